@@ -1,0 +1,35 @@
+"""Autoencoders as easy to reach for as PCA.
+
+Names are imported when they are first used: ``import isthmus`` loads neither JAX nor scikit-learn.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from isthmus.estimators.autoencoder import Autoencoder as Autoencoder
+    from isthmus.sources import open_source as open_source
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Autoencoder": "isthmus.estimators.autoencoder",
+    "open_source": "isthmus.sources",
+}
+_ROOMS = ("datasets", "errors", "plots")
+
+__all__ = ["Autoencoder", "__version__", "datasets", "errors", "open_source", "plots"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _ROOMS:
+        return importlib.import_module(f"isthmus.{name}")
+    raise AttributeError(f"module 'isthmus' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

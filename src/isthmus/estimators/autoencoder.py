@@ -1,0 +1,598 @@
+"""`Autoencoder`: the engine as a scikit-learn transformer."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from isthmus.errors import DivergedError, InterruptedFitWarning, InvalidDataError, InvalidParameterError
+from isthmus.estimators import stored
+from isthmus.estimators.build import pick_device
+from isthmus.estimators.fitting import FitRun, Fitted, start_fit, start_partial_fit
+from isthmus.estimators.inputs import finite_blocks, open_rows, rows_of
+from isthmus.inference import Inference
+from isthmus.parameters import check_parameters
+from isthmus.sources.base import Source
+
+Rows = Any  # an array, a frame, a path or a source
+Array = NDArray[Any]
+
+
+class Autoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """An autoencoder: a few numbers for each row, from which the row can be rebuilt.
+
+    Encoder, narrow code, mirrored decoder, trained so that the output comes as close to the input as it can. By default a
+    straight linear path runs beside the layers and starts at PCA's solution: what is learned is the difference.
+
+    Parameters
+    ----------
+    n_components : a whole number of at least 1 or a number above 0 and below 1, default=2
+        Width of the code; a share below 1 means as many units as PCA needs to keep that share of the
+        variance.
+    hidden_layer_sizes : a tuple of whole numbers of at least 1, default=(256, 64)
+        Widths of the encoder's hidden layers, input side first; empty for none.
+    decoder_layer_sizes : a tuple of whole numbers of at least 1 or None, default=None
+        Widths of the decoder's hidden layers, code side first; None mirrors the encoder.
+    linear_path : True or False or one of 'auto', default='auto'
+        A straight linear map beside each half, started at PCA; auto: on where the code is linear,
+        narrower than the input, and there are hidden layers.
+    dropout : a number at least 0 and below 1, default=0.0
+        Share of hidden activations dropped while training.
+    layer_norm : True or False, default=False
+        Normalise each hidden layer's inputs to the activation over its units.
+    network : a factory (n_features, n_components, key) -> (encoder, decoder) or None, default=None
+        A factory for your own encoder and decoder, any JAX pytrees of arrays and callables such as
+        Equinox modules.
+    activation : one of 'sigmoid', 'tanh', 'relu', 'leaky_relu', 'elu', 'gelu', 'silu', 'softplus',
+        'identity', default='gelu'
+        Function of the hidden layers.
+    code_activation : one of 'auto', 'sigmoid', 'tanh', 'relu', 'leaky_relu', 'elu', 'gelu', 'silu',
+        'softplus', 'identity', default='auto'
+        Function of the code; auto is identity.
+    output_activation : one of 'auto', 'sigmoid', 'tanh', 'relu', 'leaky_relu', 'elu', 'gelu', 'silu',
+        'softplus', 'identity', default='auto'
+        Function of the output; auto is sigmoid for values in [0, 1] that crowd at its ends and for bce,
+        else identity.
+    loss : one of 'mse', 'bce', 'huber', default='mse'
+        Reconstruction loss, a mean over cells of the scaled rows; huber turns linear at 1.
+    tied_weights : True or False, default=False
+        Use the encoder's weights, transposed, in the decoder.
+    init : one of 'auto', 'glorot', 'he', 'lecun', 'orthogonal', 'truncated_normal', default='auto'
+        How weights are drawn; auto is he for the relu family and glorot otherwise; truncated_normal has
+        deviation 1 cut at 2, and unit normal biases.
+    optimizer : one of 'adam', 'adamw', 'sgd', 'momentum', 'nesterov', 'rmsprop', 'lion' or an Optax gradient
+        transformation, default='adam'
+        The update rule, by name or as an Optax transformation, which then brings its own learning rate.
+    learning_rate : a number above 0, default=0.001
+        Step size.
+    learning_rate_schedule : one of 'constant', 'cosine', 'one_cycle', 'exponential', 'warmup' or a callable
+        from the share of training done, 0 to 1, to a factor of the learning rate, default='cosine'
+        How the step size changes over training, by name or as a callable from the share done to a factor.
+    weight_decay : a number at least 0 or None, default=None
+        Decoupled decay of the weights, times the learning rate, at each step; None is 0.01 for adamw and
+        0 otherwise.
+    gradient_clip : a number above 0 or None, default=None
+        Largest norm of the whole gradient.
+    batch_size : a whole number at least 1 or one of 'auto', default='auto'
+        Rows per step; auto is 256, less for fewer than 8,192 rows.
+    max_epochs : a whole number at least 1, default=100
+        Passes over the rows, at most.
+    shuffle : True or False, default=True
+        Draw a new order of the rows for each epoch.
+    scaling : one of 'auto', 'minmax', 'standard', 'robust' or None, default='auto'
+        What is done to the columns before training; auto: uint8 by 255, values in [0, 1] stay, pictures
+        in whole numbers share one scale, anything else is standardised.
+    early_stopping : True or False, default=True
+        Hold rows back, and stop when their loss no longer falls.
+    validation_fraction : a number above 0 and below 1, default=0.1
+        Share of the rows held back for early stopping.
+    n_iter_no_change : a whole number at least 1, default=10
+        Epochs without an improvement of tol before training stops.
+    tol : a number at least 0, default=0.0001
+        Smallest improvement that counts, as a share of the best loss so far.
+    restore_best : True or False, default=True
+        End with the weights of the best validation loss rather than the last ones.
+    precision : one of 'float32', 'bfloat16', 'float64', default='float32'
+        Type of the computation; bfloat16 in matrix products only.
+    device : a non-empty string or None, default=None
+        JAX platform to train on, such as cpu, gpu or gpu:1; None is JAX's default.
+    random_state : a whole number at least 0 and at most 4.29497e+09, a numpy RandomState or None,
+        default=None
+        Seed of weights, order, held-back rows and dropout; None draws a new one.
+    warm_start : True or False, default=False
+        Start the next fit from the weights of the last.
+    verbose : a whole number at least 0, default=0
+        0 is silent, 1 estimates time and memory and shows progress, 2 prints every epoch.
+    display_step : a whole number at least 1, default=1
+        Epochs between two printed lines.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Width of the code.
+    history_ : dict of str to list of float
+        One value per epoch: ``epoch``, ``loss`` (the mean over the epoch's rows), ``last_batch_loss``,
+        ``validation_loss`` where rows are held back, ``learning_rate`` and ``seconds``.
+    n_iter_, best_iter_ : int
+        Epochs trained, and the epoch whose weights were kept; 0 is the start.
+    loss_ : float
+        The last epoch's training loss.
+    encoder_weights_, decoder_weights_ : list of ndarray
+        Matrices by layer, each (inputs, outputs), for scaled rows; ``encoder_biases_`` and ``decoder_biases_`` beside
+        them, and ``linear_path_``, the two matrices of the linear path or None.
+    params_, network_ : pytree, Network
+        All parameters, and what computes with them.
+    scaler_ : Scaler
+        ``kind``, and ``center`` and ``scale`` by column.
+    n_features_in_ : int
+        Width of a row.
+    feature_names_in_ : ndarray of str
+        Column names, where the rows had any.
+    image_shape_ : tuple of int or None
+        Shape of a row that is a picture, where the source knew.
+    seed_ : int
+        The seed used; give it as `random_state` to repeat a fit.
+
+    References
+    ----------
+    Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural networks", Science 313, 2006.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from isthmus import Autoencoder
+    >>> t = np.linspace(0, 1, 500)
+    >>> X = np.stack([np.cos(3 * t), np.sin(3 * t), t], axis=1)
+    >>> model = Autoencoder(n_components=1, hidden_layer_sizes=(16,), random_state=0).fit(X)
+    >>> model.transform(X).shape
+    (500, 1)
+    >>> bool(model.score(X) > 0.99)
+    True
+    """
+
+    def __init__(
+        self,
+        n_components: int | float = 2,
+        *,
+        hidden_layer_sizes: Sequence[int] = (256, 64),
+        decoder_layer_sizes: Sequence[int] | None = None,
+        linear_path: bool | str = "auto",
+        dropout: float = 0.0,
+        layer_norm: bool = False,
+        network: Any = None,
+        activation: str = "gelu",
+        code_activation: str = "auto",
+        output_activation: str = "auto",
+        loss: str = "mse",
+        tied_weights: bool = False,
+        init: str = "auto",
+        optimizer: Any = "adam",
+        learning_rate: float = 0.001,
+        learning_rate_schedule: Any = "cosine",
+        weight_decay: float | None = None,
+        gradient_clip: float | None = None,
+        batch_size: int | str = "auto",
+        max_epochs: int = 100,
+        shuffle: bool = True,
+        scaling: str | None = "auto",
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 0.0001,
+        restore_best: bool = True,
+        precision: str = "float32",
+        device: str | None = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        display_step: int = 1,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.decoder_layer_sizes = decoder_layer_sizes
+        self.linear_path = linear_path
+        self.dropout = dropout
+        self.layer_norm = layer_norm
+        self.network = network
+        self.activation = activation
+        self.code_activation = code_activation
+        self.output_activation = output_activation
+        self.loss = loss
+        self.tied_weights = tied_weights
+        self.init = init
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
+        self.weight_decay = weight_decay
+        self.gradient_clip = gradient_clip
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.shuffle = shuffle
+        self.scaling = scaling
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.restore_best = restore_best
+        self.precision = precision
+        self.device = device
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.display_step = display_step
+
+    # Fitting ---------------------------------------------------------------------------------------------------
+
+    @with_callbacks  # type: ignore[untyped-decorator]
+    def fit(self, X: Rows, y: Any = None, *, validation_data: Rows = None) -> Self:
+        """Learn the code from rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), DataFrame, path or Source
+            The rows, in any numeric type. A ``.npy`` file is memory-mapped and read chunk by chunk.
+        y : None
+            Ignored; here because scikit-learn's pipelines pass it.
+        validation_data : like X, optional
+            Rows that decide when to stop, instead of a share held back from `X`.
+
+        Returns
+        -------
+        self : Autoencoder
+            The fitted estimator.
+
+        Raises
+        ------
+        InvalidParameterError, InvalidDataError
+            In one line; an earlier fit stays as it was.
+        DivergedError
+            At the first loss or gradient that is not finite. The estimator keeps the last good weights.
+        """
+        check_parameters(self.get_params(deep=False))
+        before = dict(self.__dict__)
+        try:
+            source = open_rows(self, X, reset=True)
+            validation = None if validation_data is None else open_rows(self, validation_data, reset=False)
+            context = self._init_callback_context(max_subtasks=self.max_epochs)
+            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            run = start_fit(self, source, validation, after_epoch=_CallbackCaller(self, context, X, y))
+        except Exception:
+            self.__dict__ = before
+            raise
+        self._train(run)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
+        if run.interrupted:
+            warnings.warn(
+                f"interrupted after {self.n_iter_} of {self.max_epochs} epochs; what was learned is kept",
+                InterruptedFitWarning,
+                stacklevel=3,
+            )
+        return self
+
+    def _train(self, run: FitRun) -> None:
+        try:
+            self._adopt(run.train())
+        except DivergedError as error:
+            self._adopt(run.outcome(error.state))
+            raise
+
+    def partial_fit(self, X: Rows, y: Any = None) -> Self:
+        """Make one pass over these rows, going on from what is known.
+
+        The first call fixes the scaling and draws the weights. The learning rate is constant, nothing is held back,
+        and the code's units keep their places. After `fit`, training goes on with the optimizer's state.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), DataFrame, path or Source
+            The rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : Autoencoder
+            The estimator, fitted this far.
+        """
+        check_parameters(self.get_params(deep=False))
+        before = dict(self.__dict__)
+        try:
+            source = open_rows(self, X, reset=not self.__sklearn_is_fitted__())
+            run = start_partial_fit(self, source)
+        except Exception:
+            self.__dict__ = before
+            raise
+        self._train(run)
+        return self
+
+    def _adopt(self, fitted: Fitted) -> None:
+        for name, value in fitted._asdict().items():
+            setattr(self, name, value)
+        self._n_features_out = self.n_components_
+
+    def fit_transform(self, X: Rows, y: Any = None, **fit_params: Any) -> Array:
+        """Fit, then return the codes of the same rows, (n_samples, n_components)."""
+        return self.fit(X, y, **fit_params).transform(X)
+
+    # Using -----------------------------------------------------------------------------------------------------
+
+    def transform(self, X: Rows) -> Array:
+        """Return the codes of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), DataFrame, path or Source
+            The rows, in the units that `fit` saw.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples, n_components)
+            float64 for float64 rows, else float32. A row's code depends on that row alone, to the bit.
+        """
+        check_is_fitted(self)
+        source = open_rows(self, X, reset=False)
+        return _joined(
+            self._inference().encode(self._blocks(source)),
+            self._float_of(source),
+            rows_of(source),
+            self.n_components_,
+        )
+
+    def inverse_transform(self, X: Rows) -> Array:
+        """Return the rows that codes stand for.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples, n_features)
+            In the units that `fit` saw; float64 for float64 codes, else float32.
+        """
+        check_is_fitted(self)
+        codes = self._check_codes(X)
+        decoded = self._inference().decode([codes])
+        dtype = np.float64 if codes.dtype == np.float64 else np.float32
+        return _joined((self.scaler_.raw(rows, dtype) for rows in decoded), dtype, len(codes), self.n_features_in_)
+
+    def reconstruct(self, X: Rows) -> Array:
+        """Return rows rebuilt from their codes: ``inverse_transform(transform(X))``, without keeping the codes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), DataFrame, path or Source
+            The rows.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples, n_features)
+            In the units that came in; float64 for float64 rows, else float32.
+        """
+        check_is_fitted(self)
+        source = open_rows(self, X, reset=False)
+        dtype = self._float_of(source)
+        rebuilt = (self.scaler_.raw(rows, dtype) for _, rows in self._pairs(source))
+        return _joined(rebuilt, dtype, rows_of(source), self.n_features_in_)
+
+    def reconstruction_error(self, X: Rows, per: Literal["row", "feature", "cell"] = "row") -> Array:
+        """Return squared errors of the rebuilt rows, in scaled units, so that columns weigh alike.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), DataFrame, path or Source
+            The rows.
+        per : {"row", "feature", "cell"}
+            The mean over each row's cells (n_samples,), over each column's (n_features,), or every cell
+            (n_samples, n_features).
+
+        Returns
+        -------
+        error : ndarray of float64
+            Squared errors.
+        """
+        check_is_fitted(self)
+        if per not in ("row", "feature", "cell"):
+            raise InvalidParameterError(f"per={per!r} is not one of 'row', 'feature', 'cell'")
+        source = open_rows(self, X, reset=False)
+        squares = (np.square(scaled - rebuilt) for scaled, rebuilt in self._pairs(source))
+        if per == "row":
+            return np.concatenate([square.mean(axis=1) for square in squares])
+        if per == "cell":
+            return np.concatenate(list(squares))
+        return sum(square.sum(axis=0) for square in squares) / rows_of(source)  # type: ignore[no-any-return]
+
+    def score(self, X: Rows, y: Any = None) -> float:
+        """Return the share of the rows' variance that is rebuilt, in scaled units: 1 is all of it.
+
+        It is ``r2_score`` of the rebuilt rows with columns weighted by variance, so that it can be compared with
+        the same share of PCA's.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), DataFrame, path or Source
+            The rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        share : float
+            At most 1; below 0 where the columns' means would do better. NaN, with a warning, for fewer than two rows.
+        """
+        check_is_fitted(self)
+        source = open_rows(self, X, reset=False)
+        if rows_of(source) < 2:
+            warnings.warn(
+                "explained variance is not defined for fewer than two rows",
+                UndefinedMetricWarning,
+                stacklevel=2,
+            )
+            return float("nan")
+        error = total = count = 0.0
+        mean = np.zeros(self.n_features_in_)
+        for scaled, rebuilt in self._pairs(source):
+            error += float(np.square(scaled - rebuilt).sum())
+            shift = scaled.mean(axis=0) - mean
+            together = count + len(scaled)
+            total += float(
+                np.square(scaled - scaled.mean(axis=0)).sum() + (shift**2).sum() * count * len(scaled) / together
+            )
+            mean += shift * len(scaled) / together
+            count = together
+        return 1 - error / total if total > 0 else float(error == 0)
+
+    def _pairs(self, source: Source) -> Iterator[tuple[Array, Array]]:
+        """Yield scaled rows (float64) beside the scaled rows rebuilt from their codes."""
+        inference = self._inference()
+        for block in self._blocks(source):
+            for start in range(0, len(block), inference.rows):
+                piece = block[start : start + inference.rows]
+                (rebuilt,) = inference.decode(inference.encode([piece]))
+                yield self.scaler_.scaled(piece, np.float64), rebuilt.astype(np.float64)
+
+    def _inference(self) -> Inference:
+        return Inference(self.network_, self.params_, self.scaler_, pick_device(self.device))
+
+    def _blocks(self, source: Source) -> Iterator[Array]:
+        names = list(getattr(self, "feature_names_in_", ()))
+        return (block.values for block in finite_blocks(source, names))
+
+    def _float_of(self, source: Source) -> Any:
+        return np.float64 if source.dtype == np.float64 else np.float32
+
+    def _check_codes(self, X: Rows) -> Array:
+        codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        if codes.shape[1] != self.n_components_:
+            raise InvalidDataError(
+                f"codes have {codes.shape[1]} columns, but the model's codes have {self.n_components_}"
+            )
+        return codes  # type: ignore[no-any-return]
+
+    # What was learned ------------------------------------------------------------------------------------------
+
+    @property
+    def encoder_weights_(self) -> list[Array]:
+        """The encoder's matrices, input side first, each (inputs, outputs)."""
+        return [layer["weight"] for layer in self._layers("encoder")]
+
+    @property
+    def encoder_biases_(self) -> list[Array]:
+        """The encoder's biases, input side first."""
+        return [layer["bias"] for layer in self._layers("encoder")]
+
+    @property
+    def decoder_weights_(self) -> list[Array]:
+        """The decoder's matrices, code side first, each (inputs, outputs)."""
+        self._layers("decoder")
+        return list(self.network_.decoder_weights(self.params_))
+
+    @property
+    def decoder_biases_(self) -> list[Array]:
+        """The decoder's biases, code side first."""
+        return [layer["bias"] for layer in self._layers("decoder")]
+
+    @property
+    def linear_path_(self) -> tuple[Array, Array] | None:
+        """The straight maps from scaled row to code and from code to output, or None where there are none."""
+        self._layers("encoder")
+        if "encoder_path" not in self.params_:
+            return None
+        path = self.params_["encoder_path"]
+        return path, self.params_.get("decoder_path", path.T)
+
+    def _layers(self, half: str) -> list[dict[str, Array]]:
+        check_is_fitted(self)
+        if not isinstance(self.params_, dict):
+            raise AttributeError("a network of your own keeps its weights in params_, in its own layout")
+        return self.params_[half]  # type: ignore[no-any-return]
+
+    # Keeping ---------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str], *, optimizer: bool = False) -> None:
+        """Write the fitted model to one safetensors file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            Where; an older file stays until the new one is complete.
+        optimizer : bool
+            Write the optimizer's state too, so that `partial_fit` goes on as if nothing had happened.
+
+        Raises
+        ------
+        InvalidParameterError
+            Where a parameter, named, cannot be written, such as an Optax transformation.
+        UnwritableError
+            Where the file cannot be written.
+        """
+        check_is_fitted(self)
+        stored.write(self, path, optimizer=optimizer)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, network: Any = None) -> Self:
+        """Read a model that `save` wrote; nothing in the file is executed.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+        network : callable or None
+            The factory of a model with a network of your own, which no file holds.
+
+        Raises
+        ------
+        MissingFileError, ModelFileError
+            In one line: what is not there, damaged, from a newer isthmus, or of another shape.
+        """
+        return stored.read(cls, path, network=network)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "params_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+
+class _CallbackCaller:
+    """Tells scikit-learn's callbacks of each epoch: the estimator's `history_` so far, and a fitted copy if asked."""
+
+    def __init__(self, estimator: Autoencoder, context: Any, X: Rows, y: Any) -> None:
+        self.estimator = estimator
+        self.context = context
+        self.data = {"X": X, "y": y}
+
+    def __call__(self, run: FitRun) -> bool:
+        estimator, state = self.estimator, run.state
+        if not getattr(estimator, "_skl_callbacks", ()):
+            return False
+        estimator.history_, estimator.n_iter_ = state.metrics, state.epoch
+        epoch = self.context.subcontext(task_name="epoch")
+        epoch.call_on_fit_task_begin(estimator=estimator, **self.data)
+        stops = epoch.call_on_fit_task_end(
+            estimator=estimator, **self.data, reconstruction_attributes=lambda: run.outcome(state)._asdict()
+        )
+        return bool(stops)
+
+
+def _joined(parts: Iterator[Array], dtype: Any, n_rows: int, width: int) -> Array:
+    out = np.empty((n_rows, width), dtype)
+    start = 0
+    for part in parts:
+        out[start : start + len(part)] = part
+        start += len(part)
+    return out

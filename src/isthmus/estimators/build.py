@@ -1,0 +1,152 @@
+"""Where names become objects: from an estimator's parameters and its data to a network, an objective, an optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from isthmus.errors import InvalidDataError, InvalidParameterError
+from isthmus.networks.custom import Custom
+from isthmus.networks.dense import Dense
+from isthmus.optimizers import DEFAULT_DECAY, Optimizer
+from isthmus.scaling import ColumnStatistics, Scaler
+from isthmus.training import Settings
+
+_RELU_FAMILY = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu", "softplus"})
+# Fewer rows than this held back would decide by luck; the training rows then decide.
+_FEWEST_HELD_BACK = 5
+
+
+def draw_seed(random_state: Any) -> int:
+    """Return a seed below 2**32: the integer given, one drawn from a RandomState, or a new one for None."""
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1)[0])
+    if hasattr(random_state, "randint"):
+        return int(random_state.randint(2**31 - 1))
+    return int(random_state)
+
+
+def pick_device(name: str | None) -> Any:
+    """Return the JAX device a name such as ``"cpu"`` or ``"gpu:1"`` stands for; None for None."""
+    if name is None:
+        return None
+    platform, _, number = name.partition(":")
+    try:
+        return jax.devices(platform)[int(number or 0)]
+    except (RuntimeError, ValueError, IndexError) as error:
+        found = sorted({device.platform for device in jax.devices()} | {"cpu"})
+        raise InvalidParameterError(f"device={name!r} is not here; JAX finds {', '.join(found)}") from error
+
+
+def held_back_share(values: Mapping[str, Any], n_rows: int) -> float:
+    """Return the share of rows to hold back for early stopping, 0 where they would be too few to judge by."""
+    share = float(values["validation_fraction"]) if values["early_stopping"] else 0.0
+    return share if share * n_rows >= _FEWEST_HELD_BACK else 0.0
+
+
+def batch_rows(batch_size: int | str, n_rows: int) -> int:
+    """Return the rows of a step; ``"auto"`` gives small data at least 32 steps an epoch, in batches of 32 or more."""
+    if not isinstance(batch_size, str):
+        return int(batch_size)
+    return int(min(256, max(32, 1 << max(n_rows // 32, 1).bit_length() - 1)))
+
+
+def settings_for(values: Mapping[str, Any]) -> Settings:
+    """Return how long and how fast to train."""
+    decay = values["weight_decay"]
+    if decay is None:
+        decay = DEFAULT_DECAY.get(values["optimizer"], 0.0) if isinstance(values["optimizer"], str) else 0.0
+    return Settings(
+        max_epochs=int(values["max_epochs"]),
+        learning_rate=float(values["learning_rate"]),
+        schedule=values["learning_rate_schedule"],
+        decay=float(decay),
+        clip=float(values["gradient_clip"] or 0),
+        early_stopping=bool(values["early_stopping"]),
+        patience=int(values["n_iter_no_change"]),
+        tol=float(values["tol"]),
+        restore_best=bool(values["restore_best"]),
+    )
+
+
+def optimizer_for(values: Mapping[str, Any]) -> Optimizer:
+    """Return the update rule."""
+    return Optimizer(
+        values["optimizer"], clips=values["gradient_clip"] is not None, decays=settings_for(values).decay > 0
+    )
+
+
+def network_for(values: Mapping[str, Any], n_features: int, n_components: int, scaler: Scaler) -> Any:
+    """Return the network that the parameters describe, for rows of a width and scaling.
+
+    Raises
+    ------
+    InvalidParameterError
+        Where two parameters contradict one another.
+    """
+    code = "identity" if values["code_activation"] == "auto" else values["code_activation"]
+    output = _output_activation(values, scaler)
+    if values["network"] is not None:
+        _refuse_with_network(values)
+        return Custom(values["network"], n_features, n_components, code, output, values["precision"])
+    encoder = tuple(int(size) for size in values["hidden_layer_sizes"])
+    decoder = values["decoder_layer_sizes"]
+    decoder = encoder[::-1] if decoder is None else tuple(int(size) for size in decoder)
+    if values["tied_weights"] and decoder != encoder[::-1]:
+        raise InvalidParameterError(
+            f"tied_weights=True needs a mirrored decoder: decoder_layer_sizes={decoder} is not {encoder[::-1]}"
+        )
+    path = values["linear_path"]
+    if path == "auto":
+        path = code == "identity" and n_components < n_features and bool(encoder or decoder)
+    init = values["init"]
+    if init == "auto":
+        init = "he" if values["activation"] in _RELU_FAMILY else "glorot"
+    return Dense(
+        n_features,
+        n_components,
+        encoder,
+        decoder,
+        values["activation"],
+        code,
+        output,
+        bool(path),
+        bool(values["tied_weights"]),
+        float(values["dropout"]),
+        bool(values["layer_norm"]),
+        init,
+        values["precision"],
+    )
+
+
+def _output_activation(values: Mapping[str, Any], scaler: Scaler) -> str:
+    output = str(values["output_activation"])
+    if values["loss"] == "bce" and output not in ("auto", "sigmoid"):
+        raise InvalidParameterError(f"loss='bce' needs output_activation='sigmoid', not {output!r}")
+    if output != "auto":
+        return output
+    return "sigmoid" if values["loss"] == "bce" or scaler.crowded else "identity"
+
+
+def _refuse_with_network(values: Mapping[str, Any]) -> None:
+    meaningless = {"tied_weights": False, "layer_norm": False, "dropout": 0.0, "decoder_layer_sizes": None}
+    for name, default in meaningless.items():
+        if values[name] != default:
+            raise InvalidParameterError(
+                f"{name}={values[name]!r} has no meaning beside network=; build it into the factory"
+            )
+
+
+def check_range(values: Mapping[str, Any], statistics: ColumnStatistics, scaler: Scaler) -> None:
+    """Refuse a cross-entropy whose targets would lie outside [0, 1]."""
+    if values["loss"] != "bce":
+        return
+    low = ((statistics.low - scaler.center) / scaler.scale).min()
+    high = ((statistics.high - scaler.center) / scaler.scale).max()
+    if low < -1e-6 or high > 1 + 1e-6:
+        raise InvalidDataError(
+            f"loss='bce' needs values in [0, 1], and scaled rows range from {low:g} to {high:g}; use scaling='minmax'"
+        )

@@ -1,0 +1,298 @@
+"""A fit as a ladder of named steps: seed, scaling, width of the code, network, start, training, arrangement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.batches import NOTHING_HELD, HeldBack, Walk
+from isthmus.errors import InvalidParameterError
+from isthmus.estimators.build import (
+    batch_rows,
+    check_range,
+    draw_seed,
+    held_back_share,
+    network_for,
+    optimizer_for,
+    pick_device,
+    settings_for,
+)
+from isthmus.estimators.inputs import finite_blocks, rows_of
+from isthmus.estimators.reporting import Reporter
+from isthmus.inference import Inference
+from isthmus.objective import Reconstruction
+from isthmus.principal import Principal
+from isthmus.scaling import ColumnStatistics, Scaler, choose_scaler, needs_moments, sample_stride
+from isthmus.sources.base import Source
+from isthmus.training import Interruption, Settings, Trainer
+from isthmus.types import TrainState
+
+
+class Fitted(NamedTuple):
+    """The learned values an estimator keeps."""
+
+    params_: Any
+    network_: Any
+    scaler_: Scaler
+    n_components_: int
+    history_: dict[str, list[float]]
+    n_iter_: int
+    best_iter_: int
+    loss_: float
+    seed_: int
+    image_shape_: tuple[int, ...] | None
+    optimizer_state_: Any
+
+
+AfterEpoch = Callable[["FitRun"], bool]  # True stops the run
+
+
+class FitRun:
+    """One training run, ready to go: everything that can be refused has been.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        What trains.
+    parts : dict
+        The learned values that training does not change.
+    reporter : Reporter
+        What is said on the way.
+    arranges : bool
+        Whether the code's units are put in order at the end.
+    after_epoch : callable or None
+        Called with the run after each epoch; True stops.
+    """
+
+    state: TrainState
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        parts: dict[str, Any],
+        reporter: Reporter,
+        *,
+        arranges: bool,
+        after_epoch: AfterEpoch | None,
+    ) -> None:
+        self.trainer = trainer
+        self.parts = parts
+        self.reporter = reporter
+        self.arranges = arranges
+        self.after_epoch = after_epoch
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the run."""
+        return self.trainer.interruption.signal is not None
+
+    def train(self) -> Fitted:
+        """Train to the end and return what was learned."""
+        with self.trainer.interruption.listening(), self.reporter:
+            self.reporter.begin(self.trainer, self.state)
+            for state in self.trainer.epochs(self.state):
+                self.state = state
+                self.reporter.epoch_done(state)
+                if self.after_epoch is not None and self.after_epoch(self):
+                    break
+        return self.outcome(self.state)
+
+    def outcome(self, state: TrainState) -> Fitted:
+        """Return what an estimator keeps of a state."""
+        restored = state.best is not None and self.trainer.watches
+        params = _to_host(state.best if restored else state.params)
+        optimizer = _to_host(state.optimizer)
+        if self.arranges:
+            params, optimizer = self._arrange(params, optimizer)
+        losses = state.metrics.get("loss", [])
+        return Fitted(
+            params_=params,
+            history_=state.metrics,
+            n_iter_=state.epoch,
+            best_iter_=state.stopping.best_epoch if self.trainer.watches else state.epoch,
+            loss_=losses[-1] if losses else float("nan"),
+            optimizer_state_=optimizer,
+            **self.parts,
+        )
+
+    def _arrange(self, params: Any, optimizer: Any) -> tuple[Any, Any]:
+        """Put the code's units in order of variance and turn their signs, so that two fits read alike."""
+        network, walk = self.parts["network_"], self.trainer.walk
+        if not hasattr(network, "arranged"):
+            return params, optimizer
+        order, signs = _arrangement(network, params, self.parts["scaler_"], walk, self.trainer.device)
+        shape = jax.tree.structure(params)
+
+        def rearrange(node: Any) -> Any:
+            if jax.tree.structure(node) != shape:
+                return node
+            # Second moments are squares: they move with their unit and never turn.
+            squares = all((leaf >= 0).all() for leaf in jax.tree.leaves(node))
+            return network.arranged(node, order, np.abs(signs) if squares else signs)
+
+        moved = jax.tree.map(rearrange, optimizer, is_leaf=lambda node: jax.tree.structure(node) == shape)
+        return network.arranged(params, order, signs), moved
+
+
+def _to_host(tree: Any) -> Any:
+    return jax.tree.map(np.asarray, tree)
+
+
+def _arrangement(
+    network: Any, params: Any, scaler: Scaler, walk: Walk, device: Any
+) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    raw = _first_rows(walk)
+    code = np.concatenate(list(Inference(network, params, scaler, device).encode([raw]))).astype(np.float64)
+    rows = scaler.scaled(raw, np.float64)
+    code -= code.mean(axis=0)
+    # Stable, so that units without variance stay where they are.
+    order = np.argsort(-code.var(axis=0), kind="stable")
+    signs = np.ones(code.shape[1], network.dtype)
+    if network.signs_are_free:
+        together = code[:, order].T @ (rows - rows.mean(axis=0))
+        strongest = np.take_along_axis(together, np.abs(together).argmax(axis=1)[:, None], axis=1)[:, 0]
+        signs[strongest < 0] = -1
+    return order, signs
+
+
+def _first_rows(walk: Walk) -> NDArray[Any]:
+    numbers = np.arange(min(walk.n_rows, 4096), dtype=np.uint32)
+    raw = np.empty((len(numbers), walk.source.schema.n_features), walk.source.dtype)
+    walk.source.take(numbers, raw)
+    return raw
+
+
+def measure(source: Source, scaling: str | None, names: Sequence[str], held_back: HeldBack) -> ColumnStatistics:
+    """Return the statistics of a source's rows, held-back ones left out."""
+    statistics = ColumnStatistics(
+        source.schema.n_features,
+        source.dtype,
+        moments=needs_moments(scaling, source.dtype),
+        sample_every=sample_stride(scaling, rows_of(source)),
+    )
+    for values, start in finite_blocks(source, names):
+        statistics.update(values[~held_back.mask(start, start + len(values))] if held_back.share else values, start)
+    return statistics
+
+
+class Preparation(NamedTuple):
+    """What is settled before the network: seed, rows, scaling and where to compute."""
+
+    values: dict[str, Any]
+    seed: int
+    walk: Walk
+    device: Any
+
+
+def prepare(estimator: Any, source: Source, share: float, scaler: Scaler | None = None) -> Preparation:
+    """Return the walk through the rows, their scaling measured unless it is given."""
+    values = estimator.get_params(deep=False)
+    seed = draw_seed(values["random_state"])
+    held_back = HeldBack(seed, share) if share else NOTHING_HELD
+    names = list(getattr(estimator, "feature_names_in_", ()))
+    statistics = measure(source, values["scaling"], names, held_back)
+    scaler = scaler or choose_scaler(statistics, values["scaling"])
+    check_range(values, statistics, scaler)
+    compute = np.dtype(np.float64 if values["precision"] == "float64" else np.float32)
+    rows = batch_rows(values["batch_size"], rows_of(source))
+    walk = Walk(source, scaler, rows, compute, held_back, seed, bool(values["shuffle"]))
+    return Preparation(values, seed, walk, pick_device(values["device"]))
+
+
+def _new_network(ready: Preparation) -> tuple[Any, Any]:
+    """Return the network and its first parameters."""
+    values, walk = ready.values, ready.walk
+    width, wanted = walk.chunk_shape[1], values["n_components"]
+    principal = None
+    if not isinstance(wanted, Integral):
+        principal = Principal(walk)
+        wanted = principal.components_for(float(wanted))
+    network = network_for(values, width, int(wanted), walk.scaler)
+    if getattr(network, "linear_path", False):
+        principal = principal or Principal(walk)
+        return network, network.init(ready.seed, principal.statistics(network.n_components))
+    return network, network.init(ready.seed, None)
+
+
+def _old_network(estimator: Any, ready: Preparation) -> tuple[Any, Any]:
+    """Return the network and parameters of the last fit, for a warm start."""
+    network = network_for(ready.values, ready.walk.chunk_shape[1], estimator.n_components_, ready.walk.scaler)
+    wanted = ready.values["n_components"]
+    if network != estimator.network_ or (isinstance(wanted, Integral) and wanted != estimator.n_components_):
+        raise InvalidParameterError(
+            "warm_start=True goes on with the last network, and its shape or its rows' width has changed; set warm_start=False"
+        )
+    return network, estimator.params_
+
+
+def start_fit(
+    estimator: Any, source: Source, validation: Source | None = None, *, after_epoch: AfterEpoch | None = None
+) -> FitRun:
+    """Return a run from the beginning or, with warm_start, from the weights of the last fit."""
+    warm = estimator.warm_start and hasattr(estimator, "params_")
+    share = 0.0 if validation is not None else held_back_share(estimator.get_params(deep=False), rows_of(source))
+    ready = prepare(estimator, source, share, estimator.scaler_ if warm else None)
+    network, params = _old_network(estimator, ready) if warm else _new_network(ready)
+    walk = ready.walk
+    judge = None if validation is None else replace(walk, source=validation, held_back=NOTHING_HELD, shuffle=False)
+    settings = settings_for(ready.values)
+    if settings.early_stopping and judge is None and walk.count(validation=True) == 0:
+        judge = replace(walk, shuffle=False)
+    run = _run(ready, network, settings, judge, arranges=True, after_epoch=after_epoch)
+    run.state = run.trainer.start(params, ready.seed)
+    return run
+
+
+def start_partial_fit(estimator: Any, source: Source) -> FitRun:
+    """Return a run of one epoch: from the beginning, or going on from what the estimator has learned."""
+    going_on = hasattr(estimator, "params_")
+    ready = prepare(estimator, source, 0.0, estimator.scaler_ if going_on else None)
+    done = estimator.n_iter_ if going_on else 0
+    network, params = (estimator.network_, estimator.params_) if going_on else _new_network(ready)
+    settings = replace(settings_for(ready.values), schedule="constant", early_stopping=False, max_epochs=done + 1)
+    run = _run(ready, network, settings, None, arranges=False, after_epoch=None)
+    state = run.trainer.start(params, estimator.seed_ if going_on else ready.seed)
+    if going_on:
+        state = state._replace(epoch=done, step=done * run.trainer.steps_per_epoch, metrics=estimator.history_)
+        optimizer = estimator.optimizer_state_
+        if jax.tree.structure(optimizer) == jax.tree.structure(state.optimizer):
+            state = state._replace(optimizer=run.trainer.put(optimizer))
+    run.state = state
+    return run
+
+
+def _run(
+    ready: Preparation,
+    network: Any,
+    settings: Settings,
+    judge: Walk | None,
+    *,
+    arranges: bool,
+    after_epoch: AfterEpoch | None,
+) -> FitRun:
+    values, walk = ready.values, ready.walk
+    reporter = Reporter(int(values["verbose"]), int(values["display_step"]), settings.max_epochs)
+    trainer = Trainer(
+        Reconstruction(network, values["loss"]),
+        optimizer_for(values),
+        walk,
+        settings,
+        validation=judge,
+        interruption=Interruption(),
+        progress=reporter.rows_done,
+        device=ready.device,
+    )
+    parts = {
+        "network_": network,
+        "scaler_": walk.scaler,
+        "n_components_": network.n_components,
+        "seed_": ready.seed,
+        "image_shape_": walk.source.schema.image_shape,
+    }
+    return FitRun(trainer, parts, reporter, arranges=arranges, after_epoch=after_epoch)

@@ -1,0 +1,123 @@
+"""What a fit says while it runs: an estimate first, then a bar on a terminal or plain lines anywhere else."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NamedTuple, Self
+
+import jax
+
+from isthmus.training import Trainer
+from isthmus.types import TrainState
+
+
+class Estimate(NamedTuple):
+    """What a fit will take."""
+
+    seconds_per_epoch: float
+    max_epochs: int
+    bytes: int
+
+    def __str__(self) -> str:
+        most = self.seconds_per_epoch * self.max_epochs
+        return (
+            f"about {_duration(self.seconds_per_epoch)} an epoch, at most {_duration(most)} for {self.max_epochs} "
+            f"epochs, {self.bytes / 2**20:.0f} MB beside the data"
+        )
+
+
+def estimate(trainer: Trainer, state: TrainState) -> Estimate:
+    """Return what a run will take: its time from a few steps tried and thrown away, its memory from its arrays' sizes."""
+    per_row = trainer.trial(state)
+    # Held-back rows go forward only, a third of a training row's work.
+    rows = trainer.n_rows + (trainer.n_held_back / 3 if trainer.watches else 0)
+    shape, itemsize = trainer.walk.chunk_shape, trainer.walk.dtype.itemsize
+    weights = sum(leaf.nbytes for leaf in jax.tree.leaves((state.params, state.params, state.params, state.optimizer)))
+    widths = sum(max(leaf.shape, default=1) for leaf in jax.tree.leaves(state.params))
+    activations = 2 * 4 * trainer.walk.batch_size * widths
+    return Estimate(
+        per_row * rows,
+        trainer.settings.max_epochs,
+        2 * shape[0] * shape[1] * itemsize + weights + activations,
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+class Reporter:
+    """Speaks of a run at a level of detail.
+
+    Parameters
+    ----------
+    verbose : int
+        0 says nothing; 1 gives the estimate and progress on stderr; 2 prints ``Epoch: 0001 cost= …`` on stdout.
+    display_step : int
+        Epochs between two lines.
+    max_epochs : int
+        The run's length at most.
+    """
+
+    def __init__(self, verbose: int, display_step: int, max_epochs: int) -> None:
+        self.verbose = verbose
+        self.display_step = display_step
+        self.max_epochs = max_epochs
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def begin(self, trainer: Trainer, state: TrainState) -> None:
+        """Say what the run will take."""
+        if self.verbose != 1:
+            return
+        print(f"isthmus: {estimate(trainer, state)}", file=sys.stderr)
+        if sys.stderr.isatty():
+            self._bar = _rich_bar()
+            self._task = self._bar.add_task("training", total=trainer.n_rows * self.max_epochs, loss="")
+            self._bar.start()
+
+    def rows_done(self, rows: int) -> None:
+        """Move the bar on."""
+        if self._bar is not None:
+            self._bar.update(self._task, advance=rows)
+
+    def epoch_done(self, state: TrainState) -> None:
+        """Say how an epoch went."""
+        if not self.verbose or not state.metrics:
+            return
+        loss = state.metrics["loss"][-1]
+        if self._bar is not None:
+            self._bar.update(self._task, loss=f"epoch {state.epoch} cost {loss:.6f}")
+        elif state.epoch % self.display_step == 0:
+            line = f"Epoch: {state.epoch:04d} cost= {loss:.9f}"
+            print(line, file=sys.stdout if self.verbose > 1 else sys.stderr, flush=True)
+
+
+def _rich_bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class RowsPerSecond(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            return Text(f"{task.speed or 0:,.0f} rows/s")
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        RowsPerSecond(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[loss]}"),
+    )
+    return Progress(*columns, console=Console(stderr=True), transient=True)

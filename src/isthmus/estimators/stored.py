@@ -1,0 +1,178 @@
+"""An estimator to a model file and back: which values go in, under which names, and what is checked on the way out."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+import jax
+import numpy as np
+
+from isthmus import __version__
+from isthmus.errors import InvalidParameterError, IsthmusError, ModelFileError
+from isthmus.model_file import Tensors, read_model, write_model
+from isthmus.networks.custom import Custom
+from isthmus.networks.dense import Dense
+from isthmus.optimizers import Optimizer
+from isthmus.parameters import PARAMETERS, check_parameters
+from isthmus.scaling import Scaler
+
+
+def write(estimator: Any, path: str | os.PathLike[str], *, optimizer: bool) -> None:
+    """Write a fitted estimator."""
+    tensors = _named("params", estimator.params_)
+    tensors |= {"scaler.center": estimator.scaler_.center, "scaler.scale": estimator.scaler_.scale}
+    tensors |= {f"history.{name}": np.asarray(values, np.float64) for name, values in estimator.history_.items()}
+    if optimizer:
+        tensors |= _named("optimizer", estimator.optimizer_state_)
+    write_model(path, _header(estimator), tensors)
+
+
+def _header(estimator: Any) -> dict[str, Any]:
+    network = estimator.network_
+    names = getattr(estimator, "feature_names_in_", None)
+    return {
+        "version": __version__,
+        "class": type(estimator).__name__,
+        "parameters": {name: _plain(name, value) for name, value in estimator.get_params(deep=False).items()},
+        "network": None if isinstance(network, Custom) else dataclasses.asdict(network),
+        "widths": [network.n_features, network.n_components],
+        "ends": [network.code_activation, network.output_activation],
+        "scaler": {"kind": estimator.scaler_.kind, "crowded": estimator.scaler_.crowded},
+        "feature_names": None if names is None else [str(name) for name in names],
+        "learned": {
+            "n_iter_": estimator.n_iter_,
+            "best_iter_": estimator.best_iter_,
+            "loss_": repr(estimator.loss_),
+            "seed_": estimator.seed_,
+            "image_shape_": estimator.image_shape_,
+        },
+    }
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name == "network":
+        return (
+            None
+            if value is None
+            else {"factory": f"{value.__module__}.{getattr(value, '__qualname__', type(value).__name__)}"}
+        )
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, tuple | list):
+        return [int(item) for item in value]
+    if name == "random_state" and hasattr(value, "randint"):
+        return None
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise InvalidParameterError(
+        f"{name}={value!r} cannot be written to a file; give it by name, or keep the model with pickle"
+    )
+
+
+def _named(prefix: str, tree: Any) -> Tensors:
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {prefix + jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
+
+
+def _filled(prefix: str, like: Any, tensors: Tensors, path: object) -> Any:
+    """Return a tree of `like`'s structure from named tensors of the same shapes."""
+
+    def find(place: Any, leaf: Any) -> Any:
+        name = prefix + jax.tree_util.keystr(place)
+        if name not in tensors:
+            raise ModelFileError(f"{path} lacks the tensor {name}")
+        if tensors[name].shape != np.shape(leaf) or tensors[name].dtype != np.asarray(leaf).dtype:
+            found, wanted = (
+                f"{tensors[name].dtype}{tensors[name].shape}",
+                f"{np.asarray(leaf).dtype}{np.shape(leaf)}",
+            )
+            raise ModelFileError(f"{path} has {name} as {found}, not {wanted}")
+        return tensors[name]
+
+    return jax.tree_util.tree_map_with_path(find, like)
+
+
+def read(cls: type, path: str | os.PathLike[str], *, network: Any) -> Any:
+    """Return the estimator a file holds."""
+    header, tensors = read_model(path)
+    try:
+        return _rebuild(cls, path, header, tensors, network)
+    except IsthmusError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelFileError(
+            f"{path} does not hold what its header promises: {type(error).__name__} {error}"
+        ) from error
+
+
+def _rebuild(cls: type, path: Any, header: dict[str, Any], tensors: Tensors, factory: Any) -> Any:
+    if header["class"] != cls.__name__:
+        raise ModelFileError(f"{path} holds a {header['class']}; load it with {header['class']}.load")
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in header["parameters"].items()}
+    _check_names(path, values)
+    values["network"] = _factory_for(path, values["network"], factory)
+    check_parameters(values)
+    estimator = cls(**values)
+    n_features, n_components = header["widths"]
+    network = _network(header, factory)
+    params = _filled("params", network.init(0), tensors, path)
+    learned = header["learned"]
+    shape = learned["image_shape_"]
+    estimator.__dict__ |= {
+        "params_": params,
+        "network_": network,
+        "n_components_": n_components,
+        "_n_features_out": n_components,
+        "n_features_in_": n_features,
+        "scaler_": _scaler(path, header["scaler"], tensors, n_features),
+        "history_": {
+            name[8:]: list(map(float, values)) for name, values in tensors.items() if name.startswith("history.")
+        },
+        "n_iter_": int(learned["n_iter_"]),
+        "best_iter_": int(learned["best_iter_"]),
+        "loss_": float(learned["loss_"]),
+        "seed_": int(learned["seed_"]),
+        "image_shape_": None if shape is None else tuple(shape),
+        "optimizer_state_": _optimizer_state(values, params, tensors, path),
+    }
+    if header["feature_names"] is not None:
+        estimator.feature_names_in_ = np.array(header["feature_names"], dtype=object)
+    return estimator
+
+
+def _check_names(path: Any, values: dict[str, Any]) -> None:
+    foreign = sorted(set(values) ^ set(PARAMETERS))
+    if foreign:
+        raise ModelFileError(
+            f"{path} was written by another version of isthmus: it does not agree on {', '.join(foreign)}"
+        )
+
+
+def _factory_for(path: Any, written: Any, factory: Any) -> Any:
+    if written is not None and factory is None:
+        raise ModelFileError(
+            f"{path} holds a network of your own; pass its factory: load(path, network={written['factory']})"
+        )
+    return factory if written is not None else None
+
+
+def _network(header: dict[str, Any], factory: Any) -> Any:
+    fields = header["network"]
+    if fields is None:
+        return Custom(factory, *header["widths"], *header["ends"], header["parameters"]["precision"])
+    return Dense(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+
+
+def _scaler(path: Any, fields: dict[str, Any], tensors: Tensors, n_features: int) -> Scaler:
+    like = {"center": np.zeros(n_features), "scale": np.zeros(n_features)}
+    found = {name: _filled(f"scaler.{name}", value, tensors, path) for name, value in like.items()}
+    return Scaler(fields["kind"], found["center"], found["scale"], bool(fields["crowded"]))
+
+
+def _optimizer_state(values: dict[str, Any], params: Any, tensors: Tensors, path: Any) -> Any:
+    if not any(name.startswith("optimizer") for name in tensors):
+        return None
+    like = jax.tree.map(np.asarray, Optimizer(values["optimizer"]).init(params))
+    return _filled("optimizer", like, tensors, path)

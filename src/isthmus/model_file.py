@@ -1,0 +1,95 @@
+"""One safetensors file per model: named tensors, and a JSON header in its metadata. Nothing in it is executed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from isthmus.errors import MissingFileError, ModelFileError, UnwritableError
+
+FORMAT = 1
+_KEY = "isthmus"
+Tensors = dict[str, NDArray[Any]]
+
+
+@contextlib.contextmanager
+def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Give a file to write to that takes `path`'s place when it is complete; until then, whatever is there stays.
+
+    Raises
+    ------
+    UnwritableError
+        In one line, where the file cannot be written.
+    """
+    target = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        raise UnwritableError(f"cannot write {target}: {error.strerror or error}") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files only their owner may read; a result is as readable as any other new file.
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(name).chmod(0o666 & ~mask)
+        Path(name).replace(target)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise UnwritableError(f"cannot write {target}: {error.strerror or error}") from error
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_model(path: str | os.PathLike[str], header: Mapping[str, Any], tensors: Tensors) -> None:
+    """Write a header and tensors as one safetensors file, whole or not at all."""
+    text = json.dumps({"format": FORMAT, **header}, sort_keys=True)
+    whole = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
+    with written_whole(path) as file:
+        file.write(save(whole, metadata={_KEY: text}))
+
+
+def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Tensors]:
+    """Return the header and tensors of a model file.
+
+    Raises
+    ------
+    MissingFileError
+        Where there is no such file.
+    ModelFileError
+        Where the file is no safetensors file, not a model of ours, or from a newer isthmus.
+    """
+    if not Path(path).is_file():
+        raise MissingFileError(f"there is no model file {path}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise ModelFileError(f"{path} is not a readable model file: {str(error).splitlines()[0]}") from error
+    if _KEY not in metadata:
+        raise ModelFileError(f"{path} is a safetensors file, but no isthmus model: its metadata has no {_KEY!r} entry")
+    try:
+        header = json.loads(metadata[_KEY])
+    except json.JSONDecodeError as error:
+        raise ModelFileError(f"{path} has a damaged header: {error}") from error
+    if not isinstance(header, dict) or not isinstance(header.get("format"), int):
+        raise ModelFileError(f"{path} has a damaged header: it names no format")
+    if header["format"] > FORMAT:
+        raise ModelFileError(
+            f"{path} has format {header['format']}, newer than {FORMAT}, the last this isthmus reads; upgrade isthmus"
+        )
+    return header, tensors

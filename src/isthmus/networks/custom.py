@@ -1,0 +1,88 @@
+"""A user's own encoder and decoder: any callables on one row whose arrays are leaves of a pytree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from isthmus.errors import InvalidParameterError
+from isthmus.networks.activations import ACTIVATIONS
+from isthmus.types import Noise, Params, Statistics
+
+Factory = Callable[[int, int, Array], tuple[Callable[[Array], Array], Callable[[Array], Array]]]
+
+
+@dataclass(frozen=True)
+class Custom:
+    """The network that a factory ``(n_features, n_components, key) -> (encoder, decoder)`` builds.
+
+    Encoder and decoder each take one row, as Equinox modules do: (n_features,) to (n_components,) and back.
+    """
+
+    factory: Factory
+    n_features: int
+    n_components: int
+    code_activation: str = "identity"
+    output_activation: str = "identity"
+    precision: str = "float32"
+    _static: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        modules = self._build(0)
+        self._check(modules)
+        object.__setattr__(self, "_static", eqx.partition(modules, eqx.is_inexact_array)[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type parameters are kept in."""
+        return np.dtype(np.float64 if self.precision == "float64" else np.float32)
+
+    def _build(self, seed: int) -> Any:
+        modules = self.factory(self.n_features, self.n_components, jax.random.key(seed))
+        if not (isinstance(modules, tuple) and len(modules) == 2 and all(map(callable, modules))):
+            raise InvalidParameterError("network must return a pair of callables, (encoder, decoder)")
+        return modules
+
+    def _check(self, modules: Any) -> None:
+        widths = {
+            "encoder": (self.n_features, self.n_components),
+            "decoder": (self.n_components, self.n_features),
+        }
+        for module, (name, (wide, narrow)) in zip(modules, widths.items(), strict=True):
+            try:
+                shape = eqx.filter_eval_shape(module, jax.ShapeDtypeStruct((wide,), jnp.float32)).shape
+            except Exception as error:
+                first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise InvalidParameterError(
+                    f"network's {name} cannot take a row of {wide} values: {first_line}"
+                ) from error
+            if shape != (narrow,):
+                raise InvalidParameterError(f"network's {name} returns shape {shape}, not ({narrow},)")
+
+    def init(self, seed: int, statistics: Statistics | None = None) -> Params:
+        """Draw the parameters by calling the factory with a key of the seed."""
+        params = eqx.partition(self._build(seed), eqx.is_inexact_array)[0]
+        return jax.tree.map(lambda leaf: np.asarray(leaf, self.dtype), params)
+
+    def encode(self, params: Params, x: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
+        """Return the pre-code (B, K) of rows (B, D)."""
+        return jax.vmap(eqx.combine(params, self._static)[0])(x)
+
+    def activate(self, pre_code: Array) -> Array:
+        """Return the code (B, K) of a pre-code."""
+        return ACTIVATIONS[self.code_activation](pre_code)
+
+    def decode(self, params: Params, code: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
+        """Return the output (B, D) before its activation."""
+        return jax.vmap(eqx.combine(params, self._static)[1])(code)
+
+    def finish(self, pre_output: Array) -> Array:
+        """Return the reconstruction (B, D)."""
+        return ACTIVATIONS[self.output_activation](pre_output)

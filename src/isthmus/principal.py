@@ -1,0 +1,91 @@
+"""Principal components of scaled rows: where the linear path starts, and how many a share of variance takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+
+from isthmus.batches import Walk
+from isthmus.types import Statistics
+
+Floats = NDArray[np.float64]
+
+# Up to this width the covariance of all rows is formed; wider rows are judged by a sample of this many.
+_WIDEST = 2048
+# Beyond this many multiply-adds the covariance is summed in float32 by block, and in float64 over blocks.
+_DOUBLE_WORK = 2e10
+
+
+class Principal:
+    """The spectrum of scaled rows: their mean and the leading directions, most variance first.
+
+    Parameters
+    ----------
+    walk : Walk
+        The rows; held-back ones are left out.
+    """
+
+    def __init__(self, walk: Walk) -> None:
+        wide = walk.chunk_shape[1] > _WIDEST
+        self.mean, self.variances, self.directions = _of_sample(walk) if wide else _of_covariance(walk)
+
+    def components_for(self, share: float) -> int:
+        """Return how many components keep at least a share of the variance."""
+        total = self.variances.sum()
+        if total <= 0:
+            return 1
+        kept = np.cumsum(self.variances) / total
+        return int(np.searchsorted(kept, share - 1e-12) + 1)
+
+    def statistics(self, n_components: int) -> Statistics:
+        """Return what a network starts from; directions beyond the rows' rank are zero."""
+        components = np.zeros((n_components, len(self.mean)))
+        found = self.directions[:n_components]
+        components[: len(found)] = found
+        return Statistics(self.mean, components, n_components)
+
+
+def _scaled(walk: Walk, values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    if not walk.in_program:
+        return values.astype(dtype, copy=False)
+    center, factor = walk.affine()
+    rows: NDArray[Any] = (values.astype(dtype) - center.astype(dtype)) * factor.astype(dtype)
+    return rows
+
+
+def _of_covariance(walk: Walk) -> tuple[Floats, Floats, Floats]:
+    width = walk.chunk_shape[1]
+    dtype = np.float64 if walk.n_rows * width**2 <= _DOUBLE_WORK else np.float32
+    sums, squares, count = np.zeros(width), np.zeros((width, width)), 0
+    for chunk in walk.chunks():
+        rows = _scaled(walk, chunk.values[: chunk.count], dtype)
+        sums += rows.sum(axis=0, dtype=np.float64)
+        squares += rows.T @ rows
+        count += chunk.count
+    mean = sums / max(count, 1)
+    variances, vectors = eigh(squares / max(count, 1) - np.outer(mean, mean))
+    return mean, np.maximum(variances[::-1], 0), _signed(vectors.T[::-1])
+
+
+def _of_sample(walk: Walk) -> tuple[Floats, Floats, Floats]:
+    stride = max(1, walk.n_rows // _WIDEST)
+    kept = [
+        _scaled(walk, chunk.values[: chunk.count][chunk.rows[: chunk.count] % stride == 0], np.float64)
+        for chunk in walk.chunks()
+    ]
+    rows = np.concatenate(kept)
+    mean = rows.mean(axis=0)
+    # Fewer rows than columns: the small Gram matrix has the same spectrum.
+    variances, left = eigh((rows - mean) @ (rows - mean).T / len(rows))
+    positive = variances > variances[-1] * 1e-10
+    vectors = ((rows - mean).T @ left[:, positive]) / np.sqrt(variances[positive] * len(rows))
+    return mean, variances[positive][::-1], _signed(vectors.T[::-1])
+
+
+def _signed(directions: Floats) -> Floats:
+    largest = np.abs(directions).argmax(axis=1)
+    signs = np.sign(directions[np.arange(len(directions)), largest])
+    return directions * np.where(signs == 0, 1, signs)[:, None]

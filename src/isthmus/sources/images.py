@@ -1,0 +1,248 @@
+"""Rows that are pictures: IDX files, single pictures, and folders and zip archives of pictures."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.errors import BrokenFileError, InvalidDataError, IsthmusError
+from isthmus.sources.arrays import (
+    ArraySource,
+    block_rows,
+    check_rows,
+    existing,
+    made_up_columns,
+    naming,
+    one_line,
+    rows_fingerprint,
+)
+from isthmus.sources.base import Block, Schema
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".pgm", ".ppm")
+
+
+def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Read an IDX file, the format MNIST comes in.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file, plain or gzipped whatever its name says.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the shape and type that the file's head tells, in this machine's byte order.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    BrokenFileError
+        If it is not an IDX file, is cut off, or goes on past its end.
+    """
+    file = existing(path)
+    try:
+        content = file.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise BrokenFileError(f"{file} cannot be read: {one_line(error)}; fetch it again") from error
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _IDX_TYPES or not content[3]:
+        raise BrokenFileError(
+            f"{file} is not an IDX file: it begins with {content[:4].hex(' ') or 'nothing'}, where two zeros, a type "
+            "from 08 to 0e and the number of dimensions belong"
+        )
+    dtype, n_axes = np.dtype(_IDX_TYPES[content[2]]), content[3]
+    head = 4 + 4 * n_axes
+    if len(content) < head:
+        raise BrokenFileError(f"{file} is cut off in its head: {len(content)} of {head} bytes; fetch it again")
+    shape = struct.unpack(f">{n_axes}I", content[4:head])
+    expected = head + math.prod(shape) * dtype.itemsize
+    if len(content) != expected:
+        state = "is cut off" if len(content) < expected else "goes on past its end"
+        raise BrokenFileError(
+            f"{file} {state}: {shape} {dtype.newbyteorder('=')} values make {expected} bytes, and {len(content)} were "
+            "found; fetch it again"
+        )
+    values = np.frombuffer(content, dtype, offset=head).reshape(shape)
+    return values.astype(dtype.newbyteorder("="))
+
+
+class IdxSource(ArraySource):
+    """The rows of an IDX file, read into memory: pictures, or labels as rows of one number.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file, plain or gzipped; see `read_idx` for the errors.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        values = read_idx(self.path)
+        with naming(self.path):
+            super().__init__(values.reshape(-1, 1) if values.ndim == 1 else values)
+
+
+class ImageFolderSource:
+    """Pictures as rows, in the order of their names, each read when it is asked for.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A folder or a ``.zip`` of pictures, those in subfolders too, or one picture. Files with another suffix than
+        those in `PICTURES` and hidden ones are passed over.
+
+    Notes
+    -----
+    All must have the size and mode of the first; a picture that differs is told when it is read. Grey pictures have
+    shape (height, width), coloured ones (height, width, 3). A palette becomes colours, black and white becomes 0 and
+    255, 16-bit grey stays uint16; a fully opaque alpha channel is dropped. Pillow reads 16-bit colour as 8-bit.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such path.
+    InvalidDataError
+        If there are no pictures, or one differs from the first, has transparent pixels, or has several frames.
+    BrokenFileError
+        If a picture or the archive is damaged.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ()
+    random_access: bool = True
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = existing(path)
+        self._archive: zipfile.ZipFile | None = None
+        self.names = self._listed()
+        if not self.names:
+            raise InvalidDataError(f"{self.path} holds no pictures ({', '.join(PICTURES)})")
+        first = self._read(0)
+        self.dtype: np.dtype[Any] = first.dtype
+        self.schema: Schema = Schema(
+            made_up_columns(first.size, "real" if first.dtype.kind == "f" else "integer"),
+            image_shape=first.shape,
+        )
+        self.n_rows: int | None = len(self.names)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of shape, type and at most 64 pictures: the same as of an array of them."""
+        return rows_fingerprint(len(self.names), self.schema.n_features, self.dtype, self.take)
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
+        """Yield pictures `start` to `stop` as rows in blocks of at most about 8 MB."""
+        stop = len(self.names) if stop is None else min(stop, len(self.names))
+        step = block_rows(self.schema.n_features * self.dtype.itemsize)
+        for low in range(start, stop, step):
+            rows = np.arange(low, min(low + step, stop))
+            values = np.empty((len(rows), self.schema.n_features), self.dtype)
+            self.take(rows, values)
+            yield Block(values, low)
+
+    def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
+        """Read the pictures numbered `rows`, in that order, into the first ``len(rows)`` rows of `out`."""
+        check_rows(rows, len(self.names))
+        for place, row in enumerate(rows.tolist()):
+            picture = self._read(row)
+            if picture.shape != self.schema.image_shape or picture.dtype != self.dtype:
+                raise InvalidDataError(
+                    f"{self._where(row)} is {_looks(picture.shape, picture.dtype)}, but {self.names[0]} is "
+                    f"{_looks(self.schema.image_shape or (), self.dtype)}; bring all to one size and mode"
+                )
+            out[place] = picture.reshape(-1)
+
+    def _listed(self) -> list[str]:
+        if self.path.is_dir():
+            names = [p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file()]
+        elif self.path.suffix.lower() == ".zip":
+            with _reading(self.path):
+                self._archive = zipfile.ZipFile(self.path)
+            names = self._archive.namelist()
+        else:
+            return [self.path.name]
+        return sorted(name for name in names if name.lower().endswith(PICTURES) and not _hidden(name))
+
+    def _where(self, row: int) -> str:
+        return str(self.path / self.names[row]) if self._archive or self.path.is_dir() else str(self.path)
+
+    def _read(self, row: int) -> NDArray[Any]:
+        place = self._where(row)
+        with _reading(place):
+            content = self._archive.read(self.names[row]) if self._archive else Path(place).read_bytes()
+            return decode_picture(content, place)
+
+
+def decode_picture(content: bytes, name: str) -> NDArray[Any]:
+    """Return the pixels of an encoded picture as (height, width) or (height, width, 3); `name` is for errors."""
+    from PIL import Image
+
+    with _reading(name), Image.open(io.BytesIO(content)) as image:
+        if getattr(image, "is_animated", False):
+            raise InvalidDataError(f"{name} holds several frames; save each as a picture of its own")
+        image.load()
+        plain = _without_alpha(image, name)
+        mode = plain.mode
+        if mode == "1":
+            plain = plain.convert("L")
+        elif mode not in _KEPT_MODES:
+            plain = plain.convert("RGB")
+        pixels = np.asarray(plain)
+        # Pillow holds 16-bit PGM as 32-bit integers.
+        wide = mode.startswith("I;16") or (mode == "I" and image.format in ("PPM", "PNG"))
+        return pixels.astype(np.uint16) if wide else pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+
+
+def _without_alpha(image: Any, name: str) -> Any:
+    if not image.has_transparency_data or image.mode.startswith("I"):
+        return image
+    grey = image.mode in ("L", "LA", "La")
+    full = image.convert("LA" if grey else "RGBA")
+    if full.getchannel("A").getextrema()[0] < 255:
+        raise InvalidDataError(f"{name} has transparent pixels; flatten it onto a background colour first")
+    return full.convert("L" if grey else "RGB")
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+
+
+def _looks(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    return f"{shape[1]}x{shape[0]} {'grey' if len(shape) == 2 else 'colour'} {dtype}"
+
+
+@contextmanager
+def _reading(name: object) -> Iterator[None]:
+    from PIL import Image
+
+    try:
+        yield
+    except (IsthmusError, MemoryError):
+        raise
+    # Decoders raise whatever their format's damage makes them stumble on, struct.error and SyntaxError among it.
+    except Exception as error:
+        if isinstance(error, Image.DecompressionBombError):
+            raise InvalidDataError(f"{name} is too large to be one row: {one_line(error)}") from error
+        message = "not a picture" if "cannot identify image" in str(error) else one_line(error)
+        raise BrokenFileError(f"{name} cannot be read: {message}; replace it or take it out") from error
+
+
+_KEPT_MODES = ("L", "RGB", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+_IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

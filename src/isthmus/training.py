@@ -1,0 +1,395 @@
+"""The compiled epoch, its history, and when to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from isthmus.batches import Chunk, Walk
+from isthmus.counters import key_words
+from isthmus.errors import DivergedError
+from isthmus.optimizers import Hyper, Optimizer, learning_rates
+from isthmus.types import Batch, ModelState, Noise, Objective, Params, Stopping, TrainState
+
+
+class Carry(NamedTuple):
+    """What the compiled loop hands from batch to batch; its buffers are donated."""
+
+    params: Params
+    optimizer: Any
+    model: ModelState
+
+
+class Sums(NamedTuple):
+    """What a chunk's batches added up to; each sum is compensated."""
+
+    terms: dict[str, Array]  # summed over rows
+    last: Array  # the last batch's loss
+    steps: Array  # finished steps
+    finite: Array  # False where the loop stopped at a loss or gradient that is not finite
+
+
+class Run(NamedTuple):
+    """What is the same for all steps of a chunk: traced numbers."""
+
+    center: Any  # (D,)
+    factor: Any  # (D,)
+    noise: Noise
+    decay: Any
+    clip: Any
+
+
+class Program(NamedTuple):
+    """The compiled functions of one network and option set."""
+
+    train: Callable[..., tuple[Carry, Sums]]
+    evaluate: Callable[..., dict[str, Array]]
+
+
+def _add(total: tuple[Array, Array], value: Array) -> tuple[Array, Array]:
+    # Kahan (1965): plain float32 sums over 390,625 batches erred by a quarter of a percent.
+    value = value - total[1]
+    new = total[0] + value
+    return new, (new - total[0]) - value
+
+
+def _batch(values: Array, rows: Array, count: Array, index: Array, size: int, run: Run) -> Batch:
+    first = index * size
+    raw = jax.lax.dynamic_slice_in_dim(values, first, size)
+    low = jax.lax.dynamic_slice_in_dim(rows, first, size)
+    weight = (first + jnp.arange(size) < count).astype(run.center.dtype)
+    x = (raw.astype(run.center.dtype) - run.center) * run.factor
+    return Batch(x, weight, jnp.stack([low, jnp.zeros_like(low)], axis=-1))
+
+
+def _all_finite(tree: Any) -> Array:
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
+
+
+@functools.lru_cache(maxsize=64)
+def compile_program(objective: Objective, optimizer: Optimizer, batch_size: int) -> Program:
+    """Return the compiled functions of an option set; equal sets share them.
+
+    Sizes of data, seeds, learning rates and every other number of a run are traced: they compile nothing new.
+    """
+
+    def train(carry: Carry, values: Array, rows: Array, count: Array, rates: Array, run: Run) -> tuple[Carry, Sums]:
+        n_steps = (count + batch_size - 1) // batch_size
+
+        def loss(params: Params, model: ModelState, batch: Batch) -> Any:
+            return objective(params, model, batch, batch.x, run.noise)
+
+        def step(state: Any) -> Any:
+            index, carry, sums, _, _ = state
+            batch = _batch(values, rows, count, index, batch_size, run)
+            (total, (model, terms)), gradients = jax.value_and_grad(loss, has_aux=True)(
+                carry.params, carry.model, batch
+            )
+            finite = jnp.isfinite(total) & _all_finite(gradients)
+            hyper = Hyper(rates[index], run.decay, run.clip)
+
+            def update(carry: Carry) -> Carry:
+                params, optimizer_state = optimizer.update(gradients, carry.optimizer, carry.params, hyper)
+                return Carry(params, optimizer_state, model)
+
+            carry = jax.lax.cond(finite, update, lambda carry: carry, carry)
+            weight = jnp.sum(batch.weight)
+            sums = {name: _add(sums[name], value * weight) for name, value in {"loss": total, **terms}.items()}
+            return index + 1, carry, sums, total, finite
+
+        def going(state: Any) -> Array:
+            return (state[0] < n_steps) & state[4]
+
+        first = _batch(values, rows, count, jnp.int32(0), batch_size, run)
+        names = ["loss", *jax.eval_shape(loss, carry.params, carry.model, first)[1][1]]
+        zero = jnp.zeros((), run.center.dtype)
+        state = (jnp.int32(0), carry, dict.fromkeys(names, (zero, zero)), zero, jnp.bool_(True))
+        index, carry, sums, last, finite = jax.lax.while_loop(going, step, state)
+        return carry, Sums({name: total for name, (total, _) in sums.items()}, last, index - ~finite, finite)
+
+    def evaluate(params: Params, model: ModelState, values: Array, rows: Array, count: Array, run: Run) -> Any:
+        def step(index: Array, sums: Any) -> Any:
+            batch = _batch(values, rows, count, index, batch_size, run)
+            total, (_, terms) = objective(params, model, batch, batch.x, None)
+            weight = jnp.sum(batch.weight)
+            return {name: _add(sums[name], value * weight) for name, value in {"loss": total, **terms}.items()}
+
+        first = _batch(values, rows, count, jnp.int32(0), batch_size, run)
+        names = ["loss", *jax.eval_shape(lambda: objective(params, model, first, first.x, None))[1][1]]
+        zero = jnp.zeros((), run.center.dtype)
+        n_steps = (count + batch_size - 1) // batch_size
+        sums = jax.lax.fori_loop(0, n_steps, step, dict.fromkeys(names, (zero, zero)))
+        return {name: total for name, (total, _) in sums.items()}
+
+    return Program(jax.jit(train, donate_argnums=0), jax.jit(evaluate))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long and how fast to train.
+
+    Parameters
+    ----------
+    max_epochs : int
+        Epochs at most, counted from 1.
+    learning_rate : float
+        The step size that the schedule scales.
+    schedule : str or callable
+        A name in `SCHEDULES`, or a function of the share of training done.
+    decay, clip : float
+        Traced numbers for an optimizer that decays or clips.
+    early_stopping : bool
+        Whether the walk's held-back rows, or `validation`, decide when to stop.
+    patience : int
+        Epochs without improvement before stopping.
+    tol : float
+        The smallest improvement that counts, as a share of the best loss.
+    restore_best : bool
+        Whether the best parameters are kept.
+    """
+
+    max_epochs: int
+    learning_rate: float = 1e-3
+    schedule: str | Callable[[float], float] = "constant"
+    decay: float = 0.0
+    clip: float = 0.0
+    early_stopping: bool = False
+    patience: int = 10
+    tol: float = 1e-4
+    restore_best: bool = True
+
+
+@dataclass
+class Interruption:
+    """A flag that Ctrl-C or SIGTERM sets and the training loop reads between chunks."""
+
+    signal: int | None = None
+    _previous: dict[int, Any] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[Interruption]:
+        """Listen for the first Ctrl-C; a second one interrupts as usual. Only a main thread can listen."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        self._previous[signal.SIGINT] = signal.signal(signal.SIGINT, self._note)
+        try:
+            yield self
+        finally:
+            self._restore()
+
+    def _note(self, number: int, frame: Any) -> None:
+        self.signal = number
+        self._restore()
+
+    def _restore(self) -> None:
+        while self._previous:
+            signal.signal(*self._previous.popitem())
+
+
+def precision_scope(compute: np.dtype[Any]) -> contextlib.AbstractContextManager[Any]:
+    """Return the scope in which programs of a compute type are built and run."""
+    return jax.enable_x64(True) if compute == np.float64 else contextlib.nullcontext()
+
+
+class Trainer:
+    """One network on one walk through data: a ladder of `epochs`, `_run_epoch` and the compiled chunk.
+
+    Parameters
+    ----------
+    objective : Objective
+        What to lower; it knows the network.
+    optimizer : Optimizer
+        How.
+    walk : Walk
+        The training rows.
+    settings : Settings
+        How long.
+    validation : Walk or None
+        Other rows that decide when to stop, instead of those the walk holds back.
+    interruption : Interruption or None
+        Read between chunks.
+    progress : callable or None
+        Told the number of rows after each chunk.
+    device : jax.Device or None
+        Where to compute; None is JAX's default.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        optimizer: Optimizer,
+        walk: Walk,
+        settings: Settings,
+        *,
+        validation: Walk | None = None,
+        interruption: Interruption | None = None,
+        progress: Callable[[int], None] | None = None,
+        device: Any = None,
+    ) -> None:
+        self.program = compile_program(objective, optimizer, walk.batch_size)
+        self.optimizer = optimizer
+        self.walk = walk
+        self.settings = settings
+        self.validation = validation
+        self.interruption = interruption or Interruption()
+        self.progress = progress or (lambda rows: None)
+        self.device = device
+        self.n_rows = walk.count()
+        self.n_held_back = validation.count() if validation else walk.count(validation=True)
+        self.steps_per_epoch = -(-self.n_rows // walk.batch_size)
+
+    def start(self, params: Params, seed: int, model: ModelState = ()) -> TrainState:
+        """Return the state before the first step."""
+        with precision_scope(self.walk.compute):
+            params = self.put(params)
+            optimizer = self.put(self.optimizer.init(params))
+        return TrainState(params, optimizer, model, None, seed, 0, 0, 0, Stopping(np.inf, 0, 0), {})
+
+    def put(self, tree: Any) -> Any:
+        """Return a tree as device arrays of its own."""
+        # A copy: the program donates these buffers, and the caller's arrays must not go with them.
+        return jax.tree.map(lambda leaf: jnp.array(leaf, device=self.device, copy=True), tree)
+
+    @property
+    def watches(self) -> bool:
+        """Whether there are rows to decide by when to stop."""
+        return self.settings.early_stopping and self.n_held_back > 0
+
+    def epochs(self, state: TrainState) -> Iterator[TrainState]:
+        """Yield the state after each epoch, until early stopping, an interruption or the last epoch ends the run.
+
+        Raises
+        ------
+        DivergedError
+            At the first loss or gradient that is not finite, before the update it would have made. The exception's
+            ``state`` is the last good one.
+        """
+        with precision_scope(self.walk.compute):
+            if self.watches and state.epoch == 0:
+                state = self._judge(state, self._validate(state))
+            while state.epoch < self.settings.max_epochs:
+                began = time.perf_counter()
+                state, row = self._run_epoch(state)
+                if self.interruption.signal and not row["complete"]:
+                    yield state
+                    return
+                if self.watches:
+                    row["validation_loss"] = self._validate(state)["loss"]
+                    state = self._judge(state, {"loss": row["validation_loss"]})
+                row["seconds"] = time.perf_counter() - began
+                state = self._record(state, row)
+                yield state
+                if self.interruption.signal or state.stopping.stale >= self.settings.patience:
+                    return
+
+    def trial(self, state: TrainState) -> float:
+        """Return seconds per row, from a few steps of the compiled program on the first rows, thrown away."""
+        with precision_scope(self.walk.compute):
+            run = self._run(self.walk, state.seed, 1)
+            chunk = next(self.walk.chunks(1))
+            few = chunk._replace(count=min(chunk.count, 8 * self.walk.batch_size))
+            rates = jnp.asarray(self._rates(0, len(chunk.values) // self.walk.batch_size), run.center.dtype)
+            seconds = []
+            for _ in range(3):
+                carry = Carry(self.put(state.params), self.put(state.optimizer), self.put(state.model))
+                began = time.perf_counter()
+                jax.block_until_ready(self.program.train(carry, *self._upload(few), rates, run))
+                seconds.append(time.perf_counter() - began)
+            return min(seconds) / few.count
+
+    def _run_epoch(self, state: TrainState) -> tuple[TrainState, dict[str, float]]:
+        carry = Carry(state.params, state.optimizer, state.model)
+        epoch, step, totals, last, done = state.epoch + 1, state.step, {}, np.nan, 0
+        run = self._run(self.walk, state.seed, epoch)
+        rates = np.zeros(0)
+        for chunk in self.walk.chunks(epoch):
+            rates = self._rates(step, len(chunk.values) // self.walk.batch_size)
+            carry, sums = self.program.train(carry, *self._upload(chunk), jnp.asarray(rates, run.center.dtype), run)
+            finite, steps = bool(sums.finite), int(sums.steps)
+            step += steps
+            state = state._replace(params=carry.params, optimizer=carry.optimizer, model=carry.model, step=step)
+            if not finite:
+                raise self._diverged(state, epoch)
+            done += chunk.count
+            last = float(sums.last)
+            for name, value in sums.terms.items():
+                totals[name] = totals.get(name, 0.0) + float(value)
+            self.progress(chunk.count)
+            if self.interruption.signal:
+                break
+        row = {name: total / max(done, 1) for name, total in totals.items()}
+        rate = float(self._rates(max(step - 1, 0), 1)[0])
+        row |= {
+            "epoch": epoch,
+            "last_batch_loss": last,
+            "learning_rate": rate,
+            "complete": done == self.n_rows,
+        }
+        return state._replace(epoch=epoch if row["complete"] else state.epoch), row
+
+    def _run(self, walk: Walk, seed: int, epoch: int) -> Run:
+        center, factor = walk.affine()
+        noise = Noise(jnp.asarray(key_words(seed, 4)), jnp.uint32(epoch))
+        dtype = walk.compute
+        return Run(
+            jnp.asarray(center),
+            jnp.asarray(factor),
+            noise,
+            jnp.asarray(self.settings.decay, dtype),
+            jnp.asarray(self.settings.clip, dtype),
+        )
+
+    def _rates(self, step: int, n_steps: int) -> Any:
+        total = self.settings.max_epochs * self.steps_per_epoch
+        return learning_rates(self.settings.schedule, self.settings.learning_rate, step, n_steps, total)
+
+    def _upload(self, chunk: Chunk) -> tuple[Array, Array, Any]:
+        values, rows = jax.device_put((chunk.values, chunk.rows), self.device)
+        return values, rows, np.int32(chunk.count)
+
+    def _validate(self, state: TrainState) -> dict[str, float]:
+        walk, held = (self.validation, False) if self.validation else (self.walk, True)
+        run = self._run(walk, state.seed, 0)
+        totals: dict[str, float] = {}
+        for chunk in walk.chunks(validation=held):
+            for name, value in self.program.evaluate(state.params, state.model, *self._upload(chunk), run).items():
+                totals[name] = totals.get(name, 0.0) + float(value)
+        return {name: total / self.n_held_back for name, total in totals.items()}
+
+    def _judge(self, state: TrainState, row: dict[str, float]) -> TrainState:
+        loss, stopping = row["loss"], state.stopping
+        if loss < stopping.best_loss:
+            improved = loss < stopping.best_loss * (1 - self.settings.tol) or not np.isfinite(stopping.best_loss)
+            best = self.put(state.params) if self.settings.restore_best else None
+            return state._replace(
+                best=best, stopping=Stopping(loss, state.epoch, 0 if improved else stopping.stale + 1)
+            )
+        return state._replace(stopping=stopping._replace(stale=stopping.stale + 1))
+
+    def _record(self, state: TrainState, row: dict[str, float]) -> TrainState:
+        row.pop("complete", None)
+        history = {name: [*values] for name, values in state.metrics.items()}
+        for name, value in row.items():
+            history.setdefault(name, []).append(value)
+        return state._replace(metrics=history)
+
+    def _diverged(self, state: TrainState, epoch: int) -> DivergedError:
+        step = state.step - (epoch - 1) * self.steps_per_epoch + 1
+        error = DivergedError(
+            f"the loss stopped being finite at epoch {epoch}, step {step} of {self.steps_per_epoch}; the weights before that step are kept; "
+            f"try a lower learning_rate (it was {self.settings.learning_rate:g}), gradient_clip=1.0, or scaling='standard'"
+        )
+        error.state = state
+        return error

@@ -1,0 +1,147 @@
+"""What passes from room to room: the shapes and protocols every part of the engine agrees on.
+
+B is the rows of a batch, D the features, K the code units. All arrays here are JAX arrays inside a compiled program.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from jax import Array
+
+Params = Any  # a pytree of arrays
+ModelState = Any  # a pytree of arrays: what a method remembers between batches
+
+
+class Batch(NamedTuple):
+    """Rows of one step, scaled; always B of them, the missing ones of a short batch with weight 0."""
+
+    x: Array  # (B, D)
+    weight: Array  # (B,) 0 for padding
+    row: Array  # (B, 2) uint32, low and high word of the row's number in its source: its noise depends on this alone
+    observed: Array | None = None  # (B, D) False where a cell is missing
+    categories: Array | None = None  # (B, C) codes of categorical columns
+
+
+class Output(NamedTuple):
+    """What a network makes of a batch."""
+
+    pre_code: Array  # (B, K) before the code's activation or selection
+    code: Array  # (B, K)
+    reconstruction: Array  # (B, D)
+    logits: tuple[Array, ...] = ()  # one per categorical column
+    aux: dict[str, Array] = {}  # whatever a method adds; never mutated
+
+
+class Noise(NamedTuple):
+    """What the noise of a training step depends on, beside the row's own number."""
+
+    seed: Array  # (2,) uint32
+    epoch: Array  # () uint32
+
+
+class Statistics(NamedTuple):
+    """What a network may know of the scaled data before its first step."""
+
+    mean: Array  # (D,)
+    components: Array  # (K, D) principal directions, orthonormal rows
+    n_components: int
+
+
+class Network(Protocol):
+    """Pure functions of parameters and a batch; hashed by value, so that equal networks share one program."""
+
+    n_features: int
+    n_components: int
+
+    def init(self, seed: int, statistics: Statistics | None) -> Params:
+        """Draw the parameters, on the host."""
+        ...
+
+    def encode(self, params: Params, x: Array, row: Array | None, noise: Noise | None) -> Array:
+        """Return the pre-code (B, K); `noise` is None outside training."""
+        ...
+
+    def activate(self, pre_code: Array) -> Array:
+        """Return the code (B, K) of a pre-code."""
+        ...
+
+    def decode(self, params: Params, code: Array, row: Array | None, noise: Noise | None) -> Array:
+        """Return the reconstruction (B, D) before the output activation."""
+        ...
+
+    def finish(self, pre_output: Array) -> Array:
+        """Return the reconstruction (B, D) after the output activation."""
+        ...
+
+
+class Sparsity(Protocol):
+    """Code to sparse code, and code to penalties."""
+
+    def init(self, n_components: int) -> ModelState:
+        """Return what is remembered between batches, at the start."""
+        ...
+
+    def select(
+        self, params: Params, state: ModelState, pre_code: Array, weight: Array, train: bool
+    ) -> tuple[Array, ModelState]:
+        """Return the code (B, K) and the new state."""
+        ...
+
+    def penalties(self, params: Params, state: ModelState, output: Output, weight: Array) -> dict[str, Array]:
+        """Return named terms to add to the loss."""
+        ...
+
+    def constrain_gradients(self, params: Params, gradients: Params) -> Params:
+        """Return the gradients an update may use."""
+        ...
+
+    def constrain_parameters(self, params: Params) -> Params:
+        """Return the parameters after an update."""
+        ...
+
+    def freeze(self, state: ModelState) -> ModelState:
+        """Return the form used at inference."""
+        ...
+
+
+class Corruption(Protocol):
+    """Clean batch to corrupted rows; the target stays clean."""
+
+    def __call__(self, noise: Noise, batch: Batch, level: Array) -> tuple[Array, Array]:
+        """Return the corrupted rows (B, D) and which cells were touched (B, D)."""
+        ...
+
+
+class Objective(Protocol):
+    """The number that training lowers."""
+
+    def __call__(
+        self, params: Params, state: ModelState, batch: Batch, noisy: Array, noise: Noise | None
+    ) -> tuple[Array, tuple[ModelState, dict[str, Array]]]:
+        """Return the total and, beside it, the new state and every named term; `noise` is None outside training."""
+        ...
+
+
+class Stopping(NamedTuple):
+    """Where early stopping stands."""
+
+    best_loss: float
+    best_epoch: int
+    stale: int  # epochs since
+
+
+class TrainState(NamedTuple):
+    """Everything a run needs to go on as if it had never stopped."""
+
+    params: Params
+    optimizer: Any
+    model: ModelState
+    best: Params | None  # a copy: donation deletes what is aliased
+    seed: int
+    step: int
+    epoch: int
+    cursor: int  # position in the epoch's order
+    stopping: Stopping
+    metrics: dict[str, list[float]]
