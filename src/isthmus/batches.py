@@ -1,4 +1,4 @@
-"""Source to order to chunks: arrays of one fixed shape, filled one ahead of the computation on a thread of their own."""
+"""Source to order to chunks: arrays of one fixed shape, filled one ahead of the computation on another thread."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Chunk(NamedTuple):
 
     values: NDArray[Any]  # (chunk_rows, D) in the source's type where that is narrow, else scaled
     rows: NDArray[np.uint32]  # (chunk_rows,) numbers of the rows in their source
-    count: int
+    count: int  # type: ignore[assignment]  # a tuple has a method of that name
 
 
 @functools.partial(jax.jit, static_argnames=("size", "shuffle", "holds"))

@@ -10,6 +10,7 @@ from math import isqrt
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 MAX_ROWS = 2**32 - 2**17  # an order's two digits are 16 bits each; larger data is cut into shards first
 
@@ -27,9 +28,9 @@ def mix(x: Any) -> Any:
     return x ^ (x >> np.uint32(16))
 
 
-def key_words(seed: int, *purpose: int) -> np.ndarray[Any, np.dtype[np.uint32]]:
+def key_words(seed: int, *purpose: int) -> NDArray[np.uint32]:
     """Return two uint32 key words for a seed and any further whole numbers that tell one use from another."""
-    return np.random.SeedSequence([seed, *purpose]).generate_state(2, np.uint32)
+    return np.random.SeedSequence([seed, *purpose]).generate_state(2, np.uint32).astype(np.uint32, copy=False)
 
 
 def row_bits(key: Any, row: Any) -> Any:
@@ -92,7 +93,7 @@ def permute_digits(order: Order, high: Any, low: Any, xp: Any) -> Any:
     return high * order.low + low
 
 
-def walk_home(order: Order, rows: np.ndarray[Any, np.dtype[np.uint32]]) -> None:
+def walk_home(order: Order, rows: NDArray[np.uint32]) -> None:
     """Walk the few rows past the last on, in place, until all are in range."""
     while len(astray := np.flatnonzero(rows >= order.n_rows)):
         rows[astray] = permute_digits(order, rows[astray] // order.low, rows[astray] % order.low, np)

@@ -49,7 +49,7 @@ def block_rows(network: Network, params: Params) -> int:
     widest = max(network.n_features, *(max(leaf.shape, default=1) for leaf in leaves))
     work = 2 * sum(leaf.size for leaf in leaves)
     rows = min(_BLOCK_CELLS // widest, _BLOCK_WORK // max(work, 1), _MOST_ROWS)
-    return 1 << max(rows, 16).bit_length() - 1
+    return int(1 << max(rows, 16).bit_length() - 1)
 
 
 class Inference:

@@ -54,7 +54,7 @@ class Optimizer:
         """Return the parameters after one step, and the rule's new state."""
         if self.clips:
             norm = optax.global_norm(gradients)
-            factor = jnp.minimum(1.0, hyper.clip / jnp.maximum(norm, jnp.finfo(norm.dtype).tiny))
+            factor = jnp.minimum(1.0, hyper.clip / jnp.maximum(norm, np.finfo(norm.dtype).tiny))
             gradients = jax.tree.map(lambda g: g * factor, gradients)
         updates, state = self._transformation.update(gradients, state, params)
         if not isinstance(self.rule, str):
@@ -63,7 +63,8 @@ class Optimizer:
         def step(param: Array, update: Array) -> Array:
             if self.decays and param.ndim > 1:
                 update = update + hyper.decay * param
-            return param - hyper.rate * update
+            stepped: Array = param - hyper.rate * update
+            return stepped
 
         return jax.tree.map(step, params, updates), state
 

@@ -83,7 +83,7 @@ class Parameter:
 
 def _is_integer(parameter: Parameter, value: object) -> bool:
     # Where a share is legal too, a whole number is a count and never a share.
-    low = max(parameter.low, 1) if "number" in parameter.kinds else parameter.low
+    low = max(parameter.low, 1.0) if "number" in parameter.kinds else parameter.low
     return isinstance(value, Integral) and not isinstance(value, bool) and low <= int(value) <= parameter.high
 
 
@@ -92,7 +92,10 @@ def _is_number(parameter: Parameter, value: object) -> bool:
         return False
     if "integer" in parameter.kinds and isinstance(value, Integral):
         return False
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        return False
     return (
         math.isfinite(number)
         and parameter.low <= number <= parameter.high
@@ -116,13 +119,12 @@ def _is_text(parameter: Parameter, value: object) -> bool:
 def _is_sizes(parameter: Parameter, value: object) -> bool:
     if isinstance(value, str) or not hasattr(value, "__iter__"):
         return False
-    return all(isinstance(v, Integral) and not isinstance(v, bool) and v > 0 for v in value)
+    return all(isinstance(v, Integral) and not isinstance(v, bool) and int(v) > 0 for v in value)
 
 
 def _is_object(parameter: Parameter, value: object) -> bool:
-    return not isinstance(value, str | bool | int | float | tuple | list) and (
-        callable(value) or hasattr(value, "update") or hasattr(value, "randint")
-    )
+    # Optax's transformations are named tuples.
+    return callable(value) or hasattr(value, "randint") or (hasattr(value, "init") and hasattr(value, "update"))
 
 
 def _range_words(parameter: Parameter, noun: str) -> str:
@@ -149,6 +151,12 @@ _KIND_TESTS: dict[Kind, Callable[[Parameter, object], bool]] = {
     "sizes": _is_sizes,
     "object": _is_object,
 }
+_OBJECT_WORDS: dict[str, str] = {
+    "network": "a factory (n_features, n_components, key) -> (encoder, decoder)",
+    "optimizer": "an Optax gradient transformation",
+    "learning_rate_schedule": "a callable from the share of training done, 0 to 1, to a factor of the learning rate",
+    "random_state": "a numpy RandomState",
+}
 _KIND_WORDS: dict[Kind, Callable[[Parameter], str]] = {
     "integer": lambda p: "a whole number of at least 1" if "number" in p.kinds else _range_words(p, "a whole number"),
     "number": lambda p: _range_words(p, "a number"),
@@ -157,12 +165,6 @@ _KIND_WORDS: dict[Kind, Callable[[Parameter], str]] = {
     "text": lambda p: "a non-empty string",
     "sizes": lambda p: "a tuple of whole numbers of at least 1",
     "object": lambda p: _OBJECT_WORDS.get(p.name, "an object"),
-}
-_OBJECT_WORDS = {
-    "network": "a factory (n_features, n_components, key) -> (encoder, decoder)",
-    "optimizer": "an Optax gradient transformation",
-    "learning_rate_schedule": "a callable from the share of training done, 0 to 1, to a factor of the learning rate",
-    "random_state": "a numpy RandomState",
 }
 
 ACTIVATION_NAMES = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "identity")
@@ -201,7 +203,8 @@ _TABLE = (
     Parameter(
         "linear_path",
         "auto",
-        "a straight linear map beside each half, started at PCA; auto: on where the code is linear, narrower than the input, and there are hidden layers",
+        "a straight linear map beside each half, started at PCA; auto: on where the code is linear, narrower than the "
+        "input, and there are hidden layers",
         ("boolean", "name"),
         choices=("auto",),
     ),
@@ -230,7 +233,8 @@ _TABLE = (
     Parameter(
         "output_activation",
         "auto",
-        "function of the output; auto is sigmoid for values in [0, 1] that crowd at its ends and for bce, else identity",
+        "function of the output; auto is sigmoid for values in [0, 1] that crowd at its ends and for bce, else "
+        "identity",
         ("name",),
         choices=("auto", *ACTIVATION_NAMES),
     ),
@@ -245,7 +249,8 @@ _TABLE = (
     Parameter(
         "init",
         "auto",
-        "how weights are drawn; auto is he for the relu family and glorot otherwise; truncated_normal has deviation 1 cut at 2, and unit normal biases",
+        "how weights are drawn; auto is he for the relu family and glorot otherwise; truncated_normal has deviation 1 "
+        "cut at 2, and unit normal biases",
         ("name",),
         choices=("auto", *INIT_NAMES),
     ),
@@ -286,7 +291,8 @@ _TABLE = (
     Parameter(
         "scaling",
         "auto",
-        "what is done to the columns before training; auto: uint8 by 255, values in [0, 1] stay, pictures in whole numbers share one scale, anything else is standardised",
+        "what is done to the columns before training; auto: uint8 by 255, values in [0, 1] stay, pictures in whole "
+        "numbers share one scale, anything else is standardised",
         ("name",),
         choices=("auto", *SCALING_NAMES),
         optional=True,

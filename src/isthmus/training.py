@@ -74,7 +74,9 @@ def _batch(values: Array, rows: Array, count: Array, index: Array, size: int, ru
 
 
 def _all_finite(tree: Any) -> Array:
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
+    each: list[Array] = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]
+    together: Array = jnp.all(jnp.stack(each))
+    return together
 
 
 @functools.lru_cache(maxsize=64)
@@ -108,7 +110,7 @@ def compile_program(objective: Objective, optimizer: Optimizer, batch_size: int)
             sums = {name: _add(sums[name], value * weight) for name, value in {"loss": total, **terms}.items()}
             return index + 1, carry, sums, total, finite
 
-        def going(state: Any) -> Array:
+        def going(state: Any) -> Any:
             return (state[0] < n_steps) & state[4]
 
         first = _batch(values, rows, count, jnp.int32(0), batch_size, run)
@@ -311,7 +313,8 @@ class Trainer:
 
     def _run_epoch(self, state: TrainState) -> tuple[TrainState, dict[str, float]]:
         carry = Carry(state.params, state.optimizer, state.model)
-        epoch, step, totals, last, done = state.epoch + 1, state.step, {}, np.nan, 0
+        epoch, step, last, done = state.epoch + 1, state.step, np.nan, 0
+        totals: dict[str, float] = {}
         run = self._run(self.walk, state.seed, epoch)
         rates = np.zeros(0)
         for chunk in self.walk.chunks(epoch):
@@ -388,8 +391,9 @@ class Trainer:
     def _diverged(self, state: TrainState, epoch: int) -> DivergedError:
         step = state.step - (epoch - 1) * self.steps_per_epoch + 1
         error = DivergedError(
-            f"the loss stopped being finite at epoch {epoch}, step {step} of {self.steps_per_epoch}; the weights before that step are kept; "
-            f"try a lower learning_rate (it was {self.settings.learning_rate:g}), gradient_clip=1.0, or scaling='standard'"
+            f"the loss stopped being finite at epoch {epoch}, step {step} of {self.steps_per_epoch}; the weights "
+            f"before that step are kept; try a lower learning_rate (it was {self.settings.learning_rate:g}), "
+            "gradient_clip=1.0, or scaling='standard'"
         )
         error.state = state
         return error

@@ -31,7 +31,7 @@ class Output(NamedTuple):
     code: Array  # (B, K)
     reconstruction: Array  # (B, D)
     logits: tuple[Array, ...] = ()  # one per categorical column
-    aux: dict[str, Array] = {}  # whatever a method adds; never mutated
+    aux: dict[str, Array] = {}  # noqa: RUF012, whatever a method adds; never mutated
 
 
 class Noise(NamedTuple):
@@ -42,10 +42,10 @@ class Noise(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    """What a network may know of the scaled data before its first step."""
+    """What a network may know of the scaled data before its first step; host arrays."""
 
-    mean: Array  # (D,)
-    components: Array  # (K, D) principal directions, orthonormal rows
+    mean: Any  # (D,)
+    components: Any  # (K, D) principal directions, orthonormal rows
     n_components: int
 
 
@@ -115,7 +115,11 @@ class Corruption(Protocol):
 
 
 class Objective(Protocol):
-    """The number that training lowers."""
+    """The number that training lowers; hashed by value, so that equal objectives share one program."""
+
+    def __hash__(self) -> int:
+        """Return a hash of what is computed."""
+        ...
 
     def __call__(
         self, params: Params, state: ModelState, batch: Batch, noisy: Array, noise: Noise | None

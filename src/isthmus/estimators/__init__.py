@@ -1,0 +1,1 @@
+"""Estimators: the only place where names become objects."""

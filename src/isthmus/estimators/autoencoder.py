@@ -31,8 +31,8 @@ Array = NDArray[Any]
 class Autoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """An autoencoder: a few numbers for each row, from which the row can be rebuilt.
 
-    Encoder, narrow code, mirrored decoder, trained so that the output comes as close to the input as it can. By default a
-    straight linear path runs beside the layers and starts at PCA's solution: what is learned is the difference.
+    Encoder, narrow code, mirrored decoder, trained so that the output comes as close to the input as it can. By default
+    a straight linear path runs beside the layers and starts at PCA's solution: what is learned is the difference.
 
     Parameters
     ----------
@@ -322,7 +322,8 @@ class Autoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfo
 
     def fit_transform(self, X: Rows, y: Any = None, **fit_params: Any) -> Array:
         """Fit, then return the codes of the same rows, (n_samples, n_components)."""
-        return self.fit(X, y, **fit_params).transform(X)
+        codes: Array = self.fit(X, y, **fit_params).transform(X)
+        return codes
 
     # Using -----------------------------------------------------------------------------------------------------
 
@@ -556,7 +557,8 @@ class Autoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         MissingFileError, ModelFileError
             In one line: what is not there, damaged, from a newer isthmus, or of another shape.
         """
-        return stored.read(cls, path, network=network)
+        model: Self = stored.read(cls, path, network=network)
+        return model
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "params_")

@@ -127,7 +127,7 @@ class FitRun:
         if not hasattr(network, "arranged"):
             return params, optimizer
         order, signs = _arrangement(network, params, self.parts["scaler_"], walk, self.trainer.device)
-        shape = jax.tree.structure(params)
+        shape: Any = jax.tree.structure(params)
 
         def rearrange(node: Any) -> Any:
             if jax.tree.structure(node) != shape:
@@ -226,7 +226,8 @@ def _old_network(estimator: Any, ready: Preparation) -> tuple[Any, Any]:
     wanted = ready.values["n_components"]
     if network != estimator.network_ or (isinstance(wanted, Integral) and wanted != estimator.n_components_):
         raise InvalidParameterError(
-            "warm_start=True goes on with the last network, and its shape or its rows' width has changed; set warm_start=False"
+            "warm_start=True goes on with the last network, and its shape or its rows' width has changed; "
+            "set warm_start=False"
         )
     return network, estimator.params_
 
@@ -261,7 +262,8 @@ def start_partial_fit(estimator: Any, source: Source) -> FitRun:
     if going_on:
         state = state._replace(epoch=done, step=done * run.trainer.steps_per_epoch, metrics=estimator.history_)
         optimizer = estimator.optimizer_state_
-        if jax.tree.structure(optimizer) == jax.tree.structure(state.optimizer):
+        shape: Any = jax.tree.structure(state.optimizer)
+        if jax.tree.structure(optimizer) == shape:
             state = state._replace(optimizer=run.trainer.put(optimizer))
     run.state = state
     return run

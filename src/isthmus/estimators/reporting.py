@@ -27,7 +27,7 @@ class Estimate(NamedTuple):
 
 
 def estimate(trainer: Trainer, state: TrainState) -> Estimate:
-    """Return what a run will take: its time from a few steps tried and thrown away, its memory from its arrays' sizes."""
+    """Return what a run will take: time from a few steps tried and thrown away, memory from the arrays' sizes."""
     per_row = trainer.trial(state)
     # Held-back rows go forward only, a third of a training row's work.
     rows = trainer.n_rows + (trainer.n_held_back / 3 if trainer.watches else 0)

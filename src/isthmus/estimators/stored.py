@@ -161,8 +161,13 @@ def _factory_for(path: Any, written: Any, factory: Any) -> Any:
 def _network(header: dict[str, Any], factory: Any) -> Any:
     fields = header["network"]
     if fields is None:
-        return Custom(factory, *header["widths"], *header["ends"], header["parameters"]["precision"])
-    return Dense(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+        n_features, n_components = header["widths"]
+        code, output = header["ends"]
+        return Custom(factory, n_features, n_components, code, output, header["parameters"]["precision"])
+    plain: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }
+    return Dense(**plain)
 
 
 def _scaler(path: Any, fields: dict[str, Any], tensors: Tensors, n_features: int) -> Scaler:

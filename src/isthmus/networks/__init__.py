@@ -1,0 +1,1 @@
+"""Networks: pure functions of parameters and a batch; no loss in here."""

@@ -73,7 +73,8 @@ class Custom:
 
     def encode(self, params: Params, x: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the pre-code (B, K) of rows (B, D)."""
-        return jax.vmap(eqx.combine(params, self._static)[0])(x)
+        pre_code: Array = jax.vmap(eqx.combine(params, self._static)[0])(x)
+        return pre_code
 
     def activate(self, pre_code: Array) -> Array:
         """Return the code (B, K) of a pre-code."""
@@ -81,7 +82,8 @@ class Custom:
 
     def decode(self, params: Params, code: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the output (B, D) before its activation."""
-        return jax.vmap(eqx.combine(params, self._static)[1])(code)
+        output: Array = jax.vmap(eqx.combine(params, self._static)[1])(code)
+        return output
 
     def finish(self, pre_output: Array) -> Array:
         """Return the reconstruction (B, D)."""

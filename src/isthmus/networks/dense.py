@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -95,7 +96,7 @@ class Dense:
         self, rng: np.random.Generator, widths: tuple[int, ...], with_weights: bool
     ) -> list[dict[str, NDArray[Any]]]:
         layers = []
-        for number, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True), 1):
+        for number, (fan_in, fan_out) in enumerate(pairwise(widths), 1):
             layer = {"bias": draw_bias(self.init_name, rng, fan_out)}
             if with_weights:
                 layer["weight"] = INITIALIZERS[self.init_name](rng, fan_in, fan_out)
@@ -129,7 +130,7 @@ class Dense:
         for number, layer in enumerate(params["encoder"][:-1]):
             hidden = self._hidden(layer, layer["weight"], hidden, row, noise, number)
         last = params["encoder"][-1]
-        code = self._product(hidden, last["weight"]) + last["bias"]
+        code: Array = self._product(hidden, last["weight"]) + last["bias"]
         return code + self._product(x, params["encoder_path"]) if self.linear_path else code
 
     def activate(self, pre_code: Array) -> Array:
@@ -142,7 +143,7 @@ class Dense:
         hidden = code
         for number, layer in enumerate(params["decoder"][:-1]):
             hidden = self._hidden(layer, weights[number], hidden, row, noise, number + len(self.encoder_sizes))
-        output = self._product(hidden, weights[-1]) + params["decoder"][-1]["bias"]
+        output: Array = self._product(hidden, weights[-1]) + params["decoder"][-1]["bias"]
         if not self.linear_path:
             return output
         path = params["encoder_path"].T if self.tied else params["decoder_path"]
@@ -189,7 +190,7 @@ class Dense:
 
     def arranged(self, params: Params, order: NDArray[np.integer], signs: NDArray[Any]) -> Params:
         """Return parameters whose code units are permuted and turned: the same network, its code rearranged."""
-        new = {
+        new: dict[str, Any] = {
             name: [dict(layer) for layer in value] if isinstance(value, list) else value
             for name, value in params.items()
         }
