@@ -199,7 +199,7 @@ class Walk:
         return self.scaler.center.astype(self.compute), (1 / self.scaler.scale).astype(self.compute)
 
     def chunks(self, epoch: int = 0, validation: bool = False) -> Iterator[Chunk]:
-        """Yield an epoch's chunks; each is valid until the next but one is asked for."""
+        """Yield an epoch's chunks; each is valid until the next is asked for."""
         filler = _Filler(self, epoch, validation)
         with ThreadPoolExecutor(1, thread_name_prefix="isthmus-read-ahead") as reader:
             ahead: Future[Chunk] = reader.submit(filler.fill, 0)

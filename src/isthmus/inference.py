@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from isthmus.scaling import Scaler, scaled_in_program
+from isthmus.scaling import Scaler, refuse_non_finite, scaled_in_program
+from isthmus.sources.base import Block
 from isthmus.training import precision_scope
 from isthmus.types import Network, Params
 
@@ -26,7 +28,7 @@ _IN_FLIGHT = 2
 class Functions(NamedTuple):
     """The compiled functions of a network."""
 
-    encode: Callable[..., Array]
+    encode: Callable[..., tuple[Array, Array]]
     decode: Callable[..., Array]
 
 
@@ -34,8 +36,11 @@ class Functions(NamedTuple):
 def compile_functions(network: Network) -> Functions:
     """Return the compiled encoder and decoder of a network; equal networks share them."""
 
-    def encode(params: Params, values: Array, center: Array, factor: Array) -> Array:
-        return network.activate(network.encode(params, (values.astype(center.dtype) - center) * factor, None, None))
+    def encode(params: Params, values: Array, center: Array, factor: Array) -> tuple[Array, Array]:
+        # A NaN or an infinity never leaves the sum finite. Here it costs nothing; on the host, a fifth of the call.
+        total = jnp.sum(values) if jnp.issubdtype(values.dtype, jnp.floating) else jnp.zeros(())
+        x = (values.astype(center.dtype) - center) * factor
+        return network.activate(network.encode(params, x, None, None)), total
 
     def decode(params: Params, code: Array) -> Array:
         return network.finish(network.decode(params, code, None, None))
@@ -65,56 +70,77 @@ class Inference:
         Between raw and scaled rows.
     device : jax.Device or None
         Where; None is JAX's default.
+    names : sequence of str
+        The columns' names, for messages.
     """
 
-    def __init__(self, network: Any, params: Params, scaler: Scaler, device: Any = None) -> None:
+    def __init__(
+        self, network: Any, params: Params, scaler: Scaler, device: Any = None, names: Sequence[str] = ()
+    ) -> None:
         self.network = network
         self.scaler = scaler
         self.device = device
+        self.names = names
         self.compute: np.dtype[Any] = network.dtype
         self.functions = compile_functions(network)
         self.rows = block_rows(network, params)
+        width = len(scaler.center)
+        affine = (scaler.center, 1 / scaler.scale), (np.zeros(width), np.ones(width))
         with precision_scope(self.compute):
             self.params = jax.device_put(params, device)
+            self._affine = jax.device_put([tuple(a.astype(self.compute) for a in pair) for pair in affine], device)
 
-    def encode(self, blocks: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
-        """Yield the codes of raw rows, (rows, K), in order."""
+    def encode(self, blocks: Iterable[Block]) -> Iterator[NDArray[Any]]:
+        """Yield the codes of raw rows, (rows, K), in order; the first cell that is not finite is refused."""
+        return (result for _, result in self._stream(blocks, self._encode))
 
-        def call(piece: NDArray[Any]) -> Array:
-            if scaled_in_program(piece.dtype, self.compute):
-                center, factor = self.scaler.center, 1 / self.scaler.scale
-            else:
-                piece = self.scaler.scaled(piece, self.compute)
-                center, factor = np.zeros(piece.shape[1]), np.ones(piece.shape[1])
-            affine = center.astype(self.compute), factor.astype(self.compute)
-            return self.functions.encode(self.params, *jax.device_put((self._padded(piece), *affine), self.device))
-
-        return self._stream(blocks, call)
-
-    def decode(self, blocks: Iterable[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    def decode(self, blocks: Iterable[Block]) -> Iterator[NDArray[Any]]:
         """Yield the scaled rows of codes, (rows, D), in order."""
 
-        def call(piece: NDArray[Any]) -> Array:
+        def call(piece: NDArray[Any]) -> tuple[Array, None]:
             code = self._padded(piece.astype(self.compute, copy=False))
-            return self.functions.decode(self.params, jax.device_put(code, self.device))
+            return self.functions.decode(self.params, jax.device_put(code, self.device)), None
+
+        return (result for _, result in self._stream(blocks, call))
+
+    def reconstruct(self, blocks: Iterable[Block], dtype: Any) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Yield raw rows (rows, D) beside the scaled rows rebuilt from their codes, rounded to a type, in order."""
+
+        def call(piece: NDArray[Any]) -> tuple[Array, Array]:
+            # Two programs, as `encode` and `decode` are: one alone would fuse across the code and round differently.
+            code, total = self._encode(piece)
+            rounds = np.dtype(dtype).itemsize < self.compute.itemsize
+            return self.functions.decode(
+                self.params, code.astype(dtype).astype(self.compute) if rounds else code
+            ), total
 
         return self._stream(blocks, call)
 
-    def _stream(self, blocks: Iterable[NDArray[Any]], call: Callable[[NDArray[Any]], Array]) -> Iterator[NDArray[Any]]:
-        flying: deque[tuple[Array, int]] = deque()
-        with precision_scope(self.compute):
-            for block in blocks:
-                for start in range(0, len(block), self.rows):
-                    piece = block[start : start + self.rows]
-                    flying.append((call(piece), len(piece)))
-                    if len(flying) > _IN_FLIGHT:
-                        yield self._land(flying)
-            while flying:
-                yield self._land(flying)
+    def _encode(self, piece: NDArray[Any]) -> tuple[Array, Array]:
+        in_program = scaled_in_program(piece.dtype, self.compute)
+        piece = piece if in_program else self.scaler.scaled(piece, self.compute)
+        affine = self._affine[0 if in_program else 1]
+        return self.functions.encode(self.params, jax.device_put(self._padded(piece), self.device), *affine)
 
-    def _land(self, flying: deque[tuple[Array, int]]) -> NDArray[Any]:
-        result, count = flying.popleft()
-        return np.asarray(result)[:count]
+    def _stream(
+        self, blocks: Iterable[Block], call: Callable[[NDArray[Any]], tuple[Array, Array | None]]
+    ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        flying: deque[tuple[Block, Array, Array | None]] = deque()
+        with precision_scope(self.compute):
+            for values, first in blocks:
+                for start in range(0, len(values), self.rows):
+                    piece = values[start : start + self.rows]
+                    flying.append((Block(piece, first + start), *call(piece)))
+                    if len(flying) > _IN_FLIGHT:
+                        yield self._land(*flying.popleft())
+            while flying:
+                yield self._land(*flying.popleft())
+
+    def _land(self, piece: Block, result: Array, total: Array | None) -> tuple[NDArray[Any], NDArray[Any]]:
+        if total is not None and not np.isfinite(np.asarray(total)):
+            # Finite rows may add up to more than a float32 holds: then nothing is found, and nothing is wrong.
+            refuse_non_finite(piece.values, piece.start, self.names)
+        return piece.values, np.asarray(result)[: len(piece.values)]
 
     def _padded(self, piece: NDArray[Any]) -> NDArray[Any]:
         if len(piece) == self.rows:

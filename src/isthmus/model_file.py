@@ -2,56 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from isthmus.errors import MissingFileError, ModelFileError, UnwritableError
+from isthmus.errors import MissingFileError, ModelFileError
+from isthmus.files import written_whole
 
 FORMAT = 1
 _KEY = "isthmus"
 Tensors = dict[str, NDArray[Any]]
-
-
-@contextlib.contextmanager
-def written_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Give a file to write to that takes `path`'s place when it is complete; until then, whatever is there stays.
-
-    Raises
-    ------
-    UnwritableError
-        In one line, where the file cannot be written.
-    """
-    target = Path(path)
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise UnwritableError(f"cannot write {target}: {error.strerror or error}") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files only their owner may read; a result is as readable as any other new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(target)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        raise UnwritableError(f"cannot write {target}: {error.strerror or error}") from error
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def write_model(path: str | os.PathLike[str], header: Mapping[str, Any], tensors: Tensors) -> None:

@@ -53,7 +53,7 @@ class Optimizer:
     def update(self, gradients: Params, state: Any, params: Params, hyper: Hyper) -> tuple[Params, Any]:
         """Return the parameters after one step, and the rule's new state."""
         if self.clips:
-            norm = optax.global_norm(gradients)
+            norm = optax.tree.norm(gradients)
             factor = jnp.minimum(1.0, hyper.clip / jnp.maximum(norm, np.finfo(norm.dtype).tiny))
             gradients = jax.tree.map(lambda g: g * factor, gradients)
         updates, state = self._transformation.update(gradients, state, params)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -19,13 +19,17 @@ from isthmus.errors import DivergedError, InterruptedFitWarning, InvalidDataErro
 from isthmus.estimators import stored
 from isthmus.estimators.build import pick_device
 from isthmus.estimators.fitting import FitRun, Fitted, start_fit, start_partial_fit
-from isthmus.estimators.inputs import finite_blocks, open_rows, rows_of
+from isthmus.estimators.inputs import finite_blocks, is_outside, open_codes, open_rows, open_stream, rows_of
+from isthmus.estimators.reporting import Estimate, estimate
 from isthmus.inference import Inference
+from isthmus.metrics import ExplainedVariance
 from isthmus.parameters import check_parameters
-from isthmus.sources.base import Source
+from isthmus.sinks import open_sink
+from isthmus.sources.base import Block, Source
 
 Rows = Any  # an array, a frame, a path or a source
 Array = NDArray[Any]
+Progress = Callable[[int, int | None], None]  # rows done, and all there are where that is known
 
 
 class Autoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -259,17 +263,20 @@ class Autoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfo
             At the first loss or gradient that is not finite. The estimator keeps the last good weights.
         """
         check_parameters(self.get_params(deep=False))
+        # Before the copy: what scikit-learn tears callbacks down by has to outlive a refusal.
+        context = self._init_callback_context(max_subtasks=self.max_epochs)
         before = dict(self.__dict__)
         try:
             source = open_rows(self, X, reset=True)
             validation = None if validation_data is None else open_rows(self, validation_data, reset=False)
-            context = self._init_callback_context(max_subtasks=self.max_epochs)
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
             run = start_fit(self, source, validation, after_epoch=_CallbackCaller(self, context, X, y))
-        except Exception:
+            self._train(run)
+        except DivergedError:
+            raise
+        except BaseException:
             self.__dict__ = before
             raise
-        self._train(run)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
         if run.interrupted:
             warnings.warn(
@@ -285,6 +292,37 @@ class Autoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         except DivergedError as error:
             self._adopt(run.outcome(error.state))
             raise
+
+    def estimate_fit(self, X: Rows, *, validation_data: Rows = None) -> Estimate:
+        """Return the time and memory that `fit` would take, from a few steps tried and thrown away.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), DataFrame, path or Source
+            The rows. They are read once, for their scaling.
+        validation_data : like X, optional
+            As in `fit`.
+
+        Returns
+        -------
+        estimate : Estimate
+            ``seconds_per_epoch``, ``max_epochs`` and ``bytes`` (beside the data), and a sentence of them as ``str``.
+            The estimator stays as it was.
+
+        Raises
+        ------
+        InvalidParameterError, InvalidDataError
+            As `fit` would.
+        """
+        check_parameters(self.get_params(deep=False))
+        before = dict(self.__dict__)
+        try:
+            source = open_rows(self, X, reset=True)
+            validation = None if validation_data is None else open_rows(self, validation_data, reset=False)
+            run = start_fit(self, source, validation)
+            return estimate(run.trainer, run.state)
+        finally:
+            self.__dict__ = before
 
     def partial_fit(self, X: Rows, y: Any = None) -> Self:
         """Make one pass over these rows, going on from what is known.
@@ -308,17 +346,21 @@ class Autoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         before = dict(self.__dict__)
         try:
             source = open_rows(self, X, reset=not self.__sklearn_is_fitted__())
-            run = start_partial_fit(self, source)
-        except Exception:
+            self._train(start_partial_fit(self, source))
+        except DivergedError:
+            raise
+        except BaseException:
             self.__dict__ = before
             raise
-        self._train(run)
         return self
 
     def _adopt(self, fitted: Fitted) -> None:
         for name, value in fitted._asdict().items():
             setattr(self, name, value)
-        self._n_features_out = self.n_components_
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.n_components_)
 
     def fit_transform(self, X: Rows, y: Any = None, **fit_params: Any) -> Array:
         """Fit, then return the codes of the same rows, (n_samples, n_components)."""
@@ -343,7 +385,7 @@ class Autoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         check_is_fitted(self)
         source = open_rows(self, X, reset=False)
         return _joined(
-            self._inference().encode(self._blocks(source)),
+            self._inference().encode(source.blocks()),
             self._float_of(source),
             rows_of(source),
             self.n_components_,
@@ -364,7 +406,7 @@ class Autoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         """
         check_is_fitted(self)
         codes = self._check_codes(X)
-        decoded = self._inference().decode([codes])
+        decoded = self._inference().decode([Block(codes, 0)])
         dtype = np.float64 if codes.dtype == np.float64 else np.float32
         return _joined((self.scaler_.raw(rows, dtype) for rows in decoded), dtype, len(codes), self.n_features_in_)
 
@@ -384,8 +426,102 @@ class Autoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         check_is_fitted(self)
         source = open_rows(self, X, reset=False)
         dtype = self._float_of(source)
-        rebuilt = (self.scaler_.raw(rows, dtype) for _, rows in self._pairs(source))
+        rebuilt = (self.scaler_.raw(rows, dtype) for _, rows in self._rebuilt(source))
         return _joined(rebuilt, dtype, rows_of(source), self.n_features_in_)
+
+    def transform_to(self, source: Rows, out: str | os.PathLike[str], *, progress: Progress | None = None) -> int:
+        """Write the codes of rows to a file, block by block: memory is that of a block, however many rows there are.
+
+        Parameters
+        ----------
+        source : array-like of shape (n_samples, n_features), DataFrame, path or Source
+            The rows, in the units that `fit` saw. A table with named columns may have more than the model's; those
+            are not read.
+        out : path-like
+            A file with a suffix of `isthmus.sinks.SUFFIXES`, or ``"-"`` for CSV on stdout. Its columns have the names
+            of `get_feature_names_out` and the type that `transform` gives. An older file stays until all is written.
+        progress : callable, optional
+            Told, after each block, the rows done and the number of all, or None where only reading tells.
+
+        Returns
+        -------
+        n_samples : int
+            The number of rows.
+
+        Raises
+        ------
+        InvalidParameterError, InvalidDataError, UnwritableError
+            In one line; `out` is then as it was.
+        """
+        check_is_fitted(self)
+        rows = open_stream(self, source)
+        codes = self._inference().encode(rows.blocks())
+        names = self.get_feature_names_out()
+        return _written(codes, out, names, self._float_of(rows), rows.n_rows, progress)
+
+    def inverse_transform_to(
+        self, source: Rows, out: str | os.PathLike[str], *, progress: Progress | None = None
+    ) -> int:
+        """Write the rows that codes stand for to a file, block by block.
+
+        Parameters
+        ----------
+        source : array-like of shape (n_samples, n_components), path or Source
+            Codes. Of a table that has columns named as `get_feature_names_out` says, only those are read.
+        out : path-like
+            As in `transform_to`; its columns have the names that `fit` saw, or ``x0``, ``x1``, ….
+        progress : callable, optional
+            As in `transform_to`.
+
+        Returns
+        -------
+        n_samples : int
+            The number of rows.
+
+        Raises
+        ------
+        InvalidParameterError, InvalidDataError, UnwritableError
+            In one line; `out` is then as it was.
+        """
+        check_is_fitted(self)
+        outside = is_outside(source)
+        codes = open_codes(source if outside else self._check_codes(source), self.get_feature_names_out())
+        self._check_code_width(codes.schema.n_features)
+        decoded = self._inference().decode(finite_blocks(codes, codes.schema.names))
+        dtype = self._float_of(codes)
+        rows = (self.scaler_.raw(scaled, dtype) for scaled in decoded)
+        return _written(rows, out, self._names_of_rows(), dtype, codes.n_rows, progress)
+
+    def reconstruct_to(self, source: Rows, out: str | os.PathLike[str], *, progress: Progress | None = None) -> int:
+        """Write rows rebuilt from their codes to a file, block by block.
+
+        Parameters
+        ----------
+        source : array-like of shape (n_samples, n_features), DataFrame, path or Source
+            The rows, as in `transform_to`.
+        out : path-like
+            As in `transform_to`; its columns have the names that `fit` saw, or ``x0``, ``x1``, ….
+        progress : callable, optional
+            As in `transform_to`.
+
+        Returns
+        -------
+        n_samples : int
+            The number of rows.
+
+        Raises
+        ------
+        InvalidParameterError, InvalidDataError, UnwritableError
+            In one line; `out` is then as it was.
+        """
+        check_is_fitted(self)
+        rows = open_stream(self, source)
+        dtype = self._float_of(rows)
+        rebuilt = (self.scaler_.raw(scaled, dtype) for _, scaled in self._rebuilt(rows))
+        return _written(rebuilt, out, self._names_of_rows(), dtype, rows.n_rows, progress)
+
+    def _names_of_rows(self) -> Sequence[str]:
+        return list(getattr(self, "feature_names_in_", ())) or [f"x{i}" for i in range(self.n_features_in_)]
 
     def reconstruction_error(self, X: Rows, per: Literal["row", "feature", "cell"] = "row") -> Array:
         """Return squared errors of the rebuilt rows, in scaled units, so that columns weigh alike.
@@ -441,45 +577,36 @@ class Autoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfo
                 stacklevel=2,
             )
             return float("nan")
-        error = total = count = 0.0
-        mean = np.zeros(self.n_features_in_)
+        share = ExplainedVariance()
         for scaled, rebuilt in self._pairs(source):
-            error += float(np.square(scaled - rebuilt).sum())
-            shift = scaled.mean(axis=0) - mean
-            together = count + len(scaled)
-            total += float(
-                np.square(scaled - scaled.mean(axis=0)).sum() + (shift**2).sum() * count * len(scaled) / together
-            )
-            mean += shift * len(scaled) / together
-            count = together
-        return 1 - error / total if total > 0 else float(error == 0)
+            share.update(scaled, rebuilt)
+        return share.value
 
     def _pairs(self, source: Source) -> Iterator[tuple[Array, Array]]:
         """Yield scaled rows (float64) beside the scaled rows rebuilt from their codes."""
-        inference = self._inference()
-        for block in self._blocks(source):
-            for start in range(0, len(block), inference.rows):
-                piece = block[start : start + inference.rows]
-                (rebuilt,) = inference.decode(inference.encode([piece]))
-                yield self.scaler_.scaled(piece, np.float64), rebuilt.astype(np.float64)
+        for raw, rebuilt in self._rebuilt(source):
+            # In one memory order, so that sums over cells round alike however the rows came.
+            yield self.scaler_.scaled(np.ascontiguousarray(raw), np.float64), rebuilt.astype(np.float64)
+
+    def _rebuilt(self, source: Source) -> Iterator[tuple[Array, Array]]:
+        # Codes rounded to the type that `transform` gives, so that both ways round agree to the bit.
+        return self._inference().reconstruct(source.blocks(), self._float_of(source))
 
     def _inference(self) -> Inference:
-        return Inference(self.network_, self.params_, self.scaler_, pick_device(self.device))
-
-    def _blocks(self, source: Source) -> Iterator[Array]:
         names = list(getattr(self, "feature_names_in_", ()))
-        return (block.values for block in finite_blocks(source, names))
+        return Inference(self.network_, self.params_, self.scaler_, pick_device(self.device), names)
 
     def _float_of(self, source: Source) -> Any:
         return np.float64 if source.dtype == np.float64 else np.float32
 
     def _check_codes(self, X: Rows) -> Array:
         codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
-        if codes.shape[1] != self.n_components_:
-            raise InvalidDataError(
-                f"codes have {codes.shape[1]} columns, but the model's codes have {self.n_components_}"
-            )
+        self._check_code_width(codes.shape[1])
         return codes  # type: ignore[no-any-return]
+
+    def _check_code_width(self, width: int) -> None:
+        if width != self.n_components_:
+            raise InvalidDataError(f"codes have {width} columns, but the model's codes have {self.n_components_}")
 
     # What was learned ------------------------------------------------------------------------------------------
 
@@ -566,7 +693,6 @@ class Autoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfo
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        tags.non_deterministic = self.random_state is None
         return tags
 
 
@@ -598,3 +724,23 @@ def _joined(parts: Iterator[Array], dtype: Any, n_rows: int, width: int) -> Arra
         out[start : start + len(part)] = part
         start += len(part)
     return out
+
+
+def _written(
+    parts: Iterator[Array],
+    out: str | os.PathLike[str],
+    names: Sequence[str],
+    dtype: Any,
+    total: int | None,
+    progress: Progress | None,
+) -> int:
+    done = 0
+    with open_sink(out, names, dtype) as sink:
+        for part in parts:
+            sink.write(part)
+            done += len(part)
+            if progress is not None:
+                progress(done, total)
+        if not done:
+            raise InvalidDataError("the source holds no rows; there is nothing to write")
+    return done

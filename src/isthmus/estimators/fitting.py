@@ -29,8 +29,8 @@ from isthmus.inference import Inference
 from isthmus.objective import Reconstruction
 from isthmus.principal import Principal
 from isthmus.scaling import ColumnStatistics, Scaler, choose_scaler, needs_moments, sample_stride
-from isthmus.sources.base import Source
-from isthmus.training import Interruption, Settings, Trainer
+from isthmus.sources.base import Block, Source
+from isthmus.training import Interruption, Settings, Trainer, precision_scope
 from isthmus.types import TrainState
 
 
@@ -97,9 +97,12 @@ class FitRun:
         with self.trainer.interruption.listening(), self.reporter:
             self.reporter.begin(self.trainer, self.state)
             for state in self.trainer.epochs(self.state):
+                # An interruption also gives the state in the middle of an epoch, of which nobody is told.
+                whole = state.epoch > self.state.epoch
                 self.state = state
-                self.reporter.epoch_done(state)
-                if self.after_epoch is not None and self.after_epoch(self):
+                if whole:
+                    self.reporter.epoch_done(state)
+                if whole and self.after_epoch is not None and self.after_epoch(self):
                     break
         return self.outcome(self.state)
 
@@ -113,7 +116,7 @@ class FitRun:
         losses = state.metrics.get("loss", [])
         return Fitted(
             params_=params,
-            history_=state.metrics,
+            history_=_even(state.metrics),
             n_iter_=state.epoch,
             best_iter_=state.stopping.best_epoch if self.trainer.watches else state.epoch,
             loss_=losses[-1] if losses else float("nan"),
@@ -140,6 +143,12 @@ class FitRun:
         return network.arranged(params, order, signs), moved
 
 
+def _even(history: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Return a history whose columns are all as long as the longest; an epoch of `partial_fit` watches no loss."""
+    longest = max(map(len, history.values()), default=0)
+    return {name: values + [float("nan")] * (longest - len(values)) for name, values in history.items()}
+
+
 def _to_host(tree: Any) -> Any:
     return jax.tree.map(np.asarray, tree)
 
@@ -148,7 +157,7 @@ def _arrangement(
     network: Any, params: Any, scaler: Scaler, walk: Walk, device: Any
 ) -> tuple[NDArray[np.intp], NDArray[Any]]:
     raw = _first_rows(walk)
-    code = np.concatenate(list(Inference(network, params, scaler, device).encode([raw]))).astype(np.float64)
+    code = np.concatenate(list(Inference(network, params, scaler, device).encode([Block(raw, 0)]))).astype(np.float64)
     rows = scaler.scaled(raw, np.float64)
     code -= code.mean(axis=0)
     # Stable, so that units without variance stay where they are.
@@ -190,11 +199,18 @@ class Preparation(NamedTuple):
     device: Any
 
 
-def prepare(estimator: Any, source: Source, share: float, scaler: Scaler | None = None) -> Preparation:
-    """Return the walk through the rows, their scaling measured unless it is given."""
+def prepare(
+    estimator: Any, source: Source, share: float, scaler: Scaler | None = None, seed: int | None = None
+) -> Preparation:
+    """Return the walk through the rows, their scaling measured and their seed drawn unless they are given."""
     values = estimator.get_params(deep=False)
-    seed = draw_seed(values["random_state"])
+    seed = draw_seed(values["random_state"]) if seed is None else seed
     held_back = HeldBack(seed, share) if share else NOTHING_HELD
+    n_rows = rows_of(source)
+    if held_back.count(n_rows) == n_rows:
+        raise InvalidParameterError(
+            f"validation_fraction={share:g} holds back all {n_rows} rows; lower it, or set early_stopping=False"
+        )
     names = list(getattr(estimator, "feature_names_in_", ()))
     statistics = measure(source, values["scaling"], names, held_back)
     scaler = scaler or choose_scaler(statistics, values["scaling"])
@@ -225,11 +241,15 @@ def _old_network(estimator: Any, ready: Preparation) -> tuple[Any, Any]:
     network = network_for(ready.values, ready.walk.chunk_shape[1], estimator.n_components_, ready.walk.scaler)
     wanted = ready.values["n_components"]
     if network != estimator.network_ or (isinstance(wanted, Integral) and wanted != estimator.n_components_):
-        raise InvalidParameterError(
-            "warm_start=True goes on with the last network, and its shape or its rows' width has changed; "
-            "set warm_start=False"
-        )
+        raise _other_network()
     return network, estimator.params_
+
+
+def _other_network() -> InvalidParameterError:
+    return InvalidParameterError(
+        "warm_start=True goes on with the last network, and its shape or its rows' width has changed; "
+        "set warm_start=False"
+    )
 
 
 def start_fit(
@@ -237,6 +257,8 @@ def start_fit(
 ) -> FitRun:
     """Return a run from the beginning or, with warm_start, from the weights of the last fit."""
     warm = estimator.warm_start and hasattr(estimator, "params_")
+    if warm and source.schema.n_features != len(estimator.scaler_.center):
+        raise _other_network()
     share = 0.0 if validation is not None else held_back_share(estimator.get_params(deep=False), rows_of(source))
     ready = prepare(estimator, source, share, estimator.scaler_ if warm else None)
     network, params = _old_network(estimator, ready) if warm else _new_network(ready)
@@ -253,18 +275,20 @@ def start_fit(
 def start_partial_fit(estimator: Any, source: Source) -> FitRun:
     """Return a run of one epoch: from the beginning, or going on from what the estimator has learned."""
     going_on = hasattr(estimator, "params_")
-    ready = prepare(estimator, source, 0.0, estimator.scaler_ if going_on else None)
+    scaler, seed = (estimator.scaler_, estimator.seed_) if going_on else (None, None)
+    ready = prepare(estimator, source, 0.0, scaler, seed)
     done = estimator.n_iter_ if going_on else 0
     network, params = (estimator.network_, estimator.params_) if going_on else _new_network(ready)
     settings = replace(settings_for(ready.values), schedule="constant", early_stopping=False, max_epochs=done + 1)
     run = _run(ready, network, settings, None, arranges=False, after_epoch=None)
-    state = run.trainer.start(params, estimator.seed_ if going_on else ready.seed)
+    state = run.trainer.start(params, ready.seed)
     if going_on:
         state = state._replace(epoch=done, step=done * run.trainer.steps_per_epoch, metrics=estimator.history_)
         optimizer = estimator.optimizer_state_
         shape: Any = jax.tree.structure(state.optimizer)
         if jax.tree.structure(optimizer) == shape:
-            state = state._replace(optimizer=run.trainer.put(optimizer))
+            with precision_scope(ready.walk.compute):
+                state = state._replace(optimizer=run.trainer.put(optimizer))
     run.state = state
     return run
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
-from isthmus.errors import InvalidDataError
+from isthmus.errors import InvalidDataError, InvalidParameterError
 from isthmus.scaling import refuse_non_finite
-from isthmus.sources import ArraySource, open_source
+from isthmus.sources import ArraySource, TableSource, open_source, source_kind
 from isthmus.sources.base import Block, Source
 
 
@@ -24,13 +25,59 @@ def is_outside(X: object) -> bool:
 def open_rows(estimator: Any, X: Any, *, reset: bool) -> Source:
     """Return `X` as a source with random access, its width and names checked or, with ``reset=True``, remembered."""
     if not is_outside(X):
-        X = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False, order=None)
+        try:
+            X = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False, order=None)
+        except ValueError as error:
+            raise _brief(error) from None
         return ArraySource(_computable(X))
-    source = open_source(X)
+    source = _open_columns(estimator, X) if not reset else open_source(X)
     if source.n_rows == 0:
         raise InvalidDataError(f"{X} holds no rows; a fit needs at least one")
     _check_columns(estimator, source, reset=reset)
     return source if source.random_access and source.n_rows is not None else _in_memory(source)
+
+
+def open_stream(estimator: Any, X: Any) -> Source:
+    """Return `X` as a source whose blocks are read when they are asked for, its width and names checked."""
+    if not is_outside(X):
+        return open_rows(estimator, X, reset=False)
+    source = _open_columns(estimator, X)
+    _check_columns(estimator, source, reset=False)
+    return source
+
+
+def open_codes(X: Any, names: Sequence[str]) -> Source:
+    """Return codes as a source: of a table that has columns of all these names, those columns, else everything."""
+    if isinstance(X, str | os.PathLike) and issubclass(source_kind(X), TableSource):
+        with suppress(InvalidParameterError):
+            return open_source(X, columns=list(names))
+    return open_source(X)
+
+
+def _open_columns(estimator: Any, X: Any) -> Source:
+    """Open rows for a fitted estimator; of a table with named columns, read those the estimator was fitted on."""
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is None or not isinstance(X, str | os.PathLike) or not issubclass(source_kind(X), TableSource):
+        return open_source(X)
+    try:
+        return open_source(X, columns=list(names))
+    except InvalidParameterError:
+        # A text file without a head has no names to go by; its columns are all numbers, so this does not fail for text.
+        with suppress(InvalidDataError):
+            source = open_source(X)
+            if not source.schema.named:
+                return source
+        raise
+
+
+def _brief(error: ValueError) -> ValueError:
+    """Return scikit-learn's error without the array it prints, where it prints one."""
+    lines = str(error).splitlines()
+    if lines[0].startswith("Complex data"):
+        return InvalidDataError(f"{lines[0]}: give real and imaginary parts as columns of their own")
+    if lines[-1].startswith("Reshape your data"):
+        return InvalidDataError(f"{lines[0].rstrip(':')}. {lines[-1]}")
+    return error
 
 
 def _computable(X: NDArray[Any]) -> NDArray[Any]:
@@ -78,7 +125,10 @@ def rows_of(source: Source) -> int:
 def finite_blocks(source: Source, names: Sequence[str] = ()) -> Iterator[Block]:
     """Yield a source's blocks in order, refusing the first cell that is not finite."""
     for block in source.blocks():
-        # One sum is cheaper than a mask, and a NaN or an infinity never leaves it finite.
-        if block.values.dtype.kind == "f" and not np.isfinite(block.values.sum(dtype=np.float64)):
-            refuse_non_finite(block.values, block.start, names)
+        if block.values.dtype.kind == "f":
+            # One sum is cheaper than a mask, and a NaN or an infinity never leaves it finite.
+            with np.errstate(over="ignore", invalid="ignore"):
+                total = block.values.sum(dtype=np.float64)
+            if not np.isfinite(total):
+                refuse_non_finite(block.values, block.start, names)
         yield block

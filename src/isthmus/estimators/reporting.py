@@ -83,7 +83,7 @@ class Reporter:
             return
         print(f"isthmus: {estimate(trainer, state)}", file=sys.stderr)
         if sys.stderr.isatty():
-            self._bar = _rich_bar()
+            self._bar = rich_bar()
             self._task = self._bar.add_task("training", total=trainer.n_rows * self.max_epochs, loss="")
             self._bar.start()
 
@@ -104,7 +104,8 @@ class Reporter:
             print(line, file=sys.stdout if self.verbose > 1 else sys.stderr, flush=True)
 
 
-def _rich_bar() -> Any:
+def rich_bar() -> Any:
+    """Return a bar on stderr with rows per second, time left and a field ``loss`` of free text."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.text import Text

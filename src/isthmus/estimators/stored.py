@@ -17,6 +17,7 @@ from isthmus.networks.dense import Dense
 from isthmus.optimizers import Optimizer
 from isthmus.parameters import PARAMETERS, check_parameters
 from isthmus.scaling import Scaler
+from isthmus.training import precision_scope
 
 
 def write(estimator: Any, path: str | os.PathLike[str], *, optimizer: bool) -> None:
@@ -60,7 +61,7 @@ def _plain(name: str, value: Any) -> Any:
         )
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple | list) and not hasattr(value, "_fields"):  # an Optax transformation is a tuple too
         return [int(item) for item in value]
     if name == "random_state" and hasattr(value, "randint"):
         return None
@@ -124,7 +125,6 @@ def _rebuild(cls: type, path: Any, header: dict[str, Any], tensors: Tensors, fac
         "params_": params,
         "network_": network,
         "n_components_": n_components,
-        "_n_features_out": n_components,
         "n_features_in_": n_features,
         "scaler_": _scaler(path, header["scaler"], tensors, n_features),
         "history_": {
@@ -164,9 +164,7 @@ def _network(header: dict[str, Any], factory: Any) -> Any:
         n_features, n_components = header["widths"]
         code, output = header["ends"]
         return Custom(factory, n_features, n_components, code, output, header["parameters"]["precision"])
-    plain: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
-    }
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
     return Dense(**plain)
 
 
@@ -179,5 +177,6 @@ def _scaler(path: Any, fields: dict[str, Any], tensors: Tensors, n_features: int
 def _optimizer_state(values: dict[str, Any], params: Any, tensors: Tensors, path: Any) -> Any:
     if not any(name.startswith("optimizer") for name in tensors):
         return None
-    like = jax.tree.map(np.asarray, Optimizer(values["optimizer"]).init(params))
+    with precision_scope(np.dtype(np.float64 if values["precision"] == "float64" else np.float32)):
+        like = jax.tree.map(np.asarray, Optimizer(values["optimizer"]).init(params))
     return _filled("optimizer", like, tensors, path)

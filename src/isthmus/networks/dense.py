@@ -121,6 +121,10 @@ class Dense:
             params["decoder_path"] = components * (_SIGMOID_SLOPE if sigmoid else 1.0)
         clipped = np.clip(mean, 1e-3, 1 - 1e-3)
         last["bias"] = np.log(clipped / (1 - clipped)) if sigmoid else mean.copy()
+        if self.tied:
+            # The last matrix is the encoder's first, which is not zero; what passes through it is still a constant.
+            passed = np.asarray(self.decode(params, jnp.zeros((1, self.n_components))))[0] - last["bias"]
+            last["bias"] = last["bias"] - passed
 
     # Computation -----------------------------------------------------------------------------------------------
 

@@ -33,6 +33,7 @@ __all__ = [
     "TableSource",
     "open_source",
     "read_idx",
+    "source_kind",
 ]
 
 
@@ -78,14 +79,19 @@ def open_source(
         _refuse_options(options, (), type(data).__name__)
         is_source = not isinstance(data, np.ndarray) and isinstance(data, Source)
         return data if is_source else ArraySource(data)
-    where = os.fspath(data)
-    if "://" in where:
-        raise InvalidParameterError(f"{where} is a URL, which cannot be read yet; fetch it and pass the file's path")
-    path = existing(where)
-    kind = _folder_kind(path) if path.is_dir() else _kind_of(path)
+    kind = source_kind(data)
+    path = Path(data)
     _refuse_options(options, kind.options, str(path))
     source: Source = kind(path, **options)
     return source
+
+
+def source_kind(where: str | os.PathLike[str]) -> type[Any]:
+    """Return the class that reads what lies at a path, by its suffix or by what is in the folder."""
+    if "://" in os.fspath(where):
+        raise InvalidParameterError(f"{where} is a URL, which cannot be read yet; fetch it and pass the file's path")
+    path = existing(where)
+    return _folder_kind(path) if path.is_dir() else _kind_of(path)
 
 
 def _refuse_options(options: dict[str, Any], legal: tuple[str, ...], what: str) -> None:

@@ -1,0 +1,40 @@
+# `make demo` and `make test` set everything up by themselves; PYTHON names another interpreter (3.11 or newer).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/demo
+	$(BIN)/isthmus demo
+
+test: $(VENV)/dev
+	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/bench
+	cd benchmarks && for script in startup narrow epoch encode against_pca; do ../$(BIN)/python $$script.py || exit 1; done
+
+clean:
+	rm -rf $(VENV) runs build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("isthmus needs Python 3.11 or newer; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e ".[samples]"
+	@touch $@
+
+$(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e ".[samples,dev]"
+	@touch $@
+
+$(VENV)/bench: $(VENV)/dev
+	$(PIP) -e ".[samples,bench]"
+	@touch $@

@@ -1,0 +1,102 @@
+"""Held-out error as a share of PCA's, on small tables and pictures: how the defaults were chosen, and what they reach.
+
+Each data set is split three times, four fifths to learn from and a fifth to judge by. PCA gets the same scaled rows and
+as many components. The share is the autoencoder's summed squared error over PCA's, over the three splits.
+
+    python benchmarks/against_pca.py                                     the defaults
+    python benchmarks/against_pca.py --set learning_rate=0.003 ...       another setting
+    python benchmarks/against_pca.py --study                             the settings the defaults were chosen from
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn import datasets
+from sklearn.decomposition import PCA
+from sklearn.model_selection import train_test_split
+
+from isthmus import Autoencoder
+from isthmus.datasets import load_portraits
+
+SPLITS = 3
+COMPONENTS = (2, 10)
+
+
+def patches() -> np.ndarray:
+    """Return 4,000 patches of 8 x 8 grey pixels of the photographs that scikit-learn ships."""
+    from sklearn.feature_extraction.image import extract_patches_2d
+
+    grey = [photo.mean(axis=2).astype(np.float32) / 255 for photo in datasets.load_sample_images().images]
+    cut = [extract_patches_2d(photo, (8, 8), max_patches=2000, random_state=0) for photo in grey]
+    return np.concatenate(cut).reshape(-1, 64)
+
+
+TABLES: dict[str, Callable[[], np.ndarray]] = {
+    "digits": lambda: datasets.load_digits().data,
+    "wine": lambda: datasets.load_wine().data,
+    "breast cancer": lambda: datasets.load_breast_cancer().data,
+    "diabetes": lambda: datasets.load_diabetes().data,
+    "portraits": lambda: load_portraits().data,
+    "photo patches": patches,
+}
+
+
+def share_of_pca(rows: np.ndarray, n_components: int, settings: dict[str, Any]) -> tuple[float, float]:
+    """Return the error as a share of PCA's, and the seconds of a fit."""
+    ours = theirs = seconds = 0.0
+    for split in range(SPLITS):
+        train, test = train_test_split(rows, test_size=0.2, random_state=split)
+        began = time.perf_counter()
+        model = Autoencoder(n_components, random_state=split, **settings).fit(train)
+        seconds += time.perf_counter() - began
+        scaled, wanted = (model.scaler_.scaled(part, np.float64) for part in (train, test))
+        pca = PCA(n_components).fit(scaled)
+        theirs += np.square(pca.inverse_transform(pca.transform(wanted)) - wanted).sum()
+        ours += model.reconstruction_error(test, per="cell").sum()
+    return ours / theirs, seconds / SPLITS
+
+
+def compare(settings: dict[str, Any], names: list[str]) -> None:
+    """Print a row per data set."""
+    print(f"{'data':15}" + "".join(f"{f'{k} of D':>10}{'s':>6}" for k in COMPONENTS))
+    logs = []
+    for name in names:
+        rows = TABLES[name]()
+        found = [share_of_pca(rows, min(k, rows.shape[1] // 2), settings) for k in COMPONENTS]
+        logs += [np.log(share) for share, _ in found]
+        print(f"{name:15}" + "".join(f"{share:>10.3f}{seconds:>6.1f}" for share, seconds in found), flush=True)
+    print(f"geometric mean {np.exp(np.mean(logs)):>9.3f}", flush=True)
+
+
+STUDY: list[dict[str, Any]] = [
+    {},
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--data", nargs="*", default=list(TABLES), choices=list(TABLES))
+    parser.add_argument("--study", action="store_true")
+    arguments = parser.parse_args()
+    chosen = {name: _value(text) for name, text in (pair.split("=", 1) for pair in arguments.set)}
+    for settings in STUDY if arguments.study else [chosen]:
+        print(f"\n{settings or 'defaults'}")
+        compare(settings, arguments.data)
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Seconds of a warm epoch: the founding network, 784-128-64-10-2 and back, 55,000 rows, batches of 256, Adam.
+
+Beside isthmus: the epoch's matrix products alone (numpy's BLAS, all threads), a PyTorch tutorial loop (DataLoader, eager)
+and Keras, where they are installed. Rows are random bytes: speed does not depend on what they show.
+
+    python benchmarks/epoch.py
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import time
+from collections.abc import Callable
+
+import numpy as np
+from common import Job, in_turn, machine, report
+
+from isthmus import Autoencoder
+
+N, BATCH = 55_000, 256
+SIZES = (784, 128, 64, 10, 2, 10, 64, 128, 784)
+
+
+def products() -> Job:
+    rng = np.random.default_rng(0)
+    x = [rng.standard_normal((BATCH, width)).astype(np.float32) for width in SIZES]
+    weights = [rng.standard_normal(shape).astype(np.float32) for shape in zip(SIZES, SIZES[1:], strict=False)]
+
+    def run() -> None:
+        for _ in range(-(-N // BATCH)):
+            for k, weight in enumerate(weights):
+                x[k] @ weight  # forward
+                x[k].T @ x[k + 1]  # the weight's gradient
+                if k:
+                    x[k + 1] @ weight.T  # the input's gradient
+
+    return run
+
+
+def isthmus_epoch(rows: np.ndarray) -> Job:
+    model = Autoencoder(
+        2,
+        hidden_layer_sizes=SIZES[1:4],
+        activation="sigmoid",
+        output_activation="sigmoid",
+        linear_path=False,
+        learning_rate=0.01,
+        learning_rate_schedule="constant",
+        batch_size=BATCH,
+        max_epochs=2,
+        early_stopping=False,
+        random_state=0,
+    )
+    return lambda: model.fit(rows).history_["seconds"][-1]
+
+
+def torch_epoch(rows: np.ndarray) -> Job:
+    import torch
+    from torch import nn
+    from torch.utils.data import DataLoader, TensorDataset
+
+    data = torch.from_numpy(rows.astype(np.float32) / 255)
+    layers: list[nn.Module] = []
+    for k, (wide, narrow) in enumerate(zip(SIZES, SIZES[1:], strict=False)):
+        layers += [nn.Linear(wide, narrow), *([] if k == 3 else [nn.Sigmoid()])]
+    net = nn.Sequential(*layers)
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+    loader = DataLoader(TensorDataset(data), batch_size=BATCH, shuffle=True)
+
+    def run() -> None:
+        for (batch,) in loader:
+            optimizer.zero_grad()
+            loss = nn.functional.mse_loss(net(batch), batch)
+            loss.backward()
+            optimizer.step()
+
+    return run
+
+
+def keras_epoch(rows: np.ndarray) -> Job:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow" if importlib.util.find_spec("tensorflow") else "jax")
+    import keras
+
+    data = rows.astype(np.float32) / 255
+    net = keras.Sequential([keras.Input((SIZES[0],))])
+    for k, width in enumerate(SIZES[1:]):
+        net.add(keras.layers.Dense(width, activation=None if k == 3 else "sigmoid"))
+    net.compile(keras.optimizers.Adam(0.01), "mse")
+
+    def run() -> float:
+        began = time.perf_counter()
+        net.fit(data, data, batch_size=BATCH, epochs=1, verbose=0)
+        return time.perf_counter() - began
+
+    return run
+
+
+PEERS: dict[str, tuple[str, Callable[[np.ndarray], Job]]] = {
+    "PyTorch tutorial loop": ("torch", torch_epoch),
+    "Keras": ("keras", keras_epoch),
+}
+
+
+def main() -> None:
+    rows = np.random.default_rng(0).integers(0, 256, (N, SIZES[0]), dtype=np.uint8)
+    jobs: dict[str, Job] = {"isthmus": isthmus_epoch(rows), "matrix products alone": products()}
+    for name, (module, build) in PEERS.items():
+        if importlib.util.find_spec(module):
+            jobs[name] = build(rows)
+        else:
+            print(f"{name}: {module} is not installed, left out")
+    print(f"{machine()}\n")
+    seconds = in_turn(jobs)
+    for baseline in jobs:
+        if baseline != "isthmus":
+            report({name: seconds[name] for name in ("isthmus", baseline)}, baseline)
+            print()
+
+
+if __name__ == "__main__":
+    main()

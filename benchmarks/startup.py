@@ -1,0 +1,67 @@
+"""What a fresh process waits for: the imports, `isthmus --help`, and the first epoch of the founding network.
+
+Each line is the median over fresh processes. The last tells what a second fit, with another seed, learning rate and
+number of rows, compiles.
+
+    python benchmarks/startup.py
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+
+from common import machine
+
+FIRST_EPOCH = """
+import numpy as np
+rows = np.random.default_rng(0).integers(0, 256, (55_000, 784), dtype=np.uint8)
+import time; began = time.perf_counter()
+from isthmus import Autoencoder
+imported = time.perf_counter() - began
+def model(**other):
+    return Autoencoder(2, hidden_layer_sizes=(128, 64, 10), activation="sigmoid", linear_path=False,
+                       max_epochs=1, early_stopping=False, **other)
+began = time.perf_counter()
+model(random_state=0).fit(rows)
+first = time.perf_counter() - began
+compiled = []
+import jax.monitoring
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, seconds, **_: compiled.append(event) if "backend_compile" in event else None)
+model(random_state=1, learning_rate=0.02).fit(rows[:31_000])
+print(imported, first, len(compiled))
+"""
+
+
+def seconds_of(*command: str, repeats: int = 7) -> float:
+    """Return the median wall-clock seconds of a command."""
+    taken = []
+    for _ in range(repeats + 1):
+        began = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken[1:])
+
+
+def main() -> None:
+    print(machine() + "\n")
+    python = seconds_of(sys.executable, "-c", "pass")
+    print(
+        f"{'import isthmus, beside starting Python':60}{seconds_of(sys.executable, '-c', 'import isthmus') - python:8.3f} s"
+    )
+    print(f"{'isthmus --help, whole process':60}{seconds_of(sys.executable, '-m', 'isthmus', '--help'):8.3f} s")
+    runs = []
+    for _ in range(5):
+        out = subprocess.run([sys.executable, "-c", FIRST_EPOCH], check=True, capture_output=True, text=True).stdout
+        runs.append([float(word) for word in out.split()])
+    imported, first, compiled = (statistics.median(column) for column in zip(*runs, strict=True))
+    print(f"{'from isthmus import Autoencoder (JAX and scikit-learn with it)':60}{imported:8.3f} s")
+    print(f"{'first fit of one epoch, from calling fit':60}{first:8.3f} s")
+    print(f"{'programs compiled by a second fit':60}{compiled:8.0f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+import contextlib
+
+import jax
+import numpy as np
+import pytest
+
+from isthmus.batches import NOTHING_HELD, Walk
+from isthmus.scaling import Scaler
+from isthmus.sources import open_source
+
+
+@pytest.fixture(scope="session")
+def walk_through():
+    """A walk through rows as they are, float32 unless told, every row in training."""
+
+    def build(rows, batch_size=4, compute=np.float32, held_back=NOTHING_HELD, scaler=None, **options):
+        source = open_source(rows)
+        width = source.schema.n_features
+        scaler = scaler or Scaler("none", np.zeros(width), np.ones(width))
+        return Walk(source, scaler, batch_size, np.dtype(compute), held_back, **options)
+
+    return build
+
+
+@pytest.fixture
+def compilations():
+    """A scope that gathers one entry for each program XLA compiles in it."""
+
+    @contextlib.contextmanager
+    def counting():
+        compiled = []
+
+        def heard(event, seconds, **details):
+            if event == "/jax/core/compile/backend_compile_duration":
+                compiled.append(details.get("fun_name", event))
+
+        jax.monitoring.register_event_duration_secs_listener(heard)
+        try:
+            yield compiled
+        finally:
+            jax.monitoring.unregister_event_duration_listener(heard)
+
+    return counting

@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+
+from isthmus import Autoencoder
+
+
+@pytest.fixture(scope="session")
+def rows():
+    """150 rows near a surface of two dimensions in four, columns of different size."""
+    rng = np.random.default_rng(0)
+    u, v = rng.uniform(-1, 1, (2, 150))
+    surface = np.stack([u, v, u * v, np.sin(3 * u)], axis=1)
+    return (surface + 0.05 * rng.standard_normal((150, 4))) * [1, 10, 0.1, 3] + [0, 5, -1, 100]
+
+
+@pytest.fixture(scope="session")
+def small():
+    def build(n_components=2, **options):
+        defaults = {"hidden_layer_sizes": (6,), "max_epochs": 4, "batch_size": 32, "random_state": 0}
+        return Autoencoder(n_components, **{**defaults, **options})
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def fitted(small, rows):
+    """A fitted model to look at; a test that changes it takes a copy."""
+    return small().fit(rows)

@@ -1,0 +1,705 @@
+import copy
+import inspect
+import io
+import os
+import pickle
+import re
+import signal
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import joblib
+import numpy as np
+import optax
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.callback import ProgressBar
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from isthmus import Autoencoder
+from isthmus.batches import HeldBack
+from isthmus.errors import DivergedError, InterruptedFitWarning, InvalidDataError, InvalidParameterError
+from isthmus.parameters import LOSS_NAMES, OPTIMIZER_NAMES, PARAMETERS, SCALING_NAMES, SCHEDULE_NAMES
+
+
+def scaled(model, rows):
+    return (rows - model.scaler_.center) / model.scaler_.scale
+
+
+def assert_same_results(one, other, rows):
+    assert_array_equal(one.transform(rows), other.transform(rows))
+    assert_array_equal(one.reconstruct(rows), other.reconstruct(rows))
+
+
+# scikit-learn ----------------------------------------------------------------------------------------------------
+
+
+@parametrize_with_checks([Autoencoder(), Autoencoder(hidden_layer_sizes=(8,), max_epochs=2, early_stopping=False)])
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+def test_the_signature_is_the_table():
+    signature = inspect.signature(Autoencoder).parameters
+    assert {name: parameter.default for name, parameter in signature.items()} == {
+        name: row.default for name, row in PARAMETERS.items()
+    }
+    assert Autoencoder().get_params() == {name: row.default for name, row in PARAMETERS.items()}
+    assert [name for name, parameter in signature.items() if parameter.kind != parameter.KEYWORD_ONLY] == [
+        "n_components"
+    ]
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_the_docstring_tells_of_each_parameter(name):
+    row, text = PARAMETERS[name], " ".join(inspect.getdoc(Autoencoder).split())
+    help_text = f"{row.help[0].upper()}{row.help[1:]}."
+    assert f" {name} : {row.legal}, default={row.default!r} {help_text}" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [("n_components", [1, 3]), ("hidden_layer_sizes", [(), (20, 10)]), ("learning_rate", [1e-4, 0.03])],
+)
+def test_a_grid_search_tells_settings_apart(small, rows, name, choices):
+    search = GridSearchCV(small(), {name: choices}, cv=2, error_score="raise").fit(rows)
+    scores = search.cv_results_["mean_test_score"]
+    assert len(set(scores)) == 2
+    assert search.best_params_[name] == choices[int(np.argmax(scores))]
+    assert search.transform(rows).shape == (150, search.best_estimator_.n_components_)
+
+
+def test_in_a_pipeline(small, rows):
+    pipeline = make_pipeline(StandardScaler(), small(scaling=None)).fit(rows)
+    alone = small(scaling=None).fit(StandardScaler().fit_transform(rows))
+    assert_array_equal(pipeline.transform(rows), alone.transform(StandardScaler().fit_transform(rows)))
+    assert_array_equal(pipeline.get_feature_names_out(), ["autoencoder0", "autoencoder1"])
+    assert pipeline.score(rows) == alone.score(StandardScaler().fit_transform(rows))
+    regression = make_pipeline(small(3), LinearRegression())
+    assert (cross_val_score(regression, rows, rows[:, 0], cv=3) > 0.5).all()
+
+
+def test_in_a_column_transformer(small, rows):
+    frame = pd.DataFrame(rows, columns=list("abcd"))
+    parts = ColumnTransformer([("code", small(), ["a", "b", "c"]), ("rest", "passthrough", ["d"])])
+    out = parts.set_output(transform="pandas").fit_transform(frame)
+    assert list(out.columns) == ["code__autoencoder0", "code__autoencoder1", "rest__d"]
+    assert_array_equal(out["rest__d"], rows[:, 3])
+    assert_array_equal(out.iloc[:, :2], small().fit_transform(rows[:, :3]))
+
+
+@pytest.mark.parametrize(("name", "frame"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)])
+def test_frames_out(small, rows, fitted, name, frame):
+    model = clone(fitted).set_output(transform=name)
+    out = model.fit_transform(rows)
+    assert isinstance(out, frame)
+    assert list(out.columns) == list(model.get_feature_names_out()) == ["autoencoder0", "autoencoder1"]
+    assert_array_equal(out.to_numpy(), fitted.transform(rows))
+    assert_array_equal(model.transform(rows).to_numpy(), fitted.transform(rows))
+    indexed = pd.DataFrame(rows, index=range(1000, 1150))
+    if name == "pandas":
+        assert list(model.transform(indexed).index) == list(range(1000, 1150))
+
+
+def through_joblib(model):
+    file = io.BytesIO()
+    joblib.dump(model, file)
+    return joblib.load(io.BytesIO(file.getvalue()))
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model)), through_joblib])
+def test_copies_give_the_same_bits_and_go_on_alike(small, rows, duplicate):
+    model = small().fit(rows)
+    other = duplicate(model)
+    assert_same_results(model, other, rows)
+    assert other.history_ == model.history_
+    other.partial_fit(rows)
+    assert len(model.history_["loss"]) == 4
+    assert_same_results(model.partial_fit(rows), other, rows)
+
+
+def test_a_clone_is_unfitted_and_repeats_the_fit(fitted, rows):
+    other = clone(fitted)
+    with pytest.raises(NotFittedError):
+        other.transform(rows)
+    assert_same_results(other.fit(rows), fitted, rows)
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["transform", "inverse_transform", "reconstruct", "reconstruction_error", "score", "save"],
+)
+def test_nothing_to_use_before_a_fit(rows, call):
+    with pytest.raises(NotFittedError):
+        getattr(Autoencoder(), call)(rows)
+    with pytest.raises(NotFittedError):
+        Autoencoder().encoder_weights_
+
+
+def test_compiles_nothing_for_other_numbers(compilations, small, rows):
+    small(batch_size=16).fit(rows).score(rows)
+    with compilations() as compiled:
+        small(batch_size=16, random_state=7).fit(rows)
+        small(batch_size=16, learning_rate=0.02, tol=0.1, max_epochs=3).fit(rows).inverse_transform(np.zeros((3, 2)))
+        small(batch_size=16).fit(rows[:77]).reconstruct(rows[:5])
+        cross_val_score(small(batch_size=16), rows, cv=3)
+        small(batch_size=16).partial_fit(rows[:20])
+    assert compiled == []
+
+
+# Results ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint8])
+@pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16"])
+def test_reconstruct_is_transform_and_back(small, rows, dtype, precision):
+    X = np.clip(rows, 0, 200).astype(dtype)
+    model = small(precision=precision, max_epochs=1).fit(X)
+    codes = model.transform(X)
+    rebuilt = model.inverse_transform(codes)
+    assert codes.dtype == rebuilt.dtype == (np.float64 if dtype == np.float64 else np.float32)
+    assert_array_equal(rebuilt, model.reconstruct(X))
+    assert model.reconstruct(X).dtype == rebuilt.dtype
+
+
+def test_the_code_is_what_the_weights_say(fitted, rows):
+    def forward(x, weights, biases, path):
+        hidden = x @ weights[0] + biases[0]
+        hidden = 0.5 * hidden * (1 + np.tanh(np.sqrt(2 / np.pi) * (hidden + 0.044715 * hidden**3)))
+        return hidden @ weights[1] + biases[1] + x @ path
+
+    into, out = fitted.linear_path_
+    code = forward(scaled(fitted, rows), fitted.encoder_weights_, fitted.encoder_biases_, into)
+    assert_allclose(fitted.transform(rows), code, atol=1e-5)
+    rebuilt = forward(code, fitted.decoder_weights_, fitted.decoder_biases_, out)
+    assert_allclose(scaled(fitted, fitted.reconstruct(rows)), rebuilt, atol=1e-5)
+
+
+def test_tied_weights(small, rows):
+    model = small(tied_weights=True, linear_path=False, max_epochs=2).fit(rows)
+    for mine, theirs in zip(model.encoder_weights_, model.decoder_weights_[::-1], strict=True):
+        assert_array_equal(mine, theirs.T)
+    assert model.linear_path_ is None
+    into, out = small(tied_weights=True, max_epochs=2).fit(rows).linear_path_
+    assert_array_equal(into, out.T)
+
+
+def test_errors_by_row_feature_and_cell(fitted, rows):
+    cells = fitted.reconstruction_error(rows, per="cell")
+    expected = np.square(scaled(fitted, rows) - scaled(fitted, fitted.reconstruct(rows)))
+    assert_allclose(cells, expected, rtol=1e-6, atol=1e-12)
+    assert_allclose(fitted.reconstruction_error(rows), expected.mean(axis=1), rtol=1e-6)
+    assert_allclose(fitted.reconstruction_error(rows, per="feature"), expected.mean(axis=0), rtol=1e-6)
+    with pytest.raises(InvalidParameterError, match="per='rows' is not one of"):
+        fitted.reconstruction_error(rows, per="rows")
+
+
+def test_score_is_scikit_learns(fitted, rows):
+    expected = r2_score(scaled(fitted, rows), scaled(fitted, fitted.reconstruct(rows)), multioutput="variance_weighted")
+    assert_allclose(fitted.score(rows), expected, rtol=1e-6)
+    many = np.tile(rows, (300, 1)) + np.repeat(np.linspace(0, 3, 300), 150)[:, None]
+    rebuilt = scaled(fitted, fitted.reconstruct(many))
+    assert_allclose(
+        fitted.score(many), r2_score(scaled(fitted, many), rebuilt, multioutput="variance_weighted"), rtol=1e-6
+    )
+
+
+def test_score_where_there_is_no_variance(small, fitted, rows):
+    with pytest.warns(UndefinedMetricWarning):
+        assert np.isnan(fitted.score(rows[:1]))
+    assert fitted.score(np.repeat(rows[:1], 3, axis=0)) == 0
+    assert small(hidden_layer_sizes=()).fit(np.zeros((9, 3))).score(np.zeros((9, 3))) in (0, 1)
+
+
+def test_units_are_ordered_by_variance_and_point_up(small, rows):
+    model = small(3).fit(rows)
+    codes = model.transform(rows).astype(float)
+    variances = codes.var(axis=0)
+    assert (np.diff(variances) <= 0).all()
+    together = (codes - codes.mean(axis=0)).T @ (scaled(model, rows) - scaled(model, rows).mean(axis=0))
+    strongest = np.abs(together).argmax(axis=1)
+    assert (together[range(3), strongest] > 0).all()
+
+
+# History ---------------------------------------------------------------------------------------------------------
+
+
+def test_history_has_one_value_per_epoch(fitted):
+    names = {"epoch", "loss", "last_batch_loss", "validation_loss", "learning_rate", "seconds"}
+    assert set(fitted.history_) == names
+    assert {len(values) for values in fitted.history_.values()} == {fitted.n_iter_} == {4}
+    assert fitted.history_["epoch"] == [1, 2, 3, 4]
+    assert fitted.loss_ == fitted.history_["loss"][-1]
+    assert 0 <= fitted.best_iter_ <= 4
+    assert all(seconds > 0 for seconds in fitted.history_["seconds"])
+    assert np.all(np.diff(fitted.history_["learning_rate"]) < 0)
+
+
+CELLS = {
+    "mse": lambda x, y: (x - y) ** 2,
+    "bce": lambda x, y: -(x * np.log(y) + (1 - x) * np.log(1 - y)),
+    "huber": lambda x, y: np.where(np.abs(x - y) < 1, 0.5 * (x - y) ** 2, np.abs(x - y) - 0.5),
+}
+
+
+@pytest.mark.parametrize("loss", LOSS_NAMES)
+@pytest.mark.parametrize("batch_size", [32, 149, 1000])
+def test_the_loss_is_the_mean_over_rows(small, rows, loss, batch_size):
+    model = small(
+        loss=loss, batch_size=batch_size, scaling="minmax", max_epochs=1, learning_rate=1e-30, early_stopping=False
+    ).fit(rows)
+    x, y = scaled(model, rows), scaled(model, model.reconstruct(rows))
+    assert_allclose(model.history_["loss"], [CELLS[loss](x, y).mean()], rtol=1e-5)
+
+
+def test_the_last_batch_has_its_own_loss(small, rows):
+    model = small(max_epochs=1, learning_rate=1e-30, early_stopping=False, shuffle=False).fit(rows)
+    last = model.reconstruction_error(rows[128:]).mean()
+    assert_allclose(model.history_["last_batch_loss"], [last], rtol=1e-5)
+
+
+def test_held_back_rows_judge(small, rows):
+    model = small(restore_best=False).fit(rows)
+    held = HeldBack(0, 0.1).mask(0, 150)
+    assert_allclose(model.history_["validation_loss"][-1], model.reconstruction_error(rows[held]).mean(), rtol=1e-5)
+    assert_allclose(model.scaler_.center, rows[~held].mean(axis=0))
+    best = small().fit(rows)
+    assert_allclose(min(best.history_["validation_loss"]), best.reconstruction_error(rows[held]).mean(), rtol=1e-5)
+    assert best.best_iter_ == 1 + int(np.argmin(best.history_["validation_loss"]))
+
+
+def test_rows_of_ones_own_judge(small, rows):
+    model = small(restore_best=False).fit(rows[:100], validation_data=rows[100:])
+    assert_allclose(model.history_["validation_loss"][-1], model.reconstruction_error(rows[100:]).mean(), rtol=1e-5)
+    assert_allclose(model.scaler_.center, rows[:100].mean(axis=0))
+    with pytest.raises(ValueError, match="3 features"):
+        small().fit(rows, validation_data=rows[:, :3])
+
+
+def test_early_stopping(small, rows):
+    options = {"max_epochs": 60, "n_iter_no_change": 2, "tol": 0.5}
+    stopped = small(**options).fit(rows)
+    losses = stopped.history_["validation_loss"]
+    assert stopped.n_iter_ == len(losses) < 60
+    off = small(**options, early_stopping=False).fit(rows)
+    assert off.n_iter_ == off.best_iter_ == 60
+    assert "validation_loss" not in off.history_
+
+
+# Settings --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.95, 0.999])
+def test_a_share_of_variance_is_as_many_units_as_pca_needs(small, share):
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((200, 6)) @ rng.standard_normal((6, 6))
+    model = small(share, scaling="standard", early_stopping=False, max_epochs=1).fit(X)
+    assert model.n_components_ == PCA(share, svd_solver="full").fit(StandardScaler().fit_transform(X)).n_components_
+    assert model.transform(X).shape == (200, model.n_components_)
+
+
+@pytest.mark.parametrize("name", OPTIMIZER_NAMES)
+def test_each_optimizer_learns(small, rows, name):
+    rate = {"lion": 1e-3, "rmsprop": 3e-3}.get(name, 0.01)
+    model = small(linear_path=False, optimizer=name, learning_rate=rate, max_epochs=20, early_stopping=False).fit(rows)
+    assert model.history_["loss"][-1] < 0.95 * model.history_["loss"][0]
+
+
+def test_an_optax_transformation_is_the_rule_of_the_same_name(small, rows):
+    common = {"learning_rate_schedule": "constant", "learning_rate": 0.01}
+    ours = small(optimizer="adam", **common).fit(rows)
+    theirs = small(optimizer=optax.adam(0.01), **common).fit(rows)
+    assert_allclose(theirs.history_["loss"], ours.history_["loss"], rtol=1e-5)
+
+
+FACTORS = {
+    "constant": lambda share: 1.0,
+    "cosine": lambda share: (1 + np.cos(np.pi * share)) / 2,
+    "one_cycle": lambda share: (1 + np.cos(np.pi * (share - 0.3) / 0.7)) / 2,
+    "exponential": lambda share: 0.01**share,
+    "warmup": lambda share: min(1, share / 0.05),
+}
+
+
+@pytest.mark.parametrize("name", [*SCHEDULE_NAMES, "callable"])
+def test_schedules(small, rows, name):
+    schedule = (lambda share: 1 - share) if name == "callable" else name
+    model = small(learning_rate_schedule=schedule, learning_rate=0.5, max_epochs=10, early_stopping=False).fit(rows)
+    factor = FACTORS.get(name, schedule)
+    # 150 rows in batches of 32 are five steps; a step's share of training is taken at its middle.
+    expected = [0.5 * factor((5 * epoch - 0.5) / 50) for epoch in range(4, 11)]
+    assert_allclose(model.history_["learning_rate"][3:], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scaling", [*SCALING_NAMES, "auto", None])
+def test_scalings(small, rows, scaling):
+    model = small(scaling=scaling, early_stopping=False, learning_rate=1e-5).fit(rows)
+    quartiles = np.quantile(rows, [0.25, 0.5, 0.75], axis=0)
+    center, scale = {
+        "minmax": (rows.min(axis=0), np.ptp(rows, axis=0)),
+        "standard": (rows.mean(axis=0), rows.std(axis=0)),
+        "auto": (rows.mean(axis=0), rows.std(axis=0)),
+        "robust": (quartiles[1], quartiles[2] - quartiles[0]),
+        None: (np.zeros(4), np.ones(4)),
+    }[scaling]
+    assert_allclose(model.scaler_.center, center)
+    assert_allclose(model.scaler_.scale, scale)
+    assert model.score(rows) > 0.5
+
+
+def test_dropout_is_in_training_alone(small, rows):
+    plain = small(linear_path=False, early_stopping=False, learning_rate=1e-30, max_epochs=1).fit(rows)
+    dropped = small(linear_path=False, early_stopping=False, learning_rate=1e-30, max_epochs=1, dropout=0.5).fit(rows)
+    assert_same_results(plain, dropped, rows)
+    assert abs(dropped.loss_ / plain.loss_ - 1) > 1e-3
+    assert_allclose(plain.loss_, plain.reconstruction_error(rows).mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options", [{"layer_norm": True}, {"dropout": 0.2}, {"gradient_clip": 0.1}, {"decoder_layer_sizes": ()}]
+)
+def test_other_networks_learn(small, rows, options):
+    model = small(linear_path=False, learning_rate=0.02, max_epochs=30, early_stopping=False, **options).fit(rows)
+    assert model.history_["loss"][-1] < 0.9 * model.history_["loss"][0]
+    assert model.score(rows) > 0.2
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float64", 1e-4), ("bfloat16", 0.1)])
+def test_precisions(small, rows, fitted, precision, tolerance):
+    model = small(precision=precision).fit(rows)
+    assert model.encoder_weights_[0].dtype == (np.float64 if precision == "float64" else np.float32)
+    assert_allclose(model.score(rows), fitted.score(rows), rtol=tolerance)
+    assert not np.array_equal(model.transform(rows), fitted.transform(rows))
+
+
+def test_float64_is_double(small, rows):
+    X = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    model = small(
+        hidden_layer_sizes=(), linear_path=True, scaling=None, precision="float64", learning_rate=1e-30, max_epochs=1
+    ).set_params(early_stopping=False)
+    pca = PCA(2).fit(X)
+    expected = pca.inverse_transform(pca.transform(X))
+    assert_allclose(model.fit(X).reconstruct(X), expected, atol=1e-12)
+
+
+def test_named_device_gives_the_same_bits(small, rows, fitted):
+    assert_same_results(small(device="cpu").fit(rows), fitted, rows)
+
+
+def test_random_states(small, rows):
+    model = small(random_state=None).fit(rows)
+    assert_same_results(small(random_state=model.seed_).fit(rows), model, rows)
+    assert small(random_state=None).fit(rows).seed_ != model.seed_
+    first, second = (small(random_state=np.random.RandomState(5)).fit(rows) for _ in range(2))
+    assert_same_results(first, second, rows)
+    with pytest.raises(AssertionError):
+        assert_same_results(small(random_state=1).fit(rows), small(random_state=2).fit(rows), rows)
+
+
+def test_shuffle(small, rows):
+    order = np.random.default_rng(3).permutation(150)
+    still = small(shuffle=False, early_stopping=False, scaling=None, linear_path=False)
+    losses = clone(still).fit(rows).history_["loss"]
+    assert clone(still).fit(rows[order]).history_["loss"] != losses
+    assert clone(still).set_params(shuffle=True).fit(rows).history_["loss"] != losses
+    whole = clone(still).set_params(batch_size=150, optimizer="sgd")
+    assert_allclose(whole.fit(rows).history_["loss"], clone(whole).fit(rows[order]).history_["loss"], rtol=1e-4)
+
+
+# Going on --------------------------------------------------------------------------------------------------------
+
+
+def steady(small, **options):
+    return small(learning_rate_schedule="constant", early_stopping=False, learning_rate=0.01, **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"dropout": 0.2}, {"optimizer": "momentum"}, {"optimizer": "sgd"}])
+def test_partial_fits_are_the_epochs_of_a_fit(small, rows, options):
+    whole, parts = steady(small, max_epochs=3, **options).fit(rows), steady(small, **options)
+    for _ in range(3):
+        parts.partial_fit(rows)
+    assert parts.history_["loss"] == whole.history_["loss"]
+    assert parts.n_iter_ == parts.best_iter_ == 3
+    # A fit puts its code in order at the end, so only sums of float32 products differ.
+    assert_allclose(parts.reconstruct(rows), whole.reconstruct(rows), rtol=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "momentum", "lion"])
+def test_partial_fit_goes_on_after_fit(small, rows, optimizer):
+    whole = steady(small, max_epochs=5, optimizer=optimizer).fit(rows)
+    parts = steady(small, max_epochs=3, optimizer=optimizer).fit(rows)
+    for _ in range(2):
+        parts.partial_fit(rows)
+    assert_allclose(parts.history_["loss"], whole.history_["loss"], rtol=1e-3)
+    assert parts.history_["epoch"] == [1, 2, 3, 4, 5]
+
+
+def test_partial_fit_freezes_scaling_seed_and_width(small, rows):
+    model = small(random_state=None).partial_fit(rows[:50])
+    scaler, seed = model.scaler_, model.seed_
+    model.partial_fit(rows[50:] * 3)
+    assert_allclose(scaler.center, rows[:50].mean(axis=0))
+    assert model.scaler_ is scaler
+    assert model.seed_ == seed
+    with pytest.raises(ValueError, match="3 features"):
+        model.partial_fit(rows[:, :3])
+    assert model.n_iter_ == 2
+
+
+def test_history_stays_even_when_partial_fit_follows_fit(small, rows):
+    model = small().fit(rows).partial_fit(rows)
+    assert {len(values) for values in model.history_.values()} == {5}
+    assert np.isnan(model.history_["validation_loss"][-1])
+    assert_allclose(model.history_["learning_rate"][-1], 0.001)
+
+
+def test_warm_start_begins_at_the_last_weights(small, rows):
+    model = small(warm_start=True, early_stopping=False, max_epochs=10, learning_rate=0.01).fit(rows)
+    before = model.reconstruct(rows)
+    model.set_params(learning_rate=1e-30, max_epochs=1).fit(rows)
+    assert_allclose(model.reconstruct(rows), before, rtol=1e-5)
+    assert model.n_iter_ == 1
+    cold = clone(model).fit(rows)
+    assert np.abs(cold.reconstruct(rows) - before).max() > 1e-3
+
+
+@pytest.mark.parametrize("change", [{"n_components": 3}, {"hidden_layer_sizes": (7,)}, {"activation": "tanh"}])
+def test_warm_start_refuses_another_network(small, rows, change):
+    model = small(warm_start=True).fit(rows)
+    before = model.transform(rows)
+    with pytest.raises(InvalidParameterError, match="set warm_start=False"):
+        model.set_params(**change).fit(rows)
+    assert_array_equal(model.transform(rows), before)
+
+
+@pytest.mark.parametrize("loss", ["mse", "bce"])
+def test_warm_start_refuses_another_width(small, rows, loss):
+    model = small(warm_start=True, loss=loss, scaling="minmax").fit(rows)
+    with pytest.raises(InvalidParameterError, match="rows' width has changed"):
+        model.fit(rows[:, :3])
+    assert model.n_features_in_ == 4
+
+
+# Callbacks and interruptions -------------------------------------------------------------------------------------
+
+
+class Watch:
+    """A callback of scikit-learn's protocol that writes down what it is told and does something at an epoch's end."""
+
+    def __init__(self, act=lambda estimator: None):
+        self.act = act
+        self.told, self.events, self.copies = [], [], []
+
+    def setup(self, estimator, context):
+        self.events.append("setup")
+
+    def teardown(self, estimator, context):
+        self.events.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        self.events.append(f"begin {context.task_name}")
+
+    def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
+        if context.task_name != "epoch":
+            return False
+        self.told.append((context.task_id, estimator.n_iter_, list(estimator.history_["loss"])))
+        self.copies.append((fitted_estimator, fitted_estimator.reconstruct(X)))
+        return self.act(estimator)
+
+
+def interrupt(estimator):
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_callbacks_get_epoch_history_and_a_fitted_copy(small, rows, fitted):
+    watch = Watch()
+    model = small().set_callbacks(watch).fit(rows)
+    assert_same_results(model, fitted, rows)
+    losses = fitted.history_["loss"]
+    assert watch.told == [(epoch, epoch + 1, losses[: epoch + 1]) for epoch in range(4)]
+    assert watch.events == ["setup", "begin fit", *["begin epoch"] * 4, "teardown"]
+    for copied, rebuilt in watch.copies:
+        # What was handed out stays as it was while training goes on.
+        assert_array_equal(copied.reconstruct(rows), rebuilt)
+        assert list(copied.get_feature_names_out()) == ["autoencoder0", "autoencoder1"]
+    assert not np.array_equal(watch.copies[0][1], watch.copies[-1][1])
+
+
+def test_a_callback_stops(small, rows):
+    model = small().set_callbacks(Watch(lambda estimator: estimator.n_iter_ == 2)).fit(rows)
+    assert model.n_iter_ == 2
+    assert_allclose(model.history_["loss"], small().fit(rows).history_["loss"][:2])
+
+
+def test_a_failing_callback_leaves_the_earlier_fit(small, rows):
+    def fail(estimator):
+        raise RuntimeError("mine")
+
+    model = small().fit(rows)
+    before, history = model.transform(rows), model.history_
+    watch = Watch(fail)
+    with pytest.raises(RuntimeError, match="mine"):
+        model.set_callbacks(watch).fit(rows * 2)
+    assert_array_equal(model.transform(rows), before)
+    assert model.history_ == history
+    assert watch.events[-1] == "teardown"
+
+
+def test_a_refused_fit_still_tears_down(small, rows):
+    watch = Watch()
+    with pytest.raises(InvalidParameterError):
+        small(tied_weights=True, decoder_layer_sizes=(3,)).set_callbacks(watch).fit(rows)
+    assert watch.events == ["setup", "begin fit", "teardown"]
+
+
+def test_scikit_learns_progress_bar(small, rows, fitted, capsys):
+    assert_same_results(small().set_callbacks(ProgressBar()).fit(rows), fitted, rows)
+    assert "Autoencoder" in capsys.readouterr().out
+    search = GridSearchCV(small(max_epochs=1), {"n_components": [1, 2]}, cv=2, error_score="raise")
+    assert search.set_callbacks(ProgressBar()).fit(rows).best_estimator_.n_iter_ == 1
+
+
+def test_ctrl_c_leaves_a_fitted_estimator(small, rows):
+    model = small(max_epochs=50).set_callbacks(Watch(lambda e: interrupt(e) if e.n_iter_ == 3 else None))
+    with pytest.warns(InterruptedFitWarning, match="^interrupted after 3 of 50 epochs; what was learned is kept") as w:
+        model.fit(rows)
+    assert w[0].filename == __file__
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert model.n_iter_ == len(model.history_["loss"]) == 3
+    assert model.score(rows) > 0.5
+
+
+def test_a_second_ctrl_c_ends_the_fit_and_keeps_the_earlier_one(small, rows):
+    model = small().fit(rows)
+    before = model.transform(rows)
+
+    def twice(estimator):
+        interrupt(estimator)
+        interrupt(estimator)
+
+    with pytest.raises(KeyboardInterrupt):
+        model.set_callbacks(Watch(twice)).fit(rows * 2)
+    assert_array_equal(model.transform(rows), before)
+
+
+def test_fits_in_another_thread(small, rows, fitted):
+    with ThreadPoolExecutor(1) as pool:
+        assert_same_results(pool.submit(small().fit, rows).result(), fitted, rows)
+
+
+# Bad input -------------------------------------------------------------------------------------------------------
+
+
+def refused(error, match, call, *args, **options):
+    with pytest.raises(error, match=match) as caught:
+        call(*args, **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"activation": "sigmod"}, "activation='sigmod' .*did you mean 'sigmoid'"),
+        ({"optimizer": "adamm"}, "optimizer='adamm' .*did you mean 'adam'"),
+        ({"learning_rate_schedule": "cos"}, "did you mean 'cosine'"),
+        ({"scaling": "stand"}, "did you mean 'standard'"),
+        ({"max_epochs": 0}, "max_epochs=0 is not legal; it takes a whole number at least 1"),
+        ({"hidden_layer_sizes": (-3,)}, r"hidden_layer_sizes=\(-3,\) is not legal"),
+        ({"n_components": -2}, "n_components=-2 is not legal"),
+        ({"batch_size": 0}, "batch_size=0 is not legal"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan is not legal"),
+        ({"device": "toaster"}, "device='toaster' is not here; JAX finds"),
+        ({"tied_weights": True, "decoder_layer_sizes": (3,)}, "needs a mirrored decoder"),
+        ({"loss": "bce"}, "loss='bce' needs values in .* use scaling='minmax'"),
+        ({"network": lambda n_features, n_components, key: None}, "must return a pair"),
+        ({"validation_fraction": 1 - 1e-12}, "holds back all 150 rows; lower it, or set early_stopping=False"),
+    ],
+)
+def test_a_refused_setting_leaves_the_earlier_fit(small, rows, fitted, change, match):
+    model = copy.deepcopy(fitted).set_params(**change)
+    refused(InvalidParameterError if "loss" not in change else InvalidDataError, match, model.fit, rows[:, ::-1])
+    model.set_params(**{name: getattr(fitted, name) for name in change})
+    assert_same_results(model, fitted, rows)
+    assert model.history_ == fitted.history_
+
+
+def test_refused_rows_leave_the_earlier_fit(fitted, rows):
+    model = copy.deepcopy(fitted)
+    bad = np.column_stack([rows, rows])
+    bad[3, 5] = np.nan
+    refused(InvalidDataError, "NaN at row 3, column 5", model.fit, pd.DataFrame(bad))
+    refused(InvalidDataError, "NaN at row 3, column 5", model.fit, bad)
+    refused(ValueError, "8 features", model.partial_fit, bad)
+    assert model.n_features_in_ == 4
+    assert not hasattr(model, "feature_names_in_")
+    assert_same_results(model, fitted, rows)
+
+
+def test_bad_rows_for_a_fitted_model(fitted, rows):
+    bad = rows.copy()
+    bad[140, 2] = np.inf
+    for call in (fitted.transform, fitted.reconstruct, fitted.reconstruction_error, fitted.score):
+        refused(InvalidDataError, "infinity at row 140, column 2", call, bad)
+        refused(ValueError, "X has 3 features, but Autoencoder is expecting 4", call, rows[:, :3])
+    refused(InvalidDataError, "codes have 4 columns, but the model's codes have 2", fitted.inverse_transform, rows)
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (150, 1), (1, 1), (2, 3), (5, 40)])
+def test_few_rows_and_columns_fit(small, shape):
+    X = np.random.default_rng(0).standard_normal(shape)
+    model = small(1).fit(X)
+    assert model.transform(X).shape == (shape[0], 1)
+    assert np.isfinite(model.reconstruct(X)).all()
+    assert {len(values) for values in model.history_.values()} == {4}
+
+
+@pytest.mark.parametrize("value", [0, -3.5, 1e9, 1e-300])
+@pytest.mark.parametrize("scaling", [*SCALING_NAMES, "auto"])
+def test_constant_columns(small, rows, value, scaling):
+    X = np.column_stack([rows, np.full(150, value)])
+    model = small(scaling=scaling).fit(X)
+    rebuilt = model.reconstruct(X)
+    assert np.isfinite(rebuilt).all()
+    assert_allclose(rebuilt[:, 4], value, atol=0.5 + 1e-6 * abs(value))
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_diverging_rate_keeps_the_last_good_weights(small, rows, earlier):
+    options = {"optimizer": "sgd", "scaling": None, "learning_rate": 1e30, "early_stopping": False}
+    model = small().fit(rows) if earlier else small()
+    with pytest.raises(DivergedError) as caught:
+        model.set_params(**options).fit(rows * 100)
+    assert re.match(
+        r"the loss stopped being finite at epoch 1, step [1-5] of 5; .*lower learning_rate \(it was 1e\+30\)",
+        str(caught.value),
+    )
+    assert "\n" not in str(caught.value)
+    assert model.n_iter_ == 0
+    assert all(np.isfinite(weight).all() for weight in model.encoder_weights_ + model.decoder_weights_)
+    assert model.transform(rows).shape == (150, 2)
+
+
+def test_a_diverging_run_that_is_watched_keeps_the_best(small, rows):
+    with np.errstate(all="raise"), pytest.raises(DivergedError):
+        model = small(optimizer="sgd", learning_rate=1e30, scaling="standard")
+        model.fit(rows)
+    assert model.best_iter_ == 0
+    assert_allclose(model.score(rows), small(learning_rate=1e-30, max_epochs=1).fit(rows).score(rows), rtol=1e-5)
+
+
+def test_nothing_is_said_by_default(small, rows, capfd):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        small().fit(rows)
+    assert capfd.readouterr() == ("", "")

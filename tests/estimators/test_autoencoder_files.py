@@ -1,0 +1,126 @@
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+
+from isthmus import Autoencoder, open_source
+from isthmus.errors import InvalidParameterError
+from isthmus.sources import ArraySource
+from isthmus.sources.base import Block
+
+WRITERS = [
+    ("transform", "transform_to"),
+    ("inverse_transform", "inverse_transform_to"),
+    ("reconstruct", "reconstruct_to"),
+]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    t = np.random.default_rng(0).uniform(0, 1, (500, 1))
+    return np.hstack([np.cos(3 * t), np.sin(3 * t), t, 1000 * t])
+
+
+@pytest.fixture(scope="module")
+def model(rows):
+    return Autoencoder(hidden_layer_sizes=(4,), max_epochs=2, random_state=0).fit(rows)
+
+
+class Dealt:
+    """Rows that are dealt block by block, to see how many are out at a time."""
+
+    random_access = False
+
+    def __init__(self, values, times):
+        self.values, self.times, self.dealt = values, times, 0
+        self.schema, self.dtype, self.n_rows = ArraySource(values).schema, values.dtype, None
+        self.fingerprint = "dealt"
+
+    def blocks(self, start=0, stop=None):
+        for i in range(self.times):
+            self.dealt += len(self.values)
+            yield Block(self.values, i * len(self.values))
+
+    def take(self, rows, out):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("method", "writer"), WRITERS)
+def test_files_hold_what_arrays_do(tmp_path, model, rows, method, writer, dtype):
+    given = (model.transform(rows) if method == "inverse_transform" else rows).astype(dtype)
+    np.save(tmp_path / "in.npy", given)
+    expected = getattr(model, method)(given)
+    for source in (given, pd.DataFrame(given), tmp_path / "in.npy", open_source(given)):
+        out = tmp_path / "out.npy"
+        assert getattr(model, writer)(source, out) == 500
+        assert_array_equal(np.load(out), expected, strict=True)
+
+
+@pytest.mark.parametrize(("method", "writer"), WRITERS)
+def test_rows_are_read_as_they_are_written(tmp_path, model, rows, method, writer):
+    block = model.transform(rows) if method == "inverse_transform" else rows
+    # Blocks as large as the model's own, so that no block waits for others to fill its own.
+    block = np.resize(block, (model._inference().rows, block.shape[1]))
+    source, ahead = Dealt(block, 12), []
+    n_rows = getattr(model, writer)(
+        source, tmp_path / "out.npy", progress=lambda done, total: ahead.append((source.dealt - done, total))
+    )
+    assert n_rows == 12 * len(block)
+    assert len(ahead) == 12
+    assert {total for _, total in ahead} == {None}
+    assert max(rows_ahead for rows_ahead, _ in ahead) <= 3 * len(block)
+    assert_array_equal(np.load(tmp_path / "out.npy")[-500:], getattr(model, method)(block)[-500:])
+
+
+def test_progress_knows_the_end_where_the_source_does(tmp_path, model, rows):
+    told = []
+    model.transform_to(rows, tmp_path / "out.csv", progress=lambda *args: told.append(args))
+    assert told[-1] == (500, 500)
+
+
+def test_columns_carry_names(tmp_path, rows):
+    frame = pd.DataFrame(rows, columns=list("abcd"))
+    model = Autoencoder(hidden_layer_sizes=(), max_epochs=1, random_state=0).fit(frame)
+    frame.assign(e="text")[list("edcba")].to_parquet(tmp_path / "more.parquet")
+    model.transform_to(tmp_path / "more.parquet", tmp_path / "codes.parquet")
+    model.inverse_transform_to(tmp_path / "codes.parquet", tmp_path / "rows.parquet")
+    codes, back = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("codes", "rows"))
+    assert list(codes) == list(model.get_feature_names_out())
+    assert list(back) == list("abcd")
+    assert_array_equal(codes, model.transform(frame))
+    assert model.score(tmp_path / "more.parquet") == model.score(frame)
+    frame.drop(columns="b").to_parquet(tmp_path / "less.parquet")
+    with pytest.raises(InvalidParameterError, match=r"less\.parquet has no column 'b'"):
+        model.transform_to(tmp_path / "less.parquet", tmp_path / "codes.parquet")
+
+
+@pytest.mark.parametrize(
+    ("writer", "given", "match"),
+    [
+        ("transform_to", np.ones((3, 5)), "5 features, but Autoencoder is expecting 4"),
+        ("reconstruct_to", Dealt(np.ones((3, 5)), 1), "5 features, but Autoencoder is expecting 4"),
+        ("inverse_transform_to", np.ones((3, 5)), "codes have 5 columns, but the model's codes have 2"),
+        ("inverse_transform_to", Dealt(np.ones((3, 5)), 1), "codes have 5 columns, but the model's codes have 2"),
+        ("transform_to", Dealt(np.ones((3, 4)), 0), "holds no rows"),
+        ("transform_to", Dealt(np.full((3, 4), np.nan), 1), "NaN at row 0, column 0"),
+        ("inverse_transform_to", Dealt(np.full((3, 2), np.inf), 1), "infinity at row 0, column 'x0'"),
+    ],
+)
+def test_refused_rows_leave_no_file(tmp_path, model, writer, given, match):
+    # Arrays are refused in scikit-learn's words and type, everything else in ours, a ValueError too.
+    with pytest.raises(ValueError, match=match):
+        getattr(model, writer)(given, tmp_path / "out.npy")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_estimate_leaves_the_estimator_as_it_was(rows, model):
+    fresh = Autoencoder(hidden_layer_sizes=(4,), max_epochs=7, random_state=0)
+    before = dict(fresh.__dict__), dict(model.__dict__)
+    estimate = fresh.estimate_fit(rows, validation_data=rows[:20])
+    assert estimate.max_epochs == 7
+    assert estimate.bytes > 0 < estimate.seconds_per_epoch
+    model.estimate_fit(rows[:, :3])
+    assert (fresh.__dict__, model.__dict__) == before
+    with pytest.raises(InvalidParameterError, match="max_epochs=0"):
+        Autoencoder(max_epochs=0).estimate_fit(rows)

@@ -1,0 +1,170 @@
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import scipy.sparse
+from numpy.testing import assert_allclose, assert_array_equal
+
+from isthmus import open_source
+from isthmus.errors import InvalidDataError, InvalidParameterError, MissingFileError
+from isthmus.estimators.inputs import finite_blocks, is_outside, open_rows, rows_of
+
+NAMES = ["a", "b", "c", "d"]
+
+
+class Estimator:
+    """What scikit-learn's validation needs of one."""
+
+    def __sklearn_tags__(self):
+        from sklearn.utils import InputTags, Tags, TargetTags
+
+        return Tags(estimator_type=None, target_tags=TargetTags(required=False), input_tags=InputTags())
+
+
+def read(source):
+    return np.concatenate([block.values for block in source.blocks()])
+
+
+def written(path, values):
+    if path.suffix == ".npy":
+        np.save(path, values)
+    else:
+        pq.write_table(pa.table({name: values[:, i] for i, name in enumerate(NAMES)}), path)
+    return path
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.int8, np.uint8])
+@pytest.mark.parametrize("form", ["fortran", "strided", "pandas", "polars", ".npy", ".parquet", "source", "memmap"])
+def test_every_form_gives_the_weights_of_the_array(small, rows, tmp_path, dtype, form):
+    X = np.clip(rows, 0, 120).astype(dtype)
+    model = small(max_epochs=1)
+    forms = {
+        "fortran": np.asfortranarray,
+        "strided": lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+        "pandas": lambda X: pd.DataFrame(X, columns=NAMES),
+        "polars": lambda X: pl.DataFrame(X, schema=NAMES),
+        "source": open_source,
+        "memmap": lambda X: np.load(written(tmp_path / "X.npy", X), mmap_mode="r"),
+    }
+    given = forms[form](X) if form in forms else written(tmp_path / f"X{form}", X)
+    model.fit(given)
+    expected = small(max_epochs=1).fit(X)
+    for mine, theirs in zip(model.encoder_weights_, expected.encoder_weights_, strict=True):
+        assert_array_equal(mine, theirs)
+    assert_array_equal(model.transform(given), expected.transform(X))
+    assert_array_equal(model.reconstruct(given), expected.reconstruct(X))
+    assert model.score(given) == expected.score(X)
+    named = form in ("pandas", "polars", ".parquet")
+    assert list(getattr(model, "feature_names_in_", [])) == (NAMES if named else [])
+    assert model.n_features_in_ == 4
+
+
+@pytest.mark.parametrize("dtype", ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", ">f8", "g", object])
+def test_every_type_fits(small, dtype):
+    X = np.random.default_rng(0).integers(0, 2 if dtype == "?" else 100, (150, 4))
+    model = small(scaling="minmax").fit(X.astype(dtype))
+    assert_allclose(model.score(X.astype(dtype)), small(scaling="minmax").fit(X).score(X), atol=1e-3)
+    assert_allclose(model.scaler_.scale, np.ptp(X, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "match"),
+    [
+        (np.empty((0, 3)), ValueError, r"0 sample\(s\)"),
+        (np.empty((3, 0)), ValueError, r"0 feature\(s\)"),
+        (np.ones(3), InvalidDataError, "^Expected 2D array, got 1D array instead. Reshape your data"),
+        (np.ones((2, 2, 2)), ValueError, "dim 3"),
+        (None, InvalidDataError, "Expected 2D array, got scalar"),
+        (
+            np.full((2, 2), 1j),
+            InvalidDataError,
+            "^Complex data not supported: give real and imaginary parts as columns",
+        ),
+        (np.array([["x", "y"]]), ValueError, "strings"),
+        (pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), ValueError, "could not convert string to float: 'x'"),
+        (pl.DataFrame({"a": [1, 2], "b": ["x", "y"]}), InvalidDataError, "values of type object; convert them"),
+        (np.array([["2020-01-01"]], "M8[D]"), InvalidDataError, "values of type datetime64"),
+        (scipy.sparse.csr_array(np.eye(3)), TypeError, r"Sparse data was passed.*toarray\(\)"),
+        (scipy.sparse.csr_matrix(np.eye(3)), TypeError, r"Sparse data was passed.*toarray\(\)"),
+        ("nowhere.npy", MissingFileError, "nowhere.npy does not exist"),
+        ("pyproject.toml.bak.none", MissingFileError, "does not exist"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else None,
+)
+def test_bad_rows_are_refused_in_one_line(small, X, error, match):
+    with pytest.raises(error, match=match) as caught:
+        small().fit(X)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".parquet"])
+@pytest.mark.parametrize(("value", "what"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
+def test_cells_of_files_that_are_not_finite(small, fitted, rows, tmp_path, suffix, value, what):
+    bad = rows.copy()
+    bad[77, 2] = value
+    path = written(tmp_path / f"bad{suffix}", bad)
+    column = "'c'" if suffix == ".parquet" else "2"
+    with pytest.raises(InvalidDataError, match=f"^Input X contains {what} at row 77, column {column}; .* the cell"):
+        small().fit(path)
+    with pytest.raises(InvalidDataError, match=f"contains {what} at row 77"):
+        fitted.transform(path)
+
+
+def test_a_great_finite_sum_is_no_infinity():
+    source = open_source(np.full((4, 2), 1e308))
+    assert len(list(finite_blocks(source))) == 1
+
+
+def test_widths_and_names_of_files(small, rows, tmp_path):
+    model = small(max_epochs=1).fit(written(tmp_path / "X.parquet", rows))
+    with pytest.raises(InvalidDataError, match=r"^X has 3 features, but Autoencoder is expecting 4 features as input$"):
+        model.transform(written(tmp_path / "narrow.npy", rows[:, :3]))
+    assert_array_equal(model.transform(written(tmp_path / "X.npy", rows)), model.transform(tmp_path / "X.parquet"))
+    frame = pd.DataFrame(rows, columns=NAMES)
+    frame[["d", "b", "a", "c"]].assign(more=1.0).to_parquet(tmp_path / "turned.parquet")
+    assert_array_equal(model.transform(tmp_path / "turned.parquet"), model.transform(frame))
+    frame.rename(columns={"b": "B"}).to_parquet(tmp_path / "other.parquet")
+    with pytest.raises((InvalidDataError, InvalidParameterError), match=r"'?b'?") as caught:
+        model.transform(tmp_path / "other.parquet")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InvalidDataError, match="'B' where the model was fitted on 'b'"):
+        model.transform(open_source(frame.rename(columns={"b": "B"})))
+
+
+def test_a_new_fit_forgets_names(small, rows):
+    model = small(max_epochs=1).fit(pd.DataFrame(rows, columns=NAMES))
+    model.fit(open_source(rows))
+    assert not hasattr(model, "feature_names_in_")
+
+
+def test_no_rows_in_a_file(small, tmp_path):
+    np.save(tmp_path / "none.npy", np.empty((0, 3)))
+    with pytest.raises(InvalidDataError, match="holds no rows; a fit needs at least one"):
+        small().fit(tmp_path / "none.npy")
+    (tmp_path / "none.csv").write_text("a,b\n")
+    with pytest.raises(InvalidDataError, match="no rows"):
+        small().fit(str(tmp_path / "none.csv"))
+
+
+def test_streams_are_read_into_memory(rows, tmp_path):
+    pd.DataFrame(rows, columns=NAMES).to_csv(tmp_path / "X.csv", index=False)
+    estimator = Estimator()
+    source = open_rows(estimator, tmp_path / "X.csv", reset=True)
+    assert source.random_access
+    assert rows_of(source) == 150
+    assert_allclose(read(source), rows)
+    assert list(estimator.feature_names_in_) == NAMES
+
+
+def test_what_is_outside(tmp_path):
+    assert is_outside("X.npy")
+    assert is_outside(tmp_path)
+    assert is_outside(open_source(np.eye(2)))
+    assert not any(map(is_outside, (np.eye(2), [[1, 2]], pd.DataFrame(np.eye(2)), None)))
+
+
+def test_arrays_are_not_copied():
+    for X in (np.ones((5, 3), np.float32), np.ones((5, 3)), np.ones((5, 3), np.int16), np.ones((5, 3), bool)):
+        assert np.shares_memory(open_rows(Estimator(), X, reset=True).values, X)

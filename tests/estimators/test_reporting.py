@@ -1,0 +1,110 @@
+import io
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from isthmus.estimators.fitting import start_fit
+from isthmus.estimators.reporting import Estimate, Reporter, estimate
+from isthmus.sources import open_source
+
+DURATION = r"[\d.]+ (ms|s|min|h)"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    for name in ("NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+    def install():  # in the test itself: between its phases pytest puts its own stream back
+        fake = Terminal()
+        monkeypatch.setattr("sys.stderr", fake)
+        return fake
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("seconds", "first", "most"),
+    [(0.0123, "12 ms", "1.2 s"), (1.5, "1.5 s", "2 min"), (300, "5 min", "8.3 h"), (7300, "2.0 h", "202.8 h")],
+)
+def test_an_estimate_in_words(seconds, first, most):
+    text = str(Estimate(seconds, 100, 5 << 20))
+    assert text == f"about {first} an epoch, at most {most} for 100 epochs, 5 MB beside the data"
+
+
+def test_an_estimate_of_a_run(small, rows):
+    run = start_fit(small(), open_source(rows))
+    found = estimate(run.trainer, run.state)
+    assert 0 < found.seconds_per_epoch < 60
+    assert found.max_epochs == 4
+    chunks = 2 * np.prod(run.trainer.walk.chunk_shape) * 4
+    assert chunks < found.bytes < chunks + 1e6
+    wider = start_fit(small(hidden_layer_sizes=(600,)), open_source(rows))
+    more = 4 * (4 * 600 + 600 * 2 - 4 * 6 - 6 * 2) * 2 * 5  # two halves; params thrice, and Adam's two moments
+    assert estimate(wider.trainer, wider.state).bytes - found.bytes > 0.9 * more
+
+
+def test_the_estimate_leaves_the_run_as_it_was(small, rows, fitted, capsys):
+    model = small(verbose=1).fit(rows)
+    assert np.array_equal(model.transform(rows), fitted.transform(rows))
+    out, err = capsys.readouterr()
+    assert out == ""
+    first, *lines = err.splitlines()
+    assert re.fullmatch(
+        rf"isthmus: about {DURATION} an epoch, at most {DURATION} for 4 epochs, \d+ MB beside the data", first
+    )
+    assert lines == [f"Epoch: {n:04d} cost= {loss:.9f}" for n, loss in enumerate(model.history_["loss"], 1)]
+
+
+@pytest.mark.parametrize(("step", "epochs"), [(1, [1, 2, 3, 4]), (2, [2, 4]), (3, [3]), (9, [])])
+def test_epoch_lines(small, rows, capsys, step, epochs):
+    losses = small(verbose=2, display_step=step).fit(rows).history_["loss"]
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.splitlines() == [f"Epoch: {epoch:04d} cost= {losses[epoch - 1]:.9f}" for epoch in epochs]
+
+
+def test_partial_fit_numbers_its_epochs(small, rows, capsys):
+    small(verbose=2).partial_fit(rows).partial_fit(rows)
+    assert [line[:11] for line in capsys.readouterr().out.splitlines()] == ["Epoch: 0001", "Epoch: 0002"]
+
+
+def test_a_bar_on_a_terminal(small, rows, terminal, capsys):
+    stderr = terminal()
+    model = small(verbose=1).fit(rows)
+    text = stderr.getvalue()
+    assert text.startswith("isthmus: about ")
+    assert "training" in text
+    assert "rows/s" in text
+    assert f"epoch 4 cost {model.loss_:.6f}" in text
+    assert "Epoch: 0001" not in text
+    assert capsys.readouterr().out == ""
+
+
+def test_the_bar_goes_when_a_run_fails(small, rows, terminal):
+    terminal()
+    run = start_fit(small(verbose=1), open_source(rows))
+    with pytest.raises(RuntimeError), run.reporter:
+        run.reporter.begin(run.trainer, run.state)
+        assert not run.reporter._bar.finished
+        run.reporter.rows_done(150)
+        assert run.reporter._bar.tasks[0].completed == 150
+        raise RuntimeError
+    assert not run.reporter._bar.live.is_started
+
+
+@pytest.mark.parametrize("verbose", [0, 1, 2])
+def test_before_the_first_epoch_there_is_nothing_to_say(verbose, capsys):
+    with Reporter(verbose, 1, 3) as reporter:
+        reporter.epoch_done(SimpleNamespace(metrics={}, epoch=0))
+        reporter.rows_done(10)
+    assert capsys.readouterr() == ("", "")

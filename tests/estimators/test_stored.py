@@ -1,0 +1,192 @@
+import copy
+import json
+
+import equinox as eqx
+import jax
+import numpy as np
+import optax
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from isthmus import Autoencoder
+from isthmus.errors import InvalidParameterError, MissingFileError, ModelFileError
+from isthmus.model_file import read_model, write_model
+from isthmus.parameters import LOSS_NAMES, OPTIMIZER_NAMES
+
+
+def own_network(n_features, n_components, key):
+    return eqx.nn.MLP(n_features, n_components, 7, 1, key=key), eqx.nn.MLP(n_components, n_features, 7, 1, key=key)
+
+
+def other_network(n_features, n_components, key):
+    return eqx.nn.MLP(n_features, n_components, 8, 1, key=key), eqx.nn.Linear(n_components, n_features, key=key)
+
+
+def saved(model, path, **options):
+    model.save(path, **options)
+    return path
+
+
+def assert_same_model(one, other, rows):
+    assert_array_equal(one.transform(rows), other.transform(rows))
+    assert_array_equal(one.reconstruct(rows), other.reconstruct(rows))
+    assert one.score(rows) == other.score(rows)
+    assert one.history_ == other.history_
+    for name in ("n_components_", "n_features_in_", "n_iter_", "best_iter_", "loss_", "seed_", "image_shape_"):
+        assert getattr(one, name) == getattr(other, name)
+    assert one.scaler_.kind == other.scaler_.kind
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"n_components": 0.9, "hidden_layer_sizes": [5, 3], "decoder_layer_sizes": (4,)},
+        {"tied_weights": True, "layer_norm": True, "dropout": 0.1},
+        {"precision": "float64", "scaling": "robust"},
+        {"precision": "bfloat16", "learning_rate": np.float32(0.01), "early_stopping": np.False_},
+        {"optimizer": "adamw", "gradient_clip": 1, "random_state": np.random.RandomState(3)},
+        *({"loss": loss, "scaling": "minmax"} for loss in LOSS_NAMES),
+    ],
+)
+def test_there_and_back(small, rows, tmp_path, options):
+    model = small(**options).fit(rows)
+    other = Autoencoder.load(saved(model, tmp_path / "model.safetensors"))
+    assert_same_model(model, other, rows)
+    expected = {**model.get_params(), "random_state": other.random_state}
+    assert other.get_params() == {
+        name: tuple(value) if isinstance(value, list) else value for name, value in expected.items()
+    }
+    assert_array_equal(other.get_feature_names_out(), model.get_feature_names_out())
+    assert_array_equal(other.encoder_weights_[0], model.encoder_weights_[0])
+
+
+def test_names_come_back(small, rows, tmp_path):
+    frame = pd.DataFrame(rows, columns=["größe", "b", "c c", "d"])
+    model = small().fit(frame)
+    other = Autoencoder.load(str(saved(model, tmp_path / "model.safetensors")))
+    assert_array_equal(other.feature_names_in_, model.feature_names_in_)
+    assert_same_model(model, other, frame)
+    with pytest.raises(ValueError, match="feature names should match"):
+        other.transform(frame[["b", "größe", "c c", "d"]])
+    assert not hasattr(Autoencoder.load(saved(small().fit(rows), tmp_path / "plain.safetensors")), "feature_names_in_")
+
+
+def test_a_saved_file_saves_to_the_same_bytes(fitted, tmp_path):
+    first = saved(fitted, tmp_path / "first", optimizer=True)
+    second = saved(Autoencoder.load(first), tmp_path / "second", optimizer=True)
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("options", [*({"optimizer": name} for name in OPTIMIZER_NAMES), {"precision": "float64"}])
+def test_with_the_optimizer_training_goes_on_as_if_never_saved(small, rows, tmp_path, options):
+    model = small(random_state=None, **options).fit(rows)
+    other = Autoencoder.load(saved(model, tmp_path / "model", optimizer=True))
+    model.partial_fit(rows)
+    other.partial_fit(rows)
+    assert_array_equal(model.transform(rows), other.transform(rows))
+    assert model.history_["loss"] == other.history_["loss"]
+
+
+def test_without_the_optimizer_training_begins_with_an_empty_state(small, rows, tmp_path):
+    model = small().fit(rows)
+    other = Autoencoder.load(saved(model, tmp_path / "model"))
+    assert other.optimizer_state_ is None
+    assert not any(name.startswith("optimizer") for name in read_model(tmp_path / "model")[1])
+    assert not np.array_equal(other.partial_fit(rows).transform(rows), model.partial_fit(rows).transform(rows))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("optimizer", optax.adam(1e-3)), ("learning_rate_schedule", lambda share: 1.0)]
+)
+def test_what_cannot_be_written_is_refused_when_saving(small, rows, tmp_path, name, value):
+    path = saved(small(max_epochs=1).fit(rows), tmp_path / "model")
+    before = path.read_bytes()
+    model = small(max_epochs=1, **{name: value}).fit(rows)
+    with pytest.raises(
+        InvalidParameterError, match=f"^{name}=.* cannot be written to a file; give it by name"
+    ) as caught:
+        model.save(path)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == before
+    assert [child.name for child in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_network_of_ones_own(small, rows, tmp_path):
+    model = small(network=own_network, learning_rate=0.02, max_epochs=30, early_stopping=False).fit(rows)
+    assert model.history_["loss"][-1] < 0.7 * model.history_["loss"][0]
+    scaled = (rows - model.scaler_.center) / model.scaler_.scale
+    encoder = eqx.combine(model.params_, model.network_._static)[0]
+    assert_allclose(model.transform(rows), jax.vmap(encoder)(scaled.astype(np.float32)), atol=1e-5)
+    path = saved(model, tmp_path / "own", optimizer=True)
+    other = Autoencoder.load(path, network=own_network)
+    assert_same_model(model, other, rows)
+    assert_array_equal(other.partial_fit(rows).transform(rows), copy.deepcopy(model).partial_fit(rows).transform(rows))
+    with pytest.raises(ModelFileError, match=r"holds a network of your own; .*load\(path, network=.*own_network\)"):
+        Autoencoder.load(path)
+    with pytest.raises(ModelFileError, match=r"has params.* as float32\(.*, not float32\(|lacks the tensor"):
+        Autoencoder.load(path, network=other_network)
+    with pytest.raises(AttributeError, match="keeps its weights in params_"):
+        model.encoder_weights_
+
+
+class Special(Autoencoder):
+    def __init__(self, n_components=2):
+        super().__init__(n_components)
+
+
+def drop(header, tensors):
+    del tensors["params['decoder'][0]['bias']"]
+
+
+def reshape(header, tensors):
+    tensors["params['encoder'][0]['weight']"] = np.zeros((4, 9), np.float32)
+
+
+def retype(header, tensors):
+    tensors["params['encoder'][0]['weight']"] = np.zeros((4, 6), np.float16)
+
+
+def narrow_scaler(header, tensors):
+    tensors["scaler.center"] = np.zeros(3)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "match"),
+    [
+        (lambda header, tensors: header.update(format=99), "has format 99, newer than"),
+        (lambda header, tensors: header.update({"class": "Special"}), r"holds a Special; load it with Special\.load"),
+        (lambda header, tensors: header["parameters"].update(novel=3), "another version of isthmus.*novel"),
+        (lambda header, tensors: header["parameters"].pop("dropout"), "does not agree on dropout"),
+        (lambda header, tensors: header.pop("learned"), "does not hold what its header promises: KeyError 'learned'"),
+        (lambda header, tensors: header["network"].update(n_features="x"), "does not hold what its header promises"),
+        (drop, r"lacks the tensor params\['decoder'\]\[0\]\['bias'\]"),
+        (reshape, r"as float32\(4, 9\), not float32\(4, 6\)"),
+        (retype, r"as float16\(4, 6\), not float32\(4, 6\)"),
+        (narrow_scaler, r"has scaler\.center as float64\(3,\), not float64\(4,\)"),
+    ],
+)
+def test_foreign_files_are_refused_in_one_line(fitted, tmp_path, spoil, match):
+    header, tensors = read_model(saved(fitted, tmp_path / "model"))
+    header = json.loads(json.dumps(header))
+    spoil(header, tensors)
+    write_model(tmp_path / "spoilt", header, tensors)
+    with pytest.raises(ModelFileError, match=match) as caught:
+        Autoencoder.load(tmp_path / "spoilt")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bad_value_in_a_file_is_refused_by_name(fitted, tmp_path):
+    header, tensors = read_model(saved(fitted, tmp_path / "model"))
+    header["parameters"]["max_epochs"] = -1
+    write_model(tmp_path / "spoilt", header, tensors)
+    with pytest.raises(InvalidParameterError, match="max_epochs=-1"):
+        Autoencoder.load(tmp_path / "spoilt")
+
+
+def test_other_classes_and_missing_files(fitted, tmp_path):
+    with pytest.raises(ModelFileError, match=r"holds a Autoencoder|holds an Autoencoder"):
+        Special.load(saved(fitted, tmp_path / "model"))
+    with pytest.raises(MissingFileError):
+        Autoencoder.load(tmp_path / "nowhere")

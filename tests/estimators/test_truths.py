@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.linalg import subspace_angles
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+
+from isthmus import Autoencoder
+from isthmus.datasets import load_seven_segment
+
+seeds = range(10)
+
+
+def principal_error(X, n_components, fitted_on=None):
+    pca = PCA(n_components).fit(X if fitted_on is None else fitted_on)
+    return np.mean((pca.inverse_transform(pca.transform(X)) - X) ** 2)
+
+
+def correlated_gaussian():
+    rng = np.random.default_rng(0)
+    mixing = np.linalg.qr(rng.standard_normal((8, 8)))[0]
+    return rng.standard_normal((1000, 8)) * [5, 4, 3, 2, 1, 0.7, 0.5, 0.3] @ mixing + rng.standard_normal(8)
+
+
+@pytest.mark.parametrize(
+    ("rows", "n_components", "options"),
+    [
+        (correlated_gaussian, 3, {"learning_rate": 0.05, "max_epochs": 300, "batch_size": 100}),
+        (lambda: load_digits().data / 16, 4, {"learning_rate": 0.01, "max_epochs": 1500, "batch_size": 600}),
+    ],
+    ids=["gaussian", "digits"],
+)
+def test_a_linear_autoencoder_finds_the_principal_subspace(rows, n_components, options):
+    X = rows()
+    model = Autoencoder(
+        n_components,
+        hidden_layer_sizes=(),
+        linear_path=False,
+        output_activation="identity",
+        scaling=None,
+        early_stopping=False,
+        random_state=0,
+        **options,
+    ).fit(X)
+    principal = PCA(n_components).fit(X).components_
+    assert np.degrees(subspace_angles(model.decoder_weights_[0].T, principal.T)).max() < 1
+    assert model.reconstruction_error(X).mean() <= 1.001 * principal_error(X, n_components)
+
+
+def random_table(rng, n_rows, width):
+    table = rng.standard_normal((n_rows, width)) @ rng.standard_normal((width, width))
+    return table + rng.standard_normal(width) if rng.random() < 0.5 else np.sinh(table)
+
+
+@settings(deadline=None, max_examples=20, database=None)
+@given(st.integers(0, 2**32 - 1), st.integers(20, 200), st.sampled_from([3, 6]), st.sampled_from([1e-3, 0.1]))
+def test_with_the_linear_path_never_worse_than_pca(seed, n_rows, width, learning_rate):
+    table, held_out = np.split(random_table(np.random.default_rng(seed), n_rows + 40, width), [n_rows])
+    mean, deviation = table.mean(axis=0), table.std(axis=0)
+    model = Autoencoder(
+        2, hidden_layer_sizes=(8,), scaling="standard", batch_size=32, max_epochs=3, learning_rate=learning_rate
+    )
+    model.set_params(random_state=seed % 1000).fit(table, validation_data=held_out)
+    pca_error = principal_error((held_out - mean) / deviation, 2, (table - mean) / deviation)
+    assert model.reconstruction_error(held_out).mean() <= pca_error * (1 + 1e-5)
+
+
+def test_the_start_is_pca(rows):
+    scaled = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    model = Autoencoder(2, learning_rate=1e-30, max_epochs=1, early_stopping=False, random_state=0).fit(rows)
+    expected = principal_error(scaled, 2)
+    assert_allclose(model.reconstruction_error(rows).mean(), expected, rtol=1e-5)
+    assert_allclose(model.history_["loss"], expected, rtol=1e-5)
+    assert_allclose(np.abs(model.transform(rows)), np.abs(PCA(2).fit_transform(scaled)), atol=1e-4)
+
+
+def solves(X, n_components, seed, **options):
+    options = {"learning_rate": 0.01, "max_epochs": 300, "hidden_layer_sizes": (16,), **options}
+    model = Autoencoder(n_components, early_stopping=False, random_state=seed, **options).fit(X)
+    return np.array_equal(model.reconstruct(X).round(), X)
+
+
+@pytest.mark.parametrize(("width", "n_components"), [(4, 2), (8, 3)])
+def test_the_encoder_problem_is_solved(width, n_components):
+    X = np.eye(width)
+    assert sum(solves(X, n_components, seed) for seed in seeds) >= 9
+
+
+@pytest.mark.parametrize("n_components", [4, 7])
+def test_seven_segment_digits_come_back_exactly(n_components):
+    X, _ = load_seven_segment(return_X_y=True)
+    assert all(solves(X, n_components, seed) for seed in seeds)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.data())
+def test_a_rows_results_depend_on_that_row_alone(fitted, rows, data):
+    order = data.draw(st.permutations(range(len(rows))))
+    cut = data.draw(st.integers(1, len(rows) - 1))
+    codes = fitted.transform(rows)
+    assert_array_equal(fitted.transform(rows[order]), codes[order])
+    assert_array_equal(np.concatenate([fitted.transform(rows[:cut]), fitted.transform(rows[cut:])]), codes)
+    rebuilt = fitted.reconstruct(rows)
+    assert_array_equal(fitted.reconstruct(rows[order][:cut]), rebuilt[order][:cut])
+    errors = fitted.reconstruction_error(rows)
+    assert_array_equal(fitted.reconstruction_error(rows[order]), errors[order])
+    assert_array_equal(fitted.inverse_transform(codes[order]), rebuilt[order])

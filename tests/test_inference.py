@@ -1,0 +1,140 @@
+from itertools import pairwise
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from isthmus.errors import InvalidDataError
+from isthmus.inference import Inference, block_rows, compile_functions
+from isthmus.networks.dense import Dense
+from isthmus.scaling import Scaler
+from isthmus.sources import Block
+
+rng = np.random.default_rng(0)
+NETWORK = Dense(6, 2, (9,), (9,), "tanh", output_activation="sigmoid", linear_path=True)
+PARAMS = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(leaf.dtype), NETWORK.init(0))
+SCALER = Scaler("standard", np.arange(6.0), np.arange(1.0, 7))
+MANY = {dtype: rng.integers(0, 200, (70, 6)).astype(dtype) for dtype in ("u1", "f4", "f8", "i8")}
+
+
+class SmallBlocks(Inference):
+    """Sixteen rows a block, so that a few rows make several."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.rows = 16
+
+
+@pytest.fixture(scope="module")
+def inference():
+    return SmallBlocks(NETWORK, PARAMS, SCALER)
+
+
+def joined(blocks):
+    return np.concatenate([np.empty((0, 2), np.float32), *blocks])
+
+
+def cut(rows, places=()):
+    edges = [0, *sorted(min(place, len(rows)) for place in places), len(rows)]
+    return [Block(rows[start:stop], start) for start, stop in pairwise(edges)]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from(sorted(MANY)),
+    st.lists(st.integers(0, 69), min_size=1, max_size=70),
+    st.lists(st.integers(0, 70), max_size=5),
+)
+def test_a_rows_code_depends_on_that_row_alone(inference, dtype, chosen, places):
+    rows = MANY[dtype]
+    whole = joined(inference.encode(cut(rows)))
+    assert_array_equal(joined(inference.encode(cut(rows[chosen], places))), whole[chosen])
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(0, 69), min_size=1, max_size=70), st.lists(st.integers(0, 70), max_size=5))
+def test_a_codes_row_depends_on_that_code_alone(inference, chosen, places):
+    codes = rng.normal(size=(70, 2))
+    whole = np.concatenate(list(inference.decode(cut(codes))))
+    assert_array_equal(np.concatenate(list(inference.decode(cut(codes[chosen], places)))), whole[chosen])
+
+
+@pytest.mark.parametrize("dtype", MANY)
+def test_it_computes_what_the_network_does(inference, dtype):
+    scaled = ((MANY[dtype] - SCALER.center) / SCALER.scale).astype(np.float32)
+    code = NETWORK.activate(NETWORK.encode(PARAMS, scaled))
+    found = joined(inference.encode(cut(MANY[dtype])))
+    assert found.dtype == np.float32
+    assert_allclose(found, code, rtol=1e-4, atol=1e-4)
+    rows = np.concatenate(list(inference.decode(cut(found))))
+    assert_allclose(rows, NETWORK.finish(NETWORK.decode(PARAMS, found)), rtol=1e-4, atol=1e-5)
+
+
+def test_blocks_come_out_in_order_and_none_is_empty(inference):
+    lengths = [len(block) for block in inference.encode(cut(MANY["f4"], [0, 3, 3, 40]))]
+    assert lengths == [3, 16, 16, 5, 16, 14]
+    assert list(inference.encode([])) == []
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_and_their_reconstruction_come_side_by_side(inference, dtype):
+    rows = MANY["f4"]
+    pieces = list(inference.reconstruct(cut(rows, [3, 50]), dtype))
+    assert_array_equal(np.concatenate([raw for raw, _ in pieces]), rows)
+    codes = joined(inference.encode(cut(rows))).astype(dtype)
+    expected = np.concatenate(list(inference.decode(cut(codes))))
+    assert_array_equal(np.concatenate([rebuilt for _, rebuilt in pieces]), expected)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize(("names", "column"), [((), "4"), (list("abcdef"), "'e'")])
+def test_a_cell_that_is_not_finite_is_named(value, dtype, names, column):
+    rows = MANY[dtype].copy()
+    rows[47, 4] = value
+    inference = Inference(NETWORK, PARAMS, SCALER, None, names)
+    with pytest.raises(InvalidDataError, match=f"at row 47, column {column};"):
+        list(inference.encode(cut(rows, [10, 40])))
+    with pytest.raises(InvalidDataError, match=f"at row 47, column {column};"):
+        list(inference.reconstruct(cut(rows, [10, 40]), np.float32))
+
+
+def test_finite_rows_may_add_up_to_infinity(inference):
+    codes = joined(inference.encode(cut(np.full((9, 6), 1e38, np.float32))))
+    assert len(codes) == 9
+
+
+def test_float64_is_kept():
+    network = Dense(6, 2, (4,), (4,), "tanh", precision="float64")
+    params = network.init(0)
+    inference = Inference(network, params, SCALER)
+    x = (MANY["f8"] - SCALER.center) / SCALER.scale
+    hidden = np.tanh(x @ params["encoder"][0]["weight"])
+    code = joined(inference.encode(cut(MANY["f8"])))
+    assert code.dtype == np.float64
+    assert_allclose(code, hidden @ params["encoder"][1]["weight"], rtol=1e-12, atol=1e-12)
+    assert next(iter(inference.decode(cut(code)))).dtype == np.float64
+
+
+@pytest.mark.parametrize("hidden", [(), (8,), (128, 64), (5000,), (100_000,)])
+def test_blocks_are_a_power_of_two_that_the_network_decides(hidden):
+    network = Dense(20, 2, hidden, hidden[::-1])
+    shapes = [(a, b) for widths in (network.encoder_widths, network.decoder_widths) for a, b in pairwise(widths)]  # fmt: skip
+    params = [np.broadcast_to(np.float32(0), shape) for shape in shapes]
+    rows = block_rows(network, params)
+    assert 16 <= rows <= 1 << 16
+    assert rows & (rows - 1) == 0
+    assert rows == 16 or rows * max(20, *hidden, 2) <= 1 << 21
+
+
+def test_equal_networks_share_their_functions_and_other_parameters_compile_nothing(compilations, inference):
+    assert compile_functions(Dense(**vars(NETWORK))) is compile_functions(NETWORK)
+    joined(inference.encode(cut(MANY["f4"])))
+    other = jax.tree.map(lambda leaf: leaf + 1, PARAMS)
+    with compilations() as compiled:
+        codes = joined(SmallBlocks(NETWORK, other, SCALER).encode(cut(MANY["f4"][:5])))
+    assert compiled == []
+    assert (codes != joined(inference.encode(cut(MANY["f4"][:5])))).any()

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.decomposition import PCA
+
+from isthmus.batches import HeldBack
+from isthmus.networks.dense import Dense
+from isthmus.objective import Reconstruction
+from isthmus.principal import Principal
+from isthmus.scaling import Scaler
+
+rng = np.random.default_rng(0)
+TABLE = rng.normal(size=(200, 12)) @ np.diag(1.5 ** -np.arange(12.0)) @ rng.normal(size=(12, 12)) + 5
+WIDE = rng.normal(size=(40, 8)) @ np.diag(2.0 ** -np.arange(8)) @ rng.normal(size=(8, 2100)) - 3
+
+
+def same_directions(found, expected, tolerance=1e-6):
+    assert_allclose(np.abs(np.sum(found * expected, axis=1)), 1, atol=tolerance)
+
+
+@pytest.mark.parametrize("rows", [TABLE, WIDE], ids=["covariance", "Gram matrix"])
+def test_the_spectrum_is_pcas(walk_through, rows):
+    principal = Principal(walk_through(rows, compute=np.float64, rows_per_chunk=12))
+    pca = PCA(6, svd_solver="full").fit(rows)
+    assert_allclose(principal.mean, rows.mean(0), atol=1e-9)
+    assert_allclose(principal.variances[:6], pca.explained_variance_ * (len(rows) - 1) / len(rows), rtol=1e-7)
+    same_directions(principal.directions[:6], pca.components_)
+    shares = principal.variances / principal.variances.sum()
+    assert_allclose(shares[:6], pca.explained_variance_ratio_, rtol=1e-7)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.8, 0.95, 0.99, 0.9999])
+@pytest.mark.parametrize("rows", [TABLE, WIDE], ids=["covariance", "Gram matrix"])
+def test_a_share_takes_as_many_as_it_takes_pca(walk_through, rows, share):
+    found = Principal(walk_through(rows, compute=np.float64)).components_for(share)
+    assert found == PCA(share, svd_solver="full").fit(rows).n_components_
+
+
+def test_float32_sums_are_near_enough(walk_through, monkeypatch):
+    monkeypatch.setattr("isthmus.principal._DOUBLE_WORK", 0)
+    rows = TABLE - TABLE.mean(0)
+    principal = Principal(walk_through(rows, compute=np.float32, rows_per_chunk=12))
+    pca = PCA(6).fit(rows)
+    same_directions(principal.directions[:6], pca.components_, 1e-5)
+    assert_allclose(principal.variances[:6], pca.explained_variance_ * 199 / 200, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_rows_are_scaled_first_and_held_back_rows_left_out(walk_through, dtype):
+    rows = rng.integers(0, 255, (150, 5)).astype(dtype)
+    scaler = Scaler("minmax", np.arange(5.0), np.array([255.0, 10, 1, 300, 80]))
+    held_back = HeldBack(1, 0.3)
+    principal = Principal(walk_through(rows, scaler=scaler, held_back=held_back))
+    kept = scaler.scaled(rows, np.float64)[~held_back.mask(0, 150)]
+    pca = PCA().fit(kept)
+    assert_allclose(principal.mean, kept.mean(0), rtol=1e-5)
+    same_directions(principal.directions, pca.components_, 1e-4)
+
+
+def test_a_long_wide_table_is_judged_by_a_sample(walk_through, monkeypatch):
+    monkeypatch.setattr("isthmus.principal._WIDEST", 64)
+    rows = WIDE[:, :70].repeat(5, axis=0)  # 200 rows, of which every third
+    sampled = rows[::3]
+    principal = Principal(walk_through(rows, 64, np.float64))
+    assert_allclose(principal.mean, sampled.mean(0), atol=1e-9)
+    same_directions(principal.directions[:5], PCA(5, svd_solver="full").fit(sampled).components_)
+
+
+def test_signs_are_fixed(walk_through):
+    for rows in (TABLE, -TABLE + 1, WIDE):
+        directions = Principal(walk_through(rows)).directions
+        largest = np.abs(directions).argmax(1)
+        assert (directions[np.arange(len(directions)), largest] > 0).all()
+
+
+@pytest.mark.parametrize("rows", [np.ones((7, 3)), np.ones((1, 3)), np.ones((3, 2100)), np.ones((1, 2100))])
+def test_rows_without_variance(walk_through, rows):
+    principal = Principal(walk_through(rows))
+    assert principal.components_for(0.95) == 1
+    statistics = principal.statistics(2)
+    assert statistics.components.shape == (2, rows.shape[1])
+    assert np.isfinite(statistics.components).all()
+    assert_allclose(statistics.mean, 1, rtol=1e-6)
+
+
+def test_directions_beyond_the_rank_are_zero(walk_through):
+    statistics = Principal(walk_through(WIDE)).statistics(50)
+    assert statistics.n_components == 50
+    assert statistics.components.shape == (50, 2100)
+    assert not statistics.components[40:].any()
+    assert_allclose(statistics.components[:8] @ statistics.components[:8].T, np.eye(8), atol=1e-8)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("sizes", [(), (9, 5)])
+@pytest.mark.parametrize("n_components", [1, 3, 12])
+def test_error_before_the_first_step_is_pcas(walk_through, tied, sizes, n_components):
+    rows = (TABLE - TABLE.mean(0)) / TABLE.std(0)
+    network = Dense(12, n_components, sizes, sizes[::-1], linear_path=True, tied=tied)
+    params = network.init(0, Principal(walk_through(rows)).statistics(n_components))
+    output, _ = Reconstruction(network).forward(params, rows.astype(np.float32), None, None)
+    pca = PCA(n_components).fit(rows)
+    expected = np.mean((pca.inverse_transform(pca.transform(rows)) - rows) ** 2)
+    assert abs(np.mean((output.reconstruction - rows) ** 2) - expected) < 1e-5

@@ -1,0 +1,409 @@
+import signal
+import threading
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from isthmus.batches import NOTHING_HELD, HeldBack, row_numbers
+from isthmus.errors import DivergedError
+from isthmus.networks.dense import Dense
+from isthmus.objective import Reconstruction
+from isthmus.optimizers import Optimizer
+from isthmus.scaling import Scaler
+from isthmus.training import Interruption, Settings, Trainer, precision_scope
+
+rng = np.random.default_rng(0)
+ROWS = rng.normal(size=(50, 5)).astype(np.float32)
+NETWORK = Dense(5, 2, (4,), (3,), "tanh", init_name="glorot")
+SETTINGS = Settings(3, 0.05)
+ADAM = Optimizer("adam")
+
+
+def trained(walk, settings=SETTINGS, optimizer=ADAM, network=NETWORK, seed=1, **options):
+    trainer = Trainer(Reconstruction(network), optimizer, walk, settings, **options)
+    state = trainer.start(network.init(seed), seed)
+    for state in trainer.epochs(state):  # noqa: B007
+        pass
+    return state
+
+
+def to_host(tree):
+    return jax.tree.map(np.array, tree)
+
+
+def same(a, b):
+    jax.tree.map(assert_array_equal, a, b)
+
+
+# Against plain numpy -----------------------------------------------------------------------------------------------
+
+
+def forward(layers, x):
+    outputs = [x]
+    for (weight, bias), bends in zip(layers, (True, False, True, False), strict=True):
+        pre = outputs[-1] @ weight + bias
+        outputs.append(np.tanh(pre) if bends else pre)
+    return outputs
+
+
+def gradients(layers, x):
+    outputs = forward(layers, x)
+    delta, found = 2 * (outputs[-1] - x) / x.size, []
+    for number in range(3, -1, -1):
+        if number in (0, 2):
+            delta = delta * (1 - outputs[number + 1] ** 2)
+        found.append((outputs[number].T @ delta, delta.sum(0)))
+        delta = delta @ layers[number][0].T
+    return np.mean((outputs[-1] - x) ** 2), found[::-1]
+
+
+def adam(g, memory, t):
+    memory[0] = 0.9 * memory[0] + 0.1 * g
+    memory[1] = 0.999 * memory[1] + 0.001 * g**2
+    return memory[0] / (1 - 0.9**t) / (np.sqrt(memory[1] / (1 - 0.999**t)) + 1e-8)
+
+
+def momentum(g, memory, t):
+    memory[0] = 0.9 * memory[0] + g
+    return memory[0]
+
+
+RULES = {"adam": adam, "sgd": lambda g, memory, t: g, "momentum": momentum}
+RULES["nesterov"] = lambda g, memory, t: g + 0.9 * momentum(g, memory, t)
+
+
+def run_in_numpy(params, rows, orders, batch, rule, rate, decay=0.0, clip=np.inf):
+    """Train layer by layer with written-out gradients; `orders` has the row numbers of each epoch."""
+    layers = [
+        [np.float64(layer["weight"]), np.float64(layer["bias"])] for layer in params["encoder"] + params["decoder"]
+    ]
+    memories, losses, t = [[[0, 0], [0, 0]] for _ in layers], [], 0
+    for order in orders:
+        loss = 0.0
+        for first in range(0, len(order), batch):
+            x = rows[order[first : first + batch]].astype(np.float64)
+            cost, found = gradients(layers, x)
+            loss, t = loss + cost * len(x), t + 1
+            norm = np.sqrt(sum((g**2).sum() for pair in found for g in pair))
+            for layer, pair, memory in zip(layers, found, memories, strict=True):
+                for part in (0, 1):
+                    update = rule(pair[part] * min(1, clip / norm), memory[part], t)
+                    layer[part] = layer[part] - rate * (update + (decay * layer[0] if part == 0 else 0))
+        losses.append(loss / len(order))
+    return layers, losses, cost
+
+
+def orders(n_rows, seed, epochs, shuffle=True, held_back=NOTHING_HELD):
+    return [
+        np.concatenate(list(row_numbers(n_rows, seed=seed, epoch=e, shuffle=shuffle, held_back=held_back)))
+        for e in range(1, epochs + 1)
+    ]
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("name", "decay", "clip"),
+    [("adam", 0, 0), ("adam", 0.2, 0.3), ("sgd", 0, 0), ("momentum", 0, 0), ("nesterov", 0.1, 0), ("sgd", 0, 0.1)],
+)
+def test_a_run_equals_plain_numpy(walk_through, name, decay, clip, precision):
+    network = replace(NETWORK, precision=precision)
+    walk = walk_through(ROWS, 8, precision, seed=1, shuffle=True, rows_per_chunk=16)
+    optimizer = Optimizer(name, clips=clip > 0, decays=decay > 0)
+    state = trained(walk, Settings(5, 0.02, decay=decay, clip=clip), optimizer, network)
+    found = run_in_numpy(network.init(1), ROWS, orders(50, 1, 5), 8, RULES[name], 0.02, decay, clip or np.inf)
+    tolerance = 1e-5 if precision == "float32" else 1e-10
+    layers = to_host(state.params["encoder"] + state.params["decoder"])
+    for layer, (weight, bias) in zip(layers, found[0], strict=True):
+        assert layer["weight"].dtype == precision
+        assert_allclose(layer["weight"], weight, atol=tolerance)
+        assert_allclose(layer["bias"], bias, atol=tolerance)
+    assert_allclose(state.metrics["loss"], found[1], atol=tolerance)
+    assert_allclose(state.metrics["last_batch_loss"][-1], found[2], atol=tolerance)
+    assert state.metrics["epoch"] == [1, 2, 3, 4, 5]
+    assert (state.epoch, state.step) == (5, 35)
+
+
+@pytest.mark.parametrize("n_rows", [1, 7, 8, 9, 16, 17])
+@pytest.mark.parametrize("rows_per_chunk", [8, 24])
+def test_the_last_short_batch_is_neither_dropped_nor_weighted_wrongly(walk_through, n_rows, rows_per_chunk):
+    walk = walk_through(ROWS[:n_rows], 8, seed=1, shuffle=True, rows_per_chunk=rows_per_chunk)
+    losses = trained(walk, Settings(2, 0.1), Optimizer("sgd")).metrics["loss"]
+    expected = run_in_numpy(NETWORK.init(1), ROWS, orders(n_rows, 1, 2), 8, RULES["sgd"], 0.1)[1]
+    assert_allclose(losses, expected, rtol=1e-5)
+
+
+def test_rows_are_scaled_in_the_program(walk_through):
+    raw = rng.integers(0, 256, (30, 5), np.uint8)
+    scaler = Scaler("standard", np.full(5, 100.0), np.full(5, 50.0))
+    state = trained(walk_through(raw, 8, scaler=scaler), Settings(2, 0.1), Optimizer("sgd"))
+    scaled = (raw - 100.0) / 50
+    expected = run_in_numpy(NETWORK.init(1), scaled, orders(30, 1, 2, shuffle=False), 8, RULES["sgd"], 0.1)[1]
+    assert_allclose(state.metrics["loss"], expected, rtol=1e-5)
+
+
+def test_learning_rates_follow_the_schedule(walk_through):
+    rates = trained(walk_through(ROWS, 8), Settings(3, 0.4, schedule=lambda share: 1 - share)).metrics["learning_rate"]
+    assert_allclose(rates, 0.4 * (1 - (np.array([7, 14, 21]) - 0.5) / 21))
+
+
+def test_sums_over_an_epoch_are_compensated(walk_through):
+    network = Dense(1, 1)
+    rows = (0.3 + 0.01 * rng.random((200_000, 1))).astype(np.float32)
+    walk = walk_through(rows, 1, rows_per_chunk=200_000)
+    nothing = jax.tree.map(np.zeros_like, network.init(0))
+    trainer = Trainer(Reconstruction(network), Optimizer("sgd"), walk, Settings(1, 0.0))
+    state = next(trainer.epochs(trainer.start(nothing, 0)))
+    squares = rows.astype(np.float64) ** 2
+    plain = np.cumsum(squares.astype(np.float32), dtype=np.float32)[-1] / 200_000
+    assert abs(plain - squares.mean()) > 1e-6
+    assert abs(state.metrics["loss"][0] - squares.mean()) < 1e-7
+
+
+# To the bit --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dropping():
+    return replace(NETWORK, dropout=0.3)
+
+
+@pytest.fixture(scope="module")
+def reference(walk_through, dropping):
+    return to_host(trained(walk_through(ROWS, 8, seed=1, shuffle=True), network=dropping).params)
+
+
+@pytest.mark.parametrize("rows_per_chunk", [None, 8, 16, 24])
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_memory_disk_and_chunks_give_the_same_weights(
+    walk_through, dropping, reference, tmp_path, rows_per_chunk, on_disk
+):
+    np.save(tmp_path / "rows.npy", ROWS)
+    rows = tmp_path / "rows.npy" if on_disk else ROWS
+    walk = walk_through(rows, 8, seed=1, shuffle=True, rows_per_chunk=rows_per_chunk)
+    same(to_host(trained(walk, network=dropping).params), reference)
+
+
+def test_other_seeds_give_other_weights(walk_through, dropping, reference):
+    walk = walk_through(ROWS, 8, seed=1, shuffle=True)
+    trainer = Trainer(Reconstruction(dropping), ADAM, walk, SETTINGS)
+    state = trainer.start(dropping.init(1), 2)  # the seed of dropout alone
+    *_, state = trainer.epochs(state)
+    assert (np.asarray(state.params["encoder"][0]["weight"]) != reference["encoder"][0]["weight"]).any()
+
+
+def test_a_run_goes_on_from_a_state_as_if_it_had_never_stopped(walk_through, dropping, reference):
+    walk = walk_through(ROWS, 8, seed=1, shuffle=True)
+    trainers = [Trainer(Reconstruction(dropping), ADAM, walk, SETTINGS) for _ in range(2)]
+    first = next(trainers[0].epochs(trainers[0].start(dropping.init(1), 1)))
+    *_, last = trainers[1].epochs(first)
+    same(to_host(last.params), reference)
+    assert last.metrics["epoch"] == [1, 2, 3]
+
+
+def test_what_the_caller_holds_is_not_donated(walk_through):
+    device_params = jax.tree.map(jax.numpy.asarray, NETWORK.init(1))
+    trainer = Trainer(Reconstruction(NETWORK), ADAM, walk_through(ROWS), SETTINGS, device=jax.devices()[0])
+    list(trainer.epochs(trainer.start(device_params, 1)))
+    same(to_host(device_params), NETWORK.init(1))
+
+
+# Compilations ------------------------------------------------------------------------------------------------------
+
+
+def test_only_another_network_or_option_compiles(walk_through, compilations):
+    def run(rows, settings, network=NETWORK, optimizer=Optimizer("adam", clips=True), seed=1, held_back=0.3):
+        walk = walk_through(rows, 8, seed=seed, shuffle=True, held_back=HeldBack(seed, held_back))
+        return trained(walk, settings, optimizer, network, seed)
+
+    settings = Settings(2, 0.01, clip=1.0, early_stopping=True)
+    run(ROWS, settings)
+    with compilations() as compiled:
+        for n_rows in (9, 33, 48):
+            run(ROWS[:n_rows], settings)
+        run(np.concatenate([ROWS] * 40), settings)
+        run(ROWS, replace(settings, learning_rate=0.3, schedule="cosine", max_epochs=5, clip=0.2, patience=1))
+        run(ROWS, settings, seed=7, held_back=0.5)
+        folds = np.arange(50) % 3
+        for fold in range(3):
+            run(ROWS[folds != fold], settings)
+        run(ROWS, settings, replace(NETWORK), Optimizer("adam", clips=True))
+    assert compiled == []
+    with compilations() as compiled:
+        run(ROWS, settings, replace(NETWORK, activation="relu"))
+    assert compiled
+
+
+# Endings -----------------------------------------------------------------------------------------------------------
+
+
+def diverges(walk, settings, **options):
+    with pytest.raises(DivergedError) as caught:
+        trained(walk, settings, **options)
+    assert "\n" not in str(caught.value)
+    for leaf in jax.tree.leaves(to_host(caught.value.state.params)):
+        assert np.isfinite(leaf).all()
+    return str(caught.value), caught.value.state
+
+
+def test_a_huge_learning_rate_stops_at_the_first_loss_that_is_not_finite(walk_through):
+    said, state = diverges(walk_through(ROWS, 8), Settings(3, 1e30), optimizer=Optimizer("sgd"))
+    assert "at epoch 1, step 2 of 7" in said
+    assert "try a lower learning_rate (it was 1e+30)" in said
+    assert (state.step, state.epoch) == (1, 0)
+
+
+@pytest.mark.parametrize("rows_per_chunk", [8, 16, None])
+def test_a_later_epoch_is_named_too(walk_through, rows_per_chunk):
+    walk = walk_through(ROWS, 8, rows_per_chunk=rows_per_chunk)
+    settings = Settings(2, 1.0, schedule=lambda share: 0.0 if share < 0.6 else 1e30)
+    said, state = diverges(walk, settings, optimizer=Optimizer("sgd"))
+    # 14 steps; the ninth, half a step on, is the first past 0.6.
+    assert "at epoch 2, step 3 of 7" in said
+    assert (state.step, state.epoch, state.metrics["epoch"]) == (9, 1, [1])
+
+
+def test_the_weights_before_are_kept(walk_through):
+    rows = ROWS.copy()
+    rows[21, 2] = np.nan
+    said, state = diverges(walk_through(rows, 8), Settings(1, 0.05))
+    assert "at epoch 1, step 3 of 7" in said
+    same(to_host(state.params), to_host(trained(walk_through(ROWS[:16], 8), Settings(1, 0.05)).params))
+
+
+def test_a_gradient_that_is_not_finite_stops_too(walk_through):
+    network = replace(NETWORK, activation="identity")
+    rows = np.full((8, 5), 1e17, np.float32)
+    params = jax.tree.map(lambda leaf: np.full_like(leaf, 1e4), network.init(0))
+    params["encoder"][0]["weight"][:] = 1e-17
+    params["decoder"][-1]["weight"][:] = 1e-5
+    params["decoder"][-1]["bias"][:] = 0
+    trainer = Trainer(Reconstruction(network), Optimizer("sgd"), walk_through(rows, 8), SETTINGS)
+    loss = trainer.program.evaluate(params, (), *trainer._upload(next(trainer.walk.chunks())), trainer._run(trainer.walk, 0, 0))["loss"]  # fmt: skip
+    assert np.isfinite(loss)
+    with pytest.raises(DivergedError, match="step 1 of 1"):
+        list(trainer.epochs(trainer.start(params, 0)))
+
+
+def watched(walk_through, settings, **options):
+    walk = walk_through(ROWS, 8, seed=1, shuffle=True)
+    validation = walk_through(ROWS[::-1][:20] + 0.1, 8)
+    trainer = Trainer(Reconstruction(NETWORK), Optimizer("sgd"), walk, settings, validation=validation, **options)
+    states = [trainer.start(NETWORK.init(1), 1)]
+    params = [NETWORK.init(1)]
+    for state in trainer.epochs(states[0]):
+        states.append(state)
+        params.append(to_host(state.params))
+    return states, params
+
+
+def turning(share):
+    return 1.0 if share < 0.4 else -1.0  # downhill for four epochs of ten, then uphill
+
+
+def test_early_stopping_keeps_the_best(walk_through):
+    settings = Settings(10, 0.05, schedule=turning, early_stopping=True, patience=3, tol=0)
+    states, params = watched(walk_through, settings)
+    losses = states[-1].metrics["validation_loss"]
+    assert len(losses) == 7
+    assert np.argmin(losses) == 3
+    assert (states[-1].stopping.best_epoch, states[-1].stopping.best_loss) == (4, min(losses))
+    same(to_host(states[-1].best), params[4])
+    layers = [(layer["weight"], layer["bias"]) for layer in params[4]["encoder"] + params[4]["decoder"]]
+    x = ROWS[::-1][:20] + np.float32(0.1)
+    assert_allclose(losses[3], np.mean((forward(layers, x)[-1] - x) ** 2), rtol=1e-5)
+
+
+def test_the_start_counts_as_epoch_zero(walk_through):
+    settings = Settings(10, 0.05, schedule=lambda share: -1.0, early_stopping=True, patience=2)
+    states, params = watched(walk_through, settings)
+    assert (states[-1].epoch, states[-1].stopping.best_epoch) == (2, 0)
+    same(to_host(states[-1].best), params[0])
+
+
+def test_small_improvements_do_not_keep_a_run_alive(walk_through):
+    settings = Settings(10, 1e-4, early_stopping=True, patience=4, tol=0.5)
+    states, params = watched(walk_through, settings)
+    assert (states[-1].epoch, states[-1].stopping.best_epoch) == (4, 4)
+    same(to_host(states[-1].best), params[4])
+    endless = replace(settings, tol=0.0)
+    assert watched(walk_through, endless)[0][-1].epoch == 10
+
+
+def test_without_restore_best_nothing_is_copied(walk_through):
+    settings = Settings(2, 0.05, early_stopping=True, restore_best=False)
+    assert watched(walk_through, settings)[0][-1].best is None
+
+
+def test_rows_held_back_decide(walk_through):
+    held_back = HeldBack(1, 0.4)
+    walk = walk_through(ROWS, 8, seed=1, shuffle=True, held_back=held_back)
+    state = trained(walk, Settings(2, 0.05, early_stopping=True), Optimizer("sgd"))
+    found = run_in_numpy(NETWORK.init(1), ROWS, orders(50, 1, 2, held_back=held_back), 8, RULES["sgd"], 0.05)
+    assert_allclose(state.metrics["loss"], found[1], rtol=1e-5)
+    held = ROWS[held_back.mask(0, 50)]
+    expected = np.mean((forward(found[0], held)[-1] - held) ** 2)
+    assert_allclose(state.metrics["validation_loss"][-1], expected, rtol=1e-5)
+
+
+def test_an_interruption_ends_after_the_running_chunk(walk_through):
+    interruption, told = Interruption(), []
+
+    def progress(rows):
+        told.append(rows)
+        if sum(told) >= 80:
+            interruption.signal = signal.SIGINT
+
+    walk = walk_through(ROWS, 8, rows_per_chunk=16)
+    state = trained(walk, interruption=interruption, progress=progress)
+    # Two chunks into the second epoch, which is not counted.
+    assert told == [16, 16, 16, 2, 16, 16]
+    assert (state.epoch, state.step, state.metrics["epoch"]) == (1, 11, [1])
+
+
+def test_an_interruption_at_an_epochs_end_counts_the_epoch(walk_through):
+    interruption = Interruption()
+    walk = walk_through(ROWS, 8)
+    state = trained(walk, interruption=interruption, progress=lambda rows: setattr(interruption, "signal", 2))
+    assert (state.epoch, state.metrics["epoch"]) == (1, [1])
+
+
+def test_the_first_ctrl_c_sets_a_flag_and_the_second_is_as_usual():
+    before = signal.getsignal(signal.SIGINT)
+    with Interruption().listening() as interruption:
+        assert interruption.signal is None
+        signal.raise_signal(signal.SIGINT)
+        assert interruption.signal == signal.SIGINT
+        assert signal.getsignal(signal.SIGINT) is before
+    with Interruption().listening():
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_another_thread_does_not_listen():
+    before, seen = signal.getsignal(signal.SIGINT), []
+
+    def work():
+        with Interruption().listening():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+def test_a_trial_changes_nothing(walk_through):
+    trainer = Trainer(Reconstruction(NETWORK), ADAM, walk_through(ROWS, 8), SETTINGS)
+    state = trainer.start(NETWORK.init(1), 1)
+    assert trainer.trial(state) > 0
+    same(to_host(state.params), NETWORK.init(1))
+
+
+@pytest.mark.parametrize("compute", [np.float32, np.float64])
+def test_precision_scope(compute):
+    with precision_scope(np.dtype(compute)):
+        assert jax.numpy.asarray(np.float64(1)).dtype == compute
+    assert jax.numpy.asarray(np.float64(1)).dtype == np.float32
