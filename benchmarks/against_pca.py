@@ -11,12 +11,12 @@ as many components. The share is the autoencoder's summed squared error over PCA
 from __future__ import annotations
 
 import argparse
-import ast
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from common import settings_of
 from sklearn import datasets
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
@@ -76,6 +76,17 @@ def compare(settings: dict[str, Any], names: list[str]) -> None:
 
 STUDY: list[dict[str, Any]] = [
     {},
+    {"n_iter_no_change": 10},
+    {"learning_rate": 3e-3},
+    {"learning_rate": 3e-3, "learning_rate_schedule": "one_cycle"},
+    {"batch_size": 16},
+    {"hidden_layer_sizes": (128, 64)},
+    {"hidden_layer_sizes": (256, 128)},
+    {"activation": "tanh"},
+    {"activation": "silu"},
+    {"dropout": 0.1},
+    {"optimizer": "adamw"},
+    {"linear_path": False},
 ]
 
 
@@ -85,17 +96,9 @@ def main() -> None:
     parser.add_argument("--data", nargs="*", default=list(TABLES), choices=list(TABLES))
     parser.add_argument("--study", action="store_true")
     arguments = parser.parse_args()
-    chosen = {name: _value(text) for name, text in (pair.split("=", 1) for pair in arguments.set)}
-    for settings in STUDY if arguments.study else [chosen]:
+    for settings in STUDY if arguments.study else [settings_of(arguments.set)]:
         print(f"\n{settings or 'defaults'}")
         compare(settings, arguments.data)
-
-
-def _value(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
 
 
 if __name__ == "__main__":

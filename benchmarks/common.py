@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import platform
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 Job = Callable[[], float | None]  # one run; returns its seconds where it knows them better than a clock around it
 
@@ -40,3 +42,14 @@ def report(seconds: dict[str, list[float]], baseline: str, unit: str = "s", per:
         ratio = statistics.median(a / b for a, b in zip(values, seconds[baseline], strict=True))
         shown = [f(values) / per for f in (statistics.median, min, max)]
         print(f"{name:44}{shown[0]:>12.4g}{shown[1]:>9.4g}{shown[2]:>9.4g}{ratio:>28.2f}")
+
+
+def settings_of(pairs: list[str]) -> dict[str, Any]:
+    """Return the estimator's settings that texts like ``learning_rate=0.003`` stand for."""
+    settings: dict[str, Any] = {}
+    for name, text in (pair.split("=", 1) for pair in pairs):
+        try:
+            settings[name] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            settings[name] = text
+    return settings

@@ -1,7 +1,7 @@
 """Seconds of a warm epoch: the founding network, 784-128-64-10-2 and back, 55,000 rows, batches of 256, Adam.
 
-Beside isthmus: the epoch's matrix products alone (numpy's BLAS, all threads), a PyTorch tutorial loop (DataLoader, eager)
-and Keras, where they are installed. Rows are random bytes: speed does not depend on what they show.
+Beside isthmus: the epoch's matrix products alone (numpy's BLAS, all threads), a PyTorch tutorial loop (DataLoader,
+eager) and Keras, where they are installed. Rows are random bytes: speed does not depend on what they show.
 
     python benchmarks/epoch.py
 """
@@ -12,6 +12,7 @@ import importlib.util
 import os
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from common import Job, in_turn, machine, report
@@ -25,7 +26,7 @@ SIZES = (784, 128, 64, 10, 2, 10, 64, 128, 784)
 def products() -> Job:
     rng = np.random.default_rng(0)
     x = [rng.standard_normal((BATCH, width)).astype(np.float32) for width in SIZES]
-    weights = [rng.standard_normal(shape).astype(np.float32) for shape in zip(SIZES, SIZES[1:], strict=False)]
+    weights = [rng.standard_normal(shape).astype(np.float32) for shape in pairwise(SIZES)]
 
     def run() -> None:
         for _ in range(-(-N // BATCH)):
@@ -62,7 +63,7 @@ def torch_epoch(rows: np.ndarray) -> Job:
 
     data = torch.from_numpy(rows.astype(np.float32) / 255)
     layers: list[nn.Module] = []
-    for k, (wide, narrow) in enumerate(zip(SIZES, SIZES[1:], strict=False)):
+    for k, (wide, narrow) in enumerate(pairwise(SIZES)):
         layers += [nn.Linear(wide, narrow), *([] if k == 3 else [nn.Sigmoid()])]
     net = nn.Sequential(*layers)
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)

@@ -4,6 +4,7 @@
     python benchmarks/mnist.py same-sizes   the same sizes: the defaults, and a recipe
     python benchmarks/mnist.py deep         784-1000-500-250-30: squared error per image
     ... --validate                          judge on 10,000 held-back training digits: for choosing settings
+    ... --set NAME=VALUE ...                with other settings
 
 Squared error per image is 784 times the mean squared error per pixel in [0, 1].
 """
@@ -15,7 +16,7 @@ import time
 from typing import Any
 
 import numpy as np
-from common import machine
+from common import machine, settings_of
 
 from isthmus import Autoencoder
 from isthmus.datasets import load_mnist
@@ -32,7 +33,7 @@ DEEP: dict[str, Any] = {
 }
 RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     "founding": {"as written": FOUNDING},
-    "same-sizes": {"defaults": SIZES, "recipe": SAME_SIZES},
+    "same-sizes": {"recipe": SAME_SIZES, "defaults": SIZES},
     "deep": {"recipe": DEEP},
 }
 
@@ -57,15 +58,17 @@ def main() -> None:
     parser.add_argument("what", choices=list(RECIPES))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--validate", action="store_true")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
+    changed = settings_of(arguments.set)
     X, y = load_mnist(download=False, return_X_y=True)
     test = load_mnist(subset="test", download=False, return_X_y=True)
     digits = (X[:50_000], y[:50_000], X[50_000:], y[50_000:]) if arguments.validate else (X, y, *test)
     print(f"{machine()}; {'held-back training' if arguments.validate else 'test'} digits")
     for name, settings in RECIPES[arguments.what].items():
-        print(f"\n{arguments.what}, {name}: {settings}")
+        print(f"\n{arguments.what}, {name}: {settings | changed}")
         for seed in range(arguments.seeds):
-            judge(settings, seed, digits)
+            judge(settings | changed, seed, digits)
 
 
 if __name__ == "__main__":

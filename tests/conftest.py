@@ -1,5 +1,6 @@
 import contextlib
 
+import hypothesis
 import jax
 import numpy as np
 import pytest
@@ -7,6 +8,10 @@ import pytest
 from isthmus.batches import NOTHING_HELD, Walk
 from isthmus.scaling import Scaler
 from isthmus.sources import open_source
+
+# A first example may compile, and a shared machine may stall.
+hypothesis.settings.register_profile("isthmus", deadline=None)
+hypothesis.settings.load_profile("isthmus")
 
 
 @pytest.fixture(scope="session")

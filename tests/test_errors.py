@@ -14,7 +14,7 @@ BUILT_IN = {
     "ModelFileError": ValueError,
     "DivergedError": ArithmeticError,
 }
-WARNINGS = {"InterruptedFitWarning", "SampleDataWarning"}
+WARNINGS = ("InterruptedFitWarning", "SampleDataWarning")
 
 
 def test_the_tree_is_whole():

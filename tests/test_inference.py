@@ -42,7 +42,7 @@ def cut(rows, places=()):
     return [Block(rows[start:stop], start) for start, stop in pairwise(edges)]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.sampled_from(sorted(MANY)),
     st.lists(st.integers(0, 69), min_size=1, max_size=70),
@@ -54,7 +54,7 @@ def test_a_rows_code_depends_on_that_row_alone(inference, dtype, chosen, places)
     assert_array_equal(joined(inference.encode(cut(rows[chosen], places))), whole[chosen])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 69), min_size=1, max_size=70), st.lists(st.integers(0, 70), max_size=5))
 def test_a_codes_row_depends_on_that_code_alone(inference, chosen, places):
     codes = rng.normal(size=(70, 2))
@@ -122,7 +122,7 @@ def test_float64_is_kept():
 @pytest.mark.parametrize("hidden", [(), (8,), (128, 64), (5000,), (100_000,)])
 def test_blocks_are_a_power_of_two_that_the_network_decides(hidden):
     network = Dense(20, 2, hidden, hidden[::-1])
-    shapes = [(a, b) for widths in (network.encoder_widths, network.decoder_widths) for a, b in pairwise(widths)]  # fmt: skip
+    shapes = [*pairwise(network.encoder_widths), *pairwise(network.decoder_widths)]
     params = [np.broadcast_to(np.float32(0), shape) for shape in shapes]
     rows = block_rows(network, params)
     assert 16 <= rows <= 1 << 16

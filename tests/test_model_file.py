@@ -60,7 +60,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(path, monkeypatch):
         write_model(path, HEADER, {})
     monkeypatch.undo()
     assert path.read_bytes() == before
-    assert os.listdir(path.parent) == [path.name]
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_folder_that_is_not_there(tmp_path):

@@ -308,7 +308,7 @@ _TABLE = (
     ),
     Parameter(
         "n_iter_no_change",
-        10,
+        20,
         "epochs without an improvement of tol before training stops",
         ("integer",),
         low=1,

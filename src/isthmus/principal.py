@@ -60,14 +60,18 @@ def _of_covariance(walk: Walk) -> tuple[Floats, Floats, Floats]:
     width = walk.chunk_shape[1]
     dtype = np.float64 if walk.n_rows * width**2 <= _DOUBLE_WORK else np.float32
     sums, squares, count = np.zeros(width), np.zeros((width, width)), 0
+    near: NDArray[Any] | None = None
     for chunk in walk.chunks():
         rows = _scaled(walk, chunk.values[: chunk.count], dtype)
+        # About the first chunk's mean rather than zero: unscaled columns may lie far from it.
+        near = rows.mean(axis=0) if near is None else near
+        rows = rows - near
         sums += rows.sum(axis=0, dtype=np.float64)
         squares += rows.T @ rows
         count += chunk.count
     mean = sums / max(count, 1)
     variances, vectors = eigh(squares / max(count, 1) - np.outer(mean, mean))
-    return mean, np.maximum(variances[::-1], 0), _signed(vectors.T[::-1])
+    return mean + (0 if near is None else near), np.maximum(variances[::-1], 0), _signed(vectors.T[::-1])
 
 
 def _of_sample(walk: Walk) -> tuple[Floats, Floats, Floats]:

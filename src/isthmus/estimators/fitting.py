@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from numbers import Integral
@@ -68,6 +69,8 @@ class FitRun:
         Whether the code's units are put in order at the end.
     after_epoch : callable or None
         Called with the run after each epoch; True stops.
+    better_start : callable or None
+        Returns the parameters to keep where no epoch was better than the start.
     """
 
     state: TrainState
@@ -80,7 +83,9 @@ class FitRun:
         *,
         arranges: bool,
         after_epoch: AfterEpoch | None,
+        better_start: Callable[[], Any] | None = None,
     ) -> None:
+        self.better_start = better_start
         self.trainer = trainer
         self.parts = parts
         self.reporter = reporter
@@ -110,6 +115,8 @@ class FitRun:
         """Return what an estimator keeps of a state."""
         restored = state.best is not None and self.trainer.watches
         params = _to_host(state.best if restored else state.params)
+        if restored and state.stopping.best_epoch == 0 and self.better_start is not None:
+            params = self.better_start()
         optimizer = _to_host(state.optimizer)
         if self.arranges:
             params, optimizer = self._arrange(params, optimizer)
@@ -269,7 +276,20 @@ def start_fit(
         judge = replace(walk, shuffle=False)
     run = _run(ready, network, settings, judge, arranges=True, after_epoch=after_epoch)
     run.state = run.trainer.start(params, ready.seed)
+    if share and not warm and getattr(network, "linear_path", False):
+        run.better_start = functools.cache(lambda: _start_of_all_rows(ready, network))
     return run
+
+
+def _start_of_all_rows(ready: Preparation, network: Any) -> Any:
+    """Return the start made from held-back rows too.
+
+    Where nothing that was learned beats PCA, the answer is PCA, and rows held back to judge by cost it accuracy: a
+    tenth of a hundred portraits 2 %. On the rows that judged it is no worse, since it is the best for all together and
+    the other the best for the rest.
+    """
+    principal = Principal(replace(ready.walk, held_back=NOTHING_HELD))
+    return network.init(ready.seed, principal.statistics(network.n_components))
 
 
 def start_partial_fit(estimator: Any, source: Source) -> FitRun:
