@@ -24,7 +24,12 @@ from isthmus.demo import FOUNDING
 from isthmus.metrics import neighbour_accuracy
 
 SIZES = {"n_components": 2, "hidden_layer_sizes": (128, 64, 10)}
-SAME_SIZES: dict[str, Any] = SIZES | {"learning_rate": 5e-3, "learning_rate_schedule": "one_cycle", "max_epochs": 50}
+SAME_SIZES: dict[str, Any] = SIZES | {
+    "learning_rate": 5e-3,
+    "learning_rate_schedule": "one_cycle",
+    "max_epochs": 80,
+    "early_stopping": False,
+}
 DEEP: dict[str, Any] = {
     "n_components": 30,
     "hidden_layer_sizes": (1000, 500, 250),

@@ -36,7 +36,8 @@ from isthmus.options import value_of, with_parameters
 from isthmus.parameters import PARAMETERS
 
 if TYPE_CHECKING:
-    from isthmus.estimators.autoencoder import Autoencoder, Progress
+    from isthmus.estimators.autoencoder import Autoencoder
+    from isthmus.estimators.fitted import Progress
 
 STANDARD = "-"  # stdin for rows, stdout for results
 _SECONDS_BETWEEN_LINES = 5.0

@@ -44,7 +44,12 @@ class Digits(NamedTuple):
     train_labels: NDArray[np.int64]
     test: NDArray[np.uint8]
     test_labels: NDArray[np.int64]
-    note: str  # where they came from, in words
+    what: str  # where they came from, in words
+
+    @property
+    def note(self) -> str:
+        """Which digits they are and how many, in a line."""
+        return f"{self.what} digits: {len(self.train):,} to learn from, {len(self.test):,} to test on"
 
 
 class Result(NamedTuple):
@@ -64,8 +69,7 @@ def load_digits(data_home: str | os.PathLike[str] | None = None) -> Digits:
         warnings.simplefilter("always", SampleDataWarning)
         train, test = (load_mnist(data_home=data_home, subset=part, download=False) for part in ("train", "test"))
     what = "a sample of MNIST's" if any(issubclass(one.category, SampleDataWarning) for one in caught) else "MNIST's"
-    note = f"{what} digits: {len(train.data):,} to learn from, {len(test.data):,} to test on"
-    return Digits(train.data, train.target, test.data, test.target, note)
+    return Digits(train.data, train.target, test.data, test.target, what)
 
 
 def run(
@@ -153,17 +157,20 @@ class _EpochLines:
 def _judge(model: Any, digits: Digits) -> Result:
     from isthmus.metrics import neighbour_accuracy
 
-    began = time.perf_counter()
     # PCA wants pixels as floats; the autoencoders divide bytes by 255 themselves.
-    ready = (lambda pixels: pixels) if hasattr(model, "reconstruct") else (lambda pixels: pixels / np.float32(255))
+    divisor = np.float32(1 if hasattr(model, "reconstruct") else 255)
+
+    def ready(pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        return pixels if divisor == 1 else pixels / divisor
+
+    began = time.perf_counter()
     model.fit(ready(digits.train))
     seconds = time.perf_counter() - began
-    codes, test_codes = (model.transform(ready(pixels)) for pixels in (digits.train, digits.test))
-    rebuilt = model.inverse_transform(test_codes) / (255 if hasattr(model, "reconstruct") else 1)
+    codes, test_codes = model.transform(ready(digits.train)), model.transform(ready(digits.test))
+    rebuilt = model.inverse_transform(test_codes) * (divisor / np.float32(255))
     error = float(np.square(rebuilt - digits.test / 255.0).mean())
     accuracy = neighbour_accuracy(codes, digits.train_labels, test_codes, digits.test_labels)
-    figures = {"mse": error, "accuracy": accuracy, "seconds": seconds}
-    return Result(model, test_codes, rebuilt, figures)
+    return Result(model, test_codes, rebuilt, {"mse": error, "accuracy": accuracy, "seconds": seconds})
 
 
 def _table(results: dict[str, Result]) -> list[str]:
