@@ -51,7 +51,7 @@ def main() -> None:
     ).fit(rows[:20_000])
     model.transform(rows)
     print(
-        f"{machine()}\npeak memory with isthmus alone: {peak_mb():.0f} MB, of them the rows {rows.nbytes / 2**20:.0f} MB\n"
+        f"{machine()}\npeak memory {peak_mb():.0f} MB with isthmus alone, the rows are {rows.nbytes / 2**20:.0f} MB\n"
     )
 
     def encode() -> None:
