@@ -134,9 +134,19 @@ def test_what_is_said(name, value, said):
     assert said in refused(name, value)
 
 
-def test_an_object_of_no_known_use_is_an_object():
-    assert Parameter("thing", None, "any", ("object",)).legal == "an object"
-    assert Parameter("thing", None, "any", ("number",)).legal == "a number"
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("network", optax.adam(1e-3)),
+        ("optimizer", {"init": 1}),
+        ("optimizer", len),
+        ("learning_rate_schedule", optax.adam(1e-3)),
+        ("random_state", lambda: 0),
+    ],
+)
+def test_an_object_of_another_use_is_refused(name, wrong):
+    with pytest.raises(InvalidParameterError, match=f"^{name}=.* is not legal; it takes "):
+        PARAMETERS[name].check(wrong)
 
 
 @given(st.floats(allow_nan=True), st.floats(-5, 5), st.floats(-5, 5))

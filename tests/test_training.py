@@ -251,7 +251,9 @@ def test_a_huge_learning_rate_stops_at_the_first_loss_that_is_not_finite(walk_th
     said, state = diverges(walk_through(ROWS, 8), Settings(3, 1e30), optimizer=Optimizer("sgd"))
     assert "at epoch 1, step 2 of 7" in said
     assert "try a lower learning_rate (it was 1e+30)" in said
-    assert (state.step, state.epoch) == (1, 0)
+    # The first step's loss was finite, and the weights it left are those whose loss is not: the start is kept.
+    assert (state.step, state.epoch) == (0, 0)
+    same(to_host(state.params), NETWORK.init(1))
 
 
 @pytest.mark.parametrize("rows_per_chunk", [8, 16, None])
@@ -259,17 +261,22 @@ def test_a_later_epoch_is_named_too(walk_through, rows_per_chunk):
     walk = walk_through(ROWS, 8, rows_per_chunk=rows_per_chunk)
     settings = Settings(2, 1.0, schedule=lambda share: 0.0 if share < 0.6 else 1e30)
     said, state = diverges(walk, settings, optimizer=Optimizer("sgd"))
-    # 14 steps; the ninth, half a step on, is the first past 0.6.
+    # 14 steps; the ninth, half a step on, is the first past 0.6, and the tenth's loss the first that is not finite.
     assert "at epoch 2, step 3 of 7" in said
-    assert (state.step, state.epoch, state.metrics["epoch"]) == (9, 1, [1])
+    assert (state.epoch, state.metrics["epoch"]) == (1, [1])
+    # Kept: what the chunk began with or, where the tenth step begins a chunk, what the one before began with.
+    assert state.step == {8: 8, 16: 7, None: 7}[rows_per_chunk]
+    same(to_host(state.params), NETWORK.init(1))
 
 
 def test_the_weights_before_are_kept(walk_through):
     rows = ROWS.copy()
     rows[21, 2] = np.nan
-    said, state = diverges(walk_through(rows, 8), Settings(1, 0.05))
+    said, state = diverges(walk_through(rows, 8, rows_per_chunk=8), Settings(1, 0.05))
     assert "at epoch 1, step 3 of 7" in said
-    same(to_host(state.params), to_host(trained(walk_through(ROWS[:16], 8), Settings(1, 0.05)).params))
+    # One step a chunk: the third's first loss is not finite, so what the second began with is kept.
+    assert state.step == 1
+    same(to_host(state.params), to_host(trained(walk_through(ROWS[:8], 8), Settings(1, 0.05)).params))
 
 
 def test_a_gradient_that_is_not_finite_stops_too(walk_through):

@@ -18,13 +18,15 @@ class ExplainedVariance:
 
     Attributes
     ----------
+    count : int
+        The rows so far.
     value : float
         At most 1; below 0 where the columns' means would do better. Where no column varies, 1 for rows that are
         rebuilt exactly and else 0.
     """
 
     def __init__(self) -> None:
-        self._count = 0
+        self.count = 0
         self._error = 0.0
         self._spread = 0.0
         self._mean: NDArray[np.float64] | float = 0.0
@@ -33,12 +35,12 @@ class ExplainedVariance:
         """Take in rows (rows, n_features) and the same rows rebuilt."""
         rows = rows.astype(np.float64, copy=False)
         mean = rows.mean(axis=0)
-        shift, together = mean - self._mean, self._count + len(rows)
+        shift, together = mean - self._mean, self.count + len(rows)
         self._error += float(np.square(rows - rebuilt).sum())
         self._spread += float(np.square(rows - mean).sum())
-        self._spread += float(np.square(shift).sum()) * self._count * len(rows) / together
+        self._spread += float(np.square(shift).sum()) * self.count * len(rows) / together
         self._mean = self._mean + shift * (len(rows) / together)
-        self._count = together
+        self.count = together
 
     @property
     def value(self) -> float:

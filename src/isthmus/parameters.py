@@ -123,8 +123,7 @@ def _is_sizes(parameter: Parameter, value: object) -> bool:
 
 
 def _is_object(parameter: Parameter, value: object) -> bool:
-    # Optax's transformations are named tuples.
-    return callable(value) or hasattr(value, "randint") or (hasattr(value, "init") and hasattr(value, "update"))
+    return _OBJECTS[parameter.name][1](value)
 
 
 def _range_words(parameter: Parameter, noun: str) -> str:
@@ -151,11 +150,16 @@ _KIND_TESTS: dict[Kind, Callable[[Parameter, object], bool]] = {
     "sizes": _is_sizes,
     "object": _is_object,
 }
-_OBJECT_WORDS: dict[str, str] = {
-    "network": "a factory (n_features, n_components, key) -> (encoder, decoder)",
-    "optimizer": "an Optax gradient transformation",
-    "learning_rate_schedule": "a callable from the share of training done, 0 to 1, to a factor of the learning rate",
-    "random_state": "a numpy RandomState",
+# What an object only Python can give has to be, in words and as a test.
+_OBJECTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "network": ("a factory (n_features, n_components, key) -> (encoder, decoder)", callable),
+    # Optax's transformations are named tuples.
+    "optimizer": ("an Optax gradient transformation", lambda v: hasattr(v, "init") and hasattr(v, "update")),
+    "learning_rate_schedule": (
+        "a callable from the share of training done, 0 to 1, to a factor of the learning rate",
+        callable,
+    ),
+    "random_state": ("a numpy RandomState", lambda v: hasattr(v, "randint")),
 }
 _KIND_WORDS: dict[Kind, Callable[[Parameter], str]] = {
     "integer": lambda p: "a whole number of at least 1" if "number" in p.kinds else _range_words(p, "a whole number"),
@@ -164,7 +168,7 @@ _KIND_WORDS: dict[Kind, Callable[[Parameter], str]] = {
     "name": lambda p: "one of " + ", ".join(map(repr, p.choices)),
     "text": lambda p: "a non-empty string",
     "sizes": lambda p: "a tuple of whole numbers of at least 1",
-    "object": lambda p: _OBJECT_WORDS.get(p.name, "an object"),
+    "object": lambda p: _OBJECTS[p.name][0],
 }
 
 ACTIVATION_NAMES = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "identity")

@@ -152,7 +152,7 @@ class Settings:
     decay, clip : float
         Traced numbers for an optimizer that decays or clips.
     early_stopping : bool
-        Whether the walk's held-back rows, or `validation`, decide when to stop.
+        Whether the walk's held-back rows, or those for validation, decide when to stop.
     patience : int
         Epochs without improvement before stopping.
     tol : float
@@ -174,7 +174,7 @@ class Settings:
 
 @dataclass
 class Interruption:
-    """A flag that Ctrl-C or SIGTERM sets and the training loop reads between chunks."""
+    """A flag that Ctrl-C sets and the training loop reads between chunks."""
 
     signal: int | None = None
     _previous: dict[int, Any] = field(default_factory=dict)
@@ -224,6 +224,8 @@ class Trainer:
         Read between chunks.
     progress : callable or None
         Told the number of rows after each chunk.
+    before_epoch : callable or None
+        Called before each epoch.
     device : jax.Device or None
         Where to compute; None is JAX's default.
     """
@@ -238,6 +240,7 @@ class Trainer:
         validation: Walk | None = None,
         interruption: Interruption | None = None,
         progress: Callable[[int], None] | None = None,
+        before_epoch: Callable[[], None] | None = None,
         device: Any = None,
     ) -> None:
         self.program = compile_program(objective, optimizer, walk.batch_size)
@@ -247,10 +250,12 @@ class Trainer:
         self.validation = validation
         self.interruption = interruption or Interruption()
         self.progress = progress or (lambda rows: None)
+        self.before_epoch = before_epoch or (lambda: None)
         self.device = device
         self.n_rows = walk.count()
         self.n_held_back = validation.count() if validation else walk.count(validation=True)
         self.steps_per_epoch = -(-self.n_rows // walk.batch_size)
+        self._good: tuple[Carry, int] | None = None
 
     def start(self, params: Params, seed: int, model: ModelState = ()) -> TrainState:
         """Return the state before the first step."""
@@ -266,7 +271,12 @@ class Trainer:
 
     @property
     def watches(self) -> bool:
-        """Whether there are rows to decide by when to stop."""
+        """Whether there are rows whose loss is taken after each epoch."""
+        return (self.settings.early_stopping or self.validation is not None) and self.n_held_back > 0
+
+    @property
+    def judges(self) -> bool:
+        """Whether these rows decide when to stop and which weights are kept."""
         return self.settings.early_stopping and self.n_held_back > 0
 
     def epochs(self, state: TrainState) -> Iterator[TrainState]:
@@ -276,12 +286,14 @@ class Trainer:
         ------
         DivergedError
             At the first loss or gradient that is not finite, before the update it would have made. The exception's
-            ``state`` is the last good one.
+            ``state`` is the last one kept whose loss was finite: that before the chunk, or the one before it where
+            the chunk's very first loss was not.
         """
         with precision_scope(self.walk.compute):
-            if self.watches and state.epoch == 0:
+            if self.judges and state.epoch == 0:
                 state = self._judge(state, self._validate(state))
             while state.epoch < self.settings.max_epochs:
+                self.before_epoch()
                 began = time.perf_counter()
                 state, row = self._run_epoch(state)
                 if self.interruption.signal and not row["complete"]:
@@ -289,6 +301,7 @@ class Trainer:
                     return
                 if self.watches:
                     row["validation_loss"] = self._validate(state)["loss"]
+                if self.judges:
                     state = self._judge(state, {"loss": row["validation_loss"]})
                 row["seconds"] = time.perf_counter() - began
                 state = self._record(state, row)
@@ -316,15 +329,18 @@ class Trainer:
         epoch, step, last, done = state.epoch + 1, state.step, np.nan, 0
         totals: dict[str, float] = {}
         run = self._run(self.walk, state.seed, epoch)
-        rates = np.zeros(0)
         for chunk in self.walk.chunks(epoch):
             rates = self._rates(step, len(chunk.values) // self.walk.batch_size)
+            before = self.put(carry), step
             carry, sums = self.program.train(carry, *self._upload(chunk), jnp.asarray(rates, run.center.dtype), run)
             finite, steps = bool(sums.finite), int(sums.steps)
-            step += steps
-            state = state._replace(params=carry.params, optimizer=carry.optimizer, model=carry.model, step=step)
             if not finite:
-                raise self._diverged(state, epoch)
+                # The weights at hand are those whose loss is not finite.
+                good, good_step = before if steps or self._good is None else self._good
+                raise self._diverged(state._replace(**good._asdict(), step=good_step), epoch, step + steps)
+            step += steps
+            self._good = before
+            state = state._replace(**carry._asdict(), step=step)
             done += chunk.count
             last = float(sums.last)
             for name, value in sums.terms.items():
@@ -388,11 +404,11 @@ class Trainer:
             history.setdefault(name, []).append(value)
         return state._replace(metrics=history)
 
-    def _diverged(self, state: TrainState, epoch: int) -> DivergedError:
-        step = state.step - (epoch - 1) * self.steps_per_epoch + 1
+    def _diverged(self, state: TrainState, epoch: int, done: int) -> DivergedError:
+        step = done - (epoch - 1) * self.steps_per_epoch + 1
         error = DivergedError(
-            f"the loss stopped being finite at epoch {epoch}, step {step} of {self.steps_per_epoch}; the weights "
-            f"before that step are kept; try a lower learning_rate (it was {self.settings.learning_rate:g}), "
+            f"the loss stopped being finite at epoch {epoch}, step {step} of {self.steps_per_epoch}; the last "
+            f"good weights are kept; try a lower learning_rate (it was {self.settings.learning_rate:g}), "
             "gradient_clip=1.0, or scaling='standard'"
         )
         error.state = state

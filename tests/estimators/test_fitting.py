@@ -1,5 +1,6 @@
 import os
 import signal
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -43,7 +44,7 @@ def test_an_interruption_in_an_epoch_ends_after_the_chunk(small, rows, many_chun
     model = small(early_stopping=False)
     run = start_fit(model, open_source(rows))
     told, heard = [], []
-    run.after_epoch = lambda run: told.append(run.state.epoch)
+    run.watcher = SimpleNamespace(begin=lambda: None, end=lambda run: told.append(run.state.epoch))
 
     def progress(done):
         heard.append(done)

@@ -234,7 +234,8 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
         y : None
             Ignored; here because scikit-learn's pipelines pass it.
         validation_data : like X, optional
-            Rows that decide when to stop, instead of a share held back from `X`.
+            Rows that decide when to stop, instead of a share held back from `X`; without early stopping their loss is
+            only written down.
 
         Returns
         -------
@@ -256,7 +257,7 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
             source = open_rows(self, X, reset=True)
             validation = None if validation_data is None else open_rows(self, validation_data, reset=False)
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            run = start_fit(self, source, validation, after_epoch=_CallbackCaller(self, context, X, y))
+            run = start_fit(self, source, validation, watcher=_CallbackCaller(self, context, X, y))
             self._train(run)
         except DivergedError:
             raise
@@ -362,15 +363,19 @@ class _CallbackCaller:
         self.estimator = estimator
         self.context = context
         self.data = {"X": X, "y": y}
+        self.epoch: Any = None
 
-    def __call__(self, run: FitRun) -> bool:
-        estimator, state = self.estimator, run.state
-        if not getattr(estimator, "_skl_callbacks", ()):
+    def begin(self) -> None:
+        if getattr(self.estimator, "_skl_callbacks", ()):
+            self.epoch = self.context.subcontext(task_name="epoch")
+            self.epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def end(self, run: FitRun) -> bool:
+        if self.epoch is None:
             return False
+        estimator, state = self.estimator, run.state
         estimator.history_, estimator.n_iter_ = state.metrics, state.epoch
-        epoch = self.context.subcontext(task_name="epoch")
-        epoch.call_on_fit_task_begin(estimator=estimator, **self.data)
-        stops = epoch.call_on_fit_task_end(
+        stops = self.epoch.call_on_fit_task_end(
             estimator=estimator, **self.data, reconstruction_attributes=lambda: run.outcome(state)._asdict()
         )
         return bool(stops)

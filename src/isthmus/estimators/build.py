@@ -73,7 +73,15 @@ def settings_for(values: Mapping[str, Any]) -> Settings:
 
 
 def optimizer_for(values: Mapping[str, Any]) -> Optimizer:
-    """Return the update rule."""
+    """Return the update rule.
+
+    Raises
+    ------
+    InvalidParameterError
+        Where the decay would be ignored.
+    """
+    if not isinstance(values["optimizer"], str) and values["weight_decay"] is not None:
+        raise InvalidParameterError("weight_decay has no effect beside an Optax transformation; build it into that")
     return Optimizer(
         values["optimizer"], clips=values["gradient_clip"] is not None, decays=settings_for(values).decay > 0
     )

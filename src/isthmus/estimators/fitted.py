@@ -212,13 +212,15 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         check_is_fitted(self)
         if per not in ("row", "feature", "cell"):
             raise InvalidParameterError(f"per={per!r} is not one of 'row', 'feature', 'cell'")
-        source = open_rows(self, X, reset=False)
-        squares = (np.square(scaled - rebuilt) for scaled, rebuilt in self._pairs(source))
-        if per == "row":
-            return np.concatenate([square.mean(axis=1) for square in squares])
-        if per == "cell":
-            return np.concatenate(list(squares))
-        return sum(square.sum(axis=0) for square in squares) / rows_of(source)  # type: ignore[no-any-return]
+        squares = (np.square(scaled - rebuilt) for scaled, rebuilt in self._pairs(open_stream(self, X)))
+        if per == "feature":
+            sums = [(square.sum(axis=0), len(square)) for square in squares]
+            parts = [sum(total for total, _ in sums) / max(sum(count for _, count in sums), 1)] if sums else []
+        else:
+            parts = [square.mean(axis=1) if per == "row" else square for square in squares]
+        if not parts:
+            raise InvalidDataError(f"{X} holds no rows; there is no error to take")
+        return np.concatenate(parts)
 
     def score(self, X: Rows, y: Any = None) -> float:
         """Return the share of the rows' variance that is rebuilt, in scaled units: 1 is all of it.
@@ -239,18 +241,15 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
             At most 1; below 0 where the columns' means would do better. NaN, with a warning, for fewer than two rows.
         """
         check_is_fitted(self)
-        source = open_rows(self, X, reset=False)
-        if rows_of(source) < 2:
-            warnings.warn(
-                "explained variance is not defined for fewer than two rows",
-                UndefinedMetricWarning,
-                stacklevel=2,
-            )
-            return float("nan")
         share = ExplainedVariance()
-        for scaled, rebuilt in self._pairs(source):
+        for scaled, rebuilt in self._pairs(open_stream(self, X)):
             share.update(scaled, rebuilt)
-        return share.value
+        if share.count >= 2:
+            return share.value
+        if not share.count:
+            raise InvalidDataError(f"{X} holds no rows; a score needs at least two")
+        warnings.warn("explained variance is not defined for fewer than two rows", UndefinedMetricWarning, stacklevel=2)
+        return float("nan")
 
     def _pairs(self, source: Source) -> Iterator[tuple[Array, Array]]:
         """Yield scaled rows (float64) beside the scaled rows rebuilt from their codes."""

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -51,7 +51,16 @@ class Fitted(NamedTuple):
     optimizer_state_: Any
 
 
-AfterEpoch = Callable[["FitRun"], bool]  # True stops the run
+class Watcher(Protocol):
+    """Is told of each epoch of a run."""
+
+    def begin(self) -> None:
+        """Hear that an epoch begins."""
+        ...
+
+    def end(self, run: FitRun) -> bool:
+        """Hear that it has ended; True stops the run."""
+        ...
 
 
 class FitRun:
@@ -67,8 +76,8 @@ class FitRun:
         What is said on the way.
     arranges : bool
         Whether the code's units are put in order at the end.
-    after_epoch : callable or None
-        Called with the run after each epoch; True stops.
+    watcher : Watcher or None
+        Told of each epoch.
     better_start : callable or None
         Returns the parameters to keep where no epoch was better than the start.
     """
@@ -82,7 +91,7 @@ class FitRun:
         reporter: Reporter,
         *,
         arranges: bool,
-        after_epoch: AfterEpoch | None,
+        watcher: Watcher | None,
         better_start: Callable[[], Any] | None = None,
     ) -> None:
         self.better_start = better_start
@@ -90,7 +99,7 @@ class FitRun:
         self.parts = parts
         self.reporter = reporter
         self.arranges = arranges
-        self.after_epoch = after_epoch
+        self.watcher = watcher
 
     @property
     def interrupted(self) -> bool:
@@ -107,13 +116,13 @@ class FitRun:
                 self.state = state
                 if whole:
                     self.reporter.epoch_done(state)
-                if whole and self.after_epoch is not None and self.after_epoch(self):
+                if whole and self.watcher is not None and self.watcher.end(self):
                     break
         return self.outcome(self.state)
 
     def outcome(self, state: TrainState) -> Fitted:
         """Return what an estimator keeps of a state."""
-        restored = state.best is not None and self.trainer.watches
+        restored = state.best is not None and self.trainer.judges
         params = _to_host(state.best if restored else state.params)
         if restored and state.stopping.best_epoch == 0 and self.better_start is not None:
             params = self.better_start()
@@ -125,7 +134,7 @@ class FitRun:
             params_=params,
             history_=_even(state.metrics),
             n_iter_=state.epoch,
-            best_iter_=state.stopping.best_epoch if self.trainer.watches else state.epoch,
+            best_iter_=state.stopping.best_epoch if self.trainer.judges else state.epoch,
             loss_=losses[-1] if losses else float("nan"),
             optimizer_state_=optimizer,
             **self.parts,
@@ -260,7 +269,7 @@ def _other_network() -> InvalidParameterError:
 
 
 def start_fit(
-    estimator: Any, source: Source, validation: Source | None = None, *, after_epoch: AfterEpoch | None = None
+    estimator: Any, source: Source, validation: Source | None = None, *, watcher: Watcher | None = None
 ) -> FitRun:
     """Return a run from the beginning or, with warm_start, from the weights of the last fit."""
     warm = estimator.warm_start and hasattr(estimator, "params_")
@@ -274,7 +283,7 @@ def start_fit(
     settings = settings_for(ready.values)
     if settings.early_stopping and judge is None and walk.count(validation=True) == 0:
         judge = replace(walk, shuffle=False)
-    run = _run(ready, network, settings, judge, arranges=True, after_epoch=after_epoch)
+    run = _run(ready, network, settings, judge, arranges=True, watcher=watcher)
     run.state = run.trainer.start(params, ready.seed)
     if share and not warm and getattr(network, "linear_path", False):
         run.better_start = functools.cache(lambda: _start_of_all_rows(ready, network))
@@ -300,7 +309,7 @@ def start_partial_fit(estimator: Any, source: Source) -> FitRun:
     done = estimator.n_iter_ if going_on else 0
     network, params = (estimator.network_, estimator.params_) if going_on else _new_network(ready)
     settings = replace(settings_for(ready.values), schedule="constant", early_stopping=False, max_epochs=done + 1)
-    run = _run(ready, network, settings, None, arranges=False, after_epoch=None)
+    run = _run(ready, network, settings, None, arranges=False, watcher=None)
     state = run.trainer.start(params, ready.seed)
     if going_on:
         state = state._replace(epoch=done, step=done * run.trainer.steps_per_epoch, metrics=estimator.history_)
@@ -320,7 +329,7 @@ def _run(
     judge: Walk | None,
     *,
     arranges: bool,
-    after_epoch: AfterEpoch | None,
+    watcher: Watcher | None,
 ) -> FitRun:
     values, walk = ready.values, ready.walk
     reporter = Reporter(int(values["verbose"]), int(values["display_step"]), settings.max_epochs)
@@ -332,6 +341,7 @@ def _run(
         validation=judge,
         interruption=Interruption(),
         progress=reporter.rows_done,
+        before_epoch=watcher.begin if watcher else None,
         device=ready.device,
     )
     parts = {
@@ -341,4 +351,4 @@ def _run(
         "seed_": ready.seed,
         "image_shape_": walk.source.schema.image_shape,
     }
-    return FitRun(trainer, parts, reporter, arranges=arranges, after_epoch=after_epoch)
+    return FitRun(trainer, parts, reporter, arranges=arranges, watcher=watcher)

@@ -25,6 +25,9 @@ def is_outside(X: object) -> bool:
 def open_rows(estimator: Any, X: Any, *, reset: bool) -> Source:
     """Return `X` as a source with random access, its width and names checked or, with ``reset=True``, remembered."""
     if not is_outside(X):
+        if isinstance(X, np.ma.MaskedArray) and X.mask.any():
+            # scikit-learn would take what lies under the mask; as NaN it is refused, by row and column.
+            X = np.ma.filled(X.astype(np.float64), np.nan)
         try:
             X = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False, order=None)
         except ValueError as error:

@@ -32,12 +32,15 @@ class Custom:
     code_activation: str = "identity"
     output_activation: str = "identity"
     precision: str = "float32"
+    _structure: Any = field(init=False, repr=False, compare=False)
     _static: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         modules = self._build(0)
         self._check(modules)
-        object.__setattr__(self, "_static", eqx.partition(modules, eqx.is_inexact_array)[1])
+        arrays, static = eqx.partition(modules, eqx.is_inexact_array)
+        object.__setattr__(self, "_structure", jax.tree.structure(arrays))
+        object.__setattr__(self, "_static", static)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -67,13 +70,19 @@ class Custom:
                 raise InvalidParameterError(f"network's {name} returns shape {shape}, not ({narrow},)")
 
     def init(self, seed: int, statistics: Statistics | None = None) -> Params:
-        """Draw the parameters by calling the factory with a key of the seed."""
-        params = eqx.partition(self._build(seed), eqx.is_inexact_array)[0]
-        return jax.tree.map(lambda leaf: np.asarray(leaf, self.dtype), params)
+        """Draw the parameters, a list of arrays, by calling the factory with a key of the seed."""
+        # A list, since the modules' own structure may hold functions that are made anew at each call and so differ.
+        arrays = eqx.partition(self._build(seed), eqx.is_inexact_array)[0]
+        return [np.asarray(leaf, self.dtype) for leaf in jax.tree.leaves(arrays)]
+
+    def modules(self, params: Params) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
+        """Return encoder and decoder with these parameters."""
+        encoder, decoder = eqx.combine(jax.tree.unflatten(self._structure, params), self._static)
+        return encoder, decoder
 
     def encode(self, params: Params, x: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the pre-code (B, K) of rows (B, D)."""
-        pre_code: Array = jax.vmap(eqx.combine(params, self._static)[0])(x)
+        pre_code: Array = jax.vmap(self.modules(params)[0])(x)
         return pre_code
 
     def activate(self, pre_code: Array) -> Array:
@@ -82,7 +91,7 @@ class Custom:
 
     def decode(self, params: Params, code: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the output (B, D) before its activation."""
-        output: Array = jax.vmap(eqx.combine(params, self._static)[1])(code)
+        output: Array = jax.vmap(self.modules(params)[1])(code)
         return output
 
     def finish(self, pre_output: Array) -> Array:
