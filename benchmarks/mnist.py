@@ -33,12 +33,18 @@ SAME_SIZES: dict[str, Any] = SIZES | {
 DEEP: dict[str, Any] = {
     "n_components": 30,
     "hidden_layer_sizes": (1000, 500, 250),
+    # It overfits without: 3.65 on held-back digits at 2.14 on those it learned, 3.26 with layer_norm alone, 3.42 with
+    # dropout of 0.05 alone, 3.04 with both and no rows held back, 2.96 with twice the dropout and the rate.
+    "layer_norm": True,
+    "dropout": 0.1,
+    "learning_rate": 2e-3,
     "learning_rate_schedule": "one_cycle",
     "max_epochs": 30,
+    "early_stopping": False,
 }
 RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     "founding": {"as written": FOUNDING},
-    "same-sizes": {"recipe": SAME_SIZES, "defaults": SIZES},
+    "same-sizes": {"defaults": SIZES, "recipe": SAME_SIZES},
     "deep": {"recipe": DEEP},
 }
 

@@ -79,6 +79,12 @@ def _all_finite(tree: Any) -> Array:
     return together
 
 
+@jax.jit
+def _copied(tree: Any) -> Any:
+    """Return a tree's arrays in buffers of their own; one call, where a copy for each leaf would cost as many."""
+    return jax.tree.map(jnp.copy, tree)
+
+
 @functools.lru_cache(maxsize=64)
 def compile_program(objective: Objective, optimizer: Optimizer, batch_size: int) -> Program:
     """Return the compiled functions of an option set; equal sets share them.
@@ -331,7 +337,7 @@ class Trainer:
         run = self._run(self.walk, state.seed, epoch)
         for chunk in self.walk.chunks(epoch):
             rates = self._rates(step, len(chunk.values) // self.walk.batch_size)
-            before = self.put(carry), step
+            before = _copied(carry), step
             carry, sums = self.program.train(carry, *self._upload(chunk), jnp.asarray(rates, run.center.dtype), run)
             finite, steps = bool(sums.finite), int(sums.steps)
             if not finite:
@@ -391,7 +397,7 @@ class Trainer:
         loss, stopping = row["loss"], state.stopping
         if loss < stopping.best_loss:
             improved = loss < stopping.best_loss * (1 - self.settings.tol) or not np.isfinite(stopping.best_loss)
-            best = self.put(state.params) if self.settings.restore_best else None
+            best = _copied(state.params) if self.settings.restore_best else None
             return state._replace(
                 best=best, stopping=Stopping(loss, state.epoch, 0 if improved else stopping.stale + 1)
             )

@@ -117,7 +117,7 @@ def test_a_network_of_ones_own(small, rows, tmp_path):
     model = small(network=own_network, learning_rate=0.02, max_epochs=30, early_stopping=False).fit(rows)
     assert model.history_["loss"][-1] < 0.7 * model.history_["loss"][0]
     scaled = (rows - model.scaler_.center) / model.scaler_.scale
-    encoder = eqx.combine(model.params_, model.network_._static)[0]
+    encoder, _ = model.network_.modules(model.params_)
     assert_allclose(model.transform(rows), jax.vmap(encoder)(scaled.astype(np.float32)), atol=1e-5)
     path = saved(model, tmp_path / "own", optimizer=True)
     other = Autoencoder.load(path, network=own_network)

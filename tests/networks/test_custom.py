@@ -95,3 +95,24 @@ def test_a_factory_that_does_not_fit_is_refused(factory, said):
     with pytest.raises(InvalidParameterError, match=f"^network(?:'s)? {said}") as caught:
         Custom(factory, 5, 2)
     assert "\n" not in str(caught.value)
+
+
+def with_closures(n_features, n_components, key):
+    """Modules whose functions are made anew at each call, so that no two structures compare equal."""
+
+    def scaled(by):
+        return jax.tree_util.Partial(lambda weight, x: by * (weight @ x), jax.random.normal(key, (n_components, 5)))
+
+    return scaled(2.0), eqx.nn.Sequential(
+        [eqx.nn.Linear(n_components, n_features, key=key), eqx.nn.Lambda(lambda x: x + 1)]
+    )
+
+
+def test_functions_made_anew_are_the_same_network():
+    network = Custom(with_closures, 5, 2)
+    x = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
+    params = network.init(7)
+    encoder, decoder = with_closures(5, 2, jax.random.key(7))
+    code = network.encode(params, x)
+    assert_allclose(code, np.stack([encoder(row) for row in x]), rtol=1e-6)
+    assert_allclose(network.decode(params, code), np.stack([decoder(row) for row in code]), rtol=1e-6)
