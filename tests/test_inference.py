@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from isthmus.errors import InvalidDataError
-from isthmus.inference import Inference, block_rows, compile_functions
+from isthmus.inference import Inference, _regrouped, block_rows, blocks_for, compile_functions
 from isthmus.networks.dense import Dense
 from isthmus.scaling import Scaler
 from isthmus.sources import Block
@@ -73,10 +73,33 @@ def test_it_computes_what_the_network_does(inference, dtype):
     assert_allclose(rows, NETWORK.finish(NETWORK.decode(PARAMS, found)), rtol=1e-4, atol=1e-5)
 
 
-def test_blocks_come_out_in_order_and_none_is_empty(inference):
+def test_however_rows_come_full_blocks_are_computed(inference):
     lengths = [len(block) for block in inference.encode(cut(MANY["f4"], [0, 3, 3, 40]))]
-    assert lengths == [3, 16, 16, 5, 16, 14]
+    assert lengths == [16, 16, 16, 16, 6]
     assert list(inference.encode([])) == []
+
+
+@given(st.lists(st.integers(0, 70), max_size=9), st.integers(1, 80))
+def test_blocks_are_regrouped_in_order_and_know_where_they_begin(places, rows):
+    numbers = np.arange(70).reshape(70, 1)
+    memory = np.empty((70, 1), int)
+
+    def blocks():
+        for values, start in cut(numbers, places):
+            memory[: len(values)] = values  # as a source that fills one buffer anew
+            yield Block(memory[: len(values)], start)
+
+    found = [(values.copy(), start) for values, start in _regrouped(blocks(), rows)]
+    assert [start for _, start in found] == list(range(0, 70, rows))
+    assert {len(values) for values, _ in found[:-1]} <= {rows}
+    assert_array_equal(np.concatenate([values for values, _ in found]), numbers)
+
+
+def test_a_source_is_asked_for_blocks_of_the_right_size():
+    source = ArraySource(np.arange(140.0).reshape(70, 2))
+    assert [(len(values), start) for values, start in blocks_for(source, 32)] == [(32, 0), (32, 32), (6, 64)]
+    source.random_access = False
+    assert [(len(values), start) for values, start in blocks_for(source, 32)] == [(70, 0)]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

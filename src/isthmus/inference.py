@@ -14,7 +14,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from isthmus.scaling import Scaler, refuse_non_finite, scaled_in_program
-from isthmus.sources.base import Block
+from isthmus.sources.base import Block, Source
 from isthmus.training import precision_scope
 from isthmus.types import Network, Params
 
@@ -55,6 +55,35 @@ def block_rows(network: Network, params: Params) -> int:
     work = 2 * sum(leaf.size for leaf in leaves)
     rows = min(_BLOCK_CELLS // widest, _BLOCK_WORK // max(work, 1), _MOST_ROWS)
     return int(1 << max(rows, 16).bit_length() - 1)
+
+
+def blocks_for(source: Source, rows: int) -> Iterator[Block]:
+    """Yield a source's rows in order, in blocks of `rows` where it can be asked for any."""
+    if not source.random_access or source.n_rows is None:
+        yield from source.blocks()
+        return
+    for start in range(0, source.n_rows, rows):
+        yield from source.blocks(start, min(start + rows, source.n_rows))
+
+
+def _regrouped(blocks: Iterable[Block], rows: int) -> Iterator[Block]:
+    """Yield the same rows in blocks of `rows`, the last one of what is left; only what straddles is copied."""
+    waiting: list[NDArray[Any]] = []
+    count = 0
+    for values, first in blocks:
+        begin = 0
+        while count + len(values) - begin >= rows:
+            end = begin + rows - count
+            piece = np.concatenate([*waiting, values[begin:end]]) if waiting else values[begin:end]
+            yield Block(piece, first + end - rows)
+            waiting, count, begin = [], 0, end
+        if begin < len(values):
+            # A copy: a source may fill its block's memory anew.
+            waiting.append(values[begin:].copy())
+            count += len(values) - begin
+        last = first + len(values)
+    if waiting:
+        yield Block(np.concatenate(waiting), last - count)
 
 
 class Inference:
@@ -127,12 +156,10 @@ class Inference:
     ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         flying: deque[tuple[Block, Array, Array | None]] = deque()
         with precision_scope(self.compute):
-            for values, first in blocks:
-                for start in range(0, len(values), self.rows):
-                    piece = values[start : start + self.rows]
-                    flying.append((Block(piece, first + start), *call(piece)))
-                    if len(flying) > _IN_FLIGHT:
-                        yield self._land(*flying.popleft())
+            for piece in _regrouped(blocks, self.rows):
+                flying.append((piece, *call(piece.values)))
+                if len(flying) > _IN_FLIGHT:
+                    yield self._land(*flying.popleft())
             while flying:
                 yield self._land(*flying.popleft())
 

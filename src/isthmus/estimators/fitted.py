@@ -17,7 +17,7 @@ from isthmus.errors import InvalidDataError, InvalidParameterError
 from isthmus.estimators import stored
 from isthmus.estimators.build import pick_device
 from isthmus.estimators.inputs import finite_blocks, is_outside, open_codes, open_rows, open_stream, rows_of
-from isthmus.inference import Inference
+from isthmus.inference import Inference, blocks_for
 from isthmus.metrics import ExplainedVariance
 from isthmus.sinks import open_sink
 from isthmus.sources.base import Block, Source
@@ -55,7 +55,7 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         check_is_fitted(self)
         source = open_rows(self, X, reset=False)
         return _joined(
-            self._inference().encode(source.blocks()),
+            self._encoded(source),
             self._float_of(source),
             rows_of(source),
             self.n_components_,
@@ -125,7 +125,7 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         """
         check_is_fitted(self)
         rows = open_stream(self, source)
-        codes = self._inference().encode(rows.blocks())
+        codes = self._encoded(rows)
         names = self.get_feature_names_out()
         return _written(codes, out, names, self._float_of(rows), rows.n_rows, progress)
 
@@ -259,7 +259,12 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
 
     def _rebuilt(self, source: Source) -> Iterator[tuple[Array, Array]]:
         # Codes rounded to the type that `transform` gives, so that both ways round agree to the bit.
-        return self._inference().reconstruct(source.blocks(), self._float_of(source))
+        inference = self._inference()
+        return inference.reconstruct(blocks_for(source, inference.rows), self._float_of(source))
+
+    def _encoded(self, source: Source) -> Iterator[Array]:
+        inference = self._inference()
+        return inference.encode(blocks_for(source, inference.rows))
 
     def _inference(self) -> Inference:
         names = list(getattr(self, "feature_names_in_", ()))

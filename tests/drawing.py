@@ -1,0 +1,92 @@
+"""What the tests of figures share: rows to draw, and how to read a drawing."""
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from isthmus.plots import FIGURES
+
+rng = np.random.default_rng(0)
+
+
+ROWS = rng.random((30, 12))
+
+
+CODES = rng.normal(size=(30, 2))
+
+
+LABELS = np.arange(30) % 10
+
+
+SHAPE = (4, 3)
+NAMES = np.array(["zero", "one", "_two"])[LABELS % 3]
+
+
+def decode(codes):
+    """Row k of a picture of 4 x 3 is code 0, save the last cell, which is code 1."""
+    rows = np.tile(codes[:, :1], (1, 12))
+    rows[:, -1] = codes[:, -1]
+    return rows
+
+
+def drawn(name, n_rows=30, **options):
+    """Return the figure of a row of the table, of `n_rows` rows."""
+    history = {
+        "epoch": range(1, n_rows + 1),
+        "loss": np.geomspace(1, 0.01, n_rows),
+        "learning_rate": [0.1] * n_rows,
+    }
+    arguments = {
+        "codes": ((CODES[:n_rows], LABELS[:n_rows]), {}),
+        "reconstructions": ((ROWS[:n_rows], ROWS[:n_rows] * 0.9), {"image_shape": SHAPE}),
+        "manifold": ((decode, CODES[:n_rows]), {"image_shape": SHAPE, "n": 3, "labels": LABELS[:n_rows]}),
+        "history": ((history,), {"best": n_rows}),
+        "weights": ((ROWS[:n_rows].T,), {"image_shape": SHAPE}),
+        "code_histograms": ((CODES[:n_rows],), {}),
+    }
+    positional, named = arguments[name]
+    return FIGURES[name](*positional, **named, **options)
+
+
+def refused(error, match, call, *args, **options):
+    with pytest.raises(error, match=match) as caught:
+        call(*args, **options)
+    assert "\n" not in str(caught.value)
+
+
+def pixels(figure):
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=50)
+    return np.asarray(Image.open(file).convert("RGB"))
+
+
+def points(ax):
+    return np.concatenate([each.get_offsets() for each in ax.collections])
+
+
+def colours(ax):
+    return np.concatenate([each.to_rgba(each.get_array())[:, :3] for each in ax.collections])
+
+
+def tiles(mosaic, height, width, gap=1):
+    down, across = (mosaic.shape[0] + gap) // (height + gap), (mosaic.shape[1] + gap) // (width + gap)
+    steps = [(i * (height + gap), j * (width + gap)) for i in range(down) for j in range(across)]
+    return [mosaic[y : y + height, x : x + width] for y, x in steps]
+
+
+def images(figure):
+    return [ax.images[0] for ax in figure.axes if ax.images]
+
+
+def linear(values):
+    values = np.array(to_rgb(values)) if np.ndim(values) < 2 else values
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb):
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    x, y, z = np.cbrt(np.clip(rgb, 0, 1) @ np.transpose(to_xyz) / [0.9505, 1, 1.089]).T
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
