@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import resource
+import subprocess
+import sys
+import tempfile
 
 import numpy as np
 from common import Job, in_turn, machine, report
@@ -34,8 +36,31 @@ def torch_encoder(rows: np.ndarray, batch: int) -> Job:
     return run
 
 
-def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+# A process of its own, which loads a model and encodes: what it holds before the call, and at its peak.
+MEMORY = """
+import resource, sys
+import numpy as np
+from isthmus import Autoencoder
+rows = np.zeros((int(sys.argv[2]), 784), np.float32)
+rows += 0.5
+model = Autoencoder.load(sys.argv[1])
+with open("/proc/self/statm") as file:
+    before = int(file.read().split()[1]) * resource.getpagesize()
+model.transform(rows)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(rows.nbytes >> 20, before - rows.nbytes >> 20, peak - before >> 20)
+"""
+
+
+def memory(model: Autoencoder, n_rows: int) -> str:
+    """Return what a fresh process takes to encode rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/model.safetensors"
+        model.save(path)
+        command = [sys.executable, "-c", MEMORY, path, str(n_rows)]
+        out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    rows, libraries, added = out.split()
+    return f"rows {rows} MB, libraries and model {libraries} MB, the call adds at most {added} MB"
 
 
 def main() -> None:
@@ -49,10 +74,7 @@ def main() -> None:
     model = Autoencoder(
         2, hidden_layer_sizes=(128, 64, 10), activation="sigmoid", linear_path=False, max_epochs=1, random_state=0
     ).fit(rows[:20_000])
-    model.transform(rows)
-    print(
-        f"{machine()}\npeak memory {peak_mb():.0f} MB with isthmus alone, the rows are {rows.nbytes / 2**20:.0f} MB\n"
-    )
+    print(f"{machine()}\n{memory(model, n_rows)}\n")
 
     def encode() -> None:
         model.transform(rows)

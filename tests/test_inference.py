@@ -11,7 +11,7 @@ from isthmus.errors import InvalidDataError
 from isthmus.inference import Inference, _regrouped, block_rows, blocks_for, compile_functions
 from isthmus.networks.dense import Dense
 from isthmus.scaling import Scaler
-from isthmus.sources import Block
+from isthmus.sources import ArraySource, Block
 
 rng = np.random.default_rng(0)
 NETWORK = Dense(6, 2, (9,), (9,), "tanh", output_activation="sigmoid", linear_path=True)

@@ -55,6 +55,11 @@ class Network(Protocol):
     n_features: int
     n_components: int
 
+    @property
+    def dtype(self) -> Any:
+        """The type of the computation."""
+        ...
+
     def init(self, seed: int, statistics: Statistics | None) -> Params:
         """Draw the parameters, on the host."""
         ...
