@@ -38,17 +38,18 @@ def torch_encoder(rows: np.ndarray, batch: int) -> Job:
 
 # A process of its own, which loads a model and encodes: what it holds before the call, and at its peak.
 MEMORY = """
-import resource, sys
+import sys
 import numpy as np
 from isthmus import Autoencoder
-rows = np.zeros((int(sys.argv[2]), 784), np.float32)
-rows += 0.5
+def megabytes(what):  # of this process alone; what getrusage tells begins with the parent's
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(what)) >> 10
+rows = np.full((int(sys.argv[2]), 784), 0.5, np.float32)
 model = Autoencoder.load(sys.argv[1])
-with open("/proc/self/statm") as file:
-    before = int(file.read().split()[1]) * resource.getpagesize()
+before = megabytes("VmRSS")
 model.transform(rows)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(rows.nbytes >> 20, before - rows.nbytes >> 20, peak - before >> 20)
+held = rows.nbytes >> 20
+print(held, before - held, megabytes("VmHWM") - before)
 """
 
 

@@ -456,7 +456,7 @@ def _cell(value: Any) -> str:
         return ", ".join(value[:_LISTED_NAMES]) + more
     if isinstance(value, list | tuple):
         return (" -> " if isinstance(value, list) else " x ").join(map(str, value))
-    return f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _show(codes: Any) -> None:

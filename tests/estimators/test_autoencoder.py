@@ -19,9 +19,8 @@ from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
-from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
-from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -156,80 +155,6 @@ def test_compiles_nothing_for_other_numbers(compilations, small, rows):
         cross_val_score(small(batch_size=16), rows, cv=3)
         small(batch_size=16).partial_fit(rows[:20])
     assert compiled == []
-
-
-# Results ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint8])
-@pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16"])
-def test_reconstruct_is_transform_and_back(small, rows, dtype, precision):
-    X = np.clip(rows, 0, 200).astype(dtype)
-    model = small(precision=precision, max_epochs=1).fit(X)
-    codes = model.transform(X)
-    rebuilt = model.inverse_transform(codes)
-    assert codes.dtype == rebuilt.dtype == (np.float64 if dtype == np.float64 else np.float32)
-    assert_array_equal(rebuilt, model.reconstruct(X))
-    assert model.reconstruct(X).dtype == rebuilt.dtype
-
-
-def test_the_code_is_what_the_weights_say(fitted, rows):
-    def forward(x, weights, biases, path):
-        hidden = x @ weights[0] + biases[0]
-        hidden = 0.5 * hidden * (1 + np.tanh(np.sqrt(2 / np.pi) * (hidden + 0.044715 * hidden**3)))
-        return hidden @ weights[1] + biases[1] + x @ path
-
-    into, out = fitted.linear_path_
-    code = forward(scaled(fitted, rows), fitted.encoder_weights_, fitted.encoder_biases_, into)
-    assert_allclose(fitted.transform(rows), code, atol=1e-5)
-    rebuilt = forward(code, fitted.decoder_weights_, fitted.decoder_biases_, out)
-    assert_allclose(scaled(fitted, fitted.reconstruct(rows)), rebuilt, atol=1e-5)
-
-
-def test_tied_weights(small, rows):
-    model = small(tied_weights=True, linear_path=False, max_epochs=2).fit(rows)
-    for mine, theirs in zip(model.encoder_weights_, model.decoder_weights_[::-1], strict=True):
-        assert_array_equal(mine, theirs.T)
-    assert model.linear_path_ is None
-    into, out = small(tied_weights=True, max_epochs=2).fit(rows).linear_path_
-    assert_array_equal(into, out.T)
-
-
-def test_errors_by_row_feature_and_cell(fitted, rows):
-    cells = fitted.reconstruction_error(rows, per="cell")
-    expected = np.square(scaled(fitted, rows) - scaled(fitted, fitted.reconstruct(rows)))
-    assert_allclose(cells, expected, rtol=1e-6, atol=1e-12)
-    assert_allclose(fitted.reconstruction_error(rows), expected.mean(axis=1), rtol=1e-6)
-    assert_allclose(fitted.reconstruction_error(rows, per="feature"), expected.mean(axis=0), rtol=1e-6)
-    with pytest.raises(InvalidParameterError, match="per='rows' is not one of"):
-        fitted.reconstruction_error(rows, per="rows")
-
-
-def test_score_is_scikit_learns(fitted, rows):
-    expected = r2_score(scaled(fitted, rows), scaled(fitted, fitted.reconstruct(rows)), multioutput="variance_weighted")
-    assert_allclose(fitted.score(rows), expected, rtol=1e-6)
-    many = np.tile(rows, (300, 1)) + np.repeat(np.linspace(0, 3, 300), 150)[:, None]
-    rebuilt = scaled(fitted, fitted.reconstruct(many))
-    assert_allclose(
-        fitted.score(many), r2_score(scaled(fitted, many), rebuilt, multioutput="variance_weighted"), rtol=1e-6
-    )
-
-
-def test_score_where_there_is_no_variance(small, fitted, rows):
-    with pytest.warns(UndefinedMetricWarning):
-        assert np.isnan(fitted.score(rows[:1]))
-    assert fitted.score(np.repeat(rows[:1], 3, axis=0)) == 0
-    assert small(hidden_layer_sizes=()).fit(np.zeros((9, 3))).score(np.zeros((9, 3))) in (0, 1)
-
-
-def test_units_are_ordered_by_variance_and_point_up(small, rows):
-    model = small(3).fit(rows)
-    codes = model.transform(rows).astype(float)
-    variances = codes.var(axis=0)
-    assert (np.diff(variances) <= 0).all()
-    together = (codes - codes.mean(axis=0)).T @ (scaled(model, rows) - scaled(model, rows).mean(axis=0))
-    strongest = np.abs(together).argmax(axis=1)
-    assert (together[range(3), strongest] > 0).all()
 
 
 # History ---------------------------------------------------------------------------------------------------------
