@@ -523,6 +523,36 @@ def test_fits_in_another_thread(small, rows, fitted):
         assert_same_results(pool.submit(small().fit, rows).result(), fitted, rows)
 
 
+def test_callbacks_hear_an_epoch_begin_before_it_is_trained(small, rows):
+    heard = []
+
+    class Ear:
+        def setup(self, estimator, context): ...
+
+        def teardown(self, estimator, context): ...
+
+        def on_fit_task_begin(self, estimator, context):
+            heard.append((context.task_name, "begins", len(getattr(estimator, "history_", {}).get("loss", []))))
+
+        def on_fit_task_end(self, estimator, context):
+            heard.append((context.task_name, "ends", len(estimator.history_["loss"])))
+
+    small(max_epochs=2).set_callbacks(Ear()).fit(rows)
+    epochs = [entry[1:] for entry in heard if entry[0] == "epoch"]
+    assert epochs == [("begins", 0), ("ends", 1), ("begins", 1), ("ends", 2)]
+
+
+def test_validation_rows_are_watched_without_stopping(small, rows):
+    model = small(early_stopping=False, max_epochs=3).fit(rows[:100], validation_data=rows[100:])
+    assert len(model.history_["validation_loss"]) == 3
+    assert model.best_iter_ == model.n_iter_ == 3
+    # The last of them is the mean squared error of what was kept.
+    expected = model.reconstruction_error(rows[100:]).mean()
+    assert_allclose(model.history_["validation_loss"][-1], expected, rtol=1e-4)
+    alone = small(early_stopping=False, max_epochs=3).fit(rows[:100])
+    assert_same_results(model, alone, rows)
+
+
 # Bad input -------------------------------------------------------------------------------------------------------
 
 

@@ -179,3 +179,8 @@ def test_cross_entropy_needs_the_unit_range(high, refused):
     with pytest.raises(InvalidDataError, match=r"scaled rows range from 0 to 1\.5; use scaling='minmax'"):
         check_range(values(loss="bce"), statistics, scaler())
     check_range(values(loss="bce"), statistics, Scaler("minmax", np.zeros(5), np.full(5, 1.5)))
+
+
+def test_a_decay_that_would_be_ignored_is_refused(small, rows):
+    with pytest.raises(InvalidParameterError, match="weight_decay has no effect beside an Optax transformation"):
+        small(optimizer=optax.adam(1e-3), weight_decay=0.1).fit(rows)

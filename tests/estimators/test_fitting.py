@@ -6,7 +6,9 @@ import jax
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.decomposition import PCA
 
+from isthmus import Autoencoder
 from isthmus.batches import HeldBack, chunk_rows
 from isthmus.errors import InterruptedFitWarning, InvalidDataError, InvalidParameterError
 from isthmus.estimators.fitting import measure, prepare, start_fit, start_partial_fit
@@ -166,3 +168,18 @@ def test_an_outcome_stays_as_it_was(small, rows):
     assert len(kept) == 4
     for given, then in kept:
         assert_same_trees(given, then)
+
+
+def test_where_nothing_beats_the_start_it_is_pca_of_all_rows():
+    rows = np.random.default_rng(3).standard_normal((60, 20))
+    # A rate so high that the first epoch spoils the start.
+    model = Autoencoder(3, hidden_layer_sizes=(8,), learning_rate=0.5, scaling=None, max_epochs=1, random_state=0)
+    kept = model.fit(rows)
+    assert kept.best_iter_ == 0
+    pca = PCA(3).fit(rows)
+    assert_allclose(kept.reconstruct(rows), pca.inverse_transform(pca.transform(rows)), atol=1e-4)
+    # Where the training rows judge, or a validation set does, none was held back and the start is what it was.
+    other = kept.fit(rows[:40], validation_data=rows[40:])
+    assert other.best_iter_ == 0
+    pca = PCA(3).fit(rows[:40])
+    assert_allclose(other.reconstruct(rows), pca.inverse_transform(pca.transform(rows)), atol=1e-4)

@@ -181,3 +181,11 @@ def test_what_is_outside(tmp_path):
 def test_arrays_are_not_copied():
     for X in (np.ones((5, 3), np.float32), np.ones((5, 3)), np.ones((5, 3), np.int16), np.ones((5, 3), bool)):
         assert np.shares_memory(open_rows(Estimator(), X, reset=True).values, X)
+
+
+def test_masked_cells_are_refused_by_place(small):
+    masked = np.ma.array(np.arange(12.0).reshape(4, 3), mask=np.eye(4, 3, -1))
+    with pytest.raises(InvalidDataError, match="contains NaN at row 1, column 0"):
+        small().fit(masked)
+    whole = np.ma.array(np.arange(12.0).reshape(4, 3))
+    assert small().fit(whole).n_features_in_ == 3
