@@ -74,8 +74,8 @@ def _batch(values: Array, rows: Array, count: Array, index: Array, size: int, ru
 
 
 def _all_finite(tree: Any) -> Array:
-    each: list[Array] = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]
-    together: Array = jnp.all(jnp.stack(each))
+    # A NaN or an infinity never leaves a sum finite, and a sum is one pass where a mask would be two.
+    together: Array = jnp.isfinite(sum(jnp.sum(leaf) for leaf in jax.tree.leaves(tree)))
     return together
 
 
@@ -107,11 +107,9 @@ def compile_program(objective: Objective, optimizer: Optimizer, batch_size: int)
             finite = jnp.isfinite(total) & _all_finite(gradients)
             hyper = Hyper(rates[index], run.decay, run.clip)
 
-            def update(carry: Carry) -> Carry:
-                params, optimizer_state = optimizer.update(gradients, carry.optimizer, carry.params, hyper)
-                return Carry(params, optimizer_state, model)
-
-            carry = jax.lax.cond(finite, update, lambda carry: carry, carry)
+            # Even where they are not finite: the loop then ends, and what it has made of the carry is thrown away.
+            params, optimizer_state = optimizer.update(gradients, carry.optimizer, carry.params, hyper)
+            carry = Carry(params, optimizer_state, model)
             weight = jnp.sum(batch.weight)
             sums = {name: _add(sums[name], value * weight) for name, value in {"loss": total, **terms}.items()}
             return index + 1, carry, sums, total, finite
@@ -291,9 +289,8 @@ class Trainer:
         Raises
         ------
         DivergedError
-            At the first loss or gradient that is not finite, before the update it would have made. The exception's
-            ``state`` is the last one kept whose loss was finite: that before the chunk, or the one before it where
-            the chunk's very first loss was not.
+            At the first loss or gradient that is not finite. The exception's ``state`` is the last one kept whose
+            loss was finite: that before the chunk, or the one before it where the chunk's very first loss was not.
         """
         with precision_scope(self.walk.compute):
             if self.judges and state.epoch == 0:
