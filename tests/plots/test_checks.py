@@ -38,6 +38,7 @@ OFF = {"image_shape": (5, 5)}
         ("reconstructions", (BAD, BAD), {}, "originals hold nan"),
         ("reconstructions", (np.nan_to_num(BAD, posinf=0), BAD), {}, "rebuilt rows hold nan"),
         ("reconstructions", ([[1], [1, 2]], ROWS), {}, "originals are not an array of numbers"),
+        ("reconstructions", ([ROWS[:4], ROWS[:4, :5]], ROWS), {}, "originals are not an array of numbers"),
         ("reconstructions", (np.zeros((0, 4, 3)), ROWS), {}, "originals are empty"),
         ("reconstructions", (ROWS, ROWS), {"titles": "ab"}, "2 titles for 10 rows"),
         ("reconstructions", (np.zeros((2, 5, 4)), np.zeros((2, 20))), OFF, r"pictures of shape \(5, 4\), not of"),

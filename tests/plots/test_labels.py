@@ -80,6 +80,12 @@ def test_rare_names_are_gathered():
     assert len(looks) == 20
 
 
+def test_a_name_like_that_of_the_rare_ones_keeps_its_colour():
+    (ax,) = plots.codes(CODES, np.array(["a", "other (than a)"])[LABELS % 2]).axes
+    last = ax.get_legend().legend_handles[-1]
+    assert to_rgb(last.get_color()) == pytest.approx(to_rgb(STYLES["light"].palette[1]))
+
+
 def test_missing_labels_are_grey_and_below():
     labels = np.where(LABELS < 3, np.nan, LABELS)
     ax, bar = plots.codes(CODES, labels, label_name="digit").axes

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from drawing import lab, linear
 from isthmus.plots import STYLES
-from isthmus.plots.style import tiles_across
+from isthmus.plots.canvas import panels_across
 
 # Full colour blindness in linear RGB: Machado, Oliveira and Fernandes, IEEE TVCG 15, 2009, table 1, severity 1.
 SIGHT = {
@@ -40,7 +40,7 @@ def test_maps_are_read_by_all_eyes(style, sight):
 @given(st.integers(1, 300), st.floats(0.1, 10))
 @settings(deadline=None)
 def test_grids_have_room_and_no_empty_row(count, ratio):
-    across = tiles_across(count, ratio)
+    across = panels_across(count, ratio)
     down = -(-count // across)
     assert 1 <= across <= count
     assert across * (down - 1) < count <= across * down

@@ -1,7 +1,7 @@
 """Figures of codes, rebuilt rows, training and weights: arrays in, a matplotlib Figure out.
 
 Nothing here reads a file or a model, touches pyplot or needs a display. Every figure is drawn for white paper, or with
-``dark=True`` for dark slides.
+``dark=True`` for dark slides. Each figure has a room of its own.
 """
 
 from __future__ import annotations
@@ -10,15 +10,19 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
+from isthmus.plots.comparison import reconstructions
 from isthmus.plots.curves import history
-from isthmus.plots.pictures import manifold, reconstructions, weights
+from isthmus.plots.filters import weights
+from isthmus.plots.histograms import code_histograms
+from isthmus.plots.plane import manifold
 from isthmus.plots.saving import save
-from isthmus.plots.scatter import code_histograms, codes
-from isthmus.plots.style import STYLES
+from isthmus.plots.scatter import codes
+from isthmus.plots.style import STYLES, Style
 
 __all__ = [
     "FIGURES",
     "STYLES",
+    "Style",
     "code_histograms",
     "codes",
     "history",

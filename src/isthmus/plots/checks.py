@@ -1,4 +1,4 @@
-"""What a figure accepts, and the one line it refuses the rest in."""
+"""What figures accept: finite numbers in two dimensions, pictures of one shape, units that are there."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Array = NDArray[Any]
 ArrayLike = Any  # an array, a list or a frame
 
 
-def panels_of(values: ArrayLike | Mapping[str, ArrayLike], what: str) -> dict[str, ArrayLike]:
-    """Return arrays by method; one array alone has no name."""
+def named_sets(values: ArrayLike | Mapping[str, ArrayLike], what: str) -> dict[str, ArrayLike]:
+    """Return arrays by name; one that came without has the empty name."""
     if not isinstance(values, Mapping):
         return {"": values}
     if not values:
@@ -52,9 +52,12 @@ def matrix_of(values: ArrayLike, what: str) -> Array:
 
 def rows_of(values: ArrayLike, image_shape: Sequence[int] | None, what: str) -> tuple[Array, tuple[int, ...] | None]:
     """Return rows in two dimensions, and the shape of a picture where they are pictures."""
-    # np.asarray refuses lists of lists of unequal length in words of its own; matrix_of has better ones.
-    array = np.asarray(values) if not isinstance(values, list | tuple) else np.asarray(values, object)
-    if array.ndim in (3, 4):
+    try:
+        ndim = np.ndim(values)
+    except ValueError:  # rows of unequal length, for which matrix_of has better words
+        ndim = 2
+    if ndim in (3, 4):
+        array = np.asarray(values)
         own = checked_shape(array.shape[1:])
         if image_shape is not None and own != checked_shape(image_shape):
             raise InvalidDataError(f"{what} are pictures of shape {own}, not of image_shape {tuple(image_shape)}")
@@ -81,14 +84,14 @@ def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def check_size(width: int, shape: tuple[int, ...], what: str) -> None:
-    """Refuse a row whose width is not that of its pictures."""
+    """Refuse rows of another width than a picture's."""
     if width != int(np.prod(shape)):
         told = " x ".join(map(str, shape))
         raise InvalidParameterError(f"image_shape {told} makes {int(np.prod(shape))} values, but {what} have {width}")
 
 
 def common_length(sets: Mapping[str, Array]) -> int:
-    """Return the number of rows that all sets have, refusing sets that differ."""
+    """Return how many rows each of the sets of codes has."""
     lengths = {name: len(values) for name, values in sets.items()}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} {length}" for name, length in lengths.items())
@@ -98,8 +101,8 @@ def common_length(sets: Mapping[str, Array]) -> int:
     return next(iter(lengths.values()))
 
 
-def chosen_columns(components: Sequence[int], width: int) -> list[int]:
-    """Return the one or two units to draw, refusing those that are not there."""
+def chosen_units(components: Sequence[int], width: int) -> list[int]:
+    """Return the one or two units to draw; there is no choice where there is one."""
     if width == 1:
         return [0]
     try:
@@ -116,7 +119,7 @@ def chosen_columns(components: Sequence[int], width: int) -> list[int]:
 
 
 def unit_names(names: Sequence[str] | None, values: ArrayLike, width: int, noun: str = "code") -> list[str]:
-    """Return a name for each unit: those given, a frame's columns, or numbers."""
+    """Return the names given, else a frame's own where all are strings, else numbered ones."""
     if names is None:
         names = getattr(values, "columns", None)
     if names is None or (len(names) == width and not all(isinstance(name, str) for name in names)):
@@ -127,6 +130,6 @@ def unit_names(names: Sequence[str] | None, values: ArrayLike, width: int, noun:
 
 
 def check_count(name: str, value: int) -> None:
-    """Refuse a number of things to draw that is not a whole number of at least 1."""
+    """Refuse what is no whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise InvalidParameterError(f"{name}={value!r} is not a whole number of at least 1")

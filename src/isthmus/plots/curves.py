@@ -1,9 +1,8 @@
-"""Losses over epochs, and rows that are no pictures as lines."""
+"""Training as curves over epochs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,11 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from isthmus.errors import InvalidDataError, InvalidParameterError
+from isthmus.plots.canvas import canvas
 from isthmus.plots.checks import Array
-from isthmus.plots.style import _TEXT, Style, canvas, headline
+from isthmus.plots.style import Style
 
-# Not drawn by `history`: a duration is no loss, and one batch's loss is the epoch's with noise on it.
-_NOT_TERMS = ("epoch", "seconds", "last_batch_loss", "learning_rate")
+# A duration is no loss, and one batch's loss is the epoch's with noise on it.
+_NOT_LOSSES = ("epoch", "seconds", "last_batch_loss", "learning_rate")
 
 
 def history(
@@ -50,13 +50,13 @@ def history(
         Where the lists differ in length or hold nothing to draw, or `best` is no epoch.
     """
     terms, epochs = _terms(history)
-    curves = {name: values for name, values in terms.items() if name not in _NOT_TERMS}
+    curves = {name: values for name, values in terms.items() if name not in _NOT_LOSSES}
     rate = terms.get("learning_rate")
     if not any(np.isfinite(values).any() for values in curves.values()):
         raise InvalidDataError("the history has no finite loss to draw; pass a fitted estimator's history_")
     if best is not None and not 0 <= best <= epochs[-1]:
         raise InvalidParameterError(f"best={best!r} is no epoch; they are 0 (the start) to {epochs[-1]:g}")
-    with canvas(dark, 8.0, 4.5 if rate is None else 5.4) as (figure, style):
+    with canvas(dark, 8.0, 4.5 if rate is None else 5.4, title) as (figure, style):
         ratios = [1] if rate is None else [4, 1]
         axes = figure.subplots(len(ratios), 1, squeeze=False, sharex=True, height_ratios=ratios).ravel()
         _draw_curves(axes[0], epochs, curves, style)
@@ -71,7 +71,6 @@ def history(
         axes[-1].set_xlabel("epoch")
         axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.align_ylabels()
-        headline(figure, title)
     return figure
 
 
@@ -120,56 +119,3 @@ def _mark_best(ax: Axes, epochs: Array, curves: Mapping[str, Array], best: int, 
     name = next((name for name in ("validation_loss", "loss") if name in curves), next(iter(curves)))
     at = epochs == best
     ax.plot(epochs[at], curves[name][at], "o", color=style.ink, markersize=8)
-
-
-def line_rows(
-    rows: Array,
-    methods: Mapping[str, Array],
-    features: list[str],
-    heads: list[str] | None,
-    unit: str,
-    title: str | None,
-    dark: bool,
-) -> Figure:
-    """Draw rows that are no pictures: each original beside what was rebuilt."""
-    shown, width = rows.shape
-    across = min(shown, 2 if width > 60 else 3 if shown < 10 else 4)
-    down = -(-shown // across)
-    named = width <= 16 and not features[0].startswith("feature ")
-    marks: dict[str, Any] = {"marker": "o", "markersize": 4, "linewidth": 1.2} if width <= 40 else {"linewidth": 1.4}
-    with canvas(dark, max(5.0, 3.4 * across), 1.9 * down + (1.8 if named else 1.0)) as (figure, style):
-        grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True).ravel()
-        for i, ax in enumerate(grid[:shown]):
-            ax.plot(rows[i], color=style.muted, label="original", **{**marks, "linewidth": 3})
-            for place, (name, values) in enumerate(methods.items()):
-                label = name.replace("\n", ", ")
-                ax.plot(values[i], color=style.palette[place % 10], label=label, **marks)
-            ax.set_title(f"row {i}" if heads is None else heads[i])
-            if named:
-                ax.set_xticks(range(width), [_cut(feature) for feature in features], rotation=90)
-            else:
-                ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-            if i % across == 0:
-                ax.set_ylabel(unit)
-            # A panel above an empty place is the lowest of its column.
-            ax.tick_params(labelbottom=i + across >= shown)
-        for ax in grid[shown:]:
-            ax.remove()
-        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(methods) + 1)
-        figure.supxlabel("" if named else "feature", fontsize=_TEXT)
-        headline(figure, title)
-    return figure
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= 18 else f"{name[:17]}…"
-
-
-def column_units(rows: Array) -> tuple[Array | float, Array | float, str]:
-    """Return what to subtract from rows and divide them by, so that one axis serves all columns, and its unit."""
-    spread = rows.std(axis=0, dtype=np.float64)
-    varies = spread > 1e-9 * float(np.abs(rows).max())
-    # Wider rows are signals rather than tables: one unit, though they may be still at their ends.
-    if rows.shape[1] > 60 or not varies.any() or spread.max() <= 10 * spread[varies].min():
-        return 0.0, 1.0, "value"
-    return rows.mean(axis=0, dtype=np.float64), np.where(varies, spread, spread.max()), "z-score"

@@ -1,4 +1,4 @@
-"""Figures to files: vectors or pixels by suffix, the same bytes for the same figure."""
+"""Figures written to files: the same figure is the same file, to the byte."""
 
 from __future__ import annotations
 

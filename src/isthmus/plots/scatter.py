@@ -1,20 +1,20 @@
-"""Codes as points, and each unit as a histogram."""
+"""Codes as points, coloured by label."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from isthmus.plots.checks import Array, ArrayLike, chosen_columns, common_length, matrix_of, panels_of, unit_names
-from isthmus.plots.labels import Key, key_of
-from isthmus.plots.style import _SMALL, _TEXT, Style, canvas, headline, tiles_across
-
-MOST_PANELS = 64
+from isthmus.plots.canvas import canvas, panels
+from isthmus.plots.checks import Array, ArrayLike, chosen_units, common_length, matrix_of, named_sets, unit_names
+from isthmus.plots.histograms import draw_histogram
+from isthmus.plots.labels import ColourKey, colour_key
+from isthmus.plots.style import Style
 
 
 def codes(
@@ -60,105 +60,47 @@ def codes(
     InvalidDataError, InvalidParameterError
         Where codes are not finite numbers in two dimensions, labels are of another length, or a component is not there.
     """
-    panels = panels_of(codes, "codes")
-    sets = {name: matrix_of(values, f"codes {name!r}" if name else "codes") for name, values in panels.items()}
+    given = named_sets(codes, "codes")
+    sets = {name: matrix_of(values, f"codes {name!r}" if name else "codes") for name, values in given.items()}
     n_rows = common_length(sets)
-    chosen = {name: chosen_columns(components, values.shape[1]) for name, values in sets.items()}
-    units = {name: unit_names(names, panels[name], sets[name].shape[1]) for name in sets}
+    chosen = {name: chosen_units(components, values.shape[1]) for name, values in sets.items()}
+    units = {name: unit_names(names, given[name], values.shape[1]) for name, values in sets.items()}
     across = min(len(sets), 3)
-    down = -(-len(sets) // across)
-    with canvas(dark, 4.9 * across + 1.3, 4.6 * down + (0.5 if title else 0.1)) as (figure, style):
-        key = key_of(labels, n_rows, label_name, style)
-        grid = figure.subplots(down, across, squeeze=False).ravel()
-        for ax, (name, values) in zip(grid, sets.items(), strict=False):
+    with canvas(dark, 4.9 * across + 1.3, 4.6 * math.ceil(len(sets) / across) + 0.1, title) as (figure, style):
+        key = colour_key(labels, n_rows, label_name, style)
+        axes = dict(zip(sets, panels(figure, len(sets), across), strict=True))
+        for name, ax in axes.items():
             columns = chosen[name]
-            _draw_codes(ax, values[:, columns], [units[name][k] for k in columns], key, style)
-            ax.set_title(name or "")
-        for ax in grid[len(sets) :]:
-            ax.remove()
-        flat = [ax for ax, name in zip(grid, sets, strict=False) if len(chosen[name]) == 2]
-        if key is not None and flat:
-            key.draw(figure, flat)
-        headline(figure, title)
+            _draw_codes(ax, sets[name][:, columns], [units[name][k] for k in columns], key, style)
+            ax.set_title(name)
+        planes = [ax for name, ax in axes.items() if len(chosen[name]) == 2]
+        if key is not None and planes:
+            key.draw(figure, planes)
     return figure
 
 
-def code_histograms(
-    codes: ArrayLike,
-    *,
-    names: Sequence[str] | None = None,
-    title: str | None = None,
-    dark: bool = False,
-) -> Figure:
-    """Draw a histogram of each unit of the code.
-
-    Parameters
-    ----------
-    codes : array-like of shape (n_samples, n_components)
-        Codes; the first 64 units are drawn, in their order.
-    names : sequence of str or None
-        Names of the units; None takes a frame's column names, or "code 0", "code 1", ….
-    title : str or None
-        Title of the figure; None says so where there are more than 64 units.
-    dark : bool
-        Draw for a dark background.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-        Where more than a fifth of a unit's values are 0, the histogram is of the others and their share is written
-        beside it; a unit that never changes is called constant.
-
-    Raises
-    ------
-    InvalidDataError
-        Where codes are not finite numbers in two dimensions.
-    """
-    values = matrix_of(codes, "codes")
-    units = unit_names(names, codes, values.shape[1])
-    shown = min(values.shape[1], MOST_PANELS)
-    if title is None and shown < values.shape[1]:
-        title = f"first {shown} of {values.shape[1]} units"
-    across = tiles_across(shown, 0.75)
-    down = -(-shown // across)
-    # Few panels have room to be large; many are small and still legible.
-    width = 6.0 if across == 1 else max(1.7, 9.0 / across)
-    with canvas(dark, width * across + 0.3, max(1.5, width * 0.72) * down + (0.6 if title else 0.2)) as (
-        figure,
-        style,
-    ):
-        grid = figure.subplots(down, across, squeeze=False).ravel()
-        for k, ax in enumerate(grid[:shown]):
-            _draw_histogram(ax, values[:, k], style)
-            ax.set_title(units[k], fontsize=_TEXT if across < 6 else _SMALL)
-        for ax in grid[shown:]:
-            ax.remove()
-        headline(figure, title)
-    return figure
-
-
-def _draw_codes(ax: Axes, values: Array, units: list[str], key: Key | None, style: Style) -> None:
+def _draw_codes(ax: Axes, values: Array, units: list[str], key: ColourKey | None, style: Style) -> None:
     ax.set_xlabel(units[0])
     if values.shape[1] == 2:
         ax.set_ylabel(units[1])
-        scatter_points(ax, values, key, style)
+        draw_points(ax, values, key, style)
     elif key is None:
-        _draw_histogram(ax, values[:, 0], style)
+        draw_histogram(ax, values[:, 0], style)
     elif not key.classes:
-        scatter_points(ax, np.column_stack([values[:, 0], key.values]), key, style)
+        draw_points(ax, np.column_stack([values[:, 0], key.values]), key, style)
         ax.set_ylabel(key.name or "label")
     else:
         rows = [*key.classes, *(["missing"] if key.missing.any() else [])]
         places = np.where(key.missing, len(key.classes), key.values)
         spread = np.random.default_rng(0).uniform(-0.35, 0.35, len(places))
-        scatter_points(ax, np.column_stack([values[:, 0], places + spread]), key, style)
+        draw_points(ax, np.column_stack([values[:, 0], places + spread]), key, style)
         ax.set_yticks(range(len(rows)), rows)
         ax.set_ylim(len(rows) - 0.5, -0.5)
         ax.set_ylabel(key.name)
 
 
-def scatter_points(ax: Axes, points: Array, key: Key | None, style: Style) -> None:
-    """Draw points (n, 2), in a fixed random order so that no class covers the others."""
+def draw_points(ax: Axes, points: Array, key: ColourKey | None, style: Style) -> None:
+    """Scatter points of two coordinates, those without a label below the others."""
     n_rows = len(points)
     # Ink on the page then grows with the root of the number of points: 40 square points each for a hundred, 1.6 for
     # 60,000.
@@ -189,23 +131,3 @@ def scatter_points(ax: Axes, points: Array, key: Key | None, style: Style) -> No
                 plotnonfinite=True,
                 **look,
             )
-
-
-def _draw_histogram(ax: Axes, values: Array, style: Style) -> None:
-    ax.set_yticks([])
-    ax.spines["left"].set_visible(False)
-    ax.xaxis.set_major_locator(MaxNLocator(3))
-    zeros = float(np.mean(values == 0))
-    note = ""
-    if values.min() == values.max():
-        note = "constant"
-    elif zeros > 0.2:
-        values, note = values[values != 0], f"{zeros:.0%} zero"
-    bins = int(np.clip(np.sqrt(len(values)), 5, 40))
-    low, high = float(values.min()), float(values.max())
-    if high - low <= 1e-6 * max(abs(low), abs(high)):
-        low, high = low - 0.5, high + 0.5
-    ax.hist(values, bins=bins, range=(low, high), color=style.palette[0], histtype="stepfilled")
-    ax.margins(y=0.3 if note else 0.05)
-    if note:
-        ax.text(0.5, 0.98, note, transform=ax.transAxes, ha="center", va="top", fontsize=_SMALL)
