@@ -1,32 +1,8 @@
 import numpy as np
-import pandas as pd
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 
-from drawing import ROWS, rng
 from isthmus import plots
-
-
-def test_rows_as_lines():
-    figure = plots.reconstructions(ROWS, {"a": ROWS * 0.9, "b": ROWS + 1}, n=5, titles="vwxyz")
-    assert [ax.get_title() for ax in figure.axes] == list("vwxyz")
-    for i, ax in enumerate(figure.axes):
-        for line, expected in zip(ax.lines, (ROWS, ROWS * 0.9, ROWS + 1), strict=True):
-            assert_allclose(line.get_ydata(), expected[i])
-    assert [text.get_text() for text in figure.legends[0].get_texts()][2] == "b, MSE 1"
-    assert figure.axes[0].get_ylabel() == "value"
-
-
-def test_columns_of_other_units_are_z_scores():
-    rows = pd.DataFrame({"metres": rng.normal(2, 0.1, 30), "a very long name of a column": rng.normal(9, 1e4, 30)})
-    rows["constant"] = 4.0
-    figure = plots.reconstructions(rows, rows + rows.std(ddof=0), n=2)
-    ax = figure.axes[0]
-    expected = ((rows - rows.mean()) / rows.std(ddof=0)).iloc[0].fillna(0)
-    assert_allclose(ax.lines[0].get_ydata(), expected, atol=1e-9)
-    assert ax.get_ylabel() == "z-score"
-    assert [text.get_text() for text in ax.get_xticklabels()] == ["metres", "a very long name …", "constant"]
-    assert figure.legends[0].get_texts()[1].get_text() == "rebuilt, MSE 0.667"  # the constant column is not off
 
 
 def test_history():

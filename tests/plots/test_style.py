@@ -1,11 +1,8 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from drawing import lab, linear
 from isthmus.plots import STYLES
-from isthmus.plots.canvas import panels_across
 
 # Full colour blindness in linear RGB: Machado, Oliveira and Fernandes, IEEE TVCG 15, 2009, table 1, severity 1.
 SIGHT = {
@@ -35,12 +32,3 @@ def test_maps_are_read_by_all_eyes(style, sight):
     assert (np.diff(lightness) > 0).all()
     low, middle, high = seen(STYLES[style].diverging, np.array([0.15, 0.5, 0.85]))
     assert min(np.linalg.norm(low - high), np.linalg.norm(low - middle), np.linalg.norm(high - middle)) > 30
-
-
-@given(st.integers(1, 300), st.floats(0.1, 10))
-@settings(deadline=None)
-def test_grids_have_room_and_no_empty_row(count, ratio):
-    across = panels_across(count, ratio)
-    down = -(-count // across)
-    assert 1 <= across <= count
-    assert across * (down - 1) < count <= across * down
