@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class _Part:
     fields: dict[str, Any]  # name -> pyarrow.DataType
 
 
-class TableSource:
+class TableSource(ABC):
     """The rows of a table that streams from its files; use the subclass of the format.
 
     Parameters
@@ -96,13 +97,13 @@ class TableSource:
         self.n_rows: int | None = None if self._counts is None else sum(self._counts)
         self._loaded: ArraySource | None = None
 
+    @abstractmethod
     def _part(self, file: Path, again: _Part | None) -> _Part:
         """Open one file; a second time (`again`) when the columns of all files are known."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _has_nulls(self, part: _Part) -> bool:
         """Whether a cell is missing in the columns that are read."""
-        raise NotImplementedError
 
     def _count(self) -> list[int] | None:
         """Return the rows of each file, or None where only reading tells."""
@@ -267,6 +268,9 @@ class CsvSource(TableSource):
 
     def _common_dtype(self) -> np.dtype[Any]:
         return np.dtype(np.float64)
+
+    def _has_nulls(self, part: _Part) -> bool:
+        return True  # for all that is known before the text is read
 
     def _count(self) -> list[int] | None:
         return None
