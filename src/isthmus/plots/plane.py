@@ -53,7 +53,8 @@ def manifold(
     components : sequence of one or two int
         The units that span the plane, or the line; other units stay at their median.
     labels : array-like of shape (n_samples,) or None
-        Labels as `codes` takes them: the codes are then drawn beside the pictures, over the same plane.
+        Labels as `codes` takes them: the codes are then drawn beside the pictures, over the same plane. A line of one
+        unit has no plane to draw them on and leaves them out.
     names : sequence of str or None
         Names of the units.
     label_name : str or None
