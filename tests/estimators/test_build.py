@@ -154,6 +154,8 @@ def factory(n_features, n_components, key):
         ({"network": factory, "tied_weights": True}, "tied_weights=True has no meaning beside network="),
         ({"network": factory, "layer_norm": True}, "layer_norm=True has no meaning beside network="),
         ({"network": factory, "dropout": 0.5}, "dropout=0.5 has no meaning beside network="),
+        ({"network": factory, "linear_path": True}, "linear_path=True has no meaning beside network="),
+        ({"network": factory, "precision": "bfloat16"}, "precision='bfloat16' has no meaning beside network="),
         ({"network": factory, "decoder_layer_sizes": (3,)}, "decoder_layer_sizes="),
     ],
 )

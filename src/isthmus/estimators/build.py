@@ -140,9 +140,16 @@ def _output_activation(values: Mapping[str, Any], scaler: Scaler) -> str:
 
 
 def _refuse_with_network(values: Mapping[str, Any]) -> None:
-    meaningless = {"tied_weights": False, "layer_norm": False, "dropout": 0.0, "decoder_layer_sizes": None}
-    for name, default in meaningless.items():
-        if values[name] != default:
+    wrong = {
+        "tied_weights": bool(values["tied_weights"]),
+        "layer_norm": bool(values["layer_norm"]),
+        "dropout": values["dropout"] != 0,
+        "decoder_layer_sizes": values["decoder_layer_sizes"] is not None,
+        "linear_path": values["linear_path"] not in ("auto", False),
+        "precision": values["precision"] == "bfloat16",
+    }
+    for name, asked in wrong.items():
+        if asked:
             raise InvalidParameterError(
                 f"{name}={values[name]!r} has no meaning beside network=; build it into the factory"
             )
