@@ -46,6 +46,10 @@ def drawn(name, n_rows=30, **options):
         "history": ((history,), {"best": n_rows}),
         "weights": ((ROWS[:n_rows].T,), {"image_shape": SHAPE}),
         "code_histograms": ((CODES[:n_rows],), {}),
+        "atoms": ((ROWS[:n_rows],), {"image_shape": SHAPE}),
+        "density": ((np.linspace(0, 1, n_rows) ** 4,), {}),
+        "activation_against_target": ((np.geomspace(0.001, 1, n_rows) - 0.001, 0.1), {}),
+        "top_rows": ((ROWS[:n_rows], CODES[:n_rows]), {"image_shape": SHAPE, "components": ROWS[:2]}),
     }
     positional, named = arguments[name]
     return FIGURES[name](*positional, **named, **options)

@@ -10,7 +10,7 @@ from scipy.stats import chi2
 
 from isthmus.batches import CHUNK_BYTES, HeldBack, aligned, chunk_rows, row_numbers
 from isthmus.counters import MAX_ROWS
-from isthmus.scaling import Scaler
+from isthmus.scaling import Patches, Scaler
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.one_of(st.integers(0, 400), st.sampled_from([16_383, 16_384, 16_385, 40_000]))
@@ -142,6 +142,20 @@ def test_narrow_rows_reach_the_program_raw(walk_through, dtype, compute, in_prog
     assert center.dtype == factor.dtype == compute
     assert values.dtype == (dtype if in_program else compute)
     assert_array_equal((values.astype(compute) - center) * factor, (data - [1, 2]) / [4, 8])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_what_does_not_go_by_column_is_scaled_before_the_program(walk_through, dtype):
+    data = np.arange(24).reshape(6, 4).astype(dtype) ** 2
+    scaler = Patches(4, 100.0)
+    walk = walk_through(data, 4, scaler=scaler)
+    assert not walk.in_program
+    _, values = walked(walk)
+    assert values.dtype == np.float32
+    assert_array_equal(values, scaler.scaled(data))
+    center, factor = walk.affine()
+    assert not center.any()
+    assert (factor == 1).all()
 
 
 def test_a_chunk_is_valid_until_the_next_is_asked_for(walk_through):

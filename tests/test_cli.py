@@ -14,6 +14,7 @@ from numpy.testing import assert_array_equal
 from typer.main import get_command
 from typer.testing import CliRunner
 
+import isthmus as package
 from isthmus import Autoencoder, __version__, cli
 from isthmus.cli import app
 from isthmus.parameters import PARAMETERS
@@ -149,6 +150,50 @@ def test_inspect(inside, model):
     assert (facts["epochs"], facts["loss"], facts["seed"]) == (3, model.loss_, 0)
     assert facts["validation_loss"] == min(model.history_["validation_loss"])
     assert facts["scaling"] == "standard"
+
+
+@pytest.mark.parametrize("data", ["rows.csv", "more.csv", "rows.npy"])
+def test_inspect_looks_at_codes_of_data(inside, model, frame, data):
+    plain, report = isthmus("inspect", "model").stdout, model.code_statistics(frame)
+    assert isthmus("inspect", "model", "--data", data).stdout == f"{plain}\n{report}\n"
+    facts = json.loads(isthmus("inspect", "model", "--data", data, "--json").stdout)
+    assert facts == {**json.loads(isthmus("inspect", "model", "--json").stdout), **report.facts()}
+    assert (facts["rows"], facts["l0"], facts["dead"]) == (300, 2, 0)
+
+
+def test_inspect_reads_what_it_is_told_to(inside):
+    assert "rows              9\n" in isthmus("inspect", "model", "--data", "rows.npz", "--key", "test").stdout
+    one = json.loads(isthmus("inspect", "model", "--data", "-", "--json", input="1,2,3,4\n").stdout)
+    assert (one["rows"], one["explained_variance"], one["fvu"]) == (1, None, None)
+    refused("inspect", "model", "--data", "-", input="a,b,c,d\n", match="holds no rows")
+    refused("inspect", "model", "--data", "gone.csv", match="gone.csv does not exist")
+
+
+class Renamed(Autoencoder):
+    """Stands for another public estimator."""
+
+
+def test_the_estimator_is_the_one_the_file_names(inside, tmp_path, frame, monkeypatch):
+    Renamed(hidden_layer_sizes=(5,), max_epochs=1, random_state=0).fit(frame).save(tmp_path / "m")
+    refused("inspect", tmp_path / "m", match="m holds a Renamed, which this isthmus has not; upgrade isthmus")
+    monkeypatch.setattr("isthmus.Renamed", Renamed, raising=False)
+    monkeypatch.setattr("isthmus.__all__", [*package.__all__, "Renamed"])
+    assert "kind              Renamed\n" in isthmus("inspect", tmp_path / "m").stdout
+
+
+def test_sparse_codes_round_trip(inside, tmp_path, frame):
+    model = Autoencoder(9, hidden_layer_sizes=(5,), code_activation="relu", max_epochs=1, random_state=0).fit(frame)
+    model.save(tmp_path / "m")
+    model.sparse_output = True
+    model.transform_to(frame, tmp_path / "codes.parquet")
+    isthmus("decode", tmp_path / "m", tmp_path / "codes.parquet", "-o", tmp_path / "rows.npy")
+    assert_array_equal(np.load(tmp_path / "rows.npy"), model.reconstruct(frame))
+    whole = (tmp_path / "codes.parquet").read_bytes()
+    (tmp_path / "codes.parquet").write_bytes(whole[: len(whole) // 2])
+    refused(
+        *("decode", tmp_path / "m", tmp_path / "codes.parquet", "-o", tmp_path / "rows.npy"),
+        match="codes.parquet cannot be read",
+    )
 
 
 def test_json(inside, tmp_path):

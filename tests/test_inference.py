@@ -10,13 +10,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from isthmus.errors import InvalidDataError
 from isthmus.inference import Inference, _regrouped, block_rows, blocks_for, compile_functions
 from isthmus.networks.dense import Dense
-from isthmus.scaling import Scaler
+from isthmus.scaling import Patches, Scaler, WhitenedPatches, Whitening
 from isthmus.sources import ArraySource, Block
 
 rng = np.random.default_rng(0)
 NETWORK = Dense(6, 2, (9,), (9,), "tanh", output_activation="sigmoid", linear_path=True)
 PARAMS = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(leaf.dtype), NETWORK.init(0))
 SCALER = Scaler("standard", np.arange(6.0), np.arange(1.0, 7))
+MIXING = Whitening(np.full(6, 100.0), np.eye(6) / 50 + 0.002, np.linalg.inv(np.eye(6) / 50 + 0.002))
 MANY = {dtype: rng.integers(0, 200, (70, 6)).astype(dtype) for dtype in ("u1", "f4", "f8", "i8")}
 
 
@@ -128,6 +129,35 @@ def test_a_cell_that_is_not_finite_is_named(value, dtype, names, column):
 def test_finite_rows_may_add_up_to_infinity(inference):
     codes = joined(inference.encode(cut(np.full((9, 6), 1e38, np.float32))))
     assert len(codes) == 9
+
+
+@pytest.mark.parametrize("dtype", MANY)
+def test_there_and_back_is_encode_and_decode(inference, dtype):
+    rows = MANY[dtype]
+    raw, codes, rebuilt = map(np.concatenate, zip(*inference.round_trip(cut(rows, [5, 40]), np.float32), strict=True))
+    assert_array_equal(raw, rows)
+    assert_array_equal(codes, joined(inference.encode(cut(rows))), strict=True)
+    assert_array_equal(rebuilt, np.concatenate(list(inference.decode(cut(codes)))), strict=True)
+    assert_array_equal(rebuilt, np.concatenate([far for _, far in inference.reconstruct(cut(rows), np.float32)]))
+
+
+def test_there_and_back_rounds_codes_as_asked(inference):
+    precise = Inference(Dense(6, 2, (4,), (4,), "tanh", precision="float64"), Dense(6, 2, (4,), (4,)).init(0), SCALER)
+    ((_, codes, rebuilt),) = precise.round_trip(cut(MANY["f8"]), np.float32)
+    (decoded,) = precise.decode(cut(codes))
+    assert codes.dtype == np.float32
+    assert_array_equal(rebuilt, decoded, strict=True)
+
+
+@settings(max_examples=20)
+@given(st.sampled_from(sorted(MANY)), st.lists(st.integers(0, 69), min_size=1, max_size=70))
+@pytest.mark.parametrize("scaler", [Patches(6, 40.0), WhitenedPatches(MIXING, Patches(6, 1.0)), MIXING])
+def test_scalings_that_do_not_go_by_column(scaler, dtype, chosen):
+    rows = MANY[dtype]
+    whole = joined(SmallBlocks(NETWORK, PARAMS, scaler).encode(cut(rows)))
+    code = NETWORK.activate(NETWORK.encode(PARAMS, scaler.scaled(rows)))
+    assert_allclose(whole, code, rtol=1e-4, atol=1e-4)
+    assert_array_equal(joined(SmallBlocks(NETWORK, PARAMS, scaler).encode(cut(rows[chosen]))), whole[chosen])
 
 
 def test_float64_is_kept():

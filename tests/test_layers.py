@@ -11,8 +11,9 @@ ROOT = Path(isthmus.__file__).parent
 LAYERS = (
     {"__init__"},  # its version; its public names are imported when they are first used
     {"errors", "types", "counters"},
-    {"parameters", "files", "metrics"},
+    {"parameters", "files", "metrics", "sparse_table"},
     {"sources", "scaling", "networks", "optimizers", "options"},
+    {"photos"},
     {"batches", "objective", "model_file", "sinks", "datasets", "plots"},
     {"principal", "training"},
     {"inference"},
@@ -23,12 +24,14 @@ LAYERS = (
 )
 # What knows less than its layer would allow.
 ONLY = {
-    "datasets": {"errors", "sources"},
+    "datasets": {"errors", "photos", "sources"},
     "metrics": {"errors"},
-    "plots": {"errors", "files"},
-    "sinks": {"errors", "files"},
-    "sources": {"errors"},
+    "photos": {"errors", "sources"},
+    "plots": {"errors", "files", "metrics"},
+    "sinks": {"errors", "files", "sparse_table"},
+    "sources": {"errors", "sparse_table"},
     "scaling": {"errors"},
+    "sparse_table": {"errors"},
     "training": {"batches", "counters", "errors", "optimizers", "types"},
 }
 

@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 from safetensors.numpy import save_file
 
 from isthmus.errors import MissingFileError, ModelFileError, UnwritableError
-from isthmus.model_file import FORMAT, read_model, write_model
+from isthmus.model_file import FORMAT, read_header, read_model, write_model
 
 rng = np.random.default_rng(0)
 TENSORS = {
@@ -29,15 +29,16 @@ def path(tmp_path):
 
 
 def refused(error, path, match):
-    with pytest.raises(error, match=match) as caught:
-        read_model(path)
-    assert "\n" not in str(caught.value)
-    assert str(path) in str(caught.value)
+    for read in (read_model, read_header):
+        with pytest.raises(error, match=match) as caught:
+            read(path)
+        assert "\n" not in str(caught.value)
+        assert str(path) in str(caught.value)
 
 
 def test_what_is_written_is_read_to_the_bit(path):
     header, tensors = read_model(str(path))
-    assert header == {"format": FORMAT, **HEADER}
+    assert header == read_header(path) == {"format": FORMAT, **HEADER}
     assert set(tensors) == set(TENSORS)
     for name, tensor in TENSORS.items():
         assert tensors[name].dtype == tensor.dtype

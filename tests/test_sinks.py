@@ -3,6 +3,8 @@ import gzip
 import resource
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -11,8 +13,8 @@ from numpy.testing import assert_array_equal
 
 from isthmus import sinks
 from isthmus.errors import InvalidDataError, InvalidParameterError, UnwritableError
-from isthmus.sinks import SUFFIXES, open_sink, sink_kind
-from isthmus.sources import open_source
+from isthmus.sinks import SPARSE_SUFFIXES, SUFFIXES, open_sink, sink_kind
+from isthmus.sources import SparseCodesSource, open_source
 
 NAMES = ["a", "b, c", 'd"e']
 TEXT = [suffix for suffix in SUFFIXES if "sv" in suffix]
@@ -154,3 +156,92 @@ def test_rows_that_do_not_fit(tmp_path, shape):
     with pytest.raises(InvalidDataError, match="do not fit the 3 columns"):
         write(tmp_path / "r.csv", np.zeros(shape))
     assert list(tmp_path.iterdir()) == []
+
+
+# Rows that are mostly zeros --------------------------------------------------------------------------------------
+
+
+def write_sparse(path, rows, names=None, dtype=np.float32, cuts=()):
+    with open_sink(path, names or [f"unit{i}" for i in range(rows.shape[1])], dtype, sparse=True) as sink:
+        for block in np.split(rows, cuts):
+            sink.write(block)
+    return path
+
+
+def mostly_zeros(n=300, width=40, dtype=np.float32):
+    rng = np.random.default_rng(0)
+    rows = np.where(rng.random((n, width)) < 0.1, rng.normal(size=(n, width)), 0).astype(dtype)
+    rows[10:60] = 0
+    rows[5] = np.arange(width) + 1
+    return rows
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_format_gives_sparse_rows_back(tmp_path, suffix, dtype):
+    rows = mostly_zeros(dtype=dtype)
+    source, found = read(write_sparse(tmp_path / f"rows{suffix}", rows, dtype=dtype, cuts=[0, 20, 50]))
+    assert_array_equal(found.astype(dtype), rows)
+    assert source.schema.n_features == 40
+    assert isinstance(source, SparseCodesSource) == (suffix in SPARSE_SUFFIXES)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 30), st.lists(st.integers(0, 30), max_size=5), st.integers(1, 400))
+def test_sparse_rows_do_not_depend_on_the_blocks(tmp_path_factory, n, cuts, group):
+    folder, rows = tmp_path_factory.mktemp("rows"), mostly_zeros(31)[:n]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sinks, "_GROUP_BYTES", group)
+        _, found = read(write_sparse(folder / "parts.parquet", rows, cuts=sorted(cuts)))
+    assert_array_equal(found, rows, strict=True)
+
+
+def test_sparse_rows_are_compact(tmp_path):
+    rows = mostly_zeros(2000, 500)
+    sparse = write_sparse(tmp_path / "sparse.parquet", rows)
+    assert sparse.stat().st_size < 6 * np.count_nonzero(rows)
+
+
+@pytest.mark.parametrize("width", [3, 1 << 16, (1 << 16) + 1])
+def test_the_last_unit_of_many(tmp_path, width):
+    rows = np.zeros((2, width), np.float32)
+    rows[1, -1] = 1
+    path = write_sparse(tmp_path / "rows.parquet", rows)
+    assert_array_equal(read(path)[1], rows)
+    assert pq.read_schema(path).field("unit").type.value_type == ("uint16" if width <= 1 << 16 else "uint32")
+
+
+def test_sparse_rows_are_read_by_pandas_and_polars(tmp_path):
+    rows = mostly_zeros()
+    path = write_sparse(tmp_path / "rows.parquet", rows)
+    for table in (
+        pd.read_parquet(path).explode(["unit", "value"]).dropna().reset_index(names="row"),
+        pl.read_parquet(path).with_row_index("row").explode("unit", "value").drop_nulls(),
+    ):
+        found = np.zeros_like(rows)
+        row, unit, value = (np.asarray(table[name]) for name in ("row", "unit", "value"))
+        found[row.astype(int), unit.astype(int)] = value.astype(np.float32)
+        assert_array_equal(found, rows)
+
+
+def test_sparse_groups_are_of_what_is_not_zero(tmp_path):
+    rows = np.zeros((50, 60_000), np.float32)
+    rows[:, 7] = 1
+    path = write_sparse(tmp_path / "rows.parquet", rows, cuts=range(0, 50, 5))
+    assert pq.read_metadata(path).num_row_groups == 1
+
+
+def test_an_old_file_survives_sparse_rows_that_fail(tmp_path):
+    path, limit = tmp_path / "rows.parquet", resource.getrlimit(resource.RLIMIT_FSIZE)
+    path.write_bytes(b"old")
+    with pytest.raises(InvalidDataError, match="do not fit the 40 columns"):
+        write_sparse(path, np.zeros((2, 39)), [f"unit{i}" for i in range(40)])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))
+    try:
+        with pytest.raises(UnwritableError, match=r"^cannot write .*: File too large$"):
+            write_sparse(path, mostly_zeros(20_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    gc.collect()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder as Autoencoder
+    from isthmus.estimators.presets import SparseAutoencoder as SparseAutoencoder
     from isthmus.sources import open_source as open_source
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Autoencoder": "isthmus.estimators.autoencoder",
+    "SparseAutoencoder": "isthmus.estimators.presets",
     "open_source": "isthmus.sources",
 }
-_ROOMS = ("datasets", "errors", "plots")
+_ROOMS = ("datasets", "errors", "plots", "sparsity")
 
-__all__ = ["Autoencoder", "__version__", "datasets", "errors", "open_source", "plots"]
+__all__ = ["Autoencoder", "SparseAutoencoder", "__version__", "datasets", "errors", "open_source", "plots", "sparsity"]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.counters import Order, chance, key_words, permute_digits, row_bits, walk_home
-from isthmus.scaling import Scaler, scaled_in_program
+from isthmus.scaling import Scaling, scaled_in_program
 from isthmus.sources.base import Source
 
 # A chunk stays in the last cache level between the thread that fills it and the program that walks it: with 8 MB
@@ -137,8 +137,8 @@ class Walk:
     ----------
     source : Source
         With random access.
-    scaler : Scaler
-        Applied here to wide types, and left to the program where the type is narrow.
+    scaler : Scaling
+        Left to the program where it goes column by column and the type is narrow, else applied here.
     batch_size : int
         Rows per step.
     compute : numpy.dtype
@@ -154,7 +154,7 @@ class Walk:
     """
 
     source: Source
-    scaler: Scaler
+    scaler: Scaling
     batch_size: int
     compute: np.dtype[Any]
     held_back: HeldBack = NOTHING_HELD
@@ -165,7 +165,7 @@ class Walk:
     @property
     def in_program(self) -> bool:
         """Whether rows reach the program raw."""
-        return scaled_in_program(self.source.dtype, self.compute)
+        return self.scaler.affine is not None and scaled_in_program(self.source.dtype, self.compute)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -194,9 +194,10 @@ class Walk:
     def affine(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return what the program subtracts and then multiplies by."""
         width = self.source.schema.n_features
-        if not self.in_program:
+        if self.scaler.affine is None or not self.in_program:
             return np.zeros(width, self.compute), np.ones(width, self.compute)
-        return self.scaler.center.astype(self.compute), (1 / self.scaler.scale).astype(self.compute)
+        center, scale = self.scaler.affine
+        return center.astype(self.compute), (1 / scale).astype(self.compute)
 
     def chunks(self, epoch: int = 0, validation: bool = False) -> Iterator[Chunk]:
         """Yield an epoch's chunks; each is valid until the next is asked for."""

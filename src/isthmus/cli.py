@@ -30,6 +30,7 @@ from isthmus.errors import (
     InvalidParameterError,
     IsthmusError,
     IsthmusWarning,
+    ModelFileError,
     UnwritableError,
 )
 from isthmus.options import value_of, with_parameters
@@ -37,7 +38,7 @@ from isthmus.parameters import PARAMETERS
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
-    from isthmus.estimators.fitted import Progress
+    from isthmus.estimators.results import Progress
 
 STANDARD = "-"  # stdin for rows, stdout for results
 _SECONDS_BETWEEN_LINES = 5.0
@@ -189,9 +190,15 @@ def _print(facts: dict[str, Any], text: str, *, as_json: bool, quiet: bool = Fal
 
 
 def _load(model: str) -> Autoencoder:
-    from isthmus.estimators.autoencoder import Autoencoder
+    """Read a model file with the estimator, of those isthmus makes public, that its header names."""
+    import isthmus
+    from isthmus.model_file import read_header
 
-    return Autoencoder.load(model)
+    name = read_header(model).get("class")
+    kind: Any = getattr(isthmus, name) if name in isthmus.__all__ else None
+    if not isinstance(kind, type):
+        raise ModelFileError(f"{model} holds a {name}, which this isthmus has not; upgrade isthmus")
+    return kind.load(model)  # type: ignore[attr-defined, no-any-return]
 
 
 # Commands ---------------------------------------------------------------------------------------------------------
@@ -347,10 +354,26 @@ def score(
 
 
 @_command
-def inspect(model: Model, as_json: Json = False) -> None:
-    """Print what a model file holds."""
-    facts = _facts(_load(model))
-    _print(facts, _table(facts), as_json=as_json)
+def inspect(
+    model: Model,
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="DATA", help="Rows whose codes to look at. " + _DATA)
+    ] = None,
+    columns: Columns = None,
+    drop: Drop = None,
+    key: Key = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Print what a model file holds and, with --data, what its codes of rows are like and how close these come back."""
+    loaded = _load(model)
+    facts = _facts(loaded)
+    if data is None:
+        _print(facts, _table(facts), as_json=as_json)
+        return
+    with _rows(data, columns, drop, key) as rows, _progress("inspect", quiet or as_json) as progress:
+        report = loaded.code_statistics(rows, progress=progress)
+    _print({**facts, **report.facts()}, f"{_table(facts)}\n\n{report}", as_json=as_json)
 
 
 # What commands are made of ----------------------------------------------------------------------------------------
@@ -468,7 +491,8 @@ def _show(codes: Any) -> None:
     if not _has_display():
         _say("there is no display to show the codes on; draw them into a file with isthmus.plots")
         return
-    figure = plots.codes(codes)
+    # The figure is of the first two units, of codes that may be sparse.
+    figure = plots.codes(codes[:, :2].toarray() if hasattr(codes, "toarray") else codes)
     # Our figures are not pyplot's, which gives windows only to its own: this one moves into the window of an empty one.
     manager = pyplot.figure().canvas.manager
     assert manager is not None

@@ -1,8 +1,7 @@
-"""Small data sets to learn and test with: handwritten digits, seven-segment digits and portraits."""
+"""Small data sets to learn and test with: handwritten digits, seven-segment digits, portraits and photographs."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import warnings
 from collections.abc import Sequence
@@ -19,9 +18,11 @@ from isthmus.errors import (
     SampleDataWarning,
     unknown_name,
 )
+from isthmus.photos import load_photos
+from isthmus.photos import packaged as _packaged
 from isthmus.sources import CsvSource, read_idx
 
-__all__ = ["load_mnist", "load_portraits", "load_seven_segment"]
+__all__ = ["load_mnist", "load_photos", "load_portraits", "load_seven_segment"]
 
 MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 _DIGITS = tuple("0123456789")
@@ -335,13 +336,6 @@ def load_portraits(*, return_X_y: bool = False) -> Any:
         image_shape=(25, 25),
         DESCR="100 portraits of 25 x 25 grey pixels in [0, 1], from Labeled Faces in the Wild by way of scikit-image.",
     )
-
-
-def _packaged(package: str, path: str) -> Path | None:
-    """Return a file inside an installed package, which is not imported, or None."""
-    spec = importlib.util.find_spec(package)
-    roots = (spec and spec.submodule_search_locations) or []
-    return next((file for root in roots if (file := Path(root) / path).is_file()), None)
 
 
 def _cache() -> Path:

@@ -13,10 +13,11 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from isthmus.scaling import Scaler, refuse_non_finite, scaled_in_program
+from isthmus.scaling import Scaling, refuse_non_finite, scaled_in_program
 from isthmus.sources.base import Block, Source
+from isthmus.sparsity import Sparsity
 from isthmus.training import precision_scope
-from isthmus.types import Network, Params
+from isthmus.types import ModelState, Network, Params
 
 # Cells of the widest layer in one block: large enough for full speed, small enough for a cache and for one row.
 _BLOCK_CELLS = 1 << 21
@@ -33,16 +34,21 @@ class Functions(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def compile_functions(network: Network) -> Functions:
+def compile_functions(network: Network, sparsity: Sparsity | None = None) -> Functions:
     """Return the compiled encoder and decoder of a network; equal networks share them."""
 
-    def encode(params: Params, values: Array, affine: tuple[Array, Array] | None) -> tuple[Array, Array]:
+    def encode(
+        params: Params, state: ModelState, values: Array, affine: tuple[Array, Array] | None
+    ) -> tuple[Array, Array]:
         # A NaN or an infinity never leaves the sum finite. Here it costs nothing; on the host, a fifth of the call.
         total = jnp.sum(values) if jnp.issubdtype(values.dtype, jnp.floating) else jnp.zeros(())
         x = values.astype(network.dtype)
         if affine is not None:
             x = (x - affine[0]) * affine[1]
-        return network.activate(network.encode(params, x, None, None)), total
+        pre_code = network.encode(params, x, None, None)
+        if sparsity is None:
+            return network.activate(pre_code), total
+        return sparsity.select(network, params, state, pre_code, None, {}, train=False)[0], total
 
     def decode(params: Params, code: Array) -> Array:
         return network.finish(network.decode(params, code, None, None))
@@ -97,29 +103,44 @@ class Inference:
         What to compute.
     params : pytree
         With these parameters.
-    scaler : Scaler
+    scaler : Scaling
         Between raw and scaled rows.
     device : jax.Device or None
         Where; None is JAX's default.
     names : sequence of str
         The columns' names, for messages.
+    sparsity : Sparsity or None
+        What makes the code sparse.
+    state : pytree
+        What it remembers of training.
     """
 
     def __init__(
-        self, network: Any, params: Params, scaler: Scaler, device: Any = None, names: Sequence[str] = ()
+        self,
+        network: Any,
+        params: Params,
+        scaler: Scaling,
+        device: Any = None,
+        names: Sequence[str] = (),
+        *,
+        sparsity: Sparsity | None = None,
+        state: ModelState = (),
     ) -> None:
         self.network = network
         self.scaler = scaler
         self.device = device
         self.names = names
         self.compute: np.dtype[Any] = network.dtype
-        self.functions = compile_functions(network)
+        self.functions = compile_functions(network, None if sparsity is None else sparsity.static())
         self.rows = block_rows(network, params)
+        affine = None
         # Rows that need no scaling are spared a pass.
-        as_they_are = not scaler.center.any() and (scaler.scale == 1).all()
-        affine = None if as_they_are else (scaler.center.astype(self.compute), (1 / scaler.scale).astype(self.compute))
+        if scaler.affine is not None and (scaler.affine[0].any() or (scaler.affine[1] != 1).any()):
+            center, scale = scaler.affine
+            affine = center.astype(self.compute), (1 / scale).astype(self.compute)
         with precision_scope(self.compute):
             self.params = jax.device_put(params, device)
+            self.state = jax.device_put(state, device)
             self._affine = jax.device_put(affine, device)
 
     def encode(self, blocks: Iterable[Block]) -> Iterator[NDArray[Any]]:
@@ -139,25 +160,53 @@ class Inference:
         """Yield raw rows (rows, D) beside the scaled rows rebuilt from their codes, rounded to a type, in order."""
 
         def call(piece: NDArray[Any]) -> tuple[Array, Array]:
-            # Two programs, as `encode` and `decode` are: one alone would fuse across the code and round differently.
-            code, total = self._encode(piece)
-            rounds = np.dtype(dtype).itemsize < self.compute.itemsize
-            return self.functions.decode(
-                self.params, code.astype(dtype).astype(self.compute) if rounds else code
-            ), total
+            _, rebuilt, total = self._round_trip(piece, dtype)
+            return rebuilt, total
 
         return self._stream(blocks, call)
 
+    def round_trip(
+        self, blocks: Iterable[Block], dtype: Any
+    ) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+        """Yield raw rows (rows, D), their codes (rows, K), rounded to a type, and the scaled rows rebuilt from them."""
+
+        def call(piece: NDArray[Any]) -> tuple[tuple[Array, Array], Array]:
+            code, rebuilt, total = self._round_trip(piece, dtype)
+            return (code, rebuilt), total
+
+        return ((raw, *both) for raw, both in self._stream(blocks, call))
+
+    def _round_trip(self, piece: NDArray[Any], dtype: Any) -> tuple[Array, Array, Array]:
+        # Two programs, as `encode` and `decode` are: one alone would fuse across the code and round differently.
+        code, total = self._encode(piece)
+        if np.dtype(dtype).itemsize >= self.compute.itemsize:
+            return code, self.functions.decode(self.params, code), total
+        code = code.astype(dtype)
+        return code, self.functions.decode(self.params, code.astype(self.compute)), total
+
+    def slopes(self, code: NDArray[Any]) -> NDArray[Any]:
+        """Return the Jacobian (K, D) of the output before its activation at one code (K,)."""
+
+        def output(code: Array) -> Array:
+            outputs: Array = self.network.decode(self.params, code[None], None, None)
+            return outputs[0]
+
+        with precision_scope(self.compute):
+            # By output or by code unit, whichever are fewer.
+            wide = len(code) > self.network.n_features
+            jacobian = (jax.jacrev if wide else jax.jacfwd)(output)(jnp.asarray(code, self.compute))
+            return np.asarray(jacobian).T
+
     def _encode(self, piece: NDArray[Any]) -> tuple[Array, Array]:
-        in_program = scaled_in_program(piece.dtype, self.compute)
+        in_program = self.scaler.affine is not None and scaled_in_program(piece.dtype, self.compute)
         piece = piece if in_program else self.scaler.scaled(piece, self.compute)
         affine = self._affine if in_program else None
-        return self.functions.encode(self.params, jax.device_put(self._padded(piece), self.device), affine)
+        return self.functions.encode(self.params, self.state, jax.device_put(self._padded(piece), self.device), affine)
 
     def _stream(
-        self, blocks: Iterable[Block], call: Callable[[NDArray[Any]], tuple[Array, Array | None]]
-    ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-        flying: deque[tuple[Block, Array, Array | None]] = deque()
+        self, blocks: Iterable[Block], call: Callable[[NDArray[Any]], tuple[Any, Array | None]]
+    ) -> Iterator[tuple[NDArray[Any], Any]]:
+        flying: deque[tuple[Block, Any, Array | None]] = deque()
         with precision_scope(self.compute):
             for piece in _regrouped(blocks, self.rows):
                 flying.append((piece, *call(piece.values)))
@@ -166,11 +215,11 @@ class Inference:
             while flying:
                 yield self._land(*flying.popleft())
 
-    def _land(self, piece: Block, result: Array, total: Array | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _land(self, piece: Block, results: Any, total: Array | None) -> tuple[NDArray[Any], Any]:
         if total is not None and not np.isfinite(np.asarray(total)):
             # Finite rows may add up to more than a float32 holds: then nothing is found, and nothing is wrong.
             refuse_non_finite(piece.values, piece.start, self.names)
-        return piece.values, np.asarray(result)[: len(piece.values)]
+        return piece.values, jax.tree.map(lambda result: np.asarray(result)[: len(piece.values)], results)
 
     def _padded(self, piece: NDArray[Any]) -> NDArray[Any]:
         if len(piece) == self.rows:

@@ -39,14 +39,27 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Tensors]:
     ModelFileError
         Where the file is no safetensors file, not a model of ours, or from a newer isthmus.
     """
+    metadata, tensors = _contents(path, tensors=True)
+    return _header(path, metadata), tensors
+
+
+def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the header of a model file without reading its tensors; it raises what `read_model` does."""
+    return _header(path, _contents(path, tensors=False)[0])
+
+
+def _contents(path: str | os.PathLike[str], *, tensors: bool) -> tuple[dict[str, str], Tensors]:
     if not Path(path).is_file():
         raise MissingFileError(f"there is no model file {path}")
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
+            names = file.keys() if tensors else ()
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise ModelFileError(f"{path} is not a readable model file: {str(error).splitlines()[0]}") from error
+
+
+def _header(path: str | os.PathLike[str], metadata: dict[str, str]) -> dict[str, Any]:
     if _KEY not in metadata:
         raise ModelFileError(f"{path} is a safetensors file, but no isthmus model: its metadata has no {_KEY!r} entry")
     try:
@@ -59,4 +72,4 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Tensors]:
         raise ModelFileError(
             f"{path} has format {header['format']}, newer than {FORMAT}, the last this isthmus reads; upgrade isthmus"
         )
-    return header, tensors
+    return header

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
+from isthmus.sparsity import Sparsity, Step
 from isthmus.types import Batch, ModelState, Network, Noise, Output, Params
 
 # (reconstruction, output before its activation, target) -> loss of each cell
@@ -33,6 +35,13 @@ def _huber(reconstruction: Array, pre_output: Array, target: Array) -> Array:
 
 LOSSES: dict[str, CellLoss] = {"mse": _squared, "bce": _cross_entropy, "huber": _huber}
 
+# Cells of a row to the row's loss; rows are always averaged.
+REDUCTIONS: dict[str, Callable[[Array], Array]] = {
+    "mean": lambda cells: jnp.mean(cells, axis=1),
+    "sum": lambda cells: jnp.sum(cells, axis=1),
+    "half_sum": lambda cells: 0.5 * jnp.sum(cells, axis=1),
+}
+
 
 def weighted_mean(values: Array, weight: Array, axis_name: str | None = None) -> Array:
     """Return the mean of one value per row, padding left out; over all devices of a mesh axis where one is named."""
@@ -44,7 +53,7 @@ def weighted_mean(values: Array, weight: Array, axis_name: str | None = None) ->
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """The mean over cells of a reconstruction loss.
+    """A reconstruction loss, and what sparsity and an L2 penalty add to it.
 
     Parameters
     ----------
@@ -52,10 +61,22 @@ class Reconstruction:
         What encodes and decodes.
     loss : str
         A name in `LOSSES`.
+    reduction : str
+        A name in `REDUCTIONS`: what becomes of the cells of a row.
+    sparsity : Sparsity or None
+        What makes the code sparse, without its traced numbers.
+    l2 : bool
+        Whether ``l2 / 2`` times the sum of all squared weights is added; the number l2 is traced.
+    unit_norm : bool
+        Whether the rows of the decoder's first matrix are kept at length 1.
     """
 
     network: Network
     loss: str = "mse"
+    reduction: str = "mean"
+    sparsity: Sparsity | None = None
+    l2: bool = False
+    unit_norm: bool = False
 
     def forward(self, params: Params, x: Array, row: Array | None, noise: Noise | None) -> tuple[Output, Array]:
         """Return the network's output for rows, and its value before the output activation."""
@@ -65,10 +86,66 @@ class Reconstruction:
         return Output(pre_code, code, self.network.finish(pre_output)), pre_output
 
     def __call__(
-        self, params: Params, state: ModelState, batch: Batch, noisy: Array, noise: Noise | None
+        self,
+        params: Params,
+        state: ModelState,
+        batch: Batch,
+        noisy: Array,
+        noise: Noise | None,
+        dials: Mapping[str, Array] | None = None,
     ) -> tuple[Array, tuple[ModelState, dict[str, Array]]]:
         """Return the batch's loss, the state and the named terms beside the loss itself."""
-        output, pre_output = self.forward(params, noisy, batch.row, noise)
-        cells = LOSSES[self.loss](output.reconstruction, pre_output, batch.x)
-        terms: dict[str, Any] = {}
-        return weighted_mean(jnp.mean(cells, axis=1), batch.weight), (state, terms)
+        dials = {} if dials is None else dials
+
+        def loss_of(pre_output: Array) -> Array:
+            cells = LOSSES[self.loss](self.network.finish(pre_output), pre_output, batch.x)
+            return weighted_mean(REDUCTIONS[self.reduction](cells), batch.weight)
+
+        penalties: dict[str, Array] = {}
+        measures: dict[str, Array] = {}
+        if self.sparsity is None:
+            _, pre_output = self.forward(params, noisy, batch.row, noise)
+        else:
+            step = Step(self.network, params, state, batch, noisy, noise, dials, loss_of)
+            output, pre_output, state = self.sparsity.forward(step)
+            penalties = self.sparsity.penalties(step, output, pre_output)
+            measures = self.sparsity.measures(output, batch.weight)
+        if self.l2:
+            penalties["l2"] = dials["l2"] / 2 * _squared_weights(params)
+        loss = loss_of(pre_output)
+        if not penalties:
+            return loss, (state, measures)
+        total = loss + sum(penalties.values())
+        return total, (state, {"reconstruction": loss, **penalties, **measures})
+
+    def constrain_gradients(self, params: Params, gradients: Params) -> Params:
+        """Return gradients without what would only change the length of a decoder row (Bricken et al. 2023)."""
+        if not self.unit_norm:
+            return gradients
+        rows, slope = params["decoder"][0]["weight"], gradients["decoder"][0]["weight"]
+        along = jnp.sum(rows * slope, axis=1, keepdims=True)
+        return _with_first_decoder(gradients, slope - along * rows)
+
+    def constrain_parameters(self, params: Params) -> Params:
+        """Return parameters whose decoder rows have length 1."""
+        if not self.unit_norm:
+            return params
+        rows = params["decoder"][0]["weight"]
+        # The square root of the least float32: a row of zeros stays one.
+        return _with_first_decoder(params, rows / jnp.maximum(jnp.linalg.norm(rows, axis=1, keepdims=True), 1e-19))
+
+    def report(self, state: ModelState, dials: Mapping[str, Any]) -> dict[str, float]:
+        """Return what an epoch's end says of what is remembered: the number of dead units."""
+        if self.sparsity is None or not self.sparsity.counts_dead:
+            return {}
+        return {"dead_units": float(np.sum(np.asarray(state["idle"], np.float64) >= float(dials["dead_after"])))}
+
+
+def _squared_weights(params: Params) -> Array:
+    squares = [jnp.sum(leaf**2) for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
+    return sum(squares[1:], squares[0])
+
+
+def _with_first_decoder(params: Params, weight: Array) -> Params:
+    first, *others = params["decoder"]
+    return {**params, "decoder": [{**first, "weight": weight}, *others]}

@@ -159,6 +159,8 @@ _OBJECTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "a callable from the share of training done, 0 to 1, to a factor of the learning rate",
         callable,
     ),
+    # By its methods, since the class is of a room that imports JAX.
+    "sparsity": ("an object of isthmus.sparsity", lambda v: hasattr(v, "select") and hasattr(v, "penalties")),
     "random_state": ("a numpy RandomState", lambda v: hasattr(v, "randint")),
 }
 _KIND_WORDS: dict[Kind, Callable[[Parameter], str]] = {
@@ -176,7 +178,10 @@ INIT_NAMES = ("glorot", "he", "lecun", "orthogonal", "truncated_normal")
 LOSS_NAMES = ("mse", "bce", "huber")
 OPTIMIZER_NAMES = ("adam", "adamw", "sgd", "momentum", "nesterov", "rmsprop", "lion")
 SCHEDULE_NAMES = ("constant", "cosine", "one_cycle", "exponential", "warmup")
-SCALING_NAMES = ("minmax", "standard", "robust")
+SCALING_NAMES = ("minmax", "standard", "robust", "mean_norm", "patches", "zca", "whitened_patches")
+SPARSITY_NAMES = ("kl", "l1", "topk", "batch_topk", "jumprelu", "gated", "matryoshka", "lifetime")
+REDUCTION_NAMES = ("mean", "sum", "half_sum")
+BIAS_START_NAMES = ("zeros", "mean", "geometric_median")
 PRECISION_NAMES = ("float32", "bfloat16", "float64")
 
 _TABLE = (
@@ -220,6 +225,76 @@ _TABLE = (
         ("boolean",),
     ),
     Parameter(
+        "sparsity",
+        None,
+        "what keeps code units asleep, by name or as an object of isthmus.sparsity, which has more settings",
+        ("name", "object"),
+        choices=SPARSITY_NAMES,
+        optional=True,
+    ),
+    Parameter(
+        "k",
+        None,
+        "code units awake in each row, for topk, batch_topk and matryoshka; None is a sixteenth of them",
+        ("integer",),
+        low=1,
+        optional=True,
+    ),
+    Parameter(
+        "sparsity_target",
+        None,
+        "mean activation for kl (None is 0.05), share of rows for lifetime (0.05), active units per row for jumprelu",
+        ("number",),
+        above=0,
+        optional=True,
+    ),
+    Parameter(
+        "sparsity_weight",
+        None,
+        "weight of the penalty of kl (None is 3), l1, jumprelu and gated (1)",
+        ("number",),
+        low=0,
+        optional=True,
+    ),
+    Parameter(
+        "resample_dead",
+        None,
+        "epochs between two starts anew of dead units, from badly rebuilt rows, in the first half of training; None "
+        "is never",
+        ("integer",),
+        low=1,
+        optional=True,
+    ),
+    Parameter(
+        "pre_bias",
+        "auto",
+        "subtract the output's bias from rows before they are encoded; auto: for dictionaries, that is a sparse code "
+        "between one-layer halves, other than kl and lifetime",
+        ("boolean", "name"),
+        choices=("auto",),
+    ),
+    Parameter(
+        "unit_norm_decoder",
+        "auto",
+        "keep each code unit's decoder row at length 1; auto: for dictionaries other than l1",
+        ("boolean", "name"),
+        choices=("auto",),
+    ),
+    Parameter(
+        "transposed_start",
+        "auto",
+        "start the encoder's last matrix as the transpose of the decoder's first; auto: for dictionaries",
+        ("boolean", "name"),
+        choices=("auto",),
+    ),
+    Parameter(
+        "bias_start",
+        "auto",
+        "where the output's bias starts; auto is geometric_median of the rows for dictionaries and else zeros",
+        ("name",),
+        choices=("auto", *BIAS_START_NAMES),
+    ),
+    Parameter(
         "network",
         None,
         "a factory for your own encoder and decoder, any JAX pytrees of arrays and callables such as Equinox modules",
@@ -230,7 +305,7 @@ _TABLE = (
     Parameter(
         "code_activation",
         "auto",
-        "function of the code; auto is identity",
+        "function of the code; auto is identity, sigmoid for kl and relu for the other sparsities",
         ("name",),
         choices=("auto", *ACTIVATION_NAMES),
     ),
@@ -248,6 +323,21 @@ _TABLE = (
         "reconstruction loss, a mean over cells of the scaled rows; huber turns linear at 1",
         ("name",),
         choices=LOSS_NAMES,
+    ),
+    Parameter(
+        "loss_reduction",
+        "auto",
+        "what becomes of a row's cells: their mean, sum or half their sum; auto is what the sparsity's paper takes, so "
+        "that weights mean what they do there: half_sum for kl, sum for l1, jumprelu and gated, else mean",
+        ("name",),
+        choices=("auto", *REDUCTION_NAMES),
+    ),
+    Parameter(
+        "l2_penalty",
+        0.0,
+        "half of this times the sum of squared weights is added to the loss (Ng's lambda)",
+        ("number",),
+        low=0,
     ),
     Parameter("tied_weights", False, "use the encoder's weights, transposed, in the decoder", ("boolean",)),
     Parameter(
@@ -295,8 +385,9 @@ _TABLE = (
     Parameter(
         "scaling",
         "auto",
-        "what is done to the columns before training; auto: uint8 by 255, values in [0, 1] stay, pictures in whole "
-        "numbers share one scale, anything else is standardised",
+        "what is done to the rows before training; auto: uint8 by 255, values in [0, 1] stay, pictures in whole "
+        "numbers share one scale, anything else is standardised; mean_norm: one factor for all columns; patches: each "
+        "row's mean off, clipped, into [0.1, 0.9]; zca: whitened; whitened_patches: zca, then patches",
         ("name",),
         choices=("auto", *SCALING_NAMES),
         optional=True,
@@ -328,6 +419,12 @@ _TABLE = (
         "restore_best",
         True,
         "end with the weights of the best validation loss rather than the last ones",
+        ("boolean",),
+    ),
+    Parameter(
+        "sparse_output",
+        False,
+        "transform gives a scipy CSR matrix, and Parquet gets only what is not 0",
         ("boolean",),
     ),
     Parameter(

@@ -93,3 +93,28 @@ def _signed(directions: Floats) -> Floats:
     largest = np.abs(directions).argmax(axis=1)
     signs = np.sign(directions[np.arange(len(directions)), largest])
     return directions * np.where(signs == 0, 1, signs)[:, None]
+
+
+def starting_bias(walk: Walk, kind: str) -> Floats:
+    """Return where the output's bias starts: the mean or geometric median of the first rows of an epoch, scaled."""
+    chunk = next(walk.chunks(1))
+    rows = _scaled(walk, chunk.values[: min(chunk.count, _WIDEST)], np.float64)
+    mean: Floats = rows.mean(axis=0)
+    return mean if kind == "mean" else geometric_median(rows)
+
+
+def geometric_median(rows: Floats, steps: int = 100, tol: float = 1e-6) -> Floats:
+    """Return the point (D,) whose distances to rows (n, D) have the smallest sum.
+
+    Weiszfeld's iteration, with the floor under distances that keeps it off the rows themselves (Weiszfeld 1937; Vardi
+    and Zhang, "The multivariate L1-median and associated data depth", 2000).
+    """
+    middle: Floats = rows.mean(axis=0)
+    spread = float(np.sqrt(np.square(rows - middle).sum(axis=1).mean()))
+    for _ in range(steps):
+        closeness = 1 / np.maximum(np.linalg.norm(rows - middle, axis=1), 1e-9 * max(spread, 1e-30))
+        moved: Floats = closeness @ rows / closeness.sum()
+        if np.linalg.norm(moved - middle) <= tol * spread:
+            return moved
+        middle = moved
+    return middle

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from isthmus.errors import InvalidDataError, InvalidParameterError, suggest
 from isthmus.files import written_whole
+from isthmus.sparse_table import UNIT, VALUE, SparseRows, joined, schema_for, sparse_rows, to_arrow, unit_type
 
 STDOUT = "-"
 # Parquet and Arrow keep records for each group of rows, so small blocks are gathered; blocks of 8 MB are read well.
@@ -26,7 +27,9 @@ _GROUP_BYTES = 8 << 20
 
 
 @contextmanager
-def open_sink(path: str | os.PathLike[str], names: Sequence[str], dtype: Any) -> Iterator[Sink]:
+def open_sink(
+    path: str | os.PathLike[str], names: Sequence[str], dtype: Any, *, sparse: bool = False
+) -> Iterator[Sink]:
     """Give a sink to write blocks of rows to; the file stands when the ``with`` block ends without an error.
 
     Parameters
@@ -38,6 +41,9 @@ def open_sink(path: str | os.PathLike[str], names: Sequence[str], dtype: Any) ->
         One name per column; ``.npy`` has no place for them.
     dtype : dtype-like
         The rows' type, float32 or float64; rows of another type are converted.
+    sparse : bool
+        Whether rows are mostly zeros: formats of `SPARSE_SUFFIXES` then keep only what is not 0, see
+        `SparseParquetSink`; the others write every cell.
 
     Yields
     ------
@@ -54,13 +60,13 @@ def open_sink(path: str | os.PathLike[str], names: Sequence[str], dtype: Any) ->
     if os.fspath(path) == STDOUT:
         yield from _finished(CsvSink(sys.stdout.buffer, names, dtype))
         return
-    kind = sink_kind(path)
+    kind = sink_kind(path, sparse=sparse)
     with written_whole(path) as file:
         yield from _finished(kind(file, names, dtype))
 
 
-def sink_kind(path: str | os.PathLike[str]) -> Callable[..., Sink]:
-    """Return what writes files like `path`: the row of `SUFFIXES` with its longest suffix."""
+def sink_kind(path: str | os.PathLike[str], *, sparse: bool = False) -> Callable[..., Sink]:
+    """Return what writes files like `path`: the row of `SUFFIXES` with its longest suffix, or its sparse form."""
     name = Path(path).name
     suffix = max((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), key=len, default=None)
     if suffix is None:
@@ -69,7 +75,7 @@ def sink_kind(path: str | os.PathLike[str]) -> Callable[..., Sink]:
             f"cannot write {os.fspath(path)}: it has none of the suffixes {', '.join(SUFFIXES)}"
             f"{suggest(found.lower(), SUFFIXES)}"
         )
-    return SUFFIXES[suffix]
+    return SPARSE_SUFFIXES.get(suffix, SUFFIXES[suffix]) if sparse else SUFFIXES[suffix]
 
 
 def _finished(sink: Sink) -> Iterator[Sink]:
@@ -252,11 +258,78 @@ class ParquetSink(GatheringSink):
         self.writer.write_table(table, row_group_size=self.group * 2)
 
     def _close(self) -> None:
-        try:
-            self.writer.close()
-        finally:
-            # A writer that could not close tries again when it is collected, and then cannot tell anyone.
-            self.writer.is_open = False
+        _close_parquet(self.writer)
+
+
+def _close_parquet(writer: Any) -> None:
+    try:
+        writer.close()
+    finally:
+        # A writer that could not close tries again when it is collected, and then cannot tell anyone.
+        writer.is_open = False
+
+
+class SparseParquetSink(Sink):
+    """Rows that are mostly zeros to a Parquet file that keeps only what is not 0; `open_source` gives the rows back.
+
+    It has one row per row and two columns of lists: ``unit``, the numbers of the units that are not 0 in rising order
+    (uint16, or uint32 for more than 65,536 units), and ``value``, theirs. The number of units and their names are in
+    the schema's metadata.
+
+    Examples
+    --------
+    With pandas, one line per active unit::
+
+        pd.read_parquet("codes.parquet").explode(["unit", "value"]).dropna()
+
+    With polars::
+
+        pl.read_parquet("codes.parquet").with_row_index("row").explode("unit", "value").drop_nulls()
+
+    As a scipy CSR matrix: ``isthmus.sources.SparseCodesSource("codes.parquet").csr()``.
+    """
+
+    def __init__(self, file: BinaryIO, names: Sequence[str], dtype: Any) -> None:
+        from pyarrow import parquet
+
+        super().__init__(file, names, dtype)
+        self.schema = schema_for(self.names, self.dtype)
+        self._waiting: list[SparseRows] = []
+        self._bytes = 0
+        # Few units make most of the list of numbers, so a dictionary packs them in few bits; bytes of the same rank
+        # side by side are what can be compressed in floats.
+        self.writer = parquet.ParquetWriter(
+            file,
+            self.schema,
+            compression="zstd",
+            use_dictionary=[f"{UNIT}.list.element"],
+            use_byte_stream_split=[f"{VALUE}.list.element"],
+        )
+
+    def _put(self, rows: NDArray[Any]) -> None:
+        if not len(rows):
+            return
+        piece = sparse_rows(rows, unit_type(len(self.names)))
+        self._waiting.append(piece)
+        self._bytes += sum(part.nbytes for part in piece)
+        if self._bytes >= _GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        table = to_arrow(joined(self._waiting), self.schema)
+        self._waiting, self._bytes = [], 0
+        self.writer.write_table(table, row_group_size=len(table))
+
+    def finish(self) -> None:
+        """Write the last group and the end of the file."""
+        if self._waiting:
+            self._flush()
+        _close_parquet(self.writer)
+
+    def abandon(self) -> None:
+        """Close the writer, so that it does not write to a closed file later."""
+        with suppress(Exception):
+            _close_parquet(self.writer)
 
 
 class FeatherSink(GatheringSink):
@@ -290,4 +363,8 @@ SUFFIXES: dict[str, Callable[..., Sink]] = {
     ".tsv": partial(CsvSink, delimiter="\t"),
     ".tsv.gz": partial(CsvSink, delimiter="\t", compressed=True),
     ".npy": NpySink,
+}
+SPARSE_SUFFIXES: dict[str, Callable[..., Sink]] = {
+    ".parquet": SparseParquetSink,
+    ".pq": SparseParquetSink,
 }

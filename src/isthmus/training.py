@@ -7,7 +7,7 @@ import functools
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from isthmus.batches import Chunk, Walk
 from isthmus.counters import key_words
@@ -48,6 +49,11 @@ class Run(NamedTuple):
     noise: Noise
     decay: Any
     clip: Any
+
+
+LEARNING_RATE = "learning_rate"
+Dials = Mapping[str, Array]  # numbers of a run by name: one of each per step or, outside training, one
+Dial = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # shares of training done -> the number at each
 
 
 class Program(NamedTuple):
@@ -92,24 +98,26 @@ def compile_program(objective: Objective, optimizer: Optimizer, batch_size: int)
     Sizes of data, seeds, learning rates and every other number of a run are traced: they compile nothing new.
     """
 
-    def train(carry: Carry, values: Array, rows: Array, count: Array, rates: Array, run: Run) -> tuple[Carry, Sums]:
+    def train(carry: Carry, values: Array, rows: Array, count: Array, dials: Dials, run: Run) -> tuple[Carry, Sums]:
         n_steps = (count + batch_size - 1) // batch_size
 
-        def loss(params: Params, model: ModelState, batch: Batch) -> Any:
-            return objective(params, model, batch, batch.x, run.noise)
+        def loss(params: Params, model: ModelState, batch: Batch, index: Array) -> Any:
+            now = {name: values[index] for name, values in dials.items()}
+            return objective(params, model, batch, batch.x, run.noise, now)
 
         def step(state: Any) -> Any:
             index, carry, sums, _, _ = state
             batch = _batch(values, rows, count, index, batch_size, run)
             (total, (model, terms)), gradients = jax.value_and_grad(loss, has_aux=True)(
-                carry.params, carry.model, batch
+                carry.params, carry.model, batch, index
             )
             finite = jnp.isfinite(total) & _all_finite(gradients)
-            hyper = Hyper(rates[index], run.decay, run.clip)
+            gradients = objective.constrain_gradients(carry.params, gradients)
+            hyper = Hyper(dials[LEARNING_RATE][index], run.decay, run.clip)
 
             # Even where they are not finite: the loop then ends, and what it has made of the carry is thrown away.
             params, optimizer_state = optimizer.update(gradients, carry.optimizer, carry.params, hyper)
-            carry = Carry(params, optimizer_state, model)
+            carry = Carry(objective.constrain_parameters(params), optimizer_state, model)
             weight = jnp.sum(batch.weight)
             sums = {name: _add(sums[name], value * weight) for name, value in {"loss": total, **terms}.items()}
             return index + 1, carry, sums, total, finite
@@ -118,21 +126,23 @@ def compile_program(objective: Objective, optimizer: Optimizer, batch_size: int)
             return (state[0] < n_steps) & state[4]
 
         first = _batch(values, rows, count, jnp.int32(0), batch_size, run)
-        names = ["loss", *jax.eval_shape(loss, carry.params, carry.model, first)[1][1]]
+        names = ["loss", *jax.eval_shape(loss, carry.params, carry.model, first, jnp.int32(0))[1][1]]
         zero = jnp.zeros((), run.center.dtype)
         state = (jnp.int32(0), carry, dict.fromkeys(names, (zero, zero)), zero, jnp.bool_(True))
         index, carry, sums, last, finite = jax.lax.while_loop(going, step, state)
         return carry, Sums({name: total for name, (total, _) in sums.items()}, last, index - ~finite, finite)
 
-    def evaluate(params: Params, model: ModelState, values: Array, rows: Array, count: Array, run: Run) -> Any:
+    def evaluate(
+        params: Params, model: ModelState, values: Array, rows: Array, count: Array, dials: Dials, run: Run
+    ) -> Any:
         def step(index: Array, sums: Any) -> Any:
             batch = _batch(values, rows, count, index, batch_size, run)
-            total, (_, terms) = objective(params, model, batch, batch.x, None)
+            total, (_, terms) = objective(params, model, batch, batch.x, None, dials)
             weight = jnp.sum(batch.weight)
             return {name: _add(sums[name], value * weight) for name, value in {"loss": total, **terms}.items()}
 
         first = _batch(values, rows, count, jnp.int32(0), batch_size, run)
-        names = ["loss", *jax.eval_shape(lambda: objective(params, model, first, first.x, None))[1][1]]
+        names = ["loss", *jax.eval_shape(lambda: objective(params, model, first, first.x, None, dials))[1][1]]
         zero = jnp.zeros((), run.center.dtype)
         n_steps = (count + batch_size - 1) // batch_size
         sums = jax.lax.fori_loop(0, n_steps, step, dict.fromkeys(names, (zero, zero)))
@@ -222,6 +232,8 @@ class Trainer:
         The training rows.
     settings : Settings
         How long.
+    dials : mapping of str to Dial, or None
+        The objective's numbers over the run.
     validation : Walk or None
         Other rows that decide when to stop, instead of those the walk holds back.
     interruption : Interruption or None
@@ -241,6 +253,7 @@ class Trainer:
         walk: Walk,
         settings: Settings,
         *,
+        dials: Mapping[str, Dial] | None = None,
         validation: Walk | None = None,
         interruption: Interruption | None = None,
         progress: Callable[[int], None] | None = None,
@@ -248,6 +261,8 @@ class Trainer:
         device: Any = None,
     ) -> None:
         self.program = compile_program(objective, optimizer, walk.batch_size)
+        self.objective = objective
+        self.dials = dict(dials or {})
         self.optimizer = optimizer
         self.walk = walk
         self.settings = settings
@@ -265,7 +280,9 @@ class Trainer:
         """Return the state before the first step."""
         with precision_scope(self.walk.compute):
             params = self.put(params)
+            params = self.objective.constrain_parameters(params)
             optimizer = self.put(self.optimizer.init(params))
+            model = self.put(model)
         return TrainState(params, optimizer, model, None, seed, 0, 0, 0, Stopping(np.inf, 0, 0), {})
 
     def put(self, tree: Any) -> Any:
@@ -318,7 +335,7 @@ class Trainer:
             run = self._run(self.walk, state.seed, 1)
             chunk = next(self.walk.chunks(1))
             few = chunk._replace(count=min(chunk.count, 8 * self.walk.batch_size))
-            rates = jnp.asarray(self._rates(0, len(chunk.values) // self.walk.batch_size), run.center.dtype)
+            rates = self._at_steps(0, len(chunk.values) // self.walk.batch_size)
             seconds = []
             for _ in range(3):
                 carry = Carry(self.put(state.params), self.put(state.optimizer), self.put(state.model))
@@ -333,9 +350,9 @@ class Trainer:
         totals: dict[str, float] = {}
         run = self._run(self.walk, state.seed, epoch)
         for chunk in self.walk.chunks(epoch):
-            rates = self._rates(step, len(chunk.values) // self.walk.batch_size)
+            dials = self._at_steps(step, len(chunk.values) // self.walk.batch_size)
             before = _copied(carry), step
-            carry, sums = self.program.train(carry, *self._upload(chunk), jnp.asarray(rates, run.center.dtype), run)
+            carry, sums = self.program.train(carry, *self._upload(chunk), dials, run)
             finite, steps = bool(sums.finite), int(sums.steps)
             if not finite:
                 # The weights at hand are those whose loss is not finite.
@@ -352,11 +369,11 @@ class Trainer:
             if self.interruption.signal:
                 break
         row = {name: total / max(done, 1) for name, total in totals.items()}
-        rate = float(self._rates(max(step - 1, 0), 1)[0])
+        row |= self.objective.report(state.model, self._at_end())
         row |= {
             "epoch": epoch,
             "last_batch_loss": last,
-            "learning_rate": rate,
+            LEARNING_RATE: float(self._rates(max(step - 1, 0), 1)[0]),
             "complete": done == self.n_rows,
         }
         return state._replace(epoch=epoch if row["complete"] else state.epoch), row
@@ -377,6 +394,18 @@ class Trainer:
         total = self.settings.max_epochs * self.steps_per_epoch
         return learning_rates(self.settings.schedule, self.settings.learning_rate, step, n_steps, total)
 
+    def _at_steps(self, step: int, n_steps: int) -> Dials:
+        """Return the numbers of the run at each of `n_steps` steps."""
+        total = self.settings.max_epochs * self.steps_per_epoch
+        share = np.minimum((np.arange(step, step + n_steps) + 0.5) / max(total, 1), 1.0)
+        numbers = {name: dial(share) for name, dial in self.dials.items()}
+        numbers[LEARNING_RATE] = self._rates(step, n_steps)
+        return {name: jnp.asarray(values, self.walk.compute) for name, values in numbers.items()}
+
+    def _at_end(self) -> Dials:
+        """Return the numbers a run ends with, by which every epoch's held-back rows are judged alike."""
+        return {name: jnp.asarray(dial(np.ones(1))[0], self.walk.compute) for name, dial in self.dials.items()}
+
     def _upload(self, chunk: Chunk) -> tuple[Array, Array, Any]:
         values, rows = jax.device_put((chunk.values, chunk.rows), self.device)
         return values, rows, np.int32(chunk.count)
@@ -386,7 +415,8 @@ class Trainer:
         run = self._run(walk, state.seed, 0)
         totals: dict[str, float] = {}
         for chunk in walk.chunks(validation=held):
-            for name, value in self.program.evaluate(state.params, state.model, *self._upload(chunk), run).items():
+            sums = self.program.evaluate(state.params, state.model, *self._upload(chunk), self._at_end(), run)
+            for name, value in sums.items():
                 totals[name] = totals.get(name, 0.0) + float(value)
         return {name: total / self.n_held_back for name, total in totals.items()}
 
@@ -394,7 +424,7 @@ class Trainer:
         loss, stopping = row["loss"], state.stopping
         if loss < stopping.best_loss:
             improved = loss < stopping.best_loss * (1 - self.settings.tol) or not np.isfinite(stopping.best_loss)
-            best = _copied(state.params) if self.settings.restore_best else None
+            best = _copied((state.params, state.model)) if self.settings.restore_best else None
             return state._replace(
                 best=best, stopping=Stopping(loss, state.epoch, 0 if improved else stopping.stale + 1)
             )

@@ -5,6 +5,7 @@ B is the rows of a batch, D the features, K the code units. All arrays here are 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Output(NamedTuple):
     """What a network makes of a batch."""
 
     pre_code: Array  # (B, K) before the code's activation or selection
-    code: Array  # (B, K)
+    code: Any  # (B, K), or a wide code's awake units alone
     reconstruction: Array  # (B, D)
     logits: tuple[Array, ...] = ()  # one per categorical column
     aux: dict[str, Array] = {}  # noqa: RUF012, whatever a method adds; never mutated
@@ -81,36 +82,6 @@ class Network(Protocol):
         ...
 
 
-class Sparsity(Protocol):
-    """Code to sparse code, and code to penalties."""
-
-    def init(self, n_components: int) -> ModelState:
-        """Return what is remembered between batches, at the start."""
-        ...
-
-    def select(
-        self, params: Params, state: ModelState, pre_code: Array, weight: Array, train: bool
-    ) -> tuple[Array, ModelState]:
-        """Return the code (B, K) and the new state."""
-        ...
-
-    def penalties(self, params: Params, state: ModelState, output: Output, weight: Array) -> dict[str, Array]:
-        """Return named terms to add to the loss."""
-        ...
-
-    def constrain_gradients(self, params: Params, gradients: Params) -> Params:
-        """Return the gradients an update may use."""
-        ...
-
-    def constrain_parameters(self, params: Params) -> Params:
-        """Return the parameters after an update."""
-        ...
-
-    def freeze(self, state: ModelState) -> ModelState:
-        """Return the form used at inference."""
-        ...
-
-
 class Corruption(Protocol):
     """Clean batch to corrupted rows; the target stays clean."""
 
@@ -127,9 +98,27 @@ class Objective(Protocol):
         ...
 
     def __call__(
-        self, params: Params, state: ModelState, batch: Batch, noisy: Array, noise: Noise | None
+        self,
+        params: Params,
+        state: ModelState,
+        batch: Batch,
+        noisy: Array,
+        noise: Noise | None,
+        dials: Mapping[str, Array],
     ) -> tuple[Array, tuple[ModelState, dict[str, Array]]]:
         """Return the total and, beside it, the new state and every named term; `noise` is None outside training."""
+        ...
+
+    def constrain_gradients(self, params: Params, gradients: Params) -> Params:
+        """Return the gradients an update may use."""
+        ...
+
+    def constrain_parameters(self, params: Params) -> Params:
+        """Return the parameters after an update."""
+        ...
+
+    def report(self, state: ModelState, dials: Mapping[str, Any]) -> dict[str, float]:
+        """Return named numbers of the state at the end of an epoch."""
         ...
 
 
@@ -147,7 +136,7 @@ class TrainState(NamedTuple):
     params: Params
     optimizer: Any
     model: ModelState
-    best: Params | None  # a copy: donation deletes what is aliased
+    best: tuple[Params, ModelState] | None  # copies: donation deletes what is aliased
     seed: int
     step: int
     epoch: int

@@ -276,10 +276,15 @@ def test_scalings(small, rows, scaling):
         "standard": (rows.mean(axis=0), rows.std(axis=0)),
         "auto": (rows.mean(axis=0), rows.std(axis=0)),
         "robust": (quartiles[1], quartiles[2] - quartiles[0]),
+        "mean_norm": (np.zeros(4), np.full(4, np.linalg.norm(rows, axis=1).mean() / 2)),
         None: (np.zeros(4), np.ones(4)),
-    }[scaling]
-    assert_allclose(model.scaler_.center, center)
-    assert_allclose(model.scaler_.scale, scale)
+    }.get(scaling, (None, None))
+    if center is None:
+        assert model.scaler_.affine is None
+        assert model.scaler_.kind == scaling
+    else:
+        assert_allclose(model.scaler_.center, center)
+        assert_allclose(model.scaler_.scale, scale)
     assert model.score(rows) > 0.5
 
 

@@ -183,6 +183,16 @@ def test_cross_entropy_needs_the_unit_range(high, refused):
     check_range(values(loss="bce"), statistics, Scaler("minmax", np.zeros(5), np.full(5, 1.5)))
 
 
+@pytest.mark.parametrize(("scaling", "refused"), [("patches", False), ("whitened_patches", False), ("zca", True)])
+def test_cross_entropy_takes_rows_that_are_squeezed_into_the_unit_range(small, rows, scaling, refused):
+    model = small(scaling=scaling, loss="bce", max_epochs=1)
+    if refused:
+        with pytest.raises(InvalidDataError, match="scaled rows have no bounds; use scaling='minmax'"):
+            model.fit(rows)
+        return
+    assert model.fit(rows).network_.output_activation == "sigmoid"
+
+
 def test_a_decay_that_would_be_ignored_is_refused(small, rows):
     with pytest.raises(InvalidParameterError, match="weight_decay has no effect beside an Optax transformation"):
         small(optimizer=optax.adam(1e-3), weight_decay=0.1).fit(rows)

@@ -1,13 +1,17 @@
+import copy
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csc_array, csr_matrix
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import r2_score
 
 from isthmus import Autoencoder, open_source
-from isthmus.errors import InvalidParameterError
-from isthmus.sources import ArraySource
+from isthmus.errors import InvalidDataError, InvalidParameterError
+from isthmus.sources import ArraySource, SparseCodesSource
 from isthmus.sources.base import Block
 
 
@@ -148,6 +152,26 @@ def test_reconstruct_is_transform_and_back(small, rows, dtype, precision):
     assert model.reconstruct(X).dtype == rebuilt.dtype
 
 
+@pytest.mark.parametrize("scaling", ["patches", "whitened_patches"])
+@pytest.mark.parametrize("form", ["array", "file"])
+def test_rebuilt_rows_get_their_own_mean_back(small, tmp_path, scaling, form):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 12)) @ rng.normal(size=(12, 12)) + rng.normal(100, 30, (200, 1))
+    model = small(scaling=scaling, max_epochs=1).fit(X)
+    if form == "file":
+        model.reconstruct_to(X, tmp_path / "rebuilt.npy")
+        rebuilt = np.load(tmp_path / "rebuilt.npy")
+    else:
+        rebuilt = model.reconstruct(X)
+    codes = model.transform(X)
+    squeezed = next(iter(model._inference().decode([Block(codes, 0)]))).astype(np.float64)
+    assert_allclose(rebuilt, model.scaler_.raw(squeezed, np.float64, like=X), rtol=1e-9)
+    alone = model.inverse_transform(codes)
+    assert_allclose(alone, model.scaler_.raw(squeezed, np.float64), rtol=1e-9)
+    # Most of the rows' variance is their brightness, which the codes never saw.
+    assert np.square(rebuilt - X).mean() < 0.5 * np.square(alone - X).mean()
+
+
 def test_the_code_is_what_the_weights_say(fitted, rows):
     def forward(x, weights, biases, path):
         hidden = x @ weights[0] + biases[0]
@@ -205,3 +229,119 @@ def test_units_are_ordered_by_variance_and_point_up(small, rows):
     together = (codes - codes.mean(axis=0)).T @ (scaled(model, rows) - scaled(model, rows).mean(axis=0))
     strongest = np.abs(together).argmax(axis=1)
     assert (together[range(3), strongest] > 0).all()
+
+
+# Sparse codes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def relu(small, rows):
+    """A model whose codes are 0 in many places, and in every row of the second half of `rows_at_rest`."""
+    model = small(12, code_activation="relu", linear_path=False, max_epochs=3).fit(rows)
+    model.params_["encoder"][-1]["bias"] = model.params_["encoder"][-1]["bias"] - 0.2
+    return model
+
+
+@pytest.fixture(scope="module")
+def rows_at_rest(relu, rows):
+    codes = relu.transform(rows)
+    quiet = rows[[int(np.argmin(np.count_nonzero(codes, axis=1)))]]
+    return np.concatenate([rows, np.repeat(quiet, 100, axis=0)])
+
+
+@pytest.fixture
+def sparse(relu):
+    model = copy.copy(relu)
+    model.sparse_output = True
+    return model
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sparse_output_is_the_same_codes(relu, sparse, rows_at_rest, dtype):
+    X = rows_at_rest.astype(dtype)
+    dense, codes = relu.transform(X), sparse.transform(X)
+    assert isinstance(codes, csr_matrix)
+    assert 0 < codes.nnz == np.count_nonzero(dense) < dense.size / 2
+    assert_array_equal(codes.toarray(), dense, strict=True)
+    assert_array_equal(sparse.inverse_transform(codes), relu.inverse_transform(dense), strict=True)
+    assert_array_equal(relu.inverse_transform(csc_array(codes)), relu.inverse_transform(dense), strict=True)
+    assert list(sparse.get_feature_names_out()) == list(relu.get_feature_names_out())
+
+
+def test_sparse_codes_are_joined_block_by_block(relu, sparse, rows):
+    X = np.resize(rows, (2 * relu._inference().rows + 10, 4)).astype(np.float32)
+    assert_array_equal(sparse.transform(X).toarray(), relu.transform(X), strict=True)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".npy", ".csv", ".feather"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sparse_codes_go_to_a_file_and_back_to_the_bit(tmp_path, relu, sparse, rows_at_rest, suffix, dtype):
+    X, path = rows_at_rest.astype(dtype), tmp_path / f"codes{suffix}"
+    assert sparse.transform_to(X, path) == len(X)
+    found = open_source(path)
+    assert isinstance(found, SparseCodesSource) == (suffix == ".parquet")
+    dense = relu.transform(X)
+    assert_array_equal(np.concatenate([block.values for block in found.blocks()]).astype(dtype), dense)
+    if suffix != ".npy":
+        assert found.schema.names == tuple(relu.get_feature_names_out())
+    expected = relu.inverse_transform(dense)
+    for codes in (path, sparse.transform(X)):
+        for model in (relu, sparse):
+            assert model.inverse_transform_to(codes, tmp_path / "rows.npy") == len(X)
+            assert_array_equal(np.load(tmp_path / "rows.npy").astype(dtype), expected)
+
+
+@pytest.mark.parametrize("codes", [np.zeros((20, 12)), np.ones((20, 12)), np.eye(20, 12)])
+def test_codes_of_none_and_of_all_units(relu, codes):
+    assert_array_equal(relu.inverse_transform(csr_matrix(codes)), relu.inverse_transform(codes), strict=True)
+
+
+def test_sparse_codes_of_another_model_are_refused(tmp_path, fitted, sparse, rows):
+    sparse.transform_to(rows, tmp_path / "codes.parquet")
+    codes = sparse.transform(rows)
+    with pytest.raises(InvalidDataError, match="codes have 12 columns, but the model's codes have 2"):
+        fitted.inverse_transform_to(tmp_path / "codes.parquet", tmp_path / "rows.npy")
+    with pytest.raises(InvalidDataError, match="codes have 12 columns"):
+        fitted.inverse_transform(codes)
+    codes.data[3] = np.nan
+    with pytest.raises(ValueError, match="contains NaN"):
+        sparse.inverse_transform(codes)
+    assert [path.name for path in tmp_path.iterdir()] == ["codes.parquet"]
+
+
+def test_frames_of_sparse_codes_are_refused_by_scikit_learn(sparse, rows):
+    with pytest.raises(ValueError, match="outputs a scipy sparse matrix"):
+        sparse.set_output(transform="pandas").transform(rows)
+
+
+# Statistics of codes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_code_statistics_are_those_of_codes_and_rebuilt_rows(tmp_path, relu, rows_at_rest, dtype):
+    X, told = rows_at_rest.astype(dtype), []
+    np.save(tmp_path / "rows.npy", X)
+    codes, far = relu.transform(X), scaled(relu, relu.reconstruct(X.astype(np.float64)))
+    near = scaled(relu, X.astype(np.float64))
+    report = relu.code_statistics(X, progress=lambda *seen: told.append(seen))
+    assert told[-1] == (250, 250)
+    assert_array_equal(report.codes.active_rows, np.count_nonzero(codes, axis=0))
+    assert_array_equal(report.codes.largest_activation, codes.max(axis=0))
+    assert_allclose(report.codes.mean_activation, codes.astype(np.float64).mean(axis=0), rtol=1e-12)
+    assert_allclose(report.fidelity.mse, np.mean((near - far) ** 2), rtol=1e-4)
+    assert_allclose(report.fidelity.explained_variance, relu.score(X), rtol=1e-12)
+    cosines = (near * far).sum(axis=1) / np.linalg.norm(near, axis=1) / np.linalg.norm(far, axis=1)
+    assert_allclose(report.fidelity.cosine, cosines.mean(), rtol=1e-4)
+    assert report.activation_target is None
+    assert relu.code_statistics(tmp_path / "rows.npy").facts() == report.facts()
+
+
+def test_code_statistics_know_the_sparsitys_target(relu, rows):
+    model = copy.copy(relu)
+    model.sparsity_ = SimpleNamespace(target=0.05)
+    assert model.code_statistics(rows).activation_target == 0.05
+
+
+def test_no_rows_have_no_code_statistics(relu):
+    with pytest.raises(InvalidDataError, match="holds no rows; there are no codes to look at"):
+        relu.code_statistics(Dealt(np.ones((3, 4)), 0))

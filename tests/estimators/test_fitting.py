@@ -42,6 +42,47 @@ def test_many_chunks_train_alike_in_memory_and_on_disk(small, rows, tmp_path, ma
     assert_allclose(memory.history_["loss"], whole.history_["loss"], rtol=1e-5)
 
 
+@pytest.mark.parametrize("scaling", ["mean_norm", "patches", "zca", "whitened_patches"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_rows_scaled_one_by_one_train_alike_in_memory_and_on_disk(small, tmp_path, many_chunks, scaling, dtype):
+    X = np.random.default_rng(0).integers(0, 256, (300, 16)).astype(dtype)
+    np.save(tmp_path / "X.npy", X)
+    memory, disk = small(scaling=scaling).fit(X), small(scaling=scaling).fit(tmp_path / "X.npy")
+    assert_same_trees(disk.params_, memory.params_)
+    assert_array_equal(memory.transform(X), disk.transform(tmp_path / "X.npy"))
+    assert_array_equal(memory.transform(X[40:43]), memory.transform(X)[40:43])
+    assert memory.score(X) == disk.score(tmp_path / "X.npy")
+
+
+def test_held_back_rows_are_in_no_scalings_statistics(small, rows):
+    model = small(scaling="zca", validation_fraction=0.3).fit(rows)
+    held = HeldBack(0, 0.3).mask(0, len(rows))
+    assert held.any()
+    alone = small(scaling="zca", early_stopping=False).fit(rows[~held])
+    assert_allclose(model.scaler_.whitening, alone.scaler_.whitening, rtol=1e-9)
+
+
+@pytest.mark.parametrize("scaling", ["patches", "zca"])
+def test_a_cell_that_is_not_finite_is_named_whatever_the_scaling(small, rows, scaling):
+    spoilt = rows.copy()
+    spoilt[17, 2] = np.nan
+    model = small(scaling=scaling, max_epochs=1)
+    with pytest.raises(InvalidDataError, match="contains NaN at row 17, column 2"):
+        model.fit(spoilt)
+    with pytest.raises(InvalidDataError, match="contains NaN at row 17, column 2"):
+        model.fit(rows).transform(spoilt)
+
+
+def test_a_scaling_that_is_kept_is_not_measured_anew(small, rows, monkeypatch):
+    model = small(scaling="zca", warm_start=True, max_epochs=1).fit(rows)
+    scaler = model.scaler_
+    monkeypatch.setattr("isthmus.scaling.statistics.ColumnStatistics._update_moments", None)
+    assert model.fit(rows).scaler_ is scaler
+    assert model.partial_fit(rows).scaler_ is scaler
+    with pytest.raises(InvalidParameterError, match="set warm_start=False"):
+        model.fit(rows[:, :3])
+
+
 def test_an_interruption_in_an_epoch_ends_after_the_chunk(small, rows, many_chunks):
     model = small(early_stopping=False)
     run = start_fit(model, open_source(rows))

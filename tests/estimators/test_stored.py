@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from isthmus import Autoencoder
 from isthmus.errors import InvalidParameterError, MissingFileError, ModelFileError
 from isthmus.model_file import read_model, write_model
-from isthmus.parameters import LOSS_NAMES, OPTIMIZER_NAMES
+from isthmus.parameters import LOSS_NAMES, OPTIMIZER_NAMES, SCALING_NAMES
 
 
 def own_network(n_features, n_components, key):
@@ -60,6 +60,19 @@ def test_there_and_back(small, rows, tmp_path, options):
     }
     assert_array_equal(other.get_feature_names_out(), model.get_feature_names_out())
     assert_array_equal(other.encoder_weights_[0], model.encoder_weights_[0])
+
+
+@pytest.mark.parametrize("scaling", [*SCALING_NAMES, None])
+def test_each_scaling_comes_back_to_the_bit(small, rows, tmp_path, scaling):
+    model = small(scaling=scaling, max_epochs=1).fit(rows)
+    other = Autoencoder.load(saved(model, tmp_path / "model.safetensors"))
+    assert_same_model(model, other, rows)
+    codes = model.transform(rows)
+    assert_array_equal(other.inverse_transform(codes), model.inverse_transform(codes))
+    mine, theirs = model.scaler_.tensors(), other.scaler_.tensors()
+    assert mine.keys() == theirs.keys()
+    for name in mine:
+        assert_array_equal(theirs[name], mine[name])
 
 
 def test_names_come_back(small, rows, tmp_path):

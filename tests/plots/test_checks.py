@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from drawing import CODES, LABELS, ROWS, SHAPE, decode, refused
 from isthmus.errors import InvalidDataError, InvalidParameterError
@@ -54,6 +55,22 @@ OFF = {"image_shape": (5, 5)}
         ("history", ({"loss": [np.nan]},), {}, "no finite loss"),
         ("weights", (BAD,), {"image_shape": (3, 1)}, "weights hold nan"),
         ("code_histograms", (BAD,), {}, "codes hold nan"),
+        ("codes", (csr_matrix(CODES),), {}, "codes are a sparse matrix; pass the columns to draw"),
+        ("atoms", (BAD,), {"image_shape": (2, 1)}, "components hold nan"),
+        ("atoms", (ROWS,), {"image_shape": SHAPE, "frequency": [0.1]}, "1 frequencies for 30 atoms"),
+        ("atoms", (ROWS,), {"image_shape": SHAPE, "frequency": np.zeros(30)}, "no unit is ever active; sort=None"),
+        ("density", ([0.5, 1.5],), {}, r"shares of rows in \[0, 1\], not 1.5"),
+        ("density", (ROWS,), {}, r"frequencies have shape \(30, 12\); pass one number for each unit"),
+        ("density", ([],), {}, "frequencies are empty"),
+        ("density", ([np.nan],), {}, "frequencies hold nan"),
+        ("activation_against_target", (["a"],), {}, "mean activations are not an array of numbers"),
+        ("top_rows", (ROWS, CODES[1:]), {"image_shape": SHAPE}, "29 codes for 30 rows"),
+        (
+            "top_rows",
+            (ROWS, CODES),
+            {"image_shape": SHAPE, "components": ROWS[:1]},
+            "1 components, but none for unit 1",
+        ),
     ],
 )
 def test_refused_data(name, args, options, match):
@@ -78,6 +95,16 @@ def test_refused_data(name, args, options, match):
         ("history", ({"loss": [1, 2]},), {"best": 3}, r"best=3 is no epoch; they are 0 \(the start\) to 2"),
         ("weights", (ROWS,), {"image_shape": SHAPE}, r"makes 12 values, but weights \(inputs, units\) have 30"),
         ("weights", (ROWS.T,), {"image_shape": SHAPE, "n": True}, "n=True is not a whole number"),
+        ("atoms", (ROWS.T,), {"image_shape": SHAPE}, "makes 12 values, but components have 30"),
+        ("atoms", (ROWS,), {"image_shape": SHAPE, "sort": "nrm"}, "sort='nrm' is not one of 'norm', 'frequency'; did"),
+        ("atoms", (ROWS,), {"image_shape": SHAPE, "sort": "frequency"}, "needs the units' frequencies"),
+        ("activation_against_target", ([1],), {"target": np.nan}, "target=nan is not a finite number"),
+        ("activation_against_target", ([1],), {"tolerance": 1}, "tolerance=1 is not a share"),
+        ("top_rows", (ROWS, CODES), {}, r"image_shape=None: rows are drawn as pictures; pass \(height, width\)"),
+        ("top_rows", (ROWS, CODES, 2), {"image_shape": SHAPE}, "units=2: there is no unit 2, only 0 to 1"),
+        ("top_rows", (ROWS, CODES, [0, 0.5]), {"image_shape": SHAPE}, "no unit number and no list of such"),
+        ("top_rows", (ROWS, CODES, []), {"image_shape": SHAPE}, "no unit number and no list of such"),
+        ("top_rows", (ROWS, CODES), OFF, "image_shape 5 x 5 makes 25 values, but rows have 12"),
     ],
 )
 def test_refused_settings(name, args, options, match):

@@ -11,8 +11,10 @@ import numpy as np
 from isthmus.errors import InvalidDataError, InvalidParameterError
 from isthmus.networks.custom import Custom
 from isthmus.networks.dense import Dense
+from isthmus.objective import Reconstruction
 from isthmus.optimizers import DEFAULT_DECAY, Optimizer
-from isthmus.scaling import ColumnStatistics, Scaler
+from isthmus.scaling import ColumnStatistics, Scaling
+from isthmus.sparsity import Dial, Sparsity, resolve
 from isthmus.training import Settings
 
 _RELU_FAMILY = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu", "softplus"})
@@ -87,7 +89,57 @@ def optimizer_for(values: Mapping[str, Any]) -> Optimizer:
     )
 
 
-def network_for(values: Mapping[str, Any], n_features: int, n_components: int, scaler: Scaler) -> Any:
+def sparsity_for(values: Mapping[str, Any]) -> Sparsity | None:
+    """Return the method that the parameters describe.
+
+    Raises
+    ------
+    InvalidParameterError
+        Where a setting is not the method's.
+    """
+    return resolve(
+        values["sparsity"], k=values["k"], target=values["sparsity_target"], weight=values["sparsity_weight"]
+    )
+
+
+def objective_for(values: Mapping[str, Any], network: Any, sparsity: Sparsity | None) -> Reconstruction:
+    """Return what training lowers."""
+    reduction = values["loss_reduction"]
+    if reduction == "auto":
+        reduction = "mean" if sparsity is None else sparsity.loss_reduction
+    if sparsity is not None:
+        sparsity.check(network)
+    elif values["resample_dead"] is not None:
+        raise InvalidParameterError(f"resample_dead={values['resample_dead']} has no effect without sparsity")
+    unit_norm = values["unit_norm_decoder"]
+    if unit_norm == "auto":
+        unit_norm = is_dictionary(values, sparsity) and sparsity is not None and sparsity.unit_norm
+    return Reconstruction(
+        network,
+        values["loss"],
+        reduction,
+        None if sparsity is None else sparsity.static(),
+        l2=values["l2_penalty"] > 0,
+        unit_norm=bool(unit_norm),
+    )
+
+
+def dials_for(values: Mapping[str, Any], sparsity: Sparsity | None, n_components: int, n_rows: int) -> dict[str, Dial]:
+    """Return the traced numbers of the objective over a run."""
+    numbers = {} if sparsity is None else sparsity.dials(n_components, n_rows)
+    if values["l2_penalty"] > 0:
+        numbers["l2"] = lambda share: np.full_like(share, values["l2_penalty"])
+    return numbers
+
+
+def is_dictionary(values: Mapping[str, Any], sparsity: Sparsity | None) -> bool:
+    """Whether the network is a sparse dictionary: one layer each way, of weights of their own."""
+    one_layer = not len(values["hidden_layer_sizes"]) and not len(values["decoder_layer_sizes"] or ())
+    own = values["network"] is None and not values["tied_weights"]
+    return sparsity is not None and sparsity.dictionary and one_layer and own
+
+
+def network_for(values: Mapping[str, Any], n_features: int, n_components: int, scaler: Scaling) -> Any:
     """Return the network that the parameters describe, for rows of a width and scaling.
 
     Raises
@@ -95,7 +147,10 @@ def network_for(values: Mapping[str, Any], n_features: int, n_components: int, s
     InvalidParameterError
         Where two parameters contradict one another.
     """
-    code = "identity" if values["code_activation"] == "auto" else values["code_activation"]
+    sparsity = sparsity_for(values)
+    code = values["code_activation"]
+    if code == "auto":
+        code = "identity" if sparsity is None else sparsity.code_activation
     output = _output_activation(values, scaler)
     if values["network"] is not None:
         _refuse_with_network(values)
@@ -109,7 +164,8 @@ def network_for(values: Mapping[str, Any], n_features: int, n_components: int, s
         )
     path = values["linear_path"]
     if path == "auto":
-        path = code == "identity" and n_components < n_features and bool(encoder or decoder)
+        narrow = n_components < n_features and sparsity is None
+        path = code == "identity" and narrow and bool(encoder or decoder)
     init = values["init"]
     if init == "auto":
         init = "he" if values["activation"] in _RELU_FAMILY else "glorot"
@@ -127,10 +183,34 @@ def network_for(values: Mapping[str, Any], n_features: int, n_components: int, s
         bool(values["layer_norm"]),
         init,
         values["precision"],
+        *_dictionary_options(values, sparsity, output),
     )
 
 
-def _output_activation(values: Mapping[str, Any], scaler: Scaler) -> str:
+def _dictionary_options(values: Mapping[str, Any], sparsity: Sparsity | None, output: str) -> tuple[bool, bool]:
+    """Return whether the rows are centred by the output's bias, and whether the encoder starts as the transpose."""
+    dictionary = is_dictionary(values, sparsity)
+    pre_bias, transposed = values["pre_bias"], values["transposed_start"]
+    if pre_bias == "auto":
+        pre_bias = dictionary and output == "identity"
+    elif pre_bias and output != "identity":
+        raise InvalidParameterError(f"pre_bias=True needs output_activation='identity', not {output!r}")
+    if transposed == "auto":
+        transposed = dictionary
+    for name, asked in (("transposed_start", transposed), ("unit_norm_decoder", values["unit_norm_decoder"] is True)):
+        if asked and values["tied_weights"]:
+            raise InvalidParameterError(f"{name}=True has no meaning with tied_weights=True")
+    encoder, decoder = values["hidden_layer_sizes"], values["decoder_layer_sizes"]
+    if transposed and decoder is not None and encoder and decoder and encoder[-1] != decoder[0]:
+        raise InvalidParameterError(
+            f"transposed_start=True needs the same width on both sides of the code, not {encoder[-1]} and {decoder[0]}"
+        )
+    if transposed and decoder is not None and bool(encoder) != bool(decoder):
+        raise InvalidParameterError("transposed_start=True needs hidden layers on both sides of the code or on neither")
+    return bool(pre_bias), bool(transposed)
+
+
+def _output_activation(values: Mapping[str, Any], scaler: Scaling) -> str:
     output = str(values["output_activation"])
     if values["loss"] == "bce" and output not in ("auto", "sigmoid"):
         raise InvalidParameterError(f"loss='bce' needs output_activation='sigmoid', not {output!r}")
@@ -147,6 +227,9 @@ def _refuse_with_network(values: Mapping[str, Any]) -> None:
         "decoder_layer_sizes": values["decoder_layer_sizes"] is not None,
         "linear_path": values["linear_path"] not in ("auto", False),
         "precision": values["precision"] == "bfloat16",
+        **{name: values[name] is True for name in ("pre_bias", "unit_norm_decoder", "transposed_start")},
+        "bias_start": values["bias_start"] not in ("auto", "zeros"),
+        "resample_dead": values["resample_dead"] is not None,
     }
     for name, asked in wrong.items():
         if asked:
@@ -155,13 +238,11 @@ def _refuse_with_network(values: Mapping[str, Any]) -> None:
             )
 
 
-def check_range(values: Mapping[str, Any], statistics: ColumnStatistics, scaler: Scaler) -> None:
+def check_range(values: Mapping[str, Any], statistics: ColumnStatistics, scaler: Scaling) -> None:
     """Refuse a cross-entropy whose targets would lie outside [0, 1]."""
     if values["loss"] != "bce":
         return
-    low = ((statistics.low - scaler.center) / scaler.scale).min()
-    high = ((statistics.high - scaler.center) / scaler.scale).max()
+    low, high = scaler.reach(statistics.low, statistics.high)
     if low < -1e-6 or high > 1 + 1e-6:
-        raise InvalidDataError(
-            f"loss='bce' needs values in [0, 1], and scaled rows range from {low:g} to {high:g}; use scaling='minmax'"
-        )
+        found = f"range from {low:g} to {high:g}" if np.isfinite([low, high]).all() else "have no bounds"
+        raise InvalidDataError(f"loss='bce' needs values in [0, 1], and scaled rows {found}; use scaling='minmax'")

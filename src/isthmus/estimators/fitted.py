@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_array, check_is_fitted
@@ -16,15 +17,17 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from isthmus.errors import InvalidDataError, InvalidParameterError
 from isthmus.estimators import stored
 from isthmus.estimators.build import pick_device
+from isthmus.estimators.code_report import CodeReport, activation_target
 from isthmus.estimators.inputs import finite_blocks, is_outside, open_codes, open_rows, open_stream, rows_of
+from isthmus.estimators.results import Progress, joined, joined_sparse, written
 from isthmus.inference import Inference, blocks_for
-from isthmus.metrics import ExplainedVariance
-from isthmus.sinks import open_sink
+from isthmus.metrics import CodeStatistics, ExplainedVariance, Fidelity
+from isthmus.sources import CsrSource
 from isthmus.sources.base import Block, Source
 
 Rows = Any  # an array, a frame, a path or a source
 Array = NDArray[Any]
-Progress = Callable[[int, int | None], None]  # rows done, and all there are where that is known
+Codes = Any  # an array, or a scipy CSR matrix where ``sparse_output`` is set
 
 
 class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: ignore[misc]
@@ -34,12 +37,14 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
     params_: Any
     network_: Any
     scaler_: Any
+    sparsity_: Any
+    sparsity_state_: Any
     n_components_: int
     n_features_in_: int
 
     # Using -----------------------------------------------------------------------------------------------------
 
-    def transform(self, X: Rows) -> Array:
+    def transform(self, X: Rows) -> Codes:
         """Return the codes of rows.
 
         Parameters
@@ -49,24 +54,23 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
 
         Returns
         -------
-        codes : ndarray of shape (n_samples, n_components)
-            float64 for float64 rows, else float32. A row's code depends on that row alone, to the bit.
+        codes : ndarray or scipy.sparse.csr_matrix of shape (n_samples, n_components)
+            float64 for float64 rows, else float32. A row's code depends on that row alone, to the bit. Sparse where
+            the model has ``sparse_output=True``; memory is then that of what is not 0.
         """
         check_is_fitted(self)
         source = open_rows(self, X, reset=False)
-        return _joined(
-            self._encoded(source),
-            self._float_of(source),
-            rows_of(source),
-            self.n_components_,
-        )
+        codes, dtype = self._encoded(source), self._float_of(source)
+        if self._writes_sparse:
+            return joined_sparse(codes, dtype, self.n_components_)
+        return joined(codes, dtype, rows_of(source), self.n_components_)
 
     def inverse_transform(self, X: Rows) -> Array:
         """Return the rows that codes stand for.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_components)
+        X : array-like or scipy sparse matrix of shape (n_samples, n_components)
             Codes.
 
         Returns
@@ -76,12 +80,17 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         """
         check_is_fitted(self)
         codes = self._check_codes(X)
-        decoded = self._inference().decode([Block(codes, 0)])
+        blocks = CsrSource(codes).blocks() if issparse(codes) else [Block(codes, 0)]
+        decoded = self._inference().decode(blocks)
         dtype = np.float64 if codes.dtype == np.float64 else np.float32
-        return _joined((self.scaler_.raw(rows, dtype) for rows in decoded), dtype, len(codes), self.n_features_in_)
+        rows = (self.scaler_.raw(scaled, dtype) for scaled in decoded)
+        return joined(rows, dtype, codes.shape[0], self.n_features_in_)
 
     def reconstruct(self, X: Rows) -> Array:
         """Return rows rebuilt from their codes: ``inverse_transform(transform(X))``, without keeping the codes.
+
+        Under the scalings that take off each row's own mean, "patches" and "whitened_patches", the rebuilt rows get
+        it back; `inverse_transform`, which has only codes, gives the mean of the rows that `fit` saw.
 
         Parameters
         ----------
@@ -96,8 +105,8 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         check_is_fitted(self)
         source = open_rows(self, X, reset=False)
         dtype = self._float_of(source)
-        rebuilt = (self.scaler_.raw(rows, dtype) for _, rows in self._rebuilt(source))
-        return _joined(rebuilt, dtype, rows_of(source), self.n_features_in_)
+        rebuilt = (self.scaler_.raw(rows, dtype, like=raw) for raw, rows in self._rebuilt(source))
+        return joined(rebuilt, dtype, rows_of(source), self.n_features_in_)
 
     def transform_to(self, source: Rows, out: str | os.PathLike[str], *, progress: Progress | None = None) -> int:
         """Write the codes of rows to a file, block by block: memory is that of a block, however many rows there are.
@@ -110,6 +119,8 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         out : path-like
             A file with a suffix of `isthmus.sinks.SUFFIXES`, or ``"-"`` for CSV on stdout. Its columns have the names
             of `get_feature_names_out` and the type that `transform` gives. An older file stays until all is written.
+            A model with ``sparse_output=True`` writes Parquet with what is not 0 alone, as two columns of lists;
+            `isthmus.sinks.SparseParquetSink` says how to read it with pandas and polars.
         progress : callable, optional
             Told, after each block, the rows done and the number of all, or None where only reading tells.
 
@@ -127,7 +138,8 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         rows = open_stream(self, source)
         codes = self._encoded(rows)
         names = self.get_feature_names_out()
-        return _written(codes, out, names, self._float_of(rows), rows.n_rows, progress)
+        dtype = self._float_of(rows)
+        return written(codes, out, names, dtype, rows.n_rows, progress, sparse=self._writes_sparse)
 
     def inverse_transform_to(
         self, source: Rows, out: str | os.PathLike[str], *, progress: Progress | None = None
@@ -136,8 +148,9 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
 
         Parameters
         ----------
-        source : array-like of shape (n_samples, n_components), path or Source
-            Codes. Of a table that has columns named as `get_feature_names_out` says, only those are read.
+        source : array-like or scipy sparse matrix of shape (n_samples, n_components), path or Source
+            Codes, whole or sparse as `transform_to` writes them. Of a table that has columns named as
+            `get_feature_names_out` says, only those are read.
         out : path-like
             As in `transform_to`; its columns have the names that `fit` saw, or ``x0``, ``x1``, ….
         progress : callable, optional
@@ -160,7 +173,7 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         decoded = self._inference().decode(finite_blocks(codes, codes.schema.names))
         dtype = self._float_of(codes)
         rows = (self.scaler_.raw(scaled, dtype) for scaled in decoded)
-        return _written(rows, out, self._names_of_rows(), dtype, codes.n_rows, progress)
+        return written(rows, out, self._names_of_rows(), dtype, codes.n_rows, progress)
 
     def reconstruct_to(self, source: Rows, out: str | os.PathLike[str], *, progress: Progress | None = None) -> int:
         """Write rows rebuilt from their codes to a file, block by block.
@@ -187,8 +200,8 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         check_is_fitted(self)
         rows = open_stream(self, source)
         dtype = self._float_of(rows)
-        rebuilt = (self.scaler_.raw(scaled, dtype) for _, scaled in self._rebuilt(rows))
-        return _written(rebuilt, out, self._names_of_rows(), dtype, rows.n_rows, progress)
+        rebuilt = (self.scaler_.raw(scaled, dtype, like=raw) for raw, scaled in self._rebuilt(rows))
+        return written(rebuilt, out, self._names_of_rows(), dtype, rows.n_rows, progress)
 
     def _names_of_rows(self) -> Sequence[str]:
         return list(getattr(self, "feature_names_in_", ())) or [f"x{i}" for i in range(self.n_features_in_)]
@@ -251,6 +264,42 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         warnings.warn("explained variance is not defined for fewer than two rows", UndefinedMetricWarning, stacklevel=2)
         return float("nan")
 
+    def code_statistics(self, X: Rows, *, progress: Progress | None = None) -> CodeReport:
+        """Return what the codes of rows are like and how close the rows come back, from one pass over them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), DataFrame, path or Source
+            The rows.
+        progress : callable, optional
+            As in `transform_to`.
+
+        Returns
+        -------
+        report : CodeReport
+            ``print(report)`` tells it in lines. ``report.codes`` (`isthmus.metrics.CodeStatistics`) has the number of
+            active units per row, and each unit's frequency and activation; ``report.fidelity``
+            (`isthmus.metrics.Fidelity`) squared error, explained variance and cosine similarity of the rebuilt rows,
+            in scaled units; ``report.activation_target`` the mean activation that the model's sparsity asks for.
+
+        Raises
+        ------
+        InvalidDataError
+            In one line, where there are no rows or they do not fit the model.
+        """
+        check_is_fitted(self)
+        source, inference = open_stream(self, X), self._inference()
+        report = CodeReport(CodeStatistics(self.n_components_), Fidelity(), activation_target(self))
+        passed = inference.round_trip(blocks_for(source, inference.rows), self._float_of(source))
+        for raw, codes, rebuilt in passed:
+            report.codes.update(codes)
+            report.fidelity.update(self.scaler_.scaled(np.ascontiguousarray(raw), np.float64), rebuilt)
+            if progress is not None:
+                progress(report.codes.count, source.n_rows)
+        if not report.codes.count:
+            raise InvalidDataError(f"{X} holds no rows; there are no codes to look at")
+        return report
+
     def _pairs(self, source: Source) -> Iterator[tuple[Array, Array]]:
         """Yield scaled rows (float64) beside the scaled rows rebuilt from their codes."""
         for raw, rebuilt in self._rebuilt(source):
@@ -268,15 +317,27 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
 
     def _inference(self) -> Inference:
         names = list(getattr(self, "feature_names_in_", ()))
-        return Inference(self.network_, self.params_, self.scaler_, pick_device(self.device), names)
+        return Inference(
+            self.network_,
+            self.params_,
+            self.scaler_,
+            pick_device(self.device),
+            names,
+            sparsity=self.sparsity_,
+            state=self.sparsity_state_,
+        )
+
+    @property
+    def _writes_sparse(self) -> bool:
+        return bool(getattr(self, "sparse_output", False))
 
     def _float_of(self, source: Source) -> Any:
         return np.float64 if source.dtype == np.float64 else np.float32
 
-    def _check_codes(self, X: Rows) -> Array:
-        codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+    def _check_codes(self, X: Rows) -> Codes:
+        codes = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
         self._check_code_width(codes.shape[1])
-        return codes  # type: ignore[no-any-return]
+        return codes
 
     def _check_code_width(self, width: int) -> None:
         if width != self.n_components_:
@@ -314,9 +375,22 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         path = self.params_["encoder_path"]
         return path, self.params_.get("decoder_path", path.T)
 
+    @property
+    def components_(self) -> Array:
+        """The decoder's atoms (n_components, n_features) in the input's units: what one unit more adds to a row.
+
+        For a decoder of one layer they are its matrix; for a deeper one, the Jacobian of the output before its
+        activation, at the mean code of training rows.
+        """
+        check_is_fitted(self)
+        deep = "decoder" not in self.params_ or len(self.params_["decoder"]) > 1 or "decoder_path" in self.params_
+        atoms = self._inference().slopes(self.mean_code_) if deep else self.decoder_weights_[0]
+        directions: Array = self.scaler_.directions(np.asarray(atoms, np.float64))
+        return directions
+
     def _layers(self, half: str) -> list[dict[str, Array]]:
         check_is_fitted(self)
-        if not isinstance(self.params_, dict):
+        if half not in self.params_:
             raise AttributeError("a network of your own keeps its weights in params_, in its own layout")
         return self.params_[half]  # type: ignore[no-any-return]
 
@@ -367,32 +441,3 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
     @property
     def _n_features_out(self) -> int:
         return int(self.n_components_)
-
-
-def _joined(parts: Iterator[Array], dtype: Any, n_rows: int, width: int) -> Array:
-    out = np.empty((n_rows, width), dtype)
-    start = 0
-    for part in parts:
-        out[start : start + len(part)] = part
-        start += len(part)
-    return out
-
-
-def _written(
-    parts: Iterator[Array],
-    out: str | os.PathLike[str],
-    names: Sequence[str],
-    dtype: Any,
-    total: int | None,
-    progress: Progress | None,
-) -> int:
-    done = 0
-    with open_sink(out, names, dtype) as sink:
-        for part in parts:
-            sink.write(part)
-            done += len(part)
-            if progress is not None:
-                progress(done, total)
-        if not done:
-            raise InvalidDataError("the source holds no rows; there is nothing to write")
-    return done

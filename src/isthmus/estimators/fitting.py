@@ -17,19 +17,22 @@ from isthmus.errors import InvalidParameterError
 from isthmus.estimators.build import (
     batch_rows,
     check_range,
+    dials_for,
     draw_seed,
     held_back_share,
+    is_dictionary,
     network_for,
+    objective_for,
     optimizer_for,
     pick_device,
     settings_for,
+    sparsity_for,
 )
 from isthmus.estimators.inputs import finite_blocks, rows_of
 from isthmus.estimators.reporting import Reporter
 from isthmus.inference import Inference
-from isthmus.objective import Reconstruction
-from isthmus.principal import Principal
-from isthmus.scaling import ColumnStatistics, Scaler, choose_scaler, needs_moments, sample_stride
+from isthmus.principal import Principal, starting_bias
+from isthmus.scaling import ColumnStatistics, Scaling, choose_scaler, gathered, sample_stride
 from isthmus.sources.base import Block, Source
 from isthmus.training import Interruption, Settings, Trainer, precision_scope
 from isthmus.types import TrainState
@@ -40,7 +43,7 @@ class Fitted(NamedTuple):
 
     params_: Any
     network_: Any
-    scaler_: Scaler
+    scaler_: Scaling
     n_components_: int
     history_: dict[str, list[float]]
     n_iter_: int
@@ -48,7 +51,10 @@ class Fitted(NamedTuple):
     loss_: float
     seed_: int
     image_shape_: tuple[int, ...] | None
+    sparsity_: Any
     optimizer_state_: Any
+    sparsity_state_: Any
+    mean_code_: NDArray[Any]
 
 
 class Watcher(Protocol):
@@ -123,12 +129,15 @@ class FitRun:
     def outcome(self, state: TrainState) -> Fitted:
         """Return what an estimator keeps of a state."""
         restored = state.best is not None and self.trainer.judges
-        params = _to_host(state.best if restored else state.params)
+        params, model = _to_host(state.best if restored else (state.params, state.model))
         if restored and state.stopping.best_epoch == 0 and self.better_start is not None:
             params = self.better_start()
         optimizer = _to_host(state.optimizer)
-        if self.arranges:
-            params, optimizer = self._arrange(params, optimizer)
+        code = self._first_code(params, model)
+        if self.arranges and hasattr(self.parts["network_"], "arranged"):
+            order, signs = self._arrangement(code)
+            params, optimizer, model = self._arrange(params, optimizer, model, order, signs)
+            code = code[:, order] * signs
         losses = state.metrics.get("loss", [])
         return Fitted(
             params_=params,
@@ -137,26 +146,68 @@ class FitRun:
             best_iter_=state.stopping.best_epoch if self.trainer.judges else state.epoch,
             loss_=losses[-1] if losses else float("nan"),
             optimizer_state_=optimizer,
+            sparsity_state_=model,
+            mean_code_=code.mean(axis=0),
             **self.parts,
         )
 
-    def _arrange(self, params: Any, optimizer: Any) -> tuple[Any, Any]:
-        """Put the code's units in order of variance and turn their signs, so that two fits read alike."""
-        network, walk = self.parts["network_"], self.trainer.walk
-        if not hasattr(network, "arranged"):
-            return params, optimizer
-        order, signs = _arrangement(network, params, self.parts["scaler_"], walk, self.trainer.device)
+    def _first_code(self, params: Any, model: Any) -> NDArray[np.float64]:
+        parts = self.parts
+        inference = Inference(
+            parts["network_"],
+            params,
+            parts["scaler_"],
+            self.trainer.device,
+            sparsity=parts["sparsity_"],
+            state=model,
+        )
+        rows = _first_rows(self.trainer.walk)
+        return np.concatenate(list(inference.encode([Block(rows, 0)]))).astype(np.float64)
+
+    def _arrangement(self, code: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[Any]]:
+        """Return the order of the code's units, by variance within each group that may be ordered, and their signs."""
+        network, sparsity = self.parts["network_"], self.parts["sparsity_"]
+        code = code - code.mean(axis=0)
+        ends = (code.shape[1],) if sparsity is None else sparsity.prefixes_of(code.shape[1])
+        starts = (0, *ends[:-1])
+        # Stable, so that units without variance stay where they are.
+        order = np.concatenate(
+            [
+                low + np.argsort(-code[:, low:high].var(axis=0), kind="stable")
+                for low, high in zip(starts, ends, strict=True)
+            ]
+        )
+        signs = np.ones(code.shape[1], network.dtype)
+        if network.signs_are_free and sparsity is None:
+            rows = self.parts["scaler_"].scaled(_first_rows(self.trainer.walk), np.float64)
+            together = code[:, order].T @ (rows - rows.mean(axis=0))
+            strongest = np.take_along_axis(together, np.abs(together).argmax(axis=1)[:, None], axis=1)[:, 0]
+            signs[strongest < 0] = -1
+        return order, signs
+
+    def _arrange(
+        self, params: Any, optimizer: Any, model: Any, order: NDArray[np.intp], signs: NDArray[Any]
+    ) -> tuple[Any, Any, Any]:
+        """Put the code's units in order and turn their signs, so that two fits read alike."""
+        network = self.parts["network_"]
         shape: Any = jax.tree.structure(params)
+
+        def by_unit(tree: Any) -> Any:
+            return jax.tree.map(lambda leaf: leaf[order] if leaf.ndim else leaf, tree)
+
+        def arranged(tree: Any, signs: NDArray[Any]) -> Any:
+            new = network.arranged(tree, order, signs)
+            return {**new, "sparsity": by_unit(tree["sparsity"])} if "sparsity" in tree else new
 
         def rearrange(node: Any) -> Any:
             if jax.tree.structure(node) != shape:
                 return node
             # Second moments are squares: they move with their unit and never turn.
             squares = all((leaf >= 0).all() for leaf in jax.tree.leaves(node))
-            return network.arranged(node, order, np.abs(signs) if squares else signs)
+            return arranged(node, np.abs(signs) if squares else signs)
 
         moved = jax.tree.map(rearrange, optimizer, is_leaf=lambda node: jax.tree.structure(node) == shape)
-        return network.arranged(params, order, signs), moved
+        return arranged(params, signs), moved, by_unit(model)
 
 
 def _even(history: dict[str, list[float]]) -> dict[str, list[float]]:
@@ -167,23 +218,6 @@ def _even(history: dict[str, list[float]]) -> dict[str, list[float]]:
 
 def _to_host(tree: Any) -> Any:
     return jax.tree.map(np.asarray, tree)
-
-
-def _arrangement(
-    network: Any, params: Any, scaler: Scaler, walk: Walk, device: Any
-) -> tuple[NDArray[np.intp], NDArray[Any]]:
-    raw = _first_rows(walk)
-    code = np.concatenate(list(Inference(network, params, scaler, device).encode([Block(raw, 0)]))).astype(np.float64)
-    rows = scaler.scaled(raw, np.float64)
-    code -= code.mean(axis=0)
-    # Stable, so that units without variance stay where they are.
-    order = np.argsort(-code.var(axis=0), kind="stable")
-    signs = np.ones(code.shape[1], network.dtype)
-    if network.signs_are_free:
-        together = code[:, order].T @ (rows - rows.mean(axis=0))
-        strongest = np.take_along_axis(together, np.abs(together).argmax(axis=1)[:, None], axis=1)[:, 0]
-        signs[strongest < 0] = -1
-    return order, signs
 
 
 def _first_rows(walk: Walk) -> NDArray[Any]:
@@ -198,7 +232,7 @@ def measure(source: Source, scaling: str | None, names: Sequence[str], held_back
     statistics = ColumnStatistics(
         source.schema.n_features,
         source.dtype,
-        moments=needs_moments(scaling, source.dtype),
+        gathers=gathered(scaling, source.dtype),
         sample_every=sample_stride(scaling, rows_of(source)),
     )
     for values, start in finite_blocks(source, names):
@@ -216,7 +250,7 @@ class Preparation(NamedTuple):
 
 
 def prepare(
-    estimator: Any, source: Source, share: float, scaler: Scaler | None = None, seed: int | None = None
+    estimator: Any, source: Source, share: float, scaler: Scaling | None = None, seed: int | None = None
 ) -> Preparation:
     """Return the walk through the rows, their scaling measured and their seed drawn unless they are given."""
     values = estimator.get_params(deep=False)
@@ -228,7 +262,8 @@ def prepare(
             f"validation_fraction={share:g} holds back all {n_rows} rows; lower it, or set early_stopping=False"
         )
     names = list(getattr(estimator, "feature_names_in_", ()))
-    statistics = measure(source, values["scaling"], names, held_back)
+    # A scaling that is given needs nothing of the rows but their range, against which the loss is checked.
+    statistics = measure(source, values["scaling"] if scaler is None else None, names, held_back)
     scaler = scaler or choose_scaler(statistics, values["scaling"])
     check_range(values, statistics, scaler)
     compute = np.dtype(np.float64 if values["precision"] == "float64" else np.float32)
@@ -246,10 +281,30 @@ def _new_network(ready: Preparation) -> tuple[Any, Any]:
         principal = Principal(walk)
         wanted = principal.components_for(float(wanted))
     network = network_for(values, width, int(wanted), walk.scaler)
+    start = None
     if getattr(network, "linear_path", False):
-        principal = principal or Principal(walk)
-        return network, network.init(ready.seed, principal.statistics(network.n_components))
-    return network, network.init(ready.seed, None)
+        start = (principal or Principal(walk)).statistics(network.n_components)
+    params = network.init(ready.seed, start)
+    return network, _with_sparsity(ready, network, params)
+
+
+def _with_sparsity(ready: Preparation, network: Any, params: Any) -> Any:
+    """Return parameters with the sparsity's own, and with the output's bias where it is to start."""
+    sparsity = sparsity_for(ready.values)
+    own = {} if sparsity is None else sparsity.learned(network.n_components)
+    if own:
+        params = {**params, "sparsity": {name: np.asarray(leaf, network.dtype) for name, leaf in own.items()}}
+    start = ready.values["bias_start"]
+    if start == "auto":
+        dictionary = is_dictionary(ready.values, sparsity) and network.output_activation == "identity"
+        start = "geometric_median" if dictionary else "zeros"
+    if start != "zeros":
+        if network.output_activation != "identity":
+            raise InvalidParameterError(
+                f"bias_start={start!r} needs output_activation='identity', not {network.output_activation!r}"
+            )
+        params["decoder"][-1]["bias"] = starting_bias(ready.walk, start).astype(network.dtype)
+    return params
 
 
 def _old_network(estimator: Any, ready: Preparation) -> tuple[Any, Any]:
@@ -273,7 +328,7 @@ def start_fit(
 ) -> FitRun:
     """Return a run from the beginning or, with warm_start, from the weights of the last fit."""
     warm = estimator.warm_start and hasattr(estimator, "params_")
-    if warm and source.schema.n_features != len(estimator.scaler_.center):
+    if warm and source.schema.n_features != estimator.scaler_.n_features:
         raise _other_network()
     share = 0.0 if validation is not None else held_back_share(estimator.get_params(deep=False), rows_of(source))
     ready = prepare(estimator, source, share, estimator.scaler_ if warm else None)
@@ -284,7 +339,7 @@ def start_fit(
     if settings.early_stopping and judge is None and walk.count(validation=True) == 0:
         judge = replace(walk, shuffle=False)
     run = _run(ready, network, settings, judge, arranges=True, watcher=watcher)
-    run.state = run.trainer.start(params, ready.seed)
+    run.state = run.trainer.start(params, ready.seed, _first_state(estimator if warm else None, run))
     if share and not warm and getattr(network, "linear_path", False):
         run.better_start = functools.cache(lambda: _start_of_all_rows(ready, network))
     return run
@@ -310,7 +365,9 @@ def start_partial_fit(estimator: Any, source: Source) -> FitRun:
     network, params = (estimator.network_, estimator.params_) if going_on else _new_network(ready)
     settings = replace(settings_for(ready.values), schedule="constant", early_stopping=False, max_epochs=done + 1)
     run = _run(ready, network, settings, None, arranges=False, watcher=None)
-    state = run.trainer.start(params, ready.seed)
+    # A pass does not know how many will follow: every number of the run is what it is at the end.
+    run.trainer.dials = {name: _ended(dial) for name, dial in run.trainer.dials.items()}
+    state = run.trainer.start(params, ready.seed, _first_state(estimator if going_on else None, run))
     if going_on:
         state = state._replace(epoch=done, step=done * run.trainer.steps_per_epoch, metrics=estimator.history_)
         optimizer = estimator.optimizer_state_
@@ -320,6 +377,21 @@ def start_partial_fit(estimator: Any, source: Source) -> FitRun:
                 state = state._replace(optimizer=run.trainer.put(optimizer))
     run.state = state
     return run
+
+
+def _first_state(estimator: Any, run: FitRun) -> Any:
+    """Return what the sparsity remembers at the start: what it remembered last, or nothing yet."""
+    sparsity = run.parts["sparsity_"]
+    if sparsity is None:
+        return ()
+    fresh = sparsity.init(run.parts["n_components_"])
+    last = getattr(estimator, "sparsity_state_", None)
+    shape: Any = jax.tree.structure(fresh)
+    return last if jax.tree.structure(last) == shape else fresh
+
+
+def _ended(dial: Any) -> Any:
+    return lambda share: dial(np.ones_like(share))
 
 
 def _run(
@@ -332,12 +404,15 @@ def _run(
     watcher: Watcher | None,
 ) -> FitRun:
     values, walk = ready.values, ready.walk
+    sparsity = sparsity_for(values)
+    n_rows = walk.count()
     reporter = Reporter(int(values["verbose"]), int(values["display_step"]), settings.max_epochs)
     trainer = Trainer(
-        Reconstruction(network, values["loss"]),
+        objective_for(values, network, sparsity),
         optimizer_for(values),
         walk,
         settings,
+        dials=dials_for(values, sparsity, network.n_components, n_rows),
         validation=judge,
         interruption=Interruption(),
         progress=reporter.rows_done,
@@ -350,5 +425,6 @@ def _run(
         "n_components_": network.n_components,
         "seed_": ready.seed,
         "image_shape_": walk.source.schema.image_shape,
+        "sparsity_": sparsity,
     }
     return FitRun(trainer, parts, reporter, arranges=arranges, watcher=watcher)

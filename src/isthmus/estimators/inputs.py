@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 from isthmus.errors import InvalidDataError, InvalidParameterError
 from isthmus.scaling import refuse_non_finite
-from isthmus.sources import ArraySource, TableSource, open_source, source_kind
+from isthmus.sources import ArraySource, CsrSource, TableSource, open_source, source_kind
 from isthmus.sources.base import Block, Source
 
 
@@ -51,6 +52,8 @@ def open_stream(estimator: Any, X: Any) -> Source:
 
 def open_codes(X: Any, names: Sequence[str]) -> Source:
     """Return codes as a source: of a table that has columns of all these names, those columns, else everything."""
+    if issparse(X):
+        return CsrSource(X)
     if isinstance(X, str | os.PathLike) and issubclass(source_kind(X), TableSource):
         with suppress(InvalidParameterError):
             return open_source(X, columns=list(names))

@@ -11,19 +11,22 @@ import numpy as np
 
 from isthmus import __version__
 from isthmus.errors import InvalidParameterError, IsthmusError, ModelFileError
+from isthmus.estimators.build import sparsity_for
 from isthmus.model_file import Tensors, read_model, write_model
 from isthmus.networks.custom import Custom
 from isthmus.networks.dense import Dense
 from isthmus.optimizers import Optimizer
 from isthmus.parameters import PARAMETERS, check_parameters
-from isthmus.scaling import Scaler
+from isthmus.scaling import Scaling, scaler_class
+from isthmus.sparsity import SPARSITIES, Sparsity
 from isthmus.training import precision_scope
 
 
 def write(estimator: Any, path: str | os.PathLike[str], *, optimizer: bool) -> None:
     """Write a fitted estimator."""
     tensors = _named("params", estimator.params_)
-    tensors |= {"scaler.center": estimator.scaler_.center, "scaler.scale": estimator.scaler_.scale}
+    tensors |= {f"scaler.{name}": tensor for name, tensor in estimator.scaler_.tensors().items()}
+    tensors |= _named("sparsity", estimator.sparsity_state_) | {"mean_code": estimator.mean_code_}
     tensors |= {f"history.{name}": np.asarray(values, np.float64) for name, values in estimator.history_.items()}
     if optimizer:
         tensors |= _named("optimizer", estimator.optimizer_state_)
@@ -40,7 +43,7 @@ def _header(estimator: Any) -> dict[str, Any]:
         "network": None if isinstance(network, Custom) else dataclasses.asdict(network),
         "widths": [network.n_features, network.n_components],
         "ends": [network.code_activation, network.output_activation],
-        "scaler": {"kind": estimator.scaler_.kind, "crowded": estimator.scaler_.crowded},
+        "scaler": estimator.scaler_.to_header(),
         "feature_names": None if names is None else [str(name) for name in names],
         "learned": {
             "n_iter_": estimator.n_iter_,
@@ -59,6 +62,10 @@ def _plain(name: str, value: Any) -> Any:
             if value is None
             else {"factory": f"{value.__module__}.{getattr(value, '__qualname__', type(value).__name__)}"}
         )
+    if isinstance(value, Sparsity):
+        kind = next((name for name, row in SPARSITIES.items() if type(value) is row), None)
+        if kind is not None:
+            return {"kind": kind, **{name: _plain(name, setting) for name, setting in value.get_params().items()}}
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, tuple | list) and not hasattr(value, "_fields"):  # an Optax transformation is a tuple too
@@ -114,11 +121,18 @@ def _rebuild(cls: type, path: Any, header: dict[str, Any], tensors: Tensors, fac
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in header["parameters"].items()}
     _check_names(path, values)
     values["network"] = _factory_for(path, values["network"], factory)
+    values["sparsity"] = _sparsity(values["sparsity"])
     check_parameters(values)
     estimator = cls(**values)
     n_features, n_components = header["widths"]
     network = _network(header, factory)
-    params = _filled("params", network.init(0), tensors, path)
+    sparsity = sparsity_for(values)
+    like = network.init(0)
+    own = {} if sparsity is None else sparsity.learned(n_components)
+    if own:
+        like = {**like, "sparsity": {name: np.asarray(leaf, network.dtype) for name, leaf in own.items()}}
+    params = _filled("params", like, tensors, path)
+    remembered = () if sparsity is None else sparsity.init(n_components)
     learned = header["learned"]
     shape = learned["image_shape_"]
     estimator.__dict__ |= {
@@ -135,6 +149,9 @@ def _rebuild(cls: type, path: Any, header: dict[str, Any], tensors: Tensors, fac
         "loss_": float(learned["loss_"]),
         "seed_": int(learned["seed_"]),
         "image_shape_": None if shape is None else tuple(shape),
+        "sparsity_": sparsity,
+        "sparsity_state_": _filled("sparsity", remembered, tensors, path),
+        "mean_code_": _filled("mean_code", np.zeros(n_components), tensors, path),
         "optimizer_state_": _optimizer_state(values, params, tensors, path),
     }
     if header["feature_names"] is not None:
@@ -148,6 +165,14 @@ def _check_names(path: Any, values: dict[str, Any]) -> None:
         raise ModelFileError(
             f"{path} was written by another version of isthmus: it does not agree on {', '.join(foreign)}"
         )
+
+
+def _sparsity(written: Any) -> Any:
+    """Return the name or the object that a header tells of."""
+    if not isinstance(written, dict):
+        return written
+    settings = {name: tuple(value) if isinstance(value, list) else value for name, value in written.items()}
+    return SPARSITIES[str(settings.pop("kind"))](**settings)
 
 
 def _factory_for(path: Any, written: Any, factory: Any) -> Any:
@@ -168,10 +193,11 @@ def _network(header: dict[str, Any], factory: Any) -> Any:
     return Dense(**plain)
 
 
-def _scaler(path: Any, fields: dict[str, Any], tensors: Tensors, n_features: int) -> Scaler:
-    like = {"center": np.zeros(n_features), "scale": np.zeros(n_features)}
+def _scaler(path: Any, fields: dict[str, Any], tensors: Tensors, n_features: int) -> Scaling:
+    kind = scaler_class(fields["kind"])
+    like = kind.blank(n_features)
     found = {name: _filled(f"scaler.{name}", value, tensors, path) for name, value in like.items()}
-    return Scaler(fields["kind"], found["center"], found["scale"], bool(fields["crowded"]))
+    return kind.from_file(fields, found, n_features)
 
 
 def _optimizer_state(values: dict[str, Any], params: Any, tensors: Tensors, path: Any) -> Any:

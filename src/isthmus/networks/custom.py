@@ -70,14 +70,14 @@ class Custom:
                 raise InvalidParameterError(f"network's {name} returns shape {shape}, not ({narrow},)")
 
     def init(self, seed: int, statistics: Statistics | None = None) -> Params:
-        """Draw the parameters, a list of arrays, by calling the factory with a key of the seed."""
+        """Draw the parameters, ``{"modules": arrays}``, by calling the factory with a key of the seed."""
         # A list, since the modules' own structure may hold functions that are made anew at each call and so differ.
         arrays = eqx.partition(self._build(seed), eqx.is_inexact_array)[0]
-        return [np.asarray(leaf, self.dtype) for leaf in jax.tree.leaves(arrays)]
+        return {"modules": [np.asarray(leaf, self.dtype) for leaf in jax.tree.leaves(arrays)]}
 
     def modules(self, params: Params) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
         """Return encoder and decoder with these parameters."""
-        encoder, decoder = eqx.combine(jax.tree.unflatten(self._structure, params), self._static)
+        encoder, decoder = eqx.combine(jax.tree.unflatten(self._structure, params["modules"]), self._static)
         return encoder, decoder
 
     def encode(self, params: Params, x: Array, row: Array | None = None, noise: Noise | None = None) -> Array:

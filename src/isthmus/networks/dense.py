@@ -48,6 +48,10 @@ class Dense:
         A name in `INITIALIZERS`.
     precision : str
         ``"bfloat16"`` rounds the factors of matrix products, and sums them in float32.
+    pre_bias : bool
+        Subtract the decoder's last bias from the rows before they are encoded (Bricken et al. 2023).
+    transposed_start : bool
+        Start the encoder's last matrix as the transpose of the decoder's first.
     """
 
     n_features: int
@@ -63,6 +67,8 @@ class Dense:
     layer_norm: bool = False
     init_name: str = "he"
     precision: str = "float32"
+    pre_bias: bool = False
+    transposed_start: bool = False
 
     @property
     def encoder_widths(self) -> tuple[int, ...]:
@@ -88,6 +94,11 @@ class Dense:
             "encoder": self._draw_layers(rng, self.encoder_widths, with_weights=True),
             "decoder": self._draw_layers(rng, self.decoder_widths, with_weights=not self.tied),
         }
+        if self.transposed_start:
+            decoder = params["decoder"][0]["weight"]
+            # Rows of length 1, as directions: a unit then reads what it writes.
+            params["decoder"][0]["weight"] = decoder / np.linalg.norm(decoder, axis=1, keepdims=True)
+            params["encoder"][-1]["weight"] = params["decoder"][0]["weight"].T
         if self.linear_path:
             self._start_linear_path(params, statistics)
         return jax.tree.map(lambda leaf: np.ascontiguousarray(leaf, self.dtype), params)
@@ -130,12 +141,26 @@ class Dense:
 
     def encode(self, params: Params, x: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the pre-code (B, K) of rows (B, D)."""
-        hidden = x
+        weight, bias = self.code_layer(params)
+        code: Array = self._product(self.before_code(params, x, row, noise), weight) + bias
+        return code + self._product(x, params["encoder_path"]) if self.linear_path else code
+
+    def before_code(self, params: Params, x: Array, row: Array | None, noise: Noise | None) -> Array:
+        """Return what the code layer reads (B, H) of rows (B, D)."""
+        hidden = x - params["decoder"][-1]["bias"] if self.pre_bias else x
         for number, layer in enumerate(params["encoder"][:-1]):
             hidden = self._hidden(layer, layer["weight"], hidden, row, noise, number)
+        return hidden
+
+    def code_layer(self, params: Params) -> tuple[Array, Array]:
+        """Return the matrix (H, K) and bias (K,) that make the pre-code."""
         last = params["encoder"][-1]
-        code: Array = self._product(hidden, last["weight"]) + last["bias"]
-        return code + self._product(x, params["encoder_path"]) if self.linear_path else code
+        return last["weight"], last["bias"]
+
+    def code_bias(self, params: Params) -> Array:
+        """Return the bias (K,) that is in the pre-code."""
+        bias: Array = params["encoder"][-1]["bias"]
+        return bias
 
     def activate(self, pre_code: Array) -> Array:
         """Return the code (B, K) of a pre-code."""
@@ -143,15 +168,21 @@ class Dense:
 
     def decode(self, params: Params, code: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the output (B, D) before its activation."""
-        weights = self.decoder_weights(params)
-        hidden = code
-        for number, layer in enumerate(params["decoder"][:-1]):
-            hidden = self._hidden(layer, weights[number], hidden, row, noise, number + len(self.encoder_sizes))
-        output: Array = self._product(hidden, weights[-1]) + params["decoder"][-1]["bias"]
+        first = self._product(code, self.decoder_weights(params)[0])
+        output = self.after_code(params, first, row, noise)
         if not self.linear_path:
             return output
         path = params["encoder_path"].T if self.tied else params["decoder_path"]
         return output + self._product(code, path)
+
+    def after_code(self, params: Params, first: Array, row: Array | None, noise: Noise | None) -> Array:
+        """Return the output (B, D) before its activation, of the code's product with the decoder's first matrix."""
+        weights, pre = self.decoder_weights(params), first
+        for number, layer in enumerate(params["decoder"][:-1]):
+            hidden = self._ended(layer, pre, row, noise, number + len(self.encoder_sizes))
+            pre = self._product(hidden, weights[number + 1])
+        output: Array = pre + params["decoder"][-1]["bias"]
+        return output
 
     def finish(self, pre_output: Array) -> Array:
         """Return the reconstruction (B, D)."""
@@ -166,7 +197,10 @@ class Dense:
     def _hidden(
         self, layer: Any, weight: Array, x: Array, row: Array | None, noise: Noise | None, number: int
     ) -> Array:
-        pre = self._product(x, weight)
+        return self._ended(layer, self._product(x, weight), row, noise, number)
+
+    def _ended(self, layer: Any, pre: Array, row: Array | None, noise: Noise | None, number: int) -> Array:
+        """Return a hidden layer's output, of the product of its input and its matrix."""
         if self.layer_norm:
             pre = pre - jnp.mean(pre, axis=-1, keepdims=True)
             pre = pre * jax.lax.rsqrt(jnp.mean(pre**2, axis=-1, keepdims=True) + 1e-5) * layer["gain"]

@@ -12,23 +12,31 @@ from matplotlib.figure import Figure
 
 from isthmus.plots.comparison import reconstructions
 from isthmus.plots.curves import history
+from isthmus.plots.dictionary import atoms
 from isthmus.plots.filters import weights
+from isthmus.plots.frequencies import density
 from isthmus.plots.histograms import code_histograms
 from isthmus.plots.plane import manifold
 from isthmus.plots.saving import save
 from isthmus.plots.scatter import codes
+from isthmus.plots.strongest import top_rows
 from isthmus.plots.style import STYLES, Style
+from isthmus.plots.targets import activation_against_target
 
 __all__ = [
     "FIGURES",
     "STYLES",
     "Style",
+    "activation_against_target",
+    "atoms",
     "code_histograms",
     "codes",
+    "density",
     "history",
     "manifold",
     "reconstructions",
     "save",
+    "top_rows",
     "weights",
 ]
 
@@ -39,4 +47,8 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "history": history,
     "weights": weights,
     "code_histograms": code_histograms,
+    "atoms": atoms,
+    "density": density,
+    "activation_against_target": activation_against_target,
+    "top_rows": top_rows,
 }

@@ -82,3 +82,8 @@ def bare(ax: Axes) -> None:
     """Take ticks and frame away."""
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
+
+
+def short_number(number: float) -> str:
+    """Return a number in three digits, or in full where it has four to six before the point."""
+    return f"{number:,.0f}" if 1000 <= number < 1e6 else f"{number:.3g}"

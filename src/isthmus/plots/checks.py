@@ -25,6 +25,10 @@ def named_sets(values: ArrayLike | Mapping[str, ArrayLike], what: str) -> dict[s
 
 def matrix_of(values: ArrayLike, what: str) -> Array:
     """Return finite numbers in two dimensions, at least one row and one column."""
+    if hasattr(values, "tocsr"):
+        raise InvalidDataError(
+            f"{what} are a sparse matrix; pass the columns to draw, as in codes[:, [0, 1]].toarray()"
+        )
     try:
         array = np.asarray(values)
         if array.dtype.kind in "OUST":
@@ -127,6 +131,13 @@ def unit_names(names: Sequence[str] | None, values: ArrayLike, width: int, noun:
     if len(names) != width:
         raise InvalidDataError(f"there are {len(names)} names for {width} columns; pass one for each")
     return [str(name) for name in names]
+
+
+def numbers_of(values: ArrayLike, what: str) -> Array:
+    """Return finite numbers in one dimension, at least one."""
+    if np.ndim(values) != 1:
+        raise InvalidDataError(f"{what} have shape {np.shape(values)}; pass one number for each unit")
+    return matrix_of(np.asarray(values)[:, None], what)[:, 0].astype(np.float64)
 
 
 def check_count(name: str, value: int) -> None:

@@ -14,7 +14,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from isthmus.errors import InvalidDataError
-from isthmus.plots.canvas import bare, canvas, colour_bar, panels
+from isthmus.plots.canvas import bare, canvas, colour_bar, panels, short_number
 from isthmus.plots.checks import Array, ArrayLike, check_count, named_sets, rows_of, unit_names
 from isthmus.plots.pictures import as_pictures, draw_picture, grey_range, mosaic_of
 from isthmus.plots.style import TEXT
@@ -81,7 +81,7 @@ def reconstructions(
     if shape is None:
         center, spread, unit = _column_units(rows)
         rows, methods = (rows - center) / spread, {name: (each - center) / spread for name, each in methods.items()}
-    labels = {name: f"{name}\nMSE {_short(_mean_square(rows, values))}" for name, values in methods.items()}
+    labels = {name: f"{name}\nMSE {short_number(_mean_square(rows, values))}" for name, values in methods.items()}
     some = {labels[name]: values[:shown] for name, values in methods.items()}
     if shape is not None:
         return _picture_rows(rows[:shown], some, shape, grey_range(rows), heads, title, dark)
@@ -182,7 +182,3 @@ def _mean_square(rows: Array, rebuilt: Array) -> float:
         there = rebuilt[start : start + 4096].astype(np.float64)
         total += float(np.square(there - rows[start : start + 4096]).sum())
     return total / rows.size
-
-
-def _short(number: float) -> str:
-    return f"{number:,.0f}" if 1000 <= number < 1e6 else f"{number:.3g}"

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from isthmus.plots.canvas import bare, beside, canvas, colour_bar, panels_across
-from isthmus.plots.checks import ArrayLike, check_count, check_size, checked_shape, matrix_of
+from isthmus.plots.checks import Array, ArrayLike, check_count, check_size, checked_shape, matrix_of
 from isthmus.plots.pictures import draw_picture, mosaic_of
 
 
@@ -56,14 +56,32 @@ def weights(
     check_size(matrix.shape[0], shape, "weights (inputs, units)")
     order = np.argsort(-np.linalg.norm(matrix, axis=0), kind="stable") if sort else np.arange(matrix.shape[1])
     kept = matrix[:, order[:n]].T
-    largest = np.abs(kept).max(axis=1, keepdims=True)
-    pictures = np.divide(kept, largest, out=np.zeros_like(kept), where=largest > 0).reshape(-1, *shape)
-    across = panels_across(len(kept), shape[0] / shape[1])
-    signed = pictures.ndim == 3  # has a colour for each sign; pictures in colour are shown as they are
-    mosaic = mosaic_of(pictures if signed else (pictures + 1) / 2, across)
     if title is None:
-        which = ", largest norm first" if sort and len(kept) > 1 else ""
-        title = f"{len(kept)} of {matrix.shape[1]} units{which}"
+        title = drawn_of(len(kept), matrix.shape[1], "largest norm first" if sort else "")
+    return draw_filters(kept, shape, "weight", title, dark)
+
+
+def drawn_of(shown: int, there: int, order: str) -> str:
+    """Return the title that says how many units are drawn, and in which order where there is one."""
+    return f"{shown} of {there} units" + (f", {order}" if order and shown > 1 else "")
+
+
+def scaled_filters(rows: Array, shape: tuple[int, ...]) -> tuple[Array, bool]:
+    """Return rows as pictures, each scaled to its own largest absolute value, and whether they are signed.
+
+    Signed ones have a colour for each sign, from -1 to 1; pictures in colour have mid-grey at zero, from 0 to 1.
+    """
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    pictures = np.divide(rows, largest, out=np.zeros_like(rows), where=largest > 0).reshape(-1, *shape)
+    signed = pictures.ndim == 3
+    return pictures if signed else (pictures + 1) / 2, signed
+
+
+def draw_filters(rows: Array, shape: tuple[int, ...], what: str, title: str, dark: bool) -> Figure:
+    """Draw rows as pictures in a grid, each scaled to its own largest absolute value; `what` names the values."""
+    pictures, signed = scaled_filters(rows, shape)
+    across = panels_across(len(rows), shape[0] / shape[1])
+    mosaic = mosaic_of(pictures, across)
     width = float(np.clip(1.1 * across, 4, 9))
     height = width * mosaic.shape[0] / mosaic.shape[1]
     with canvas(dark, width + (1.4 if signed else 0.4), height + 0.3, title) as (figure, style):
@@ -71,6 +89,6 @@ def weights(
         bare(ax)
         image = draw_picture(ax, mosaic, style.diverging, (-1, 1))
         if signed:
-            bar = colour_bar(figure, image, "weight", cax=beside(ax, 0.03), ticks=[-1, 0, 1])
+            bar = colour_bar(figure, image, what, cax=beside(ax, 0.03), ticks=[-1, 0, 1])
             bar.ax.set_yticklabels(["-max", "0", "max"])
     return figure

@@ -28,11 +28,16 @@ def as_pictures(rows: Array, shades: tuple[float, float], shape: tuple[int, ...]
     return np.clip((rows.astype(np.float64) - low) / (high - low), 0, 1).reshape(-1, *shape)
 
 
+def gap_of(width: int) -> int:
+    """Return how many cells lie between two pictures of a mosaic."""
+    return max(1, round(0.07 * width))
+
+
 def mosaic_of(pictures: Array, across: int, *, gap: int | None = None) -> Array:
     """Lay pictures (n, height, width[, channels]) out in rows of `across`, transparent between them."""
     count, height, width = pictures.shape[:3]
     down = math.ceil(count / across)
-    gap = max(1, round(0.07 * width)) if gap is None else gap
+    gap = gap_of(width) if gap is None else gap
     if pictures.ndim == 4 and pictures.shape[3] == 3:
         pictures = np.concatenate([pictures, np.ones_like(pictures[..., :1])], axis=3)
     between = np.nan if pictures.ndim == 3 else 0.0

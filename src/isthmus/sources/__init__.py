@@ -13,6 +13,8 @@ from isthmus.errors import InvalidDataError, InvalidParameterError, suggest
 from isthmus.sources.arrays import ArraySource, NpySource, NpzSource, existing
 from isthmus.sources.base import Block, Column, ColumnKind, Schema, Source
 from isthmus.sources.images import PICTURES, IdxSource, ImageFolderSource, read_idx
+from isthmus.sources.patches import PatchSource, from_patches, to_patches
+from isthmus.sources.sparse import CsrSource, SparseCodesSource, is_sparse_codes
 from isthmus.sources.tables import CsvSource, FeatherSource, ParquetSource, TableSource, table_files
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "Block",
     "Column",
     "ColumnKind",
+    "CsrSource",
     "CsvSource",
     "FeatherSource",
     "IdxSource",
@@ -28,12 +31,16 @@ __all__ = [
     "NpySource",
     "NpzSource",
     "ParquetSource",
+    "PatchSource",
     "Schema",
     "Source",
+    "SparseCodesSource",
     "TableSource",
+    "from_patches",
     "open_source",
     "read_idx",
     "source_kind",
+    "to_patches",
 ]
 
 
@@ -91,7 +98,15 @@ def source_kind(where: str | os.PathLike[str]) -> type[Any]:
     if "://" in os.fspath(where):
         raise InvalidParameterError(f"{where} is a URL, which cannot be read yet; fetch it and pass the file's path")
     path = existing(where)
-    return _folder_kind(path) if path.is_dir() else _kind_of(path)
+    kind = _folder_kind(path) if path.is_dir() else _kind_of(path)
+    if kind is not ParquetSource:
+        return kind
+    file = table_files(path)[0]
+    if not is_sparse_codes(file):
+        return kind
+    if path.is_dir():
+        raise InvalidDataError(f"folders of sparse codes like {file.name} cannot be read; open one file of {path}")
+    return SparseCodesSource
 
 
 def _refuse_options(options: dict[str, Any], legal: tuple[str, ...], what: str) -> None:

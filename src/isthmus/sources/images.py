@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +100,57 @@ class IdxSource(ArraySource):
             super().__init__(values.reshape(-1, 1) if values.ndim == 1 else values)
 
 
+class PictureFiles:
+    """The encoded pictures of a folder, of a zip archive or of one file, in the order of their names.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        As `ImageFolderSource` takes it, with its errors.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = existing(path)
+        self._archive: zipfile.ZipFile | None = None
+        self.names = self._listed()
+        if not self.names:
+            raise InvalidDataError(f"{self.path} holds no pictures ({', '.join(PICTURES)})")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def _listed(self) -> list[str]:
+        if self.path.is_dir():
+            names = [p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file()]
+        elif self.path.suffix.lower() == ".zip":
+            with _reading(self.path):
+                self._archive = zipfile.ZipFile(self.path)
+            names = self._archive.namelist()
+        else:
+            return [self.path.name]
+        return sorted(name for name in names if name.lower().endswith(PICTURES) and not _hidden(name))
+
+    def where(self, number: int) -> str:
+        """Return where a picture lies, for messages."""
+        return str(self.path / self.names[number]) if self._archive or self.path.is_dir() else str(self.path)
+
+    def read(self, number: int) -> NDArray[Any]:
+        """Return a picture's pixels, as `decode_picture` does."""
+        place = self.where(number)
+        with _reading(place):
+            content = self._archive.read(self.names[number]) if self._archive else Path(place).read_bytes()
+            return decode_picture(content, place)
+
+    def look(self, number: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Return the shape and type that `read` will give, from the picture's head alone."""
+        place = self.where(number)
+        with (
+            _reading(place),
+            self._archive.open(self.names[number]) if self._archive else Path(place).open("rb") as file,
+        ):
+            return picture_looks(file, place)
+
+
 class ImageFolderSource:
     """Pictures as rows, in the order of their names, each read when it is asked for.
 
@@ -129,12 +180,9 @@ class ImageFolderSource:
     random_access: bool = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = existing(path)
-        self._archive: zipfile.ZipFile | None = None
-        self.names = self._listed()
-        if not self.names:
-            raise InvalidDataError(f"{self.path} holds no pictures ({', '.join(PICTURES)})")
-        first = self._read(0)
+        self._files = PictureFiles(path)
+        self.path, self.names = self._files.path, self._files.names
+        first = self._files.read(0)
         self.dtype: np.dtype[Any] = first.dtype
         self.schema: Schema = Schema(
             made_up_columns(first.size, "real" if first.dtype.kind == "f" else "integer"),
@@ -161,33 +209,13 @@ class ImageFolderSource:
         """Read the pictures numbered `rows`, in that order, into the first ``len(rows)`` rows of `out`."""
         check_rows(rows, len(self.names))
         for place, row in enumerate(rows.tolist()):
-            picture = self._read(row)
+            picture = self._files.read(row)
             if picture.shape != self.schema.image_shape or picture.dtype != self.dtype:
                 raise InvalidDataError(
-                    f"{self._where(row)} is {_looks(picture.shape, picture.dtype)}, but {self.names[0]} is "
-                    f"{_looks(self.schema.image_shape or (), self.dtype)}; bring all to one size and mode"
+                    f"{self._files.where(row)} is {looks(picture.shape, picture.dtype)}, but {self.names[0]} is "
+                    f"{looks(self.schema.image_shape or (), self.dtype)}; bring all to one size and mode"
                 )
             out[place] = picture.reshape(-1)
-
-    def _listed(self) -> list[str]:
-        if self.path.is_dir():
-            names = [p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file()]
-        elif self.path.suffix.lower() == ".zip":
-            with _reading(self.path):
-                self._archive = zipfile.ZipFile(self.path)
-            names = self._archive.namelist()
-        else:
-            return [self.path.name]
-        return sorted(name for name in names if name.lower().endswith(PICTURES) and not _hidden(name))
-
-    def _where(self, row: int) -> str:
-        return str(self.path / self.names[row]) if self._archive or self.path.is_dir() else str(self.path)
-
-    def _read(self, row: int) -> NDArray[Any]:
-        place = self._where(row)
-        with _reading(place):
-            content = self._archive.read(self.names[row]) if self._archive else Path(place).read_bytes()
-            return decode_picture(content, place)
 
 
 def decode_picture(content: bytes, name: str) -> NDArray[Any]:
@@ -195,8 +223,7 @@ def decode_picture(content: bytes, name: str) -> NDArray[Any]:
     from PIL import Image
 
     with _reading(name), Image.open(io.BytesIO(content)) as image:
-        if getattr(image, "is_animated", False):
-            raise InvalidDataError(f"{name} holds several frames; save each as a picture of its own")
+        _refuse_frames(image, name)
         image.load()
         plain = _without_alpha(image, name)
         mode = plain.mode
@@ -205,9 +232,42 @@ def decode_picture(content: bytes, name: str) -> NDArray[Any]:
         elif mode not in _KEPT_MODES:
             plain = plain.convert("RGB")
         pixels = np.asarray(plain)
-        # Pillow holds 16-bit PGM as 32-bit integers.
-        wide = mode.startswith("I;16") or (mode == "I" and image.format in ("PPM", "PNG"))
-        return pixels.astype(np.uint16) if wide else pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+        return pixels.astype(_type_of(mode, image.format), copy=False)
+
+
+def picture_looks(file: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return the shape and type that `decode_picture` gives of an open file, from its head alone."""
+    from PIL import Image
+
+    with _reading(name), Image.open(file) as image:
+        _refuse_frames(image, name)
+        colour = image.mode not in (*_GREY_MODES, *_KEPT_MODES) or image.mode == "RGB"
+        shape = (image.height, image.width)
+        return ((*shape, 3) if colour else shape), _type_of(image.mode, image.format)
+
+
+def luminance(picture: NDArray[Any]) -> NDArray[Any]:
+    """Return a colour picture (height, width, 3) as grey (height, width), of its own type, by Rec. ITU-R BT.601.
+
+    Bytes are weighed in 16-bit fixed point, as Pillow weighs them; other integers are rounded.
+    """
+    if picture.dtype == np.uint8:
+        red, green, blue = (picture[..., channel].astype(np.uint32) for channel in range(3))
+        return ((19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16).astype(np.uint8)
+    grey = picture.astype(np.float64) @ [0.299, 0.587, 0.114]
+    return (grey if picture.dtype.kind == "f" else np.rint(grey)).astype(picture.dtype)
+
+
+def _type_of(mode: str, format: str | None) -> np.dtype[Any]:
+    # Pillow holds 16-bit PGM as 32-bit integers.
+    if mode.startswith("I;16") or (mode == "I" and format in ("PPM", "PNG")):
+        return np.dtype(np.uint16)
+    return np.dtype({"I": np.int32, "F": np.float32}.get(mode, np.uint8))
+
+
+def _refuse_frames(image: Any, name: str) -> None:
+    if getattr(image, "is_animated", False):
+        raise InvalidDataError(f"{name} holds several frames; save each as a picture of its own")
 
 
 def _without_alpha(image: Any, name: str) -> Any:
@@ -224,7 +284,8 @@ def _hidden(name: str) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
-def _looks(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+def looks(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    """Return a picture's size and kind in words."""
     return f"{shape[1]}x{shape[0]} {'grey' if len(shape) == 2 else 'colour'} {dtype}"
 
 
@@ -245,4 +306,5 @@ def _reading(name: object) -> Iterator[None]:
 
 
 _KEPT_MODES = ("L", "RGB", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+_GREY_MODES = ("1", "L", "LA", "La")
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

@@ -1,0 +1,355 @@
+"""The maps between raw and scaled rows: column by column, by each row's own mean, by mixing columns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Array = NDArray[Any]
+
+_TILE_ROWS = 64
+# Ng's patches end in [0.1, 0.9], three deviations either way of 0.5, where a sigmoid still has a slope.
+_MIDDLE, _HALF_RANGE, _DEVIATIONS = 0.5, 0.4, 3.0
+
+
+class Scaling(ABC):
+    """A map from raw rows to scaled ones and back; none of its values changes.
+
+    Attributes
+    ----------
+    kind : str
+        What was chosen: a name in `SCALINGS`, ``"unit"`` (already in [0, 1], or divided by one number) or ``"none"``.
+    crowded : bool
+        Whether the scaled values lie in [0, 1] and crowd at its ends, as drawn strokes do and photographs do not.
+    """
+
+    kind: str
+    crowded: bool = False
+
+    @property
+    @abstractmethod
+    def n_features(self) -> int:
+        """The width of a row."""
+
+    @property
+    def affine(self) -> tuple[Floats, Floats] | None:
+        """``(center, scale)`` where the map is ``(raw - center) / scale`` column by column, else None."""
+        return None
+
+    @abstractmethod
+    def scaled(self, raw: Array, dtype: Any = np.float32) -> Array:
+        """Return scaled rows, computed in float64; each depends on that row alone, to the bit."""
+
+    @abstractmethod
+    def raw(self, scaled: Array, dtype: Any, like: Array | None = None) -> Array:
+        """Return rows in the units that came in; where rows lost their own mean, they get that of the rows `like`."""
+
+    @abstractmethod
+    def directions(self, rows: Array) -> Floats:
+        """Return steps in scaled space, such as a decoder's atoms, (rows, n_features), in the units that came in."""
+
+    @abstractmethod
+    def reach(self, low: Floats, high: Floats) -> tuple[float, float]:
+        """Return the least and greatest scaled value of rows whose columns lie between `low` and `high`."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Floats]:
+        """Return what a model file holds of it beside the header."""
+
+    @staticmethod
+    @abstractmethod
+    def blank(n_features: int) -> dict[str, Floats]:
+        """Return tensors of the names and shapes that rows of a width have in a model file."""
+
+    @classmethod
+    @abstractmethod
+    def from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Floats], n_features: int) -> Self:
+        """Return the map that `to_header` and `tensors` describe, equal to the bit."""
+
+    def to_header(self) -> dict[str, Any]:
+        """Return what a model file's header holds of it."""
+        return {"kind": self.kind, "crowded": self.crowded}
+
+
+@dataclass(frozen=True, eq=False)
+class Scaler(Scaling):
+    """The affine map ``scaled = (raw - center) / scale``, column by column.
+
+    Attributes
+    ----------
+    kind, crowded : str, bool
+        As in `Scaling`.
+    center, scale : ndarray of shape (n_features,)
+        In the units that came in, float64.
+    """
+
+    kind: str
+    center: Floats
+    scale: Floats
+    crowded: bool = False
+
+    @property
+    def n_features(self) -> int:
+        """The width of a row."""
+        return len(self.center)
+
+    @property
+    def affine(self) -> tuple[Floats, Floats]:
+        """What is subtracted and what then divides, by column."""
+        return self.center, self.scale
+
+    def scaled(self, raw: Array, dtype: Any = np.float32) -> Array:
+        """Return scaled rows; the difference is taken in float64, so large offsets lose nothing."""
+        return ((raw.astype(np.float64) - self.center) / self.scale).astype(dtype)
+
+    def raw(self, scaled: Array, dtype: Any, like: Array | None = None) -> Array:
+        """Return rows in the units that came in."""
+        return (scaled * self.scale + self.center).astype(dtype)
+
+    def directions(self, rows: Array) -> Floats:
+        """Return directions in the units that came in."""
+        return np.asarray(rows, np.float64) * self.scale
+
+    def reach(self, low: Floats, high: Floats) -> tuple[float, float]:
+        """Return the least and greatest scaled value of rows whose columns lie between `low` and `high`."""
+        return float(((low - self.center) / self.scale).min()), float(((high - self.center) / self.scale).max())
+
+    def tensors(self) -> dict[str, Floats]:
+        """Return center and scale."""
+        return {"center": self.center, "scale": self.scale}
+
+    @staticmethod
+    def blank(n_features: int) -> dict[str, Floats]:
+        """Return tensors of the names and shapes of `tensors`."""
+        return {"center": np.zeros(n_features), "scale": np.zeros(n_features)}
+
+    @classmethod
+    def from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Floats], n_features: int) -> Self:
+        """Return the map that `to_header` and `tensors` describe."""
+        return cls(header["kind"], tensors["center"], tensors["scale"], bool(header["crowded"]))
+
+
+@dataclass(frozen=True, eq=False)
+class Patches(Scaling):
+    """Ng's preprocessing of patches: the row's own mean taken off, a clip at three deviations, [0.1, 0.9].
+
+    A cell ``x`` of a row with mean ``m`` becomes ``0.5 + 0.4 clip((x - m) / (3 deviation), -1, 1)``.
+
+    Attributes
+    ----------
+    width : int
+        Of a row.
+    deviation : float
+        Of all cells of all rows about the mean of their row.
+    level : float
+        The mean of all cells, which rows without a mean of their own are given by `raw`.
+
+    References
+    ----------
+    A. Ng, Sparse autoencoder, CS294A lecture notes, Stanford (2011), and its exercise's ``sampleIMAGES``.
+    """
+
+    width: int
+    deviation: float
+    level: float = 0.0
+    kind = "patches"
+
+    @property
+    def n_features(self) -> int:
+        """The width of a row."""
+        return self.width
+
+    @property
+    def _factor(self) -> float:
+        return _HALF_RANGE / (_DEVIATIONS * self.deviation)
+
+    def scaled(self, raw: Array, dtype: Any = np.float32) -> Array:
+        """Return rows without their means, clipped and squeezed into [0.1, 0.9]."""
+        wide = _wide(raw)
+        with np.errstate(invalid="ignore", over="ignore"):
+            wide -= wide.mean(axis=1, keepdims=True)
+            wide *= self._factor
+        np.clip(wide, -_HALF_RANGE, _HALF_RANGE, out=wide)
+        wide += _MIDDLE
+        return wide.astype(dtype, copy=False)
+
+    def raw(self, scaled: Array, dtype: Any, like: Array | None = None) -> Array:
+        """Return rows in the units that came in, about the means of the rows `like` or, without them, about `level`.
+
+        What was clipped stays at three deviations.
+        """
+        means = self.level if like is None else _wide(like).mean(axis=1, keepdims=True)
+        return (self.directions(scaled - np.float64(_MIDDLE)) + means).astype(dtype)
+
+    def directions(self, rows: Array) -> Floats:
+        """Return directions in the units that came in."""
+        return np.asarray(rows, np.float64) / self._factor
+
+    def reach(self, low: Floats, high: Floats) -> tuple[float, float]:
+        """Return 0.1 and 0.9."""
+        return _MIDDLE - _HALF_RANGE, _MIDDLE + _HALF_RANGE
+
+    def tensors(self) -> dict[str, Floats]:
+        """Return deviation and level, each of shape ()."""
+        return {"deviation": np.array(self.deviation), "level": np.array(self.level)}
+
+    @staticmethod
+    def blank(n_features: int) -> dict[str, Floats]:
+        """Return tensors of the names and shapes of `tensors`."""
+        return {"deviation": np.zeros(()), "level": np.zeros(())}
+
+    @classmethod
+    def from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Floats], n_features: int) -> Self:
+        """Return the map that `tensors` describe."""
+        return cls(n_features, float(tensors["deviation"]), float(tensors["level"]))
+
+
+@dataclass(frozen=True, eq=False)
+class Whitening(Scaling):
+    """Zero-phase (ZCA) whitening: the columns' means taken off, then ``W = U diag(1 / sqrt(s + epsilon)) U^T``.
+
+    ``U diag(s) U^T`` is the covariance of the columns. `epsilon` is `EPSILON` times the mean of ``s``, so that it does
+    not depend on the units; it damps directions of less variance than that, in photographs the finest ones, which are
+    mostly noise. The scaled rows have covariance ``U diag(s / (s + epsilon)) U^T``, and look like the pictures they
+    were, edges sharpened. Only column means go first, as Bell and Sejnowski and Krizhevsky have it: with the row's own
+    mean gone too, the way back would need it.
+
+    Attributes
+    ----------
+    center : ndarray of shape (n_features,)
+        The columns' means.
+    whitening, colouring : ndarray of shape (n_features, n_features)
+        W and its inverse, both symmetric.
+
+    References
+    ----------
+    A. J. Bell and T. J. Sejnowski, The "independent components" of natural scenes are edge filters, Vision Research 37
+    (1997). A. Krizhevsky, Learning multiple layers of features from tiny images, University of Toronto (2009), app. A.
+    """
+
+    EPSILON: ClassVar[float] = 0.01
+
+    center: Floats
+    whitening: Floats
+    colouring: Floats
+    kind = "zca"
+
+    @property
+    def n_features(self) -> int:
+        """The width of a row."""
+        return len(self.center)
+
+    def scaled(self, raw: Array, dtype: Any = np.float32) -> Array:
+        """Return whitened rows."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            return _mixed(_wide(raw) - self.center, self.whitening).astype(dtype, copy=False)
+
+    def raw(self, scaled: Array, dtype: Any, like: Array | None = None) -> Array:
+        """Return rows in the units that came in, exact to rounding."""
+        return (self.directions(scaled) + self.center).astype(dtype)
+
+    def directions(self, rows: Array) -> Floats:
+        """Return directions in the units that came in."""
+        return _mixed(np.asarray(rows, np.float64), self.colouring)
+
+    def reach(self, low: Floats, high: Floats) -> tuple[float, float]:
+        """Return infinities: nothing bounds whitened rows that is of use."""
+        return -np.inf, np.inf
+
+    def tensors(self) -> dict[str, Floats]:
+        """Return center and both matrices."""
+        return {"center": self.center, "whitening": self.whitening, "colouring": self.colouring}
+
+    @staticmethod
+    def blank(n_features: int) -> dict[str, Floats]:
+        """Return tensors of the names and shapes of `tensors`."""
+        square = (n_features, n_features)
+        return {"center": np.zeros(n_features), "whitening": np.zeros(square), "colouring": np.zeros(square)}
+
+    @classmethod
+    def from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Floats], n_features: int) -> Self:
+        """Return the map that `tensors` describe."""
+        return cls(tensors["center"], tensors["whitening"], tensors["colouring"])
+
+
+@dataclass(frozen=True, eq=False)
+class WhitenedPatches(Scaling):
+    """Whitening, and then Ng's preprocessing of what it gives: the order of his exercise.
+
+    There the pictures were whitened before patches were cut from them, as Olshausen and Field did; here the patches
+    are, by `Whitening`.
+
+    Attributes
+    ----------
+    whitening : Whitening
+        From raw rows to whitened ones.
+    patches : Patches
+        From those to [0.1, 0.9].
+
+    References
+    ----------
+    B. A. Olshausen and D. J. Field, Emergence of simple-cell receptive field properties by learning a sparse code for
+    natural images, Nature 381 (1996).
+    """
+
+    whitening: Whitening
+    patches: Patches
+    kind = "whitened_patches"
+
+    @property
+    def n_features(self) -> int:
+        """The width of a row."""
+        return self.whitening.n_features
+
+    def scaled(self, raw: Array, dtype: Any = np.float32) -> Array:
+        """Return whitened rows without their means, clipped and squeezed into [0.1, 0.9]."""
+        return self.patches.scaled(self.whitening.scaled(raw, np.float64), dtype)
+
+    def raw(self, scaled: Array, dtype: Any, like: Array | None = None) -> Array:
+        """Return rows in the units that came in, with the whitened means of the rows `like` or, without them, 0."""
+        whitened = None if like is None else self.whitening.scaled(like, np.float64)
+        return self.whitening.raw(self.patches.raw(scaled, np.float64, whitened), dtype)
+
+    def directions(self, rows: Array) -> Floats:
+        """Return directions in the units that came in."""
+        return self.whitening.directions(self.patches.directions(rows))
+
+    def reach(self, low: Floats, high: Floats) -> tuple[float, float]:
+        """Return 0.1 and 0.9."""
+        return self.patches.reach(low, high)
+
+    def tensors(self) -> dict[str, Floats]:
+        """Return the tensors of both steps."""
+        return self.whitening.tensors() | self.patches.tensors()
+
+    @staticmethod
+    def blank(n_features: int) -> dict[str, Floats]:
+        """Return tensors of the names and shapes of `tensors`."""
+        return Whitening.blank(n_features) | Patches.blank(n_features)
+
+    @classmethod
+    def from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Floats], n_features: int) -> Self:
+        """Return the map that `tensors` describe."""
+        parts = (part.from_file(header, tensors, n_features) for part in (Whitening, Patches))
+        return cls(*parts)  # type: ignore[arg-type]
+
+
+def _wide(rows: Array) -> Floats:
+    # In one memory order, whatever the rows': a mean over a row rounds by it.
+    return rows.astype(np.float64, order="C")
+
+
+def _mixed(rows: Floats, matrix: Floats) -> Floats:
+    # BLAS picks a kernel by the number of rows, and kernels round differently: in tiles of one shape a row's result
+    # depends on that row alone.
+    count, width = rows.shape
+    tiles = np.zeros((-(-count // _TILE_ROWS), _TILE_ROWS, width))
+    tiles.reshape(-1, width)[:count] = rows
+    mixed: Floats = (tiles @ matrix).reshape(-1, width)[:count]
+    return mixed

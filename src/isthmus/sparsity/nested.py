@@ -1,0 +1,112 @@
+"""Nested codes: each prefix of the code rebuilds the input by itself."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from numbers import Integral
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+
+from isthmus.errors import InvalidParameterError, unknown_name
+from isthmus.sparsity.base import Step
+from isthmus.sparsity.selection import BatchTopK, TopK, _Selecting
+from isthmus.types import ModelState, Output, Params
+
+_INNER: dict[str, type[_Selecting]] = {"topk": TopK, "batch_topk": BatchTopK}
+
+
+@dataclass(frozen=True)
+class Matryoshka(_Selecting):
+    """Prefixes of the code, each inside the next, that each rebuild the input: coarse features first, details after.
+
+    Parameters
+    ----------
+    k : int or None
+        Units kept per row of the whole code; None is a sixteenth of them, at least 1.
+    k_start, anneal, auxiliary, auxiliary_k, dead_after
+        As in `TopK`.
+    prefixes : tuple of int or None
+        How many units each prefix has, growing, the last all of them; None is a sixteenth, an eighth, a quarter, a half
+        and all.
+    inner : {"batch_topk", "topk"}
+        How the units of the whole code are selected.
+
+    References
+    ----------
+    Bussmann, Nabeshima, Karvonen and Nanda, "Learning multi-level features with Matryoshka sparse autoencoders", 2025.
+    """
+
+    prefixes: Sequence[int] | None = None
+    inner: str = "batch_topk"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.inner not in _INNER:
+            raise unknown_name("inner", self.inner, _INNER)
+        if self.prefixes is None:
+            return
+        sizes = self.prefixes
+        whole = not isinstance(sizes, str) and all(isinstance(s, Integral) and not isinstance(s, bool) for s in sizes)
+        if not whole or not len(sizes) or sizes[0] < 1 or any(a >= b for a, b in pairwise(sizes)):
+            raise InvalidParameterError(
+                f"prefixes={sizes!r} do not grow; give whole numbers, each larger than the last"
+            )
+        # A list would not hash.
+        object.__setattr__(self, "prefixes", tuple(sizes))
+
+    def prefixes_of(self, n_components: int) -> tuple[int, ...]:
+        """Return the size of each prefix of a code."""
+        if self.prefixes is not None:
+            return tuple(map(int, self.prefixes))
+        shares = (n_components // 16, n_components // 8, n_components // 4, n_components // 2, n_components)
+        return tuple(sorted({share for share in shares if share}))
+
+    def check(self, network: Any) -> None:
+        """Refuse prefixes that do not end with the whole code."""
+        super().check(network)
+        if self.prefixes is not None and self.prefixes[-1] != network.n_components:
+            raise InvalidParameterError(
+                f"prefixes={self.prefixes} do not end with the code's {network.n_components} units"
+            )
+
+    @property
+    def selection(self) -> Any:
+        """What selects the units of the whole code."""
+        kind = _INNER[self.inner]
+        names = {field.name for field in dataclasses.fields(kind)} & set(self.get_params())
+        return kind(**{name: getattr(self, name) for name in names})
+
+    def init(self, n_components: int) -> dict[str, Any]:
+        """Return what the selection remembers."""
+        state: dict[str, Any] = self.selection.init(n_components)
+        return state
+
+    def select(
+        self,
+        network: Any,
+        params: Params,
+        state: ModelState,
+        pre_code: Array,
+        weight: Array | None,
+        dials: Mapping[str, Array],
+        *,
+        train: bool,
+    ) -> tuple[Array, ModelState]:
+        """Return the code that the selection inside makes."""
+        code, state = self.selection.select(network, params, state, pre_code, weight, dials, train=train)
+        return code, state
+
+    def penalties(self, step: Step, output: Output, pre_output: Array) -> dict[str, Array]:
+        """Return the reconstruction losses of the prefixes before the whole, added up, beside the auxiliary loss."""
+        network, params, row = step.network, step.params, step.batch.row
+        column = jnp.arange(network.n_components)
+        losses = [
+            step.loss_of(network.decode(params, jnp.where(column < size, output.code, 0), row, step.noise))
+            for size in self.prefixes_of(network.n_components)[:-1]
+        ]
+        return super().penalties(step, output, pre_output) | {"prefixes": sum(losses, jnp.zeros((), pre_output.dtype))}
