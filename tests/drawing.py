@@ -50,6 +50,9 @@ def drawn(name, n_rows=30, **options):
         "density": ((np.linspace(0, 1, n_rows) ** 4,), {}),
         "activation_against_target": ((np.geomspace(0.001, 1, n_rows) - 0.001, 0.1), {}),
         "top_rows": ((ROWS[:n_rows], CODES[:n_rows]), {"image_shape": SHAPE, "components": ROWS[:2]}),
+        "parts": ((ROWS[:n_rows], CODES[:n_rows], ROWS[:2]), {"image_shape": SHAPE, "base": ROWS[2]}),
+        "gallery": (({f"row {i}": row.reshape(SHAPE) for i, row in enumerate(ROWS[:n_rows])},), {}),
+        "tradeoffs": (({"a": (range(1, n_rows + 1), ROWS[:n_rows, 0])},), {}),
     }
     positional, named = arguments[name]
     return FIGURES[name](*positional, **named, **options)

@@ -15,7 +15,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import isthmus as package
-from isthmus import Autoencoder, __version__, cli
+from isthmus import Autoencoder, SparseAutoencoder, __version__, cli
 from isthmus.cli import app
 from isthmus.parameters import PARAMETERS
 from isthmus.sources import open_source
@@ -167,6 +167,31 @@ def test_inspect_reads_what_it_is_told_to(inside):
     assert (one["rows"], one["explained_variance"], one["fvu"]) == (1, None, None)
     refused("inspect", "model", "--data", "-", input="a,b,c,d\n", match="holds no rows")
     refused("inspect", "model", "--data", "gone.csv", match="gone.csv does not exist")
+
+
+def test_a_sparsity_asks_for_the_sparse_estimator(inside, tmp_path, frame):
+    isthmus("fit", "rows.csv", "-o", tmp_path / "m", "--sparsity", "topk", "--k", 2, *FAST[2:])
+    same = SparseAutoencoder(sparsity="topk", k=2, max_epochs=3, random_state=0).fit(frame)
+    model = SparseAutoencoder.load(tmp_path / "m")
+    assert model.get_params() == {**same.get_params(), "verbose": 1}
+    assert_array_equal(model.transform(frame), same.transform(frame))
+    plain = isthmus("fit", "rows.csv", "-o", tmp_path / "p", "--sparsity", "none", *FAST, "--json")
+    assert json.loads(plain.stdout)["kind"] == "Autoencoder"
+    refused("fit", "rows.csv", "-o", tmp_path / "p", "--sparsity", "topkk", match="did you mean 'topk'")
+    refused("fit", "rows.csv", "-o", tmp_path / "p", "--k", 2, match="k=2 has no effect without sparsity")
+    refused(
+        *("fit", "rows.csv", "-o", tmp_path / "p", "--sparsity", "kl", "--sparsity-target", 2),
+        match="sparsity_target=2.* is not legal",
+    )
+
+
+def test_a_warm_start_goes_on_with_the_files_own_estimator(inside, tmp_path):
+    fit = ("fit", "rows.csv", "-o", tmp_path / "m", *FAST[2:])
+    first = json.loads(isthmus(*fit, "--sparsity", "l1", "--components", 6, "--json").stdout)
+    again = json.loads(isthmus(*fit, "--warm-start", "--json").stdout)
+    assert (again["kind"], again["components"]) == (first["kind"], 6) == ("SparseAutoencoder", 6)
+    assert again["loss"] < first["loss"]
+    refused(*fit, "--warm-start", "--sparsity", "jumprelu", match="sparsity='jumprelu' has others of its own; fit anew")
 
 
 class Renamed(Autoencoder):

@@ -12,6 +12,7 @@ from isthmus.inference import Inference, _regrouped, block_rows, blocks_for, com
 from isthmus.networks.dense import Dense
 from isthmus.scaling import Patches, Scaler, WhitenedPatches, Whitening
 from isthmus.sources import ArraySource, Block
+from isthmus.sparsity import BatchTopK, TopK
 
 rng = np.random.default_rng(0)
 NETWORK = Dense(6, 2, (9,), (9,), "tanh", output_activation="sigmoid", linear_path=True)
@@ -191,3 +192,62 @@ def test_equal_networks_share_their_functions_and_other_parameters_compile_nothi
         codes = joined(SmallBlocks(NETWORK, other, SCALER).encode(cut(MANY["f4"][:5])))
     assert compiled == []
     assert (codes != joined(inference.encode(cut(MANY["f4"][:5])))).any()
+
+
+# Sparse codes ------------------------------------------------------------------------------------------------------
+
+SPARSE = Dense(6, 12, code_activation="relu")
+SPARSE_PARAMS = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(leaf.dtype), SPARSE.init(0))
+STATE = {**BatchTopK(2).init(12), "threshold": np.float32(0.6), "known": np.float32(0.5)}
+WITH = [(None, ()), (TopK(3), TopK(3).init(12)), (BatchTopK(2), STATE)]
+
+
+def activations(rows):
+    scaled = (rows - SCALER.center) / SCALER.scale
+    return np.maximum(scaled @ SPARSE_PARAMS["encoder"][0]["weight"] + SPARSE_PARAMS["encoder"][0]["bias"], 0)
+
+
+@pytest.mark.parametrize(("sparsity", "state"), WITH)
+def test_a_sparsity_selects(sparsity, state):
+    rows = MANY["f4"]
+    inference = Inference(SPARSE, SPARSE_PARAMS, SCALER, sparsity=sparsity, state=state)
+    inference.rows = 16
+    values, found = activations(rows), np.concatenate(list(inference.encode(cut(rows, [7]))))
+    threshold = {None: 0, TopK(3): np.sort(values, axis=1)[:, [-3]], BatchTopK(2): 1.2}[sparsity]
+    assert_allclose(found, np.where(values >= threshold, values, 0), rtol=1e-4, atol=1e-3)
+    assert_array_equal(np.concatenate(list(inference.encode(cut(rows[11:12])))), found[11:12])
+    _, codes, rebuilt = map(np.concatenate, zip(*inference.round_trip(cut(rows), np.float32), strict=True))
+    assert_array_equal(codes, found)
+    assert_allclose(
+        rebuilt,
+        found @ SPARSE_PARAMS["decoder"][0]["weight"] + SPARSE_PARAMS["decoder"][0]["bias"],
+        rtol=1e-3,
+        atol=1e-2,
+    )
+
+
+def test_another_threshold_compiles_nothing(compilations):
+    first = Inference(SPARSE, SPARSE_PARAMS, SCALER, sparsity=BatchTopK(2), state=STATE)
+    first.rows = 16
+    codes = np.concatenate(list(first.encode(cut(MANY["f4"]))))
+    with compilations() as compiled:
+        other = Inference(
+            *(SPARSE, SPARSE_PARAMS, SCALER),
+            sparsity=BatchTopK(2, dead_after=7),
+            state={**STATE, "known": np.float32(0.3)},
+        )
+        other.rows = 16
+        fewer = np.concatenate(list(other.encode(cut(MANY["f4"]))))
+    assert compiled == []
+    assert (fewer != 0).sum() < (codes != 0).sum()
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_slopes_of_the_decoder(wide):
+    network = Dense(6, 12 if wide else 3, (), (4,), "tanh", "relu", "sigmoid", precision="float64")
+    params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), network.init(0))
+    code = np.abs(rng.normal(size=network.n_components))
+    found = Inference(network, params, SCALER).slopes(code)
+    hidden, last = params["decoder"]
+    bend = 1 - np.tanh(code @ hidden["weight"] + hidden["bias"]) ** 2
+    assert_allclose(found, hidden["weight"] * bend @ last["weight"], rtol=1e-10)

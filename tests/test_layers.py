@@ -12,12 +12,13 @@ LAYERS = (
     {"__init__"},  # its version; its public names are imported when they are first used
     {"errors", "types", "counters"},
     {"parameters", "files", "metrics", "sparse_table"},
-    {"sources", "scaling", "networks", "optimizers", "options"},
+    {"sources", "scaling", "networks", "sparsity", "optimizers", "options"},
     {"photos"},
     {"batches", "objective", "model_file", "sinks", "datasets", "plots"},
     {"principal", "training"},
     {"inference"},
     {"estimators"},
+    {"sae"},
     {"demo"},
     {"cli"},
     {"__main__"},
@@ -32,6 +33,7 @@ ONLY = {
     "sources": {"errors", "sparse_table"},
     "scaling": {"errors"},
     "sparse_table": {"errors"},
+    "sparsity": {"errors", "types"},
     "training": {"batches", "counters", "errors", "optimizers", "types"},
 }
 

@@ -7,9 +7,12 @@ from scipy.special import expit
 
 from isthmus.counters import key_words
 from isthmus.networks.activations import ACTIVATIONS
+from isthmus.networks.custom import Custom
 from isthmus.networks.dense import Dense
-from isthmus.objective import LOSSES, Reconstruction, weighted_mean
+from isthmus.objective import LOSSES, REDUCTIONS, Reconstruction, weighted_mean
+from isthmus.sparsity import KL, L1
 from isthmus.types import Batch, Noise
+from stepping import drawn, slopes_agree, step
 
 rng = np.random.default_rng(0)
 X = rng.random((5, 4))
@@ -119,3 +122,92 @@ def test_weighted_mean_over_a_mesh_axis():
 def test_equal_objectives_are_one():
     assert hash(Reconstruction(Dense(4, 2), "mse")) == hash(Reconstruction(Dense(4, 2), "mse"))
     assert Reconstruction(Dense(4, 2), "mse") == Reconstruction(Dense(4, 2))
+
+
+# Sums of squares, penalties and unit rows --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_what_becomes_of_a_rows_cells(reduction):
+    cells = rng.normal(size=(6, 4))
+    by_hand = {"mean": cells.mean(axis=1), "sum": cells.sum(axis=1), "half_sum": cells.sum(axis=1) / 2}
+    assert_allclose(REDUCTIONS[reduction](cells), by_hand[reduction], rtol=1e-5)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_ngs_objective(tied):
+    network, method = Dense(4, 7, code_activation="sigmoid", tied=tied), KL(0.1, 3.0)
+    params = drawn(network, method)
+    taken = step(network, method, params, X, WEIGHT, reduction="half_sum", l2=0.01)
+    first = params["encoder"][0]["weight"]
+    second = first.T if tied else params["decoder"][0]["weight"]
+    code = expit(X[:3] @ first + params["encoder"][0]["bias"])
+    rebuilt, mean = code @ second + params["decoder"][0]["bias"], code.mean(axis=0)
+    squares = 0.5 * np.sum((rebuilt - X[:3]) ** 2) / 3
+    decay = 0.01 / 2 * (np.sum(first**2) + (0 if tied else np.sum(second**2)))
+    divergence = 3 * np.sum(0.1 * np.log(0.1 / mean) + 0.9 * np.log(0.9 / (1 - mean)))
+    assert_allclose(taken.total, squares + decay + divergence, rtol=1e-6)
+    assert_allclose(
+        [taken.terms[name] for name in ("reconstruction", "l2", "kl")], [squares, decay, divergence], rtol=1e-6
+    )
+    slopes_agree(network, method, params, X, weight=WEIGHT, reduction="half_sum", l2=0.01)
+
+
+def test_an_l2_penalty_is_of_matrices_alone():
+    network = Dense(4, 7, (5,), (3,), "tanh")
+    params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype("f4"), network.init(0))
+    batch = Batch(X.astype("f4"), WEIGHT.astype("f4"), ROWS)
+    total, (_, terms) = Reconstruction(network, l2=True)(params, (), batch, batch.x, None, {"l2": np.float32(0.5)})
+    plain, (_, nothing) = Reconstruction(network)(params, (), batch, batch.x, None)
+    squares = sum(np.sum(layer["weight"] ** 2) for layer in params["encoder"] + params["decoder"])
+    assert_allclose(total - plain, 0.25 * squares, rtol=1e-5)
+    assert_allclose(terms["reconstruction"], plain)
+    assert nothing == {}
+
+
+def test_a_network_without_matrices_has_no_l2_penalty():
+    network = Custom(lambda n, k, key: ((lambda row: row[:k]), (lambda code: code.sum() * jnp.ones(n))), 4, 2)
+    batch = Batch(X.astype("f4"), WEIGHT.astype("f4"), ROWS)
+    _, (_, terms) = Reconstruction(network, l2=True)(network.init(0), (), batch, batch.x, None, {"l2": np.float32(1)})
+    assert float(terms["l2"]) == 0
+
+
+def test_decoder_rows_are_kept_at_length_1():
+    network = Dense(4, 7, (5,), (3,))
+    objective = Reconstruction(network, unit_norm=True)
+    params, gradients = (
+        jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype("f4"), network.init(0)) for _ in range(2)
+    )
+    params["decoder"][0]["weight"][2] = 0
+    kept = objective.constrain_parameters(params)
+    rows = np.asarray(kept["decoder"][0]["weight"])
+    lengths = np.linalg.norm(rows, axis=1)
+    assert_allclose(lengths, np.where(np.arange(7) == 2, 0, 1), rtol=1e-6)
+    assert_allclose(
+        rows * np.linalg.norm(params["decoder"][0]["weight"], axis=1, keepdims=True),
+        params["decoder"][0]["weight"],
+        rtol=1e-5,
+    )
+    slopes = objective.constrain_gradients(kept, gradients)
+    across, slope = np.asarray(slopes["decoder"][0]["weight"]), gradients["decoder"][0]["weight"]
+    assert_allclose(np.sum(across * rows, axis=1), 0, atol=1e-6)
+    assert_allclose(across, slope - np.sum(slope * rows, axis=1, keepdims=True) * rows, rtol=1e-5, atol=1e-6)
+    for before, after in ((params, kept), (gradients, slopes)):
+        assert after["encoder"] is before["encoder"]
+        assert after["decoder"][1] is before["decoder"][1]
+        assert after["decoder"][0]["bias"] is before["decoder"][0]["bias"]
+    plain = Reconstruction(network)
+    assert plain.constrain_parameters(params) is params
+    assert plain.constrain_gradients(params, gradients) is gradients
+
+
+def test_the_report_counts_dead_units():
+    state, dials = {"idle": np.array([0, 99, 100, 2**24 + 1, 2**31], np.uint32)}, {"dead_after": 100.0}
+    assert Reconstruction(Dense(4, 5), sparsity=L1()).report(state, dials) == {"dead_units": 3}
+    assert Reconstruction(Dense(4, 5)).report((), {}) == Reconstruction(Dense(4, 5), sparsity=KL()).report({}, {}) == {}
+
+
+def test_a_sparsity_is_part_of_what_an_objective_is():
+    objectives = [Reconstruction(Dense(4, 2), sparsity=method) for method in (None, KL(), L1(), KL(0.2))]
+    assert len(set(objectives)) == 4
+    assert Reconstruction(Dense(4, 2), sparsity=KL(0.2).static()) == objectives[1]

@@ -11,10 +11,11 @@ from isthmus import parameters
 from isthmus.errors import InvalidParameterError
 from isthmus.networks.activations import ACTIVATIONS
 from isthmus.networks.initializers import INITIALIZERS
-from isthmus.objective import LOSSES
+from isthmus.objective import LOSSES, REDUCTIONS
 from isthmus.optimizers import DEFAULT_DECAY, OPTIMIZERS, SCHEDULES
 from isthmus.parameters import PARAMETERS, Parameter, check_parameters
 from isthmus.scaling import SCALINGS
+from isthmus.sparsity import KL, SPARSITIES
 
 TABLES = {
     "ACTIVATION_NAMES": ACTIVATIONS,
@@ -22,7 +23,9 @@ TABLES = {
     "LOSS_NAMES": LOSSES,
     "OPTIMIZER_NAMES": OPTIMIZERS,
     "SCHEDULE_NAMES": SCHEDULES,
+    "REDUCTION_NAMES": REDUCTIONS,
     "SCALING_NAMES": SCALINGS,
+    "SPARSITY_NAMES": SPARSITIES,
 }
 
 
@@ -53,7 +56,7 @@ def test_every_row(name):
     assert "\n" not in row.help
     assert not row.help.endswith(".")
     assert row.legal
-    assert set(row.flag) <= set("abcdefghijklmnopqrstuvwxyz-")
+    assert set(row.flag) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
     assert not (row.default is None and not row.optional)
     for choice in row.choices:
         row.check(choice)
@@ -79,6 +82,9 @@ def test_flags_are_unique():
         ("optimizer", ["adam", optax.adam(1e-3)]),
         ("network", [None, lambda n_features, n_components, key: None]),
         ("scaling", [None, "auto", "minmax"]),
+        ("sparsity", [None, "kl", KL(0.1)]),
+        ("sparsity_target", [None, 0.05, 30]),
+        ("loss_reduction", ["auto", "half_sum"]),
         ("weight_decay", [None, 0, 0.1]),
         ("random_state", [None, 0, 2**32 - 1, np.random.RandomState(0)]),
         ("device", [None, "cpu", "gpu:1"]),
@@ -106,6 +112,12 @@ def test_legal_values(name, legal):
         ("precision", [32, None]),
         ("validation_fraction", [0, 1, 1.0, 0.0]),
         ("network", ["dense", 3]),
+        ("sparsity", ["kll", 3, ("kl",), object()]),
+        ("sparsity_target", [0, -1, math.nan]),
+        ("sparsity_weight", [-1, math.inf]),
+        ("k", [0, 1.5, True]),
+        ("resample_dead", [0, 2.5]),
+        ("l2_penalty", [-1e-4, None]),
     ],
 )
 def test_illegal_values_are_refused_in_one_line(name, illegal):
@@ -118,6 +130,9 @@ def test_illegal_values_are_refused_in_one_line(name, illegal):
     [
         ("activation", "rely", "did you mean 'relu'?"),
         ("loss", "msse", "did you mean 'mse'?"),
+        ("sparsity", "batch_top", "did you mean 'batch_topk'?"),
+        ("sparsity", 3, "'lifetime', an object of isthmus.sparsity or None"),
+        ("loss_reduction", "half_sums", "did you mean 'half_sum'?"),
         ("optimizer", "adan", "did you mean 'adam'?"),
         ("n_components", 0, "it takes a whole number of at least 1 or a number above 0 and below 1"),
         ("dropout", 1.0, "it takes a number at least 0 and below 1"),
@@ -142,6 +157,7 @@ def test_what_is_said(name, value, said):
         ("optimizer", len),
         ("learning_rate_schedule", optax.adam(1e-3)),
         ("random_state", lambda: 0),
+        ("sparsity", optax.adam(1e-3)),
     ],
 )
 def test_an_object_of_another_use_is_refused(name, wrong):

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.optimize import minimize
 from sklearn.decomposition import PCA
 
 from isthmus.batches import HeldBack
 from isthmus.networks.dense import Dense
 from isthmus.objective import Reconstruction
-from isthmus.principal import Principal
+from isthmus.principal import Principal, geometric_median, starting_bias
 from isthmus.scaling import Scaler
 
 rng = np.random.default_rng(0)
@@ -111,3 +112,58 @@ def test_columns_far_from_zero_keep_their_directions(walk_through):
     variances, vectors = np.linalg.eigh(np.cov((rows - 1e7).T, bias=True))
     assert_allclose(found.variances, variances[::-1], rtol=1e-6)
     assert_allclose(np.abs(found.directions @ vectors[:, ::-1]), np.eye(4), atol=1e-6)
+
+
+# Where the output's bias starts ------------------------------------------------------------------------------------
+
+CORNERS = np.array([[0.0, 0], [1, 0], [0.5, np.sqrt(0.75)]])
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([[2.0, 3]], [2, 3]),
+        ([[2.0, 3]] * 4, [2, 3]),
+        ([[1.0, 0], [-1, 0], [0, 1], [0, -1]], [0, 0]),
+        (CORNERS, CORNERS.mean(axis=0)),
+        # The point where the diagonals of a convex four-sided figure cross.
+        ([[0.0, 0], [4, 4], [0, 2], [4, 0]], [4 / 3, 4 / 3]),
+        # Where a corner has more than 120 degrees it is the corner.
+        ([[0.0, 0], [1, 0.1], [-1, 0.1]], [0, 0]),
+        # On a line it is the middle row.
+        ([[0.0], [1], [2], [50], [1000]], [2]),
+        # More than half the rows in one place hold it.
+        ([[0.0, 0]] * 3 + [[9, 1], [5, 5]], [0, 0]),
+        # The mean is one of the rows, and not the median.
+        ([[0.0], [0], [0], [1], [4]], [0]),
+    ],
+)
+def test_the_geometric_median_in_closed_cases(rows, expected):
+    rows = np.array(rows)
+    spread = np.ptp(rows, axis=0).max()
+    found = geometric_median(rows, steps=2000, tol=1e-9)
+    assert_allclose(found, expected, atol=1e-3 * spread)
+    distances = [np.linalg.norm(rows - point, axis=1).sum() for point in (geometric_median(rows), np.array(expected))]
+    assert distances[0] <= distances[1] * 1.001
+
+
+def test_the_geometric_median_minimises():
+    rows = rng.standard_t(2, size=(300, 4))
+    found = minimize(
+        lambda point: np.linalg.norm(rows - point, axis=1).sum(), rows.mean(axis=0), method="BFGS", tol=1e-9
+    ).x
+    assert_allclose(geometric_median(rows), found, atol=1e-4)
+    assert_allclose(geometric_median(1e6 * rows + 3), 1e6 * found + 3, rtol=1e-3)
+
+
+def test_the_bias_starts_from_scaled_rows(walk_through):
+    raw = rng.integers(0, 255, (90, 5)).astype(np.uint8)
+    scaler = Scaler("minmax", np.arange(5.0), np.array([255.0, 10, 1, 300, 80]))
+    walk, scaled = walk_through(raw, scaler=scaler), scaler.scaled(raw, np.float64)
+    assert_allclose(starting_bias(walk, "mean"), scaled.mean(axis=0), rtol=1e-5)
+    assert_allclose(starting_bias(walk, "geometric_median"), geometric_median(scaled), rtol=1e-4)
+
+
+def test_the_bias_is_judged_by_the_first_rows(walk_through, monkeypatch):
+    monkeypatch.setattr("isthmus.principal._WIDEST", 30)
+    assert_allclose(starting_bias(walk_through(TABLE, compute=np.float64), "mean"), TABLE[:30].mean(axis=0))

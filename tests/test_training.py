@@ -13,6 +13,7 @@ from isthmus.networks.dense import Dense
 from isthmus.objective import Reconstruction
 from isthmus.optimizers import Optimizer
 from isthmus.scaling import Scaler
+from isthmus.sparsity import KL, L1, BatchTopK, TopK
 from isthmus.training import Interruption, Settings, Trainer, precision_scope
 
 rng = np.random.default_rng(0)
@@ -317,7 +318,7 @@ def test_early_stopping_keeps_the_best(walk_through):
     assert len(losses) == 7
     assert np.argmin(losses) == 3
     assert (states[-1].stopping.best_epoch, states[-1].stopping.best_loss) == (4, min(losses))
-    same(to_host(states[-1].best), params[4])
+    same(to_host(states[-1].best), (params[4], ()))
     layers = [(layer["weight"], layer["bias"]) for layer in params[4]["encoder"] + params[4]["decoder"]]
     x = ROWS[::-1][:20] + np.float32(0.1)
     assert_allclose(losses[3], np.mean((forward(layers, x)[-1] - x) ** 2), rtol=1e-5)
@@ -327,14 +328,14 @@ def test_the_start_counts_as_epoch_zero(walk_through):
     settings = Settings(10, 0.05, schedule=lambda share: -1.0, early_stopping=True, patience=2)
     states, params = watched(walk_through, settings)
     assert (states[-1].epoch, states[-1].stopping.best_epoch) == (2, 0)
-    same(to_host(states[-1].best), params[0])
+    same(to_host(states[-1].best), (params[0], ()))
 
 
 def test_small_improvements_do_not_keep_a_run_alive(walk_through):
     settings = Settings(10, 1e-4, early_stopping=True, patience=4, tol=0.5)
     states, params = watched(walk_through, settings)
     assert (states[-1].epoch, states[-1].stopping.best_epoch) == (4, 4)
-    same(to_host(states[-1].best), params[4])
+    same(to_host(states[-1].best), (params[4], ()))
     endless = replace(settings, tol=0.0)
     assert watched(walk_through, endless)[0][-1].epoch == 10
 
@@ -414,3 +415,94 @@ def test_precision_scope(compute):
     with precision_scope(np.dtype(compute)):
         assert jax.numpy.asarray(np.float64(1)).dtype == compute
     assert jax.numpy.asarray(np.float64(1)).dtype == np.float32
+
+
+# Sparse codes ------------------------------------------------------------------------------------------------------
+
+SPARSE = [
+    (TopK(2, k_start=6, anneal=0.7, dead_after=60), "relu"),
+    (BatchTopK(2, memory=0.7, dead_after=60), "relu"),
+    (KL(0.2, memory=0.5, warm_up=0.5), "sigmoid"),
+]
+
+
+def sparse_run(walk, method, activation, settings=SETTINGS, **options):
+    network = Dense(5, 16, code_activation=activation, init_name="glorot")
+    objective = Reconstruction(network, sparsity=method.static(), unit_norm=method.unit_norm)
+    trainer = Trainer(objective, ADAM, walk, settings, dials=method.dials(16, len(ROWS)), **options)
+    states = trainer.epochs(trainer.start(network.init(1), 1, method.init(16)))
+    # Copied as they come: the next epoch takes over their buffers.
+    return [state._replace(**to_host({"params": state.params, "model": state.model})) for state in states]
+
+
+@pytest.mark.parametrize(("method", "activation"), SPARSE, ids=lambda value: type(value).__name__)
+def test_sparse_runs_do_not_depend_on_how_rows_are_cut(walk_through, tmp_path, method, activation):
+    np.save(tmp_path / "rows.npy", ROWS)
+    ends = []
+    for rows, rows_per_chunk in ((ROWS, None), (ROWS, 8), (tmp_path / "rows.npy", 8)):
+        state = sparse_run(
+            walk_through(rows, 8, seed=1, shuffle=True, rows_per_chunk=rows_per_chunk), method, activation
+        )
+        ends.append(to_host((state[-1].params, state[-1].model, state[-1].optimizer)))
+        if method.unit_norm:
+            rows = state[-1].params["decoder"][0]["weight"]
+            assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-6)
+        # Whole numbers of rows: of 50 each epoch, 8 at a time and 2 at its end.
+        if "idle" in state[-1].model:
+            assert set(np.asarray(state[-1].model["idle"]) % 50) <= {0, 2, 10, 18, 26, 34, 42}
+    same(ends[0], ends[1])
+    same(ends[1], ends[2])
+
+
+def test_units_sleep_for_as_many_rows_as_there_were(walk_through):
+    network = Dense(5, 3, code_activation="relu")
+    params = network.init(0)
+    params["encoder"][0]["bias"][:] = [-1e3, 1e3, -1e3]
+    method = L1(0.0, dead_after=100)
+    trainer = Trainer(
+        *(
+            Reconstruction(network, sparsity=method.static()),
+            Optimizer("sgd"),
+            walk_through(ROWS, 8, rows_per_chunk=16),
+        ),
+        Settings(4, 1e-9),
+        dials=method.dials(3, 50),
+    )
+    states = [
+        to_host((state.model, state.metrics)) for state in trainer.epochs(trainer.start(params, 0, method.init(3)))
+    ]
+    assert [list(model["idle"]) for model, _ in states] == [[50 * e, 0, 50 * e] for e in (1, 2, 3, 4)]
+    metrics = states[-1][1]
+    assert_array_equal(metrics["dead_units"], [0, 2, 2, 2])
+    assert_allclose(metrics["l0"], 1)
+    assert_array_equal(metrics["l1"], 0)
+
+
+def test_numbers_of_a_run_move_with_its_steps(walk_through):
+    heard = []
+
+    def dial(share):
+        heard.append(share)
+        return np.full_like(share, 0.1)
+
+    network = Dense(5, 3)
+    walk = walk_through(ROWS, 8, rows_per_chunk=16)
+    trainer = Trainer(Reconstruction(network, l2=True), ADAM, walk, Settings(2, 0.01), dials={"l2": dial})
+    *_, last = trainer.epochs(trainer.start(network.init(0), 0))
+    # Chunks of two steps, the last of them past an epoch's seven; then the end, by which an epoch is reported.
+    steps = np.concatenate(
+        [*(np.arange(epoch * 7 + at, epoch * 7 + at + 2) for epoch in (0, 1) for at in (0, 2, 4, 6))]
+    )
+    found = [share for share in heard if not (len(share) == 1 and share[0] == 1)]
+    assert_allclose(np.concatenate(found), np.minimum((steps + 0.5) / 14, 1))
+    squares = sum(np.sum(np.square(layer["weight"])) for layer in last.params["encoder"] + last.params["decoder"])
+    assert 0.5 < last.metrics["l2"][-1] / (0.05 * squares) < 2
+
+
+def test_the_best_state_goes_with_the_best_weights(walk_through):
+    walk = walk_through(ROWS, 8, seed=1, shuffle=True)
+    settings = Settings(6, 0.05, schedule=lambda share: 1.0 if share < 0.5 else 1e3, early_stopping=True)
+    states = sparse_run(walk, *SPARSE[1], settings, validation=walk_through(ROWS[:20], 8))
+    best = states[-1].stopping.best_epoch
+    assert 0 < best < 6
+    same(to_host(states[-1].best), (states[best - 1].params, states[best - 1].model))

@@ -20,9 +20,19 @@ _HOMES = {
     "SparseAutoencoder": "isthmus.estimators.presets",
     "open_source": "isthmus.sources",
 }
-_ROOMS = ("datasets", "errors", "plots", "sparsity")
+_ROOMS = ("datasets", "errors", "plots", "sae", "sparsity")
 
-__all__ = ["Autoencoder", "SparseAutoencoder", "__version__", "datasets", "errors", "open_source", "plots", "sparsity"]
+__all__ = [
+    "Autoencoder",
+    "SparseAutoencoder",
+    "__version__",
+    "datasets",
+    "errors",
+    "open_source",
+    "plots",
+    "sae",
+    "sparsity",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -264,6 +264,8 @@ def fit(
 ) -> None:
     """Train a model on rows and write it to a file.
 
+    With --sparsity it is a SparseAutoencoder, whose defaults are a code of 64 units and no hidden layers.
+
     Ctrl-C ends training after the running chunk of rows; what was learned is written, and the exit code is 130.
     """
     values = {name: value_of(PARAMETERS[name], text) for name, text in given.items() if text is not None}
@@ -398,10 +400,11 @@ def _model_target(output: str | None, data: str, dry_run: bool) -> str:
 def _model(values: dict[str, Any], target: str) -> Autoencoder:
     """Return the estimator to train: the file's, where a warm start is asked for and there is one."""
     from isthmus.estimators.autoencoder import Autoencoder
+    from isthmus.estimators.presets import SparseAutoencoder
 
     if values.get("warm_start") and Path(target).exists():
-        return Autoencoder.load(target).set_params(**values)  # type: ignore[no-any-return]
-    return Autoencoder(**values)
+        return _load(target).set_params(**values)  # type: ignore[no-any-return]
+    return Autoencoder(**values) if values.get("sparsity") is None else SparseAutoencoder(**values)
 
 
 def _trained(model: Autoencoder, rows: Any, judges: Any) -> bool:

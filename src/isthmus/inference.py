@@ -59,7 +59,7 @@ def compile_functions(network: Network, sparsity: Sparsity | None = None) -> Fun
 def block_rows(network: Network, params: Params) -> int:
     """Return the rows of a block: a power of two that follows from the network alone."""
     leaves = jax.tree.leaves(params)
-    widest = max(network.n_features, *(max(leaf.shape, default=1) for leaf in leaves))
+    widest = max([network.n_features, *(max(leaf.shape, default=1) for leaf in leaves)])
     work = 2 * sum(leaf.size for leaf in leaves)
     rows = min(_BLOCK_CELLS // widest, _BLOCK_WORK // max(work, 1), _MOST_ROWS)
     return int(1 << max(rows, 16).bit_length() - 1)

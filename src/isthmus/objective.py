@@ -143,7 +143,7 @@ class Reconstruction:
 
 def _squared_weights(params: Params) -> Array:
     squares = [jnp.sum(leaf**2) for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
-    return sum(squares[1:], squares[0])
+    return sum(squares, jnp.zeros(()))
 
 
 def _with_first_decoder(params: Params, weight: Array) -> Params:

@@ -227,7 +227,7 @@ _TABLE = (
     Parameter(
         "sparsity",
         None,
-        "what keeps code units asleep, by name or as an object of isthmus.sparsity, which has more settings",
+        "what keeps code units asleep, by name or as a method of isthmus.sparsity, which has more settings",
         ("name", "object"),
         choices=SPARSITY_NAMES,
         optional=True,
@@ -259,8 +259,8 @@ _TABLE = (
     Parameter(
         "resample_dead",
         None,
-        "epochs between two starts anew of dead units, from badly rebuilt rows, in the first half of training; None "
-        "is never",
+        "epochs between two starts anew of dead units, from badly rebuilt rows, in the first three quarters of training; "
+        "None is never",
         ("integer",),
         low=1,
         optional=True,

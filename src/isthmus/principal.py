@@ -106,14 +106,23 @@ def starting_bias(walk: Walk, kind: str) -> Floats:
 def geometric_median(rows: Floats, steps: int = 100, tol: float = 1e-6) -> Floats:
     """Return the point (D,) whose distances to rows (n, D) have the smallest sum.
 
-    Weiszfeld's iteration, with the floor under distances that keeps it off the rows themselves (Weiszfeld 1937; Vardi
-    and Zhang, "The multivariate L1-median and associated data depth", 2000).
+    Weiszfeld's iteration, and Vardi and Zhang's step away from a row that it stands on (Weiszfeld 1937; Vardi and
+    Zhang, "The multivariate L1-median and associated data depth", 2000).
     """
     middle: Floats = rows.mean(axis=0)
     spread = float(np.sqrt(np.square(rows - middle).sum(axis=1).mean()))
     for _ in range(steps):
-        closeness = 1 / np.maximum(np.linalg.norm(rows - middle, axis=1), 1e-9 * max(spread, 1e-30))
-        moved: Floats = closeness @ rows / closeness.sum()
+        distance = np.linalg.norm(rows - middle, axis=1)
+        apart = distance > 1e-9 * spread
+        if not apart.any():
+            return middle
+        closeness = 1 / distance[apart]
+        moved: Floats = closeness @ rows[apart] / closeness.sum()
+        if not apart.all():
+            # Rows here hold the point by as much as they are many, against the pull of the others.
+            pull = float(np.linalg.norm(moved - middle) * closeness.sum())
+            held = min(1.0, float((~apart).sum()) / pull) if pull else 1.0
+            moved = held * middle + (1 - held) * moved
         if np.linalg.norm(moved - middle) <= tol * spread:
             return moved
         middle = moved

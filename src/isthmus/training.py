@@ -242,6 +242,8 @@ class Trainer:
         Told the number of rows after each chunk.
     before_epoch : callable or None
         Called before each epoch.
+    after_epoch : callable or None
+        Given the state after each epoch that another follows; returns the state to go on with.
     device : jax.Device or None
         Where to compute; None is JAX's default.
     """
@@ -258,6 +260,7 @@ class Trainer:
         interruption: Interruption | None = None,
         progress: Callable[[int], None] | None = None,
         before_epoch: Callable[[], None] | None = None,
+        after_epoch: Callable[[TrainState], TrainState] | None = None,
         device: Any = None,
     ) -> None:
         self.program = compile_program(objective, optimizer, walk.batch_size)
@@ -270,6 +273,7 @@ class Trainer:
         self.interruption = interruption or Interruption()
         self.progress = progress or (lambda rows: None)
         self.before_epoch = before_epoch or (lambda: None)
+        self.after_epoch = after_epoch or (lambda state: state)
         self.device = device
         self.n_rows = walk.count()
         self.n_held_back = validation.count() if validation else walk.count(validation=True)
@@ -328,6 +332,8 @@ class Trainer:
                 yield state
                 if self.interruption.signal or state.stopping.stale >= self.settings.patience:
                     return
+                if state.epoch < self.settings.max_epochs:
+                    state = self.after_epoch(state)
 
     def trial(self, state: TrainState) -> float:
         """Return seconds per row, from a few steps of the compiled program on the first rows, thrown away."""

@@ -6,15 +6,19 @@ from isthmus.errors import InvalidDataError, InvalidParameterError
 from isthmus.estimators.build import (
     batch_rows,
     check_range,
+    dials_for,
     draw_seed,
     held_back_share,
     network_for,
+    objective_for,
     optimizer_for,
     pick_device,
     settings_for,
+    sparsity_for,
 )
 from isthmus.parameters import PARAMETERS
 from isthmus.scaling import ColumnStatistics, Scaler
+from isthmus.sparsity import SPARSITIES
 
 
 def values(**changes):
@@ -133,6 +137,59 @@ def test_the_outputs_function(changes, crowded, expected):
 def test_automatic_initialisation(activation, init):
     assert network(activation=activation).init_name == init
     assert network(activation=activation, init="lecun").init_name == "lecun"
+
+
+def objective(**changes):
+    built, given = network(n_components=16, **changes), values(**changes)
+    return objective_for(given, built, sparsity_for(given))
+
+
+@pytest.mark.parametrize(
+    ("changes", "pre_bias", "unit_norm", "transposed"),
+    [
+        ({"sparsity": "topk"}, True, True, True),
+        ({"sparsity": "l1"}, True, False, True),
+        ({"sparsity": "kl"}, False, False, False),
+        ({"sparsity": "lifetime"}, False, False, False),
+        ({"sparsity": None}, False, False, False),
+        ({"sparsity": "topk", "hidden_layer_sizes": (7,)}, False, False, False),
+        ({"sparsity": "topk", "decoder_layer_sizes": (7,)}, False, False, False),
+        ({"sparsity": "topk", "tied_weights": True}, False, False, False),
+        ({"sparsity": "topk", "output_activation": "sigmoid"}, False, True, True),
+        (
+            {"sparsity": "topk", "pre_bias": False, "unit_norm_decoder": False, "transposed_start": False},
+            *(False, False, False),
+        ),
+        (
+            {"sparsity": "kl", "pre_bias": True, "unit_norm_decoder": True, "transposed_start": True},
+            *(True, True, True),
+        ),
+        ({"sparsity": None, "pre_bias": True, "unit_norm_decoder": True}, True, True, False),
+    ],
+)
+def test_what_a_dictionary_has_unless_told(changes, pre_bias, unit_norm, transposed):
+    found = objective(**{"hidden_layer_sizes": (), **changes})
+    assert (found.network.pre_bias, found.network.transposed_start) == (pre_bias, transposed)
+    assert found.unit_norm is unit_norm
+    assert found.network.linear_path is False
+
+
+@pytest.mark.parametrize("sparsity", [None, *SPARSITIES])
+def test_losses_are_summed_as_the_paper_has_them(sparsity):
+    found = objective(sparsity=sparsity, l2_penalty=0.1)
+    expected = {"kl": "half_sum", "l1": "sum", "jumprelu": "sum", "gated": "sum"}.get(sparsity, "mean")
+    assert (found.reduction, found.l2) == (expected, True)
+    assert objective(sparsity=sparsity, loss_reduction="half_sum").reduction == "half_sum"
+    activation = {None: "identity", "kl": "sigmoid"}.get(sparsity, "relu")
+    assert found.network.code_activation == activation
+
+
+def test_dials():
+    given = values(sparsity="l1", sparsity_weight=4, l2_penalty=0.1)
+    dials = dials_for(given, sparsity_for(given), 16, 300)
+    ends = {name: float(dial(np.ones(1))[0]) for name, dial in dials.items()}
+    assert ends == {"weight": 4, "dead_after": 600, "l2": 0.1}
+    assert dials_for(values(), None, 16, 300) == {}
 
 
 def test_the_decoder_mirrors():

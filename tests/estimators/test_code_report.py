@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 
 from isthmus.estimators.code_report import CodeReport, activation_target
 from isthmus.metrics import CodeStatistics, Fidelity
+from isthmus.sparsity import KL, JumpReLU, Lifetime
 
 CODES = np.array([[0.0, 2, 1, 0], [0, 0, 1, 0], [0, 0, 1.5, 0], [0, 0.4, 0.5, 0]])
 ROWS = np.array([[1.0, 2], [3, 4], [0, 0], [5, 7]])
@@ -73,15 +74,14 @@ def test_no_rows_and_no_living_unit():
 @pytest.mark.parametrize(
     ("sparsity", "activation", "expected"),
     [
-        (SimpleNamespace(target=0.05), "sigmoid", 0.05),
-        (SimpleNamespace(target=0.05), "tanh", -0.9),
-        (SimpleNamespace(target=None), "sigmoid", None),
-        (SimpleNamespace(target=30), "relu", None),
-        (SimpleNamespace(), "relu", None),
+        (KL(0.05), "sigmoid", 0.05),
+        (KL(0.05), "tanh", -0.9),
+        (JumpReLU(), "relu", None),
+        (JumpReLU(target=30), "relu", None),
+        (Lifetime(), "relu", None),
         (None, "relu", None),
     ],
 )
 def test_the_target_is_the_sparsitys_in_the_codes_own_units(sparsity, activation, expected):
     model = SimpleNamespace(sparsity_=sparsity, network_=SimpleNamespace(code_activation=activation))
     assert activation_target(model) == expected
-    assert activation_target(SimpleNamespace()) is None

@@ -1,5 +1,4 @@
 import copy
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -336,10 +335,10 @@ def test_code_statistics_are_those_of_codes_and_rebuilt_rows(tmp_path, relu, row
     assert relu.code_statistics(tmp_path / "rows.npy").facts() == report.facts()
 
 
-def test_code_statistics_know_the_sparsitys_target(relu, rows):
-    model = copy.copy(relu)
-    model.sparsity_ = SimpleNamespace(target=0.05)
-    assert model.code_statistics(rows).activation_target == 0.05
+def test_code_statistics_know_the_sparsitys_target(small, relu, rows):
+    assert relu.code_statistics(rows).activation_target is None
+    model = small(5, sparsity="kl", sparsity_target=0.2, max_epochs=1).fit(rows)
+    assert model.code_statistics(rows).activation_target == 0.2
 
 
 def test_no_rows_have_no_code_statistics(relu):

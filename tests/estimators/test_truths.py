@@ -7,8 +7,9 @@ from scipy.linalg import subspace_angles
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from isthmus import Autoencoder
+from isthmus import Autoencoder, SparseAutoencoder
 from isthmus.datasets import load_seven_segment
+from isthmus.sparsity import L1, BatchTopK, Gated, JumpReLU, Lifetime, Matryoshka, TopK
 
 seeds = range(10)
 
@@ -117,3 +118,78 @@ def test_a_rows_results_depend_on_that_row_alone(fitted, rows, data):
     errors = fitted.reconstruction_error(rows)
     assert_array_equal(fitted.reconstruction_error(rows[order]), errors[order])
     assert_array_equal(fitted.inverse_transform(codes[order]), rebuilt[order])
+
+
+# Sparse codes ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """32 unit atoms in 16 dimensions and 8,000 rows, each two atoms with weights from 0.5 to 1.5."""
+    rng = np.random.default_rng(0)
+    atoms = rng.standard_normal((32, 16))
+    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    codes = np.zeros((8000, 32))
+    which = rng.random((8000, 32)).argsort(axis=1)[:, :2]
+    np.put_along_axis(codes, which, rng.uniform(0.5, 1.5, (8000, 2)), axis=1)
+    return (codes @ atoms).astype(np.float32), atoms
+
+
+def dictionary(sparsity, n_components=32, **options):
+    settings = {"scaling": "mean_norm", "max_epochs": 60, "learning_rate": 0.01, "batch_size": 128, **options}
+    return SparseAutoencoder(n_components, sparsity=sparsity, early_stopping=False, random_state=0, **settings)
+
+
+def best_cosines(model, atoms):
+    found = model.components_ / np.linalg.norm(model.components_, axis=1, keepdims=True)
+    return (atoms @ found.T).max(axis=1).mean()
+
+
+SELECTING = {"k": 2, "auxiliary": 0.0, "dead_after": 300}
+
+
+# Small and quick; benchmarks/planted.py has the figures at size, in five seeds.
+@pytest.mark.parametrize(
+    ("method", "revives", "least"),
+    [
+        (TopK(**SELECTING), True, 0.97),
+        (BatchTopK(**SELECTING), True, 0.97),
+        (L1(1.0), False, 0.95),
+        (JumpReLU(0.2, bandwidth=0.5, dead_after=300), True, 0.95),
+        (Gated(1.5), False, 0.95),
+        (Lifetime(2 / 32), False, 0.95),
+        (Matryoshka(**SELECTING, prefixes=(8, 32)), True, 0.9),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_planted_dictionary_comes_out(planted, method, revives, least):
+    rows, atoms = planted
+    model = dictionary(method, resample_dead=1 if revives else None).fit(rows)
+    assert best_cosines(model, atoms) >= least
+    awake = (model.transform(rows) != 0).sum(axis=1)
+    if isinstance(method, TopK):
+        assert awake.max() <= 2
+    if not isinstance(method, Lifetime):
+        # Outside training too, where a fixed threshold stands for the batch.
+        assert abs(awake.mean() / model.history_["l0"][-1] - 1) < 0.05
+
+
+def test_a_wide_code_copies_unless_it_is_sparse(planted):
+    rows, atoms = planted
+    copying = dictionary(None, 48, code_activation="identity", max_epochs=20).fit(rows)
+    assert copying.score(rows) > 1 - 1e-6
+    assert best_cosines(copying, atoms) < 0.7
+    sparse = dictionary("l1", 48).fit(rows)
+    assert sparse.score(rows) < 0.95
+    assert best_cosines(sparse, atoms) > 0.95
+
+
+@pytest.mark.parametrize("target", [0.05, 0.1])
+def test_mean_activations_come_to_the_target(planted, target):
+    rows, _ = planted
+    model = dictionary("kl", sparsity_target=target, scaling="minmax", max_epochs=40).fit(rows)
+    means = model.transform(rows).mean(axis=0)
+    assert (np.abs(means / target - 1) < 0.2).mean() >= 0.95
+    free = dictionary("kl", sparsity_weight=0, sparsity_target=target, scaling="minmax", max_epochs=40).fit(rows)
+    assert (np.abs(free.transform(rows).mean(axis=0) / target - 1) < 0.2).mean() < 0.2
+    assert free.score(rows) > model.score(rows)

@@ -222,3 +222,49 @@ def test_arranging_changes_the_code_and_not_the_network(sizes, tied, linear_path
     new_code, new_out = reconstruct(network, arranged, single)
     assert_allclose(new_code, code[:, order] * signs, rtol=1e-4, atol=1e-5)
     assert_allclose(new_out, out, rtol=1e-4, atol=1e-5)
+
+
+# Dictionaries ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sizes", [(), (5,)])
+@pytest.mark.parametrize("tied", [False, True])
+def test_rows_are_centred_by_the_outputs_bias(sizes, tied):
+    network = Dense(6, 9, sizes, sizes, "tanh", tied=tied, pre_bias=True)
+    plain = Dense(6, 9, sizes, sizes, "tanh", tied=tied)
+    params = randomised(network.init(0))
+    centred = single - params["decoder"][-1]["bias"]
+    assert_allclose(network.encode(params, single), plain.encode(params, centred), rtol=1e-5, atol=1e-6)
+    _, out = reconstruct(network, params, single)
+    assert_allclose(out, by_hand(plain, params, centred)[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [(), (5,)])
+@pytest.mark.parametrize("init_name", ["he", "truncated_normal"])
+def test_the_encoder_starts_as_the_decoders_transpose(sizes, init_name):
+    params = Dense(6, 9, sizes, sizes, init_name=init_name, transposed_start=True).init(0)
+    first = params["decoder"][0]["weight"]
+    assert_allclose(np.linalg.norm(first, axis=1), 1, rtol=1e-6)
+    assert_array_equal(params["encoder"][-1]["weight"], first.T)
+    assert not np.shares_memory(params["encoder"][-1]["weight"], first)
+    drawn = Dense(6, 9, sizes, sizes, init_name=init_name).init(0)
+    assert_allclose(
+        first,
+        drawn["decoder"][0]["weight"] / np.linalg.norm(drawn["decoder"][0]["weight"], axis=1, keepdims=True),
+        rtol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("network", [*SHAPES, Dense(6, 9, (5,), (4,), "tanh", pre_bias=True, layer_norm=True)])
+def test_halves_around_the_code_are_the_whole(network):
+    params = randomised(network.init(0))
+    weight, bias = network.code_layer(params)
+    path = single @ params["encoder_path"] if network.linear_path else 0
+    pre_code = network.before_code(params, single, None, None) @ weight + bias + path
+    assert_allclose(pre_code, network.encode(params, single), rtol=1e-5, atol=1e-5)
+    assert_array_equal(network.code_bias(params), bias)
+    code = np.asarray(network.activate(pre_code))
+    out = network.after_code(params, code @ network.decoder_weights(params)[0], None, None)
+    if network.linear_path:
+        out = out + code @ (params["encoder_path"].T if network.tied else params["decoder_path"])
+    assert_allclose(out, network.decode(params, code), rtol=1e-5, atol=1e-5)

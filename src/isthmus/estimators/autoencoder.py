@@ -41,7 +41,7 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
         Normalise each hidden layer's inputs to the activation over its units.
     sparsity : one of 'kl', 'l1', 'topk', 'batch_topk', 'jumprelu', 'gated', 'matryoshka', 'lifetime', an object of
         isthmus.sparsity or None, default=None
-        What keeps code units asleep, by name or as an object of isthmus.sparsity, which has more settings.
+        What keeps code units asleep, by name or as a method of isthmus.sparsity, which has more settings.
     k : a whole number at least 1 or None, default=None
         Code units awake in each row, for topk, batch_topk and matryoshka; None is a sixteenth of them.
     sparsity_target : a number above 0 or None, default=None
@@ -50,8 +50,8 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
     sparsity_weight : a number at least 0 or None, default=None
         Weight of the penalty of kl (None is 3), l1, jumprelu and gated (1).
     resample_dead : a whole number at least 1 or None, default=None
-        Epochs between two starts anew of dead units, from badly rebuilt rows, in the first half of training;
-        None is never.
+        Epochs between two starts anew of dead units, from badly rebuilt rows, in the first three quarters of
+        training; None is never.
     pre_bias : True or False or one of 'auto', default='auto'
         Subtract the output's bias from rows before they are encoded; auto: for dictionaries, that is a sparse
         code between one-layer halves, other than kl and lifetime.

@@ -111,6 +111,10 @@ def objective_for(values: Mapping[str, Any], network: Any, sparsity: Sparsity | 
         sparsity.check(network)
     elif values["resample_dead"] is not None:
         raise InvalidParameterError(f"resample_dead={values['resample_dead']} has no effect without sparsity")
+    if values["resample_dead"] is not None and not (sparsity and sparsity.counts_dead and not values["tied_weights"]):
+        raise InvalidParameterError(
+            f"resample_dead={values['resample_dead']} needs units that can die, and weights that are not tied"
+        )
     unit_norm = values["unit_norm_decoder"]
     if unit_norm == "auto":
         unit_norm = is_dictionary(values, sparsity) and sparsity is not None and sparsity.unit_norm

@@ -383,7 +383,7 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         activation, at the mean code of training rows.
         """
         check_is_fitted(self)
-        deep = "decoder" not in self.params_ or len(self.params_["decoder"]) > 1 or "decoder_path" in self.params_
+        deep = "decoder" not in self.params_ or len(self.params_["decoder"]) > 1 or "encoder_path" in self.params_
         atoms = self._inference().slopes(self.mean_code_) if deep else self.decoder_weights_[0]
         directions: Array = self.scaler_.directions(np.asarray(atoms, np.float64))
         return directions

@@ -30,6 +30,7 @@ from isthmus.estimators.build import (
 )
 from isthmus.estimators.inputs import finite_blocks, rows_of
 from isthmus.estimators.reporting import Reporter
+from isthmus.estimators.resampling import resampled
 from isthmus.inference import Inference
 from isthmus.principal import Principal, starting_bias
 from isthmus.scaling import ColumnStatistics, Scaling, choose_scaler, gathered, sample_stride
@@ -313,7 +314,19 @@ def _old_network(estimator: Any, ready: Preparation) -> tuple[Any, Any]:
     wanted = ready.values["n_components"]
     if network != estimator.network_ or (isinstance(wanted, Integral) and wanted != estimator.n_components_):
         raise _other_network()
-    return network, estimator.params_
+    return network, _learned_so_far(estimator, ready)
+
+
+def _learned_so_far(estimator: Any, ready: Preparation) -> Any:
+    """Return the last fit's parameters; refuse a sparsity that has others of its own."""
+    sparsity, params = sparsity_for(ready.values), estimator.params_
+    own = {} if sparsity is None else sparsity.learned(estimator.n_components_)
+    if set(own) != set(params.get("sparsity", ())):
+        raise InvalidParameterError(
+            f"training goes on with the last fit's parameters, and sparsity={ready.values['sparsity']!r} has others of "
+            "its own; fit anew"
+        )
+    return params
 
 
 def _other_network() -> InvalidParameterError:
@@ -340,7 +353,8 @@ def start_fit(
         judge = replace(walk, shuffle=False)
     run = _run(ready, network, settings, judge, arranges=True, watcher=watcher)
     run.state = run.trainer.start(params, ready.seed, _first_state(estimator if warm else None, run))
-    if share and not warm and getattr(network, "linear_path", False):
+    run.trainer.after_epoch = functools.partial(_revived, run, ready.values["resample_dead"])
+    if share and not warm and getattr(network, "linear_path", False) and run.parts["sparsity_"] is None:
         run.better_start = functools.cache(lambda: _start_of_all_rows(ready, network))
     return run
 
@@ -362,7 +376,7 @@ def start_partial_fit(estimator: Any, source: Source) -> FitRun:
     scaler, seed = (estimator.scaler_, estimator.seed_) if going_on else (None, None)
     ready = prepare(estimator, source, 0.0, scaler, seed)
     done = estimator.n_iter_ if going_on else 0
-    network, params = (estimator.network_, estimator.params_) if going_on else _new_network(ready)
+    network, params = (estimator.network_, _learned_so_far(estimator, ready)) if going_on else _new_network(ready)
     settings = replace(settings_for(ready.values), schedule="constant", early_stopping=False, max_epochs=done + 1)
     run = _run(ready, network, settings, None, arranges=False, watcher=None)
     # A pass does not know how many will follow: every number of the run is what it is at the end.
@@ -388,6 +402,14 @@ def _first_state(estimator: Any, run: FitRun) -> Any:
     last = getattr(estimator, "sparsity_state_", None)
     shape: Any = jax.tree.structure(fresh)
     return last if jax.tree.structure(last) == shape else fresh
+
+
+def _revived(run: FitRun, every: int | None, state: TrainState) -> TrainState:
+    """Return the state to go on with: dead units begin anew every so many epochs, in the first three quarters of training."""
+    early = 4 * state.epoch <= 3 * run.trainer.settings.max_epochs
+    if every is None or not early or state.epoch % every:
+        return state
+    return resampled(run.trainer, state, run.parts["sparsity_"])
 
 
 def _ended(dial: Any) -> Any:

@@ -97,10 +97,12 @@ class Reporter:
         if not self.verbose or not state.metrics:
             return
         loss = state.metrics["loss"][-1]
+        # Only of units that can die.
+        dead = f" dead= {state.metrics['dead_units'][-1]:.0f}" if "dead_units" in state.metrics else ""
         if self._bar is not None:
-            self._bar.update(self._task, loss=f"epoch {state.epoch} cost {loss:.6f}")
+            self._bar.update(self._task, loss=f"epoch {state.epoch} cost {loss:.6f}{dead}")
         elif state.epoch % self.display_step == 0:
-            line = f"Epoch: {state.epoch:04d} cost= {loss:.9f}"
+            line = f"Epoch: {state.epoch:04d} cost= {loss:.9f}{dead}"
             print(line, file=sys.stdout if self.verbose > 1 else sys.stderr, flush=True)
 
 

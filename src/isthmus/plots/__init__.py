@@ -15,13 +15,16 @@ from isthmus.plots.curves import history
 from isthmus.plots.dictionary import atoms
 from isthmus.plots.filters import weights
 from isthmus.plots.frequencies import density
+from isthmus.plots.gallery import gallery
 from isthmus.plots.histograms import code_histograms
+from isthmus.plots.parts import parts
 from isthmus.plots.plane import manifold
 from isthmus.plots.saving import save
 from isthmus.plots.scatter import codes
 from isthmus.plots.strongest import top_rows
 from isthmus.plots.style import STYLES, Style
 from isthmus.plots.targets import activation_against_target
+from isthmus.plots.tradeoffs import tradeoffs
 
 __all__ = [
     "FIGURES",
@@ -32,11 +35,14 @@ __all__ = [
     "code_histograms",
     "codes",
     "density",
+    "gallery",
     "history",
     "manifold",
+    "parts",
     "reconstructions",
     "save",
     "top_rows",
+    "tradeoffs",
     "weights",
 ]
 
@@ -51,4 +57,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "density": density,
     "activation_against_target": activation_against_target,
     "top_rows": top_rows,
+    "parts": parts,
+    "gallery": gallery,
+    "tradeoffs": tradeoffs,
 }

@@ -51,10 +51,10 @@ def resolve(sparsity: Any, **settings: Any) -> Sparsity | None:
     given = {name: value for name, value in settings.items() if value is not None}
     if isinstance(sparsity, Sparsity):
         for name, value in given.items():
-            raise InvalidParameterError(
-                f"{_PARAMETERS[name]}={value!r} stands beside an object; write {type(sparsity).__name__}({name}={value!r})"
-            )
-        return sparsity
+            inside = f"{type(sparsity).__name__}({name}={value!r})"
+            raise InvalidParameterError(f"{_PARAMETERS[name]}={value!r} stands beside an object; write {inside}")
+        # A copy: a setting changed after the fit, as searches do, does not reach what was fitted.
+        return dataclasses.replace(sparsity)
     if sparsity is None:
         for name, value in given.items():
             raise InvalidParameterError(f"{_PARAMETERS[name]}={value!r} has no effect without sparsity")

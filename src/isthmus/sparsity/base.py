@@ -44,6 +44,7 @@ class Sparsity:
     """
 
     traced: ClassVar[tuple[str, ...]] = ()
+    host_only: ClassVar[tuple[str, ...]] = ("warm_up", "anneal", "threshold")  # known to dials and starts alone
     code_activation: ClassVar[str] = "relu"  # what code_activation="auto" means
     loss_reduction: ClassVar[str] = "mean"  # what loss_reduction="auto" means: the convention of the paper
     # What "auto" means for pre_bias, unit_norm_decoder, transposed_start and bias_start, for a one-layer network.
@@ -73,9 +74,8 @@ class Sparsity:
 
     def static(self) -> Self:
         """Return this method without its traced numbers: what a compiled program depends on."""
-        return dataclasses.replace(
-            self, **{f.name: f.default for f in dataclasses.fields(self) if f.name in self.traced}
-        )
+        unseen = {*self.traced, *self.host_only}
+        return dataclasses.replace(self, **{f.name: f.default for f in dataclasses.fields(self) if f.name in unseen})
 
     def dials(self, n_components: int, n_rows: int) -> dict[str, Dial]:
         """Return the traced numbers over a run whose epochs have `n_rows` rows."""
@@ -182,4 +182,5 @@ def decoder_norms(network: Any, params: Params) -> Array | None:
     if not hasattr(network, "decoder_weights"):
         return None
     weight = network.decoder_weights(params)[0]
-    return jnp.sqrt(jnp.sum(weight**2, axis=1))
+    # A row that an L2 penalty has shrunk to nothing: the root of 0 has no slope, and one NaN would end the run.
+    return jnp.sqrt(jnp.maximum(jnp.sum(weight**2, axis=1), np.finfo(weight.dtype).tiny))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from isthmus.errors import InvalidParameterError
-from isthmus.sparsity.base import Dial, Sparsity, Step, check_number, check_whole, ramp
+from isthmus.sparsity.base import Dial, Sparsity, Step, check_number, check_whole, constant, ramp
 from isthmus.types import ModelState, Output, Params
 
 
@@ -110,9 +111,14 @@ class JumpReLU(Sparsity):
         if self.target is not None and self.target > network.n_components:
             raise InvalidParameterError(f"target={self.target:g} is more than the code's {network.n_components} units")
 
+    def static(self) -> Self:
+        """Return this method without its traced numbers; of the target it is left whether there is one."""
+        return dataclasses.replace(super().static(), target=None if self.target is None else 1.0)
+
     def dials(self, n_components: int, n_rows: int) -> dict[str, Dial]:
         """Return the numbers over a run."""
-        return super().dials(n_components, n_rows) | {"weight": ramp(self.weight, self.warm_up)}
+        target = {} if self.target is None else {"target": constant(self.target)}
+        return super().dials(n_components, n_rows) | target | {"weight": ramp(self.weight, self.warm_up)}
 
     def learned(self, n_components: int) -> dict[str, Any]:
         """Return the logarithms of the thresholds, which keeps them above 0."""
@@ -139,7 +145,8 @@ class JumpReLU(Sparsity):
         active = passes(step.network.activate(output.pre_code), threshold, step.dials["bandwidth"])
         weight = step.batch.weight
         mean = jnp.sum(weight * jnp.sum(active, axis=1)) / jnp.maximum(jnp.sum(weight), 1)
-        return {"l0_penalty": step.dials["weight"] * (mean if self.target is None else (mean / self.target - 1) ** 2)}
+        beside = mean if self.target is None else (mean / step.dials["target"] - 1) ** 2
+        return {"l0_penalty": step.dials["weight"] * beside}
 
 
 @dataclass(frozen=True)

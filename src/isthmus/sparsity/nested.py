@@ -51,7 +51,8 @@ class Matryoshka(_Selecting):
         if self.prefixes is None:
             return
         sizes = self.prefixes
-        whole = not isinstance(sizes, str) and all(isinstance(s, Integral) and not isinstance(s, bool) for s in sizes)
+        several = hasattr(sizes, "__len__") and not isinstance(sizes, str)
+        whole = several and all(isinstance(s, Integral) and not isinstance(s, bool) for s in sizes)
         if not whole or not len(sizes) or sizes[0] < 1 or any(a >= b for a, b in pairwise(sizes)):
             raise InvalidParameterError(
                 f"prefixes={sizes!r} do not grow; give whole numbers, each larger than the last"

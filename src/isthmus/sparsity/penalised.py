@@ -103,7 +103,7 @@ class KL(Sparsity):
 
     def _mean(self, step: Step, output: Output) -> Array:
         weight = step.batch.weight
-        mean = weight @ output.code / jnp.maximum(jnp.sum(weight), 1)
+        mean: Array = weight @ output.code / jnp.maximum(jnp.sum(weight), 1)
         return (mean + 1) / 2 if step.network.code_activation == "tanh" else mean
 
 

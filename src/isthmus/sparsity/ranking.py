@@ -34,7 +34,8 @@ def keep_top(values: Array, k: int, rank: Array | None = None) -> Array:
 
     Gradients pass through those that are kept, and through them alone.
     """
-    largest, columns = jax.lax.stop_gradient(top_k(values, k))
+    # Without the barrier XLA takes the last of the k by sorting whole rows: 35 ms for 256 x 1,000 instead of 1.3.
+    largest, columns = jax.lax.optimization_barrier(jax.lax.stop_gradient(top_k(values, k)))
     if rank is None:
         least, last = largest[:, -1:], columns[:, -1:]
     else:
@@ -47,11 +48,12 @@ def keep_top(values: Array, k: int, rank: Array | None = None) -> Array:
 
 
 def nth_largest(values: Array, n: Array, axis: int | None = None) -> Array:
-    """Return the n-th largest value along an axis, or of all; n is traced and at least 1.
+    """Return the n-th largest value along an axis, or of all, the least where there are fewer; n is traced, at least 1.
 
     Bit by bit: floats in the order of their bits, with those of negative ones turned, are whole numbers in the same
     order, and the answer is the largest number that at least n of them reach.
     """
+    n = jnp.minimum(n, values.size if axis is None else values.shape[axis])
     bits, whole = (32, jnp.uint32) if values.dtype.itemsize == 4 else (64, jnp.uint64)
     raw = jax.lax.bitcast_convert_type(values, whole)
     top = whole(1) << whole(bits - 1)
@@ -67,6 +69,5 @@ def nth_largest(values: Array, n: Array, axis: int | None = None) -> Array:
         () if axis is None else tuple(size for place, size in enumerate(values.shape) if place != axis % values.ndim)
     )
     key = jax.lax.fori_loop(0, bits, narrowed, jnp.zeros(shape, whole))
-    # Where fewer than n values are there at all, no number is reached by n of them, and the least of all is returned.
     found: Array = jax.lax.bitcast_convert_type(jnp.where(key & top != 0, key ^ top, ~key), values.dtype)
     return found

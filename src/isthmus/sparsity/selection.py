@@ -56,6 +56,10 @@ class _Selecting(Sparsity):
         """Refuse a k that the code has not."""
         if self.k_of(network.n_components) > network.n_components:
             raise InvalidParameterError(f"k={self.k} is more than the code's {network.n_components} units")
+        if self.k_start is not None and self.k_start < self.k_of(network.n_components):
+            raise InvalidParameterError(
+                f"k_start={self.k_start} is below k={self.k_of(network.n_components)}: k is annealed downwards"
+            )
 
     def dials(self, n_components: int, n_rows: int) -> dict[str, Dial]:
         """Return the numbers over a run, k among them where it is annealed."""
@@ -68,7 +72,8 @@ class _Selecting(Sparsity):
         """Return the loss of what dead units make of the residual (Gao et al. 2024, section A.2), times its weight."""
         if not self.auxiliary:
             return {}
-        dead = step.state["idle"].astype(pre_output.dtype) >= step.dials["dead_after"]
+        # As whole numbers: a float32 counts no further than 16 million rows.
+        dead = step.state["idle"] >= step.dials["dead_after"].astype(jnp.uint32)
 
         def explained() -> Array:
             wanted = self.auxiliary_count(step.network)

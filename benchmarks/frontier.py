@@ -1,0 +1,210 @@
+"""Unexplained variance (FVU) against active units (L0) on 8x8 patches of photographs: every method, and two peers.
+
+    ISTHMUS_SAE_PYTHON=venv/bin/python python benchmarks/frontier.py [PHOTOS] [--dead] [--picture FILE]
+
+PHOTOS is a folder of photographs; without it, those that scikit-learn and scikit-image ship. Rows are patches without
+their own mean, divided by one number; a tenth is not learned from and judges. All have 256 units and as many epochs.
+--dead instead counts the dead units of a dictionary 16 times as wide as its rows, k 32, after a million patches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import machine
+from sklearn.decomposition import PCA, MiniBatchDictionaryLearning
+
+from isthmus import SparseAutoencoder
+from isthmus.datasets import load_photos
+from isthmus.metrics import CodeStatistics, Fidelity
+from isthmus.sources import PatchSource
+from isthmus.sparsity import L1, BatchTopK, Gated, JumpReLU, Matryoshka, TopK
+
+UNITS, PATCHES, EPOCHS, BATCH = 256, 100_000, 20, 512
+ACTIVE = (2, 4, 8, 16)
+METHODS: dict[str, list[Any]] = {
+    "topk": [TopK(k) for k in ACTIVE],
+    "batch_topk": [BatchTopK(k) for k in ACTIVE],
+    "matryoshka": [Matryoshka(k) for k in ACTIVE],
+    "l1": [L1(weight) for weight in (4.0, 2.0, 1.0, 0.5)],
+    "jumprelu": [JumpReLU(weight, bandwidth=0.5) for weight in (2.0, 0.8, 0.3, 0.1)],
+    "gated": [Gated(weight) for weight in (4.0, 2.0, 1.0, 0.5)],
+}
+
+
+def patches(photos: Path | None, n_patches: int) -> np.ndarray:
+    """Return patches without their own mean, whose mean norm is the square root of their cells."""
+    source = PatchSource(photos or load_photos().images, size=8, n_patches=n_patches, random_state=0)
+    rows = np.concatenate([block.values for block in source.blocks()]).astype(np.float32)
+    rows -= rows.mean(axis=1, keepdims=True)
+    return rows * np.float32(np.sqrt(rows.shape[1]) / np.linalg.norm(rows, axis=1).mean())
+
+
+def isthmus(sparsity: Any, rows: np.ndarray, held: np.ndarray) -> tuple[float, float]:
+    model = SparseAutoencoder(
+        UNITS,
+        sparsity=sparsity,
+        resample_dead=2,
+        scaling=None,
+        batch_size=BATCH,
+        learning_rate=3e-3,
+        max_epochs=EPOCHS,
+        early_stopping=False,
+        random_state=0,
+    ).fit(rows)
+    report = model.code_statistics(held)
+    return report.codes.l0, report.fidelity.fvu
+
+
+# Learns from one file of rows and rebuilds another's.
+SAE_LENS = """
+import sys
+import numpy as np, torch
+from sae_lens.config import SAETrainerConfig
+from sae_lens.saes.batchtopk_sae import BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig
+from sae_lens.saes.topk_sae import TopKTrainingSAE, TopKTrainingSAEConfig
+from sae_lens.training.sae_trainer import SAETrainer
+
+kind, k, units, epochs, batch, learn, held, out = sys.argv[1:]
+classes = {
+    "topk": (TopKTrainingSAE, TopKTrainingSAEConfig),
+    "batch_topk": (BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig),
+}
+make, config = classes[kind]
+rows, batch, epochs = torch.from_numpy(np.load(learn)), int(batch), int(epochs)
+torch.manual_seed(0)
+sae = make(config(d_in=rows.shape[1], d_sae=int(units), k=int(k)))
+
+def batches():
+    while True:
+        yield from rows[torch.randperm(len(rows))].split(batch)
+
+samples = len(rows) * epochs
+settings = SAETrainerConfig(
+    total_training_samples=samples, train_batch_size_samples=batch, lr=3e-3, lr_end=0.0, lr_decay_steps=samples // batch
+)
+SAETrainer(settings, sae, batches()).fit()
+with torch.no_grad():
+    codes = sae.encode(torch.from_numpy(np.load(held)))
+    np.savez(out, codes=codes.numpy(), rebuilt=sae.decode(codes).numpy())
+"""
+
+
+def sae_lens(kind: str, k: int, rows: np.ndarray, held: np.ndarray, python: str) -> tuple[float, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        learn, judge, out = (str(Path(folder, name)) for name in ("learn.npy", "held.npy", "out.npz"))
+        np.save(learn, rows)
+        np.save(judge, held)
+        arguments = [kind, str(k), str(UNITS), str(EPOCHS), str(BATCH), learn, judge, out]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+        subprocess.run([python, "-W", "ignore", "-c", SAE_LENS, *arguments], check=True, **quiet)
+        with np.load(out) as found:
+            return judged(held, found["codes"], found["rebuilt"])
+
+
+def dictionary_learning(k: int, rows: np.ndarray, held: np.ndarray) -> tuple[float, float]:
+    model = MiniBatchDictionaryLearning(
+        UNITS,
+        alpha=1.0,
+        batch_size=BATCH,
+        max_iter=2,
+        transform_algorithm="omp",
+        transform_n_nonzero_coefs=k,
+        random_state=0,
+    ).fit(rows[:20_000])
+    codes = model.transform(held)
+    return judged(held, codes, codes @ model.components_)
+
+
+def pca(k: int, rows: np.ndarray, held: np.ndarray) -> tuple[float, float]:
+    model = PCA(k).fit(rows)
+    codes = model.transform(held)
+    return judged(held, codes, model.inverse_transform(codes))
+
+
+def judged(held: np.ndarray, codes: np.ndarray, rebuilt: np.ndarray) -> tuple[float, float]:
+    statistics, fidelity = CodeStatistics(codes.shape[1]), Fidelity()
+    statistics.update(codes)
+    fidelity.update(held, rebuilt)
+    return statistics.l0, fidelity.fvu
+
+
+def curves(rows: np.ndarray, held: np.ndarray) -> dict[str, list[tuple[float, float]]]:
+    jobs: dict[str, list[Any]] = {
+        name: [lambda s=s: isthmus(s, rows, held) for s in sparsities] for name, sparsities in METHODS.items()
+    }
+    python = os.environ.get("ISTHMUS_SAE_PYTHON")
+    if python:
+        for kind in ("topk", "batch_topk"):
+            jobs[f"SAELens {kind}"] = [lambda k=k, kind=kind: sae_lens(kind, k, rows, held, python) for k in ACTIVE]
+    jobs["scikit-learn, OMP"] = [lambda k=k: dictionary_learning(k, rows, held) for k in ACTIVE]
+    jobs["PCA"] = [lambda k=k: pca(k, rows, held) for k in ACTIVE]
+    found: dict[str, list[tuple[float, float]]] = {}
+    for name, runs in jobs.items():
+        began = time.perf_counter()
+        found[name] = [run() for run in runs]
+        points = ", ".join(f"{l0:.2f}: {fvu:.4f}" for l0, fvu in found[name])
+        print(f"{name:22}{points}   ({time.perf_counter() - began:.0f} s)", flush=True)
+    return found
+
+
+def draw(found: dict[str, list[tuple[float, float]]], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    ax = figure.subplots()
+    for number, (name, points) in enumerate(found.items()):
+        ours = name in METHODS
+        l0, fvu = zip(*sorted(points), strict=True)
+        ax.plot(l0, fvu, "o-" if ours else "x--", color=f"C{number}", label=name, lw=1.6 if ours else 1.2, ms=5)
+    ax.set(xscale="log", yscale="log", xlabel="active units per patch (L0)", ylabel="share of variance left (FVU)")
+    ax.set_xticks(ACTIVE, [str(k) for k in ACTIVE])
+    ax.grid(alpha=0.2)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=160)
+
+
+def dead(photos: Path | None) -> None:
+    rows = patches(photos, 1_000_000)
+    model = SparseAutoencoder(
+        16 * rows.shape[1],
+        k=32,
+        resample_dead=1,
+        scaling=None,
+        batch_size=1024,
+        max_epochs=4,
+        early_stopping=False,
+        random_state=0,
+    ).fit(rows)
+    report = model.code_statistics(rows)
+    print(f"{model.n_components_} units, k 32, a million patches, {model.n_iter_} epochs: dead by epoch", end=" ")
+    print([int(count) for count in model.history_["dead_units"]], f"of {sum(model.history_['seconds']):.0f} s")
+    print(f"never active in a million patches: {report.codes.fraction_dead:.2%}; FVU {report.fidelity.fvu:.4f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", nargs="?", type=Path)
+    parser.add_argument("--dead", action="store_true")
+    parser.add_argument("--picture", type=Path)
+    given = parser.parse_args()
+    print(machine())
+    if given.dead:
+        dead(given.photos)
+        return
+    rows = patches(given.photos, PATCHES)
+    found = curves(rows[PATCHES // 10 :], rows[: PATCHES // 10])
+    if given.picture:
+        draw(found, given.picture)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""MNIST: codes learned without labels, then a linear classifier on them. Test error in percent.
+
+python benchmarks/frozen_codes.py [ROW ...] [--validate] [--seeds 0]
+
+MNIST's four files are in the folder that ISTHMUS_DATA names. --validate learns from 50,000 training digits and shows
+the error on the other 10,000, by which the settings were chosen; the classifier's strength is always chosen on these.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import numpy as np
+from common import machine, settings_of
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from isthmus import SparseAutoencoder
+from isthmus.datasets import load_mnist
+from isthmus.sparsity import Lifetime, TopK
+
+WINNERS = {"sparsity": Lifetime(target=0.05), "tied_weights": True, "output_activation": "identity", "max_epochs": 60}
+KEEPS = {"sparsity": TopK(k=25, k_start=100, anneal=0.5, auxiliary=0.0), "resample_dead": 1, "max_epochs": 60}
+ROWS: dict[str, dict[str, Any]] = {
+    "raw": {},
+    "k-sparse": {"n_components": 1000, "output_activation": "identity", **KEEPS},
+    "lifetime": {"n_components": 1000, **WINNERS},
+    "lifetime-2000": {"n_components": 2000, **WINNERS},
+}
+STRENGTHS = {"logistic": (0.003, 0.02), "svm": (0.0003, 0.001)}
+
+
+def classifier(kind: str, strength: float) -> Any:
+    if kind == "svm":
+        return LinearSVC(C=strength, max_iter=2000)
+    return LogisticRegression(C=strength, max_iter=200)
+
+
+def codes_of(settings: dict[str, Any], seed: int, fit_on: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
+    if not settings:
+        return [rows.astype(np.float32) / 255 for rows in (fit_on, *others)]
+    model = SparseAutoencoder(early_stopping=False, scaling="auto", random_state=seed, **settings).fit(fit_on)
+    loss, seconds = model.history_["loss"][-1], model.history_["seconds"][-1]
+    print(f"  {loss:.5f} loss, {seconds:.2f} s an epoch, {model.score(others[0]):.4f} of the variance")
+    return [model.transform(rows) for rows in (fit_on, *others)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", nargs="*", default=[*ROWS])
+    parser.add_argument("--validate", action="store_true")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
+    given = parser.parse_args()
+    train, test = load_mnist(subset="train", return_X_y=True), load_mnist(subset="test", return_X_y=True)
+    print(machine())
+    for name in given.rows:
+        kind = "svm" if name.endswith("2000") else "logistic"
+        for seed in given.seeds:
+            began = time.perf_counter()
+            settings = {**ROWS[name], **settings_of(given.set)} if ROWS[name] else {}
+            learn, held, last = codes_of(settings, seed, train[0][:50_000], train[0][50_000:], test[0])
+            errors = {}
+            scaler = StandardScaler().fit(learn)
+            for strength in STRENGTHS[kind]:
+                model = classifier(kind, strength).fit(scaler.transform(learn), train[1][:50_000])
+                errors[strength] = 100 * (1 - model.score(scaler.transform(held), train[1][50_000:]))
+                print(f"  C={strength:g}: {errors[strength]:.2f} % of held-back digits", flush=True)
+            if given.validate:
+                print(
+                    f"{name} seed {seed}: {min(errors.values()):.2f} % held back, {time.perf_counter() - began:.0f} s"
+                )
+                continue
+            best = min(errors, key=errors.get)
+            model = classifier(kind, best).fit(scaler.transform(np.concatenate([learn, held])), train[1])
+            error = 100 * (1 - model.score(scaler.transform(last), test[1]))
+            print(f"{name} seed {seed}: {error:.2f} % of test digits (C={best:g}), {time.perf_counter() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""A warm epoch with relative entropy and with L1 against the plain autoencoder of the same widths.
+
+python benchmarks/sparse_epoch.py [--rows 50000] [--width 784] [--units 256]
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+from common import in_turn, machine, report
+
+from isthmus import Autoencoder
+from isthmus.sparsity import KL, L1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--width", type=int, default=784)
+    parser.add_argument("--units", type=int, default=256)
+    given = parser.parse_args()
+    rows = np.random.default_rng(0).random((given.rows, given.width), dtype=np.float32)
+    print(f"{machine()}; {given.rows:,} rows of {given.width}, {given.units} units, batches of 256\n")
+    for activation, sparsity in (("sigmoid", KL()), ("relu", L1())):
+        jobs = {}
+        for name, method in (("plain", None), (type(sparsity).__name__, sparsity)):
+            model = Autoencoder(
+                given.units,
+                hidden_layer_sizes=(),
+                code_activation=activation,
+                sparsity=method,
+                pre_bias=False,
+                transposed_start=False,
+                scaling=None,
+                early_stopping=False,
+                max_epochs=3,
+                random_state=0,
+            )
+            jobs[f"{activation}, {name}"] = lambda model=model: min(model.fit(rows).history_["seconds"][1:])
+        report(in_turn(jobs), f"{activation}, plain")
+        print()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+import dataclasses
+import math
+
+import jax
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from isthmus.errors import InvalidParameterError
+from isthmus.networks.dense import Dense
+from isthmus.sparsity import KL, L1, SPARSITIES, BatchTopK, Gated, JumpReLU, Lifetime, Matryoshka, TopK
+from isthmus.sparsity.base import check_number, check_whole, constant, decoder_norms, ramp
+from stepping import drawn, step
+
+SHARES = np.linspace(0, 1, 11)
+# Another value of every setting that is a number.
+OTHERS = {
+    KL: {"target": 0.2, "weight": 7.0, "warm_up": 0.3},
+    L1: {"weight": 7.0, "warm_up": 0.3, "dead_after": 9},
+    TopK: {"anneal": 0.7, "dead_after": 9},
+    BatchTopK: {"anneal": 0.7, "dead_after": 9},
+    JumpReLU: {"weight": 7.0, "target": 3.0, "threshold": 0.7, "bandwidth": 0.7, "warm_up": 0.3, "dead_after": 9},
+    Gated: {"weight": 7.0, "warm_up": 0.3, "dead_after": 9},
+    Matryoshka: {"anneal": 0.7, "dead_after": 9},
+    Lifetime: {"target": 0.2},
+}
+
+
+@pytest.mark.parametrize("kind", SPARSITIES.values(), ids=list(SPARSITIES))
+def test_settings_are_reached_by_name(kind):
+    method = kind()
+    assert method.get_params() == {field.name: field.default for field in dataclasses.fields(kind)}
+    changed = OTHERS[kind]
+    twin = kind(**changed)
+    assert method.set_params(**changed) is method
+    assert (method, hash(method)) == (twin, hash(twin)) != (kind(), hash(kind()))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        method.weight = 3
+    with pytest.raises(InvalidParameterError, match=rf"^{kind.__name__} has no setting 'wight'; it has .*"):
+        method.set_params(wight=3)
+
+
+def test_a_bad_change_changes_nothing():
+    method = L1(0.5)
+    with pytest.raises(InvalidParameterError, match="weight=-1 is not legal"):
+        method.set_params(dead_after=5, weight=-1)
+    assert method == L1(0.5)
+
+
+@pytest.mark.parametrize("kind", SPARSITIES.values(), ids=list(SPARSITIES))
+def test_a_program_depends_on_no_number(kind):
+    given = {"target": 5.0} if kind is JumpReLU else {}
+    assert kind(**OTHERS[kind]).static() == kind(**given).static()
+    assert hash(kind(**OTHERS[kind]).static()) == hash(kind(**given).static())
+
+
+def test_a_program_depends_on_the_rest():
+    different = [
+        TopK(3),
+        TopK(4),
+        TopK(3, k_start=5),
+        BatchTopK(3),
+        KL(memory=0.5),
+        KL(),
+        JumpReLU(target=3),
+        JumpReLU(),
+    ]
+    assert len({method.static() for method in different}) == len(different)
+
+
+def test_dials():
+    assert_array_equal(constant(3)(SHARES), np.full(11, 3.0))
+    assert_allclose(ramp(4, 0.5)(SHARES), [0, 0.8, 1.6, 2.4, 3.2, 4, 4, 4, 4, 4, 4])
+    assert_allclose(ramp(2, 1.0, 4)(SHARES), 4 - 2 * SHARES)
+    assert_array_equal(ramp(4, 0)(SHARES), np.full(11, 4.0))
+
+
+@pytest.mark.parametrize("kind", SPARSITIES.values(), ids=list(SPARSITIES))
+def test_numbers_over_a_run(kind):
+    dials = kind(**OTHERS[kind]).dials(20, 500)
+    values = {name: dial(SHARES) for name, dial in dials.items()}
+    for name, value in OTHERS[kind].items():
+        if name in values:
+            assert values[name][-1] == value
+            warms = name == "weight"
+            assert_allclose(values[name], value * (np.minimum(SHARES / 0.3, 1) if warms else 1))
+    if kind.counts_dead:
+        assert kind().dials(20, 500)["dead_after"](SHARES)[0] == 2 * 500
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, "1", None, True, -1])
+def test_numbers_out_of_range(value):
+    with pytest.raises(InvalidParameterError, match=r"^x=.* is not legal; it takes a number at least 0 and at most 1$"):
+        check_number("x", value, 0, 1, open_ends=False)
+    with pytest.raises(InvalidParameterError, match=r"^x=.* is not legal; it takes a number above 0 and below 1$"):
+        check_number("x", value, 0, 1)
+    with pytest.raises(InvalidParameterError, match=r"^x=.* is not legal; it takes a whole number of at least 1$"):
+        check_whole("x", value)
+
+
+def test_ends():
+    check_number("x", 0, 0, open_ends=False)
+    check_number("x", np.float32(1), 0, 1, open_ends=False)
+    check_whole("x", np.int64(1))
+    for end in (0, 1, 1.0):
+        with pytest.raises(InvalidParameterError):
+            check_number("x", end, 0, 1)
+    with pytest.raises(InvalidParameterError):
+        check_whole("x", 1.0)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_length_of_decoder_rows(tied):
+    network = Dense(5, 4, tied=tied)
+    params = network.init(0)
+    weight = params["encoder"][0]["weight"].T if tied else params["decoder"][0]["weight"]
+    assert_allclose(decoder_norms(network, params), np.linalg.norm(weight, axis=1), rtol=1e-5)
+    assert decoder_norms(object(), params) is None
+
+
+def test_a_row_of_zeros_has_no_slope():
+    network = Dense(5, 4)
+    params = jax.tree.map(np.zeros_like, network.init(0))
+    slope = jax.grad(lambda params: decoder_norms(network, params).sum())(params)
+    assert_array_equal(slope["decoder"][0]["weight"], np.zeros((4, 5)))
+
+
+# Dead units --------------------------------------------------------------------------------------------------------
+
+COUNTING = [L1(), TopK(2), BatchTopK(2), JumpReLU(threshold=0.5), Gated(), Lifetime(0.3)]
+
+
+@pytest.mark.parametrize("method", COUNTING, ids=lambda method: type(method).__name__)
+def test_rows_since_a_unit_was_awake_are_counted_exactly(method):
+    network = Dense(3, 8, code_activation="relu")
+    params = drawn(network, method)
+    params["encoder"][0]["bias"][:2] = -100
+    rng = np.random.default_rng(1)
+    weight, state = np.array([1.0, 1, 1, 0, 0]), method.init(8)
+    state["idle"] = np.array([0, 2**24 + 1, 2**30, 2**24 + 1, 7, 7, 7, 7], np.uint32)
+    for _ in range(3):
+        # A row of padding that would wake every unit.
+        x = np.vstack([rng.normal(size=(3, 3)), np.full((2, 3), 1e3)])
+        before, taken = state, step(network, method, params, x, weight, state)
+        code = by_method(method, network, params, before, x[:3])
+        fired = (code != 0).any(axis=0)
+        assert not fired[:2].any()
+        state = taken.state
+        assert state["idle"].dtype == np.uint32
+        assert_array_equal(state["idle"], np.where(fired, 0, before["idle"].astype(np.int64) + 3))
+        assert_allclose(taken.terms["l0"], (code != 0).sum(axis=1).mean())
+
+
+def by_method(method, network, params, state, x):
+    with jax.enable_x64(True):
+        pre_code = network.encode(params, x)
+        dials = {"bandwidth": 1.0, "target": getattr(method, "target", None)}
+        return np.asarray(method.select(network, params, state, pre_code, np.ones(len(x)), dials, train=True)[0])
+
+
+def test_the_count_does_not_turn_over():
+    network = Dense(3, 2, code_activation="relu")
+    params = drawn(network, TopK(1))
+    params["encoder"][0]["bias"][:] = -100
+    state = {"idle": np.array([2**32 - 1, 2**31 + 5], np.uint32)}
+    taken = step(network, TopK(1), params, np.ones((4, 3)), state=state)
+    assert (taken.state["idle"] > 2**31).all()
+
+
+def test_a_sigmoid_code_counts_none():
+    assert KL().init(8) == {}
+    assert "dead_after" not in KL().dials(8, 100)

@@ -1,0 +1,148 @@
+import jax
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from isthmus.errors import InvalidParameterError
+from isthmus.networks.dense import Dense
+from isthmus.sparsity import (
+    KL,
+    L1,
+    SPARSITIES,
+    BatchTopK,
+    Gated,
+    JumpReLU,
+    Lifetime,
+    Matryoshka,
+    Sparsity,
+    TopK,
+    resolve,
+)
+from stepping import drawn, step
+
+rng = np.random.default_rng(0)
+X = np.vstack([rng.normal(size=(6, 5)), np.full((2, 5), 1e4)])
+WEIGHT = np.repeat([1.0, 0.0], [6, 2])
+METHODS = pytest.mark.parametrize("name", SPARSITIES)
+
+
+def network_of(kind):
+    return Dense(5, 32, (7,), (7,), "tanh", kind.code_activation)
+
+
+# Every row of the table --------------------------------------------------------------------------------------------
+
+
+@METHODS
+def test_padding_has_no_part_in_anything(name):
+    method = SPARSITIES[name]()
+    network = network_of(SPARSITIES[name])
+    params, state = drawn(network, method), method.init(32)
+    if "idle" in state:
+        state["idle"][:20] = 5000
+    loud, quiet = (step(network, method, params, x, WEIGHT, state) for x in (X, np.where(WEIGHT[:, None] > 0, X, 0)))
+    jax.tree.map(lambda one, other: assert_allclose(one, other, rtol=1e-9, atol=1e-12), loud, quiet)
+    assert loud.terms.get("auxiliary", 1) > 0
+    empty = step(network, method, params, X, np.zeros(8), state)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(empty))
+
+
+@METHODS
+def test_shapes_types_and_slopes(name):
+    method = SPARSITIES[name]()
+    network = network_of(SPARSITIES[name])
+    params, state = drawn(network, method), method.init(32)
+    taken = step(network, method, params, X, WEIGHT)
+    jax.tree.map(assert_array_equal, taken, step(network, method, params, X, WEIGHT))
+    assert all(np.shape(term) == () for term in taken.terms.values())
+    assert {k: (v.shape, v.dtype) for k, v in taken.state.items()} == {k: (v.shape, v.dtype) for k, v in state.items()}
+    for one, slope in zip(jax.tree.leaves(params), jax.tree.leaves(taken.gradients), strict=True):
+        assert (slope.shape, slope.dtype) == (one.shape, np.float64)
+        assert np.isfinite(slope).all()
+        assert np.abs(slope).max() > 1e-9
+    pre_code = np.asarray(network.encode(params, X[:6].astype("f4")))
+    code, _ = method.select(network, params, state, pre_code, None, {}, train=False)
+    assert code.shape == (6, 32)
+    # A row's code depends on that row alone.
+    alone, _ = method.select(network, params, state, pre_code[2:3], None, {}, train=False)
+    assert_array_equal(alone[0], code[2])
+
+
+@METHODS
+def test_what_is_declared_is_there(name):
+    kind = SPARSITIES[name]
+    method = kind()
+    assert issubclass(kind, Sparsity)
+    assert kind.loss_reduction in ("mean", "sum", "half_sum")
+    assert set(kind.traced) <= set(method.get_params())
+    assert set(method.dials(8, 10)) >= set(kind.traced)
+    assert kind.__doc__.rstrip().endswith(".")
+    assert all(f"\n    {setting}" in kind.__doc__ or f", {setting}" in kind.__doc__ for setting in method.get_params())
+    assert method.prefixes_of(32)[-1] == 32
+
+
+# Names and settings ------------------------------------------------------------------------------------------------
+
+
+@METHODS
+def test_a_name_stands_for_its_class(name):
+    assert resolve(name) == SPARSITIES[name]()
+    given = SPARSITIES[name]()
+    found = resolve(given)
+    assert found == given
+    # What was fitted does not change with what was given.
+    assert found is not given
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"),
+    [
+        ("kl", {"target": 0.1, "weight": 2}, KL(0.1, 2)),
+        ("l1", {"weight": 0}, L1(0)),
+        ("topk", {"k": 5}, TopK(5)),
+        ("batch_topk", {"k": 5}, BatchTopK(5)),
+        ("matryoshka", {"k": 5}, Matryoshka(5)),
+        ("jumprelu", {"target": 30, "weight": 2}, JumpReLU(2, 30)),
+        ("gated", {"weight": 2}, Gated(2)),
+        ("lifetime", {"target": 0.1}, Lifetime(0.1)),
+    ],
+)
+def test_settings_by_name(name, settings, expected):
+    nothing = {"k": None, "target": None, "weight": None}
+    assert resolve(name, **{**nothing, **settings}) == expected
+
+
+@pytest.mark.parametrize(
+    ("sparsity", "settings", "said"),
+    [
+        ("kl", {"k": 3}, "k=3 has no meaning for sparsity='kl', only for topk, batch_topk, matryoshka"),
+        (
+            "topk",
+            {"target": 0.1},
+            "sparsity_target=0.1 has no meaning for sparsity='topk', only for kl, jumprelu, lifetime",
+        ),
+        (
+            "lifetime",
+            {"weight": 1},
+            "sparsity_weight=1 has no meaning for sparsity='lifetime', only for kl, l1, jumprelu",
+        ),
+        (TopK(3), {"k": 4}, "k=4 stands beside an object; write TopK(k=4)"),
+        (L1(), {"weight": 2}, "sparsity_weight=2 stands beside an object; write L1(weight=2)"),
+        (None, {"k": 4}, "k=4 has no effect without sparsity"),
+        (None, {"weight": 0.1}, "sparsity_weight=0.1 has no effect without sparsity"),
+        ("topkk", {}, "sparsity='topkk' is not one of 'kl', 'l1', 'topk',"),
+        (TopK, {}, "sparsity=<class 'isthmus.sparsity.selection.TopK'> is not"),
+        ("kl", {"target": 1.5}, "sparsity_target=1.5 is not legal; it takes a number above 0 and below 1"),
+        ("l1", {"weight": -1}, "sparsity_weight=-1 is not legal; it takes a number at least 0"),
+        ("topk", {"k": 0}, "k=0 is not legal"),
+    ],
+)
+def test_what_is_refused(sparsity, settings, said):
+    with pytest.raises(InvalidParameterError) as caught:
+        resolve(sparsity, **settings)
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_stays_nothing():
+    assert resolve(None, k=None) is None
