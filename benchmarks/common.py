@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,12 @@ def machine() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), model)
     return f"{model}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}"
+
+
+def sae_lens_python() -> str | None:
+    """Return an interpreter that has SAELens: the one ISTHMUS_SAE_PYTHON names, this one where it has it, or None."""
+    named = os.environ.get("ISTHMUS_SAE_PYTHON")
+    return named or (sys.executable if importlib.util.find_spec("sae_lens") else None)
 
 
 def in_turn(jobs: dict[str, Job], repeats: int = 7, warmups: int = 1) -> dict[str, list[float]]:

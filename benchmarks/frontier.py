@@ -10,7 +10,6 @@ their own mean, divided by one number; a tenth is not learned from and judges. A
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import tempfile
 import time
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import machine
+from common import machine, sae_lens_python
 from sklearn.decomposition import PCA, MiniBatchDictionaryLearning
 
 from isthmus import SparseAutoencoder
@@ -27,7 +26,7 @@ from isthmus.metrics import CodeStatistics, Fidelity
 from isthmus.sources import PatchSource
 from isthmus.sparsity import L1, BatchTopK, Gated, JumpReLU, Matryoshka, TopK
 
-UNITS, PATCHES, EPOCHS, BATCH = 256, 100_000, 20, 512
+UNITS, PATCHES, EPOCHS, BATCH = 256, 100_000, 10, 512
 ACTIVE = (2, 4, 8, 16)
 METHODS: dict[str, list[Any]] = {
     "topk": [TopK(k) for k in ACTIVE],
@@ -140,7 +139,7 @@ def curves(rows: np.ndarray, held: np.ndarray) -> dict[str, list[tuple[float, fl
     jobs: dict[str, list[Any]] = {
         name: [lambda s=s: isthmus(s, rows, held) for s in sparsities] for name, sparsities in METHODS.items()
     }
-    python = os.environ.get("ISTHMUS_SAE_PYTHON")
+    python = sae_lens_python()
     if python:
         for kind in ("topk", "batch_topk"):
             jobs[f"SAELens {kind}"] = [lambda k=k, kind=kind: sae_lens(kind, k, rows, held, python) for k in ACTIVE]

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 import numpy as np
-from common import Job, in_turn, machine, report
+from common import Job, in_turn, machine, report, sae_lens_python
 
 from isthmus import SparseAutoencoder
 from isthmus.estimators.fitting import start_fit
@@ -142,12 +142,12 @@ def jobs_for(size: Size, scope: ExitStack) -> dict[str, Job]:
         jobs["PyTorch eager, dense, fused Adam"] = torch_steps(size)
     else:
         print("PyTorch: torch is not installed, left out")
-    python = os.environ.get("ISTHMUS_SAE_PYTHON")
+    python = sae_lens_python()
     if python:
         jobs["SAELens"] = sae_lens_steps(size, python, scope, sparse=False)
         jobs["SAELens, sparse activations"] = sae_lens_steps(size, python, scope, sparse=True)
     else:
-        print("SAELens: ISTHMUS_SAE_PYTHON names no interpreter that has it, left out")
+        print("SAELens: neither here nor where ISTHMUS_SAE_PYTHON points, left out")
     return jobs
 
 

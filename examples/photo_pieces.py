@@ -8,6 +8,10 @@ shuffled and grainy; and where the tiles are those of other photographs, each pl
 Then it is rebuilt, 8 x 8 pixels at a time, from a dictionary that has never seen it. One model is trained for each
 number of pieces: a model for eight pieces is not at its best with two. Every method gets the same patches, the mean of
 each taken off and given back for nothing, and as many pieces as the others.
+
+What comes out: a top-k code, read off in one product, is well above as many leading components of PCA. Orthogonal
+matching pursuit (OMP), which searches for each patch, makes far more of the same atoms, as of scikit-learn's; and from
+four pieces on, so does PCA where every patch may choose among all 64 components.
 """
 
 import warnings
@@ -46,7 +50,7 @@ def nearest(codes, wanted):
     return squares.argmin(axis=1)
 
 
-def tiles_of_others(folder, n_tiles, max_epochs, noise=0.1):
+def tiles_of_others(folder, n_tiles, max_epochs, stride, noise=0.1):
     photos = load_photos()
     files = dict(zip(photos.names, photos.filenames, strict=True))
     others = [file for name, file in files.items() if name not in (LANDSCAPE, *GREY)]
@@ -74,7 +78,7 @@ def tiles_of_others(folder, n_tiles, max_epochs, noise=0.1):
     }
     for side in (8, 16, 32):
         size = (8 * TILE[0] // side, 8 * TILE[1] // side)
-        bank = cut(others, size, stride=16 if side == 8 else 8)
+        bank = cut(others, size, stride=2 * stride if side == 8 else stride)
         wanted = cut([files[LANDSCAPE]], size)[: side * side]
         taken = bank[nearest(model.transform(thumbnails(bank)), model.transform(thumbnails(wanted)))]
         pictures[f"tiles of other photographs, {side} by {side}"] = from_patches(taken.astype(float), shape)
@@ -167,6 +171,7 @@ def pieces_of_others(folder, n_patches, n_atoms, max_epochs, counts):
 def main(
     folder: str = "runs/photo_pieces",
     n_tiles: int = 8000,
+    stride: int = 8,  # pixels from one tile of the other photographs to the next
     n_patches: int = 20_000,
     n_atoms: int = 256,
     max_epochs: int = 40,
@@ -174,7 +179,7 @@ def main(
 ) -> None:
     home = Path(folder)
     home.mkdir(parents=True, exist_ok=True)
-    tiles_of_others(home, n_tiles, max_epochs // 2)
+    tiles_of_others(home, n_tiles, max_epochs // 2, stride)
     pieces_of_others(home, n_patches, n_atoms, max_epochs, counts)
 
 

@@ -22,3 +22,51 @@ def test_founding(tmp_path, monkeypatch, capsys):
     assert [line[:11] for line in said[:2]] == ["Epoch: 0001", "Epoch: 0002"]
     assert [line.split(":")[0] for line in said[2:]] == ["autoencoder", "PCA"]
     assert {file.name for file in tmp_path.iterdir()} == {"codes.png", "reconstructions.png", "model.safetensors"}
+
+
+def figures_of(said):
+    return {
+        name: [float(number) for number in rest.split()] for name, _, rest in (line.partition(": ") for line in said)
+    }
+
+
+def test_led_digits(tmp_path, capsys):
+    led = example("led_digits")
+    led.METHODS = {name: led.METHODS[name] for name in ("L1", "weights that only add")}
+    led.main(str(tmp_path), n_samples=500, max_epochs=150, n_seeds=1)
+    _, l1, adding, *unseen = capsys.readouterr().out.splitlines()
+    assert l1.startswith("L1: ")
+    found, worst = adding.removeprefix("weights that only add: ").split("; ")
+    assert found == "7"
+    assert float(worst) > 0.98
+    assert all(float(line.rsplit(" ", 1)[1].rstrip(",")) > 0.98 for line in unseen)
+    assert {file.name for file in tmp_path.iterdir()} == {"bars_and_atoms.png", "digits_apart.png"}
+
+
+def test_photo_pieces(tmp_path, capsys):
+    pytest.importorskip("skimage", reason="the photographs are in scikit-image")
+    small = {"n_tiles": 400, "stride": 32, "n_patches": 1000, "n_atoms": 64, "max_epochs": 4, "counts": (4,)}
+    example("photo_pieces").main(str(tmp_path), **small)
+    shuffled, grainy, flat, *curves = capsys.readouterr().out.splitlines()
+    assert shuffled == "shuffled: 64 of 64 tiles are back in their places"
+    assert grainy.endswith("of 64 tiles are back in their places")
+    without = float(flat.removeprefix("PSNR in dB, without a piece ").partition(",")[0])
+    reached = {name: value for name, (value,) in figures_of(curves).items()}
+    assert len(reached) == 5
+    assert min(reached.values()) > without + 1
+    assert reached["PCA, the first"] < reached["PCA, the strongest of 64"]
+    assert reached["isthmus, top-k"] < reached["isthmus's atoms, by OMP"]
+    assert {file.name for file in tmp_path.iterdir()} == {"tiles.png", "psnr.png", "atoms.png", "rebuilt.png"}
+
+
+def test_faces(tmp_path, capsys):
+    pytest.importorskip("skimage", reason="the portraits are in scikit-image")
+    example("faces").main(str(tmp_path), n_units=32, max_epochs=60, stride=8)
+    said = capsys.readouterr().out.splitlines()
+    known = {name: each[0] for name, each in figures_of(said[1:4]).items()}
+    assert known["sparse code, 8 of 32"] < known["PCA, the first 8"]
+    reached = figures_of(said[5:])
+    assert list(reached) == ["a sparse code, 4 of 64", "PCA, the first 4", "PCA, the strongest 4 of 192"]
+    assert reached["a sparse code, 4 of 64"] > reached["PCA, the first 4"]
+    portraits = {"portraits.png", "portrait_atoms.png", "portrait_parts.png"}
+    assert {file.name for file in tmp_path.iterdir()} == {*portraits, "chelsea.png", "chelsea_atoms.png"}

@@ -259,8 +259,8 @@ _TABLE = (
     Parameter(
         "resample_dead",
         None,
-        "epochs between two starts anew of dead units, from badly rebuilt rows, in the first three quarters of training; "
-        "None is never",
+        "epochs between two starts anew of dead units, from badly rebuilt rows, until three quarters of training are "
+        "done; None is never",
         ("integer",),
         low=1,
         optional=True,

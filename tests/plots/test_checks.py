@@ -71,6 +71,17 @@ OFF = {"image_shape": (5, 5)}
             {"image_shape": SHAPE, "components": ROWS[:1]},
             "1 components, but none for unit 1",
         ),
+        ("parts", (ROWS, CODES[1:], ROWS[:2]), {"image_shape": SHAPE}, r"shape \(29, 2\), but there are 30 rows and 2"),
+        ("parts", (ROWS, CODES, ROWS), {"image_shape": SHAPE}, r"shape \(30, 2\), but there are 30 rows and 30"),
+        ("gallery", (ROWS,), {}, "pictures have no names; pass a mapping"),
+        ("gallery", ({},), {}, "pictures is an empty mapping"),
+        ("gallery", ({"a": ROWS[0]},), {}, r"picture 'a' has shape \(12,\); pass \(height, width\)"),
+        ("gallery", ({"a": BAD},), {}, "picture 'a' hold nan"),
+        ("tradeoffs", ({},), {}, r"curves are a mapping of name to \(x, y\), and at least one"),
+        ("tradeoffs", ([1, 2],), {}, "curves are a mapping"),
+        ("tradeoffs", ({"a": 1},), {}, r"curve 'a' is not a pair \(x, y\)"),
+        ("tradeoffs", ({"a": ([1, 2], [1])},), {}, r"x of shape \(2,\) and y of \(1,\); pass one of each for a point"),
+        ("tradeoffs", ({"a": ([1, 2], [1, np.nan])},), {}, "y of 'a' hold nan"),
     ],
 )
 def test_refused_data(name, args, options, match):
@@ -105,6 +116,11 @@ def test_refused_data(name, args, options, match):
         ("top_rows", (ROWS, CODES, [0, 0.5]), {"image_shape": SHAPE}, "no unit number and no list of such"),
         ("top_rows", (ROWS, CODES, []), {"image_shape": SHAPE}, "no unit number and no list of such"),
         ("top_rows", (ROWS, CODES), OFF, "image_shape 5 x 5 makes 25 values, but rows have 12"),
+        ("parts", (ROWS, CODES, ROWS[:2]), {}, r"image_shape=None: rows are drawn as pictures; pass \(height, width\)"),
+        ("parts", (ROWS, CODES, ROWS[:2, 1:]), {"image_shape": SHAPE}, "makes 12 values, but components have 11"),
+        ("parts", (ROWS, CODES, ROWS[:2]), {"image_shape": SHAPE, "base": [0, 1]}, "makes 12 values, but base have 2"),
+        ("parts", (ROWS, CODES, ROWS[:2]), {"image_shape": SHAPE, "n_parts": 0}, "n_parts=0 is not a whole number"),
+        ("gallery", ({"a": ROWS},), {"across": 0}, "across=0 is not a whole number of at least 1"),
     ],
 )
 def test_refused_settings(name, args, options, match):

@@ -50,8 +50,8 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
     sparsity_weight : a number at least 0 or None, default=None
         Weight of the penalty of kl (None is 3), l1, jumprelu and gated (1).
     resample_dead : a whole number at least 1 or None, default=None
-        Epochs between two starts anew of dead units, from badly rebuilt rows, in the first three quarters of
-        training; None is never.
+        Epochs between two starts anew of dead units, from badly rebuilt rows, until three quarters of training
+        are done; None is never.
     pre_bias : True or False or one of 'auto', default='auto'
         Subtract the output's bias from rows before they are encoded; auto: for dictionaries, that is a sparse
         code between one-layer halves, other than kl and lifetime.

@@ -405,7 +405,7 @@ def _first_state(estimator: Any, run: FitRun) -> Any:
 
 
 def _revived(run: FitRun, every: int | None, state: TrainState) -> TrainState:
-    """Return the state to go on with: dead units begin anew every so many epochs, in the first three quarters of training."""
+    """Return the state to go on with: dead units begin anew every so many epochs, until three quarters are done."""
     early = 4 * state.epoch <= 3 * run.trainer.settings.max_epochs
     if every is None or not early or state.epoch % every:
         return state

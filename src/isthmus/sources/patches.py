@@ -329,7 +329,8 @@ def _of_array(picture: Any, name: str) -> _Picture:
     if array.ndim not in (2, 3) or array.shape[2:] not in ((), (1,), (3,)):
         raise InvalidDataError(f"{name} has shape {array.shape}; pictures are (height, width) or (height, width, 3)")
     try:
-        source = ArraySource(array[None])
+        # One column: as one row, a photograph would have its hundred thousands of columns named.
+        source = ArraySource(array.reshape(-1, 1))
     except InvalidDataError as error:
         raise InvalidDataError(f"{name}: {error}") from error
     shape = array.shape if array.shape[2:] == (3,) else array.shape[:2]

@@ -255,7 +255,7 @@ class BatchTopK(_Selecting):
 
 @dataclass(frozen=True)
 class Lifetime(Sparsity):
-    """Each unit keeps its strongest share of the batch's rows: the winners take all, and no unit can die.
+    """Each unit keeps its strongest share of the batch's rows: the winners take all, and units are used alike.
 
     Outside training nothing is taken away: the code is ``relu`` of the pre-code, as in the paper.
 
