@@ -170,3 +170,11 @@ def test_the_count_does_not_turn_over():
 def test_a_sigmoid_code_counts_none():
     assert KL().init(8) == {}
     assert "dead_after" not in KL().dials(8, 100)
+
+
+def test_a_decoder_row_of_zeros_has_a_length_with_a_slope():
+    network = Dense(3, 2)
+    params = network.init(0)
+    params["decoder"][0]["weight"][1] = 0
+    slope = jax.grad(lambda p: jax.numpy.sum(decoder_norms(network, p)))(params)["decoder"][0]["weight"]
+    assert np.isfinite(slope).all() and not slope[1].any()

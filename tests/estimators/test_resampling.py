@@ -1,0 +1,119 @@
+import jax
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from isthmus import SparseAutoencoder
+from isthmus.estimators.fitting import start_fit
+from isthmus.estimators.resampling import resampled
+from isthmus.sources import open_source
+from isthmus.sparsity import L1, JumpReLU, TopK
+
+DEAD = [2, 5, 7]
+PARTS = ("params", "model", "optimizer")
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(0)
+    return (rng.random((400, 10)) < 0.2) @ rng.standard_normal((10, 6))
+
+
+def begun(rows, sparsity, **options):
+    """A run two epochs old whose units DEAD have slept too long."""
+    model = SparseAutoencoder(
+        10, sparsity=sparsity, early_stopping=False, max_epochs=8, batch_size=32, random_state=0, **options
+    )
+    run = start_fit(model, open_source(rows))
+    epochs = run.trainer.epochs(run.state)
+    state = [next(epochs), next(epochs)][1]
+    state = state._replace(**{part: jax.tree.map(np.array, getattr(state, part)) for part in PARTS})
+    state.model["idle"][:] = 0
+    state.model["idle"][DEAD] = 10**6
+    return run, state
+
+
+def alive_of(state):
+    return np.setdiff1d(np.arange(10), DEAD), state.params["encoder"][-1], state.params["decoder"][0]
+
+
+@pytest.mark.parametrize(("sparsity", "loud"), [(TopK(2), 1.0), (L1(), 0.2)], ids=["topk", "l1"])
+def test_dead_units_become_what_badly_rebuilt_rows_lack(rows, sparsity, loud):
+    run, before = begun(rows, sparsity)
+    after = resampled(run.trainer, before, sparsity)
+    alive, encoder, decoder = alive_of(before)
+    new_encoder, new_decoder = (jax.tree.map(np.array, after.params[half][0]) for half in ("encoder", "decoder"))
+
+    scaled = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    bias = decoder["bias"]
+    pre = np.maximum((scaled - bias) @ encoder["weight"] + encoder["bias"], 0)
+    if isinstance(sparsity, TopK):
+        pre[pre < np.sort(pre, axis=1)[:, -2:-1]] = 0
+    lacking = scaled - (pre @ decoder["weight"] + bias)
+    directions = lacking / np.linalg.norm(lacking, axis=1, keepdims=True)
+    made = new_decoder["weight"][DEAD]
+    length = np.linalg.norm(decoder["weight"][alive], axis=1).mean()
+    assert_allclose(np.linalg.norm(made, axis=1), length, rtol=1e-4)
+    assert_allclose((made / length @ directions.T).max(axis=1), 1, atol=1e-3)
+
+    looks = new_encoder["weight"][:, DEAD]
+    wanted = loud * np.linalg.norm(encoder["weight"][:, alive], axis=0).mean()
+    assert_allclose(looks.T / wanted, made / length, atol=1e-4)
+    assert_allclose(new_encoder["bias"][DEAD], encoder["bias"][alive].mean(), rtol=1e-5)
+
+
+def test_the_living_are_left_alone_and_the_optimizer_forgets_the_dead(rows):
+    sparsity = JumpReLU(0.1, threshold=0.3)
+    run, before = begun(rows, sparsity)
+    after = jax.tree.map(np.array, resampled(run.trainer, before, sparsity))
+    alive = alive_of(before)[0]
+    assert_array_equal(after.params["encoder"][0]["weight"][:, alive], before.params["encoder"][0]["weight"][:, alive])
+    assert_array_equal(after.params["decoder"][0]["weight"][alive], before.params["decoder"][0]["weight"][alive])
+    assert_array_equal(after.params["decoder"][0]["bias"], before.params["decoder"][0]["bias"])
+    assert_allclose(after.params["sparsity"]["log_threshold"][DEAD], np.log(0.3), rtol=1e-6)
+    assert (after.params["sparsity"]["log_threshold"][alive] == before.params["sparsity"]["log_threshold"][alive]).all()
+    assert not after.model["idle"].any()
+    moments = [after.optimizer.mu, after.optimizer.nu]
+    old = [before.optimizer.mu, before.optimizer.nu]
+    for new, was in zip(moments, old, strict=True):
+        assert not new["encoder"][0]["weight"][:, DEAD].any() and was["encoder"][0]["weight"][:, alive].any()
+        assert not new["decoder"][0]["weight"][DEAD].any()
+        assert not new["sparsity"]["log_threshold"][DEAD].any()
+        assert_array_equal(new["encoder"][0]["weight"][:, alive], was["encoder"][0]["weight"][:, alive])
+
+
+@pytest.mark.parametrize("idle", [0, 10**6], ids=["none", "all"])
+def test_where_none_or_all_are_dead_nothing_changes(rows, idle):
+    run, state = begun(rows, TopK(2))
+    state.model["idle"][:] = idle
+    assert resampled(run.trainer, state, TopK(2)) is state
+
+
+def test_rows_rebuilt_exactly_lack_nothing():
+    run, state = begun(np.zeros((64, 4)), TopK(2), bias_start="zeros")
+    assert resampled(run.trainer, state, TopK(2)) is state
+
+
+def test_a_deep_network_starts_units_from_hidden_rows(rows):
+    run, before = begun(rows, TopK(2), hidden_layer_sizes=(5,))
+    after = jax.tree.map(np.array, resampled(run.trainer, before, TopK(2)))
+    alive, encoder, decoder = alive_of(before)
+    assert_allclose(
+        np.linalg.norm(after.params["encoder"][-1]["weight"][:, DEAD], axis=0),
+        np.linalg.norm(encoder["weight"][:, alive], axis=0).mean(),
+        rtol=1e-4,
+    )
+    old, new = decoder["weight"][DEAD], after.params["decoder"][0]["weight"][DEAD]
+    cosines = np.sum(old * new, axis=1) / np.linalg.norm(old, axis=1) / np.linalg.norm(new, axis=1)
+    assert_allclose(cosines, 1, rtol=1e-5)
+
+
+def test_a_fit_begins_dead_units_anew_and_repeats_itself(rows):
+    # A unit that sleeps for a single batch counts as dead here.
+    settings = {"sparsity": TopK(1, auxiliary=0.0, dead_after=32), "early_stopping": False, "max_epochs": 8}
+    fits = [
+        SparseAutoencoder(10, batch_size=32, random_state=0, resample_dead=every, **settings).fit(rows)
+        for every in (1, 1, None)
+    ]
+    assert_array_equal(fits[0].components_, fits[1].components_)
+    assert not np.array_equal(fits[0].components_, fits[2].components_)
