@@ -291,7 +291,7 @@ def test_atoms_of_one_layer_are_the_decoder_in_the_rows_units(models, table):
 @pytest.mark.parametrize(
     ("method", "options"),
     [
-        (BatchTopK(2), {"hidden_layer_sizes": (9,), "layer_norm": True, "dropout": 0.1, "early_stopping": True}),
+        (BatchTopK(2), {"hidden_layer_sizes": (9,), "layer_norm": True, "dropout": 0.1}),
         (KL(memory=0.5), {"decoder_layer_sizes": (5, 7), "activation": "tanh"}),
         (L1(), {"n_components": 3, "linear_path": True, "tied_weights": True}),
         (
