@@ -28,7 +28,7 @@ from isthmus.sparsity import L1, BatchTopK, Gated, JumpReLU, Matryoshka, TopK
 
 UNITS, PATCHES, EPOCHS, BATCH = 256, 100_000, 10, 512
 ACTIVE = (2, 4, 8, 16)
-# Of 0.001, 0.003 and 0.01 the best for top-k, ours and SAELens's.
+# Of 0.003 and 0.01 the better for top-k, ours and SAELens's.
 RATE = 1e-2
 METHODS: dict[str, list[Any]] = {
     "topk": [TopK(k) for k in ACTIVE],

@@ -30,7 +30,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "lifetime": {"n_components": 1000, **WINNERS},
     "lifetime-2000": {"n_components": 2000, **WINNERS},
 }
-STRENGTHS = {"logistic": (0.005, 0.02), "svm": (0.0003, 0.001)}
+STRENGTHS = {"logistic": (0.005, 0.02, 0.06), "svm": (0.0003, 0.001)}
 
 
 def classifier(kind: str, strength: float) -> Any:
