@@ -10,7 +10,7 @@ ROOT = Path(isthmus.__file__).parent
 # A room may import itself and the rooms above it here, lazily or not; nothing beside it and nothing below.
 LAYERS = (
     {"__init__"},  # its version; its public names are imported when they are first used
-    {"errors", "types", "counters"},
+    {"errors", "types", "counters", "reductions"},
     {"parameters", "files", "metrics", "sparse_table"},
     {"sources", "scaling", "networks", "sparsity", "optimizers", "options"},
     {"photos"},
@@ -33,7 +33,7 @@ ONLY = {
     "sources": {"errors", "sparse_table"},
     "scaling": {"errors"},
     "sparse_table": {"errors"},
-    "sparsity": {"errors", "types"},
+    "sparsity": {"errors", "reductions", "types"},
     "training": {"batches", "counters", "errors", "optimizers", "types"},
 }
 

@@ -9,7 +9,7 @@ from isthmus.counters import key_words
 from isthmus.networks.activations import ACTIVATIONS
 from isthmus.networks.custom import Custom
 from isthmus.networks.dense import Dense
-from isthmus.objective import LOSSES, REDUCTIONS, Reconstruction, weighted_mean
+from isthmus.objective import LOSSES, REDUCTIONS, Reconstruction
 from isthmus.sparsity import KL, L1
 from isthmus.types import Batch, Noise
 from stepping import drawn, slopes_agree, step
@@ -110,13 +110,6 @@ def test_the_network_sees_the_noisy_rows_and_the_loss_the_clean_ones():
     clean, noisy = X.astype("f4"), (X + 2).astype("f4")
     batch = Batch(clean, np.ones(5, "f4"), ROWS)
     assert_allclose(Reconstruction(network)(identity, (), batch, noisy, None)[0], 4, rtol=1e-5)
-
-
-def test_weighted_mean_over_a_mesh_axis():
-    values, weight = rng.normal(size=(2, 5)).astype("f4"), np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]], "f4")
-    means = jax.vmap(lambda v, w: weighted_mean(v, w, "hosts"), axis_name="hosts")(values, weight)
-    assert_allclose(means, [values[weight > 0].mean()] * 2, rtol=1e-5)
-    assert float(weighted_mean(values[0], np.zeros(5, "f4"))) == 0
 
 
 def test_equal_objectives_are_one():

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from isthmus.reductions import weighted_mean
 from isthmus.sparsity import Sparsity, Step
 from isthmus.types import Batch, ModelState, Network, Noise, Output, Params
 
@@ -41,14 +42,6 @@ REDUCTIONS: dict[str, Callable[[Array], Array]] = {
     "sum": lambda cells: jnp.sum(cells, axis=1),
     "half_sum": lambda cells: 0.5 * jnp.sum(cells, axis=1),
 }
-
-
-def weighted_mean(values: Array, weight: Array, axis_name: str | None = None) -> Array:
-    """Return the mean of one value per row, padding left out; over all devices of a mesh axis where one is named."""
-    total, count = jnp.sum(values * weight), jnp.sum(weight)
-    if axis_name is not None:
-        total, count = jax.lax.psum((total, count), axis_name)
-    return total / jnp.maximum(count, 1)
 
 
 @dataclass(frozen=True)

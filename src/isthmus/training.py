@@ -15,13 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from numpy.typing import NDArray
 
 from isthmus.batches import Chunk, Walk
 from isthmus.counters import key_words
 from isthmus.errors import DivergedError
 from isthmus.optimizers import Hyper, Optimizer, learning_rates
-from isthmus.types import Batch, ModelState, Noise, Objective, Params, Stopping, TrainState
+from isthmus.types import Batch, Dial, ModelState, Noise, Objective, Params, Stopping, TrainState
 
 
 class Carry(NamedTuple):
@@ -53,7 +52,6 @@ class Run(NamedTuple):
 
 LEARNING_RATE = "learning_rate"
 Dials = Mapping[str, Array]  # numbers of a run by name: one of each per step or, outside training, one
-Dial = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # shares of training done -> the number at each
 
 
 class Program(NamedTuple):

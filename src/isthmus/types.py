@@ -5,12 +5,13 @@ B is the rows of a batch, D the features, K the code units. All arrays here are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from jax import Array
 
+Dial = Callable[[Any], Any]  # a number of a run: shares of training done, 0 to 1, to what it is at each; host arrays
 Params = Any  # a pytree of arrays
 ModelState = Any  # a pytree of arrays: what a method remembers between batches
 

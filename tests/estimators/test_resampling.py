@@ -19,8 +19,8 @@ def rows():
     return (rng.random((400, 10)) < 0.2) @ rng.standard_normal((10, 6))
 
 
-def begun(rows, sparsity, **options):
-    """A run two epochs old whose units DEAD have slept too long."""
+def begun(rows, sparsity, dead=DEAD, **options):
+    """A run two epochs old whose units `dead` have slept too long."""
     model = SparseAutoencoder(
         10, sparsity=sparsity, early_stopping=False, max_epochs=8, batch_size=32, random_state=0, **options
     )
@@ -29,7 +29,7 @@ def begun(rows, sparsity, **options):
     state = [next(epochs), next(epochs)][1]
     state = state._replace(**{part: jax.tree.map(np.array, getattr(state, part)) for part in PARTS})
     state.model["idle"][:] = 0
-    state.model["idle"][DEAD] = 10**6
+    state.model["idle"][dead] = 10**6
     return run, state
 
 
@@ -106,6 +106,14 @@ def test_a_deep_network_starts_units_from_hidden_rows(rows):
     old, new = decoder["weight"][DEAD], after.params["decoder"][0]["weight"][DEAD]
     cosines = np.sum(old * new, axis=1) / np.linalg.norm(old, axis=1) / np.linalg.norm(new, axis=1)
     assert_allclose(cosines, 1, rtol=1e-5)
+
+
+def test_a_single_dead_unit_of_a_deep_network_looks_for_something(rows):
+    run, before = begun(rows, TopK(2), dead=[3], hidden_layer_sizes=(5,))
+    after = resampled(run.trainer, before, TopK(2))
+    lengths = np.linalg.norm(before.params["encoder"][-1]["weight"], axis=0)
+    made = np.linalg.norm(np.array(after.params["encoder"][-1]["weight"])[:, 3])
+    assert_allclose(made, np.delete(lengths, 3).mean(), rtol=1e-4)
 
 
 def test_a_fit_begins_dead_units_anew_and_repeats_itself(rows):

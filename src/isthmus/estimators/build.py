@@ -14,8 +14,10 @@ from isthmus.networks.dense import Dense
 from isthmus.objective import Reconstruction
 from isthmus.optimizers import DEFAULT_DECAY, Optimizer
 from isthmus.scaling import ColumnStatistics, Scaling
-from isthmus.sparsity import Dial, Sparsity, resolve
+from isthmus.sparsity import Sparsity, resolve
+from isthmus.sparsity.base import constant
 from isthmus.training import Settings
+from isthmus.types import Dial
 
 _RELU_FAMILY = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu", "softplus"})
 # Fewer rows than this held back would decide by luck; the training rows then decide.
@@ -132,7 +134,7 @@ def dials_for(values: Mapping[str, Any], sparsity: Sparsity | None, n_components
     """Return the traced numbers of the objective over a run."""
     numbers = {} if sparsity is None else sparsity.dials(n_components, n_rows)
     if values["l2_penalty"] > 0:
-        numbers["l2"] = lambda share: np.full_like(share, values["l2_penalty"])
+        numbers["l2"] = constant(values["l2_penalty"])
     return numbers
 
 

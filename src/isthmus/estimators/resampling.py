@@ -44,7 +44,7 @@ def resampled(trainer: Trainer, state: TrainState, sparsity: Any) -> TrainState:
     rng = np.random.default_rng(np.random.SeedSequence([state.seed, 5, state.epoch]))
     drawn = rng.choice(len(rows), size=int(dead.sum()), p=losses**2 / np.sum(losses**2))
     loud = 1.0 if hasattr(sparsity, "k_of") else _QUIET
-    _start_anew(network, params, dead, rows[drawn], lacking[drawn], loud)
+    _start_anew(network, params, dead, rows, lacking, drawn, loud)
     own = sparsity.learned(len(dead))
     for name, start in own.items():
         params["sparsity"][name][dead] = start[dead]
@@ -67,14 +67,21 @@ def _next_rows(trainer: Trainer, epoch: int) -> NDArray[Any]:
 
 
 def _start_anew(
-    network: Any, params: Any, dead: NDArray[np.bool_], rows: NDArray[Any], lacking: Floats, loud: float
+    network: Any,
+    params: Any,
+    dead: NDArray[np.bool_],
+    rows: NDArray[Any],
+    lacking: Floats,
+    drawn: NDArray[np.integer],
+    loud: float,
 ) -> None:
     encoder, decoder = params["encoder"][-1], params["decoder"][0]
     if network.encoder_sizes:
         hidden = np.asarray(network.before_code(params, rows, None, None), np.float64)
-        looks = _unit(hidden - hidden.mean(axis=0))
+        # From the mean of all rows: one dead unit's row is its own mean.
+        looks = _unit(hidden[drawn] - hidden.mean(axis=0))
     else:
-        looks = _unit(lacking)
+        looks = _unit(lacking[drawn])
     alive = ~dead
     lengths = np.linalg.norm(encoder["weight"][:, alive], axis=0)
     encoder["weight"][:, dead] = (looks * lengths.mean() * loud).T
@@ -84,7 +91,7 @@ def _start_anew(
         # What a deeper decoder makes of a direction is not known: the dead unit's own is kept, at a living length.
         decoder["weight"][dead] = _unit(decoder["weight"][dead]) * length
     else:
-        decoder["weight"][dead] = _unit(lacking) * length
+        decoder["weight"][dead] = _unit(lacking[drawn]) * length
 
 
 def _unit(rows: NDArray[Any]) -> NDArray[Any]:

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from isthmus.errors import InvalidParameterError, unknown_name
-from isthmus.sparsity.base import Dial, Sparsity, Step
+from isthmus.sparsity.base import Sparsity, Step
 from isthmus.sparsity.gates import Gated, JumpReLU
 from isthmus.sparsity.nested import Matryoshka
 from isthmus.sparsity.penalised import KL, L1
@@ -17,7 +17,6 @@ __all__ = [
     "L1",
     "SPARSITIES",
     "BatchTopK",
-    "Dial",
     "Gated",
     "JumpReLU",
     "Lifetime",

@@ -12,13 +12,11 @@ from typing import Any, ClassVar, NamedTuple, Self
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from numpy.typing import NDArray
 
 from isthmus.errors import InvalidParameterError
-from isthmus.types import Batch, ModelState, Noise, Output, Params
+from isthmus.reductions import weighted_mean
+from isthmus.types import Batch, Dial, ModelState, Noise, Output, Params
 
-# A number of a run: shares of training done, 0 to 1, to what it is there.
-Dial = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 # Rows without a single activation after which a unit counts as dead, where nothing else is said: epochs' worth.
 _DEAD_EPOCHS = 2
 
@@ -139,7 +137,7 @@ class Sparsity:
         if not self.counts_dead:
             return {}
         active = jnp.sum(output.code != 0, axis=1).astype(weight.dtype)
-        return {"l0": jnp.sum(active * weight) / jnp.maximum(jnp.sum(weight), 1)}
+        return {"l0": weighted_mean(active, weight)}
 
     def _aged(self, state: ModelState, fired: Array, weight: Array) -> ModelState:
         """Return the state with each unit's rows since it was last active; whole numbers, so exact."""

@@ -13,8 +13,9 @@ import numpy as np
 from jax import Array
 
 from isthmus.errors import InvalidParameterError
-from isthmus.sparsity.base import Dial, Sparsity, Step, check_number, check_whole, constant, ramp
-from isthmus.types import ModelState, Output, Params
+from isthmus.reductions import weighted_mean
+from isthmus.sparsity.base import Sparsity, Step, check_number, check_whole, constant, ramp
+from isthmus.types import Dial, ModelState, Output, Params
 
 
 def _window(distance: Array) -> Array:
@@ -143,8 +144,7 @@ class JumpReLU(Sparsity):
         """Return lambda times the mean L0, or times its squared distance from the target."""
         threshold = jnp.exp(step.params["sparsity"]["log_threshold"])
         active = passes(step.network.activate(output.pre_code), threshold, step.dials["bandwidth"])
-        weight = step.batch.weight
-        mean = jnp.sum(weight * jnp.sum(active, axis=1)) / jnp.maximum(jnp.sum(weight), 1)
+        mean = weighted_mean(jnp.sum(active, axis=1), step.batch.weight)
         beside = mean if self.target is None else (mean / step.dials["target"] - 1) ** 2
         return {"l0_penalty": step.dials["weight"] * beside}
 
@@ -216,8 +216,8 @@ class Gated(Sparsity):
 
     def penalties(self, step: Step, output: Output, pre_output: Array) -> dict[str, Array]:
         """Return the gates' L1 and the loss of the rows rebuilt from them by a decoder held still."""
-        gate, weight = jax.nn.relu(output.pre_code), step.batch.weight
-        l1 = jnp.sum(weight * jnp.sum(gate, axis=1)) / jnp.maximum(jnp.sum(weight), 1)
+        gate = jax.nn.relu(output.pre_code)
+        l1 = weighted_mean(jnp.sum(gate, axis=1), step.batch.weight)
         still = jax.lax.stop_gradient(step.params)
         rebuilt = step.network.decode(still, gate, step.batch.row, step.noise)
         return {"gate_l1": step.dials["weight"] * l1, "gate_reconstruction": step.loss_of(rebuilt)}

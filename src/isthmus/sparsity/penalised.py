@@ -11,8 +11,9 @@ import numpy as np
 from jax import Array
 
 from isthmus.errors import InvalidParameterError
-from isthmus.sparsity.base import Dial, Sparsity, Step, check_number, check_whole, decoder_norms, ramp
-from isthmus.types import ModelState, Output
+from isthmus.reductions import weighted_mean
+from isthmus.sparsity.base import Sparsity, Step, check_number, check_whole, decoder_norms, ramp
+from isthmus.types import Dial, ModelState, Output
 
 
 def relative_entropy(target: Array, mean: Array) -> Array:
@@ -151,5 +152,4 @@ class L1(Sparsity):
         """Return lambda times the mean over rows of the weighed L1."""
         norms = decoder_norms(step.network, step.params)
         size = jnp.abs(output.code) if norms is None else jnp.abs(output.code) * norms
-        weight = step.batch.weight
-        return {"l1": step.dials["weight"] * jnp.sum(weight * jnp.sum(size, axis=1)) / jnp.maximum(jnp.sum(weight), 1)}
+        return {"l1": step.dials["weight"] * weighted_mean(jnp.sum(size, axis=1), step.batch.weight)}
