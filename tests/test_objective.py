@@ -10,7 +10,7 @@ from isthmus.networks.activations import ACTIVATIONS
 from isthmus.networks.custom import Custom
 from isthmus.networks.dense import Dense
 from isthmus.objective import LOSSES, REDUCTIONS, Reconstruction
-from isthmus.sparsity import KL, L1
+from isthmus.sparsity import KL, L1, TopK
 from isthmus.types import Batch, Noise
 from stepping import drawn, slopes_agree, step
 
@@ -204,3 +204,91 @@ def test_a_sparsity_is_part_of_what_an_objective_is():
     objectives = [Reconstruction(Dense(4, 2), sparsity=method) for method in (None, KL(), L1(), KL(0.2))]
     assert len(set(objectives)) == 4
     assert Reconstruction(Dense(4, 2), sparsity=KL(0.2).static()) == objectives[1]
+
+
+# Missing and corrupted cells ---------------------------------------------------------------------------------------
+
+
+def loss_of(batch, reduction="mean", dials=None, noisy=None):
+    objective = Reconstruction(NETWORK, reduction=reduction)
+    return float(objective(PARAMS, (), batch, batch.x if noisy is None else noisy, None, dials)[0])
+
+
+NETWORK = Dense(4, 2, activation="tanh", init_name="glorot", indicator=True)
+PARAMS = NETWORK.init(0) | {"indicator": rng.normal(size=(4, 2)).astype(np.float32)}
+OBSERVED = np.array([[1, 1, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1], [1, 0, 1, 1]], bool)
+
+
+def rebuilt_with_holes():
+    """What the network makes of the rows, in numpy: zeros where cells are missing, and a word of it."""
+    encoder, decoder = PARAMS["encoder"][0], PARAMS["decoder"][0]
+    code = np.where(OBSERVED, X, 0) @ encoder["weight"] + encoder["bias"] + ~OBSERVED @ PARAMS["indicator"]
+    return code @ decoder["weight"] + decoder["bias"]
+
+
+def with_holes(weight=WEIGHT):
+    x = jnp.asarray(np.where(OBSERVED, X, 0), jnp.float32)
+    told = jnp.asarray(~OBSERVED, jnp.float32)
+    return Batch(x, jnp.asarray(weight, jnp.float32), jnp.asarray(ROWS), jnp.asarray(OBSERVED), told=told)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_missing_cells_are_left_out_of_the_loss(reduction):
+    squares = np.where(OBSERVED, (rebuilt_with_holes() - X) ** 2, 0)
+    by_row = {
+        "mean": squares.sum(1) / np.maximum(OBSERVED.sum(1), 1),
+        "sum": squares.sum(1),
+        "half_sum": squares.sum(1) / 2,
+    }[reduction]
+    assert_allclose(loss_of(with_holes(), reduction), by_row[:3].mean(), rtol=1e-5)
+
+
+def test_what_stands_in_a_missing_cell_is_no_target():
+    batch = with_holes()
+    other = batch._replace(x=jnp.where(batch.observed, batch.x, 77.0))
+    assert loss_of(other, noisy=batch.x) == loss_of(batch)
+
+
+def test_a_whole_batch_loses_to_the_bit_what_it_would_without_a_look_for_holes():
+    plain = Batch(jnp.asarray(X, jnp.float32), jnp.asarray(WEIGHT, jnp.float32), jnp.asarray(ROWS))
+    seen = plain._replace(observed=jnp.ones((5, 4), bool), told=jnp.zeros((5, 4), jnp.float32))
+    assert loss_of(seen) == loss_of(plain)
+
+
+@pytest.mark.parametrize("untouched", [0.0, 0.5, 1.0])
+def test_the_emphasised_loss(untouched):
+    touched = rng.random((5, 4)) < 0.5
+    plain = Batch(jnp.asarray(X, jnp.float32), jnp.ones(5, jnp.float32), jnp.asarray(ROWS))
+    batch = plain._replace(touched=jnp.asarray(touched))
+    rebuilt = np.asarray(Reconstruction(NETWORK).forward(PARAMS, plain.x, None, None)[0].reconstruction)
+    expected = np.mean(np.where(touched, 1, untouched) * (rebuilt - X) ** 2)
+    assert_allclose(loss_of(batch, dials={"untouched_weight": jnp.float32(untouched)}), expected, rtol=1e-5)
+
+
+def test_what_networks_are_told():
+    assert Reconstruction(NETWORK).tells == "missing"
+    assert Reconstruction(Dense(4, 2)).tells is None
+
+
+@pytest.mark.parametrize("asleep", [0, 100])
+def test_branches_differentiated_apart_give_what_one_gives(asleep):
+    """A code wide enough for them, with and without dead units."""
+    network, sparsity = Dense(8, 4096, code_activation="relu"), TopK(4, dead_after=50)
+    assert sparsity.branches(network)
+    objective = Reconstruction(network, sparsity=sparsity.static())
+    params = network.init(0)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(6, 8)), jnp.float32)
+    numbers = jnp.arange(6, dtype=jnp.uint32)
+    batch = Batch(x, jnp.ones(6), jnp.stack([numbers, 0 * numbers], axis=1))
+    state = {"idle": np.where(np.arange(4096) < 30, asleep, 0).astype(np.uint32)}
+    dials = {"dead_after": jnp.float32(50)}
+
+    def slopes(function):
+        return jax.jit(jax.value_and_grad(lambda p: function(p, state, batch, x, None, dials), has_aux=True))(params)
+
+    (total, rest), gradient = slopes(objective)
+    (expected, expected_rest), expected_gradient = slopes(objective.loss_of)
+    assert_allclose(total, expected, rtol=1e-6)
+    assert (float(rest[1]["auxiliary"]) > 0) == (asleep > 0)
+    jax.tree.map(lambda a, b: assert_allclose(a, b, rtol=1e-5, atol=1e-7), rest, expected_rest)
+    jax.tree.map(lambda a, b: assert_allclose(a, b, rtol=1e-4, atol=1e-7), gradient, expected_gradient)

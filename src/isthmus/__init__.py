@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder as Autoencoder
+    from isthmus.estimators.denoising import DenoisingAutoencoder as DenoisingAutoencoder
     from isthmus.estimators.presets import SparseAutoencoder as SparseAutoencoder
     from isthmus.sources import open_source as open_source
 
@@ -17,15 +18,18 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Autoencoder": "isthmus.estimators.autoencoder",
+    "DenoisingAutoencoder": "isthmus.estimators.denoising",
     "SparseAutoencoder": "isthmus.estimators.presets",
     "open_source": "isthmus.sources",
 }
-_ROOMS = ("datasets", "errors", "plots", "sae", "sparsity")
+_ROOMS = ("corruption", "datasets", "errors", "plots", "sae", "sparsity")
 
 __all__ = [
     "Autoencoder",
+    "DenoisingAutoencoder",
     "SparseAutoencoder",
     "__version__",
+    "corruption",
     "datasets",
     "errors",
     "open_source",

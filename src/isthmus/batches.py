@@ -151,6 +151,8 @@ class Walk:
         Whether each epoch has an order of its own.
     rows_per_chunk : int or None
         Whole batches; None takes as many as make about 8 MB.
+    missing : bool
+        Whether NaN is a missing cell.
     """
 
     source: Source
@@ -161,6 +163,7 @@ class Walk:
     seed: int = 0
     shuffle: bool = False
     rows_per_chunk: int | None = None
+    missing: bool = False
 
     @property
     def in_program(self) -> bool:

@@ -36,16 +36,22 @@ class Functions(NamedTuple):
 @functools.lru_cache(maxsize=64)
 def compile_functions(network: Network, sparsity: Sparsity | None = None) -> Functions:
     """Return the compiled encoder and decoder of a network; equal networks share them."""
+    masks = masks_missing(network)
 
     def encode(
         params: Params, state: ModelState, values: Array, affine: tuple[Array, Array] | None
     ) -> tuple[Array, Array]:
-        # A NaN or an infinity never leaves the sum finite. Here it costs nothing; on the host, a fifth of the call.
-        total = jnp.sum(values) if jnp.issubdtype(values.dtype, jnp.floating) else jnp.zeros(())
-        x = values.astype(network.dtype)
+        x, told = values.astype(network.dtype), None
         if affine is not None:
             x = (x - affine[0]) * affine[1]
-        pre_code = network.encode(params, x, None, None)
+        floats = jnp.issubdtype(values.dtype, jnp.floating)
+        if masks:
+            missing = jnp.isnan(x)
+            x, told = jnp.where(missing, 0.0, x), missing.astype(x.dtype)
+            values = jnp.where(jnp.isnan(values), 0, values) if floats else values
+        # A NaN or an infinity never leaves the sum finite. Here it costs nothing; on the host, a fifth of the call.
+        total = jnp.sum(values) if floats else jnp.zeros(())
+        pre_code = network.encode(params, x, None, None, told)
         if sparsity is None:
             return network.activate(pre_code), total
         return sparsity.select(network, params, state, pre_code, None, {}, train=False)[0], total
@@ -54,6 +60,11 @@ def compile_functions(network: Network, sparsity: Sparsity | None = None) -> Fun
         return network.finish(network.decode(params, code, None, None))
 
     return Functions(jax.jit(encode), jax.jit(decode))
+
+
+def masks_missing(network: Network) -> bool:
+    """Whether a network is told which cells are missing, so that NaN is one."""
+    return bool(getattr(network, "indicator", False))
 
 
 def block_rows(network: Network, params: Params) -> int:
@@ -218,7 +229,7 @@ class Inference:
     def _land(self, piece: Block, results: Any, total: Array | None) -> tuple[NDArray[Any], Any]:
         if total is not None and not np.isfinite(np.asarray(total)):
             # Finite rows may add up to more than a float32 holds: then nothing is found, and nothing is wrong.
-            refuse_non_finite(piece.values, piece.start, self.names)
+            refuse_non_finite(piece.values, piece.start, self.names, missing=masks_missing(self.network))
         return piece.values, jax.tree.map(lambda result: np.asarray(result)[: len(piece.values)], results)
 
     def _padded(self, piece: NDArray[Any]) -> NDArray[Any]:

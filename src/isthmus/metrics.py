@@ -17,7 +17,8 @@ class ExplainedVariance:
     """The share of rows' variance that is rebuilt, gathered block by block in float64.
 
     It is scikit-learn's ``r2_score(rows, rebuilt, multioutput="variance_weighted")`` of all rows together. Variances
-    are merged as Chan, Golub and LeVeque do (1979), so a large offset costs no digits.
+    are merged as Chan, Golub and LeVeque do (1979), so a large offset costs no digits. A cell that is NaN in the rows
+    is missing and counts for nothing.
 
     Attributes
     ----------
@@ -35,19 +36,23 @@ class ExplainedVariance:
         self.squared_error = 0.0
         self._spread = 0.0
         self._mean: Floats | float = 0.0
+        self._seen: Any = 0  # observed cells of each column
 
     def update(self, rows: NDArray[Any], rebuilt: NDArray[Any]) -> None:
         """Take in rows (rows, n_features) and the same rows rebuilt."""
         if not len(rows):
             return
         rows = rows.astype(np.float64, copy=False)
-        mean = rows.mean(axis=0)
-        shift, together = mean - self._mean, self.count + len(rows)
-        self.squared_error += float(np.square(rows - rebuilt).sum())
-        self._spread += float(np.square(rows - mean).sum())
-        self._spread += float(np.square(shift).sum()) * self.count * len(rows) / together
-        self._mean = self._mean + shift * (len(rows) / together)
-        self.count = together
+        holes = np.isnan(rows)
+        observed = len(rows) - holes.sum(axis=0)
+        mean = np.where(holes, 0.0, rows).sum(axis=0) / np.maximum(observed, 1)
+        shift, together = np.where(observed > 0, mean - self._mean, 0.0), np.maximum(self._seen + observed, 1)
+        self.squared_error += float(np.where(holes, 0.0, np.square(rows - rebuilt)).sum())
+        self._spread += float(np.where(holes, 0.0, np.square(rows - mean)).sum())
+        self._spread += float((np.square(shift) * (self._seen * observed / together)).sum())
+        self._mean = self._mean + shift * (observed / together)
+        self._seen = self._seen + observed
+        self.count += len(rows)
 
     @property
     def value(self) -> float:
@@ -118,7 +123,10 @@ class Fidelity:
         _check_pair(rows, rebuilt)
         rows, rebuilt = rows.astype(np.float64, copy=False), rebuilt.astype(np.float64, copy=False)
         self._share.update(rows, rebuilt)
-        self._cells += rows.size
+        holes = np.isnan(rows)
+        if holes.any():
+            rows, rebuilt = np.where(holes, 0.0, rows), np.where(holes, 0.0, rebuilt)
+        self._cells += rows.size - int(holes.sum())
         units, directed = _directions(rows)
         self._cosines += float((units * _directions(rebuilt)[0]).sum())
         self.zero_rows += len(rows) - directed

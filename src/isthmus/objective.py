@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -71,9 +72,18 @@ class Reconstruction:
     l2: bool = False
     unit_norm: bool = False
 
-    def forward(self, params: Params, x: Array, row: Array | None, noise: Noise | None) -> tuple[Output, Array]:
+    @property
+    def tells(self) -> str | None:
+        """What the network is told beside the row: "missing", "level" or nothing."""
+        if getattr(self.network, "tells_level", False):
+            return "level"
+        return "missing" if getattr(self.network, "indicator", False) else None
+
+    def forward(
+        self, params: Params, x: Array, row: Array | None, noise: Noise | None, told: Array | None = None
+    ) -> tuple[Output, Array]:
         """Return the network's output for rows, and its value before the output activation."""
-        pre_code = self.network.encode(params, x, row, noise)
+        pre_code = self.network.encode(params, x, row, noise, told)
         code = self.network.activate(pre_code)
         pre_output = self.network.decode(params, code, row, noise)
         return Output(pre_code, code, self.network.finish(pre_output)), pre_output
@@ -89,17 +99,35 @@ class Reconstruction:
     ) -> tuple[Array, tuple[ModelState, dict[str, Array]]]:
         """Return the batch's loss, the state and the named terms beside the loss itself."""
         dials = {} if dials is None else dials
+        if self.sparsity is None or not self.sparsity.branches(self.network):
+            return self.loss_of(params, state, batch, noisy, noise, dials)
+        total, rest = _by_branch(self, params, state, batch, noisy, noise, dials)
+        return total, rest
+
+    def loss_of(
+        self,
+        params: Params,
+        state: ModelState,
+        batch: Batch,
+        noisy: Array,
+        noise: Noise | None,
+        dials: Mapping[str, Array],
+        *,
+        rare: bool | None = None,
+    ) -> tuple[Array, tuple[ModelState, dict[str, Array]]]:
+        """Return what a call does; with `rare`, it is settled whether the terms that are mostly 0 are needed."""
 
         def loss_of(pre_output: Array) -> Array:
             cells = LOSSES[self.loss](self.network.finish(pre_output), pre_output, batch.x)
-            return weighted_mean(REDUCTIONS[self.reduction](cells), batch.weight)
+            cells = _weighed(cells, batch, dials.get("untouched_weight"))
+            return weighted_mean(REDUCTIONS[self.reduction](cells) * _share_seen(batch, self.reduction), batch.weight)
 
         penalties: dict[str, Array] = {}
         measures: dict[str, Array] = {}
         if self.sparsity is None:
-            _, pre_output = self.forward(params, noisy, batch.row, noise)
+            _, pre_output = self.forward(params, noisy, batch.row, noise, batch.told)
         else:
-            step = Step(self.network, params, state, batch, noisy, noise, dials, loss_of)
+            step = Step(self.network, params, state, batch, noisy, noise, dials, loss_of, rare)
             output, pre_output, state = self.sparsity.forward(step)
             penalties = self.sparsity.penalties(step, output, pre_output)
             measures = self.sparsity.measures(output, batch.weight)
@@ -132,6 +160,63 @@ class Reconstruction:
         if self.sparsity is None or not self.sparsity.counts_dead:
             return {}
         return {"dead_units": float(np.sum(np.asarray(state["idle"], np.float64) >= float(dials["dead_after"])))}
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _by_branch(
+    objective: Reconstruction,
+    params: Params,
+    state: ModelState,
+    batch: Batch,
+    noisy: Array,
+    noise: Noise | None,
+    dials: Mapping[str, Array],
+) -> tuple[Array, Any]:
+    """Return an objective's value, differentiated within each of two branches.
+
+    Differentiating a branch that was not taken gives zeros, as many as there are weights: a tenth of a wide step.
+    """
+    return objective.loss_of(params, state, batch, noisy, noise, dials)
+
+
+def _by_branch_forward(objective: Reconstruction, params: Params, state: ModelState, *rest: Any) -> Any:
+    assert objective.sparsity is not None
+
+    def with_slopes(rare: bool) -> Any:
+        def loss(params: Params) -> Any:
+            return objective.loss_of(params, state, *rest, rare=rare)
+
+        return lambda: jax.value_and_grad(loss, has_aux=True)(params)
+
+    needed = objective.sparsity.rarely(state, rest[-1])
+    return jax.lax.cond(needed, with_slopes(True), with_slopes(False))
+
+
+def _by_branch_backward(objective: Reconstruction, slopes: Params, cotangent: Any) -> tuple[Any, ...]:
+    # Nothing but the parameters is learned.
+    return jax.tree.map(lambda slope: cotangent[0] * slope, slopes), *[None] * 5
+
+
+_by_branch.defvjp(_by_branch_forward, _by_branch_backward)
+
+
+def _weighed(cells: Array, batch: Batch, untouched: Array | None) -> Array:
+    """Return the losses of cells (B, D): missing ones 0, and those that the corruption left alone as heavy as told.
+
+    Vincent et al., "Stacked denoising autoencoders", 2010, section 4.4: the emphasised loss.
+    """
+    if batch.touched is not None and untouched is not None:
+        cells = jnp.where(batch.touched, cells, untouched * cells)
+    return cells if batch.observed is None else jnp.where(batch.observed, cells, 0.0)
+
+
+def _share_seen(batch: Batch, reduction: str) -> Array | float:
+    """Return what makes a row's mean one over its observed cells."""
+    if batch.observed is None or reduction != "mean":
+        return 1.0
+    # Exactly 1 for a whole row, so that a table without holes learns to the bit as if none were looked for.
+    n_features = batch.observed.shape[1]
+    return n_features / jnp.maximum(jnp.sum(batch.observed, axis=1), 1).astype(batch.x.dtype)
 
 
 def _squared_weights(params: Params) -> Array:

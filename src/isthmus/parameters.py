@@ -161,6 +161,7 @@ _OBJECTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     # By its methods, since the class is of a room that imports JAX.
     "sparsity": ("an object of isthmus.sparsity", lambda v: hasattr(v, "select") and hasattr(v, "penalties")),
+    "corruption": ("an object of isthmus.corruption, a function (key, x) -> x", callable),
     "random_state": ("a numpy RandomState", lambda v: hasattr(v, "randint")),
 }
 _KIND_WORDS: dict[Kind, Callable[[Parameter], str]] = {
@@ -180,6 +181,7 @@ OPTIMIZER_NAMES = ("adam", "adamw", "sgd", "momentum", "nesterov", "rmsprop", "l
 SCHEDULE_NAMES = ("constant", "cosine", "one_cycle", "exponential", "warmup")
 SCALING_NAMES = ("minmax", "standard", "robust", "mean_norm", "patches", "zca", "whitened_patches")
 SPARSITY_NAMES = ("kl", "l1", "topk", "batch_topk", "jumprelu", "gated", "matryoshka", "lifetime")
+CORRUPTION_NAMES = ("gaussian", "uniform", "masking", "salt_and_pepper", "swap", "poisson", "blockout")
 REDUCTION_NAMES = ("mean", "sum", "half_sum")
 BIAS_START_NAMES = ("zeros", "mean", "geometric_median")
 PRECISION_NAMES = ("float32", "bfloat16", "float64")
@@ -264,6 +266,39 @@ _TABLE = (
         ("integer",),
         low=1,
         optional=True,
+    ),
+    Parameter(
+        "corruption",
+        None,
+        "what the network sees in place of the rows while training, the target staying clean: by name, as an object of "
+        "isthmus.corruption or as a function (key, x) -> x of scaled rows",
+        ("name", "object"),
+        choices=CORRUPTION_NAMES,
+        optional=True,
+    ),
+    Parameter(
+        "corruption_level",
+        None,
+        "strength of a named corruption: of gaussian in deviations of each column (None is 0.5), share of cells for "
+        "masking and swap (0.25); the classes of isthmus.corruption have more settings",
+        ("number",),
+        low=0,
+        optional=True,
+    ),
+    Parameter(
+        "untouched_weight",
+        1.0,
+        "weight in the loss of cells that the corruption left alone, those it touched having 1",
+        ("number",),
+        low=0,
+        high=1,
+    ),
+    Parameter(
+        "missing",
+        "refuse",
+        "what NaN is: refused, or with mask a missing cell, which the network is told of and the loss leaves out",
+        ("name",),
+        choices=("refuse", "mask"),
     ),
     Parameter(
         "pre_bias",

@@ -48,11 +48,14 @@ class Principal:
         return Statistics(self.mean, components, n_components)
 
 
-def _scaled(walk: Walk, values: NDArray[Any], dtype: Any) -> NDArray[Any]:
-    if not walk.in_program:
-        return values.astype(dtype, copy=False)
-    center, factor = walk.affine()
-    rows: NDArray[Any] = (values.astype(dtype) - center.astype(dtype)) * factor.astype(dtype)
+def scaled_rows(walk: Walk, values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Return a chunk's values scaled, a missing cell 0, as the network sees it."""
+    rows = values.astype(dtype, copy=not walk.in_program and walk.missing)
+    if walk.in_program:
+        center, factor = walk.affine()
+        rows = (rows - center.astype(dtype)) * factor.astype(dtype)
+    if walk.missing:
+        rows[np.isnan(rows)] = 0.0
     return rows
 
 
@@ -62,7 +65,7 @@ def _of_covariance(walk: Walk) -> tuple[Floats, Floats, Floats]:
     sums, squares, count = np.zeros(width), np.zeros((width, width)), 0
     near: NDArray[Any] | None = None
     for chunk in walk.chunks():
-        rows = _scaled(walk, chunk.values[: chunk.count], dtype)
+        rows = scaled_rows(walk, chunk.values[: chunk.count], dtype)
         # About the first chunk's mean rather than zero: unscaled columns may lie far from it.
         near = rows.mean(axis=0) if near is None else near
         rows = rows - near
@@ -77,7 +80,7 @@ def _of_covariance(walk: Walk) -> tuple[Floats, Floats, Floats]:
 def _of_sample(walk: Walk) -> tuple[Floats, Floats, Floats]:
     stride = max(1, walk.n_rows // _WIDEST)
     kept = [
-        _scaled(walk, chunk.values[: chunk.count][chunk.rows[: chunk.count] % stride == 0], np.float64)
+        scaled_rows(walk, chunk.values[: chunk.count][chunk.rows[: chunk.count] % stride == 0], np.float64)
         for chunk in walk.chunks()
     ]
     rows = np.concatenate(kept)
@@ -98,7 +101,7 @@ def _signed(directions: Floats) -> Floats:
 def starting_bias(walk: Walk, kind: str) -> Floats:
     """Return where the output's bias starts: the mean or geometric median of the first rows of an epoch, scaled."""
     chunk = next(walk.chunks(1))
-    rows = _scaled(walk, chunk.values[: min(chunk.count, _WIDEST)], np.float64)
+    rows = scaled_rows(walk, chunk.values[: min(chunk.count, _WIDEST)], np.float64)
     mean: Floats = rows.mean(axis=0)
     return mean if kind == "mean" else geometric_median(rows)
 

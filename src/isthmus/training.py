@@ -20,7 +20,7 @@ from isthmus.batches import Chunk, Walk
 from isthmus.counters import key_words
 from isthmus.errors import DivergedError
 from isthmus.optimizers import Hyper, Optimizer, learning_rates
-from isthmus.types import Batch, Dial, ModelState, Noise, Objective, Params, Stopping, TrainState
+from isthmus.types import Batch, Columns, Corruption, Dial, ModelState, Noise, Objective, Params, Stopping, TrainState
 
 
 class Carry(NamedTuple):
@@ -48,10 +48,32 @@ class Run(NamedTuple):
     noise: Noise
     decay: Any
     clip: Any
+    columns: Columns | None = None  # for a corruption
 
 
 LEARNING_RATE = "learning_rate"
 Dials = Mapping[str, Array]  # numbers of a run by name: one of each per step or, outside training, one
+
+
+class View(NamedTuple):
+    """How rows reach the network: what a compiled program depends on beside objective and optimizer.
+
+    Attributes
+    ----------
+    batch_size : int
+        Rows of a step.
+    missing : bool
+        Whether NaN is a missing cell: the network sees 0 there and is told, the loss leaves it out.
+    corruption : Corruption or None
+        What the network sees in place of the rows, without its traced numbers.
+    tells : str or None
+        What the network is told beside the row: which cells are "missing", the noise's "level", or nothing.
+    """
+
+    batch_size: int
+    missing: bool = False
+    corruption: Corruption | None = None
+    tells: str | None = None
 
 
 class Program(NamedTuple):
@@ -68,13 +90,32 @@ def _add(total: tuple[Array, Array], value: Array) -> tuple[Array, Array]:
     return new, (new - total[0]) - value
 
 
-def _batch(values: Array, rows: Array, count: Array, index: Array, size: int, run: Run) -> Batch:
+def _batch(values: Array, rows: Array, count: Array, index: Array, view: View, run: Run) -> Batch:
+    size = view.batch_size
     first = index * size
     raw = jax.lax.dynamic_slice_in_dim(values, first, size)
     low = jax.lax.dynamic_slice_in_dim(rows, first, size)
     weight = (first + jnp.arange(size) < count).astype(run.center.dtype)
     x = (raw.astype(run.center.dtype) - run.center) * run.factor
-    return Batch(x, weight, jnp.stack([low, jnp.zeros_like(low)], axis=-1))
+    batch = Batch(x, weight, jnp.stack([low, jnp.zeros_like(low)], axis=-1))
+    if not view.missing:
+        return batch
+    missing = jnp.isnan(x)
+    return batch._replace(x=jnp.where(missing, 0.0, x), observed=~missing, told=missing.astype(x.dtype))
+
+
+def _seen(batch: Batch, view: View, run: Run, dials: Dials) -> tuple[Batch, Array]:
+    """Return a batch that knows what was done to it, and the rows as the network sees them."""
+    if view.corruption is None:
+        return batch, batch.x
+    assert run.columns is not None, "a corruption comes with what it may know of the columns"
+    noisy, touched, hidden, level = view.corruption(run.noise, batch, run.columns, dials)
+    told = batch.told
+    if view.tells == "missing" and hidden is not None:
+        told = jnp.where(hidden, 1.0, jnp.zeros_like(noisy) if told is None else told)
+    elif view.tells == "level":
+        told = (jnp.zeros_like(batch.weight) if level is None else level)[:, None]
+    return batch._replace(touched=touched, told=told), noisy
 
 
 def _all_finite(tree: Any) -> Array:
@@ -90,22 +131,23 @@ def _copied(tree: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=64)
-def compile_program(objective: Objective, optimizer: Optimizer, batch_size: int) -> Program:
+def compile_program(objective: Objective, optimizer: Optimizer, view: View) -> Program:
     """Return the compiled functions of an option set; equal sets share them.
 
     Sizes of data, seeds, learning rates and every other number of a run are traced: they compile nothing new.
     """
 
     def train(carry: Carry, values: Array, rows: Array, count: Array, dials: Dials, run: Run) -> tuple[Carry, Sums]:
-        n_steps = (count + batch_size - 1) // batch_size
+        n_steps = (count + view.batch_size - 1) // view.batch_size
 
         def loss(params: Params, model: ModelState, batch: Batch, index: Array) -> Any:
             now = {name: values[index] for name, values in dials.items()}
-            return objective(params, model, batch, batch.x, run.noise, now)
+            batch, noisy = _seen(batch, view, run, now)
+            return objective(params, model, batch, noisy, run.noise, now)
 
         def step(state: Any) -> Any:
             index, carry, sums, _, _ = state
-            batch = _batch(values, rows, count, index, batch_size, run)
+            batch = _batch(values, rows, count, index, view, run)
             (total, (model, terms)), gradients = jax.value_and_grad(loss, has_aux=True)(
                 carry.params, carry.model, batch, index
             )
@@ -123,7 +165,7 @@ def compile_program(objective: Objective, optimizer: Optimizer, batch_size: int)
         def going(state: Any) -> Any:
             return (state[0] < n_steps) & state[4]
 
-        first = _batch(values, rows, count, jnp.int32(0), batch_size, run)
+        first = _batch(values, rows, count, jnp.int32(0), view, run)
         names = ["loss", *jax.eval_shape(loss, carry.params, carry.model, first, jnp.int32(0))[1][1]]
         zero = jnp.zeros((), run.center.dtype)
         state = (jnp.int32(0), carry, dict.fromkeys(names, (zero, zero)), zero, jnp.bool_(True))
@@ -133,16 +175,20 @@ def compile_program(objective: Objective, optimizer: Optimizer, batch_size: int)
     def evaluate(
         params: Params, model: ModelState, values: Array, rows: Array, count: Array, dials: Dials, run: Run
     ) -> Any:
-        def step(index: Array, sums: Any) -> Any:
-            batch = _batch(values, rows, count, index, batch_size, run)
-            total, (_, terms) = objective(params, model, batch, batch.x, None, dials)
-            weight = jnp.sum(batch.weight)
-            return {name: _add(sums[name], value * weight) for name, value in {"loss": total, **terms}.items()}
+        def loss(index: Array) -> Any:
+            # The corruption is training's, drawn alike after each epoch; dropout and its like are off.
+            batch, noisy = _seen(_batch(values, rows, count, index, view, run), view, run, dials)
+            total, (_, terms) = objective(params, model, batch, noisy, None, dials)
+            return {"loss": total, **terms}, batch
 
-        first = _batch(values, rows, count, jnp.int32(0), batch_size, run)
-        names = ["loss", *jax.eval_shape(lambda: objective(params, model, first, first.x, None, dials))[1][1]]
+        def step(index: Array, sums: Any) -> Any:
+            terms, batch = loss(index)
+            weight = jnp.sum(batch.weight)
+            return {name: _add(sums[name], value * weight) for name, value in terms.items()}
+
+        names = [*jax.eval_shape(loss, jnp.int32(0))[0]]
         zero = jnp.zeros((), run.center.dtype)
-        n_steps = (count + batch_size - 1) // batch_size
+        n_steps = (count + view.batch_size - 1) // view.batch_size
         sums = jax.lax.fori_loop(0, n_steps, step, dict.fromkeys(names, (zero, zero)))
         return {name: total for name, (total, _) in sums.items()}
 
@@ -244,6 +290,10 @@ class Trainer:
         Given the state after each epoch that another follows; returns the state to go on with.
     device : jax.Device or None
         Where to compute; None is JAX's default.
+    corruption : Corruption or None
+        What the network sees in place of the rows.
+    columns : Columns or None
+        What a corruption may know of the scaled columns.
     """
 
     def __init__(
@@ -260,8 +310,13 @@ class Trainer:
         before_epoch: Callable[[], None] | None = None,
         after_epoch: Callable[[TrainState], TrainState] | None = None,
         device: Any = None,
+        corruption: Any = None,
+        columns: Columns | None = None,
     ) -> None:
-        self.program = compile_program(objective, optimizer, walk.batch_size)
+        told = getattr(objective, "tells", None)
+        view = View(walk.batch_size, walk.missing, None if corruption is None else corruption.static(), told)
+        self.program = compile_program(objective, optimizer, view)
+        self.columns = columns
         self.objective = objective
         self.dials = dict(dials or {})
         self.optimizer = optimizer
@@ -392,6 +447,7 @@ class Trainer:
             noise,
             jnp.asarray(self.settings.decay, dtype),
             jnp.asarray(self.settings.clip, dtype),
+            None if self.columns is None else Columns(*(jnp.asarray(values, dtype) for values in self.columns)),
         )
 
     def _rates(self, step: int, n_steps: int) -> Any:

@@ -24,6 +24,8 @@ class Batch(NamedTuple):
     row: Array  # (B, 2) uint32, low and high word of the row's number in its source: its noise depends on this alone
     observed: Array | None = None  # (B, D) False where a cell is missing
     categories: Array | None = None  # (B, C) codes of categorical columns
+    touched: Array | None = None  # (B, D) True where the network sees another value
+    told: Array | None = None  # (B, T) what the network is told beside the row: 1 where a cell is missing
 
 
 class Output(NamedTuple):
@@ -66,8 +68,10 @@ class Network(Protocol):
         """Draw the parameters, on the host."""
         ...
 
-    def encode(self, params: Params, x: Array, row: Array | None, noise: Noise | None) -> Array:
-        """Return the pre-code (B, K); `noise` is None outside training."""
+    def encode(
+        self, params: Params, x: Array, row: Array | None, noise: Noise | None, told: Array | None = None
+    ) -> Array:
+        """Return the pre-code (B, K); `noise` is None outside training, `told` where nothing is told."""
         ...
 
     def activate(self, pre_code: Array) -> Array:
@@ -83,11 +87,30 @@ class Network(Protocol):
         ...
 
 
-class Corruption(Protocol):
-    """Clean batch to corrupted rows; the target stays clean."""
+class Columns(NamedTuple):
+    """What a corruption may know of the scaled columns; host arrays, handed to the program as they are."""
 
-    def __call__(self, noise: Noise, batch: Batch, level: Array) -> tuple[Array, Array]:
-        """Return the corrupted rows (B, D) and which cells were touched (B, D)."""
+    low: Any  # (D,) the least scaled value of the training rows
+    high: Any  # (D,) the greatest
+    unit: Any  # (D,) what one unit of the raw rows is in scaled ones
+    spread: Any  # (D,) the scaled column's standard deviation
+    zero: Any  # (D,) what a raw 0 is in scaled units
+
+
+class Corrupted(NamedTuple):
+    """What a corruption makes of a batch."""
+
+    x: Array  # (B, D) the rows as the network sees them
+    touched: Array  # (B, D) which cells are no longer what they were
+    hidden: Array | None = None  # (B, D) cells that the network is told are missing
+    level: Array | None = None  # (B,) what each row was given, where rows differ
+
+
+class Corruption(Protocol):
+    """Clean batch to corrupted rows, hashed by value; the target stays clean."""
+
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, dials: Mapping[str, Array]) -> Corrupted:
+        """Return the corrupted rows, and which cells were touched."""
         ...
 
 

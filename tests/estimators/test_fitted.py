@@ -1,5 +1,6 @@
 import copy
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -344,3 +345,82 @@ def test_code_statistics_know_the_sparsitys_target(small, relu, rows):
 def test_no_rows_have_no_code_statistics(relu):
     with pytest.raises(InvalidDataError, match="holds no rows; there are no codes to look at"):
         relu.code_statistics(Dealt(np.ones((3, 4)), 0))
+
+# Missing cells -----------------------------------------------------------------------------------------------------
+
+TABLE = np.random.default_rng(3).normal(size=(200, 4)) @ np.diag([1, 5, 0.1, 2]) + [0, 10, 0, -3]
+QUICK: dict[str, object] = {"hidden_layer_sizes": (8,), "max_epochs": 4, "random_state": 0}
+
+
+def with_holes(X, share, seed=0):
+    return np.where(np.random.default_rng(seed).random(X.shape) < share, np.nan, X)
+
+
+@pytest.mark.parametrize("linear_path", [True, False])
+def test_a_whole_table_is_learned_from_to_the_bit_as_if_no_holes_were_looked_for(linear_path):
+    options = {**QUICK, "linear_path": linear_path}
+    plain, masked = Autoencoder(2, **options).fit(TABLE), Autoencoder(2, missing="mask", **options).fit(TABLE)
+    learned = dict(masked.params_)
+    assert not learned.pop("indicator").any()
+    jax.tree.map(assert_array_equal, learned, plain.params_)
+    assert masked.history_["validation_loss"] == plain.history_["validation_loss"]
+    assert_allclose(masked.transform(TABLE), plain.transform(TABLE), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scaling", ["standard", "minmax", "robust", None])
+def test_impute_keeps_what_was_observed_and_fills_the_rest(scaling, dtype):
+    holes = with_holes(TABLE, 0.2).astype(dtype)
+    holes[3] = np.nan
+    model = Autoencoder(2, missing="mask", scaling=scaling, **QUICK).fit(holes)
+    filled = model.impute(holes)
+    assert filled.dtype == dtype
+    assert_array_equal(filled[~np.isnan(holes)], holes[~np.isnan(holes)])
+    assert np.isfinite(filled).all()
+    assert np.isnan(model.reconstruction_error(holes)[3])
+    assert_array_equal(np.isnan(model.reconstruction_error(holes, per="cell")), np.isnan(holes))
+    assert np.isfinite(model.reconstruction_error(holes, per="feature")).all()
+    assert np.isfinite(model.score(holes))
+
+
+def test_imputed_cells_are_nearer_than_means():
+    mixing = np.random.default_rng(0).standard_normal((2, 8))
+    X = np.random.default_rng(1).standard_normal((2000, 2)) @ mixing
+    holes = with_holes(X, 0.2)
+    model = Autoencoder(2, hidden_layer_sizes=(32,), missing="mask", max_epochs=60, random_state=0).fit(holes)
+    missing = np.isnan(holes)
+    off = np.where(np.isnan(holes), np.nanmean(holes, axis=0), holes) - X
+    assert np.square((model.impute(holes) - X)[missing]).mean() < 0.1 * np.square(off[missing]).mean()
+
+
+def test_a_column_missing_everywhere_is_said_and_stays_missing(tmp_path):
+    holes = with_holes(TABLE, 0.1)
+    holes[:, 1] = np.nan
+    with pytest.warns(UserWarning, match="missing in every row, and left so: column 1$"):
+        model = Autoencoder(2, missing="mask", **QUICK).fit(holes)
+    filled = model.impute(holes)
+    assert np.isnan(filled[:, 1]).all()
+    assert np.isfinite(np.delete(filled, 1, axis=1)).all()
+    # Nothing is known of it, so what stands in it later says nothing.
+    assert_array_equal(model.transform(np.where(np.isnan(holes), 7.0, holes))[:0], model.transform(holes)[:0])
+    model.save(tmp_path / "m.safetensors")
+    assert_array_equal(Autoencoder.load(tmp_path / "m.safetensors").impute(holes), filled)
+
+
+def test_what_missing_cells_refuse():
+    holes = with_holes(TABLE, 0.1)
+    with pytest.raises(InvalidDataError, match=r"NaN at row \d+, column \d+; set missing='mask'"):
+        Autoencoder(2, **QUICK).fit(holes)
+    with pytest.raises(InvalidParameterError, match="scaling='zca' needs whole rows"):
+        Autoencoder(2, missing="mask", scaling="zca", **QUICK).fit(holes)
+    with pytest.raises(InvalidParameterError, match="fitted with missing='mask'"):
+        Autoencoder(2, **QUICK).fit(TABLE).impute(TABLE)
+    model = Autoencoder(2, missing="mask", **QUICK).fit(holes)
+    holes[5, 0] = np.inf
+    with pytest.raises(InvalidDataError, match="infinity at row 5, column 0"):
+        model.impute(holes)
+
+
+def test_validation_data_may_have_the_only_holes():
+    model = Autoencoder(2, missing="mask", **QUICK).fit(TABLE, validation_data=with_holes(TABLE, 0.3))
+    assert np.isfinite(model.history_["validation_loss"]).all()

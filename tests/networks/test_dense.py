@@ -268,3 +268,19 @@ def test_halves_around_the_code_are_the_whole(network):
     if network.linear_path:
         out = out + code @ (params["encoder_path"].T if network.tied else params["decoder_path"])
     assert_allclose(out, network.decode(params, code), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("hidden", [(), (3,)])
+def test_the_indicator_is_a_leaf_of_its_own_that_starts_at_zero(hidden):
+    plain, told = Dense(4, 2, hidden, hidden), Dense(4, 2, hidden, hidden, indicator=True)
+    params = told.init(5)
+    assert not params["indicator"].any()
+    drawn = {name: leaf for name, leaf in params.items() if name != "indicator"}
+    jax.tree.map(assert_array_equal, drawn, plain.init(5))
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    assert_array_equal(told.encode(params, x, told=np.ones_like(x)), plain.encode(drawn, x))
+    params["indicator"] = np.ones_like(params["indicator"])
+    # Of a row of ones, the indicator adds to the first layer as much as there are cells.
+    shifted = jax.tree.map(np.copy, drawn)
+    shifted["encoder"][0]["bias"] += 4
+    assert_allclose(told.encode(params, x, told=np.ones_like(x)), plain.encode(shifted, x), rtol=1e-6)

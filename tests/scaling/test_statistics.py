@@ -101,3 +101,25 @@ def test_the_first_cell_that_is_not_finite_is_named(values, start, named):
         refuse_non_finite(values, start, names)
     assert where in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@given(tables(), st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_missing_cells_count_for_nothing(table, seed, share):
+    values, cuts = table
+    values = np.asarray(values, np.float64)
+    values[np.random.default_rng(seed).random(values.shape) < share] = np.nan
+    statistics = measured(values, cuts, missing=True)
+    for column, observed in enumerate([column[~np.isnan(column)] for column in values.T]):
+        assert statistics.unseen[column] == (not len(observed))
+        if len(observed):
+            assert (statistics.low[column], statistics.high[column]) == (observed.min(), observed.max())
+            assert_allclose(statistics.mean[column], observed.mean(), atol=1e-9)
+            assert_allclose(statistics.deviation[column], observed.std(), atol=1e-9)
+    assert np.isfinite(statistics.quantiles(0.25, 0.5, 0.75)).all()
+
+
+def test_a_missing_cell_is_no_infinity():
+    values = np.array([[1.0, np.nan], [np.inf, 2.0]])
+    refuse_non_finite(values[:1], 0, (), missing=True)
+    with pytest.raises(InvalidDataError, match=r"infinity at row 1, column 'a'"):
+        refuse_non_finite(values, 0, ["a", "b"], missing=True)

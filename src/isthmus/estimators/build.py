@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from isthmus import corruption as corruptions
 from isthmus.errors import InvalidDataError, InvalidParameterError
 from isthmus.networks.custom import Custom
 from isthmus.networks.dense import Dense
@@ -17,7 +18,7 @@ from isthmus.scaling import ColumnStatistics, Scaling
 from isthmus.sparsity import Sparsity, resolve
 from isthmus.sparsity.base import constant
 from isthmus.training import Settings
-from isthmus.types import Dial
+from isthmus.types import Columns, Dial
 
 _RELU_FAMILY = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu", "softplus"})
 # Fewer rows than this held back would decide by luck; the training rows then decide.
@@ -104,6 +105,39 @@ def sparsity_for(values: Mapping[str, Any]) -> Sparsity | None:
     )
 
 
+def corruption_for(values: Mapping[str, Any], image_shape: tuple[int, ...] | None = None) -> Any:
+    """Return what the network sees in place of the rows, or None.
+
+    Raises
+    ------
+    InvalidParameterError
+        Where a setting has no effect.
+    """
+    corruption = corruptions.resolve(values["corruption"], values["corruption_level"])
+    if corruption is None:
+        if values["untouched_weight"] != 1:
+            raise InvalidParameterError(
+                f"untouched_weight={values['untouched_weight']:g} has no effect without corruption"
+            )
+        return None
+    return corruption.bound(image_shape)
+
+
+def columns_for(statistics: ColumnStatistics, scaler: Scaling) -> Columns:
+    """Return what a corruption may know of the scaled columns.
+
+    Where the scaling mixes columns, range and deviation are those of a sample, and there is no unit (NaN).
+    """
+    if scaler.affine is None:
+        rows = scaler.scaled(statistics.sample, np.float64)
+        unknown = np.full(rows.shape[1], np.nan)
+        return Columns(rows.min(axis=0), rows.max(axis=0), unknown, rows.std(axis=0), unknown)
+    center, scale = scaler.affine
+    center, seen = np.nan_to_num(center), ~statistics.unseen
+    low, high = ((np.where(seen, edge, 0.0) - center) / scale for edge in (statistics.low, statistics.high))
+    return Columns(low, high, 1 / scale, statistics.deviation / scale, -center / scale)
+
+
 def objective_for(values: Mapping[str, Any], network: Any, sparsity: Sparsity | None) -> Reconstruction:
     """Return what training lowers."""
     reduction = values["loss_reduction"]
@@ -130,11 +164,17 @@ def objective_for(values: Mapping[str, Any], network: Any, sparsity: Sparsity | 
     )
 
 
-def dials_for(values: Mapping[str, Any], sparsity: Sparsity | None, n_components: int, n_rows: int) -> dict[str, Dial]:
+def dials_for(
+    values: Mapping[str, Any], sparsity: Sparsity | None, corruption: Any, n_components: int, n_rows: int
+) -> dict[str, Dial]:
     """Return the traced numbers of the objective over a run."""
     numbers = {} if sparsity is None else sparsity.dials(n_components, n_rows)
     if values["l2_penalty"] > 0:
         numbers["l2"] = constant(values["l2_penalty"])
+    if corruption is not None:
+        numbers |= corruption.dials()
+        if values["untouched_weight"] != 1:
+            numbers["untouched_weight"] = constant(values["untouched_weight"])
     return numbers
 
 
@@ -190,6 +230,7 @@ def network_for(values: Mapping[str, Any], n_features: int, n_components: int, s
         init,
         values["precision"],
         *_dictionary_options(values, sparsity, output),
+        values["missing"] == "mask",
     )
 
 
@@ -236,6 +277,7 @@ def _refuse_with_network(values: Mapping[str, Any]) -> None:
         **{name: values[name] is True for name in ("pre_bias", "unit_norm_decoder", "transposed_start")},
         "bias_start": values["bias_start"] not in ("auto", "zeros"),
         "resample_dead": values["resample_dead"] is not None,
+        "missing": values["missing"] == "mask",
     }
     for name, asked in wrong.items():
         if asked:

@@ -20,7 +20,7 @@ from isthmus.estimators.build import pick_device
 from isthmus.estimators.code_report import CodeReport, activation_target
 from isthmus.estimators.inputs import finite_blocks, is_outside, open_codes, open_rows, open_stream, rows_of
 from isthmus.estimators.results import Progress, joined, joined_sparse, written
-from isthmus.inference import Inference, blocks_for
+from isthmus.inference import Inference, blocks_for, masks_missing
 from isthmus.metrics import CodeStatistics, ExplainedVariance, Fidelity
 from isthmus.sources import CsrSource
 from isthmus.sources.base import Block, Source
@@ -107,6 +107,52 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         dtype = self._float_of(source)
         rebuilt = (self.scaler_.raw(rows, dtype, like=raw) for raw, rows in self._rebuilt(source))
         return joined(rebuilt, dtype, rows_of(source), self.n_features_in_)
+
+    def impute(self, X: Rows) -> Array:
+        """Return rows with their missing cells filled in from what was learned; for a model with ``missing="mask"``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), DataFrame, path or Source
+            The rows; NaN is a missing cell.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples, n_features)
+            In the type and units that came in. Every observed cell is as it was, to the bit; a column that `fit` saw no
+            value of keeps its holes.
+
+        Raises
+        ------
+        InvalidParameterError
+            Where the model takes no missing cells.
+        """
+        check_is_fitted(self)
+        self._check_masks()
+        source = open_rows(self, X, reset=False)
+        return joined(self._filled(source), source.dtype, rows_of(source), self.n_features_in_)
+
+    def impute_to(self, source: Rows, out: str | os.PathLike[str], *, progress: Progress | None = None) -> int:
+        """Write rows with their missing cells filled in to a file, block by block; as `impute` and `reconstruct_to`."""
+        check_is_fitted(self)
+        self._check_masks()
+        rows = open_stream(self, source)
+        return written(self._filled(rows), out, self._names_of_rows(), rows.dtype, rows.n_rows, progress)
+
+    def _check_masks(self) -> None:
+        if not self._masks:
+            raise InvalidParameterError("impute needs a model that was fitted with missing='mask'")
+
+    def _filled(self, source: Source) -> Iterator[Array]:
+        for raw, scaled in self._rebuilt(source):
+            if raw.dtype.kind == "f":
+                yield np.where(np.isnan(raw), self.scaler_.raw(scaled, raw.dtype, like=raw), raw)
+            else:
+                yield raw
+
+    @property
+    def _masks(self) -> bool:
+        return masks_missing(self.network_)
 
     def transform_to(self, source: Rows, out: str | os.PathLike[str], *, progress: Progress | None = None) -> int:
         """Write the codes of rows to a file, block by block: memory is that of a block, however many rows there are.
@@ -220,17 +266,19 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         Returns
         -------
         error : ndarray of float64
-            Squared errors.
+            Squared errors. A missing cell's is NaN, and no mean counts it.
         """
         check_is_fitted(self)
         if per not in ("row", "feature", "cell"):
             raise InvalidParameterError(f"per={per!r} is not one of 'row', 'feature', 'cell'")
         squares = (np.square(scaled - rebuilt) for scaled, rebuilt in self._pairs(open_stream(self, X)))
         if per == "feature":
-            sums = [(square.sum(axis=0), len(square)) for square in squares]
-            parts = [sum(total for total, _ in sums) / max(sum(count for _, count in sums), 1)] if sums else []
+            sums = [(np.nansum(square, axis=0), np.sum(~np.isnan(square), axis=0)) for square in squares]
+            parts = [_quotient(sum(total for total, _ in sums), sum(count for _, count in sums))] if sums else []
+        elif per == "row":
+            parts = [_quotient(np.nansum(square, axis=1), np.sum(~np.isnan(square), axis=1)) for square in squares]
         else:
-            parts = [square.mean(axis=1) if per == "row" else square for square in squares]
+            parts = [*squares]
         if not parts:
             raise InvalidDataError(f"{X} holds no rows; there is no error to take")
         return np.concatenate(parts)
@@ -301,7 +349,7 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         return report
 
     def _pairs(self, source: Source) -> Iterator[tuple[Array, Array]]:
-        """Yield scaled rows (float64) beside the scaled rows rebuilt from their codes."""
+        """Yield scaled rows (float64), NaN where missing, beside the scaled rows rebuilt from their codes."""
         for raw, rebuilt in self._rebuilt(source):
             # In one memory order, so that sums over cells round alike however the rows came.
             yield self.scaler_.scaled(np.ascontiguousarray(raw), np.float64), rebuilt.astype(np.float64)
@@ -441,3 +489,9 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
     @property
     def _n_features_out(self) -> int:
         return int(self.n_components_)
+
+
+def _quotient(total: Any, count: Any) -> Array:
+    """Return means, NaN where nothing was counted."""
+    means: Array = np.divide(total, count, out=np.full(np.shape(total), np.nan), where=np.asarray(count) > 0)
+    return means

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from numbers import Integral
@@ -17,6 +18,8 @@ from isthmus.errors import InvalidParameterError
 from isthmus.estimators.build import (
     batch_rows,
     check_range,
+    columns_for,
+    corruption_for,
     dials_for,
     draw_seed,
     held_back_share,
@@ -36,7 +39,7 @@ from isthmus.principal import Principal, starting_bias
 from isthmus.scaling import ColumnStatistics, Scaling, choose_scaler, gathered, sample_stride
 from isthmus.sources.base import Block, Source
 from isthmus.training import Interruption, Settings, Trainer, precision_scope
-from isthmus.types import TrainState
+from isthmus.types import Columns, TrainState
 
 
 class Fitted(NamedTuple):
@@ -180,7 +183,7 @@ class FitRun:
         )
         signs = np.ones(code.shape[1], network.dtype)
         if network.signs_are_free and sparsity is None:
-            rows = self.parts["scaler_"].scaled(_first_rows(self.trainer.walk), np.float64)
+            rows = np.nan_to_num(self.parts["scaler_"].scaled(_first_rows(self.trainer.walk), np.float64))
             together = code[:, order].T @ (rows - rows.mean(axis=0))
             strongest = np.take_along_axis(together, np.abs(together).argmax(axis=1)[:, None], axis=1)[:, 0]
             signs[strongest < 0] = -1
@@ -228,26 +231,43 @@ def _first_rows(walk: Walk) -> NDArray[Any]:
     return raw
 
 
-def measure(source: Source, scaling: str | None, names: Sequence[str], held_back: HeldBack) -> ColumnStatistics:
-    """Return the statistics of a source's rows, held-back ones left out."""
+def measure(
+    source: Source,
+    scaling: str | None,
+    names: Sequence[str],
+    held_back: HeldBack,
+    *,
+    moments: bool = False,
+    missing: bool = False,
+) -> ColumnStatistics:
+    """Return the statistics of a source's rows, held-back ones left out but for whether a cell is missing."""
+    gathers = gathered(scaling, source.dtype)
+    if missing and {"covariance", "contrast", "norms"} & {*gathers}:
+        raise InvalidParameterError(
+            f"scaling={scaling!r} needs whole rows, and missing='mask' has none; choose one by column"
+        )
     statistics = ColumnStatistics(
         source.schema.n_features,
         source.dtype,
-        gathers=gathered(scaling, source.dtype),
+        gathers={*gathers, "moments"} if moments else gathers,
         sample_every=sample_stride(scaling, rows_of(source)),
+        missing=missing,
     )
-    for values, start in finite_blocks(source, names):
+    for values, start in finite_blocks(source, names, missing=missing):
+        statistics.holes = statistics.holes or (statistics.missing and bool(np.isnan(values).any()))
         statistics.update(values[~held_back.mask(start, start + len(values))] if held_back.share else values, start)
     return statistics
 
 
 class Preparation(NamedTuple):
-    """What is settled before the network: seed, rows, scaling and where to compute."""
+    """What is settled before the network: seed, rows, scaling, corruption and where to compute."""
 
     values: dict[str, Any]
     seed: int
     walk: Walk
     device: Any
+    corruption: Any
+    columns: Columns | None
 
 
 def prepare(
@@ -264,13 +284,30 @@ def prepare(
         )
     names = list(getattr(estimator, "feature_names_in_", ()))
     # A scaling that is given needs nothing of the rows but their range, against which the loss is checked.
-    statistics = measure(source, values["scaling"] if scaler is None else None, names, held_back)
-    scaler = scaler or choose_scaler(statistics, values["scaling"])
+    corruption, missing = corruption_for(values, source.schema.image_shape), values["missing"] == "mask"
+    scaling = values["scaling"] if scaler is None else None
+    statistics = measure(source, scaling, names, held_back, moments=corruption is not None, missing=missing)
+    if scaler is None:
+        scaler = choose_scaler(statistics, scaling)
+        _say_unseen(statistics, names)
     check_range(values, statistics, scaler)
+    if corruption is not None:
+        corruption.check(source.schema.n_features, scaler.affine is not None)
     compute = np.dtype(np.float64 if values["precision"] == "float64" else np.float32)
     rows = batch_rows(values["batch_size"], rows_of(source))
-    walk = Walk(source, scaler, rows, compute, held_back, seed, bool(values["shuffle"]))
-    return Preparation(values, seed, walk, pick_device(values["device"]))
+    # A whole table is learned from by the very program of missing="refuse": to the bit as if no holes were looked for.
+    holes = statistics.holes or bool(statistics.unseen.any())
+    walk = Walk(source, scaler, rows, compute, held_back, seed, bool(values["shuffle"]), missing=holes)
+    columns = None if corruption is None else columns_for(statistics, scaler)
+    return Preparation(values, seed, walk, pick_device(values["device"]), corruption, columns)
+
+
+def _say_unseen(statistics: ColumnStatistics, names: Sequence[str]) -> None:
+    unseen = np.flatnonzero(statistics.unseen)
+    if statistics.n_rows and len(unseen):
+        told = ", ".join(repr(str(names[column])) if len(names) else str(column) for column in unseen[:5])
+        more = f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""
+        warnings.warn(f"missing in every row, and left so: column {told}{more}", UserWarning, stacklevel=2)
 
 
 def _new_network(ready: Preparation) -> tuple[Any, Any]:
@@ -347,11 +384,13 @@ def start_fit(
     ready = prepare(estimator, source, share, estimator.scaler_ if warm else None)
     network, params = _old_network(estimator, ready) if warm else _new_network(ready)
     walk = ready.walk
+    if validation is not None and ready.values["missing"] == "mask":
+        walk = replace(walk, missing=True)
     judge = None if validation is None else replace(walk, source=validation, held_back=NOTHING_HELD, shuffle=False)
     settings = settings_for(ready.values)
     if settings.early_stopping and judge is None and walk.count(validation=True) == 0:
         judge = replace(walk, shuffle=False)
-    run = _run(ready, network, settings, judge, arranges=True, watcher=watcher)
+    run = _run(ready._replace(walk=walk), network, settings, judge, arranges=True, watcher=watcher)
     run.state = run.trainer.start(params, ready.seed, _first_state(estimator if warm else None, run))
     run.trainer.after_epoch = functools.partial(_revived, run, ready.values["resample_dead"])
     if share and not warm and getattr(network, "linear_path", False) and run.parts["sparsity_"] is None:
@@ -434,12 +473,14 @@ def _run(
         optimizer_for(values),
         walk,
         settings,
-        dials=dials_for(values, sparsity, network.n_components, n_rows),
+        dials=dials_for(values, sparsity, ready.corruption, network.n_components, n_rows),
         validation=judge,
         interruption=Interruption(),
         progress=reporter.rows_done,
         before_epoch=watcher.begin if watcher else None,
         device=ready.device,
+        corruption=ready.corruption,
+        columns=ready.columns,
     )
     parts = {
         "network_": network,

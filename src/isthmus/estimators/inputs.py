@@ -128,13 +128,13 @@ def rows_of(source: Source) -> int:
     return source.n_rows
 
 
-def finite_blocks(source: Source, names: Sequence[str] = ()) -> Iterator[Block]:
-    """Yield a source's blocks in order, refusing the first cell that is not finite."""
+def finite_blocks(source: Source, names: Sequence[str] = (), *, missing: bool = False) -> Iterator[Block]:
+    """Yield a source's blocks in order, refusing the first cell that is not finite or, if told, missing."""
     for block in source.blocks():
         if block.values.dtype.kind == "f":
             # One sum is cheaper than a mask, and a NaN or an infinity never leaves it finite.
             with np.errstate(over="ignore", invalid="ignore"):
                 total = block.values.sum(dtype=np.float64)
             if not np.isfinite(total):
-                refuse_non_finite(block.values, block.start, names)
+                refuse_non_finite(block.values, block.start, names, missing=missing)
         yield block

@@ -42,6 +42,17 @@ class SparseAutoencoder(Autoencoder):
     resample_dead : a whole number at least 1 or None, default=None
         Epochs between two starts anew of dead units, from badly rebuilt rows, until three quarters of training
         are done; None is never.
+    corruption : one of 'gaussian', 'uniform', 'masking', 'salt_and_pepper', 'swap', 'poisson', 'blockout', an
+        object of isthmus.corruption, a function (key, x) -> x or None, default=None
+        What the network sees in place of the rows while training, the target staying clean: by name, as an
+        object of isthmus.corruption or as a function (key, x) -> x of scaled rows.
+    corruption_level : a number at least 0 or None, default=None
+        Strength of a named corruption: of gaussian in deviations of each column (None is 0.5), share of cells
+        for masking and swap (0.25); the classes of isthmus.corruption have more settings.
+    untouched_weight : a number at least 0 and at most 1, default=1.0
+        Weight in the loss of cells that the corruption left alone, those it touched having 1.
+    missing : one of 'refuse', 'mask', default='refuse'
+        What NaN is: refused, or with mask a missing cell, which the network is told of and the loss leaves out.
     pre_bias : True or False or one of 'auto', default='auto'
         Subtract the output's bias from rows before they are encoded; auto: for dictionaries, that is a sparse
         code between one-layer halves, other than kl and lifetime.
@@ -175,6 +186,10 @@ class SparseAutoencoder(Autoencoder):
         sparsity_target: float | None = None,
         sparsity_weight: float | None = None,
         resample_dead: int | None = None,
+        corruption: Any = None,
+        corruption_level: float | None = None,
+        untouched_weight: float = 1.0,
+        missing: str = "refuse",
         pre_bias: bool | str = "auto",
         unit_norm_decoder: bool | str = "auto",
         transposed_start: bool | str = "auto",
@@ -222,6 +237,10 @@ class SparseAutoencoder(Autoencoder):
             sparsity_target=sparsity_target,
             sparsity_weight=sparsity_weight,
             resample_dead=resample_dead,
+            corruption=corruption,
+            corruption_level=corruption_level,
+            untouched_weight=untouched_weight,
+            missing=missing,
             pre_bias=pre_bias,
             unit_norm_decoder=unit_norm_decoder,
             transposed_start=transposed_start,

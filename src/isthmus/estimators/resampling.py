@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.inference import Inference
+from isthmus.principal import scaled_rows
 from isthmus.scaling import Scaler
 from isthmus.sources.base import Block
 from isthmus.training import Trainer
@@ -60,10 +61,9 @@ def _identity(width: int) -> Scaler:
 
 def _next_rows(trainer: Trainer, epoch: int) -> NDArray[Any]:
     """Return the scaled rows an epoch begins with."""
-    chunk, (center, factor) = next(trainer.walk.chunks(epoch)), trainer.walk.affine()
+    chunk = next(trainer.walk.chunks(epoch))
     values = chunk.values[: min(chunk.count, _MOST_ROWS)]
-    rows: NDArray[Any] = ((values.astype(trainer.walk.compute) - center) * factor).astype(trainer.walk.compute)
-    return rows
+    return scaled_rows(trainer.walk, values, trainer.walk.compute)
 
 
 def _start_anew(

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from isthmus import __version__
+from isthmus.corruption import CORRUPTIONS, Chain, Corruption
 from isthmus.errors import InvalidParameterError, IsthmusError, ModelFileError
 from isthmus.estimators.build import sparsity_for
 from isthmus.model_file import Tensors, read_model, write_model
@@ -62,14 +63,14 @@ def _plain(name: str, value: Any) -> Any:
             if value is None
             else {"factory": f"{value.__module__}.{getattr(value, '__qualname__', type(value).__name__)}"}
         )
-    if isinstance(value, Sparsity):
-        kind = next((name for name, row in SPARSITIES.items() if type(value) is row), None)
+    if isinstance(value, Sparsity | Corruption):
+        kind = next((kind for kind, row in _METHODS.items() if type(value) is row), None)
         if kind is not None:
             return {"kind": kind, **{name: _plain(name, setting) for name, setting in value.get_params().items()}}
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, tuple | list) and not hasattr(value, "_fields"):  # an Optax transformation is a tuple too
-        return [int(item) for item in value]
+        return [_plain(name, item) for item in value]
     if name == "random_state" and hasattr(value, "randint"):
         return None
     if value is None or isinstance(value, str | bool | int | float):
@@ -121,7 +122,7 @@ def _rebuild(cls: type, path: Any, header: dict[str, Any], tensors: Tensors, fac
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in header["parameters"].items()}
     _check_names(path, values)
     values["network"] = _factory_for(path, values["network"], factory)
-    values["sparsity"] = _sparsity(values["sparsity"])
+    values |= {name: _method(values[name]) for name in ("sparsity", "corruption")}
     check_parameters(values)
     estimator = cls(**values)
     n_features, n_components = header["widths"]
@@ -167,12 +168,17 @@ def _check_names(path: Any, values: dict[str, Any]) -> None:
         )
 
 
-def _sparsity(written: Any) -> Any:
-    """Return the name or the object that a header tells of."""
+_METHODS: dict[str, Any] = {**SPARSITIES, **CORRUPTIONS, "chain": Chain}
+
+
+def _method(written: Any) -> Any:
+    """Return the name or the object of a method that a header tells of."""
+    if isinstance(written, list | tuple):
+        return tuple(_method(item) for item in written)
     if not isinstance(written, dict):
         return written
-    settings = {name: tuple(value) if isinstance(value, list) else value for name, value in written.items()}
-    return SPARSITIES[str(settings.pop("kind"))](**settings)
+    settings = {name: _method(value) for name, value in written.items()}
+    return _METHODS[str(settings.pop("kind"))](**settings)
 
 
 def _factory_for(path: Any, written: Any, factory: Any) -> Any:

@@ -80,7 +80,14 @@ class Custom:
         encoder, decoder = eqx.combine(jax.tree.unflatten(self._structure, params["modules"]), self._static)
         return encoder, decoder
 
-    def encode(self, params: Params, x: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
+    def encode(
+        self,
+        params: Params,
+        x: Array,
+        row: Array | None = None,
+        noise: Noise | None = None,
+        told: Array | None = None,
+    ) -> Array:
         """Return the pre-code (B, K) of rows (B, D)."""
         pre_code: Array = jax.vmap(self.modules(params)[0])(x)
         return pre_code

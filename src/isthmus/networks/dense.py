@@ -52,6 +52,8 @@ class Dense:
         Subtract the decoder's last bias from the rows before they are encoded (Bricken et al. 2023).
     transposed_start : bool
         Start the encoder's last matrix as the transpose of the decoder's first.
+    indicator : bool
+        Tell the first layer which cells are missing, through a matrix of its own that starts at zero.
     """
 
     n_features: int
@@ -69,6 +71,7 @@ class Dense:
     precision: str = "float32"
     pre_bias: bool = False
     transposed_start: bool = False
+    indicator: bool = False
 
     @property
     def encoder_widths(self) -> tuple[int, ...]:
@@ -101,6 +104,8 @@ class Dense:
             params["encoder"][-1]["weight"] = params["decoder"][0]["weight"].T
         if self.linear_path:
             self._start_linear_path(params, statistics)
+        if self.indicator:
+            params["indicator"] = np.zeros((self.n_features, self.encoder_widths[1]))
         return jax.tree.map(lambda leaf: np.ascontiguousarray(leaf, self.dtype), params)
 
     def _draw_layers(
@@ -139,18 +144,33 @@ class Dense:
 
     # Computation -----------------------------------------------------------------------------------------------
 
-    def encode(self, params: Params, x: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
-        """Return the pre-code (B, K) of rows (B, D)."""
+    def encode(
+        self,
+        params: Params,
+        x: Array,
+        row: Array | None = None,
+        noise: Noise | None = None,
+        told: Array | None = None,
+    ) -> Array:
+        """Return the pre-code (B, K) of rows (B, D); `told` (B, D) is 1 where a cell is missing."""
         weight, bias = self.code_layer(params)
-        code: Array = self._product(self.before_code(params, x, row, noise), weight) + bias
+        code: Array = self._product(self.before_code(params, x, row, noise, told), weight) + bias
+        if not self.encoder_sizes:
+            code = self._told(params, code, told)
         return code + self._product(x, params["encoder_path"]) if self.linear_path else code
 
-    def before_code(self, params: Params, x: Array, row: Array | None, noise: Noise | None) -> Array:
+    def before_code(
+        self, params: Params, x: Array, row: Array | None, noise: Noise | None, told: Array | None = None
+    ) -> Array:
         """Return what the code layer reads (B, H) of rows (B, D)."""
         hidden = x - params["decoder"][-1]["bias"] if self.pre_bias else x
         for number, layer in enumerate(params["encoder"][:-1]):
-            hidden = self._hidden(layer, layer["weight"], hidden, row, noise, number)
+            pre = self._product(hidden, layer["weight"])
+            hidden = self._ended(layer, pre if number else self._told(params, pre, told), row, noise, number)
         return hidden
+
+    def _told(self, params: Params, pre: Array, told: Array | None) -> Array:
+        return pre if told is None or not self.indicator else pre + self._product(told, params["indicator"])
 
     def code_layer(self, params: Params) -> tuple[Array, Array]:
         """Return the matrix (H, K) and bias (K,) that make the pre-code."""
@@ -194,11 +214,6 @@ class Dense:
             return [layer["weight"].T for layer in reversed(params["encoder"])]
         return [layer["weight"] for layer in params["decoder"]]
 
-    def _hidden(
-        self, layer: Any, weight: Array, x: Array, row: Array | None, noise: Noise | None, number: int
-    ) -> Array:
-        return self._ended(layer, self._product(x, weight), row, noise, number)
-
     def _ended(self, layer: Any, pre: Array, row: Array | None, noise: Noise | None, number: int) -> Array:
         """Return a hidden layer's output, of the product of its input and its matrix."""
         if self.layer_norm:
@@ -236,6 +251,8 @@ class Dense:
         last["weight"], last["bias"] = last["weight"][:, order] * signs, last["bias"][order] * signs
         if self.linear_path:
             new["encoder_path"] = new["encoder_path"][:, order] * signs
+        if self.indicator and not self.encoder_sizes:
+            new["indicator"] = new["indicator"][:, order] * signs
         if not self.tied:
             new["decoder"][0]["weight"] = new["decoder"][0]["weight"][order] * signs[:, None]
             if self.linear_path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -140,10 +141,20 @@ def sample_stride(scaling: str | None, n_rows: int) -> int:
 def choose_scaler(statistics: ColumnStatistics, scaling: str | None) -> Scaling:
     """Return the scaler a setting asks for, given what the columns are.
 
+    A column that is missing in every row has the center NaN: whatever stands in it later counts as missing too, and
+    what it comes back as is not known.
+
     ``"auto"`` divides uint8 by 255 unless its largest value is 1; leaves floats that fill [0, 1]; divides
     non-negative whole numbers whose columns share one range (pictures kept as floats) by their largest; standardises
     anything else.
     """
+    scaler = _chosen(statistics, scaling)
+    if statistics.unseen.any() and isinstance(scaler, Scaler):
+        return replace(scaler, center=np.where(statistics.unseen, np.nan, scaler.center))
+    return scaler
+
+
+def _chosen(statistics: ColumnStatistics, scaling: str | None) -> Scaling:
     n_features = len(statistics.low)
     if scaling is None:
         return Scaler("none", np.zeros(n_features), np.ones(n_features))
@@ -157,7 +168,7 @@ def choose_scaler(statistics: ColumnStatistics, scaling: str | None) -> Scaling:
 
 
 def _crowds_at_ends(values: NDArray[Any]) -> bool:
-    return bool(np.mean((values < 0.02) | (values > 0.98)) > 0.25)
+    return bool(np.mean((values < 0.02) | (values > 0.98)) > 0.25)  # a missing cell is at neither end
 
 
 def _common_divisor(statistics: ColumnStatistics) -> float | None:

@@ -23,15 +23,20 @@ _COVARIANCE_CELLS = 1 << 20
 _WIDEST_COVARIANCE = 4096
 
 
-def refuse_non_finite(values: NDArray[Any], start: int, names: Sequence[str]) -> None:
-    """Raise InvalidDataError for the first NaN or infinity, with its row (the block begins at `start`) and column."""
-    bad = np.argwhere(~np.isfinite(values))
+def refuse_non_finite(values: NDArray[Any], start: int, names: Sequence[str], *, missing: bool = False) -> None:
+    """Raise InvalidDataError for the first NaN or infinity, with its row (the block begins at `start`) and column.
+
+    With ``missing=True`` a NaN is a missing cell, and only an infinity is refused.
+    """
+    bad = np.argwhere(np.isinf(values) if missing else ~np.isfinite(values))
     if not len(bad):
         return
     row, column = bad[0]
     is_nan = np.isnan(values[row, column])
     what, remedy = (
-        ("NaN", "fill the cell or drop the row first") if is_nan else ("infinity", "clip or drop the cell first")
+        ("NaN", "set missing='mask', fill the cell or drop the row")
+        if is_nan
+        else ("infinity", "clip or drop the cell first")
     )
     name = repr(str(names[column])) if len(names) else column
     raise InvalidDataError(f"Input X contains {what} at row {start + row}, column {name}; {remedy}")
@@ -54,6 +59,8 @@ class ColumnStatistics:
         the columns' covariance; the rows' mean Euclidean norm; the deviation of cells from the mean of their row.
     sample_every : int
         Keep each so-manyth row for quantiles and for a look at how the values are spread.
+    missing : bool
+        Whether NaN is a missing cell, which counts for nothing.
 
     Raises
     ------
@@ -68,6 +75,7 @@ class ColumnStatistics:
         *,
         gathers: Collection[Quantity] = _MOMENTS,
         sample_every: int = 1,
+        missing: bool = False,
     ) -> None:
         covaries = "covariance" in gathers
         if covaries and n_features > _WIDEST_COVARIANCE:
@@ -78,6 +86,9 @@ class ColumnStatistics:
         self.dtype = dtype
         self.gathers = frozenset(gathers)
         self.n_rows = 0
+        self.missing = missing and dtype.kind == "f"
+        self.holes = False  # whether any row, held back or not, has a missing cell
+        self._seen: Any = np.zeros(n_features) if self.missing else 0  # observed cells of each column
         self.whole = dtype.kind in "iu"
         self._may_be_whole = True
         self.low: Floats = np.full(n_features, np.inf)
@@ -97,10 +108,10 @@ class ColumnStatistics:
             self._update_piece(values[first : first + rows], start + first)
 
     def _update_piece(self, piece: NDArray[Any], start: int) -> None:
-        low, high = piece.min(axis=0), piece.max(axis=0)
+        low, high = np.fmin.reduce(piece, axis=0), np.fmax.reduce(piece, axis=0)
         if piece.dtype.kind == "f" and self._may_be_whole:
-            self._may_be_whole = bool((piece == np.floor(piece)).all())
-        self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
+            self._may_be_whole = bool(((piece == np.floor(piece)) | np.isnan(piece)).all())
+        self.low, self.high = np.fmin(self.low, low), np.fmax(self.high, high)
         self._sample.append(piece[-start % self._sample_every :: self._sample_every].copy())
         if self.gathers & {"moments", "covariance"}:
             self._update_moments(piece)
@@ -109,17 +120,24 @@ class ColumnStatistics:
         self.n_rows += len(piece)
 
     def _update_moments(self, piece: NDArray[Any]) -> None:
-        count = len(piece)
-        total = self.n_rows + count
         wide = piece.astype(np.float64)
-        mean = wide.mean(axis=0)
+        count: Any = len(piece)
+        holes = np.isnan(wide) if self.missing else None
+        if holes is not None:
+            count = len(piece) - holes.sum(axis=0)
+            wide[holes] = 0.0
+        mean = wide.sum(axis=0) / np.maximum(count, 1)
         wide -= mean
-        shift = mean - self.mean
+        if holes is not None:
+            wide[holes] = 0.0
+        shift, before = np.where(count > 0, mean - self.mean, 0.0), self._seen
+        self._seen = before + count
+        share = count / np.maximum(self._seen, 1)
         if self._products is not None:
-            self._products += wide.T @ wide + np.outer(shift, shift * (self.n_rows * count / total))
+            self._products += wide.T @ wide + np.outer(shift, shift * (before * share))
         np.square(wide, out=wide)
-        self._squares += wide.sum(axis=0) + shift**2 * (self.n_rows * count / total)
-        self.mean += shift * (count / total)
+        self._squares += wide.sum(axis=0) + shift**2 * (before * share)
+        self.mean += shift * share
 
     def _update_rows(self, piece: NDArray[Any]) -> None:
         wide = piece.astype(np.float64, order="C")
@@ -137,7 +155,7 @@ class ColumnStatistics:
     @property
     def deviation(self) -> Floats:
         """The population deviation of each column."""
-        return np.sqrt(self._squares / max(self.n_rows, 1))
+        return np.sqrt(self._squares / np.maximum(self._seen, 1))
 
     @property
     def covariance(self) -> Floats:
@@ -170,4 +188,14 @@ class ColumnStatistics:
 
     def quantiles(self, *levels: float) -> list[Floats]:
         """Return quantiles of each column over the kept sample."""
-        return list(np.quantile(self.sample.astype(np.float64), levels, axis=0))
+        if not self.missing:
+            return list(np.quantile(self.sample.astype(np.float64), levels, axis=0))
+        rows = self.sample.astype(np.float64)
+        # A column that no kept row has a value of stands at 0, with no spread.
+        rows[:, np.isnan(rows).all(axis=0)] = 0.0
+        return list(np.nanquantile(rows, levels, axis=0))
+
+    @property
+    def unseen(self) -> NDArray[np.bool_]:
+        """Which columns have no value in any row."""
+        return np.isinf(self.low) & (self.low > 0)

@@ -32,6 +32,7 @@ class Step(NamedTuple):
     noise: Noise | None
     dials: Mapping[str, Array]  # the numbers of the run at this step
     loss_of: Callable[[Array], Array]  # an output before its activation (B, D) -> the batch's reconstruction loss
+    rare: bool | None = None  # whether terms that are mostly 0 are needed; None is not yet known
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Sparsity:
     def forward(self, step: Step) -> tuple[Output, Array, ModelState]:
         """Return a network's output for a step's rows, its value before the output activation, and the new state."""
         network, params, row = step.network, step.params, step.batch.row
-        pre_code = network.encode(params, step.x, row, step.noise)
+        pre_code = network.encode(params, step.x, row, step.noise, step.batch.told)
         code, state = self.select(network, params, step.state, pre_code, step.batch.weight, step.dials, train=True)
         pre_output = network.decode(params, code, row, step.noise)
         state = self._aged(state, jnp.any((code != 0) & (step.batch.weight[:, None] > 0), axis=0), step.batch.weight)
@@ -131,6 +132,14 @@ class Sparsity:
     def penalties(self, step: Step, output: Output, pre_output: Array) -> dict[str, Array]:
         """Return named terms to add to the loss."""
         return {}
+
+    def branches(self, network: Any) -> bool:
+        """Whether some terms are mostly 0, and the weights so many that zeros for their slopes would cost time."""
+        return False
+
+    def rarely(self, state: ModelState, dials: Mapping[str, Array]) -> Array:
+        """Return whether such terms are needed now."""
+        raise NotImplementedError
 
     def measures(self, output: Output, weight: Array) -> dict[str, Array]:
         """Return named numbers to write down for a batch, beside the loss."""

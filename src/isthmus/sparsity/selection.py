@@ -24,6 +24,12 @@ _WIDE_SHARE = 64
 _WIDE_UNITS = 4096
 
 
+def _dead(state: ModelState, dials: Mapping[str, Array]) -> Array:
+    # As whole numbers: a float32 counts no further than 16 million rows.
+    dead: Array = state["idle"] >= dials["dead_after"].astype(jnp.uint32)
+    return dead
+
+
 @dataclass(frozen=True)
 class _Selecting(Sparsity):
     """What methods that keep so many units share: k and its way there, and the auxiliary loss for dead units."""
@@ -74,8 +80,7 @@ class _Selecting(Sparsity):
         """Return the loss of what dead units make of the residual (Gao et al. 2024, section A.2), times its weight."""
         if not self.auxiliary:
             return {}
-        # As whole numbers: a float32 counts no further than 16 million rows.
-        dead = step.state["idle"] >= step.dials["dead_after"].astype(jnp.uint32)
+        dead = _dead(step.state, step.dials)
 
         def explained() -> Array:
             wanted = self.auxiliary_count(step.network)
@@ -83,9 +88,16 @@ class _Selecting(Sparsity):
             addition = self.dead_output(step, output.pre_code, dead, wanted)
             return share * step.loss_of(jax.lax.stop_gradient(pre_output) + addition)
 
-        # A branch: where all units are awake it costs the zeros of its gradient alone, a tenth of a wide step.
-        loss = jax.lax.cond(jnp.any(dead), explained, lambda: jnp.zeros((), pre_output.dtype))
-        return {"auxiliary": self.auxiliary * loss}
+        def nothing() -> Array:
+            return jnp.zeros((), pre_output.dtype)
+
+        if step.rare is None:
+            return {"auxiliary": self.auxiliary * jax.lax.cond(jnp.any(dead), explained, nothing)}
+        return {"auxiliary": self.auxiliary * (explained() if step.rare else nothing())}
+
+    def rarely(self, state: ModelState, dials: Mapping[str, Array]) -> Array:
+        """Return whether any unit is dead."""
+        return jnp.any(_dead(state, dials))
 
     def auxiliary_count(self, network: Any) -> int:
         """Return how many dead units try to explain the residual: at most half as many as there are features."""
@@ -135,10 +147,15 @@ class TopK(_Selecting):
             and not network.linear_path
             and network.code_activation == "relu"
             and network.precision != "bfloat16"
+            and not network.indicator
             and self.k_start is None
             and width >= _WIDE_UNITS
             and width >= _WIDE_SHARE * k
         )
+
+    def branches(self, network: Any) -> bool:
+        """Whether the code is wide and dead units have a loss of their own."""
+        return self.auxiliary > 0 and self.is_wide(network)
 
     def forward(self, step: Step) -> tuple[Output, Array, ModelState]:
         """Return the output; where the code is wide, it stays a list of the awake units of each row."""

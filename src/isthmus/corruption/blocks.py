@@ -1,0 +1,109 @@
+"""Whole pieces of a picture taken out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import jax.numpy as jnp
+from jax import Array
+
+from isthmus.corruption.base import Corruption, Number, is_whole, row_level, settled, share_of, stream
+from isthmus.counters import row_bits
+from isthmus.errors import InvalidParameterError
+from isthmus.types import Batch, Columns, Corrupted, Noise
+
+
+@dataclass(frozen=True)
+class Blockout(Corruption):
+    """Rectangles of a picture set to 0 of the scaled space, all channels alike, each wholly inside the picture.
+
+    Parameters
+    ----------
+    size : float or callable
+        Side of a rectangle: below 1 a share of the picture's height and of its width, rounded, at least one pixel;
+        from 1 on pixels; 0 is nothing. A number, or a function from the share of training done, 0 to 1, to one.
+    number : int
+        Rectangles in each picture, at least 1; they may overlap.
+    image_shape : tuple of int or None
+        Height, width and, with colours, channels of the picture that a row is; None takes the shape of the pictures
+        that are fitted, which a table of pixels does not have.
+
+    References
+    ----------
+    DeVries and Taylor, "Improved regularization of convolutional neural networks with cutout", 2017.
+    """
+
+    size: Number = 0.25
+    number: int = 1
+    image_shape: tuple[int, ...] | None = None
+
+    traced: ClassVar[tuple[str, ...]] = ("size",)
+    main: ClassVar[str] = "size"
+    takes_pairs: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not is_whole(self.number) or self.number < 1:
+            raise InvalidParameterError(f"number={self.number!r} is not legal; it takes a whole number of at least 1")
+        shape: Any = self.image_shape
+        if isinstance(shape, list):
+            object.__setattr__(self, "image_shape", shape := tuple(shape))
+        if shape is not None and not (
+            isinstance(shape, tuple) and len(shape) in (2, 3) and all(is_whole(side) and side > 0 for side in shape)
+        ):
+            raise InvalidParameterError(
+                f"image_shape={shape!r} is not legal; it takes (height, width) or (height, width, channels)"
+            )
+
+    def check(self, n_features: int, by_column: bool) -> None:
+        """Refuse rows that are no pictures, or smaller ones than the rectangles."""
+        super().check(n_features, by_column)
+        shape = self.image_shape
+        if shape is None:
+            raise InvalidParameterError(
+                "Blockout takes rectangles out of pictures, and these rows have no shape; give it image_shape=(height, "
+                "width), or fit an array of pictures"
+            )
+        if math.prod(shape) != n_features:
+            raise InvalidParameterError(
+                f"Blockout's image_shape={shape!r} has {math.prod(shape)} values, and the rows have {n_features}"
+            )
+        if not callable(self.size) and self.size > min(shape[:2]):
+            raise InvalidParameterError(
+                f"Blockout's size={self.size!r} is more pixels than a picture of {shape[0]} x {shape[1]} has on a side"
+            )
+
+    def bound(self, image_shape: tuple[int, ...] | None) -> Self:
+        """Return this corruption for pictures of a shape; its own shape, where it has one, stands."""
+        if self.image_shape is not None or image_shape is None:
+            return self
+        return replace(self, image_shape=tuple(image_shape))
+
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, dials: Mapping[str, Array]) -> Corrupted:
+        """Return the pictures with rectangles taken out."""
+        if self.image_shape is None:
+            raise InvalidParameterError(
+                "Blockout takes rectangles out of pictures; give it image_shape=(height, width)"
+            )
+        size = row_level(noise, batch, dials, "size")
+        height, width = self.image_shape[:2]
+        inside = jnp.zeros((len(size), height, width), bool)
+        for number in range(self.number):
+            down = self._spans(noise, batch, size, height, 8 + 2 * number)
+            across = self._spans(noise, batch, size, width, 9 + 2 * number)
+            inside = inside | (down[:, :, None] & across[:, None, :])
+        channels = self.image_shape[2] if len(self.image_shape) == 3 else 1
+        touched = jnp.repeat(inside.reshape(len(size), -1), channels, axis=1)
+        return settled(batch, jnp.zeros_like(batch.x), touched, size)
+
+    def _spans(self, noise: Noise, batch: Batch, size: Array, side: int, number: int) -> Array:
+        """Return which of a side's pixels lie in each row's rectangle, (B, side)."""
+        pixels = jnp.where(size < 1, jnp.where(size > 0, jnp.maximum(jnp.round(size * side), 1), 0), jnp.round(size))
+        pixels = jnp.minimum(pixels, side)
+        share = share_of(jnp.asarray(row_bits(stream(noise, number), batch.row)), batch.x.dtype)
+        first = jnp.floor(share * (side - pixels + 1))[:, None]
+        place = jnp.arange(side, dtype=batch.x.dtype)
+        return (place >= first) & (place < first + pixels[:, None])

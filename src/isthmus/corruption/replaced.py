@@ -1,0 +1,113 @@
+"""Some cells replaced: by nothing, by the column's ends, by another row's value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax.numpy as jnp
+from jax import Array
+
+from isthmus.corruption.base import Corruption, Numbers, cell_words, row_level, settled, share_of
+from isthmus.types import Batch, Columns, Corrupted, Noise
+
+
+@dataclass(frozen=True)
+class _Replacing(Corruption):
+    rate: Numbers = 0.25
+
+    traced: ClassVar[tuple[str, ...]] = ("rate",)
+    main: ClassVar[str] = "rate"
+    limit: ClassVar[float] = 1
+
+    def _chosen(
+        self, noise: Noise, batch: Batch, dials: Mapping[str, Array], number: int
+    ) -> tuple[Array, Array, Array]:
+        """Return each row's rate, which cells are chosen, and the words that chose them by their upper 24 bits."""
+        level, words = row_level(noise, batch, dials, "rate"), cell_words(noise, batch, number)
+        return level, share_of(words, batch.x.dtype) < level[:, None], words
+
+
+@dataclass(frozen=True)
+class Masking(_Replacing):
+    """A share of the cells set to 0 of the scaled space, each by itself.
+
+    That is the mean of a standardised column, and black in a picture whose values are scaled into [0, 1], as in the
+    published work.
+
+    Parameters
+    ----------
+    rate : float, tuple of float or callable
+        Chance of each cell, 0 to 1: a number; a pair (low, high), between which each row draws its own in each epoch;
+        or a function from the share of training done, 0 to 1, to a number.
+    told : bool
+        Whether the network is told of these cells as of missing ones, where it has an input for that
+        (``missing="mask"``): it then learns to fill holes from rows that have none.
+
+    References
+    ----------
+    Vincent, Larochelle, Bengio and Manzagol, "Extracting and composing robust features with denoising autoencoders",
+    2008.
+    """
+
+    told: bool = False
+
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, dials: Mapping[str, Array]) -> Corrupted:
+        """Return the rows with cells set to 0."""
+        level, chosen, _ = self._chosen(noise, batch, dials, 3)
+        return settled(batch, jnp.zeros_like(batch.x), chosen, level, told=self.told)
+
+
+@dataclass(frozen=True)
+class SaltAndPepper(_Replacing):
+    """A share of the cells set to the least or the greatest value of their column, with even chance.
+
+    Parameters
+    ----------
+    rate : float, tuple of float or callable
+        Chance of each cell, 0 to 1: a number; a pair (low, high), between which each row draws its own in each epoch;
+        or a function from the share of training done, 0 to 1, to a number.
+
+    References
+    ----------
+    Vincent, Larochelle, Lajoie, Bengio and Manzagol, "Stacked denoising autoencoders", 2010.
+    """
+
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, dials: Mapping[str, Array]) -> Corrupted:
+        """Return the rows with cells set to their column's ends."""
+        level, chosen, words = self._chosen(noise, batch, dials, 4)
+        # The lowest bit: the choice was made by the others.
+        end = jnp.where(words & 1, columns.high, columns.low).astype(batch.x.dtype)
+        return settled(batch, end, chosen, level)
+
+
+@dataclass(frozen=True)
+class Swap(_Replacing):
+    """A share of the cells take the same column's value of another row of the batch, each cell of a row of its own.
+
+    Values stay legal and columns keep their distribution: the honest noise for tables. Unlike other corruption it
+    depends on the batch. A cell stays as it is where the other row's is missing, or there is no other row.
+
+    Parameters
+    ----------
+    rate : float, tuple of float or callable
+        Chance of each cell, 0 to 1: a number; a pair (low, high), between which each row draws its own in each epoch;
+        or a function from the share of training done, 0 to 1, to a number.
+    """
+
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, dials: Mapping[str, Array]) -> Corrupted:
+        """Return the rows with cells of other rows."""
+        level, chosen, _ = self._chosen(noise, batch, dials, 5)
+        alive = batch.weight > 0
+        n_alive, place = jnp.sum(alive), jnp.cumsum(alive) - 1
+        # So many rows further on among those alive, and round: any of them but the row itself.
+        share = share_of(cell_words(noise, batch, 6), batch.x.dtype)
+        further = 1 + jnp.minimum((share * (n_alive - 1)).astype(jnp.int32), n_alive - 2)
+        position = place[:, None] + further
+        position = jnp.where(position >= n_alive, position - n_alive, position)
+        other = jnp.argsort(~alive, stable=True)[position]
+        chosen = chosen & alive[:, None] & (n_alive > 1)
+        if batch.observed is not None:
+            chosen = chosen & jnp.take_along_axis(batch.observed, other, axis=0)
+        return settled(batch, jnp.take_along_axis(batch.x, other, axis=0), chosen, level)

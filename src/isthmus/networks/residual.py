@@ -1,0 +1,140 @@
+"""A convolutional network that predicts the noise in a picture, at the picture's own size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from isthmus.networks.convolution import convolve
+from isthmus.types import Params
+
+# Pixels on a side that become channels before the first convolution: a quarter of the work, twice the reach.
+_SHUFFLE = 2
+
+
+@dataclass(frozen=True)
+class ResidualDenoiser:
+    """A denoiser shaped like a U: what it computes, without its parameters.
+
+    Two by two pixels become channels, beside a plane that tells the noise's deviation (Zhang, Zuo and Zhang, 2018).
+    Each level halves the resolution of the one above; on the way back a level's own features are added (Zhang et al.
+    2022). What comes out is the noise, which is subtracted. There is no normalisation, and no bias anywhere, so that a
+    picture and a deviation that are both scaled give the result scaled: one network then serves a range of deviations
+    (Mohan et al. 2020).
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Channels at a half, a quarter, an eighth and so on of the resolution.
+    blocks : tuple of int
+        Residual blocks at each of these, on the way down and again on the way up; at the lowest only once.
+
+    References
+    ----------
+    K. Zhang, W. Zuo and L. Zhang, "FFDNet: Toward a Fast and Flexible Solution for CNN-Based Image Denoising", IEEE
+    Transactions on Image Processing 27(9), 2018. K. Zhang et al., "Plug-and-Play Image Restoration with Deep Denoiser
+    Prior", IEEE TPAMI 44(10), 2022. S. Mohan et al., "Robust and Interpretable Blind Image Denoising via Bias-Free
+    Convolutional Neural Networks", ICLR 2020.
+    """
+
+    widths: tuple[int, ...] = (48, 96)
+    blocks: tuple[int, ...] = (1, 2)
+
+    @property
+    def multiple(self) -> int:
+        """What heights and widths of pictures are multiples of."""
+        return _SHUFFLE << (len(self.widths) - 1)
+
+    @property
+    def reach(self) -> int:
+        """How far away, in pixels, another pixel may touch one; a multiple of `multiple`."""
+        lowest = len(self.widths) - 1
+        # A block convolves twice, and above the lowest level it is on both sides.
+        passes = [(2 if level == lowest else 4) * n_blocks for level, n_blocks in enumerate(self.blocks)]
+        passes[0] += 2  # the first convolution and the last
+        exact: int = sum(n * _SHUFFLE * 2**level for level, n in enumerate(passes)) + self.multiple - 1
+        return -(-exact // self.multiple) * self.multiple
+
+    def shapes(self) -> dict[str, tuple[int, int, int, int]]:
+        """Return each kernel's shape (height, width, input, output), by its name."""
+        pixels = _SHUFFLE**2
+        shapes = {"enter": (3, 3, pixels + 1, self.widths[0])}
+        for level, (width, n_blocks) in enumerate(zip(self.widths, self.blocks, strict=True)):
+            lowest = level == len(self.widths) - 1
+            for side in ("down",) if lowest else ("down", "up"):
+                for block in range(n_blocks):
+                    shapes[f"{level}.{side}.{block}.first"] = (3, 3, width, width)
+                    shapes[f"{level}.{side}.{block}.second"] = (3, 3, width, width)
+            if not lowest:
+                below = self.widths[level + 1]
+                shapes[f"{level}.lower"] = (1, 1, 4 * width, below)
+                shapes[f"{level}.raise"] = (1, 1, below, 4 * width)
+        return shapes | {"leave": (3, 3, self.widths[0], pixels)}
+
+    def init(self, key: Array) -> Params:
+        """Draw parameters: He's normal deviations, and zero for the kernels that end a residual path."""
+        shapes = self.shapes()
+        keys = jax.random.split(key, len(shapes))
+        return {
+            name: jnp.zeros(shape)
+            if name == "leave" or name.endswith("second")
+            else jax.random.normal(one, shape) * jnp.sqrt(2 / (shape[0] * shape[1] * shape[2]))
+            for (name, shape), one in zip(shapes.items(), keys, strict=True)
+        }
+
+    def clean(self, params: Params, pictures: Array, noise: Array) -> Array:
+        """Take the noise out of pictures.
+
+        Parameters
+        ----------
+        params : dict of jax.Array
+            Of `init`.
+        pictures : jax.Array of shape (n, height, width)
+            Heights and widths are multiples of `multiple`.
+        noise : jax.Array of shape (n,)
+            The deviation of each picture's noise, in the pictures' own units.
+
+        Returns
+        -------
+        jax.Array of shape (n, height, width)
+        """
+        pixels = _to_channels(pictures[..., None], _SHUFFLE)
+        told = jnp.broadcast_to(noise[:, None, None, None], (*pixels.shape[:3], 1))
+        x = _convolve(params["enter"], jnp.concatenate([pixels, told], axis=-1))
+        x = self._level(params, x, 0)
+        return pictures - _to_pixels(_convolve(params["leave"], x), _SHUFFLE)[..., 0]
+
+    def _level(self, params: Params, x: Array, level: int) -> Array:
+        x = self._blocks(params, x, f"{level}.down", level)
+        if level == len(self.widths) - 1:
+            return x
+        below = self._level(params, _convolve(params[f"{level}.lower"], _to_channels(x, 2)), level + 1)
+        x = x + _to_pixels(_convolve(params[f"{level}.raise"], below), 2)
+        return self._blocks(params, x, f"{level}.up", level)
+
+    def _blocks(self, params: Params, x: Array, name: str, level: int) -> Array:
+        for block in range(self.blocks[level]):
+            hidden = jax.nn.relu(_convolve(params[f"{name}.{block}.first"], x))
+            x = x + _convolve(params[f"{name}.{block}.second"], hidden)
+        return x
+
+
+def _convolve(kernel: Array, x: Array) -> Array:
+    if kernel.shape[:2] == (1, 1):
+        return x @ kernel[0, 0]
+    return convolve(x, kernel)
+
+
+def _to_channels(x: Array, side: int) -> Array:
+    n, height, width, channels = x.shape
+    x = x.reshape(n, height // side, side, width // side, side, channels).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(n, height // side, width // side, side * side * channels)
+
+
+def _to_pixels(x: Array, side: int) -> Array:
+    n, height, width, channels = x.shape
+    x = x.reshape(n, height, width, side, side, channels // side**2).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(n, height * side, width * side, channels // side**2)

@@ -1,0 +1,220 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.spatial import cKDTree
+from sklearn.datasets import make_swiss_roll
+
+from isthmus import Autoencoder, DenoisingAutoencoder
+from isthmus.corruption import CORRUPTIONS, Blockout, Chain, Gaussian, Masking, Poisson
+from isthmus.errors import InvalidParameterError
+from isthmus.estimators.build import columns_for
+from isthmus.estimators.fitting import prepare, start_fit
+from isthmus.sources import open_source
+
+rng = np.random.default_rng(0)
+RAW = {"scaling": None, "output_activation": "identity", "random_state": 0}
+LINEAR = {"hidden_layer_sizes": (), "linear_path": False, "early_stopping": False, **RAW}
+
+
+@pytest.mark.parametrize("noise", [0.5, 1.5])
+def test_a_linear_one_is_the_reduced_rank_wiener_filter(noise):
+    turned = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    X = rng.standard_normal((4000, 6)) * [3, 2, 1.5, 1, 0.5, 0.2] @ turned
+    X -= X.mean(0)
+    corruption = Gaussian(noise, unit="input")
+    model = DenoisingAutoencoder(
+        2, corruption=corruption, batch_size=500, learning_rate=0.03, max_epochs=150, **LINEAR
+    ).fit(X)
+    variances, directions = np.linalg.eigh(np.cov(X.T, ddof=0))
+    kept = directions[:, -2:]
+    wiener = kept * (variances[-2:] / (variances[-2:] + noise**2)) @ kept.T
+    learned = model.encoder_weights_[0] @ model.decoder_weights_[0]
+
+    def error(filter):
+        off = filter - np.eye(6)
+        return np.trace(off.T @ np.cov(X.T, ddof=0) @ off) + noise**2 * np.trace(filter.T @ filter)
+
+    assert error(wiener) <= error(learned) <= 1.01 * error(wiener)
+    assert np.linalg.norm(learned - wiener) < 0.1 * np.linalg.norm(wiener)
+
+
+def circle(n):
+    angle = rng.uniform(0, 2 * np.pi, n)
+    return np.column_stack([np.cos(angle), np.sin(angle)])
+
+
+def swiss_roll(n):
+    return make_swiss_roll(n, random_state=int(rng.integers(1 << 30)))[0] / 10
+
+
+@pytest.mark.parametrize(("manifold", "noise", "code"), [(circle, 0.2, 2), (swiss_roll, 0.15, 3)])
+def test_points_move_towards_the_manifold(manifold, noise, code):
+    model = DenoisingAutoencoder(
+        code,
+        hidden_layer_sizes=(128, 128),
+        corruption=Gaussian(noise, unit="input"),
+        max_epochs=40,
+        learning_rate=3e-3,
+        **RAW,
+    ).fit(manifold(8000))
+    tree, clean = cKDTree(manifold(100_000)), manifold(1000)
+    noisy = clean + noise * rng.standard_normal(clean.shape)
+    before, after = tree.query(noisy)[0].mean(), tree.query(model.denoise(noisy))[0].mean()
+    assert after < before / 2
+
+
+def test_the_step_points_along_the_score():
+    """Alain and Bengio, 2014: for small noise, (reconstruction - input) / variance is the log density's gradient."""
+    means, spread, noise = np.array([[-1.0, 0], [1, 0.5], [0, -1.5]]), 0.4, 0.15
+    X = means[rng.integers(3, size=20_000)] + spread * rng.standard_normal((20_000, 2))
+    model = DenoisingAutoencoder(
+        2,
+        hidden_layer_sizes=(64, 64),
+        linear_path=False,
+        corruption=Gaussian(noise, unit="input"),
+        max_epochs=60,
+        learning_rate=3e-3,
+        **RAW,
+    ).fit(X)
+    points = X[:2000]
+    # Of the density of noisy points, which are Gaussians a little wider.
+    off = means[:, None] - points
+    nearness = np.exp(-np.square(off).sum(-1) / (2 * (spread**2 + noise**2)))
+    score = (nearness[..., None] * off).sum(0) / nearness.sum(0)[:, None]
+    step = model.denoise(points) - points
+    cosine = (score * step).sum(1) / np.linalg.norm(score, axis=1) / np.linalg.norm(step, axis=1)
+    strong = np.linalg.norm(score, axis=1) > np.median(np.linalg.norm(score, axis=1)) / 2
+    assert cosine[strong].mean() > 0.9
+
+
+def identity_run(corruption, X, **options):
+    """A run of a network that copies what it sees."""
+    model = DenoisingAutoencoder(X.shape[1], corruption=corruption, **{**LINEAR, **options})
+    run = start_fit(model, open_source(X))
+    eye = np.eye(X.shape[1], dtype=np.float32)
+    for half in ("encoder", "decoder"):
+        run.state.params[half][0] |= {"weight": eye, "bias": np.zeros(len(eye), np.float32)}
+    return run
+
+
+def test_the_target_is_the_clean_batch():
+    """A network that copies loses the corruption's own energy: nothing where it does nothing."""
+    X = rng.standard_normal((3000, 8))
+    for corruption, energy in [
+        (Gaussian(0.0, unit="input"), 0.0),
+        (Masking(0.0), 0.0),
+        (Gaussian(0.7, unit="input"), 0.49),
+        (Masking(0.3), 0.3 * np.mean(X**2)),
+    ]:
+        run = identity_run(corruption, X, learning_rate=1e-30, max_epochs=1, batch_size=100)
+        (state,) = run.trainer.epochs(run.state)
+        assert_allclose(state.metrics["loss"][0], energy, rtol=0.03, atol=1e-12)
+
+
+def test_noise_is_drawn_anew_for_each_epoch_and_alike_for_each_validation():
+    X = rng.standard_normal((500, 4))
+    options = {"learning_rate": 1e-30, "max_epochs": 3, "batch_size": 50, "early_stopping": True, "tol": 0.0}
+    run = identity_run(Gaussian(1.0, unit="input"), X, **options)
+    *_, state = run.trainer.epochs(run.state)
+    assert len(set(state.metrics["loss"])) == 3
+    assert len(set(state.metrics["validation_loss"])) == 1
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_every_corruption_trains_saves_and_leaves_clean_rows_alone(name, tmp_path):
+    X = rng.random((300, 36)).astype(np.float32)
+    corruption = Blockout(2) if name == "blockout" else name
+    X = X.reshape(-1, 6, 6) if name == "blockout" else X
+    (tmp_path / "x.npy").write_bytes(b"")
+    np.save(tmp_path / "x.npy", X)
+    options = {"hidden_layer_sizes": (16,), "max_epochs": 2, "random_state": 0}
+    model = DenoisingAutoencoder(8, corruption=corruption, **options).fit(tmp_path / "x.npy")
+    again = DenoisingAutoencoder(8, corruption=corruption, **options).fit(tmp_path / "x.npy")
+    assert model.history_["loss"] == again.history_["loss"]
+    plain = Autoencoder(8, **options).fit(tmp_path / "x.npy")
+    assert plain.history_["loss"] != model.history_["loss"]
+    assert_array_equal(model.denoise(tmp_path / "x.npy"), model.inverse_transform(model.transform(tmp_path / "x.npy")))
+    model.save(tmp_path / "m.safetensors")
+    loaded = DenoisingAutoencoder.load(tmp_path / "m.safetensors")
+    assert loaded.get_params()["corruption"] == model.get_params()["corruption"]
+    assert_array_equal(loaded.denoise(tmp_path / "x.npy"), model.denoise(tmp_path / "x.npy"))
+
+
+def test_a_chain_comes_back_from_a_file(tmp_path):
+    corruption = Chain((Gaussian((0.1, 0.4)), Masking(0.2)))
+    X = rng.random((100, 4))
+    model = DenoisingAutoencoder(2, corruption=corruption, max_epochs=1, random_state=0).fit(X)
+    model.save(tmp_path / "m.safetensors")
+    assert DenoisingAutoencoder.load(tmp_path / "m.safetensors").corruption == corruption
+
+
+def test_a_function_corrupts_too():
+    X = rng.standard_normal((200, 4))
+    model = DenoisingAutoencoder(2, corruption=lambda key, x: 0 * x, max_epochs=2, **LINEAR).fit(X)
+    assert_allclose(model.encoder_weights_[0], model.encoder_weights_[0])
+    assert model.history_["loss"][0] > 0.5
+
+
+def test_chunks_and_files_corrupt_alike(tmp_path, monkeypatch):
+    X = rng.standard_normal((400, 5))
+    np.save(tmp_path / "x.npy", X)
+    build = lambda: DenoisingAutoencoder(  # noqa: E731
+        2, corruption=Gaussian(0.3), batch_size=32, max_epochs=3, random_state=0
+    )
+    monkeypatch.setattr("isthmus.batches.CHUNK_BYTES", 1)
+    memory, disk = build().fit(X), build().fit(tmp_path / "x.npy")
+    monkeypatch.undo()
+    assert memory.history_["loss"] == disk.history_["loss"]
+    assert_allclose(memory.history_["loss"], build().fit(X).history_["loss"], rtol=1e-5)
+
+
+def test_told_masking_learns_to_fill_holes_of_a_whole_table():
+    mixing = np.random.default_rng(0).standard_normal((2, 8))
+    X = np.random.default_rng(1).standard_normal((2000, 2)) @ mixing
+    model = DenoisingAutoencoder(
+        4, hidden_layer_sizes=(64,), corruption=Masking(0.3, told=True), missing="mask", max_epochs=60, random_state=0
+    ).fit(X)
+    assert np.abs(model.params_["indicator"]).max() > 0.01
+    missing = np.random.default_rng(2).random(X.shape) < 0.2
+    off = (model.impute(np.where(missing, np.nan, X)) - X)[missing]
+    assert np.square(off).mean() < 0.1 * np.square(X[missing]).mean()
+
+
+@pytest.mark.parametrize("scaling", ["minmax", "standard", None, "zca"])
+def test_what_a_corruption_knows_of_the_columns(scaling):
+    X = rng.normal([5, -3, 0], [1, 0.1, 10], (500, 3))
+    estimator = DenoisingAutoencoder(2, corruption="gaussian", scaling=scaling, random_state=0, early_stopping=False)
+    ready = prepare(estimator, open_source(X), 0.0)
+    scaled = ready.walk.scaler.scaled(X, np.float64)
+    columns = ready.columns
+    assert_allclose(columns.low, scaled.min(0), rtol=1e-6)
+    assert_allclose(columns.high, scaled.max(0), rtol=1e-6)
+    assert_allclose(columns.spread, scaled.std(0), rtol=1e-6)
+    if scaling == "zca":
+        assert np.isnan(columns.unit).all()
+        assert columns_for is not None
+    else:
+        unit = ready.walk.scaler.scaled(np.ones((1, 3)), np.float64) - ready.walk.scaler.scaled(np.zeros((1, 3)))
+        assert_allclose(columns.unit, unit[0], rtol=1e-5)
+        assert_allclose(columns.zero, ready.walk.scaler.scaled(np.zeros((1, 3)), np.float64)[0], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"corruption": None, "untouched_weight": 0.5}, "untouched_weight=0.5 has no effect without corruption"),
+        ({"corruption": None, "corruption_level": 0.5}, "corruption_level=0.5 has no effect without corruption"),
+        ({"corruption": "fog"}, "corruption='fog'"),
+        ({"corruption": Gaussian(0.2, unit="input"), "scaling": "zca"}, "a scaling that mixes columns"),
+        ({"corruption": Poisson(10), "scaling": "zca"}, "Poisson is told in the input's own units"),
+        (
+            {"corruption": Chain((Gaussian(0.2, unit="input"),)), "scaling": "patches"},
+            "Gaussian is told in the input's",
+        ),
+        ({"corruption": Blockout(2)}, "Blockout"),
+        ({"untouched_weight": 1.5}, "untouched_weight=1.5"),
+    ],
+)
+def test_what_is_refused(options, said):
+    with pytest.raises(InvalidParameterError, match=said.replace("(", r"\(")):
+        DenoisingAutoencoder(2, **options).fit(rng.random((50, 4)))
