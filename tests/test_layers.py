@@ -12,22 +12,24 @@ LAYERS = (
     {"__init__"},  # its version; its public names are imported when they are first used
     {"errors", "types", "counters", "reductions"},
     {"parameters", "files", "metrics", "sparse_table"},
-    {"sources", "scaling", "networks", "sparsity", "optimizers", "options"},
-    {"photos"},
+    {"sources", "scaling", "corruption", "networks", "sparsity", "optimizers", "options"},
+    {"photos", "pictures"},
     {"batches", "objective", "model_file", "sinks", "datasets", "plots"},
-    {"principal", "training"},
+    {"principal", "training", "denoiser"},
     {"inference"},
     {"estimators"},
-    {"sae"},
+    {"sae", "cleaning"},
     {"demo"},
     {"cli"},
     {"__main__"},
 )
 # What knows less than its layer would allow.
 ONLY = {
+    "cleaning": {"denoiser", "errors", "files", "pictures", "sources"},
     "datasets": {"errors", "photos", "sources"},
     "metrics": {"errors"},
     "photos": {"errors", "sources"},
+    "pictures": {"errors", "files", "sources"},
     "plots": {"errors", "files", "metrics"},
     "sinks": {"errors", "files", "sparse_table"},
     "sources": {"errors", "sparse_table"},

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder as Autoencoder
     from isthmus.estimators.denoising import DenoisingAutoencoder as DenoisingAutoencoder
     from isthmus.estimators.presets import SparseAutoencoder as SparseAutoencoder
+    from isthmus.estimators.stored import load as load
     from isthmus.sources import open_source as open_source
 
 __version__ = "0.1.0"
@@ -20,6 +21,7 @@ _HOMES = {
     "Autoencoder": "isthmus.estimators.autoencoder",
     "DenoisingAutoencoder": "isthmus.estimators.denoising",
     "SparseAutoencoder": "isthmus.estimators.presets",
+    "load": "isthmus.estimators.stored",
     "open_source": "isthmus.sources",
 }
 _ROOMS = ("corruption", "datasets", "errors", "plots", "sae", "sparsity")
@@ -32,6 +34,7 @@ __all__ = [
     "corruption",
     "datasets",
     "errors",
+    "load",
     "open_source",
     "plots",
     "sae",

@@ -270,8 +270,8 @@ _TABLE = (
     Parameter(
         "corruption",
         None,
-        "what the network sees in place of the rows while training, the target staying clean: by name, as an object of "
-        "isthmus.corruption or as a function (key, x) -> x of scaled rows",
+        "what the network sees in place of the rows while training, the target staying clean: by name, as one of "
+        "isthmus.corruption, which have more settings, or as a function (key, x) -> x of scaled rows",
         ("name", "object"),
         choices=CORRUPTION_NAMES,
         optional=True,
@@ -279,8 +279,8 @@ _TABLE = (
     Parameter(
         "corruption_level",
         None,
-        "strength of a named corruption: of gaussian in deviations of each column (None is 0.5), share of cells for "
-        "masking and swap (0.25); the classes of isthmus.corruption have more settings",
+        "strength of a named corruption: deviation of gaussian and width of uniform noise, in deviations of each column; "
+        "share of cells for masking, salt_and_pepper and swap; photons at a value of 1 for poisson; a blockout's side",
         ("number",),
         low=0,
         optional=True,

@@ -346,6 +346,7 @@ def test_no_rows_have_no_code_statistics(relu):
     with pytest.raises(InvalidDataError, match="holds no rows; there are no codes to look at"):
         relu.code_statistics(Dealt(np.ones((3, 4)), 0))
 
+
 # Missing cells -----------------------------------------------------------------------------------------------------
 
 TABLE = np.random.default_rng(3).normal(size=(200, 4)) @ np.diag([1, 5, 0.1, 2]) + [0, 10, 0, -3]

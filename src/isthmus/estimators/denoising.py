@@ -47,11 +47,12 @@ class DenoisingAutoencoder(Autoencoder):
         are done; None is never.
     corruption : one of 'gaussian', 'uniform', 'masking', 'salt_and_pepper', 'swap', 'poisson', 'blockout', an
         object of isthmus.corruption, a function (key, x) -> x or None, default='masking'
-        What the network sees in place of the rows while training, the target staying clean: by name, as an
-        object of isthmus.corruption or as a function (key, x) -> x of scaled rows.
+        What the network sees in place of the rows while training, the target staying clean: by name, as one of
+        isthmus.corruption, which have more settings, or as a function (key, x) -> x of scaled rows.
     corruption_level : a number at least 0 or None, default=None
-        Strength of a named corruption: of gaussian in deviations of each column (None is 0.5), share of cells
-        for masking and swap (0.25); the classes of isthmus.corruption have more settings.
+        Strength of a named corruption: deviation of gaussian and width of uniform noise, in deviations of each
+        column; share of cells for masking, salt_and_pepper and swap; photons at a value of 1 for poisson; a
+        blockout's side.
     untouched_weight : a number at least 0 and at most 1, default=1.0
         Weight in the loss of cells that the corruption left alone, those it touched having 1.
     missing : one of 'refuse', 'mask', default='refuse'
@@ -160,7 +161,11 @@ class DenoisingAutoencoder(Autoencoder):
     >>> angle = rng.uniform(0, 2 * np.pi, 4000)
     >>> circle = np.column_stack([np.cos(angle), np.sin(angle)])
     >>> model = DenoisingAutoencoder(
-    ...     hidden_layer_sizes=(64,), corruption=Gaussian(0.2, unit="input"), scaling=None, max_epochs=30, random_state=0
+    ...     hidden_layer_sizes=(64,),
+    ...     corruption=Gaussian(0.2, unit="input"),
+    ...     scaling=None,
+    ...     max_epochs=30,
+    ...     random_state=0,
     ... ).fit(circle)
     >>> noisy = circle + rng.normal(0, 0.2, circle.shape)
     >>> off = np.abs(np.linalg.norm(noisy, axis=1) - 1).mean()

@@ -44,11 +44,12 @@ class SparseAutoencoder(Autoencoder):
         are done; None is never.
     corruption : one of 'gaussian', 'uniform', 'masking', 'salt_and_pepper', 'swap', 'poisson', 'blockout', an
         object of isthmus.corruption, a function (key, x) -> x or None, default=None
-        What the network sees in place of the rows while training, the target staying clean: by name, as an
-        object of isthmus.corruption or as a function (key, x) -> x of scaled rows.
+        What the network sees in place of the rows while training, the target staying clean: by name, as one of
+        isthmus.corruption, which have more settings, or as a function (key, x) -> x of scaled rows.
     corruption_level : a number at least 0 or None, default=None
-        Strength of a named corruption: of gaussian in deviations of each column (None is 0.5), share of cells
-        for masking and swap (0.25); the classes of isthmus.corruption have more settings.
+        Strength of a named corruption: deviation of gaussian and width of uniform noise, in deviations of each
+        column; share of cells for masking, salt_and_pepper and swap; photons at a value of 1 for poisson; a
+        blockout's side.
     untouched_weight : a number at least 0 and at most 1, default=1.0
         Weight in the loss of cells that the corruption left alone, those it touched having 1.
     missing : one of 'refuse', 'mask', default='refuse'

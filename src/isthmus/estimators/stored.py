@@ -9,11 +9,12 @@ from typing import Any
 import jax
 import numpy as np
 
+import isthmus
 from isthmus import __version__
 from isthmus.corruption import CORRUPTIONS, Chain, Corruption
 from isthmus.errors import InvalidParameterError, IsthmusError, ModelFileError
 from isthmus.estimators.build import sparsity_for
-from isthmus.model_file import Tensors, read_model, write_model
+from isthmus.model_file import Tensors, read_header, read_model, write_model
 from isthmus.networks.custom import Custom
 from isthmus.networks.dense import Dense
 from isthmus.optimizers import Optimizer
@@ -101,6 +102,33 @@ def _filled(prefix: str, like: Any, tensors: Tensors, path: object) -> Any:
         return tensors[name]
 
     return jax.tree_util.tree_map_with_path(find, like)
+
+
+def load(path: str | os.PathLike[str], *, network: Any = None) -> Any:
+    """Read a fitted model with the estimator, of those isthmus makes public, that its file names.
+
+    Parameters
+    ----------
+    path : path-like
+        A file that an estimator's `save` wrote.
+    network : callable or None
+        The factory of a model with a network of your own, which no file holds.
+
+    Returns
+    -------
+    model : Autoencoder or its like
+        As it was saved.
+
+    Raises
+    ------
+    MissingFileError, ModelFileError
+        In one line.
+    """
+    name = read_header(path).get("class")
+    kind: Any = getattr(isthmus, str(name)) if name in isthmus.__all__ else None
+    if not isinstance(kind, type):
+        raise ModelFileError(f"{path} holds a {name}, which this isthmus has not; upgrade isthmus")
+    return kind.load(path, network=network) if network is not None else kind.load(path)  # type: ignore[attr-defined]
 
 
 def read(cls: type, path: str | os.PathLike[str], *, network: Any) -> Any:

@@ -155,7 +155,8 @@ class ColumnStatistics:
     @property
     def deviation(self) -> Floats:
         """The population deviation of each column."""
-        return np.sqrt(self._squares / np.maximum(self._seen, 1))
+        deviation: Floats = np.sqrt(self._squares / np.maximum(self._seen, 1))
+        return deviation
 
     @property
     def covariance(self) -> Floats:

@@ -1,0 +1,150 @@
+"""``isthmus fit``: rows to a model file."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from isthmus.cli.app import print_result, say
+from isthmus.cli.arguments import STANDARD, Columns, Data, Drop, Json, Key, Quiet, load_model, rows_of
+from isthmus.cli.facts import facts_of
+from isthmus.errors import InterruptedFitWarning, InvalidParameterError, IsthmusWarning
+from isthmus.options import value_of, with_parameters
+from isthmus.parameters import PARAMETERS
+
+if TYPE_CHECKING:
+    from isthmus.estimators.autoencoder import Autoencoder
+
+
+@with_parameters
+def fit(
+    data: Data,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="MODEL", help="Where to write the model.")
+    ] = None,
+    columns: Columns = None,
+    drop: Drop = None,
+    key: Key = None,
+    validation: Annotated[
+        str | None, typer.Option(metavar="DATA", help="Rows that decide when to stop, instead of a share of DATA.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Estimate time and memory, train nothing, write nothing.")
+    ] = False,
+    epochs_as_lines: Annotated[
+        bool, typer.Option("--epochs-as-lines", help="Print each epoch's cost on stdout; the same as --verbose 2.")
+    ] = False,
+    show: Annotated[bool, typer.Option("--show", help="Open a window with the codes of DATA.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    **given: Any,
+) -> None:
+    """Train a model on rows and write it to a file.
+
+    With --sparsity it is a SparseAutoencoder, whose defaults are a code of 64 units and no hidden layers; else, with
+    --corruption, a DenoisingAutoencoder, whose default is a code of 64 units.
+
+    Ctrl-C ends training after the running chunk of rows; what was learned is written, and the exit code is 130.
+    """
+    values = {name: value_of(PARAMETERS[name], text) for name, text in given.items() if text is not None}
+    if epochs_as_lines and as_json:
+        raise InvalidParameterError("--epochs-as-lines and --json both write to stdout; choose one")
+    values.setdefault("verbose", 2 if epochs_as_lines else 0 if quiet or as_json else 1)
+    target = _model_target(output, data, dry_run)
+    with contextlib.ExitStack() as stack:
+        rows = stack.enter_context(rows_of(data, columns, drop, key))
+        judges = stack.enter_context(rows_of(validation, columns, drop, key)) if validation else None
+        model = _model(values, target)
+        if dry_run:
+            estimate = model.estimate_fit(rows, validation_data=judges)
+            print_result(estimate._asdict(), str(estimate), as_json=as_json)
+            return
+        began = time.perf_counter()
+        interrupted = _trained(model, rows, judges)
+        model.save(target)
+        facts = {"model": target, **facts_of(model), "seconds": time.perf_counter() - began}
+        print_result(facts, _fit_text(facts), as_json=as_json, quiet=quiet)
+        if show:
+            _show(model.transform(rows))
+    if interrupted:
+        raise typer.Exit(130)
+
+
+def _model_target(output: str | None, data: str, dry_run: bool) -> str:
+    """Return the path of the model file; refuse one that could not be written now rather than after the fit."""
+    from isthmus.files import check_writable
+
+    if dry_run:
+        return output or ""
+    if output is None:
+        raise InvalidParameterError("where should the model go? give -o MODEL, or --dry-run to try without one")
+    if output == STANDARD:
+        raise InvalidParameterError("-o -: a model is not text; give the path of a file")
+    if Path(output).exists() and Path(data).exists() and Path(output).samefile(data):
+        raise InvalidParameterError(f"-o {output} would write the model over the rows; give another path")
+    check_writable(output)
+    return output
+
+
+def _model(values: dict[str, Any], target: str) -> Autoencoder:
+    """Return the estimator to train: the file's, where a warm start is asked for and there is one."""
+    from isthmus import Autoencoder, DenoisingAutoencoder, SparseAutoencoder
+
+    if values.get("warm_start") and Path(target).exists():
+        return load_model(target).set_params(**values)  # type: ignore[no-any-return]
+    if values.get("sparsity") is not None:
+        return SparseAutoencoder(**values)
+    return Autoencoder(**values) if values.get("corruption") is None else DenoisingAutoencoder(**values)
+
+
+def _trained(model: Autoencoder, rows: Any, judges: Any) -> bool:
+    """Train, tell the warnings, and return whether Ctrl-C ended it."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", IsthmusWarning)
+        model.fit(rows, validation_data=judges)
+    for warning in caught:
+        say(warning.message)
+    return any(issubclass(warning.category, InterruptedFitWarning) for warning in caught)
+
+
+def _fit_text(facts: dict[str, Any]) -> str:
+    judged = "" if facts["validation_loss"] is None else f", validation loss {facts['validation_loss']:.6g}"
+    return (
+        f"{facts['model']}: {facts['features']} -> {facts['components']}, {facts['epochs']} epochs (best "
+        f"{facts['best_epoch']}), loss {facts['loss']:.6g}{judged}, {facts['seconds']:.1f} s"
+    )
+
+
+def _show(codes: Any) -> None:
+    """Open a figure of codes in a window, or say that there is none to open it in."""
+    from matplotlib import pyplot
+
+    from isthmus import plots
+
+    if not _has_display():
+        say("there is no display to show the codes on; draw them into a file with isthmus.plots")
+        return
+    # The figure is of the first two units, of codes that may be sparse.
+    figure = plots.codes(codes[:, :2].toarray() if hasattr(codes, "toarray") else codes)
+    # Our figures are not pyplot's, which gives windows only to its own: this one moves into the window of an empty one.
+    manager = pyplot.figure().canvas.manager
+    assert manager is not None
+    manager.canvas.figure = figure
+    figure.set_canvas(manager.canvas)
+    pyplot.show()
+
+
+def _has_display() -> bool:
+    import matplotlib as mpl
+    from matplotlib.backends.registry import BackendFilter, backend_registry
+
+    try:
+        interactive = backend_registry.list_builtin(BackendFilter.INTERACTIVE)  # type: ignore[no-untyped-call]
+        return mpl.get_backend().lower() in interactive
+    except ImportError:  # MPLBACKEND names a toolkit that is not here or finds no screen
+        return False

@@ -1,0 +1,148 @@
+import json
+import re
+import signal
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from commands import Terminal, isthmus, refused
+from isthmus.cli.denoise import _progress
+from isthmus.pictures.files import read_picture
+
+SLOWLY = """
+import sys, time, types
+class Denoiser:
+    shipped = classmethod(lambda kind: kind())
+    def clean(self, picture, noise=None):
+        time.sleep(0.05)
+        return picture
+sys.modules["isthmus.denoiser"] = types.SimpleNamespace(Denoiser=Denoiser)
+from isthmus.cli import main
+main()
+"""
+RNG = np.random.default_rng(0)
+
+
+class Halving:
+    """Stands for the denoiser that is shipped."""
+
+    @staticmethod
+    def shipped():
+        return Halving()
+
+    def clean(self, picture, noise=None):
+        return picture / 2
+
+
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch):
+    monkeypatch.setitem(sys.modules, "isthmus.denoiser", types.SimpleNamespace(Denoiser=Halving))
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, sigma in (("a.png", 10), ("b.png", 30)):
+        pixels = np.rint(128 + sigma * RNG.normal(size=(70, 60))).clip(0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def broken(photos):
+    (photos / "c.png").write_text("to whom it may concern")
+    return photos
+
+
+def test_one_picture(tmp_path, photos):
+    result = isthmus("denoise", photos / "b.png", "-o", tmp_path / "out.png", "--noise", "25")
+    assert re.fullmatch(rf"{tmp_path}/out\.png: noise 25\.0, \d+\.\d s\n", result.stdout)
+    assert result.stderr == ""
+    before, after = read_picture(photos / "b.png").values, read_picture(tmp_path / "out.png").values
+    assert np.abs(after - before / 2).max() < 0.51 / 255
+
+
+def test_a_folder_with_noise_estimated(tmp_path, photos):
+    lines = isthmus("denoise", photos, "-o", tmp_path / "out").stdout.splitlines()
+    assert re.fullmatch(rf"{tmp_path}/out/a\.png: noise (9|10)\.\d \(estimated\), \d+\.\d s", lines[0])
+    assert re.fullmatch(rf"{tmp_path}/out/b\.png: noise (29|30|31)\.\d \(estimated\), \d+\.\d s", lines[1])
+    assert re.fullmatch(r"2 pictures in \d+\.\d s", lines[2])
+
+
+def test_json(tmp_path, broken):
+    result = isthmus("denoise", broken, "-o", tmp_path / "out", "--json", code=1)
+    facts = json.loads(result.stdout)
+    assert (facts["cleaned"], facts["failed"]) == (2, 1)
+    assert [set(item) for item in facts["pictures"]] == [{"path", "out", "noise", "seconds", "error"}] * 3
+    assert facts["pictures"][0]["out"] == f"{tmp_path}/out/a.png"
+    assert facts["pictures"][0]["noise"] == pytest.approx(10, rel=0.1)
+    assert facts["pictures"][2]["out"] is None
+    assert "c.png cannot be read" in facts["pictures"][2]["error"]
+
+
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+def test_broken_pictures_are_summed_up_at_the_end(tmp_path, broken, quiet):
+    result = isthmus("denoise", broken, "-o", tmp_path / "out", *quiet, code=1)
+    assert result.stdout.count("\n") == (0 if quiet else 2)
+    first, second = result.stderr.splitlines()
+    assert first == "isthmus: 1 of 3 pictures could not be cleaned:"
+    assert re.fullmatch(r"isthmus: .*c\.png cannot be read: not a picture.*", second)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
+    refused("denoise", broken / "c.png", "-o", tmp_path / "c.png", code=1, match="c.png cannot be read")
+
+
+def test_quiet(tmp_path, photos):
+    result = isthmus("denoise", photos, "-o", tmp_path / "out.zip", "--quiet")
+    assert result.stdout == result.stderr == ""
+
+
+def test_asked_wrongly(tmp_path, photos):
+    for args, match in (
+        ((photos / "gone.png", "-o", tmp_path / "out.png"), "gone.png does not exist; check the spelling"),
+        ((photos, "-o", photos), "a.png would be written over its input; give another output, or force it"),
+        ((photos, "-o", tmp_path / "out", "--noise", "-3"), "noise=-3.0 is not legal"),
+        ((photos, "-o", tmp_path / "out", "--model", photos / "a.png"), "a.png is not a readable model file"),
+    ):
+        refused("denoise", *args, match=match)
+    assert "Missing option" in isthmus("denoise", photos, code=2).stderr
+    isthmus("denoise", photos, "-o", photos, "--force")
+    assert read_picture(photos / "a.png").values.max() < 0.51
+
+
+def test_a_model_that_has_nothing_to_do_with_pictures(tmp_path, photos, room):
+    args = ("denoise", photos, "-o", tmp_path / "out", "--model", room / "model")
+    refused(*args, match="the model is a Autoencoder, which does not denoise pictures")
+
+
+def test_progress_on_a_terminal_is_a_bar_and_lines(monkeypatch, capsys):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    with _progress(7, quiet=False) as tell:
+        tell("a line")
+        tell(None)
+    assert capsys.readouterr().out == "a line\n"
+    assert "denoise" in terminal.text
+    assert "2/7" in terminal.text
+
+
+def test_ctrl_c_leaves_whole_files_only(tmp_path, photos):
+    for number in range(40):
+        (photos / f"{number}.png").write_bytes((photos / "a.png").read_bytes())
+    command = [sys.executable, "-c", SLOWLY, "denoise", photos, "-o", tmp_path / "out"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert b"(estimated)" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert errors.endswith(b"isthmus: interrupted\n")
+    written = list((tmp_path / "out").iterdir())
+    assert 0 < len(written) < 42
+    assert all(read_picture(path).values.shape == (70, 60) for path in written)

@@ -1,0 +1,48 @@
+import json
+
+import pytest
+
+from commands import isthmus, refused
+
+
+def test_score(inside, model, frame):
+    share = model.score(frame)
+    assert isthmus("score", "model", "rows.csv").stdout == f"explained variance: {share:.6f}\n"
+    assert json.loads(isthmus("score", "model", "rows.csv", "--json").stdout) == {"explained_variance": share}
+
+
+@pytest.mark.filterwarnings("always")
+def test_one_row_has_no_variance_and_json_no_nan(inside):
+    one = isthmus("score", "model", "-", "--json", input="1,2,3,4\n")
+    assert json.loads(one.stdout) == {"explained_variance": None}
+    assert "not defined for fewer than two rows" in one.stderr
+
+
+def test_inspect(inside, model):
+    text = isthmus("inspect", "model").stdout
+    for line in ("kind              Autoencoder", "encoder           4 -> 5 -> 2", "feature names     a, b, c, d"):
+        assert line in text.splitlines()
+    facts = json.loads(isthmus("inspect", "model", "--json").stdout)
+    weights = [*model.encoder_weights_, *model.encoder_biases_, *model.decoder_weights_, *model.decoder_biases_]
+    assert facts["weights"] == sum(w.size for w in [*weights, *model.linear_path_])
+    assert facts["decoder"] == [2, 5, 4]
+    assert (facts["epochs"], facts["loss"], facts["seed"]) == (3, model.loss_, 0)
+    assert facts["validation_loss"] == min(model.history_["validation_loss"])
+    assert facts["scaling"] == "standard"
+
+
+@pytest.mark.parametrize("data", ["rows.csv", "more.csv", "rows.npy"])
+def test_inspect_looks_at_codes_of_data(inside, model, frame, data):
+    plain, report = isthmus("inspect", "model").stdout, model.code_statistics(frame)
+    assert isthmus("inspect", "model", "--data", data).stdout == f"{plain}\n{report}\n"
+    facts = json.loads(isthmus("inspect", "model", "--data", data, "--json").stdout)
+    assert facts == {**json.loads(isthmus("inspect", "model", "--json").stdout), **report.facts()}
+    assert (facts["rows"], facts["l0"], facts["dead"]) == (300, 2, 0)
+
+
+def test_inspect_reads_what_it_is_told_to(inside):
+    assert "rows              9\n" in isthmus("inspect", "model", "--data", "rows.npz", "--key", "test").stdout
+    one = json.loads(isthmus("inspect", "model", "--data", "-", "--json", input="1,2,3,4\n").stdout)
+    assert (one["rows"], one["explained_variance"], one["fvu"]) == (1, None, None)
+    refused("inspect", "model", "--data", "-", input="a,b,c,d\n", match="holds no rows")
+    refused("inspect", "model", "--data", "gone.csv", match="gone.csv does not exist")

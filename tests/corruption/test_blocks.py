@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from corrupting import corrupted
+from isthmus.corruption import Blockout
+from isthmus.errors import InvalidParameterError
+
+
+def pictures(n, *shape):
+    return np.ones((n, int(np.prod(shape))))
+
+
+def blocked(method, n, *shape, **options):
+    made = corrupted(method.bound(shape), pictures(n, *shape), **options)
+    assert_array_equal(made.x, np.where(made.touched, 0, 1))
+    return made.touched.reshape(n, *shape)
+
+
+@pytest.mark.parametrize(("size", "side"), [(3, (3, 3)), (0.5, (4, 6)), (0.01, (1, 1)), (8, (8, 8)), (3.0, (3, 3))])
+def test_a_rectangle_of_the_size_lies_inside(size, side):
+    for inside in blocked(Blockout(size), 100, 8, 12):
+        rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+        assert (len(rows), len(columns)) == side
+        assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == side
+        assert inside.sum() == side[0] * side[1]
+
+
+def test_every_place_is_as_likely():
+    share = blocked(Blockout(3), 20_000, 10, 8).mean(0)
+
+    def along(side):
+        starts = side - 3 + 1
+        return np.array([sum(0 <= place - first < 3 for first in range(starts)) for place in range(side)]) / starts
+
+    expected = np.outer(along(10), along(8))
+    assert np.abs(share - expected).max() < 5 * np.sqrt(0.25 / 20_000)
+    # Epochs place it anew.
+    assert (blocked(Blockout(3), 50, 10, 8, epoch=1) != blocked(Blockout(3), 50, 10, 8, epoch=2)).any(
+        axis=(1, 2)
+    ).sum() > 40
+
+
+def test_several_rectangles_are_placed_apart():
+    two = blocked(Blockout(2, number=2), 5000, 9, 9)
+    assert 4 <= two.sum((1, 2)).min() < two.sum((1, 2)).max() == 8
+    overlap = (8 - two.sum((1, 2))).mean()
+    along = sum(max(0, 2 - abs(one - other)) for one in range(8) for other in range(8)) / 64
+    assert_allclose(overlap, along**2, rtol=0.15)
+
+
+def test_channels_go_together():
+    touched = blocked(Blockout(0.5), 20, 6, 6, 3)
+    assert_array_equal(touched, np.broadcast_to(touched[..., :1], touched.shape))
+    assert touched.any()
+
+
+def test_its_own_shape_stands():
+    method = Blockout(2, image_shape=[4, 5])
+    assert method.bound(None) is method
+    assert method.bound((2, 10)).image_shape == (4, 5)
+    assert Blockout(2).bound((4, 5)) == method
+    method.check(20, True)
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (
+            lambda: Blockout(2).check(12, True),
+            "Blockout takes rectangles out of pictures, and these rows have no shape",
+        ),
+        (
+            lambda: corrupted(Blockout(2), pictures(2, 12)),
+            "Blockout takes rectangles out of pictures; give it image_sh",
+        ),
+        (
+            lambda: Blockout(2, image_shape=(3, 5)).check(12, True),
+            "Blockout's image_shape=(3, 5) has 15 values, and the rows have 12",
+        ),
+        (lambda: Blockout(4).bound((3, 5)).check(15, True), "Blockout's size=4 is more pixels than a picture of 3 x 5"),
+        (lambda: Blockout(2, number=0), "number=0 is not legal"),
+        (lambda: Blockout(2, number=1.5), "number=1.5 is not legal"),
+        (lambda: Blockout(2, image_shape=(3,)), "image_shape=(3,) is not legal; it takes (height, width)"),
+        (lambda: Blockout((1, 2)), "size=(1, 2) is not legal; it takes a number at least 0 or a function"),
+    ],
+)
+def test_what_is_refused(build, said):
+    with pytest.raises(InvalidParameterError) as caught:
+        build()
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+
+from corrupting import columns_of, corrupted
+from isthmus.corruption import (
+    CORRUPTIONS,
+    Blockout,
+    Chain,
+    Corruption,
+    Function,
+    Gaussian,
+    Masking,
+    Poisson,
+    SaltAndPepper,
+    Swap,
+    Uniform,
+    resolve,
+)
+from isthmus.errors import InvalidParameterError
+from isthmus.parameters import CORRUPTION_NAMES
+
+rng = np.random.default_rng(0)
+X = rng.random((60, 48)).astype(np.float32) + 1
+NAMES = pytest.mark.parametrize("name", CORRUPTIONS)
+
+
+def of(name, **settings):
+    return CORRUPTIONS[name](**settings).bound((6, 8))
+
+
+# Every row of the table --------------------------------------------------------------------------------------------
+
+
+@NAMES
+def test_the_same_key_gives_the_same(name):
+    one, again = corrupted(of(name), X), corrupted(of(name), X)
+    assert_array_equal(one.x, again.x)
+    for other in ({"epoch": 2}, {"seed": 1}):
+        assert (corrupted(of(name), X, **other).x != one.x).any(axis=1).mean() > 0.5
+
+
+@NAMES
+@pytest.mark.parametrize("order", [np.arange(60)[::-1], np.r_[0:60:7], np.array([31])], ids=["back", "some", "one"])
+def test_a_rows_noise_depends_on_nothing_else(name, order):
+    if name == "swap":
+        pytest.skip("takes values of other rows")
+    columns = columns_of(X)
+    whole = corrupted(of(name), X, columns=columns)
+    part = corrupted(of(name), X[order], rows=order, columns=columns)
+    assert_array_equal(part.touched, whole.touched[order])
+    assert_allclose(part.x, whole.x[order], rtol=1e-6)
+    assert_allclose(part.level, whole.level[order], rtol=1e-6)
+
+
+@NAMES
+def test_shapes_types_and_what_is_untouched(name):
+    observed = rng.random(X.shape) < 0.7
+    made = corrupted(of(name), np.where(observed, X, 0), observed=observed)
+    assert (made.x.shape, made.x.dtype) == (X.shape, np.float32)
+    assert (made.touched.shape, made.touched.dtype) == (X.shape, bool)
+    assert made.level.shape == (60,)
+    assert made.touched.any()
+    assert not made.touched[~observed].any()
+    assert_array_equal(made.x[~made.touched], np.where(observed, X, 0)[~made.touched])
+
+
+@NAMES
+def test_nothing_at_level_zero(name):
+    if name == "poisson":
+        pytest.skip("has no such level")
+    made = corrupted(of(name, **{CORRUPTIONS[name].main: 0}), -X)
+    assert_array_equal(made.x.view(np.uint32), (-X).view(np.uint32))
+    assert not made.touched.any()
+
+
+@NAMES
+def test_what_is_declared_is_there(name):
+    kind = CORRUPTIONS[name]
+    assert issubclass(kind, Corruption)
+    assert kind.main in kind.traced
+    assert {*kind.traced} <= {*kind().get_params()}
+    assert {*kind().dials()} == {f"corruption_{number}_{end}" for number in kind.traced for end in ("low", "high")}
+    assert all(f"\n    {setting} :" in kind.__doc__ for setting in kind().get_params())
+    of(name).check(48, True)
+    assert clone(kind()) == kind()
+    assert hash(kind()) == hash(kind())
+    half = {kind.main: 0.5}
+    assert kind(**half).static() == kind().static() == kind(**{kind.main: lambda done: 0.5}).static()
+
+
+# Names and objects -------------------------------------------------------------------------------------------------
+
+
+@NAMES
+def test_a_name_stands_for_its_class(name):
+    assert resolve(name) == CORRUPTIONS[name]()
+    given = CORRUPTIONS[name]()
+    found = resolve(given)
+    assert found == given
+    # What was fitted does not change with what was given.
+    assert found is not given
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "expected"),
+    [
+        ("gaussian", 0.2, Gaussian(0.2)),
+        ("uniform", 2, Uniform(2)),
+        ("masking", 0, Masking(0)),
+        ("salt_and_pepper", 1, SaltAndPepper(1)),
+        ("swap", 0.1, Swap(0.1)),
+        ("poisson", 7, Poisson(7)),
+        ("blockout", 5.0, Blockout(5)),
+    ],
+)
+def test_the_level_is_the_main_number(name, level, expected):
+    assert resolve(name, level) == expected
+
+
+def test_a_function_is_wrapped():
+    assert resolve(wrapped) == Function(wrapped)
+    assert resolve(None) is None
+
+
+def wrapped(key, x):
+    return x
+
+
+@pytest.mark.parametrize(
+    ("given", "level", "said"),
+    [
+        (None, 0.5, "corruption_level=0.5 has no effect without corruption"),
+        ("gausian", None, "corruption='gausian' is not one of 'gaussian', 'uniform', 'masking',"),
+        (3, None, "corruption=3 is not one of"),
+        (Gaussian, None, "corruption=Gaussian is a class; write Gaussian()"),
+        (Gaussian(), 0.5, "corruption_level=0.5 stands beside an object; write Gaussian(scale=0.5)"),
+        (Chain((Gaussian(),)), 0.5, "corruption_level=0.5 stands beside an object; give the level to it"),
+        (wrapped, 0.5, "corruption_level=0.5 stands beside an object; give the level to it"),
+        ("masking", 1.5, "corruption_level=1.5 is not legal; it takes a number at least 0 and at most 1"),
+        ("poisson", 0, "corruption_level=0 is not legal; it takes a number above 0"),
+    ],
+)
+def test_what_is_refused(given, level, said):
+    with pytest.raises(InvalidParameterError) as caught:
+        resolve(given, level)
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+
+
+def test_names_are_those_of_the_parameter():
+    assert (*CORRUPTIONS,) == CORRUPTION_NAMES

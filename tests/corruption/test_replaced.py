@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from corrupting import columns_of, corrupted
+from isthmus.corruption import Masking, SaltAndPepper, Swap
+
+rng = np.random.default_rng(0)
+X = rng.normal(3, 1, (1000, 1000)).astype(np.float32)
+DIGITS = np.arange(1.0, 21)[:, None] + 100 * np.arange(5000)  # a value tells its row and its column
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.25, 0.9])
+@pytest.mark.parametrize("kind", [Masking, SaltAndPepper, Swap])
+def test_a_million_cells_are_touched_at_the_rate(kind, rate):
+    touched = corrupted(kind(rate), X).touched
+    assert abs(touched.mean() - rate) < 5 * np.sqrt(rate * (1 - rate) / X.size)
+    for axis in (0, 1):
+        # Each cell by itself: rows and columns scatter as binomial numbers do.
+        assert_allclose(touched.sum(axis).var(), 1000 * rate * (1 - rate), rtol=0.25)
+    assert abs(np.corrcoef(touched[:, 1:].ravel(), touched[:, :-1].ravel())[0, 1]) < 0.005
+
+
+@pytest.mark.parametrize("kind", [Masking, SaltAndPepper])
+def test_all_cells_at_rate_one(kind):
+    assert corrupted(kind(1.0), X).touched.all()
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_masked_cells_are_zero(told):
+    made = corrupted(Masking(0.3, told=told), X)
+    assert_array_equal(made.x, np.where(made.touched, 0, X))
+    assert (made.hidden is not None) == told
+    if told:
+        assert_array_equal(made.hidden, made.touched)
+
+
+def test_salt_is_as_likely_as_pepper():
+    columns = columns_of(X)
+    made = corrupted(SaltAndPepper(0.5), X, columns=columns)
+    high, low = made.x == columns.high, made.x == columns.low
+    assert_array_equal(made.x, np.where(made.touched & high, columns.high, np.where(made.touched, columns.low, X)))
+    n = made.touched.sum()
+    assert abs((high & made.touched).sum() / n - 0.5) < 5 * 0.5 / np.sqrt(n)
+    assert (low | high)[made.touched].all()
+
+
+def test_swapped_cells_come_from_every_other_row_alike():
+    made = corrupted(Swap(1.0), DIGITS)
+    assert made.touched.all()
+    assert_array_equal((made.x - 1) // 100, (DIGITS - 1) // 100)
+    source = ((made.x - 1) % 100).astype(int)
+    counts = np.array([np.bincount(row, minlength=20) for row in source])
+    assert_array_equal(np.diag(counts), 0)
+    others = counts[~np.eye(20, dtype=bool)]
+    assert ((others - 5000 / 19) ** 2 / (5000 / 19)).sum() < 500  # chi squared of 360 degrees
+
+
+def test_padding_is_never_swapped_in():
+    weight = np.arange(20) % 3 > 0
+    made = corrupted(Swap(1.0), DIGITS, weight=weight)
+    source = ((made.x - 1) % 100).astype(int)
+    assert weight[source[weight]].all()
+    assert (source[weight] != np.flatnonzero(weight)[:, None]).all()
+    assert_array_equal(made.x[~weight], DIGITS[~weight])
+
+
+@pytest.mark.parametrize("n_alive", [0, 1])
+def test_a_row_alone_is_left_as_it_is(n_alive):
+    made = corrupted(Swap(1.0), DIGITS[:4], weight=np.arange(4) < n_alive)
+    assert_array_equal(made.x, DIGITS[:4])
+    assert not made.touched.any()
+
+
+def test_two_rows_swap():
+    assert_array_equal(corrupted(Swap(1.0), DIGITS[:2]).x, DIGITS[1::-1])
+
+
+def test_missing_values_are_not_swapped_in():
+    observed = rng.random(DIGITS.shape) < 0.5
+    made = corrupted(Swap(1.0), np.where(observed, DIGITS, 0), observed=observed)
+    assert (made.x[observed] > 0).all()
+    assert_array_equal(made.x[~observed], 0)
+    assert 0.4 < made.touched[observed].mean() < 0.6
