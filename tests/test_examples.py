@@ -70,3 +70,15 @@ def test_faces(tmp_path, capsys):
     assert reached["a sparse code, 4 of 64"] > reached["PCA, the first 4"]
     portraits = {"portraits.png", "portrait_atoms.png", "portrait_parts.png"}
     assert {file.name for file in tmp_path.iterdir()} == {*portraits, "chelsea.png", "chelsea_atoms.png"}
+
+
+def test_clean_photos(tmp_path, capsys):
+    pytest.importorskip("skimage", reason="the photographs are in scikit-image")
+    example("clean_photos").main(str(tmp_path), levels=(25,), size=120)
+    said = capsys.readouterr().out.splitlines()
+    for name, lines in (("camera", said[:6]), ("chelsea", said[6:])):
+        assert lines[0] == f"{name}, noise 25, PSNR in dB"
+        noisy, told, read, means, variation = [values[0] for values in figures_of(lines[1:]).values()]
+        assert told > max(noisy + 7, means + 0.5, variation + 0.5)
+        assert read > told - 0.2
+    assert {file.name for file in tmp_path.iterdir()} == {"camera.png", "chelsea.png"}

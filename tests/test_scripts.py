@@ -62,6 +62,12 @@ def test_training_repeats_itself(trainer, photos, tmp_path, monkeypatch):
     assert not np.array_equal(first["enter"], other["enter"])
 
 
+def test_photographs_too_small_are_named(trainer, photos, tmp_path, monkeypatch):
+    Image.fromarray(np.zeros((15, 40), np.uint8)).save(photos / "narrow.png")
+    with pytest.raises(SystemExit, match=r"narrow\.png has no crop of 16 x 16 pixels"):
+        run(trainer, monkeypatch, photos, tmp_path / "weights.safetensors")
+
+
 def test_crops_are_turned_windows_of_one_picture(trainer):
     # Every pixel of every picture has a value of its own, from 1 on.
     sizes = [(16, 18), (20, 16)]

@@ -279,8 +279,8 @@ _TABLE = (
     Parameter(
         "corruption_level",
         None,
-        "strength of a named corruption: deviation of gaussian and width of uniform noise, in deviations of each column; "
-        "share of cells for masking, salt_and_pepper and swap; photons at a value of 1 for poisson; a blockout's side",
+        "strength of a named corruption: deviation of gaussian and width of uniform noise, in deviations of each "
+        "column; share of cells for masking, salt_and_pepper and swap; photons at 1 for poisson; a blockout's side",
         ("number",),
         low=0,
         optional=True,

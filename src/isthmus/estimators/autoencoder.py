@@ -58,8 +58,8 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
         isthmus.corruption, which have more settings, or as a function (key, x) -> x of scaled rows.
     corruption_level : a number at least 0 or None, default=None
         Strength of a named corruption: deviation of gaussian and width of uniform noise, in deviations of each
-        column; share of cells for masking, salt_and_pepper and swap; photons at a value of 1 for poisson; a
-        blockout's side.
+        column; share of cells for masking, salt_and_pepper and swap; photons at 1 for poisson; a blockout's
+        side.
     untouched_weight : a number at least 0 and at most 1, default=1.0
         Weight in the loss of cells that the corruption left alone, those it touched having 1.
     missing : one of 'refuse', 'mask', default='refuse'
