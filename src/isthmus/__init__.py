@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder as Autoencoder
+    from isthmus.estimators.classifier import AutoencoderClassifier as AutoencoderClassifier
     from isthmus.estimators.denoising import DenoisingAutoencoder as DenoisingAutoencoder
+    from isthmus.estimators.imputation import AutoencoderImputer as AutoencoderImputer
     from isthmus.estimators.presets import SparseAutoencoder as SparseAutoencoder
     from isthmus.estimators.stored import load as load
     from isthmus.sources import open_source as open_source
@@ -19,6 +21,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Autoencoder": "isthmus.estimators.autoencoder",
+    "AutoencoderClassifier": "isthmus.estimators.classifier",
+    "AutoencoderImputer": "isthmus.estimators.imputation",
     "DenoisingAutoencoder": "isthmus.estimators.denoising",
     "SparseAutoencoder": "isthmus.estimators.presets",
     "load": "isthmus.estimators.stored",
@@ -28,6 +32,8 @@ _ROOMS = ("corruption", "datasets", "errors", "plots", "sae", "sparsity")
 
 __all__ = [
     "Autoencoder",
+    "AutoencoderClassifier",
+    "AutoencoderImputer",
     "DenoisingAutoencoder",
     "SparseAutoencoder",
     "__version__",

@@ -294,6 +294,16 @@ _TABLE = (
         high=1,
     ),
     Parameter(
+        "pretrain",
+        None,
+        "with layerwise, each layer is first learned on the codes of the one below, corrupted as rows are, and then "
+        "the whole from there",
+        ("name",),
+        choices=("layerwise",),
+        optional=True,
+    ),
+    Parameter("pretrain_epochs", 15, "epochs of each layer's own training", ("integer",), low=1),
+    Parameter(
         "missing",
         "refuse",
         "what NaN is: refused, or with mask a missing cell, which the network is told of and the loss leaves out",

@@ -62,6 +62,11 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
         side.
     untouched_weight : a number at least 0 and at most 1, default=1.0
         Weight in the loss of cells that the corruption left alone, those it touched having 1.
+    pretrain : one of 'layerwise' or None, default=None
+        With layerwise, each layer is first learned on the codes of the one below, corrupted as rows are, and
+        then the whole from there.
+    pretrain_epochs : a whole number at least 1, default=15
+        Epochs of each layer's own training.
     missing : one of 'refuse', 'mask', default='refuse'
         What NaN is: refused, or with mask a missing cell, which the network is told of and the loss leaves out.
     pre_bias : True or False or one of 'auto', default='auto'
@@ -209,6 +214,8 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
         corruption: Any = None,
         corruption_level: float | None = None,
         untouched_weight: float = 1.0,
+        pretrain: str | None = None,
+        pretrain_epochs: int = 15,
         missing: str = "refuse",
         pre_bias: bool | str = "auto",
         unit_norm_decoder: bool | str = "auto",
@@ -259,6 +266,8 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
         self.corruption = corruption
         self.corruption_level = corruption_level
         self.untouched_weight = untouched_weight
+        self.pretrain = pretrain
+        self.pretrain_epochs = pretrain_epochs
         self.missing = missing
         self.pre_bias = pre_bias
         self.unit_norm_decoder = unit_norm_decoder

@@ -211,7 +211,7 @@ def network_for(values: Mapping[str, Any], n_features: int, n_components: int, s
     path = values["linear_path"]
     if path == "auto":
         narrow = n_components < n_features and sparsity is None
-        path = code == "identity" and narrow and bool(encoder or decoder)
+        path = code == "identity" and narrow and bool(encoder or decoder) and values["pretrain"] is None
     init = values["init"]
     if init == "auto":
         init = "he" if values["activation"] in _RELU_FAMILY else "glorot"
@@ -278,6 +278,7 @@ def _refuse_with_network(values: Mapping[str, Any]) -> None:
         "bias_start": values["bias_start"] not in ("auto", "zeros"),
         "resample_dead": values["resample_dead"] is not None,
         "missing": values["missing"] == "mask",
+        "pretrain": values["pretrain"] is not None,
     }
     for name, asked in wrong.items():
         if asked:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sklearn.utils.validation import check_is_fitted
+
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.fitted import Array, Rows
+from isthmus.estimators.robustness import RobustnessCurve, robustness
 
 
 class DenoisingAutoencoder(Autoencoder):
@@ -55,6 +58,11 @@ class DenoisingAutoencoder(Autoencoder):
         side.
     untouched_weight : a number at least 0 and at most 1, default=1.0
         Weight in the loss of cells that the corruption left alone, those it touched having 1.
+    pretrain : one of 'layerwise' or None, default=None
+        With layerwise, each layer is first learned on the codes of the one below, corrupted as rows are, and
+        then the whole from there.
+    pretrain_epochs : a whole number at least 1, default=15
+        Epochs of each layer's own training.
     missing : one of 'refuse', 'mask', default='refuse'
         What NaN is: refused, or with mask a missing cell, which the network is told of and the loss leaves out.
     pre_bias : True or False or one of 'auto', default='auto'
@@ -190,6 +198,8 @@ class DenoisingAutoencoder(Autoencoder):
         corruption: Any = "masking",
         corruption_level: float | None = None,
         untouched_weight: float = 1.0,
+        pretrain: str | None = None,
+        pretrain_epochs: int = 15,
         missing: str = "refuse",
         pre_bias: bool | str = "auto",
         unit_norm_decoder: bool | str = "auto",
@@ -241,6 +251,8 @@ class DenoisingAutoencoder(Autoencoder):
             corruption=corruption,
             corruption_level=corruption_level,
             untouched_weight=untouched_weight,
+            pretrain=pretrain,
+            pretrain_epochs=pretrain_epochs,
             missing=missing,
             pre_bias=pre_bias,
             unit_norm_decoder=unit_norm_decoder,
@@ -294,3 +306,41 @@ class DenoisingAutoencoder(Autoencoder):
             In the units that came in; float64 for float64 rows, else float32.
         """
         return self.reconstruct(X)
+
+    def robustness_curve(
+        self,
+        X: Rows,
+        levels: Sequence[float] | None = None,
+        *,
+        fit_on: Rows = None,
+        corruption: Any = None,
+        seed: int = 0,
+    ) -> RobustnessCurve:
+        """Return how error grows with noise: of this model, of its network trained without noise, and of PCA.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), DataFrame, path or Source
+            Clean rows that were not learned from. They are held in memory.
+        levels : sequence of float or None
+            Levels of the corruption; None is seven from 0 to twice the model's own.
+        fit_on : like X, optional
+            Clean rows on which the same network is fitted without noise, and PCA with as many components; without them
+            only this model and the noisy rows themselves are judged.
+        corruption : str, Corruption or None
+            Another corruption than the model's own.
+        seed : int
+            Of the noise.
+
+        Returns
+        -------
+        curve : RobustnessCurve
+            ``print(curve)`` is a table, ``isthmus.plots.tradeoffs(curve.curves)`` its figure.
+
+        Raises
+        ------
+        InvalidParameterError
+            Where the corruption has no level.
+        """
+        check_is_fitted(self)
+        return robustness(self, X, levels, fit_on, corruption, seed)

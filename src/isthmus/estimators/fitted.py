@@ -442,6 +442,24 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
             raise AttributeError("a network of your own keeps its weights in params_, in its own layout")
         return self.params_[half]  # type: ignore[no-any-return]
 
+    def to_classifier(self, **settings: Any) -> Any:
+        """Return a scikit-learn classifier: the encoder with a softmax layer, which its `fit` fine-tunes end to end.
+
+        Parameters
+        ----------
+        **settings
+            As `AutoencoderClassifier` takes them.
+
+        Returns
+        -------
+        classifier : AutoencoderClassifier
+            Not yet fitted. This model stays as it is.
+        """
+        from isthmus.estimators.classifier import AutoencoderClassifier
+
+        check_is_fitted(self)
+        return AutoencoderClassifier(self, **settings)
+
     # Keeping ---------------------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str], *, optimizer: bool = False) -> None:

@@ -32,6 +32,7 @@ from isthmus.estimators.build import (
     sparsity_for,
 )
 from isthmus.estimators.inputs import finite_blocks, rows_of
+from isthmus.estimators.pretraining import check_layerwise, layerwise
 from isthmus.estimators.reporting import Reporter
 from isthmus.estimators.resampling import resampled
 from isthmus.inference import Inference
@@ -323,6 +324,9 @@ def _new_network(ready: Preparation) -> tuple[Any, Any]:
     if getattr(network, "linear_path", False):
         start = (principal or Principal(walk)).statistics(network.n_components)
     params = network.init(ready.seed, start)
+    if values["pretrain"] is not None:
+        check_layerwise(network)
+        params = layerwise(network, params, walk, values, ready.seed)
     return network, _with_sparsity(ready, network, params)
 
 

@@ -221,10 +221,11 @@ class Dense:
             pre = pre * jax.lax.rsqrt(jnp.mean(pre**2, axis=-1, keepdims=True) + 1e-5) * layer["gain"]
         hidden = ACTIVATIONS[self.activation](pre + layer["bias"])
         if self.dropout and noise is not None and row is not None:
-            hidden = self._drop(hidden, row, noise, number)
+            hidden = self.dropped(hidden, row, noise, number)
         return hidden
 
-    def _drop(self, hidden: Array, row: Array, noise: Noise, number: int) -> Array:
+    def dropped(self, hidden: Array, row: Array, noise: Noise, number: int) -> Array:
+        """Return activations of which a share is dropped, by counter; `number` tells one use from another."""
         key = noise.seed ^ mix(noise.epoch + jnp.uint32(0x51ED270B + number))
         bits = cell_bits(key, row, jnp.arange(hidden.shape[1], dtype=jnp.uint32))
         return jnp.where(bits < chance(self.dropout), 0.0, hidden / (1 - self.dropout))

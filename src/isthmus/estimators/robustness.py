@@ -1,0 +1,144 @@
+"""How error grows with noise: of a denoising autoencoder, of its network trained without noise, and of PCA."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+
+from isthmus.batches import NOTHING_HELD
+from isthmus.corruption import Corruption
+from isthmus.counters import key_words
+from isthmus.errors import InvalidParameterError
+from isthmus.estimators.build import columns_for, corruption_for
+from isthmus.estimators.fitting import measure
+from isthmus.estimators.inputs import open_rows
+from isthmus.inference import Inference
+from isthmus.sources.base import Block, Source
+from isthmus.types import Batch, Noise
+
+Floats = NDArray[np.float64]
+_LEVELS = 7
+
+
+@dataclass(frozen=True)
+class RobustnessCurve:
+    """Mean squared errors to the clean rows, in scaled units, at each level of noise.
+
+    Attributes
+    ----------
+    levels : ndarray of shape (n_levels,)
+        The corruption's levels.
+    errors : dict of str to ndarray of shape (n_levels,)
+        ``"model"``; ``"noisy"``, the rows as they came; and, where there were rows to fit them on, ``"without noise"``,
+        the same network, and ``"PCA"``, of as many components.
+    corruption : Corruption
+        What corrupted the rows.
+    """
+
+    levels: Floats
+    errors: Mapping[str, Floats]
+    corruption: Corruption
+
+    @property
+    def curves(self) -> dict[str, tuple[Floats, Floats]]:
+        """Levels and errors by name, as `isthmus.plots.tradeoffs` draws them."""
+        return {name: (self.levels, errors) for name, errors in self.errors.items()}
+
+    def __str__(self) -> str:
+        names = [*self.errors]
+        head = f"{'level':>8}" + "".join(f"{name:>16}" for name in names)
+        rows = [
+            f"{level:>8.3g}" + "".join(f"{self.errors[name][number]:>16.5f}" for name in names)
+            for number, level in enumerate(self.levels)
+        ]
+        return "\n".join([head, *rows])
+
+
+def robustness(
+    model: Any, X: Any, levels: Sequence[float] | None, fit_on: Any, corruption: Any, seed: int
+) -> RobustnessCurve:
+    """Return the curve that `DenoisingAutoencoder.robustness_curve` describes."""
+    source = open_rows(model, X, reset=False)
+    rows = np.concatenate([block.values for block in source.blocks()])
+    spoils = _corruption(model, corruption, source)
+    chosen = _levels(spoils, levels)
+    clean = model.scaler_.scaled(rows, np.float32)
+    statistics = measure(source, None, (), NOTHING_HELD, moments=True)
+    columns = columns_for(statistics, model.scaler_)
+    ways: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {"model": _rebuilder(model), "noisy": lambda noisy: noisy}
+    if fit_on is not None:
+        plain = clone(model).set_params(corruption=None, corruption_level=None, untouched_weight=1.0).fit(fit_on)
+        known = open_rows(model, fit_on, reset=False)
+        learned = model.scaler_.scaled(np.concatenate([block.values for block in known.blocks()]), np.float64)
+        pca = PCA(min(model.n_components_, *learned.shape)).fit(learned)
+        ways["without noise"] = _rebuilder(plain, model.scaler_)
+        ways["PCA"] = lambda noisy: pca.inverse_transform(pca.transform(noisy))
+    errors: dict[str, list[float]] = {name: [] for name in ways}
+    for level in chosen:
+        noisy = _spoilt(replace(spoils, **{spoils.main: float(level)}), clean, columns, seed)
+        for name, way in ways.items():
+            errors[name].append(float(np.mean(np.square(way(noisy).astype(np.float64) - clean))))
+    return RobustnessCurve(chosen, {name: np.array(values) for name, values in errors.items()}, spoils)
+
+
+def _corruption(model: Any, given: Any, source: Source) -> Corruption:
+    values = {**model.get_params(deep=False), "untouched_weight": 1.0}
+    if given is not None:
+        values |= {"corruption": given, "corruption_level": None}
+    spoils = corruption_for(values, source.schema.image_shape)
+    if spoils is None or not spoils.main:
+        raise InvalidParameterError(
+            f"a robustness curve needs a corruption with a level, not {values['corruption']!r}; pass corruption="
+        )
+    spoils.check(source.schema.n_features, model.scaler_.affine is not None)
+    found: Corruption = spoils
+    return found
+
+
+def _levels(spoils: Corruption, levels: Sequence[float] | None) -> Floats:
+    if levels is not None:
+        chosen = np.asarray(levels, np.float64)
+        if chosen.ndim != 1 or not len(chosen):
+            raise InvalidParameterError(f"levels={levels!r} is not legal; it takes numbers, at least one")
+        return chosen
+    own = getattr(spoils, spoils.main)
+    own = max(own) if isinstance(own, tuple) else own
+    if callable(own):
+        own = max(float(own(share)) for share in np.linspace(0, 1, 11))
+    return np.linspace(0, min(2 * float(own), spoils.limit), _LEVELS)
+
+
+def _rebuilder(model: Any, scaler: Any = None) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """Return what rebuilds rows that are scaled by one model's scaling, by that or another model."""
+    inference: Inference = model._inference()
+
+    def rebuilt(noisy: NDArray[Any]) -> NDArray[Any]:
+        raw = (scaler or model.scaler_).raw(noisy, np.float64)
+        scaled = np.concatenate([new for _, new in inference.reconstruct([Block(raw, 0)], np.float64)])
+        if scaler is None:
+            return scaled
+        there: NDArray[Any] = scaler.scaled(model.scaler_.raw(scaled, np.float64, like=raw), np.float64)
+        return there
+
+    return rebuilt
+
+
+def _spoilt(spoils: Corruption, clean: NDArray[Any], columns: Any, seed: int) -> NDArray[Any]:
+    numbers = np.arange(len(clean), dtype=np.uint32)
+    batch = Batch(
+        jnp.asarray(clean), jnp.ones(len(clean), jnp.float32), jnp.asarray(np.stack([numbers, 0 * numbers], axis=1))
+    )
+    noise = Noise(jnp.asarray(key_words(seed, 4)), jnp.uint32(0))
+    dials = {name: jnp.float32(dial(np.ones(1))[0]) for name, dial in spoils.dials().items()}
+    static = spoils.static()
+    columns = type(columns)(*(jnp.asarray(values, jnp.float32) for values in columns))
+    made = jax.jit(lambda batch, dials: static(noise, batch, columns, dials).x)(batch, dials)
+    return np.asarray(made)

@@ -1,0 +1,114 @@
+import copy
+
+import jax
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from isthmus import Autoencoder, AutoencoderClassifier, DenoisingAutoencoder
+from isthmus.errors import InvalidDataError, InvalidParameterError
+
+rng = np.random.default_rng(0)
+QUICK = {"max_epochs": 5, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_digits(return_X_y=True)
+
+
+@pytest.fixture(scope="module")
+def model(digits):
+    return DenoisingAutoencoder(16, hidden_layer_sizes=(32,), **QUICK).fit(digits[0][:1200])
+
+
+@parametrize_with_checks(
+    [
+        AutoencoderClassifier(
+            Autoencoder(2, hidden_layer_sizes=(8,), max_epochs=3, random_state=0), learning_rate=0.02, random_state=0
+        )
+    ]
+)
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+def test_a_frozen_linear_encoder_ends_at_logistic_regression():
+    X = rng.standard_normal((400, 4))
+    y = (X @ [1.0, -2, 0.5, 0] + rng.standard_normal(400) > 0).astype(int)
+    linear = {"hidden_layer_sizes": (), "linear_path": False, "scaling": None, "output_activation": "identity"}
+    model = Autoencoder(4, **linear, **QUICK).fit(X)
+    found = model.to_classifier(
+        freeze_encoder=True, l2_penalty=0.01, max_epochs=400, learning_rate=0.05, random_state=0
+    ).fit(X, y)
+    codes = model.transform(X)
+    # scikit-learn's C weighs the sum of losses; two logits whose weights are each other's negative share the penalty.
+    exact = LogisticRegression(C=2 / (0.01 * len(X)), tol=1e-8).fit(codes, y)
+    weight = found.params_["head"]["weight"]
+    assert_allclose(weight[:, 1] - weight[:, 0], exact.coef_[0], atol=0.02)
+    assert_allclose(found.predict_proba(X), exact.predict_proba(codes), atol=0.01)
+
+
+def test_fine_tuning_starts_from_a_copy_and_helps(digits, model):
+    X, y = digits
+    before = copy.deepcopy(model.params_)
+    tuned = model.to_classifier(**QUICK | {"max_epochs": 15}).fit(X[:1200], y[:1200])
+    frozen = model.to_classifier(freeze_encoder=True, **QUICK | {"max_epochs": 15}).fit(X[:1200], y[:1200])
+    jax.tree.map(assert_array_equal, before, model.params_)
+    jax.tree.map(assert_array_equal, frozen.params_["encoder"], model.params_["encoder"])
+    assert tuned.autoencoder_ is model
+    assert tuned.score(X[1200:], y[1200:]) > frozen.score(X[1200:], y[1200:])
+    assert tuned.history_["accuracy"][-1] > tuned.history_["accuracy"][0]
+
+
+def test_any_labels_and_a_clone_that_learns_alike(digits):
+    X, y = digits[0][:300], np.array(["odd", "even"])[(digits[1][:300] % 2 == 0).astype(int)].astype(object)
+    classifier = AutoencoderClassifier(Autoencoder(4, hidden_layer_sizes=(8,), **QUICK), **QUICK).fit(X, y)
+    assert list(classifier.classes_) == ["even", "odd"]
+    assert set(classifier.predict(X)) <= {"even", "odd"}
+    again = clone(classifier).fit(X, y)
+    assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
+    assert_allclose(classifier.predict_proba(X).sum(axis=1), 1, rtol=1e-6)
+
+
+def test_early_stopping_keeps_the_best(digits, model):
+    X, y = digits
+    found = model.to_classifier(early_stopping=True, n_iter_no_change=1, learning_rate=0.05, random_state=0).fit(X, y)
+    assert found.n_iter_ < 100
+    assert len(found.history_["validation_loss"]) == found.n_iter_
+
+
+def test_noise_and_dropout_are_training_s_alone(digits, model):
+    X, y = digits
+    noisy = model.to_classifier(dropout=0.3, corruption="masking", corruption_level=0.2, **QUICK).fit(X, y)
+    assert_array_equal(noisy.predict_proba(X[:5]), noisy.predict_proba(X)[:5])
+    assert noisy.history_["loss"] != model.to_classifier(**QUICK).fit(X, y).history_["loss"]
+
+
+def test_missing_cells_are_told(digits):
+    X, y = digits
+    holes = np.where(rng.random(X.shape) < 0.1, np.nan, X)
+    model = Autoencoder(8, hidden_layer_sizes=(32,), missing="mask", **QUICK).fit(holes)
+    found = model.to_classifier(max_epochs=15, random_state=0).fit(holes, y)
+    assert found.score(holes, y) > 0.8
+    assert found.params_["indicator"].any()
+
+
+def test_what_is_refused(digits, model):
+    X, y = digits
+    with pytest.raises(InvalidDataError, match="only one class is present"):
+        model.to_classifier().fit(X, 0 * y)
+    with pytest.raises(InvalidDataError, match="inconsistent numbers of samples"):
+        model.to_classifier().fit(X, y[:-1])
+    with pytest.raises(InvalidDataError, match="X has 3 features, but the autoencoder was fitted on 64"):
+        model.to_classifier().fit(X[:, :3], y)
+    with pytest.raises(InvalidDataError, match="NaN at row 0, column 0;"):
+        model.to_classifier().fit(np.where(np.arange(64) == 0, np.nan, X), y)
+    with pytest.raises(InvalidParameterError, match=r"dropout=1\.5"):
+        model.to_classifier(dropout=1.5).fit(X, y)
+    with pytest.raises(InvalidParameterError, match="freeze_encoder='yes'"):
+        model.to_classifier(freeze_encoder="yes").fit(X, y)
