@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.classifier import AutoencoderClassifier as AutoencoderClassifier
     from isthmus.estimators.denoising import DenoisingAutoencoder as DenoisingAutoencoder
     from isthmus.estimators.imputation import AutoencoderImputer as AutoencoderImputer
+    from isthmus.estimators.patchwise import PatchAutoencoder as PatchAutoencoder
     from isthmus.estimators.presets import SparseAutoencoder as SparseAutoencoder
     from isthmus.estimators.stored import load as load
     from isthmus.sources import open_source as open_source
@@ -24,6 +25,7 @@ _HOMES = {
     "AutoencoderClassifier": "isthmus.estimators.classifier",
     "AutoencoderImputer": "isthmus.estimators.imputation",
     "DenoisingAutoencoder": "isthmus.estimators.denoising",
+    "PatchAutoencoder": "isthmus.estimators.patchwise",
     "SparseAutoencoder": "isthmus.estimators.presets",
     "load": "isthmus.estimators.stored",
     "open_source": "isthmus.sources",
@@ -35,6 +37,7 @@ __all__ = [
     "AutoencoderClassifier",
     "AutoencoderImputer",
     "DenoisingAutoencoder",
+    "PatchAutoencoder",
     "SparseAutoencoder",
     "__version__",
     "corruption",

@@ -24,15 +24,17 @@ from isthmus.sparsity import SPARSITIES, Sparsity
 from isthmus.training import precision_scope
 
 
-def write(estimator: Any, path: str | os.PathLike[str], *, optimizer: bool) -> None:
-    """Write a fitted estimator."""
+def write(
+    estimator: Any, path: str | os.PathLike[str], *, optimizer: bool, around: dict[str, Any] | None = None
+) -> None:
+    """Write a fitted estimator, and what an estimator around it has to keep."""
     tensors = _named("params", estimator.params_)
     tensors |= {f"scaler.{name}": tensor for name, tensor in estimator.scaler_.tensors().items()}
     tensors |= _named("sparsity", estimator.sparsity_state_) | {"mean_code": estimator.mean_code_}
     tensors |= {f"history.{name}": np.asarray(values, np.float64) for name, values in estimator.history_.items()}
     if optimizer:
         tensors |= _named("optimizer", estimator.optimizer_state_)
-    write_model(path, _header(estimator), tensors)
+    write_model(path, _header(estimator) | ({} if around is None else {"around": around}), tensors)
 
 
 def _header(estimator: Any) -> dict[str, Any]:
@@ -124,7 +126,8 @@ def load(path: str | os.PathLike[str], *, network: Any = None) -> Any:
     MissingFileError, ModelFileError
         In one line.
     """
-    name = read_header(path).get("class")
+    header = read_header(path)
+    name = (header.get("around") or header).get("class")
     kind: Any = getattr(isthmus, str(name)) if name in isthmus.__all__ else None
     if not isinstance(kind, type):
         raise ModelFileError(f"{path} holds a {name}, which this isthmus has not; upgrade isthmus")

@@ -1,0 +1,311 @@
+"""Whole pictures through an autoencoder of their patches: cut, rebuilt, and put together under a smooth window."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.utils.validation import check_is_fitted
+
+import isthmus
+from isthmus.errors import InvalidDataError, InvalidParameterError, ModelFileError
+from isthmus.estimators import stored
+from isthmus.estimators.build import draw_seed
+from isthmus.model_file import read_model
+from isthmus.sources import PatchSource
+from isthmus.sources.images import PictureFiles, luminance
+
+Picture = NDArray[Any]
+# Patches that are rebuilt at a time: of 17 x 17 floats, 19 MB.
+_AT_ONCE = 1 << 14
+
+
+class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """An autoencoder of overlapping patches, for pictures of any size.
+
+    Fitting learns from patches at random places of the pictures. Rebuilding cuts patches at every `stride` pixels,
+    rebuilds each, and gives every pixel the mean of what the patches say of it, those in whose middle it lies counting
+    most.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder or None, default=None
+        What rebuilds a patch; it is cloned. None is a `DenoisingAutoencoder` with two layers of 512 units that has
+        learned noise of a deviation of `noise`.
+    patch_size : int, default=12
+        Side of a patch, in pixels.
+    kept_size : int or None, default=None
+        Side of the middle of each rebuilt patch that is used; what lies around it is seen alone. None is all of it.
+        Even with `patch_size` or odd with it.
+    stride : int or None, default=None
+        Pixels between two patches that are rebuilt; None is a quarter of the kept side.
+    n_patches : int, default=50000
+        Patches to learn from, from random places.
+    noise : float, default=25
+        Deviation, on the scale from 0 to 255, of the noise that the default autoencoder learns to take out.
+    grey : bool, default=True
+        Turn colours to luminance before fitting. A grey model rebuilds coloured pictures channel by channel.
+    random_state : int, numpy RandomState or None, default=None
+        Seed of the places, and of the default autoencoder.
+
+    Attributes
+    ----------
+    autoencoder_ : Autoencoder
+        What was fitted on patches.
+    white_ : float
+        The value of white: 255 or 65,535 for whole numbers, else 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from isthmus import Autoencoder, PatchAutoencoder
+    >>> rows = np.linspace(0, 255, 40)
+    >>> pictures = [np.add.outer(rows, rows).astype(np.uint8) // 2, np.subtract.outer(rows, rows).astype(np.uint8)]
+    >>> inner = Autoencoder(4, max_epochs=5, random_state=0)
+    >>> model = PatchAutoencoder(inner, patch_size=8, n_patches=500, random_state=0).fit(pictures)
+    >>> [picture.shape for picture in model.reconstruct(pictures)]
+    [(40, 40), (40, 40)]
+    >>> model.transform(pictures[:1])[0].shape
+    (17, 17, 4)
+    """
+
+    autoencoder_: Any
+    white_: float
+
+    def __init__(
+        self,
+        autoencoder: Any = None,
+        *,
+        patch_size: int = 12,
+        kept_size: int | None = None,
+        stride: int | None = None,
+        n_patches: int = 50_000,
+        noise: float = 25.0,
+        grey: bool = True,
+        random_state: Any = None,
+    ) -> None:
+        self.autoencoder = autoencoder
+        self.patch_size = patch_size
+        self.kept_size = kept_size
+        self.stride = stride
+        self.n_patches = n_patches
+        self.noise = noise
+        self.grey = grey
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from patches of pictures.
+
+        Parameters
+        ----------
+        X : str, path-like, array of shape (n, height, width[, channels]) or sequence of pictures
+            A folder or zip of pictures, or arrays, each of which may have another size: as `PatchSource` takes them.
+        y : None
+            Ignored.
+
+        Raises
+        ------
+        InvalidParameterError, InvalidDataError
+            In one line.
+        """
+        self._kept(), self._stride()
+        seed = draw_seed(self.random_state)
+        pictures = [*X] if isinstance(X, np.ndarray) else X
+        source = PatchSource(pictures, self.patch_size, n_patches=self.n_patches, random_state=seed, grey=self.grey)
+        white = float(np.iinfo(source.dtype).max) if source.dtype.kind in "iu" else 1.0
+        inner = _default(self.noise, white, seed) if self.autoencoder is None else clone(self.autoencoder)
+        self.autoencoder_ = inner.fit(source)
+        self.white_ = white
+        return self
+
+    def transform(self, X: Any) -> list[NDArray[Any]] | NDArray[Any]:
+        """Return the codes of pictures' patches, at every `stride` pixels.
+
+        Parameters
+        ----------
+        X : as in `fit`
+            Pictures.
+
+        Returns
+        -------
+        codes : ndarray of shape (n, patches_down, patches_across, n_components), or a list of ndarray
+            An array where all pictures have one size.
+        """
+        check_is_fitted(self)
+        size, stride, found = self.patch_size, self._stride(), []
+        for picture in self._each(X):
+            source = PatchSource([picture], size, stride=stride, grey=self.grey)
+            shape = [(length - size) // stride + 1 for length in picture.shape[:2]]
+            found.append(self.autoencoder_.transform(source).reshape(*shape, -1))
+        return np.stack(found) if found and len({codes.shape for codes in found}) == 1 else found
+
+    def reconstruct(self, X: Any) -> list[Picture] | Picture:
+        """Return pictures put together from their rebuilt patches, in the sizes and units that came in.
+
+        Parameters
+        ----------
+        X : as in `fit`
+            Pictures of any size, smaller than a patch too.
+
+        Returns
+        -------
+        pictures : ndarray or list of ndarray
+            float32, or float64 for float64 pictures; an array where an array came in.
+        """
+        check_is_fitted(self)
+        rebuilt = [self._rebuilt(picture) for picture in self._each(X)]
+        return np.stack(rebuilt) if isinstance(X, np.ndarray) else rebuilt
+
+    def denoise(self, X: Any) -> list[Picture] | Picture:
+        """Return pictures cleaned: `reconstruct` by its proper name."""
+        return self.reconstruct(X)
+
+    def denoise_picture(self, picture: Any, noise: float | None = None) -> Picture:
+        """Return one picture of floats from 0 to 1 cleaned, whatever the units that were learned from.
+
+        Parameters
+        ----------
+        picture : array-like of shape (height, width) or (height, width, 3)
+            Floats.
+        noise : float or None
+            Ignored: the model has learned noise of one strength.
+        """
+        check_is_fitted(self)
+        values = np.asarray(picture)
+        return (self._rebuilt(values * self.white_) / self.white_).astype(values.dtype)
+
+    # Cutting and putting together ------------------------------------------------------------------------------
+
+    def _kept(self) -> int:
+        for name in ("patch_size", "kept_size", "stride"):
+            value = getattr(self, name)
+            whole = isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
+            if not whole and not (value is None and name != "patch_size"):
+                raise InvalidParameterError(f"{name}={value!r} is not legal; it takes a whole number of at least 1")
+        kept = self.patch_size if self.kept_size is None else self.kept_size
+        if kept > self.patch_size or (self.patch_size - kept) % 2:
+            raise InvalidParameterError(
+                f"kept_size={kept} is not legal; it is the middle of a patch of {self.patch_size}, with as many pixels "
+                "on either side"
+            )
+        return int(kept)
+
+    def _stride(self) -> int:
+        kept = self._kept()
+        stride = max(1, kept // 4) if self.stride is None else int(self.stride)
+        if stride > kept:
+            raise InvalidParameterError(f"stride={stride} is more than the {kept} pixels that a patch tells of")
+        return stride
+
+    def _each(self, X: Any) -> Iterator[Picture]:
+        """Yield pictures one by one; files are read when their turn comes."""
+        if isinstance(X, str | os.PathLike):
+            files = PictureFiles(X)
+            for number in range(len(files)):
+                picture = files.read(number)
+                yield luminance(picture) if self.grey and picture.ndim == 3 else picture
+            return
+        for given in X:
+            if isinstance(given, str | os.PathLike):
+                yield from self._each(given)
+                continue
+            picture = np.asarray(given)
+            if picture.ndim not in (2, 3) or not picture.size:
+                raise InvalidDataError(
+                    f"a picture has shape (height, width) or (height, width, channels), not {picture.shape}"
+                )
+            yield picture
+
+    def _rebuilt(self, picture: Picture) -> Picture:
+        if picture.ndim == 3 and self.grey:
+            return np.stack([self._rebuilt(plane) for plane in np.moveaxis(picture, -1, 0)], axis=-1)
+        kept, stride, size = self._kept(), self._stride(), self.patch_size
+        margin = (size - kept) // 2
+        # So that every pixel is in the middle of as many patches as any other.
+        pads = [(size, size + -(length + size) % stride) for length in picture.shape[:2]]
+        padded = np.pad(picture, [*pads, *[(0, 0)] * (picture.ndim - 2)], mode="symmetric")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(0, 1))[::stride, ::stride]
+        window = _window(kept)
+        total = np.zeros(padded.shape, np.float64)
+        weight = np.zeros((*padded.shape[:2], *[1] * (picture.ndim - 2)), np.float64)
+        lines = max(1, _AT_ONCE // windows.shape[1])
+        for first in range(0, len(windows), lines):
+            piece = windows[first : first + lines]
+            cut = np.moveaxis(piece, 2, -1) if picture.ndim == 3 else piece
+            rows = self.autoencoder_.reconstruct(np.ascontiguousarray(cut).reshape(-1, int(np.prod(cut.shape[2:]))))
+            middle = rows.reshape(cut.shape)[:, :, margin : margin + kept, margin : margin + kept]
+            self._add(total, weight, middle, window, first * stride + margin, margin, stride)
+        inside = tuple(slice(size, size + length) for length in picture.shape[:2])
+        dtype = np.float64 if picture.dtype == np.float64 else np.float32
+        return (total[inside] / weight[inside]).astype(dtype)
+
+    @staticmethod
+    def _add(
+        total: Picture, weight: Picture, middle: Picture, window: Picture, top: int, left: int, stride: int
+    ) -> None:
+        """Add the middles of lines of patches, the first at a place, pixel by pixel of the window."""
+        down, across = middle.shape[:2]
+        for i, line in enumerate(window):
+            for j, share in enumerate(line):
+                there = (
+                    slice(top + i, top + i + (down - 1) * stride + 1, stride),
+                    slice(left + j, left + j + (across - 1) * stride + 1, stride),
+                )
+                total[there] += share * middle[:, :, i, j]
+                weight[there] += share
+
+    # Keeping ---------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted model to one safetensors file, whole or not at all; as `Autoencoder.save`."""
+        check_is_fitted(self)
+        own = {name: value for name, value in self.get_params(deep=False).items() if name != "autoencoder"}
+        if hasattr(self.random_state, "randint"):
+            own["random_state"] = None
+        around = {"class": type(self).__name__, "white": self.white_, **own}
+        stored.write(self.autoencoder_, path, optimizer=False, around=around)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a model that `save` wrote; nothing in the file is executed."""
+        header, _ = read_model(path)
+        around = dict(header.get("around") or {})
+        if around.pop("class", None) != cls.__name__:
+            raise ModelFileError(f"{path} holds a {header.get('class')}, not a {cls.__name__}")
+        white = float(around.pop("white"))
+        inner_class: Any = getattr(isthmus, str(header["class"]))
+        inner = stored.read(inner_class, path, network=None)
+        model = cls(clone(inner), **around)
+        model.autoencoder_, model.white_ = inner, white
+        return model
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "autoencoder_")
+
+
+def _default(noise: float, white: float, seed: int) -> Any:
+    from isthmus.corruption import Gaussian
+    from isthmus.estimators.denoising import DenoisingAutoencoder
+
+    return DenoisingAutoencoder(
+        512,
+        hidden_layer_sizes=(512,),
+        decoder_layer_sizes=(),
+        activation="relu",
+        code_activation="relu",
+        output_activation="identity",
+        corruption=Gaussian(noise / 255 * white, unit="input"),
+        max_epochs=20,
+        early_stopping=False,
+        random_state=seed,
+    )
+
+
+def _window(side: int) -> NDArray[np.float64]:
+    """Return weights (side, side) that fall smoothly to the edge and are nowhere 0."""
+    line = np.sin(np.pi * (np.arange(side) + 0.5) / side)
+    return np.outer(line, line)
