@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder as Autoencoder
     from isthmus.estimators.classifier import AutoencoderClassifier as AutoencoderClassifier
+    from isthmus.estimators.convolutional import ConvolutionalAutoencoder as ConvolutionalAutoencoder
     from isthmus.estimators.denoising import DenoisingAutoencoder as DenoisingAutoencoder
     from isthmus.estimators.imputation import AutoencoderImputer as AutoencoderImputer
     from isthmus.estimators.patchwise import PatchAutoencoder as PatchAutoencoder
@@ -24,6 +25,7 @@ _HOMES = {
     "Autoencoder": "isthmus.estimators.autoencoder",
     "AutoencoderClassifier": "isthmus.estimators.classifier",
     "AutoencoderImputer": "isthmus.estimators.imputation",
+    "ConvolutionalAutoencoder": "isthmus.estimators.convolutional",
     "DenoisingAutoencoder": "isthmus.estimators.denoising",
     "PatchAutoencoder": "isthmus.estimators.patchwise",
     "SparseAutoencoder": "isthmus.estimators.presets",
@@ -36,6 +38,7 @@ __all__ = [
     "Autoencoder",
     "AutoencoderClassifier",
     "AutoencoderImputer",
+    "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
     "PatchAutoencoder",
     "SparseAutoencoder",

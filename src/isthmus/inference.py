@@ -204,8 +204,8 @@ class Inference:
 
         with precision_scope(self.compute):
             # By output or by code unit, whichever are fewer.
-            wide = len(code) > self.network.n_features
-            jacobian = (jax.jacrev if wide else jax.jacfwd)(output)(jnp.asarray(code, self.compute))
+            reverse = len(code) > self.network.n_features or getattr(self.network, "reverse_only", False)
+            jacobian = (jax.jacrev if reverse else jax.jacfwd)(output)(jnp.asarray(code, self.compute))
             return np.asarray(jacobian).T
 
     def _encode(self, piece: NDArray[Any]) -> tuple[Array, Array]:

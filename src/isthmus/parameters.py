@@ -204,6 +204,21 @@ _TABLE = (
         option="hidden",
     ),
     Parameter(
+        "channels",
+        None,
+        "channels of each level of a convolutional encoder, which halves height and width at each, in place of hidden "
+        "layers; None is a dense network",
+        ("sizes",),
+        optional=True,
+    ),
+    Parameter(
+        "image_shape",
+        None,
+        "height, width and channels of the pictures that flat rows are; None is what the source says, else one line",
+        ("sizes",),
+        optional=True,
+    ),
+    Parameter(
         "decoder_layer_sizes",
         None,
         "widths of the decoder's hidden layers, code side first; None mirrors the encoder",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from isthmus import corruption as corruptions
 from isthmus.errors import InvalidDataError, InvalidParameterError
+from isthmus.networks.convolutional import Convolutional
 from isthmus.networks.custom import Custom
 from isthmus.networks.dense import Dense
 from isthmus.objective import Reconstruction
@@ -180,12 +182,20 @@ def dials_for(
 
 def is_dictionary(values: Mapping[str, Any], sparsity: Sparsity | None) -> bool:
     """Whether the network is a sparse dictionary: one layer each way, of weights of their own."""
+    if values["channels"] is not None:
+        return False
     one_layer = not len(values["hidden_layer_sizes"]) and not len(values["decoder_layer_sizes"] or ())
     own = values["network"] is None and not values["tied_weights"]
     return sparsity is not None and sparsity.dictionary and one_layer and own
 
 
-def network_for(values: Mapping[str, Any], n_features: int, n_components: int, scaler: Scaling) -> Any:
+def network_for(
+    values: Mapping[str, Any],
+    n_features: int,
+    n_components: int,
+    scaler: Scaling,
+    image_shape: tuple[int, ...] | None = None,
+) -> Any:
     """Return the network that the parameters describe, for rows of a width and scaling.
 
     Raises
@@ -199,8 +209,13 @@ def network_for(values: Mapping[str, Any], n_features: int, n_components: int, s
         code = "identity" if sparsity is None else sparsity.code_activation
     output = _output_activation(values, scaler)
     if values["network"] is not None:
-        _refuse_with_network(values)
+        _refuse_beside(values, "network=", "build it into the factory")
+        if values["channels"] is not None:
+            raise InvalidParameterError("network= and channels= are two networks; give one of them")
         return Custom(values["network"], n_features, n_components, code, output, values["precision"])
+    if values["channels"] is not None:
+        _refuse_beside(values, "channels=", "a convolutional network has it not")
+        return _convolutional(values, n_features, n_components, code, output, image_shape)
     encoder = tuple(int(size) for size in values["hidden_layer_sizes"])
     decoder = values["decoder_layer_sizes"]
     decoder = encoder[::-1] if decoder is None else tuple(int(size) for size in decoder)
@@ -266,7 +281,30 @@ def _output_activation(values: Mapping[str, Any], scaler: Scaling) -> str:
     return "sigmoid" if values["loss"] == "bce" or scaler.crowded else "identity"
 
 
-def _refuse_with_network(values: Mapping[str, Any]) -> None:
+def _convolutional(
+    values: Mapping[str, Any],
+    n_features: int,
+    n_components: int,
+    code: str,
+    output: str,
+    image_shape: tuple[int, ...] | None,
+) -> Convolutional:
+    # Rows of which nothing more is known are pictures of one line.
+    shape = tuple(int(edge) for edge in values["image_shape"] or image_shape or (1, n_features))
+    shape = (*shape, 1) if len(shape) == 2 else shape
+    if len(shape) != 3 or math.prod(shape) != n_features:
+        raise InvalidParameterError(
+            f"image_shape={values['image_shape'] or image_shape} is not that of rows of {n_features} cells; give "
+            "height, width and, where there are any, channels"
+        )
+    init = values["init"]
+    if init == "auto":
+        init = "he" if values["activation"] in _RELU_FAMILY else "glorot"
+    channels = tuple(int(width) for width in values["channels"])
+    return Convolutional(shape, n_components, channels, values["activation"], code, output, init, values["precision"])
+
+
+def _refuse_beside(values: Mapping[str, Any], what: str, remedy: str) -> None:
     wrong = {
         "tied_weights": bool(values["tied_weights"]),
         "layer_norm": bool(values["layer_norm"]),
@@ -282,9 +320,7 @@ def _refuse_with_network(values: Mapping[str, Any]) -> None:
     }
     for name, asked in wrong.items():
         if asked:
-            raise InvalidParameterError(
-                f"{name}={values[name]!r} has no meaning beside network=; build it into the factory"
-            )
+            raise InvalidParameterError(f"{name}={values[name]!r} has no meaning beside {what}; {remedy}")
 
 
 def check_range(values: Mapping[str, Any], statistics: ColumnStatistics, scaler: Scaling) -> None:

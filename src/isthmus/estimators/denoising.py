@@ -26,6 +26,12 @@ class DenoisingAutoencoder(Autoencoder):
         Width of the code; a share below 1 means as many units as PCA needs to keep that share of the variance.
     hidden_layer_sizes : a tuple of whole numbers of at least 1, default=(256, 64)
         Widths of the encoder's hidden layers, input side first; empty for none.
+    channels : a tuple of whole numbers of at least 1 or None, default=None
+        Channels of each level of a convolutional encoder, which halves height and width at each, in place of
+        hidden layers; None is a dense network.
+    image_shape : a tuple of whole numbers of at least 1 or None, default=None
+        Height, width and channels of the pictures that flat rows are; None is what the source says, else one
+        line.
     decoder_layer_sizes : a tuple of whole numbers of at least 1 or None, default=None
         Widths of the decoder's hidden layers, code side first; None mirrors the encoder.
     linear_path : True or False or one of 'auto', default='auto'
@@ -186,6 +192,8 @@ class DenoisingAutoencoder(Autoencoder):
         n_components: int | float = 64,
         *,
         hidden_layer_sizes: Sequence[int] = (256, 64),
+        channels: Sequence[int] | None = None,
+        image_shape: Sequence[int] | None = None,
         decoder_layer_sizes: Sequence[int] | None = None,
         linear_path: bool | str = "auto",
         dropout: float = 0.0,
@@ -239,6 +247,8 @@ class DenoisingAutoencoder(Autoencoder):
         super().__init__(
             n_components,
             hidden_layer_sizes=hidden_layer_sizes,
+            channels=channels,
+            image_shape=image_shape,
             decoder_layer_sizes=decoder_layer_sizes,
             linear_path=linear_path,
             dropout=dropout,

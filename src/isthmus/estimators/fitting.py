@@ -319,7 +319,7 @@ def _new_network(ready: Preparation) -> tuple[Any, Any]:
     if not isinstance(wanted, Integral):
         principal = Principal(walk)
         wanted = principal.components_for(float(wanted))
-    network = network_for(values, width, int(wanted), walk.scaler)
+    network = network_for(values, width, int(wanted), walk.scaler, walk.source.schema.image_shape)
     start = None
     if getattr(network, "linear_path", False):
         start = (principal or Principal(walk)).statistics(network.n_components)
@@ -351,7 +351,9 @@ def _with_sparsity(ready: Preparation, network: Any, params: Any) -> Any:
 
 def _old_network(estimator: Any, ready: Preparation) -> tuple[Any, Any]:
     """Return the network and parameters of the last fit, for a warm start."""
-    network = network_for(ready.values, ready.walk.chunk_shape[1], estimator.n_components_, ready.walk.scaler)
+    walk = ready.walk
+    shape = walk.source.schema.image_shape
+    network = network_for(ready.values, walk.chunk_shape[1], estimator.n_components_, walk.scaler, shape)
     wanted = ready.values["n_components"]
     if network != estimator.network_ or (isinstance(wanted, Integral) and wanted != estimator.n_components_):
         raise _other_network()

@@ -25,6 +25,8 @@ def is_outside(X: object) -> bool:
 
 def open_rows(estimator: Any, X: Any, *, reset: bool) -> Source:
     """Return `X` as a source with random access, its width and names checked or, with ``reset=True``, remembered."""
+    if isinstance(X, np.ndarray) and X.ndim > 2 and getattr(estimator, "channels", None) is not None:
+        X = open_source(X)
     if not is_outside(X):
         if isinstance(X, np.ma.MaskedArray) and X.mask.any():
             # scikit-learn would take what lies under the mask; as NaN it is refused, by row and column.

@@ -20,6 +20,12 @@ class SparseAutoencoder(Autoencoder):
         Width of the code; a share below 1 means as many units as PCA needs to keep that share of the variance.
     hidden_layer_sizes : a tuple of whole numbers of at least 1, default=()
         Widths of the encoder's hidden layers, input side first; empty for none.
+    channels : a tuple of whole numbers of at least 1 or None, default=None
+        Channels of each level of a convolutional encoder, which halves height and width at each, in place of
+        hidden layers; None is a dense network.
+    image_shape : a tuple of whole numbers of at least 1 or None, default=None
+        Height, width and channels of the pictures that flat rows are; None is what the source says, else one
+        line.
     decoder_layer_sizes : a tuple of whole numbers of at least 1 or None, default=None
         Widths of the decoder's hidden layers, code side first; None mirrors the encoder.
     linear_path : True or False or one of 'auto', default='auto'
@@ -183,6 +189,8 @@ class SparseAutoencoder(Autoencoder):
         n_components: int | float = 64,
         *,
         hidden_layer_sizes: Sequence[int] = (),
+        channels: Sequence[int] | None = None,
+        image_shape: Sequence[int] | None = None,
         decoder_layer_sizes: Sequence[int] | None = None,
         linear_path: bool | str = "auto",
         dropout: float = 0.0,
@@ -236,6 +244,8 @@ class SparseAutoencoder(Autoencoder):
         super().__init__(
             n_components,
             hidden_layer_sizes=hidden_layer_sizes,
+            channels=channels,
+            image_shape=image_shape,
             decoder_layer_sizes=decoder_layer_sizes,
             linear_path=linear_path,
             dropout=dropout,

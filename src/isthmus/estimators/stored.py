@@ -15,6 +15,7 @@ from isthmus.corruption import CORRUPTIONS, Chain, Corruption
 from isthmus.errors import InvalidParameterError, IsthmusError, ModelFileError
 from isthmus.estimators.build import sparsity_for
 from isthmus.model_file import Tensors, read_header, read_model, write_model
+from isthmus.networks.convolutional import Convolutional
 from isthmus.networks.custom import Custom
 from isthmus.networks.dense import Dense
 from isthmus.optimizers import Optimizer
@@ -45,6 +46,7 @@ def _header(estimator: Any) -> dict[str, Any]:
         "class": type(estimator).__name__,
         "parameters": {name: _plain(name, value) for name, value in estimator.get_params(deep=False).items()},
         "network": None if isinstance(network, Custom) else dataclasses.asdict(network),
+        "family": type(network).__name__,
         "widths": [network.n_features, network.n_components],
         "ends": [network.code_activation, network.output_activation],
         "scaler": estimator.scaler_.to_header(),
@@ -227,7 +229,10 @@ def _network(header: dict[str, Any], factory: Any) -> Any:
         code, output = header["ends"]
         return Custom(factory, n_features, n_components, code, output, header["parameters"]["precision"])
     plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
-    return Dense(**plain)
+    return _FAMILIES[header.get("family", "Dense")](**plain)
+
+
+_FAMILIES: dict[str, Any] = {kind.__name__: kind for kind in (Dense, Convolutional)}
 
 
 def _scaler(path: Any, fields: dict[str, Any], tensors: Tensors, n_features: int) -> Scaling:

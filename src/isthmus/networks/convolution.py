@@ -39,3 +39,17 @@ def _backward(kept: tuple[Array, Array], slope: Array) -> tuple[Array, Array]:
 
 
 convolve.defvjp(_forward, _backward)
+
+
+def to_channels(x: Array, side: int) -> Array:
+    """Return pictures (n, h, w, c) whose blocks of side x side pixels have become channels."""
+    n, height, width, channels = x.shape
+    x = x.reshape(n, height // side, side, width // side, side, channels).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(n, height // side, width // side, side * side * channels)
+
+
+def to_pixels(x: Array, side: int) -> Array:
+    """Return pictures whose channels have become blocks of side x side pixels: the inverse of `to_channels`."""
+    n, height, width, channels = x.shape
+    x = x.reshape(n, height, width, side, side, channels // side**2).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(n, height * side, width * side, channels // side**2)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from isthmus.networks.convolution import convolve
+from isthmus.networks.convolution import convolve, to_channels, to_pixels
 from isthmus.types import Params
 
 # Pixels on a side that become channels before the first convolution: a quarter of the work, twice the reach.
@@ -101,18 +101,18 @@ class ResidualDenoiser:
         -------
         jax.Array of shape (n, height, width)
         """
-        pixels = _to_channels(pictures[..., None], _SHUFFLE)
+        pixels = to_channels(pictures[..., None], _SHUFFLE)
         told = jnp.broadcast_to(noise[:, None, None, None], (*pixels.shape[:3], 1))
         x = _convolve(params["enter"], jnp.concatenate([pixels, told], axis=-1))
         x = self._level(params, x, 0)
-        return pictures - _to_pixels(_convolve(params["leave"], x), _SHUFFLE)[..., 0]
+        return pictures - to_pixels(_convolve(params["leave"], x), _SHUFFLE)[..., 0]
 
     def _level(self, params: Params, x: Array, level: int) -> Array:
         x = self._blocks(params, x, f"{level}.down", level)
         if level == len(self.widths) - 1:
             return x
-        below = self._level(params, _convolve(params[f"{level}.lower"], _to_channels(x, 2)), level + 1)
-        x = x + _to_pixels(_convolve(params[f"{level}.raise"], below), 2)
+        below = self._level(params, _convolve(params[f"{level}.lower"], to_channels(x, 2)), level + 1)
+        x = x + to_pixels(_convolve(params[f"{level}.raise"], below), 2)
         return self._blocks(params, x, f"{level}.up", level)
 
     def _blocks(self, params: Params, x: Array, name: str, level: int) -> Array:
@@ -126,15 +126,3 @@ def _convolve(kernel: Array, x: Array) -> Array:
     if kernel.shape[:2] == (1, 1):
         return x @ kernel[0, 0]
     return convolve(x, kernel)
-
-
-def _to_channels(x: Array, side: int) -> Array:
-    n, height, width, channels = x.shape
-    x = x.reshape(n, height // side, side, width // side, side, channels).transpose(0, 1, 3, 2, 4, 5)
-    return x.reshape(n, height // side, width // side, side * side * channels)
-
-
-def _to_pixels(x: Array, side: int) -> Array:
-    n, height, width, channels = x.shape
-    x = x.reshape(n, height, width, side, side, channels // side**2).transpose(0, 1, 3, 2, 4, 5)
-    return x.reshape(n, height * side, width * side, channels // side**2)

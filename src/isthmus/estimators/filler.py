@@ -1,0 +1,273 @@
+"""Rows with holes to rows without: a Gaussian's conditional mean, and networks that learn what it misses."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from isthmus.batches import Walk, chunk_rows
+from isthmus.columns import ColumnOfTable
+from isthmus.corruption import Masking
+from isthmus.filling import Filling
+from isthmus.gaussian import Gaussian, factors, fit_gaussian
+from isthmus.networks.mixed import Mixed
+from isthmus.optimizers import Optimizer
+from isthmus.scaling import Scaler
+from isthmus.sources import ArraySource
+from isthmus.training import Interruption, Settings, Trainer
+from isthmus.types import Columns, Params, TrainState
+
+Floats = NDArray[np.float64]
+
+_FOLDS = 5
+_FEWEST_ROWS = 20  # fewer than these cannot tell whether a network is better than its start
+# Rows of an epoch at least, the table walked several times with other cells hidden: a step of training is then not
+# dwarfed by what an epoch costs beside its steps, and held-back rows are judged by more than one choice of cells.
+_EPOCH_ROWS = 2048
+_JUDGED_ROWS = 1024
+_EXACT_WIDTH = 128
+_FACTORS_OF_WIDE = 64
+_ROWS_AT_ONCE = 256  # always these, so that a row does not depend on its neighbours
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the networks are made and trained; the imputer's parameters of the same names."""
+
+    n_components: int
+    hidden_layer_sizes: tuple[int, ...]
+    dropout: float
+    masking: float | tuple[float, float]
+    n_networks: int
+    learning_rate: float
+    batch_size: int
+    max_epochs: int
+    n_iter_no_change: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Filler:
+    """What was learned.
+
+    Parameters
+    ----------
+    network : Mixed
+        What the networks compute.
+    params : pytree
+        The parameters of all of them, stacked.
+    center, scale : ndarray of shape (C,)
+        What standardises numbers; 0 and 1 for categories.
+    usual : ndarray of shape (C,)
+        The mean of numbers and the most frequent category: what a row gets of which nothing is known.
+    """
+
+    network: Mixed
+    params: Params
+    center: Floats
+    scale: Floats
+    usual: Floats
+
+    def filled(self, values: Floats) -> Floats:
+        """Return rows (n, C) whose NaN are filled; the other cells are those given."""
+        holes = np.isnan(values)
+        out = np.where(holes, self.usual, values)
+        partly = np.flatnonzero(holes.any(axis=1) & ~holes.all(axis=1))
+        fill = _compiled(self.network)
+        for start in range(0, len(partly), _ROWS_AT_ONCE):
+            rows = partly[start : start + _ROWS_AT_ONCE]
+            padded = np.zeros((_ROWS_AT_ONCE, values.shape[1]))
+            padded[: len(rows)] = (values[rows] - self.center) / self.scale
+            found = np.asarray(fill(self.params, padded.astype(np.float32)), np.float64)[: len(rows)]
+            out[rows] = np.where(holes[rows], found * self.scale + self.center, values[rows])
+        return out
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled(network: Mixed) -> Callable[[Params, Any], Array]:
+    categories = np.flatnonzero(network.n_levels)
+
+    def fill(params: Params, rows: Array) -> Array:
+        missing = jnp.isnan(rows)
+        x, told = jnp.where(missing, 0.0, rows), missing.astype(rows.dtype)
+        outputs = jax.vmap(lambda one: network.fill(one, x, told))(params)
+        found = jnp.mean(outputs.reconstruction, axis=0)
+        for column, logits in zip(categories, outputs.logits, strict=True):
+            likeliest = jnp.argmax(jnp.mean(jax.nn.softmax(logits), axis=0), axis=1)
+            found = found.at[:, column].set(likeliest.astype(rows.dtype))
+        return found
+
+    return jax.jit(fill)
+
+
+def learn(
+    values: Floats,
+    columns: Sequence[ColumnOfTable],
+    plan: Plan,
+    interruption: Interruption,
+    told: Callable[[int, TrainState], None],
+) -> tuple[Filler, list[TrainState]]:
+    """Return what fills rows like these, and the last state of each network's training.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, C)
+        Numbers and codes of categories, NaN where a cell is missing; each column has an observed one.
+    columns : sequence of ColumnOfTable
+        What they are.
+    plan : Plan
+        How to train.
+    interruption : Interruption
+        Read between epochs.
+    told : callable
+        Given a network's place and its state after each epoch.
+    """
+    n_levels = tuple(len(column.levels) for column in columns)
+    center, scale = _standardising(values, n_levels)
+    rows = ((values - center) / scale).astype(np.float32)
+    rows = rows[~np.isnan(rows).all(axis=1)]
+    wide, start = _widened(rows, n_levels)
+    gaussian = fit_gaussian(wide)
+    start = {**start, **_gaussian_start(gaussian)}
+    network = Mixed(n_levels, plan.n_components, plan.hidden_layer_sizes, len(start["factors"]), dropout=plan.dropout)
+    usual = np.where(np.asarray(n_levels) > 0, _most_frequent(values, n_levels), center)
+    # A fold of fewer than four rows judges nothing.
+    n_networks = max(1, min(plan.n_networks, len(rows) // 4))
+    members = [network.init(plan.seed + member, start) for member in range(n_networks)]
+    states: list[TrainState] = []
+    if plan.max_epochs and len(rows) >= _FEWEST_ROWS and len(n_levels) > 1:
+        fold = np.random.default_rng([plan.seed, 7]).permutation(len(rows)) % max(_FOLDS, n_networks)
+        for member, params in enumerate(members):
+            trainer = _trainer(network, rows[fold != member], rows[fold == member], plan, member, interruption)
+            # Judged on rows that neither the network nor its start has seen: else the start, which knows all, is
+            # hard to better.
+            own = {**start, **_gaussian_start(fit_gaussian(wide[fold != member], gaussian))}
+            begun = {**params, "start": jax.tree.map(np.float32, own)}
+            state = _trained(trainer, begun, plan.seed + member, functools.partial(told, member))
+            members[member] = {**_best(state), "start": params["start"]}
+            states.append(state)
+            if interruption.signal:
+                members = members[: member + 1]
+                break
+    else:
+        members = members[:1]
+    stacked = jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *members)
+    return Filler(network, stacked, center, scale, usual), states
+
+
+def _standardising(values: Floats, n_levels: tuple[int, ...]) -> tuple[Floats, Floats]:
+    numbers = np.asarray(n_levels) == 0
+    center: Floats = np.where(numbers, np.nanmean(values, axis=0), 0.0)
+    deviation = np.nanstd(values, axis=0)
+    flat = deviation <= 1e-12 * np.nanmax(np.abs(values), axis=0)
+    return center, np.where(numbers & ~flat, deviation, 1.0)
+
+
+def _most_frequent(values: Floats, n_levels: tuple[int, ...]) -> Floats:
+    found = np.zeros(len(n_levels))
+    for column, levels in enumerate(n_levels):
+        if levels:
+            codes = values[:, column]
+            found[column] = np.bincount(codes[~np.isnan(codes)].astype(int), minlength=levels).argmax()
+    return found
+
+
+def _widened(rows: NDArray[np.float32], n_levels: tuple[int, ...]) -> tuple[Floats, dict[str, Any]]:
+    """Return rows whose categories are a standardised column for each level, and what standardises them."""
+    wide = np.column_stack([_column(rows[:, c].astype(np.float64), levels) for c, levels in enumerate(n_levels)])
+    by_level = np.repeat(np.asarray(n_levels) > 0, [max(levels, 1) for levels in n_levels])
+    center = np.where(by_level, np.nanmean(wide, axis=0), 0.0)
+    deviation = np.nanstd(wide, axis=0)
+    scale = np.where(by_level & (deviation > 0), deviation, 1.0)
+    return (wide - center) / scale, {"center": center, "scale": scale}
+
+
+def _column(column: Floats, levels: int) -> Floats:
+    if not levels:
+        return column[:, None]
+    wide: Floats = (column[:, None] == np.arange(levels)).astype(np.float64)
+    wide[np.isnan(column)] = np.nan
+    return wide
+
+
+def _gaussian_start(gaussian: Gaussian) -> dict[str, Any]:
+    width = len(gaussian.mean)
+    directions, noise = factors(gaussian, width if width <= _EXACT_WIDTH else _FACTORS_OF_WIDE)
+    return {"mean": gaussian.mean, "factors": directions, "noise": np.array(noise)}
+
+
+def _trainer(
+    network: Mixed,
+    rows: NDArray[np.float32],
+    held: NDArray[np.float32],
+    plan: Plan,
+    member: int,
+    interruption: Interruption,
+) -> Trainer:
+    masking = Masking(plan.masking, told=True)
+    settings = Settings(
+        plan.max_epochs,
+        plan.learning_rate,
+        "cosine",
+        early_stopping=True,
+        patience=plan.n_iter_no_change,
+        tol=0.0,
+    )
+    return Trainer(
+        Filling(network),
+        Optimizer("adam"),
+        _walk(rows, _EPOCH_ROWS, plan, member),
+        settings,
+        dials=masking.dials(),
+        validation=_walk(held, _JUDGED_ROWS, plan, member),
+        interruption=interruption,
+        corruption=masking,
+        columns=_known_of(rows),
+    )
+
+
+def _known_of(rows: NDArray[np.float32]) -> Columns:
+    width = rows.shape[1]
+    ones, zeros = np.ones(width), np.zeros(width)
+    # A fold may lack a column that the table has.
+    filled = np.where(np.isnan(rows), 0.0, rows)
+    return Columns(filled.min(axis=0), filled.max(axis=0), ones, ones, zeros)
+
+
+def _walk(rows: NDArray[np.float32], fewest: int, plan: Plan, member: int) -> Walk:
+    width = rows.shape[1]
+    many = np.tile(rows, (-(-fewest // len(rows)), 1))
+    # Folds differ by a row: room for as many whole batches in each, so that one program serves all.
+    room = -(-(max(fewest, len(rows)) + len(rows) + 1) // plan.batch_size) * plan.batch_size
+    room = min(room, chunk_rows(plan.batch_size, 4 * width))
+    scaler = Scaler("none", np.zeros(width), np.ones(width))
+    return Walk(
+        ArraySource(many),
+        scaler,
+        plan.batch_size,
+        np.dtype(np.float32),
+        seed=plan.seed + member,
+        shuffle=True,
+        rows_per_chunk=room,
+        missing=True,
+    )
+
+
+def _trained(trainer: Trainer, params: Params, seed: int, told: Callable[[TrainState], None]) -> TrainState:
+    state = trainer.start(params, seed)
+    for after in trainer.epochs(state):
+        told(after)
+        state = after
+    return state
+
+
+def _best(state: TrainState) -> Params:
+    return jax.tree.map(np.asarray, state.params if state.best is None else state.best[0])

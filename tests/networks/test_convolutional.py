@@ -1,0 +1,60 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from isthmus.networks.convolutional import Convolutional
+
+rng = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (7, 5, 3), (1, 9, 1), (1, 1, 1)])
+@pytest.mark.parametrize("channels", [(), (4,), (4, 6)])
+def test_pictures_of_any_size_go_through(shape, channels):
+    network = Convolutional(shape, 3, channels)
+    params = network.init(0)
+    x = rng.normal(size=(5, network.n_features)).astype(np.float32)
+    code = network.encode(params, x)
+    assert code.shape == (5, 3)
+    assert network.decode(params, code).shape == x.shape
+    assert jax.tree.structure(params) == jax.tree.structure(network.init(1))
+
+
+def test_without_levels_it_is_one_dense_layer():
+    network = Convolutional((2, 3, 1), 2, ())
+    params, x = network.init(0), rng.normal(size=(4, 6)).astype(np.float32)
+    layer = params["encoder"][0]
+    assert_allclose(network.encode(params, x), x @ layer["weight"] + layer["bias"], rtol=1e-5)
+
+
+def test_gradients_equal_finite_differences():
+    network = Convolutional((5, 4, 2), 2, (3, 4), activation="tanh", precision="float64")
+    x = rng.normal(size=(3, 40))
+
+    def loss(params):
+        code = network.activate(network.encode(params, jnp.asarray(x)))
+        return jnp.mean((network.decode(params, code) - x) ** 2)
+
+    with jax.enable_x64(True):
+        leaves, tree = jax.tree.flatten(jax.tree.map(jnp.asarray, network.init(0)))
+        found = jax.tree.leaves(jax.grad(loss)(tree.unflatten(leaves)))
+        value = jax.jit(loss)
+        for number, leaf in enumerate(leaves):
+            place = np.unravel_index(np.abs(found[number]).argmax(), leaf.shape)
+            ends = [
+                float(value(tree.unflatten([*leaves[:number], leaf.at[place].add(side), *leaves[number + 1 :]])))
+                for side in (1e-5, -1e-5)
+            ]
+            assert_allclose(found[number][place], (ends[0] - ends[1]) / 2e-5, rtol=1e-6)
+
+
+def test_a_rearranged_code_is_the_same_network():
+    network = Convolutional((6, 6, 1), 4, (3,))
+    params, x = network.init(0), rng.normal(size=(3, 36)).astype(np.float32)
+    order, signs = np.array([2, 0, 3, 1]), np.array([1, -1, 1, -1], np.float32)
+    moved = network.arranged(params, order, signs)
+    code = np.asarray(network.encode(params, x))
+    assert_allclose(network.encode(moved, x), code[:, order] * signs, rtol=1e-5, atol=1e-6)
+    again = network.decode(moved, network.encode(moved, x))
+    assert_allclose(again, network.decode(params, code), rtol=1e-4, atol=1e-5)
