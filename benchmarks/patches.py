@@ -1,0 +1,91 @@
+"""The classical denoising autoencoder: 17 x 17 noisy pixels in, of which the middle 9 x 9 are used; Set12 at noise 25.
+
+    python benchmarks/patches.py PHOTOS SET12 [--validate] [--patches 1000000] [--epochs 10] [NAME=VALUE ...]
+
+PHOTOS is a folder of grey photographs to learn from, SET12 one of the twelve test pictures; noise is neither clipped
+nor rounded. --validate learns from all but the last 20 photographs and shows those instead of the test pictures:
+settings of the autoencoder, given as NAME=VALUE, were chosen there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+from common import machine, settings_of
+from PIL import Image
+
+from isthmus import DenoisingAutoencoder, PatchAutoencoder
+from isthmus.corruption import Gaussian
+
+NOISE, SEEN, KEPT, UNITS, HELD_BACK = 25, 17, 9, 1024, 20
+
+# Two hidden layers, the second of which is the code.
+SETTINGS = {
+    "n_components": UNITS,
+    "hidden_layer_sizes": (UNITS,),
+    "decoder_layer_sizes": (),
+    "activation": "relu",
+    "code_activation": "relu",
+    "output_activation": "identity",
+    "scaling": "standard",
+    "batch_size": 256,
+    "early_stopping": False,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("set12", type=Path)
+    parser.add_argument("--validate", action="store_true")
+    parser.add_argument("--patches", type=int, default=1_000_000)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--strides", type=int, nargs="+", default=[3, 1])
+    parser.add_argument("settings", nargs="*")
+    given = parser.parse_args()
+    photos = load(given.photos)
+    tested = photos[-HELD_BACK:] if given.validate else load(given.set12)
+    model = fitted(photos[:-HELD_BACK] if given.validate else photos, given)
+    noisy = [
+        clean + NOISE * np.random.default_rng(seed).standard_normal(clean.shape) for seed, clean in enumerate(tested)
+    ]
+    for stride in given.strides:
+        model.set_params(stride=stride)
+        model.denoise(noisy[:1])
+        began = time.perf_counter()
+        cleaned = model.denoise(noisy)
+        seconds = (time.perf_counter() - began) / len(noisy)
+        found = [psnr(one, clean) for one, clean in zip(cleaned, tested, strict=True)]
+        print(f"stride {stride}: mean {np.mean(found):.2f} dB in {seconds:.2f} s a picture")
+        print(" ".join(f"{value:.2f}" for value in found), flush=True)
+
+
+def load(folder: Path) -> list[np.ndarray]:
+    files = sorted(file for file in folder.iterdir() if file.suffix == ".png")
+    return [np.asarray(Image.open(file).convert("L")) for file in files]
+
+
+def fitted(photos: list[np.ndarray], given: argparse.Namespace) -> PatchAutoencoder:
+    inner = DenoisingAutoencoder(**SETTINGS, corruption=Gaussian(NOISE, unit="input"), max_epochs=given.epochs)
+    inner.set_params(random_state=0, **settings_of(given.settings))
+    model = PatchAutoencoder(inner, patch_size=SEEN, kept_size=KEPT, n_patches=given.patches, random_state=0)
+    began = time.perf_counter()
+    model.fit(photos)
+    seconds, n_weights = (
+        time.perf_counter() - began,
+        sum(leaf.size for leaf in jax.tree.leaves(model.autoencoder_.params_)),
+    )
+    print(f"{machine()}\n{n_weights:,} weights, {given.epochs} x {given.patches:,} patches in {seconds:.0f} s")
+    return model
+
+
+def psnr(cleaned: np.ndarray, clean: np.ndarray) -> float:
+    return float(-10 * np.log10(np.mean((cleaned / 255 - clean / 255) ** 2)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""MNIST: three layers of 1,000 learned one on another without labels, then fine-tuned on labels. Test error in percent.
+
+python benchmarks/stacked.py [--validate] [--plain] [--seeds 0] [--set NAME=VALUE ...]
+
+MNIST's four files are in the folder that ISTHMUS_DATA names. --validate learns from 50,000 training digits and shows
+the error on the other 10,000, by which settings may be chosen; without it all 60,000 are learned from and the test
+digits looked at once, at the end. --plain leaves the layers as they were drawn: what pre-training is worth. --set
+changes the fine-tuning.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import numpy as np
+from common import machine, settings_of
+
+from isthmus import AutoencoderClassifier, DenoisingAutoencoder
+from isthmus.corruption import Masking
+from isthmus.datasets import load_mnist
+
+LAYERS: dict[str, Any] = {
+    "n_components": 1000,
+    "hidden_layer_sizes": (1000, 1000),
+    "activation": "relu",
+    "code_activation": "relu",
+    "tied_weights": True,
+    "corruption": Masking(0.25),
+    "early_stopping": False,
+}
+TUNING: dict[str, Any] = {
+    "max_epochs": 40,
+    "learning_rate": 1e-3,
+    "learning_rate_schedule": "cosine",
+    "dropout": 0.4,
+    "corruption": Masking(0.2),
+}
+
+
+def pretrained(digits: np.ndarray, epochs: int, seed: int) -> DenoisingAutoencoder:
+    # Of the deep autoencoder's own training one epoch: labels fine-tune what the layers have learned.
+    start = {"pretrain": "layerwise", "pretrain_epochs": epochs} if epochs else {}
+    return DenoisingAutoencoder(**LAYERS, **start, linear_path=False, max_epochs=1, random_state=seed).fit(digits)
+
+
+def error_of(model: AutoencoderClassifier, digits: np.ndarray, labels: np.ndarray) -> float:
+    return 100 * float(np.mean(model.predict(digits) != labels))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--validate", action="store_true")
+    parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--pretrain-epochs", type=int, default=8)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
+    given = parser.parse_args()
+    digits, labels = load_mnist(subset="train", return_X_y=True)
+    learn, judge = (digits[:50_000], labels[:50_000]), (digits[50_000:], labels[50_000:])
+    name = "held-back"
+    if not given.validate:
+        learn, judge, name = (digits, labels), load_mnist(subset="test", return_X_y=True), "test"
+    print(machine())
+    for seed in given.seeds:
+        began = time.perf_counter()
+        model = pretrained(learn[0], 0 if given.plain else given.pretrain_epochs, seed)
+        print(f"  layers learned in {time.perf_counter() - began:.0f} s", flush=True)
+        classifier = model.to_classifier(**TUNING | settings_of(given.set), random_state=seed).fit(*learn)
+        seconds, loss = np.median(classifier.history_["seconds"]), classifier.history_["loss"][-1]
+        print(f"  {loss:.5f} loss, {seconds:.1f} s an epoch of fine-tuning")
+        error = error_of(classifier, *judge)
+        print(f"seed {seed}: {error:.2f} % of {name} digits, {time.perf_counter() - began:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
