@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from isthmus import types
+from isthmus.networks.convolutional import Convolutional
 from isthmus.networks.custom import Custom
 from isthmus.networks.dense import Dense
 from isthmus.objective import Reconstruction
@@ -21,6 +22,7 @@ NETWORKS = {
     "dense": Dense(D, K, (4,), (4,)),
     "dense with all its parts": Dense(D, K, (4, 3), (3, 4), linear_path=True, tied=True, dropout=0.1, layer_norm=True),
     "custom": Custom(factory, D, K),
+    "convolutional": Convolutional((1, D, 1), K, (3,)),
 }
 SHIPPED = [*((network, "Network") for network in NETWORKS.values()), (Reconstruction(NETWORKS["dense"]), "Objective")]
 
@@ -53,5 +55,5 @@ def test_shapes(network):
 
 
 def test_what_is_optional_has_a_default():
-    assert Batch(1, 2, 3)[3:] == (None, None)
+    assert Batch(1, 2, 3)[3:] == (None, None, None, None)
     assert Output(1, 2, 3)[3:] == ((), {})

@@ -6,6 +6,7 @@ from isthmus.errors import InvalidDataError, InvalidParameterError
 from isthmus.estimators.build import (
     batch_rows,
     check_range,
+    corruption_for,
     dials_for,
     draw_seed,
     held_back_share,
@@ -186,10 +187,13 @@ def test_losses_are_summed_as_the_paper_has_them(sparsity):
 
 def test_dials():
     given = values(sparsity="l1", sparsity_weight=4, l2_penalty=0.1)
-    dials = dials_for(given, sparsity_for(given), 16, 300)
+    dials = dials_for(given, sparsity_for(given), None, 16, 300)
     ends = {name: float(dial(np.ones(1))[0]) for name, dial in dials.items()}
     assert ends == {"weight": 4, "dead_after": 600, "l2": 0.1}
-    assert dials_for(values(), None, 16, 300) == {}
+    assert dials_for(values(), None, None, 16, 300) == {}
+    noisy = values(corruption="masking", corruption_level=0.4, untouched_weight=0.5)
+    ends = {float(dial(np.ones(1))[0]) for dial in dials_for(noisy, None, corruption_for(noisy), 16, 300).values()}
+    assert ends == {0.4, 0.5}
 
 
 def test_the_decoder_mirrors():

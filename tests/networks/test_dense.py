@@ -160,7 +160,7 @@ single = rows.astype(np.float32)
 
 def dropped(network, params, row, noise):
     hidden = np.ones((len(row), 400), np.float32)
-    return np.asarray(network._drop(hidden, row, noise, 0))
+    return np.asarray(network.dropped(hidden, row, noise, 0))
 
 
 def test_dropout_drops_its_share_and_keeps_the_mean():
@@ -191,7 +191,7 @@ def test_seeds_and_epochs_drop_other_units(other):
 
 def test_layers_drop_units_of_their_own():
     ones = np.ones((20, 400), np.float32)
-    a, b = (np.asarray(DROPPING._drop(ones, numbers, noise, number)) for number in (0, 1))
+    a, b = (np.asarray(DROPPING.dropped(ones, numbers, noise, number)) for number in (0, 1))
     assert abs((a == b).mean() - (0.25**2 + 0.75**2)) < 0.03
 
 

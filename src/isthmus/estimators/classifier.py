@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import assert_all_finite, check_is_fitted, column_or_1d
 
 from isthmus.batches import NOTHING_HELD, HeldBack, Walk
 from isthmus.classification import CrossEntropy
@@ -169,6 +169,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     def _labels(self, y: Any, n_rows: int) -> NDArray[np.int32]:
         y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         if len(y) != n_rows:
             raise InvalidDataError(
