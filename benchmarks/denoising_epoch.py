@@ -13,6 +13,7 @@ from common import in_turn, machine, report
 from isthmus import Autoencoder
 from isthmus.corruption import CORRUPTIONS
 from isthmus.demo import FOUNDING
+from isthmus.sources import open_source
 
 
 def main() -> None:
@@ -20,7 +21,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=[*CORRUPTIONS])
     parser.add_argument("--rows", type=int, default=55_000)
     given = parser.parse_args()
-    rows = np.random.default_rng(0).integers(0, 256, (given.rows, 28, 28), dtype=np.uint8)
+    rows = open_source(np.random.default_rng(0).integers(0, 256, (given.rows, 28, 28), dtype=np.uint8))
     print(f"{machine()}; {given.rows:,} rows\n")
     jobs = {}
     for name in (None, *given.names):
