@@ -5,7 +5,8 @@ import jax
 import numpy as np
 import pytest
 
-from isthmus.batches import NOTHING_HELD, Walk
+from isthmus.batches import Walk
+from isthmus.order import NOTHING_HELD
 from isthmus.scaling import Scaler
 from isthmus.sources import open_source
 

@@ -6,14 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from scipy.stats import chi2
 
-from isthmus.batches import CHUNK_BYTES, HeldBack, aligned, chunk_rows, row_numbers
-from isthmus.counters import MAX_ROWS
+from isthmus.batches import CHUNK_BYTES, Lanes, aligned, chunk_rows
+from isthmus.order import HeldBack, Window, row_numbers
 from isthmus.scaling import Patches, Scaler
 
 seeds = st.integers(0, 2**32 - 1)
-sizes = st.one_of(st.integers(0, 400), st.sampled_from([16_383, 16_384, 16_385, 40_000]))
 
 
 def order(n_rows, **options):
@@ -31,58 +29,6 @@ def walked(walk, epoch=0, validation=False):
     if not rows:
         return np.empty(0, np.uint32), np.empty((0, walk.chunk_shape[1]), walk.dtype)
     return np.concatenate(rows), np.concatenate(values)
-
-
-@given(sizes, seeds, st.integers(0, 1000), st.sampled_from([0.0, 0.1, 0.9]))
-def test_an_epoch_has_every_row_once_and_none_held_back(n_rows, seed, epoch, share):
-    held_back = HeldBack(seed, share)
-    options = {"seed": seed, "epoch": epoch, "held_back": held_back}
-    training = order(n_rows, shuffle=True, **options)
-    validation = order(n_rows, validation=True, **options)
-    mask = held_back.mask(0, n_rows)
-    assert_array_equal(np.sort(training), np.flatnonzero(~mask))
-    assert_array_equal(validation, np.flatnonzero(mask))
-    assert_array_equal(order(n_rows, **options), np.flatnonzero(~mask))
-    assert held_back.count(n_rows) == len(validation)
-
-
-@settings(max_examples=30)
-@given(st.integers(30, 500), seeds, st.integers(0, 100))
-def test_epochs_and_seeds_have_orders_of_their_own(n_rows, seed, epoch):
-    drawn = [order(n_rows, seed=s, epoch=e, shuffle=True) for s in (seed, seed + 1) for e in (epoch, epoch + 1)]
-    assert all((a != b).any() for i, a in enumerate(drawn) for b in drawn[:i])
-    assert_array_equal(drawn[0], order(n_rows, seed=seed, epoch=epoch, shuffle=True))
-
-
-@pytest.mark.parametrize("n_rows", [2**24 + 5, 2**31 + 12_345, MAX_ROWS])
-def test_orders_of_very_many_rows_stay_in_range_and_repeat_nothing(n_rows):
-    blocks = row_numbers(n_rows, seed=1, shuffle=True, held_back=HeldBack(1, 0.1))
-    rows = np.concatenate([next(blocks) for _ in range(8)])
-    assert len(np.unique(rows)) == len(rows)
-    assert rows.max() < n_rows
-    assert not HeldBack(1, 0.1).holds(rows).any()
-    counts = np.bincount((rows.astype(np.int64) * 64 // n_rows), minlength=64)
-    expected = len(rows) / 64
-    assert ((counts - expected) ** 2 / expected).sum() < chi2.ppf(1 - 1e-6, 63)
-
-
-def test_neighbours_in_an_order_are_not_neighbours_in_the_source():
-    apart = np.abs(np.diff(order(10_000, seed=2, shuffle=True).astype(int)))
-    # Two rows drawn at random are a third of the length apart.
-    assert abs(apart.mean() / 10_000 - 1 / 3) < 0.02
-
-
-@given(seeds, st.floats(0.01, 0.99))
-def test_the_share_held_back_is_near_the_fraction(seed, share):
-    n_rows = 20_000
-    held = HeldBack(seed, share)
-    assert abs(held.count(n_rows) - share * n_rows) < 6 * np.sqrt(n_rows * share * (1 - share))
-    assert_array_equal(held.mask(0, n_rows)[500:900], held.mask(500, 900))
-
-
-def test_seeds_hold_back_rows_of_their_own():
-    assert (HeldBack(1, 0.5).mask(0, 100) != HeldBack(2, 0.5).mask(0, 100)).any()
-    assert not HeldBack(1, 0.0).mask(0, 100).any()
 
 
 @settings(max_examples=40)
@@ -185,6 +131,71 @@ def test_a_source_that_fails_while_read_ahead_is_heard(walk_through):
     walk.source.take = fail
     with pytest.raises(OSError, match="gone"):
         list(walk.chunks())
+
+
+walks = {
+    "n_rows": st.integers(1, 60),
+    "batch": st.integers(1, 9),
+    "many": st.integers(1, 4),
+    "seed": seeds,
+    "shuffle": st.sampled_from([False, True, Window(4, 3)]),
+    "share": st.sampled_from([0.0, 0.3]),
+}
+
+
+@settings(max_examples=60)
+@given(**walks, chunks=st.integers(0, 6))
+def test_a_walk_that_starts_late_goes_on_where_another_ended(
+    walk_through, n_rows, batch, many, seed, shuffle, share, chunks
+):
+    data = np.arange(n_rows * 2, dtype=np.float32).reshape(n_rows, 2)
+    walk = walk_through(
+        data, batch, shuffle=shuffle, rows_per_chunk=many * batch, seed=seed, held_back=HeldBack(seed, share)
+    )
+    whole = [(chunk.rows[: chunk.count].copy(), chunk.values.copy()) for chunk in walk.chunks(3)]
+    late = [
+        (chunk.rows[: chunk.count].copy(), chunk.values.copy()) for chunk in walk.chunks(3, start=chunks * many * batch)
+    ]
+    assert len(late) == max(len(whole) - chunks, 0)
+    for (rows, values), (expected_rows, expected) in zip(late, whole[chunks:], strict=True):
+        assert_array_equal(rows, expected_rows)
+        padded = -(-len(rows) // batch) * batch
+        assert_array_equal(values[:padded], expected[:padded])
+
+
+@settings(max_examples=80)
+@given(**walks, processes=st.integers(1, 5))
+def test_processes_share_each_batch_out(walk_through, n_rows, batch, many, seed, shuffle, share, processes):
+    data = np.arange(1, n_rows + 1, dtype=np.float32)[:, None]
+    options = {"shuffle": shuffle, "rows_per_chunk": many * batch, "seed": seed, "held_back": HeldBack(seed, share)}
+    whole = [
+        (chunk.rows[: chunk.count].copy(), chunk.count) for chunk in walk_through(data, batch, **options).chunks(2)
+    ]
+    each = -(-batch // processes)
+    total = each * processes
+    parts = []
+    for number in range(processes):
+        walk = walk_through(data, batch, lanes=Lanes(total, number * each, (number + 1) * each), **options)
+        parts.append([(chunk.values.copy(), chunk.rows.copy(), chunk.count) for chunk in walk.chunks(2)])
+    assert {len(part) for part in parts} == {len(whole)}
+    for chunks, (rows, count) in zip(zip(*parts, strict=True), whole, strict=True):
+        n_batches = -(-count // batch)
+        assert {chunk[2] for chunk in chunks} == {count}
+        places = [[chunk[kind][: n_batches * each].reshape(n_batches, each) for chunk in chunks] for kind in (0, 1)]
+        values, numbers = (np.concatenate(parts, axis=1)[:, :batch].reshape(-1) for parts in places)
+        assert_array_equal(numbers[:count], rows)
+        assert_array_equal(values[:count], rows + 1)
+        assert not values[count:].any()
+        assert not np.concatenate(places[0], axis=1)[:, batch:].any()
+
+
+def test_a_chunk_says_how_long_it_was_waited_for(walk_through):
+    walk = walk_through(np.zeros((4, 1), np.float32), 2, rows_per_chunk=2)
+    take = walk.source.take
+    walk.source.take = lambda rows, out: (time.sleep(0.05), take(rows, out))
+    first, second = (chunk.waited for chunk in walk.chunks())
+    assert first >= 0.05
+    assert second > 0
 
 
 @given(st.integers(1, 5000), st.integers(1, 10**7))

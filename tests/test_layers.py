@@ -13,9 +13,10 @@ LAYERS = (
     {"errors", "types", "counters", "reductions"},
     {"parameters", "files", "metrics", "sparse_table", "columns", "gaussian"},
     {"sources", "scaling", "corruption", "networks", "sparsity", "optimizers", "options"},
-    {"photos", "pictures", "tables"},
+    {"photos", "pictures", "tables", "order", "distributed"},
     {"batches", "objective", "model_file", "sinks", "datasets", "plots", "filling", "classification"},
-    {"principal", "training", "denoiser"},
+    {"placement"},
+    {"principal", "training", "denoiser", "checkpoint"},
     {"inference"},
     {"estimators"},
     {"sae", "cleaning"},
@@ -36,7 +37,11 @@ ONLY = {
     "scaling": {"errors"},
     "sparse_table": {"errors"},
     "sparsity": {"errors", "reductions", "types"},
-    "training": {"batches", "counters", "errors", "optimizers", "types"},
+    "training": {"batches", "counters", "distributed", "errors", "optimizers", "placement", "types"},
+    "checkpoint": {"distributed", "errors", "model_file", "types"},
+    "distributed": {"errors"},
+    "order": {"counters"},
+    "placement": {"batches"},
 }
 
 DEPTH = {room: depth for depth, rooms in enumerate(LAYERS) for room in rooms}

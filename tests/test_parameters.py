@@ -141,7 +141,8 @@ def test_illegal_values_are_refused_in_one_line(name, illegal):
         ("hidden_layer_sizes", (0,), "a tuple of whole numbers of at least 1"),
         ("device", "", "it takes a non-empty string or None"),
         ("network", 3, "it takes a factory (n_features, n_components, key) -> (encoder, decoder) or None"),
-        ("shuffle", "yes", "it takes True or False"),
+        ("shuffle", "yes", "is not one of 'global', 'window'"),
+        ("shuffle", 3, "it takes True or False or one of 'global', 'window'"),
         ("linear_path", 3, "it takes True or False or one of 'auto'"),
     ],
 )

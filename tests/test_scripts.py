@@ -12,6 +12,7 @@ from isthmus.denoiser import Denoiser
 from isthmus.networks.residual import ResidualDenoiser
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
+SMALL = ("--side", "16", "--batch", "4")
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def trainer(monkeypatch):
     spec = importlib.util.spec_from_file_location("train_denoiser", SCRIPTS / "train_denoiser.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    for name, value in {"NETWORK": ResidualDenoiser((4,), (1,)), "SIDE": 16, "BATCH": 4, "STEPS_PER_CALL": 10}.items():
+    for name, value in {"NETWORK": ResidualDenoiser((4,), (1,)), "STEPS_PER_CALL": 10}.items():
         monkeypatch.setattr(module, name, value)
     return module
 
@@ -36,7 +37,7 @@ def photos(tmp_path):
 
 
 def run(trainer, monkeypatch, photos, output, *options):
-    monkeypatch.setattr(sys, "argv", ["train_denoiser.py", str(photos), "-o", str(output), *map(str, options)])
+    monkeypatch.setattr(sys, "argv", ["train_denoiser.py", str(photos), "-o", str(output), *SMALL, *map(str, options)])
     trainer.main()
     return Denoiser.load(output)
 
@@ -86,9 +87,22 @@ def test_crops_are_turned_windows_of_one_picture(trainer):
         for flipped in (False, True)
     ]
     known = {window.tobytes(): number for number, window in enumerate(map(np.ascontiguousarray, windows))}
-    draw = jax.jit(jax.vmap(trainer.crop, in_axes=(0, None, None)))
-    crops, deviations = draw(jax.random.split(jax.random.key(0), 2000), together, np.array(sizes))
+    recipe = trainer.Recipe(steps=10, side=16, batch=4, rate=1e-3, middling=False)
+    draw = jax.jit(jax.vmap(trainer.crop, in_axes=(0, None, None, None)), static_argnums=3)
+    keys = jax.random.split(jax.random.key(0), 2000)
+    crops, deviations = draw(keys, together, np.array(sizes), recipe)
     seen = {known[np.rint(255 * crop).astype(np.float32).tobytes()] for crop in np.asarray(crops)}
     assert seen == set(known.values())
     assert 0 <= deviations.min() < 1 / 255
     assert 54 / 255 < deviations.max() <= 55 / 255
+    _, middling = draw(keys, together, np.array(sizes), recipe._replace(middling=True))
+    # The mean of two even draws has half the variance.
+    assert abs(np.var(middling) / np.var(deviations) - 0.5) < 0.05
+
+
+def test_training_goes_on_from_weights_in_a_file(trainer, photos, tmp_path, monkeypatch):
+    first = tmp_path / "first.safetensors"
+    begun = run(trainer, monkeypatch, photos, first, "--steps", 20).params
+    on = run(trainer, monkeypatch, photos, tmp_path / "on.safetensors", "--steps", 10, "--start", first, "--rate", 0)
+    for name in begun:
+        assert_array_equal(begun[name], on.params[name])

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from isthmus.batches import NOTHING_HELD, HeldBack, row_numbers
 from isthmus.errors import DivergedError
 from isthmus.networks.dense import Dense
 from isthmus.objective import Reconstruction
 from isthmus.optimizers import Optimizer
+from isthmus.order import NOTHING_HELD, HeldBack, row_numbers
+from isthmus.placement import Placement
 from isthmus.scaling import Scaler
 from isthmus.sparsity import KL, L1, BatchTopK, TopK
 from isthmus.training import Interruption, Settings, Trainer, precision_scope
@@ -205,7 +206,8 @@ def test_a_run_goes_on_from_a_state_as_if_it_had_never_stopped(walk_through, dro
 
 def test_what_the_caller_holds_is_not_donated(walk_through):
     device_params = jax.tree.map(jax.numpy.asarray, NETWORK.init(1))
-    trainer = Trainer(Reconstruction(NETWORK), ADAM, walk_through(ROWS), SETTINGS, device=jax.devices()[0])
+    here = Placement(jax.devices()[0])
+    trainer = Trainer(Reconstruction(NETWORK), ADAM, walk_through(ROWS), SETTINGS, placement=here)
     list(trainer.epochs(trainer.start(device_params, 1)))
     same(to_host(device_params), NETWORK.init(1))
 

@@ -1,19 +1,17 @@
-"""Source to order to chunks: arrays of one fixed shape, filled one ahead of the computation on another thread."""
+"""Source and order to chunks: arrays of one fixed shape, filled one ahead of the computation on another thread."""
 
 from __future__ import annotations
 
-import functools
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.counters import Order, chance, key_words, permute_digits, row_bits, walk_home
+from isthmus.order import NOTHING_HELD, HeldBack, Shuffle, row_numbers
 from isthmus.scaling import Scaling, scaled_in_program
 from isthmus.sources.base import Source
 
@@ -21,7 +19,6 @@ from isthmus.sources.base import Source
 # the 4-2-4 network walks 33 M rows/s, with 32 MB 28.
 CHUNK_BYTES = 8 << 20
 _CHUNK_BATCHES = 1 << 15
-_ORDER_BLOCK = 1 << 14
 
 
 class Chunk(NamedTuple):
@@ -30,97 +27,18 @@ class Chunk(NamedTuple):
     values: NDArray[Any]  # (chunk_rows, D) in the source's type where that is narrow, else scaled
     rows: NDArray[np.uint32]  # (chunk_rows,) numbers of the rows in their source
     count: int  # type: ignore[assignment]  # a tuple has a method of that name
+    waited: float = 0.0  # seconds that the computation waited for it
 
 
-@functools.partial(jax.jit, static_argnames=("size", "shuffle", "holds"))
-def _order_block(
-    order: Order, hold_key: Any, hold_below: Any, start: Any, *, size: int, shuffle: bool, holds: bool
-) -> tuple[Any, Any]:
-    offset = jnp.arange(size, dtype=jnp.uint32)
-    row = start + offset
-    if shuffle:
-        # The low digit may overflow into the high one. Their sum is exact in float32, and dividing there and mending
-        # the last unit vectorises, which dividing integers does not.
-        overflow = start % order.low + offset
-        carry = jnp.floor(overflow.astype(jnp.float32) / order.low.astype(jnp.float32)).astype(jnp.uint32)
-        carry = jnp.where(carry * order.low > overflow, carry - 1, carry)
-        carry = jnp.where(overflow - carry * order.low >= order.low, carry + 1, carry)
-        row = permute_digits(order, start // order.low + carry, overflow - carry * order.low, jnp)
-    if not holds:
-        return row, None
-    return row, row_bits(hold_key, jnp.stack([row, jnp.zeros_like(row)], axis=-1)) < hold_below
+class Lanes(NamedTuple):
+    """The places of a batch that one process fills: those from `low` to `high` of `total`.
 
-
-def _host() -> Any:
-    return jax.default_device(jax.devices("cpu")[0])
-
-
-@dataclass(frozen=True)
-class HeldBack:
-    """Which rows are held back for validation: a hash of seed and row number decides, so streams can tell too."""
-
-    seed: int
-    share: float
-
-    @property
-    def key(self) -> NDArray[np.uint32]:
-        """The hash's key."""
-        return key_words(self.seed, 3)
-
-    def mask(self, start: int, stop: int) -> NDArray[np.bool_]:
-        """Return which of the rows `start` to `stop` are held back."""
-        if not self.share:
-            return np.zeros(stop - start, bool)
-        return self.holds(np.arange(start, stop, dtype=np.uint32))
-
-    def holds(self, rows: NDArray[np.uint32]) -> NDArray[np.bool_]:
-        """Return which of the numbered rows are held back."""
-        key = self.key[:, None]
-        words = np.stack([rows, np.zeros_like(rows)], axis=-1)
-        held: NDArray[np.bool_] = row_bits(key, words) < chance(self.share)
-        return held
-
-    def count(self, n_rows: int) -> int:
-        """Return how many of the first `n_rows` rows are held back."""
-        if not self.share:
-            return 0
-        return sum(int(self.mask(s, min(s + (1 << 20), n_rows)).sum()) for s in range(0, n_rows, 1 << 20))
-
-
-NOTHING_HELD = HeldBack(0, 0.0)
-
-
-def row_numbers(
-    n_rows: int,
-    *,
-    seed: int = 0,
-    epoch: int = 0,
-    shuffle: bool = False,
-    held_back: HeldBack = NOTHING_HELD,
-    validation: bool = False,
-) -> Iterator[NDArray[np.uint32]]:
-    """Yield the numbers of the rows of one epoch in the order in which they are used.
-
-    The order is a function of the seed, the epoch and the number of rows alone; rows held back are passed over, or,
-    with ``validation=True``, they alone are given.
+    Where a batch does not divide by the number of devices it has more places than rows; what is left over is padding.
     """
-    order = Order.draw(n_rows, seed, epoch)
-    holds = held_back.share > 0
-    key, below = held_back.key, chance(held_back.share) if holds else np.uint32(0)
-    for start in range(0, n_rows, _ORDER_BLOCK):
-        with _host():
-            made = _order_block(order, key, below, np.uint32(start), size=_ORDER_BLOCK, shuffle=shuffle, holds=holds)
-        rows, held = np.array(made[0])[: n_rows - start], made[1]
-        astray = np.flatnonzero(rows >= n_rows)
-        if len(astray):
-            walk_home(order, rows)
-        if holds:
-            held = np.array(held)[: n_rows - start]
-            held[astray] = held_back.holds(rows[astray])
-            rows = rows[held == validation]
-        elif validation:
-            rows = rows[:0]
-        yield rows
+
+    total: int
+    low: int
+    high: int
 
 
 def chunk_rows(batch_size: int, row_bytes: int) -> int:
@@ -147,12 +65,14 @@ class Walk:
         The rows left out of training.
     seed : int
         Of the order.
-    shuffle : bool
-        Whether each epoch has an order of its own.
+    shuffle : bool or Window
+        Whether each epoch has an order of its own, and how far a row may move in it.
     rows_per_chunk : int or None
         Whole batches; None takes as many as make about 8 MB.
     missing : bool
         Whether NaN is a missing cell.
+    lanes : Lanes or None
+        The places of each batch that this process fills; None fills all.
     """
 
     source: Source
@@ -161,9 +81,10 @@ class Walk:
     compute: np.dtype[Any]
     held_back: HeldBack = NOTHING_HELD
     seed: int = 0
-    shuffle: bool = False
+    shuffle: Shuffle = False
     rows_per_chunk: int | None = None
     missing: bool = False
+    lanes: Lanes | None = None
 
     @property
     def in_program(self) -> bool:
@@ -183,11 +104,19 @@ class Walk:
         return self.source.n_rows
 
     @property
+    def chunk_rows(self) -> int:
+        """The rows of a chunk, those that other processes read among them."""
+        width = self.source.schema.n_features
+        return self.rows_per_chunk or chunk_rows(self.batch_size, width * self.dtype.itemsize)
+
+    @property
     def chunk_shape(self) -> tuple[int, int]:
         """The shape of a chunk's values."""
-        width = self.source.schema.n_features
-        rows = self.rows_per_chunk or chunk_rows(self.batch_size, width * self.dtype.itemsize)
-        return rows, width
+        lanes = self.lanes
+        rows = self.chunk_rows
+        if lanes is not None:
+            rows = rows // self.batch_size * (lanes.high - lanes.low)
+        return rows, self.source.schema.n_features
 
     def count(self, validation: bool = False) -> int:
         """Return how many rows an epoch uses."""
@@ -202,33 +131,38 @@ class Walk:
         center, scale = self.scaler.affine
         return center.astype(self.compute), (1 / scale).astype(self.compute)
 
-    def chunks(self, epoch: int = 0, validation: bool = False) -> Iterator[Chunk]:
-        """Yield an epoch's chunks; each is valid until the next is asked for."""
-        filler = _Filler(self, epoch, validation)
+    def chunks(self, epoch: int = 0, validation: bool = False, start: int = 0) -> Iterator[Chunk]:
+        """Yield an epoch's chunks, from row `start` of its order on; each is valid until the next is asked for."""
+        filler = _Filler(self, epoch, validation, start)
         with ThreadPoolExecutor(1, thread_name_prefix="isthmus-read-ahead") as reader:
             ahead: Future[Chunk] = reader.submit(filler.fill, 0)
             turn = 0
-            while (chunk := ahead.result()).count:
+            while True:
+                began = time.perf_counter()
+                chunk = ahead.result()
+                if not chunk.count:
+                    return
                 turn += 1
                 ahead = reader.submit(filler.fill, turn % 2)
-                yield chunk
+                yield chunk._replace(waited=time.perf_counter() - began)
 
 
 class _Filler:
     """Fills two chunks in turn with the rows of one epoch."""
 
-    def __init__(self, walk: Walk, epoch: int, validation: bool) -> None:
+    def __init__(self, walk: Walk, epoch: int, validation: bool, start: int) -> None:
         self.walk = walk
         self.numbers = row_numbers(
             walk.n_rows,
             seed=walk.seed,
             epoch=epoch,
-            shuffle=walk.shuffle and not validation,
+            shuffle=walk.shuffle if not validation else False,
             held_back=walk.held_back,
             validation=validation,
         )
         self.left: NDArray[np.uint32] = np.empty(0, np.uint32)
         self.buffers: dict[int, tuple[NDArray[Any], NDArray[np.uint32]]] = {}
+        self.start = start
 
     def _buffer(self, turn: int) -> tuple[NDArray[Any], NDArray[np.uint32]]:
         if turn not in self.buffers:
@@ -240,15 +174,28 @@ class _Filler:
         return self.buffers[turn]
 
     def fill(self, turn: int) -> Chunk:
+        self._pass_over()
+        return self._fill_all(turn) if self.walk.lanes is None else self._fill_lanes(turn, self.walk.lanes)
+
+    def _pass_over(self) -> None:
+        while self.start and self._more():
+            passed = min(self.start, len(self.left))
+            self.left, self.start = self.left[passed:], self.start - passed
+
+    def _more(self) -> bool:
+        """Whether there are numbers left, made where those at hand are used up."""
+        # A block of numbers may be empty without being the last: none of its rows was held back.
+        while not len(self.left):
+            following = next(self.numbers, None)
+            if following is None:
+                return False
+            self.left = following
+        return True
+
+    def _fill_all(self, turn: int) -> Chunk:
         values, rows = self._buffer(turn)
         count = 0
-        while count < len(rows):
-            if not len(self.left):
-                self.left = next(self.numbers, np.empty(0, np.uint32))
-                if not len(self.left):
-                    if self._exhausted():
-                        break
-                    continue
+        while count < len(rows) and self._more():
             part, self.left = self.left[: len(rows) - count], self.left[len(rows) - count :]
             rows[count : count + len(part)] = part
             self._take(part, values[count : count + len(part)])
@@ -258,11 +205,27 @@ class _Filler:
         rows[count:padded] = 0
         return Chunk(values, rows, count)
 
-    def _exhausted(self) -> bool:
-        # A block of numbers may be empty without being the last: none of its rows was held back.
-        following = next(self.numbers, None)
-        self.left = self.left if following is None else following
-        return following is None
+    def _fill_lanes(self, turn: int, lanes: Lanes) -> Chunk:
+        values, rows = self._buffer(turn)
+        size, wanted = self.walk.batch_size, self.walk.chunk_rows
+        parts, count = [], 0
+        while count < wanted and self._more():
+            part, self.left = self.left[: wanted - count], self.left[wanted - count :]
+            parts.append(part)
+            count += len(part)
+        if not count:
+            return Chunk(values, rows, 0)
+        numbers = np.concatenate(parts)
+        n_batches = -(-count // size)
+        places = np.arange(n_batches)[:, None] * size + np.arange(lanes.low, lanes.high)
+        filled = ((np.arange(lanes.low, lanes.high) < size) & (places < count)).reshape(-1)
+        mine = np.flatnonzero(filled)
+        rows[: len(filled)] = 0
+        rows[mine] = numbers[places.reshape(-1)[mine]]
+        # What is padding takes row 0 for the moment: gathering then needs no second buffer.
+        self._take(rows[: len(filled)], values[: len(filled)])
+        values[np.flatnonzero(~filled)] = 0
+        return Chunk(values, rows, count)
 
     def _take(self, part: NDArray[np.uint32], out: NDArray[Any]) -> None:
         source, walk = self.walk.source, self.walk

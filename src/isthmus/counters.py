@@ -61,13 +61,13 @@ class Order(NamedTuple):
     keys: Any  # (2,) uint32
 
     @classmethod
-    def draw(cls, n_rows: int, seed: int, epoch: int) -> Order:
-        """Return the order of one epoch."""
+    def draw(cls, n_rows: int, seed: int, *purpose: int) -> Order:
+        """Return the order for a seed and whole numbers that tell one use from another: the epoch, and what in it."""
         if n_rows > MAX_ROWS:
             raise ValueError(f"an order covers at most {MAX_ROWS} rows, not {n_rows}")
         high = isqrt(max(n_rows, 1) - 1) + 1
         low = -(-n_rows // high)
-        return cls(np.uint32(n_rows), np.uint32(high), np.uint32(low), key_words(seed, 1, epoch))
+        return cls(np.uint32(n_rows), np.uint32(high), np.uint32(low), key_words(seed, 1, *purpose))
 
 
 _ROUNDS = 6

@@ -41,6 +41,10 @@ class DivergedError(IsthmusError, ArithmeticError):
     state: Any = None  # the last good training state
 
 
+class LostProcessError(IsthmusError, ConnectionError):
+    """Another process of a run is gone, and this one cannot go on without it."""
+
+
 class IsthmusWarning(UserWarning):
     """Base of every warning isthmus gives."""
 

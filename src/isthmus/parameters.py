@@ -441,7 +441,14 @@ _TABLE = (
         low=1,
     ),
     Parameter("max_epochs", 100, "passes over the rows, at most", ("integer",), low=1, option="epochs"),
-    Parameter("shuffle", True, "draw a new order of the rows for each epoch", ("boolean",)),
+    Parameter(
+        "shuffle",
+        True,
+        "draw a new order of the rows for each epoch: global, in which any row may follow any other; window, blocks of "
+        "neighbouring rows in random order and mixed 256 at a time; True takes global up to 67 million cells",
+        ("boolean", "name"),
+        choices=("global", "window"),
+    ),
     Parameter(
         "scaling",
         "auto",
@@ -497,7 +504,8 @@ _TABLE = (
     Parameter(
         "device",
         None,
-        "JAX platform to train on, such as cpu, gpu or gpu:1; None is JAX's default",
+        "where to train: a JAX platform such as cpu or gpu, whose devices share out each batch, or one device such as "
+        "gpu:1; None is JAX's default platform",
         ("text",),
         optional=True,
     ),

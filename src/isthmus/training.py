@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -18,8 +18,10 @@ from jax import Array
 
 from isthmus.batches import Chunk, Walk
 from isthmus.counters import key_words
+from isthmus.distributed import largest
 from isthmus.errors import DivergedError
 from isthmus.optimizers import Hyper, Optimizer, learning_rates
+from isthmus.placement import Placement
 from isthmus.types import Batch, Columns, Corruption, Dial, ModelState, Noise, Objective, Params, Stopping, TrainState
 
 
@@ -41,7 +43,7 @@ class Sums(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What is the same for all steps of a chunk: traced numbers."""
+    """What is the same for all steps of a chunk: traced numbers, handed over as host arrays."""
 
     center: Any  # (D,)
     factor: Any  # (D,)
@@ -52,7 +54,7 @@ class Run(NamedTuple):
 
 
 LEARNING_RATE = "learning_rate"
-Dials = Mapping[str, Array]  # numbers of a run by name: one of each per step or, outside training, one
+Dials = Mapping[str, Any]  # numbers of a run by name: one of each per step or, outside training, one
 
 
 class View(NamedTuple):
@@ -91,11 +93,13 @@ def _add(total: tuple[Array, Array], value: Array) -> tuple[Array, Array]:
 
 
 def _batch(values: Array, rows: Array, count: Array, index: Array, view: View, run: Run) -> Batch:
-    size = view.batch_size
-    first = index * size
-    raw = jax.lax.dynamic_slice_in_dim(values, first, size)
-    low = jax.lax.dynamic_slice_in_dim(rows, first, size)
-    weight = (first + jnp.arange(size) < count).astype(run.center.dtype)
+    size, lanes = view.batch_size, rows.shape[1]
+    raw = jax.lax.dynamic_index_in_dim(values, index, keepdims=False)
+    low = jax.lax.dynamic_index_in_dim(rows, index, keepdims=False)
+    place = jnp.arange(lanes)
+    alive = index * size + place < count
+    # A batch that does not divide by the number of devices has more places than rows.
+    weight = (alive if lanes == size else alive & (place < size)).astype(run.center.dtype)
     x = (raw.astype(run.center.dtype) - run.center) * run.factor
     batch = Batch(x, weight, jnp.stack([low, jnp.zeros_like(low)], axis=-1))
     if not view.missing:
@@ -131,7 +135,9 @@ def _copied(tree: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=64)
-def compile_program(objective: Objective, optimizer: Optimizer, view: View) -> Program:
+def compile_program(
+    objective: Objective, optimizer: Optimizer, view: View, placement: Placement | None = None
+) -> Program:
     """Return the compiled functions of an option set; equal sets share them.
 
     Sizes of data, seeds, learning rates and every other number of a run are traced: they compile nothing new.
@@ -192,7 +198,13 @@ def compile_program(objective: Objective, optimizer: Optimizer, view: View) -> P
         sums = jax.lax.fori_loop(0, n_steps, step, dict.fromkeys(names, (zero, zero)))
         return {name: total for name, (total, _) in sums.items()}
 
-    return Program(jax.jit(train, donate_argnums=0), jax.jit(evaluate))
+    # What comes out is the same on all devices, and has to stay so: XLA would else divide some of it.
+    alike = None if placement is None else placement.replicated
+    return Program(jax.jit(train, donate_argnums=0, out_shardings=alike), jax.jit(evaluate, out_shardings=alike))
+
+
+def _added(totals: Mapping[str, float], sums: Mapping[str, Array]) -> dict[str, float]:
+    return {**totals, **{name: totals.get(name, 0.0) + float(value) for name, value in sums.items()}}
 
 
 @dataclass(frozen=True)
@@ -232,8 +244,9 @@ class Settings:
 
 @dataclass
 class Interruption:
-    """A flag that Ctrl-C sets and the training loop reads between chunks."""
+    """A flag that Ctrl-C, or another signal, sets and the training loop reads between chunks."""
 
+    signals: tuple[int, ...] = (signal.SIGINT,)
     signal: int | None = None
     _previous: dict[int, Any] = field(default_factory=dict)
 
@@ -243,7 +256,8 @@ class Interruption:
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
-        self._previous[signal.SIGINT] = signal.signal(signal.SIGINT, self._note)
+        for number in self.signals:
+            self._previous[number] = signal.signal(number, self._note)
         try:
             yield self
         finally:
@@ -286,10 +300,12 @@ class Trainer:
         Told the number of rows after each chunk.
     before_epoch : callable or None
         Called before each epoch.
-    after_epoch : callable or None
-        Given the state after each epoch that another follows; returns the state to go on with.
-    device : jax.Device or None
-        Where to compute; None is JAX's default.
+    between_epochs : callable or None
+        Given the state before each epoch but the first; returns the state to go on with.
+    after_chunk : callable or None
+        Given the state after each chunk.
+    placement : Placement or None
+        Where to compute; None is JAX's default device.
     corruption : Corruption or None
         What the network sees in place of the rows.
     columns : Columns or None
@@ -308,14 +324,16 @@ class Trainer:
         interruption: Interruption | None = None,
         progress: Callable[[int], None] | None = None,
         before_epoch: Callable[[], None] | None = None,
-        after_epoch: Callable[[TrainState], TrainState] | None = None,
-        device: Any = None,
+        between_epochs: Callable[[TrainState], TrainState] | None = None,
+        after_chunk: Callable[[TrainState], None] | None = None,
+        placement: Placement | None = None,
         corruption: Any = None,
         columns: Columns | None = None,
     ) -> None:
         told = getattr(objective, "tells", None)
         view = View(walk.batch_size, walk.missing, None if corruption is None else corruption.static(), told)
-        self.program = compile_program(objective, optimizer, view)
+        self.placement = placement = placement or Placement()
+        self.program = compile_program(objective, optimizer, view, placement)
         self.columns = columns
         self.objective = objective
         self.dials = dict(dials or {})
@@ -323,11 +341,12 @@ class Trainer:
         self.walk = walk
         self.settings = settings
         self.validation = validation
+        self.lanes = placement.lanes(walk.batch_size)
         self.interruption = interruption or Interruption()
         self.progress = progress or (lambda rows: None)
         self.before_epoch = before_epoch or (lambda: None)
-        self.after_epoch = after_epoch or (lambda state: state)
-        self.device = device
+        self.between_epochs = between_epochs or (lambda state: state)
+        self.after_chunk = after_chunk or (lambda state: None)
         self.n_rows = walk.count()
         self.n_held_back = validation.count() if validation else walk.count(validation=True)
         self.steps_per_epoch = -(-self.n_rows // walk.batch_size)
@@ -340,12 +359,11 @@ class Trainer:
             params = self.objective.constrain_parameters(params)
             optimizer = self.put(self.optimizer.init(params))
             model = self.put(model)
-        return TrainState(params, optimizer, model, None, seed, 0, 0, 0, Stopping(np.inf, 0, 0), {})
+        return TrainState(params, optimizer, model, None, seed, 0, 0, 0, {}, Stopping(np.inf, 0, 0), {})
 
     def put(self, tree: Any) -> Any:
         """Return a tree as device arrays of its own."""
-        # A copy: the program donates these buffers, and the caller's arrays must not go with them.
-        return jax.tree.map(lambda leaf: jnp.array(leaf, device=self.device, copy=True), tree)
+        return self.placement.put(tree)
 
     @property
     def watches(self) -> bool:
@@ -367,34 +385,28 @@ class Trainer:
             loss was finite: that before the chunk, or the one before it where the chunk's very first loss was not.
         """
         with precision_scope(self.walk.compute):
-            if self.judges and state.epoch == 0:
+            if self.judges and state.stopping.best_loss == np.inf:
                 state = self._judge(state, self._validate(state))
-            while state.epoch < self.settings.max_epochs:
+            while state.epoch < self.settings.max_epochs and state.stopping.stale < self.settings.patience:
+                if state.epoch and not state.cursor:
+                    state = self.between_epochs(state)
                 self.before_epoch()
-                began = time.perf_counter()
-                state, row = self._run_epoch(state)
-                if self.interruption.signal and not row["complete"]:
+                state = self._run_epoch(state)
+                if state.cursor < self.n_rows:
                     yield state
                     return
-                if self.watches:
-                    row["validation_loss"] = self._validate(state)["loss"]
-                if self.judges:
-                    state = self._judge(state, {"loss": row["validation_loss"]})
-                row["seconds"] = time.perf_counter() - began
-                state = self._record(state, row)
+                state = self._finish_epoch(state)
                 yield state
-                if self.interruption.signal or state.stopping.stale >= self.settings.patience:
+                if self.interruption.signal:
                     return
-                if state.epoch < self.settings.max_epochs:
-                    state = self.after_epoch(state)
 
     def trial(self, state: TrainState) -> float:
         """Return seconds per row, from a few steps of the compiled program on the first rows, thrown away."""
         with precision_scope(self.walk.compute):
             run = self._run(self.walk, state.seed, 1)
-            chunk = next(self.walk.chunks(1))
+            chunk = next(replace(self.walk, lanes=self.lanes).chunks(1))
             few = chunk._replace(count=min(chunk.count, 8 * self.walk.batch_size))
-            rates = self._at_steps(0, len(chunk.values) // self.walk.batch_size)
+            rates = self._at_steps(0, self.walk.chunk_rows // self.walk.batch_size)
             seconds = []
             for _ in range(3):
                 carry = Carry(self.put(state.params), self.put(state.optimizer), self.put(state.model))
@@ -403,51 +415,72 @@ class Trainer:
                 seconds.append(time.perf_counter() - began)
             return min(seconds) / few.count
 
-    def _run_epoch(self, state: TrainState) -> tuple[TrainState, dict[str, float]]:
+    def _run_epoch(self, state: TrainState) -> TrainState:
+        """Return the state at the end of the epoch, or where an interruption ends it, before the epoch is counted."""
+        began = time.perf_counter()
+        before = state.underway.get("seconds", 0.0)
         carry = Carry(state.params, state.optimizer, state.model)
-        epoch, step, last, done = state.epoch + 1, state.step, np.nan, 0
-        totals: dict[str, float] = {}
-        run = self._run(self.walk, state.seed, epoch)
-        for chunk in self.walk.chunks(epoch):
-            dials = self._at_steps(step, len(chunk.values) // self.walk.batch_size)
-            before = _copied(carry), step
+        epoch, walk = state.epoch + 1, replace(self.walk, lanes=self.lanes)
+        run = self._run(walk, state.seed, epoch)
+        for chunk in walk.chunks(epoch, start=state.cursor):
+            dials = self._at_steps(state.step, self.walk.chunk_rows // walk.batch_size)
+            kept = _copied(carry), state.step
             carry, sums = self.program.train(carry, *self._upload(chunk), dials, run)
             finite, steps = bool(sums.finite), int(sums.steps)
             if not finite:
                 # The weights at hand are those whose loss is not finite.
-                good, good_step = before if steps or self._good is None else self._good
-                raise self._diverged(state._replace(**good._asdict(), step=good_step), epoch, step + steps)
-            step += steps
-            self._good = before
-            state = state._replace(**carry._asdict(), step=step)
-            done += chunk.count
-            last = float(sums.last)
-            for name, value in sums.terms.items():
-                totals[name] = totals.get(name, 0.0) + float(value)
+                good, good_step = kept if steps or self._good is None else self._good
+                raise self._diverged(state._replace(**good._asdict(), step=good_step), epoch, state.step + steps)
+            self._good = kept
+            underway = _added(state.underway, sums.terms)
+            underway |= {
+                "last_batch_loss": float(sums.last),
+                "seconds": before + time.perf_counter() - began,
+                "waited": state.underway.get("waited", 0.0) + chunk.waited,
+            }
+            state = state._replace(
+                **carry._asdict(), step=state.step + steps, cursor=state.cursor + chunk.count, underway=underway
+            )
             self.progress(chunk.count)
+            self.after_chunk(state)
+            # All processes stop at the same chunk, whichever of them was told to.
+            self.interruption.signal = largest(self.interruption.signal or 0) or None
             if self.interruption.signal:
                 break
-        row = {name: total / max(done, 1) for name, total in totals.items()}
+        return state
+
+    def _finish_epoch(self, state: TrainState) -> TrainState:
+        """Return the state after an epoch whose rows are through: it is judged, written down and counted."""
+        began = time.perf_counter()
+        sums, epoch = dict(state.underway), state.epoch + 1
+        last, seconds, waited = (sums.pop(name, np.nan) for name in ("last_batch_loss", "seconds", "waited"))
+        row = {name: total / max(self.n_rows, 1) for name, total in sums.items()}
         row |= self.objective.report(state.model, self._at_end())
         row |= {
             "epoch": epoch,
             "last_batch_loss": last,
-            LEARNING_RATE: float(self._rates(max(step - 1, 0), 1)[0]),
-            "complete": done == self.n_rows,
+            LEARNING_RATE: float(self._rates(max(state.step - 1, 0), 1)[0]),
         }
-        return state._replace(epoch=epoch if row["complete"] else state.epoch), row
+        state = state._replace(epoch=epoch, cursor=0, underway={})
+        if self.watches:
+            row["validation_loss"] = self._validate(state)["loss"]
+        if self.judges:
+            state = self._judge(state, {"loss": row["validation_loss"]})
+        row["waiting"] = min(waited / seconds, 1.0)
+        row["seconds"] = seconds + time.perf_counter() - began
+        return self._record(state, row)
 
     def _run(self, walk: Walk, seed: int, epoch: int) -> Run:
         center, factor = walk.affine()
-        noise = Noise(jnp.asarray(key_words(seed, 4)), jnp.uint32(epoch))
         dtype = walk.compute
+        # Host arrays: they are the same in every process, and a program spread over several takes them as such.
         return Run(
-            jnp.asarray(center),
-            jnp.asarray(factor),
-            noise,
-            jnp.asarray(self.settings.decay, dtype),
-            jnp.asarray(self.settings.clip, dtype),
-            None if self.columns is None else Columns(*(jnp.asarray(values, dtype) for values in self.columns)),
+            center,
+            factor,
+            Noise(key_words(seed, 4), np.uint32(epoch)),
+            np.asarray(self.settings.decay, dtype),
+            np.asarray(self.settings.clip, dtype),
+            None if self.columns is None else Columns(*(np.asarray(values, dtype) for values in self.columns)),
         )
 
     def _rates(self, step: int, n_steps: int) -> Any:
@@ -460,24 +493,23 @@ class Trainer:
         share = np.minimum((np.arange(step, step + n_steps) + 0.5) / max(total, 1), 1.0)
         numbers = {name: dial(share) for name, dial in self.dials.items()}
         numbers[LEARNING_RATE] = self._rates(step, n_steps)
-        return {name: jnp.asarray(values, self.walk.compute) for name, values in numbers.items()}
+        return {name: np.asarray(values, self.walk.compute) for name, values in numbers.items()}
 
     def _at_end(self) -> Dials:
         """Return the numbers a run ends with, by which every epoch's held-back rows are judged alike."""
-        return {name: jnp.asarray(dial(np.ones(1))[0], self.walk.compute) for name, dial in self.dials.items()}
+        return {name: np.asarray(dial(np.ones(1))[0], self.walk.compute) for name, dial in self.dials.items()}
 
     def _upload(self, chunk: Chunk) -> tuple[Array, Array, Any]:
-        values, rows = jax.device_put((chunk.values, chunk.rows), self.device)
-        return values, rows, np.int32(chunk.count)
+        lanes = self.walk.batch_size if self.lanes is None else self.lanes.high - self.lanes.low
+        return *self.placement.upload(chunk, lanes), np.int32(chunk.count)
 
     def _validate(self, state: TrainState) -> dict[str, float]:
         walk, held = (self.validation, False) if self.validation else (self.walk, True)
         run = self._run(walk, state.seed, 0)
         totals: dict[str, float] = {}
-        for chunk in walk.chunks(validation=held):
+        for chunk in replace(walk, lanes=self.lanes).chunks(validation=held):
             sums = self.program.evaluate(state.params, state.model, *self._upload(chunk), self._at_end(), run)
-            for name, value in sums.items():
-                totals[name] = totals.get(name, 0.0) + float(value)
+            totals = _added(totals, sums)
         return {name: total / self.n_held_back for name, total in totals.items()}
 
     def _judge(self, state: TrainState, row: dict[str, float]) -> TrainState:
@@ -491,7 +523,6 @@ class Trainer:
         return state._replace(stopping=stopping._replace(stale=stopping.stale + 1))
 
     def _record(self, state: TrainState, row: dict[str, float]) -> TrainState:
-        row.pop("complete", None)
         history = {name: [*values] for name, values in state.metrics.items()}
         for name, value in row.items():
             history.setdefault(name, []).append(value)

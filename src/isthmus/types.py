@@ -41,8 +41,8 @@ class Output(NamedTuple):
 class Noise(NamedTuple):
     """What the noise of a training step depends on, beside the row's own number."""
 
-    seed: Array  # (2,) uint32
-    epoch: Array  # () uint32
+    seed: Any  # (2,) uint32
+    epoch: Any  # () uint32
 
 
 class Statistics(NamedTuple):
@@ -164,6 +164,7 @@ class TrainState(NamedTuple):
     seed: int
     step: int
     epoch: int
-    cursor: int  # position in the epoch's order
+    cursor: int  # rows of the epoch under way that are done
+    underway: dict[str, float]  # what they added up to: sums over rows by name, the last batch's loss, seconds
     stopping: Stopping
     metrics: dict[str, list[float]]

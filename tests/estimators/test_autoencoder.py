@@ -27,8 +27,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from isthmus import Autoencoder
-from isthmus.batches import HeldBack
 from isthmus.errors import DivergedError, InterruptedFitWarning, InvalidDataError, InvalidParameterError
+from isthmus.order import HeldBack
 from isthmus.parameters import LOSS_NAMES, OPTIMIZER_NAMES, PARAMETERS, SCALING_NAMES, SCHEDULE_NAMES
 
 
@@ -161,13 +161,14 @@ def test_compiles_nothing_for_other_numbers(compilations, small, rows):
 
 
 def test_history_has_one_value_per_epoch(fitted):
-    names = {"epoch", "loss", "last_batch_loss", "validation_loss", "learning_rate", "seconds"}
+    names = {"epoch", "loss", "last_batch_loss", "validation_loss", "learning_rate", "seconds", "waiting"}
     assert set(fitted.history_) == names
     assert {len(values) for values in fitted.history_.values()} == {fitted.n_iter_} == {4}
     assert fitted.history_["epoch"] == [1, 2, 3, 4]
     assert fitted.loss_ == fitted.history_["loss"][-1]
     assert 0 <= fitted.best_iter_ <= 4
     assert all(seconds > 0 for seconds in fitted.history_["seconds"])
+    assert all(0 <= share <= 1 for share in fitted.history_["waiting"])
     assert np.all(np.diff(fitted.history_["learning_rate"]) < 0)
 
 

@@ -9,9 +9,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 
 from isthmus import Autoencoder
-from isthmus.batches import HeldBack, chunk_rows
+from isthmus.batches import chunk_rows
 from isthmus.errors import InterruptedFitWarning, InvalidDataError, InvalidParameterError
 from isthmus.estimators.fitting import measure, prepare, start_fit, start_partial_fit
+from isthmus.order import HeldBack
 from isthmus.sources import open_source
 from isthmus.types import Stopping
 

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from isthmus import __version__
-from isthmus.errors import DivergedError, IsthmusError, UnwritableError
+from isthmus.errors import DivergedError, IsthmusError, LostProcessError, UnwritableError
 
 if TYPE_CHECKING:
     from isthmus.estimators.results import Progress
 
 _SECONDS_BETWEEN_LINES = 5.0
-_FAILURES = (DivergedError, UnwritableError)
+_FAILURES = (DivergedError, LostProcessError, UnwritableError)
 
 app = typer.Typer(
     name="isthmus",
@@ -86,13 +86,24 @@ def told() -> Iterator[None]:
         raise typer.Exit(1) from error
 
 
+def _leave(ending: typer.Exit | SystemExit) -> None:
+    # Loaded only where a run of several processes was joined.
+    if distributed := sys.modules.get("isthmus.distributed"):
+        code = ending.exit_code if isinstance(ending, typer.Exit) else ending.code
+        distributed.leave(code if isinstance(code, int) else 1)
+
+
 def register(run: Callable[..., None]) -> None:
     """Make a function the command of its name."""
 
     @functools.wraps(run)
     def guarded(*args: Any, **options: Any) -> None:
-        with told():
-            run(*args, **options)
+        try:
+            with told():
+                run(*args, **options)
+        except (typer.Exit, SystemExit) as ending:
+            _leave(ending)
+            raise
 
     app.command()(guarded)
 

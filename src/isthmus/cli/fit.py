@@ -39,6 +39,17 @@ def fit(
     epochs_as_lines: Annotated[
         bool, typer.Option("--epochs-as-lines", help="Print each epoch's cost on stdout; the same as --verbose 2.")
     ] = False,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Write checkpoints there; the same command again goes on from them."),
+    ] = None,
+    checkpoint_every: Annotated[float, typer.Option(metavar="SECONDS", help="Between two checkpoints.")] = 60.0,
+    max_memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Such as 500MB: for rows and training, beside Python and JAX.")
+    ] = None,
+    distributed: Annotated[
+        bool, typer.Option("--distributed", help="Train with the other processes that this command was started as.")
+    ] = False,
     show: Annotated[bool, typer.Option("--show", help="Open a window with the codes of DATA.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -49,8 +60,13 @@ def fit(
     With --sparsity it is a SparseAutoencoder, whose defaults are a code of 64 units and no hidden layers; else, with
     --corruption, a DenoisingAutoencoder, whose default is a code of 64 units.
 
-    Ctrl-C ends training after the running chunk of rows; what was learned is written, and the exit code is 130.
+    Ctrl-C ends training after the running chunk of rows; what was learned is written, and the exit code is 130. With
+    --checkpoint, SIGTERM writes a checkpoint, and the exit code is 143.
     """
+    if distributed:
+        from isthmus.distributed import join
+
+        join()
     values = {name: value_of(PARAMETERS[name], text) for name, text in given.items() if text is not None}
     if epochs_as_lines and as_json:
         raise InvalidParameterError("--epochs-as-lines and --json both write to stdout; choose one")
@@ -65,7 +81,16 @@ def fit(
             print_result(estimate._asdict(), str(estimate), as_json=as_json)
             return
         began = time.perf_counter()
-        interrupted = _trained(model, rows, judges)
+        interrupted = _trained(
+            model,
+            rows,
+            validation_data=judges,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            max_memory=max_memory,
+        )
+        if distributed and not _speaks():
+            return
         model.save(target)
         facts = {"model": target, **facts_of(model), "seconds": time.perf_counter() - began}
         print_result(facts, _fit_text(facts), as_json=as_json, quiet=quiet)
@@ -102,11 +127,17 @@ def _model(values: dict[str, Any], target: str) -> Autoencoder:
     return Autoencoder(**values) if values.get("corruption") is None else DenoisingAutoencoder(**values)
 
 
-def _trained(model: Autoencoder, rows: Any, judges: Any) -> bool:
+def _speaks() -> bool:
+    from isthmus.distributed import speaks
+
+    return speaks()
+
+
+def _trained(model: Autoencoder, rows: Any, **options: Any) -> bool:
     """Train, tell the warnings, and return whether Ctrl-C ended it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", IsthmusWarning)
-        model.fit(rows, validation_data=judges)
+        model.fit(rows, **options)
     for warning in caught:
         say(warning.message)
     return any(issubclass(warning.category, InterruptedFitWarning) for warning in caught)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from typing import Any, Self
@@ -10,10 +11,12 @@ from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import Tags
 
+from isthmus.checkpoint import Checkpoints
 from isthmus.errors import DivergedError, InterruptedFitWarning
 from isthmus.estimators.fitted import Array, FittedModel, Rows
 from isthmus.estimators.fitting import FitRun, Fitted, start_fit, start_partial_fit
 from isthmus.estimators.inputs import open_rows
+from isthmus.estimators.memory import Memory
 from isthmus.estimators.reporting import Estimate, estimate
 from isthmus.parameters import check_parameters
 
@@ -127,8 +130,10 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
         Rows per step; auto is 256, less for fewer than 8,192 rows.
     max_epochs : a whole number at least 1, default=100
         Passes over the rows, at most.
-    shuffle : True or False, default=True
-        Draw a new order of the rows for each epoch.
+    shuffle : True or False or one of 'global', 'window', default=True
+        Draw a new order of the rows for each epoch: global, in which any row may follow any other; window,
+        blocks of neighbouring rows in random order and mixed 256 at a time; True takes global up to 67 million
+        cells.
     scaling : one of 'auto', 'minmax', 'standard', 'robust', 'mean_norm', 'patches', 'zca', 'whitened_patches' or
         None, default='auto'
         What is done to the rows before training; auto: uint8 by 255, values in [0, 1] stay, pictures in whole
@@ -149,7 +154,8 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
     precision : one of 'float32', 'bfloat16', 'float64', default='float32'
         Type of the computation; bfloat16 in matrix products only.
     device : a non-empty string or None, default=None
-        JAX platform to train on, such as cpu, gpu or gpu:1; None is JAX's default.
+        Where to train: a JAX platform such as cpu or gpu, whose devices share out each batch, or one device
+        such as gpu:1; None is JAX's default platform.
     random_state : a whole number at least 0 and at most 4.29497e+09, a numpy RandomState or None, default=None
         Seed of weights, order, held-back rows and dropout; None draws a new one.
     warm_start : True or False, default=False
@@ -165,7 +171,8 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
         Width of the code.
     history_ : dict of str to list of float
         One value per epoch: ``epoch``, ``loss`` (the mean over the epoch's rows), ``last_batch_loss``,
-        ``validation_loss`` where rows are held back, ``learning_rate`` and ``seconds``.
+        ``validation_loss`` where rows are held back, ``learning_rate``, ``seconds``, and ``waiting``, the share of
+        them that the computation waited for rows.
     n_iter_, best_iter_ : int
         Epochs trained, and the epoch whose weights were kept; 0 is the start.
     loss_ : float
@@ -245,7 +252,7 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
         gradient_clip: float | None = None,
         batch_size: int | str = "auto",
         max_epochs: int = 100,
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         scaling: str | None = "auto",
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
@@ -317,7 +324,16 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
     # Fitting ---------------------------------------------------------------------------------------------------
 
     @with_callbacks  # type: ignore[untyped-decorator]
-    def fit(self, X: Rows, y: Any = None, *, validation_data: Rows = None) -> Self:
+    def fit(
+        self,
+        X: Rows,
+        y: Any = None,
+        *,
+        validation_data: Rows = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
+        max_memory: int | str | None = None,
+    ) -> Self:
         """Learn the code from rows.
 
         Parameters
@@ -329,6 +345,16 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
         validation_data : like X, optional
             Rows that decide when to stop, instead of a share held back from `X`; without early stopping their loss is
             only written down.
+        checkpoint : path-like, optional
+            A folder for checkpoints of this fit. The same call again goes on from the newest one and ends, to the bit,
+            where it would have ended without the interruption, whatever ended it; ``max_epochs`` may be more than it
+            was. With it SIGTERM writes a checkpoint and raises ``SystemExit(143)``.
+        checkpoint_every : float, default=60.0
+            Seconds between checkpoints; 0 writes one after each chunk of rows, of about 8 MB.
+        max_memory : int or str, optional
+            Bytes, or text such as ``"500MB"``, for rows and the arrays of training, beside the interpreter and JAX.
+            Tables that take more than half of it are written once, as numbers, to a temporary file, and read from
+            there in pieces; None is 1 GB for these, and no limit otherwise. It changes no result.
 
         Returns
         -------
@@ -341,16 +367,25 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
             In one line; an earlier fit stays as it was.
         DivergedError
             At the first loss or gradient that is not finite. The estimator keeps the last good weights.
+        UnwritableError
+            Where a checkpoint cannot be written; those before stay.
         """
         check_parameters(self.get_params(deep=False))
         # Before the copy: what scikit-learn tears callbacks down by has to outlive a refusal.
         context = self._init_callback_context(max_subtasks=self.max_epochs)
         before = dict(self.__dict__)
         try:
-            source = open_rows(self, X, reset=True)
-            validation = None if validation_data is None else open_rows(self, validation_data, reset=False)
+            memory = Memory.of(max_memory)
+            source = open_rows(self, X, reset=True, memory=memory)
+            validation = (
+                None if validation_data is None else open_rows(self, validation_data, reset=False, memory=memory)
+            )
+            checkpoints = None if checkpoint is None else Checkpoints(checkpoint, checkpoint_every)
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            run = start_fit(self, source, validation, watcher=_CallbackCaller(self, context, X, y))
+            run = start_fit(
+                self, source, validation, watcher=_CallbackCaller(self, context, X, y), checkpoints=checkpoints
+            )
+            memory.check(run.trainer, run.state)
             self._train(run)
         except DivergedError:
             raise

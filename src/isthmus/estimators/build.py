@@ -16,6 +16,7 @@ from isthmus.networks.custom import Custom
 from isthmus.networks.dense import Dense
 from isthmus.objective import Reconstruction
 from isthmus.optimizers import DEFAULT_DECAY, Optimizer
+from isthmus.placement import Placement
 from isthmus.scaling import ColumnStatistics, Scaling
 from isthmus.sparsity import Sparsity, resolve
 from isthmus.sparsity.base import constant
@@ -37,15 +38,27 @@ def draw_seed(random_state: Any) -> int:
 
 
 def pick_device(name: str | None) -> Any:
-    """Return the JAX device a name such as ``"cpu"`` or ``"gpu:1"`` stands for; None for None."""
+    """Return the device of this process that a name such as ``"cpu"`` or ``"gpu:1"`` stands for; None for None."""
     if name is None:
         return None
     platform, _, number = name.partition(":")
     try:
-        return jax.devices(platform)[int(number or 0)]
+        return jax.local_devices(backend=platform)[int(number or 0)]
     except (RuntimeError, ValueError, IndexError) as error:
         found = sorted({device.platform for device in jax.devices()} | {"cpu"})
         raise InvalidParameterError(f"device={name!r} is not here; JAX finds {', '.join(found)}") from error
+
+
+def placement_for(name: str | None) -> Placement:
+    """Return where to train: on the one device that is named, or over all of a platform, of all processes."""
+    device = pick_device(name)
+    platform, _, number = (name or "").partition(":")
+    if number:
+        if jax.process_count() > 1:
+            raise InvalidParameterError(f"device={name!r} is one device, and {jax.process_count()} processes train")
+        return Placement(device)
+    devices = jax.devices(platform or None)
+    return Placement(device) if len(devices) == 1 else Placement.over(devices)
 
 
 def held_back_share(values: Mapping[str, Any], n_rows: int) -> float:

@@ -14,10 +14,18 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, column_or_1d
 
-from isthmus.batches import NOTHING_HELD, HeldBack, Walk
+from isthmus.batches import Walk
 from isthmus.classification import CrossEntropy
 from isthmus.errors import InvalidDataError, InvalidParameterError
-from isthmus.estimators.build import batch_rows, columns_for, corruption_for, draw_seed, held_back_share, pick_device
+from isthmus.estimators.build import (
+    batch_rows,
+    columns_for,
+    corruption_for,
+    draw_seed,
+    held_back_share,
+    pick_device,
+    placement_for,
+)
 from isthmus.estimators.fitted import Rows
 from isthmus.estimators.fitting import measure
 from isthmus.estimators.inputs import open_rows, rows_of
@@ -26,6 +34,7 @@ from isthmus.inference import Inference, blocks_for, masks_missing
 from isthmus.networks.classifying import Classifying
 from isthmus.networks.dense import Dense
 from isthmus.optimizers import Optimizer
+from isthmus.order import NOTHING_HELD, HeldBack
 from isthmus.parameters import PARAMETERS
 from isthmus.sources.base import Source
 from isthmus.sparsity.base import constant
@@ -213,7 +222,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             self._settings(),
             dials=dials,
             interruption=Interruption(),
-            device=pick_device(self.device),
+            placement=placement_for(self.device),
             corruption=corruption,
             columns=None if corruption is None else columns_for(statistics, fitted.scaler_),
         )

@@ -123,8 +123,10 @@ class DenoisingAutoencoder(Autoencoder):
         Rows per step; auto is 256, less for fewer than 8,192 rows.
     max_epochs : a whole number at least 1, default=100
         Passes over the rows, at most.
-    shuffle : True or False, default=True
-        Draw a new order of the rows for each epoch.
+    shuffle : True or False or one of 'global', 'window', default=True
+        Draw a new order of the rows for each epoch: global, in which any row may follow any other; window,
+        blocks of neighbouring rows in random order and mixed 256 at a time; True takes global up to 67 million
+        cells.
     scaling : one of 'auto', 'minmax', 'standard', 'robust', 'mean_norm', 'patches', 'zca', 'whitened_patches' or
         None, default='auto'
         What is done to the rows before training; auto: uint8 by 255, values in [0, 1] stay, pictures in whole
@@ -145,7 +147,8 @@ class DenoisingAutoencoder(Autoencoder):
     precision : one of 'float32', 'bfloat16', 'float64', default='float32'
         Type of the computation; bfloat16 in matrix products only.
     device : a non-empty string or None, default=None
-        JAX platform to train on, such as cpu, gpu or gpu:1; None is JAX's default.
+        Where to train: a JAX platform such as cpu or gpu, whose devices share out each batch, or one device
+        such as gpu:1; None is JAX's default platform.
     random_state : a whole number at least 0 and at most 4.29497e+09, a numpy RandomState or None, default=None
         Seed of weights, order, held-back rows and dropout; None draws a new one.
     warm_start : True or False, default=False
@@ -229,7 +232,7 @@ class DenoisingAutoencoder(Autoencoder):
         gradient_clip: float | None = None,
         batch_size: int | str = "auto",
         max_epochs: int = 100,
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         scaling: str | None = "auto",
         early_stopping: bool = True,
         validation_fraction: float = 0.1,

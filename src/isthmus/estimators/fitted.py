@@ -19,6 +19,7 @@ from isthmus.estimators import stored
 from isthmus.estimators.build import pick_device
 from isthmus.estimators.code_report import CodeReport, activation_target
 from isthmus.estimators.inputs import finite_blocks, is_outside, open_codes, open_rows, open_stream, rows_of
+from isthmus.estimators.keeping import keeping, open_keeping
 from isthmus.estimators.results import Progress, joined, joined_sparse, written
 from isthmus.inference import Inference, blocks_for, masks_missing
 from isthmus.metrics import CodeStatistics, ExplainedVariance, Fidelity
@@ -132,12 +133,19 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         source = open_rows(self, X, reset=False)
         return joined(self._filled(source), source.dtype, rows_of(source), self.n_features_in_)
 
-    def impute_to(self, source: Rows, out: str | os.PathLike[str], *, progress: Progress | None = None) -> int:
+    def impute_to(
+        self,
+        source: Rows,
+        out: str | os.PathLike[str],
+        *,
+        keep: Sequence[str] | None = None,
+        progress: Progress | None = None,
+    ) -> int:
         """Write rows with their missing cells filled in to a file, block by block; as `impute` and `reconstruct_to`."""
         check_is_fitted(self)
         self._check_masks()
-        rows = open_stream(self, source)
-        return written(self._filled(rows), out, self._names_of_rows(), rows.dtype, rows.n_rows, progress)
+        rows, kept = open_keeping(self, source, keep)
+        return written(self._filled(rows), out, self._names_of_rows(), rows.dtype, rows.n_rows, progress, kept=kept)
 
     def _check_masks(self) -> None:
         if not self._masks:
@@ -154,7 +162,14 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
     def _masks(self) -> bool:
         return masks_missing(self.network_)
 
-    def transform_to(self, source: Rows, out: str | os.PathLike[str], *, progress: Progress | None = None) -> int:
+    def transform_to(
+        self,
+        source: Rows,
+        out: str | os.PathLike[str],
+        *,
+        keep: Sequence[str] | None = None,
+        progress: Progress | None = None,
+    ) -> int:
         """Write the codes of rows to a file, block by block: memory is that of a block, however many rows there are.
 
         Parameters
@@ -167,6 +182,10 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
             of `get_feature_names_out` and the type that `transform` gives. An older file stays until all is written.
             A model with ``sparse_output=True`` writes Parquet with what is not 0 alone, as two columns of lists;
             `isthmus.sinks.SparseParquetSink` says how to read it with pandas and polars.
+        keep : sequence of str, optional
+            Columns of a table or a DataFrame, of any type, to write before the codes, such as the rows' names; read in
+            the same pass. Those that the model was not fitted on are not part of the rows. From a text file they have
+            the types that its first block shows. ``.npy`` takes only numbers.
         progress : callable, optional
             Told, after each block, the rows done and the number of all, or None where only reading tells.
 
@@ -181,14 +200,19 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
             In one line; `out` is then as it was.
         """
         check_is_fitted(self)
-        rows = open_stream(self, source)
+        rows, kept = open_keeping(self, source, keep)
         codes = self._encoded(rows)
         names = self.get_feature_names_out()
         dtype = self._float_of(rows)
-        return written(codes, out, names, dtype, rows.n_rows, progress, sparse=self._writes_sparse)
+        return written(codes, out, names, dtype, rows.n_rows, progress, sparse=self._writes_sparse, kept=kept)
 
     def inverse_transform_to(
-        self, source: Rows, out: str | os.PathLike[str], *, progress: Progress | None = None
+        self,
+        source: Rows,
+        out: str | os.PathLike[str],
+        *,
+        keep: Sequence[str] | None = None,
+        progress: Progress | None = None,
     ) -> int:
         """Write the rows that codes stand for to a file, block by block.
 
@@ -199,6 +223,7 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
             `get_feature_names_out` says, only those are read.
         out : path-like
             As in `transform_to`; its columns have the names that `fit` saw, or ``x0``, ``x1``, ….
+        keep : sequence of str, optional
         progress : callable, optional
             As in `transform_to`.
 
@@ -213,15 +238,25 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
             In one line; `out` is then as it was.
         """
         check_is_fitted(self)
-        outside = is_outside(source)
-        codes = open_codes(source if outside else self._check_codes(source), self.get_feature_names_out())
-        self._check_code_width(codes.schema.n_features)
+        codes, kept = keeping(source, keep, self.get_feature_names_out(), self._open_codes)
         decoded = self._inference().decode(finite_blocks(codes, codes.schema.names))
         dtype = self._float_of(codes)
         rows = (self.scaler_.raw(scaled, dtype) for scaled in decoded)
-        return written(rows, out, self._names_of_rows(), dtype, codes.n_rows, progress)
+        return written(rows, out, self._names_of_rows(), dtype, codes.n_rows, progress, kept=kept)
 
-    def reconstruct_to(self, source: Rows, out: str | os.PathLike[str], *, progress: Progress | None = None) -> int:
+    def _open_codes(self, source: Rows) -> Source:
+        codes = open_codes(source if is_outside(source) else self._check_codes(source), self.get_feature_names_out())
+        self._check_code_width(codes.schema.n_features)
+        return codes
+
+    def reconstruct_to(
+        self,
+        source: Rows,
+        out: str | os.PathLike[str],
+        *,
+        keep: Sequence[str] | None = None,
+        progress: Progress | None = None,
+    ) -> int:
         """Write rows rebuilt from their codes to a file, block by block.
 
         Parameters
@@ -230,6 +265,7 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
             The rows, as in `transform_to`.
         out : path-like
             As in `transform_to`; its columns have the names that `fit` saw, or ``x0``, ``x1``, ….
+        keep : sequence of str, optional
         progress : callable, optional
             As in `transform_to`.
 
@@ -244,10 +280,10 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
             In one line; `out` is then as it was.
         """
         check_is_fitted(self)
-        rows = open_stream(self, source)
+        rows, kept = open_keeping(self, source, keep)
         dtype = self._float_of(rows)
         rebuilt = (self.scaler_.raw(scaled, dtype, like=raw) for raw, scaled in self._rebuilt(rows))
-        return written(rebuilt, out, self._names_of_rows(), dtype, rows.n_rows, progress)
+        return written(rebuilt, out, self._names_of_rows(), dtype, rows.n_rows, progress, kept=kept)
 
     def _names_of_rows(self) -> Sequence[str]:
         return list(getattr(self, "feature_names_in_", ())) or [f"x{i}" for i in range(self.n_features_in_)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import signal
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,7 +15,9 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.batches import NOTHING_HELD, HeldBack, Walk
+from isthmus.batches import Walk
+from isthmus.checkpoint import Checkpoints, Found
+from isthmus.distributed import from_first, speaks, together
 from isthmus.errors import InvalidParameterError
 from isthmus.estimators.build import (
     batch_rows,
@@ -27,7 +31,7 @@ from isthmus.estimators.build import (
     network_for,
     objective_for,
     optimizer_for,
-    pick_device,
+    placement_for,
     settings_for,
     sparsity_for,
 )
@@ -36,6 +40,8 @@ from isthmus.estimators.pretraining import check_layerwise, layerwise
 from isthmus.estimators.reporting import Reporter
 from isthmus.estimators.resampling import resampled
 from isthmus.inference import Inference
+from isthmus.order import NOTHING_HELD, HeldBack, shuffle_for
+from isthmus.placement import Placement
 from isthmus.principal import Principal, starting_bias
 from isthmus.scaling import ColumnStatistics, Scaling, choose_scaler, gathered, sample_stride
 from isthmus.sources.base import Block, Source
@@ -94,6 +100,7 @@ class FitRun:
     """
 
     state: TrainState
+    checkpoints: Checkpoints | None = None
 
     def __init__(
         self,
@@ -119,7 +126,7 @@ class FitRun:
 
     def train(self) -> Fitted:
         """Train to the end and return what was learned."""
-        with self.trainer.interruption.listening(), self.reporter:
+        with self.trainer.interruption.listening(), self.reporter, together():
             self.reporter.begin(self.trainer, self.state)
             for state in self.trainer.epochs(self.state):
                 # An interruption also gives the state in the middle of an epoch, of which nobody is told.
@@ -129,7 +136,28 @@ class FitRun:
                     self.reporter.epoch_done(state)
                 if whole and self.watcher is not None and self.watcher.end(self):
                     break
+            if self.checkpoints is not None:
+                self.checkpoints.save(self.state)
+                self._leave_if_told(self.checkpoints)
         return self.outcome(self.state)
+
+    def _leave_if_told(self, checkpoints: Checkpoints) -> None:
+        """End the process where SIGTERM asked for it: what it would do on is in the checkpoint."""
+        told = self.trainer.interruption.signal
+        if told == signal.SIGTERM:
+            self.reporter.say(f"SIGTERM: a checkpoint is in {checkpoints.folder}; the same fit goes on from it")
+            raise SystemExit(128 + told)
+
+    def keep_in(self, checkpoints: Checkpoints, found: Found | None) -> None:
+        """Write checkpoints while training, and begin at the one that was found."""
+        trainer = self.trainer
+        self.checkpoints = checkpoints
+        trainer.after_chunk = checkpoints.offer
+        trainer.interruption.signals = (signal.SIGINT, signal.SIGTERM)
+        if found is not None:
+            with precision_scope(trainer.walk.compute):
+                self.state = checkpoints.restored(found, self.state, trainer.put)
+            self.reporter.say(f"goes on after {self.state.epoch} epochs and {self.state.cursor:,} rows")
 
     def outcome(self, state: TrainState) -> Fitted:
         """Return what an estimator keeps of a state."""
@@ -162,7 +190,7 @@ class FitRun:
             parts["network_"],
             params,
             parts["scaler_"],
-            self.trainer.device,
+            self.trainer.placement.device,
             sparsity=parts["sparsity_"],
             state=model,
         )
@@ -266,7 +294,7 @@ class Preparation(NamedTuple):
     values: dict[str, Any]
     seed: int
     walk: Walk
-    device: Any
+    placement: Placement
     corruption: Any
     columns: Columns | None
 
@@ -276,7 +304,7 @@ def prepare(
 ) -> Preparation:
     """Return the walk through the rows, their scaling measured and their seed drawn unless they are given."""
     values = estimator.get_params(deep=False)
-    seed = draw_seed(values["random_state"]) if seed is None else seed
+    seed = from_first(draw_seed(values["random_state"])) if seed is None else seed
     held_back = HeldBack(seed, share) if share else NOTHING_HELD
     n_rows = rows_of(source)
     if held_back.count(n_rows) == n_rows:
@@ -298,9 +326,10 @@ def prepare(
     rows = batch_rows(values["batch_size"], rows_of(source))
     # A whole table is learned from by the very program of missing="refuse": to the bit as if no holes were looked for.
     holes = statistics.holes or bool(statistics.unseen.any())
-    walk = Walk(source, scaler, rows, compute, held_back, seed, bool(values["shuffle"]), missing=holes)
+    shuffle = shuffle_for(values["shuffle"], n_rows, source.schema.n_features)
+    walk = Walk(source, scaler, rows, compute, held_back, seed, shuffle, missing=holes)
     columns = None if corruption is None else columns_for(statistics, scaler)
-    return Preparation(values, seed, walk, pick_device(values["device"]), corruption, columns)
+    return Preparation(values, seed, walk, placement_for(values["device"]), corruption, columns)
 
 
 def _say_unseen(statistics: ColumnStatistics, names: Sequence[str]) -> None:
@@ -311,8 +340,8 @@ def _say_unseen(statistics: ColumnStatistics, names: Sequence[str]) -> None:
         warnings.warn(f"missing in every row, and left so: column {told}{more}", UserWarning, stacklevel=2)
 
 
-def _new_network(ready: Preparation) -> tuple[Any, Any]:
-    """Return the network and its first parameters."""
+def _new_network(ready: Preparation, *, pretrained: bool = True) -> tuple[Any, Any]:
+    """Return the network and its first parameters; without `pretrained`, parameters of their shape."""
     values, walk = ready.values, ready.walk
     width, wanted = walk.chunk_shape[1], values["n_components"]
     principal = None
@@ -324,7 +353,7 @@ def _new_network(ready: Preparation) -> tuple[Any, Any]:
     if getattr(network, "linear_path", False):
         start = (principal or Principal(walk)).statistics(network.n_components)
     params = network.init(ready.seed, start)
-    if values["pretrain"] is not None:
+    if values["pretrain"] is not None and pretrained:
         check_layerwise(network)
         params = layerwise(network, params, walk, values, ready.seed)
     return network, _with_sparsity(ready, network, params)
@@ -380,15 +409,22 @@ def _other_network() -> InvalidParameterError:
 
 
 def start_fit(
-    estimator: Any, source: Source, validation: Source | None = None, *, watcher: Watcher | None = None
+    estimator: Any,
+    source: Source,
+    validation: Source | None = None,
+    *,
+    watcher: Watcher | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> FitRun:
-    """Return a run from the beginning or, with warm_start, from the weights of the last fit."""
+    """Return a run from the beginning, from the weights of the last fit (warm_start), or from its checkpoint."""
     warm = estimator.warm_start and hasattr(estimator, "params_")
     if warm and source.schema.n_features != estimator.scaler_.n_features:
         raise _other_network()
     share = 0.0 if validation is not None else held_back_share(estimator.get_params(deep=False), rows_of(source))
-    ready = prepare(estimator, source, share, estimator.scaler_ if warm else None)
-    network, params = _old_network(estimator, ready) if warm else _new_network(ready)
+    found = None if checkpoints is None else checkpoints.found(identity_of(estimator, source, validation, warm=warm))
+    seed = None if found is None else int(found.header["seed"])
+    ready = prepare(estimator, source, share, estimator.scaler_ if warm else None, seed)
+    network, params = _old_network(estimator, ready) if warm else _new_network(ready, pretrained=found is None)
     walk = ready.walk
     if validation is not None and ready.values["missing"] == "mask":
         walk = replace(walk, missing=True)
@@ -398,10 +434,33 @@ def start_fit(
         judge = replace(walk, shuffle=False)
     run = _run(ready._replace(walk=walk), network, settings, judge, arranges=True, watcher=watcher)
     run.state = run.trainer.start(params, ready.seed, _first_state(estimator if warm else None, run))
-    run.trainer.after_epoch = functools.partial(_revived, run, ready.values["resample_dead"])
+    run.trainer.between_epochs = functools.partial(_revived, run, ready.values["resample_dead"])
     if share and not warm and getattr(network, "linear_path", False) and run.parts["sparsity_"] is None:
         run.better_start = functools.cache(lambda: _start_of_all_rows(ready, network))
+    if checkpoints is not None:
+        run.keep_in(checkpoints, found)
     return run
+
+
+# What may change between a run and its resumption: how long, how told, where.
+_MAY_CHANGE = {"max_epochs", "verbose", "display_step", "device"}
+
+
+def identity_of(estimator: Any, source: Source, validation: Source | None, *, warm: bool) -> dict[str, str]:
+    """Return what a checkpoint must have in common with the run that goes on from it, by name, as text."""
+    values = {name: value for name, value in estimator.get_params(deep=False).items() if name not in _MAY_CHANGE}
+    if not isinstance(values["random_state"], Integral):
+        values["random_state"] = "drawn"
+    identity = {name: getattr(value, "__qualname__", repr(value)) for name, value in values.items()}
+    identity |= {"estimator": type(estimator).__name__, "rows": str(rows_of(source)), "data": source.fingerprint}
+    if validation is not None:
+        identity["validation data"] = validation.fingerprint
+    if warm:
+        digest = hashlib.blake2b(digest_size=16)
+        for leaf in jax.tree.leaves(estimator.params_):
+            digest.update(np.ascontiguousarray(leaf).tobytes())
+        identity["warm start"] = digest.hexdigest()
+    return identity
 
 
 def _start_of_all_rows(ready: Preparation, network: Any) -> Any:
@@ -473,7 +532,7 @@ def _run(
     values, walk = ready.values, ready.walk
     sparsity = sparsity_for(values)
     n_rows = walk.count()
-    reporter = Reporter(int(values["verbose"]), int(values["display_step"]), settings.max_epochs)
+    reporter = Reporter(int(values["verbose"]), int(values["display_step"]), settings.max_epochs, speaks=speaks())
     trainer = Trainer(
         objective_for(values, network, sparsity),
         optimizer_for(values),
@@ -484,7 +543,7 @@ def _run(
         interruption=Interruption(),
         progress=reporter.rows_done,
         before_epoch=watcher.begin if watcher else None,
-        device=ready.device,
+        placement=ready.placement,
         corruption=ready.corruption,
         columns=ready.columns,
     )

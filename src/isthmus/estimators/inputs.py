@@ -13,9 +13,11 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 from isthmus.errors import InvalidDataError, InvalidParameterError
+from isthmus.estimators.memory import NO_LIMIT, Memory
 from isthmus.scaling import refuse_non_finite
 from isthmus.sources import ArraySource, CsrSource, TableSource, open_source, source_kind
 from isthmus.sources.base import Block, Source
+from isthmus.sources.spooled import gathered_rows
 
 
 def is_outside(X: object) -> bool:
@@ -23,7 +25,7 @@ def is_outside(X: object) -> bool:
     return isinstance(X, str | os.PathLike) or (isinstance(X, Source) and not isinstance(X, np.ndarray))
 
 
-def open_rows(estimator: Any, X: Any, *, reset: bool) -> Source:
+def open_rows(estimator: Any, X: Any, *, reset: bool, memory: Memory = NO_LIMIT) -> Source:
     """Return `X` as a source with random access, its width and names checked or, with ``reset=True``, remembered."""
     if isinstance(X, np.ndarray) and X.ndim > 2 and getattr(estimator, "channels", None) is not None:
         X = open_source(X)
@@ -40,7 +42,7 @@ def open_rows(estimator: Any, X: Any, *, reset: bool) -> Source:
     if source.n_rows == 0:
         raise InvalidDataError(f"{X} holds no rows; a fit needs at least one")
     _check_columns(estimator, source, reset=reset)
-    return source if source.random_access and source.n_rows is not None else _in_memory(source)
+    return source if source.random_access and source.n_rows is not None else gathered_rows(source, memory.for_tables)
 
 
 def open_stream(estimator: Any, X: Any) -> Source:
@@ -115,13 +117,6 @@ def _check_columns(estimator: Any, source: Source, *, reset: bool) -> None:
         raise InvalidDataError(
             f"X has a column {other[0]!r} where the model was fitted on {other[1]!r}; put the columns in that order"
         )
-
-
-def _in_memory(source: Source) -> Source:
-    blocks = [block.values for block in source.blocks()]
-    if not blocks or not sum(map(len, blocks)):
-        raise InvalidDataError("the source holds no rows; a fit needs at least one")
-    return ArraySource(np.concatenate(blocks), schema=source.schema)
 
 
 def rows_of(source: Source) -> int:

@@ -31,15 +31,16 @@ def estimate(trainer: Trainer, state: TrainState) -> Estimate:
     per_row = trainer.trial(state)
     # Held-back rows go forward only, a third of a training row's work.
     rows = trainer.n_rows + (trainer.n_held_back / 3 if trainer.watches else 0)
+    return Estimate(per_row * rows, trainer.settings.max_epochs, estimate_bytes(trainer, state))
+
+
+def estimate_bytes(trainer: Trainer, state: TrainState) -> int:
+    """Return the bytes of a run's arrays: weights, gradients, the best ones, the optimizer's, two chunks, a batch's."""
     shape, itemsize = trainer.walk.chunk_shape, trainer.walk.dtype.itemsize
     weights = sum(leaf.nbytes for leaf in jax.tree.leaves((state.params, state.params, state.params, state.optimizer)))
     widths = sum(max(leaf.shape, default=1) for leaf in jax.tree.leaves(state.params))
     activations = 2 * 4 * trainer.walk.batch_size * widths
-    return Estimate(
-        per_row * rows,
-        trainer.settings.max_epochs,
-        2 * shape[0] * shape[1] * itemsize + weights + activations,
-    )
+    return int(2 * shape[0] * shape[1] * itemsize + weights + activations)
 
 
 def _duration(seconds: float) -> str:
@@ -61,12 +62,15 @@ class Reporter:
         Epochs between two lines.
     max_epochs : int
         The run's length at most.
+    speaks : bool
+        Whether this is the process that speaks; others compute the estimate along, and say nothing.
     """
 
-    def __init__(self, verbose: int, display_step: int, max_epochs: int) -> None:
+    def __init__(self, verbose: int, display_step: int, max_epochs: int, *, speaks: bool = True) -> None:
         self.verbose = verbose
         self.display_step = display_step
         self.max_epochs = max_epochs
+        self.speaks = speaks
         self._bar: Any = None
         self._task: Any = None
 
@@ -81,11 +85,17 @@ class Reporter:
         """Say what the run will take."""
         if self.verbose != 1:
             return
-        print(f"isthmus: {estimate(trainer, state)}", file=sys.stderr)
-        if sys.stderr.isatty():
+        told = str(estimate(trainer, state))
+        self.say(told)
+        if self.speaks and sys.stderr.isatty():
             self._bar = rich_bar()
             self._task = self._bar.add_task("training", total=trainer.n_rows * self.max_epochs, loss="")
             self._bar.start()
+
+    def say(self, text: str) -> None:
+        """Print a line on stderr, where there is to be progress."""
+        if self.speaks and self.verbose == 1:
+            print(f"isthmus: {text}", file=sys.stderr, flush=True)
 
     def rows_done(self, rows: int) -> None:
         """Move the bar on."""
@@ -94,7 +104,7 @@ class Reporter:
 
     def epoch_done(self, state: TrainState) -> None:
         """Say how an epoch went."""
-        if not self.verbose or not state.metrics:
+        if not self.speaks or not self.verbose or not state.metrics:
             return
         loss = state.metrics["loss"][-1]
         # Only of units that can die.

@@ -36,7 +36,8 @@ def resampled(trainer: Trainer, state: TrainState, sparsity: Any) -> TrainState:
     objective: Any = trainer.objective
     network = objective.network
     rows = _next_rows(trainer, state.epoch + 1)
-    inference = Inference(network, params, _identity(rows.shape[1]), trainer.device, sparsity=sparsity, state=model)
+    device, scaling = trainer.placement.device, _identity(rows.shape[1])
+    inference = Inference(network, params, scaling, device, sparsity=sparsity, state=model)
     rebuilt = np.concatenate([new for _, new in inference.reconstruct([Block(rows, 0)], rows.dtype)])
     lacking = (rows - rebuilt).astype(np.float64)
     losses = np.square(lacking).sum(axis=1)

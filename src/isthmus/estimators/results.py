@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from isthmus.errors import InvalidDataError
 from isthmus.sinks import open_sink
+from isthmus.sources.kept import KeptRows
 from isthmus.sparse_table import csr_of, sparse_rows
 
 Array = NDArray[Any]
@@ -51,11 +52,12 @@ def written(
     progress: Progress | None,
     *,
     sparse: bool = False,
+    kept: KeptRows | None = None,
 ) -> int:
-    """Write blocks to a file and return the number of rows."""
-    with open_sink(out, names, dtype, sparse=sparse) as sink:
+    """Write blocks to a file, beside kept columns that come as the blocks are read, and return the number of rows."""
+    with open_sink(out, names, dtype, sparse=sparse, kept=None if kept is None else kept.schema) as sink:
         for part in counted(parts, total, progress):
-            sink.write(part)
+            sink.write(part, None if kept is None else kept.take(len(part)))
         if not sink.n_rows:
             raise InvalidDataError("the source holds no rows; there is nothing to write")
         return sink.n_rows

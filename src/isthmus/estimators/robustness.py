@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 
-from isthmus.batches import NOTHING_HELD
 from isthmus.corruption import Corruption
 from isthmus.counters import key_words
 from isthmus.errors import InvalidParameterError
@@ -21,6 +20,7 @@ from isthmus.estimators.build import columns_for, corruption_for
 from isthmus.estimators.fitting import measure
 from isthmus.estimators.inputs import open_rows
 from isthmus.inference import Inference
+from isthmus.order import NOTHING_HELD
 from isthmus.sources.base import Block, Source
 from isthmus.types import Batch, Noise
 

@@ -26,6 +26,7 @@ _HASHED_BYTES = 1 << 16
 _HASHED_FILES = 64
 _CSV_BLOCK = 8 << 20
 _LISTED_NAMES = 8
+_LOOKED_AT = 10_000  # rows
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,34 @@ class TableSource(ABC):
                 if stop is not None and row >= stop:
                     return
 
+    def kept_schema(self, names: Sequence[str]) -> Any:
+        """Return the Arrow schema of columns of any type, as `blocks_keeping` hands them on."""
+        import pyarrow as pa
+
+        refuse_unknown("keep", self.path, list(self._parts[0].fields), names)
+        schemas = [pa.schema([(name, self._kept_type(part, name)) for name in names]) for part in self._parts]
+        try:
+            return pa.unify_schemas(schemas, promote_options="permissive")
+        except pa.ArrowException as error:
+            raise InvalidDataError(
+                f"keep: files of {self.path} differ in a column's type: {one_line(error)}"
+            ) from error
+
+    def _kept_type(self, part: _Part, name: str) -> Any:
+        return part.fields[name]
+
+    def blocks_keeping(self, names: Sequence[str]) -> Iterator[tuple[Block, Any]]:
+        """Yield all rows in order from one pass, each block beside an Arrow batch of other columns of its rows."""
+        import pyarrow as pa
+
+        kept, row = self.kept_schema(names), 0
+        others = [field for field in kept if field.name not in self._names]
+        for part in self._parts:
+            schema = pa.schema([*((name, part.fields[name]) for name in self._names), *others])
+            for batch in self._batches(part, schema):
+                yield Block(self._values(part, batch.select(self._names)), row), batch.select(list(names))
+                row += len(batch)
+
     def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
         """Copy the rows numbered `rows` into `out`; the first call reads the whole table into memory and keeps it."""
         if self._loaded is None:
@@ -167,11 +196,12 @@ class TableSource(ABC):
             self.n_rows = len(values)
         self._loaded.take(rows, out)
 
-    def _batches(self, part: _Part) -> Iterator[Any]:
-        size = block_rows(len(self._names) * self.dtype.itemsize)
+    def _batches(self, part: _Part, schema: Any = None) -> Iterator[Any]:
+        names = self._names if schema is None else schema.names
+        size = block_rows(len(names) * self.dtype.itemsize)
         with reading(part.path):
             # A few batches ahead keep the decoder busy; the default of 16 would hold 128 MB.
-            yield from part.fragment.to_batches(columns=self._names, batch_size=size, batch_readahead=4)
+            yield from part.fragment.to_batches(schema=schema, columns=names, batch_size=size, batch_readahead=4)
 
     def _values(self, part: _Part, batch: Any) -> NDArray[Any]:
         out = np.empty((len(batch), len(self._names)), self.dtype)
@@ -266,6 +296,20 @@ class CsvSource(TableSource):
             fragment = form.make_fragment(str(file), fs.LocalFileSystem())
             return _Part(file, fragment, _fields(file, fragment.physical_schema))
 
+    def _kept_type(self, part: _Part, name: str) -> Any:
+        import pyarrow as pa
+        from pyarrow import compute
+
+        kind = part.fields[name]
+        if not pa.types.is_null(kind) and (name in self._names or not pa.types.is_integer(kind)):
+            return kind
+        # A column that begins with empty cells may hold anything later, and 007 is a name that is no number.
+        text = pa.schema([(name, pa.string())])
+        with reading(part.path):
+            head = part.fragment.head(_LOOKED_AT, schema=text, columns=[name])[name]
+        padded = compute.any(compute.match_substring_regex(head, r"^[+-]?0[0-9]")).as_py()
+        return pa.string() if padded or pa.types.is_null(kind) else kind
+
     def _common_dtype(self) -> np.dtype[Any]:
         return np.dtype(np.float64)
 
@@ -349,14 +393,8 @@ def _refuse_twice(file: Path, names: Sequence[str]) -> None:
 
 
 def _chosen(path: Path, names: list[str], columns: Sequence[str] | None, drop: Sequence[str] | None) -> list[str]:
-    for what, asked in (("columns", columns), ("drop", drop)):
-        if isinstance(asked, str):
-            raise InvalidParameterError(f"{what}={asked!r} is one text; pass a list, {what}=[{asked!r}]")
-        for name in asked or ():
-            if name not in names:
-                raise InvalidParameterError(
-                    f"{what}: {path} has no column {name!r}, only {_listed(names)}{suggest(name, names)}"
-                )
+    refuse_unknown("columns", path, names, columns)
+    refuse_unknown("drop", path, names, drop)
     chosen = list(names if columns is None else columns)
     if len(set(chosen)) < len(chosen):
         raise InvalidParameterError(f"columns={chosen} names a column twice")
@@ -364,6 +402,17 @@ def _chosen(path: Path, names: list[str], columns: Sequence[str] | None, drop: S
     if not kept:
         raise InvalidParameterError(f"no column of {path} is left to read; choose some of {_listed(names)}")
     return kept
+
+
+def refuse_unknown(what: str, where: object, names: Sequence[str], asked: Sequence[str] | None) -> None:
+    """Refuse names, asked for by an option, that a table has not."""
+    if isinstance(asked, str):
+        raise InvalidParameterError(f"{what}={asked!r} is one text; pass a list, {what}=[{asked!r}]")
+    for name in asked or ():
+        if name not in names:
+            raise InvalidParameterError(
+                f"{what}: {where} has no column {name!r}, only {_listed(names)}{suggest(name, names)}"
+            )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,0 +1,87 @@
+"""Rows for a fitted estimator together with columns of their table that are to be written beside the result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from isthmus.columns import frames_of
+from isthmus.errors import InvalidDataError, InvalidParameterError
+from isthmus.estimators.inputs import is_outside, open_stream
+from isthmus.sources import TableSource, open_source, source_kind
+from isthmus.sources.arrays import one_line
+from isthmus.sources.base import Source
+from isthmus.sources.kept import KeepingSource, KeepsColumns, KeptRows
+from isthmus.sources.tables import refuse_unknown
+
+Opened = tuple[Source, KeptRows | None]
+
+
+def open_keeping(estimator: Any, X: Any, keep: Sequence[str] | None) -> Opened:
+    """Return rows as `open_stream` does, and what hands on the columns to keep as the rows' blocks are read.
+
+    Raises
+    ------
+    InvalidParameterError
+        If `keep` names a column that the table has not, or twice, or `X` is no table.
+    """
+    names = list(getattr(estimator, "feature_names_in_", ()))
+    if keep and not names and _is_table(X):
+        # Without names of its own the model takes every column but these.
+        try:
+            X = open_source(X, drop=keep)
+        except InvalidParameterError as error:
+            raise InvalidParameterError(str(error).replace("drop", "keep")) from error
+    return keeping(X, keep, names, lambda rows: open_stream(estimator, rows))
+
+
+def keeping(X: Any, keep: Sequence[str] | None, used: Sequence[str], opened: Callable[[Any], Source]) -> Opened:
+    """Return what `opened` makes of `X`, without the columns to keep, save those `used`; and what hands those on."""
+    if not keep:
+        return opened(X), None
+    if frames_of(X) is not None:
+        rows, kept = _divided(X, keep, used)
+        return opened(rows), kept
+    source = opened(X)
+    if not isinstance(source, KeepsColumns) or not is_outside(X):
+        raise InvalidParameterError(
+            f"keep={list(keep)}: {X if isinstance(X, str | os.PathLike) else type(X).__name__} has no named columns to "
+            "keep; give a DataFrame or a table in CSV, Parquet or Feather"
+        )
+    whole = KeepingSource(source, _distinct(keep))
+    return whole, whole.kept
+
+
+def _is_table(X: Any) -> bool:
+    return isinstance(X, str | os.PathLike) and issubclass(source_kind(X), TableSource)
+
+
+def _distinct(keep: Sequence[str]) -> Sequence[str]:
+    if not isinstance(keep, str) and len(set(keep)) < len(keep):
+        raise InvalidParameterError(f"keep={list(keep)} names a column twice")
+    return keep
+
+
+def _divided(frame: Any, keep: Sequence[str], used: Sequence[str]) -> tuple[Any, KeptRows]:
+    """Return a frame without the columns that are only kept, and those that are."""
+    frames = frames_of(frame)
+    assert frames is not None
+    refuse_unknown("keep", f"the {type(frame).__name__}", frames.names(frame), keep)
+    kept = KeptRows.of(_to_arrow(frames.select(frame, _distinct(keep))))
+    left = [name for name in frames.names(frame) if name not in keep or name in used]
+    return frames.select(frame, left), kept
+
+
+def _to_arrow(frame: Any) -> Any:
+    import pyarrow as pa
+
+    if isinstance(frame, pa.Table):
+        return frame
+    if hasattr(frame, "to_arrow"):  # polars
+        return frame.to_arrow()
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise InvalidDataError(f"keep: a column's values are not of one type: {one_line(error)}") from error
+    return table.replace_schema_metadata(None)

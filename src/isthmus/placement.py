@@ -1,0 +1,94 @@
+"""Where batches are computed: on one device, or each batch shared out over the devices of one or more processes.
+
+Programs are written for whole batches. Handed arrays that are spread over devices, XLA divides the work and adds up
+over all of them whatever is added up over a batch: losses, gradients, mean activations, thresholds, counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from numpy.typing import NDArray
+
+from isthmus.batches import Chunk, Lanes
+
+_AXIS = "rows"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The devices of a run.
+
+    Parameters
+    ----------
+    device : jax.Device or None
+        Where to compute, None being JAX's default; of several devices, the one that does what is not shared out.
+    mesh : jax.sharding.Mesh or None
+        Devices, of this process and of others, over which each batch is shared out.
+    """
+
+    device: Any = None
+    mesh: Mesh | None = None
+
+    @classmethod
+    def over(cls, devices: list[Any]) -> Placement:
+        """Return a placement that shares each batch out over devices."""
+        ordered = sorted(devices, key=lambda device: (device.process_index, device.id))
+        mine = next(device for device in ordered if device.process_index == jax.process_index())
+        return cls(mine, Mesh(np.array(ordered), (_AXIS,)))
+
+    @property
+    def n_devices(self) -> int:
+        """How many devices share a batch."""
+        return 1 if self.mesh is None else int(self.mesh.size)
+
+    def lanes(self, batch_size: int) -> Lanes | None:
+        """Return the places of each batch that this process fills, None for all of them."""
+        if self.mesh is None:
+            return None
+        each = -(-batch_size // self.n_devices)
+        mine = [place for place, one in enumerate(self.mesh.devices.flat) if one.process_index == jax.process_index()]
+        return Lanes(each * self.n_devices, each * mine[0], each * (mine[-1] + 1))
+
+    def upload(self, chunk: Chunk, lanes: int) -> tuple[jax.Array, jax.Array]:
+        """Return a chunk's values (n_batches, B, D) and row numbers (n_batches, B) on their devices.
+
+        Parameters
+        ----------
+        chunk : Chunk
+            Of this process's places alone.
+        lanes : int
+            How many of a batch's places these are.
+        """
+        shape = (len(chunk.rows) // lanes, lanes)
+        values, rows = chunk.values.reshape(*shape, -1), chunk.rows.reshape(shape)
+        if self.mesh is None:
+            uploaded: tuple[jax.Array, jax.Array] = jax.device_put((values, rows), self.device)
+            return uploaded
+        spread = NamedSharding(self.mesh, PartitionSpec(None, _AXIS))
+        return (
+            jax.make_array_from_process_local_data(spread, values),
+            jax.make_array_from_process_local_data(spread, rows),
+        )
+
+    def put(self, tree: Any) -> Any:
+        """Return a tree as device arrays of its own, the same on all devices."""
+        # A copy: programs donate these buffers, and the caller's arrays must not go with them.
+        if self.mesh is None:
+            return jax.tree.map(lambda leaf: jnp.array(leaf, device=self.device, copy=True), tree)
+        return jax.tree.map(self._everywhere, tree)
+
+    def _everywhere(self, leaf: Any) -> jax.Array:
+        values: NDArray[Any] = np.array(leaf)
+        layout: Any = self.replicated
+        return jax.make_array_from_callback(values.shape, layout, lambda place: values[place].copy())
+
+    @property
+    def replicated(self) -> NamedSharding | None:
+        """How what all devices have alike is laid out; None where there is one device."""
+        return None if self.mesh is None else NamedSharding(self.mesh, PartitionSpec())
