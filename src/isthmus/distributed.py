@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -104,6 +105,26 @@ def _of_all(number: int) -> Any:
     halves = np.array([number >> 16, number & 0xFFFF], np.int32)
     gathered = np.asarray(multihost_utils.process_allgather(halves)).astype(np.int64)
     return (gathered[:, 0] << 16) + gathered[:, 1]
+
+
+def shared_out(count: int) -> tuple[int, int]:
+    """Return from which to which of so many things, in order, are this process's."""
+    number, processes = jax.process_index(), jax.process_count()
+    return count * number // processes, count * (number + 1) // processes
+
+
+def exchanged(value: Any) -> list[Any]:
+    """Return what each process has, in their order; anything that can be pickled, among processes of one run."""
+    if jax.process_count() == 1:
+        return [value]
+    from jax.experimental import multihost_utils
+
+    mine = np.frombuffer(pickle.dumps(value), np.uint8)
+    lengths = [int(length) for length in _of_all(len(mine))]
+    padded = np.zeros(max(lengths), np.uint8)
+    padded[: len(mine)] = mine
+    gathered = np.asarray(multihost_utils.process_allgather(padded))
+    return [pickle.loads(row[:length].tobytes()) for row, length in zip(gathered, lengths, strict=True)]
 
 
 def leave(code: int) -> None:

@@ -33,11 +33,23 @@ def tables(draw):
     return values, draw(st.lists(st.integers(0, len(values)), max_size=4))
 
 
-@given(tables(), st.integers(1, 5))
-def test_statistics_equal_numpys_however_the_rows_are_cut(table, every):
+def merged(values, cuts, **options):
+    """Statistics of pieces that were measured each by itself, as processes do."""
+    parts = []
+    for start, stop in pairwise(sorted({0, len(values), *cuts})):
+        parts.append(ColumnStatistics(values.shape[1], values.dtype, **options))
+        parts[-1].update(values[start:stop], start)
+    for part in parts[1:]:
+        parts[0].merge(part)
+    return parts[0]
+
+
+@pytest.mark.parametrize("taken", [measured, merged])
+@given(table=tables(), every=st.integers(1, 5))
+def test_statistics_equal_numpys_however_the_rows_are_cut(taken, table, every):
     values, cuts = table
     everything = ("moments", "covariance", "norms", "contrast")
-    statistics = measured(values, cuts, sample_every=every, gathers=everything)
+    statistics = taken(values, cuts, sample_every=every, gathers=everything)
     wide = values.astype(np.float64)
     assert statistics.n_rows == len(values)
     assert_array_equal(statistics.low, wide.min(0))
@@ -50,6 +62,28 @@ def test_statistics_equal_numpys_however_the_rows_are_cut(table, every):
     assert statistics.whole_numbers == bool((wide == np.floor(wide)).all())
     assert_array_equal(statistics.sample, values[::every])
     assert_allclose(statistics.quantiles(0.1, 0.5), np.quantile(wide[::every], [0.1, 0.5], axis=0))
+
+
+@pytest.mark.parametrize("width", [1, 4, 100, 600])
+def test_many_narrow_rows_are_reduced_side_by_side(width):
+    values = rng.normal(size=(5003, width)).astype(np.float32)
+    statistics = measured(values, [1, 1000])
+    wide = values.astype(np.float64)
+    assert_array_equal(statistics.low, values.min(0))
+    assert_array_equal(statistics.high, values.max(0))
+    assert_allclose(statistics.mean, wide.mean(0), atol=1e-14)
+    assert_allclose(statistics.deviation, wide.std(0), rtol=1e-13)
+
+
+@given(tables(), st.integers(0, 2**32 - 1))
+def test_holes_are_merged_too(table, seed):
+    values, cuts = table
+    values = values.astype(np.float64)
+    values[np.random.default_rng(seed).random(values.shape) < 0.3] = np.nan
+    one, other = (taken(values, cuts, missing=True) for taken in (measured, merged))
+    assert_array_equal(one.unseen, other.unseen)
+    assert_allclose(one.mean, other.mean, atol=1e-9)
+    assert_allclose(one.deviation, other.deviation, atol=1e-9)
 
 
 def test_a_large_offset_costs_no_digits():

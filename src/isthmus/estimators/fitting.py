@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from isthmus.batches import Walk
 from isthmus.checkpoint import Checkpoints, Found
-from isthmus.distributed import from_first, speaks, together
+from isthmus.distributed import exchanged, from_first, shared_out, speaks, together
 from isthmus.errors import InvalidParameterError
 from isthmus.estimators.build import (
     batch_rows,
@@ -282,10 +282,16 @@ def measure(
         sample_every=sample_stride(scaling, rows_of(source)),
         missing=missing,
     )
-    for values, start in finite_blocks(source, names, missing=missing):
+    # Of several processes each reads its share of the rows.
+    mine = shared_out(rows_of(source))
+    for values, start in finite_blocks(source, names, *mine, missing=missing):
         statistics.holes = statistics.holes or (statistics.missing and bool(np.isnan(values).any()))
         statistics.update(values[~held_back.mask(start, start + len(values))] if held_back.share else values, start)
-    return statistics
+    with together():
+        parts: list[ColumnStatistics] = exchanged(statistics)
+    for other in parts[1:]:
+        parts[0].merge(other)
+    return parts[0]
 
 
 class Preparation(NamedTuple):

@@ -125,9 +125,11 @@ def rows_of(source: Source) -> int:
     return source.n_rows
 
 
-def finite_blocks(source: Source, names: Sequence[str] = (), *, missing: bool = False) -> Iterator[Block]:
+def finite_blocks(
+    source: Source, names: Sequence[str] = (), start: int = 0, stop: int | None = None, *, missing: bool = False
+) -> Iterator[Block]:
     """Yield a source's blocks in order, refusing the first cell that is not finite or, if told, missing."""
-    for block in source.blocks():
+    for block in source.blocks(start, stop):
         if block.values.dtype.kind == "f":
             # One sum is cheaper than a mask, and a NaN or an infinity never leaves it finite.
             with np.errstate(over="ignore", invalid="ignore"):

@@ -17,6 +17,7 @@ _MOMENTS: tuple[Quantity, ...] = ("moments",)
 
 # Statistics of a block are taken over pieces this large, so that their float64 copies stay in cache.
 _PIECE_CELLS = 1 << 17
+_SIDE_BY_SIDE = 512
 # A covariance is added to once a piece; larger ones spare wide rows most of that.
 _COVARIANCE_CELLS = 1 << 20
 # 134 MB, of which whitening holds a few.
@@ -40,6 +41,18 @@ def refuse_non_finite(values: NDArray[Any], start: int, names: Sequence[str], *,
     )
     name = repr(str(names[column])) if len(names) else column
     raise InvalidDataError(f"Input X contains {what} at row {start + row}, column {name}; {remedy}")
+
+
+def _by_column(ufunc: np.ufunc, rows: NDArray[Any]) -> NDArray[Any]:
+    """Return each column reduced; narrow rows many side by side, which for four columns takes a tenth of the time."""
+    width = rows.shape[1]
+    beside = max(1, _SIDE_BY_SIDE // width)
+    whole = len(rows) // beside * beside
+    if beside == 1 or not whole or not rows.flags.c_contiguous:
+        reduced: NDArray[Any] = ufunc.reduce(rows, axis=0)
+        return reduced
+    folded = ufunc.reduce(rows[:whole].reshape(-1, beside * width), axis=0).reshape(beside, width)
+    return np.asarray(ufunc.reduce(np.concatenate([folded, rows[whole:]]), axis=0))
 
 
 class ColumnStatistics:
@@ -108,7 +121,7 @@ class ColumnStatistics:
             self._update_piece(values[first : first + rows], start + first)
 
     def _update_piece(self, piece: NDArray[Any], start: int) -> None:
-        low, high = np.fmin.reduce(piece, axis=0), np.fmax.reduce(piece, axis=0)
+        low, high = _by_column(np.fmin, piece), _by_column(np.fmax, piece)
         if piece.dtype.kind == "f" and self._may_be_whole:
             self._may_be_whole = bool(((piece == np.floor(piece)) | np.isnan(piece)).all())
         self.low, self.high = np.fmin(self.low, low), np.fmax(self.high, high)
@@ -126,18 +139,33 @@ class ColumnStatistics:
         if holes is not None:
             count = len(piece) - holes.sum(axis=0)
             wide[holes] = 0.0
-        mean = wide.sum(axis=0) / np.maximum(count, 1)
+        mean = _by_column(np.add, wide) / np.maximum(count, 1)
         wide -= mean
         if holes is not None:
             wide[holes] = 0.0
+        products = None if self._products is None else wide.T @ wide
+        np.square(wide, out=wide)
+        self._merge_moments(count, mean, _by_column(np.add, wide), products)
+
+    def _merge_moments(self, count: Any, mean: Floats, squares: Floats, products: Floats | None) -> None:
         shift, before = np.where(count > 0, mean - self.mean, 0.0), self._seen
         self._seen = before + count
         share = count / np.maximum(self._seen, 1)
         if self._products is not None:
-            self._products += wide.T @ wide + np.outer(shift, shift * (before * share))
-        np.square(wide, out=wide)
-        self._squares += wide.sum(axis=0) + shift**2 * (before * share)
+            self._products += products + np.outer(shift, shift * (before * share))
+        self._squares += squares + shift**2 * (before * share)
         self.mean += shift * share
+
+    def merge(self, other: ColumnStatistics) -> None:
+        """Take in the statistics of other rows of the same source, which come after those so far."""
+        self.low, self.high = np.fmin(self.low, other.low), np.fmax(self.high, other.high)
+        self._may_be_whole &= other._may_be_whole
+        self.holes |= other.holes
+        self._sample += other._sample
+        self._merge_moments(other._seen, other.mean, other._squares, other._products)
+        self._norms += other._norms
+        self._contrasts += other._contrasts
+        self.n_rows += other.n_rows
 
     def _update_rows(self, piece: NDArray[Any]) -> None:
         wide = piece.astype(np.float64, order="C")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -31,7 +32,7 @@ class SpooledSource(ArraySource):
     """
 
     def __init__(self, file: IO[bytes], shape: tuple[int, int], dtype: np.dtype[Any], schema: Schema) -> None:
-        self.file = file
+        weakref.finalize(self, file.close)
         super().__init__(np.memmap(file, dtype, "r", shape=shape), schema=schema)
 
 

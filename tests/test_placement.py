@@ -1,0 +1,89 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from isthmus import Autoencoder, DenoisingAutoencoder, SparseAutoencoder
+from isthmus.batches import Chunk
+from isthmus.errors import InvalidParameterError
+from isthmus.estimators.build import placement_for
+from isthmus.placement import Placement
+from isthmus.sparsity import SPARSITIES
+
+OPTIONS = {"max_epochs": 3, "random_state": 0, "batch_size": 64}
+MODELS = {
+    "dropout": lambda: Autoencoder(3, hidden_layer_sizes=(16,), dropout=0.2, **OPTIONS),
+    "swap": lambda: DenoisingAutoencoder(5, hidden_layer_sizes=(16,), corruption="swap", **OPTIONS),
+    "float64": lambda: Autoencoder(3, hidden_layer_sizes=(16,), precision="float64", missing="mask", **OPTIONS),
+    **{name: lambda name=name: SparseAutoencoder(24, sparsity=name, **OPTIONS) for name in SPARSITIES},
+}
+
+
+def losses(names):
+    """Return each model's losses, held-back rows' losses and dead units, epoch by epoch."""
+    rng = np.random.default_rng(0)
+    rows = (rng.normal(size=(701, 8)) @ rng.normal(size=(8, 8))).astype(np.float32)
+    found = {}
+    for name in names:
+        history = MODELS[name]().fit(rows).history_
+        found[name] = [history["loss"], history["validation_loss"], history.get("dead_units", [])]
+    return found
+
+
+@pytest.fixture(scope="module")
+def shared_out():
+    # How many devices a process has is settled when it starts.
+    code = "import json, sys, test_placement as t; print(json.dumps(t.losses(t.MODELS)))"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parent,
+        env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=3"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_three_devices_train_as_one(name, shared_out):
+    alone = losses([name])[name]
+    assert_allclose(shared_out[name][0], alone[0], rtol=2e-5)
+    assert_allclose(shared_out[name][1], alone[1], rtol=2e-5)
+    assert shared_out[name][2] == alone[2]
+
+
+def test_one_device_takes_whole_batches():
+    placement = placement_for(None)
+    assert placement == Placement()
+    assert placement.n_devices == 1
+    assert placement.lanes(64) is None
+    assert placement.replicated is None
+    chunk = Chunk(np.arange(12.0).reshape(6, 2), np.arange(6, dtype=np.uint32), 5)
+    values, rows = placement.upload(chunk, 3)
+    assert values.shape == (2, 3, 2)
+    np.testing.assert_array_equal(rows, [[0, 1, 2], [3, 4, 5]])
+
+
+def test_a_mesh_of_one_is_laid_out_as_one_of_many():
+    placement = Placement.over(jax.devices())
+    assert placement.n_devices == 1
+    assert placement.lanes(5) == (5, 0, 5)
+    given = {"a": np.arange(3.0, dtype=np.float32)}
+    put = placement.put(given)
+    given["a"][0] = 7
+    np.testing.assert_array_equal(put["a"], [0, 1, 2])
+    assert put["a"].sharding.is_fully_replicated
+
+
+def test_a_device_by_its_number():
+    assert placement_for("cpu:0") == Placement(jax.devices("cpu")[0])
+    with pytest.raises(InvalidParameterError, match=r"device='cpu:9' is not here"):
+        placement_for("cpu:9")
