@@ -43,16 +43,19 @@ def refuse_non_finite(values: NDArray[Any], start: int, names: Sequence[str], *,
     raise InvalidDataError(f"Input X contains {what} at row {start + row}, column {name}; {remedy}")
 
 
-def _by_column(ufunc: np.ufunc, rows: NDArray[Any]) -> NDArray[Any]:
-    """Return each column reduced; narrow rows many side by side, which for four columns takes a tenth of the time."""
+def _side_by_side(rows: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return views of all rows, narrow ones many side by side: four columns then take a tenth of the time."""
     width = rows.shape[1]
-    beside = max(1, _SIDE_BY_SIDE // width)
+    beside = max(1, _SIDE_BY_SIDE // width) if rows.flags.c_contiguous else 1
     whole = len(rows) // beside * beside
-    if beside == 1 or not whole or not rows.flags.c_contiguous:
-        reduced: NDArray[Any] = ufunc.reduce(rows, axis=0)
-        return reduced
-    folded = ufunc.reduce(rows[:whole].reshape(-1, beside * width), axis=0).reshape(beside, width)
-    return np.asarray(ufunc.reduce(np.concatenate([folded, rows[whole:]]), axis=0))
+    return [part for part in (rows[:whole].reshape(-1, beside * width), rows[whole:]) if len(part)]
+
+
+def _by_column(ufunc: np.ufunc, rows: NDArray[Any]) -> NDArray[Any]:
+    """Return each column of at least one row reduced."""
+    width = rows.shape[1]
+    parts = [ufunc.reduce(part, axis=0).reshape(-1, width) for part in _side_by_side(rows)]
+    return np.asarray(ufunc.reduce(np.concatenate(parts), axis=0))
 
 
 class ColumnStatistics:
@@ -140,7 +143,8 @@ class ColumnStatistics:
             count = len(piece) - holes.sum(axis=0)
             wide[holes] = 0.0
         mean = _by_column(np.add, wide) / np.maximum(count, 1)
-        wide -= mean
+        for rows in _side_by_side(wide):
+            rows -= np.tile(mean, rows.shape[1] // len(mean))
         if holes is not None:
             wide[holes] = 0.0
         products = None if self._products is None else wide.T @ wide

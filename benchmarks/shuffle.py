@@ -1,0 +1,85 @@
+"""How far from a true shuffle each way of ordering rows is, and what that costs where a file is sorted by label.
+
+    python benchmarks/shuffle.py [--rows 10000000]
+
+Two statistics of an order over rows sorted into ten classes, batches of 256: how far apart in the file two rows are
+that follow one another (1 is what a true shuffle has), and how uneven the classes of a batch are (chi-square over its
+expectation, 1 again). Then MNIST, sorted by label, learned for five epochs in each order, three seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+
+import numpy as np
+from common import machine
+
+from isthmus import Autoencoder, datasets
+from isthmus.order import Window, row_numbers
+
+BATCH = 256
+
+
+def statistics_of(n_rows: int, shuffle: bool | Window) -> tuple[float, float, float]:
+    """Return the spread of neighbours, and the unevenness of classes in batches and in runs of 64 batches."""
+    rows = np.concatenate([*row_numbers(n_rows, seed=0, epoch=1, shuffle=shuffle)]).astype(np.int64)
+    apart = np.abs(np.diff(rows)).mean() / (n_rows / 3)
+    label = rows * 10 // n_rows
+    uneven = []
+    for length in (BATCH, 64 * BATCH):
+        runs = label[: n_rows // length * length].reshape(-1, length)
+        counts = np.stack([(runs == kind).sum(axis=1) for kind in range(10)], axis=1)
+        chi = ((counts - length / 10) ** 2 / (length / 10)).sum(axis=1)
+        uneven.append(float(chi.mean() / 9))
+    return float(apart), *uneven
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    n_rows = parser.parse_args().rows
+    print(f"{machine()}\n\n{n_rows:,} rows of 4 columns in ten classes, sorted")
+    print(f"{'':26}{'neighbours':>12}{'a batch':>10}{'64 batches':>12}")
+    window = Window.for_width(4)
+    orders = {
+        "any row after any other": True,
+        f"windows of {window.blocks} x {window.block:,}": window,
+        "a buffer of 1,048,576": Window(1 << 20, 1),
+        "as they lie": False,
+    }
+    for name, shuffle in orders.items():
+        apart, batch, run = statistics_of(n_rows, shuffle)
+        print(f"{name:26}{apart:>12.3f}{batch:>10.2f}{run:>12.2f}", flush=True)
+
+    data = datasets.load_mnist()
+    order = np.argsort(data.target, kind="stable")
+    train, test = data.data[order], datasets.load_mnist(subset="test").data
+    print(f"\n{len(train):,} digits sorted by label, 784-128-64-10-2, five epochs: squared error of test digits")
+    for setting, name in (
+        ("global", "any row after any other"),
+        ("window", "windows of 256 x 16"),
+        (False, "as they lie"),
+    ):
+        found = [_error(train, test, setting, seed) for seed in range(3)]
+        print(f"{name:26}{statistics.mean(found):>10.5f}   {', '.join(f'{one:.5f}' for one in found)}", flush=True)
+
+
+def _error(train: np.ndarray, test: np.ndarray, shuffle: bool | str, seed: int) -> float:
+    model = Autoencoder(
+        2,
+        hidden_layer_sizes=(128, 64, 10),
+        activation="sigmoid",
+        linear_path=False,
+        learning_rate=0.01,
+        batch_size=BATCH,
+        max_epochs=5,
+        early_stopping=False,
+        shuffle=shuffle,
+        random_state=seed,
+    ).fit(train)
+    return float(model.reconstruction_error(test).mean())
+
+
+if __name__ == "__main__":
+    main()
