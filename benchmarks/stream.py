@@ -290,7 +290,7 @@ def on_checkpoint(folder: Path) -> None:
         found = of_its_own("checkpoints", str(path), where)
     share = found["each"] / 60
     print(
-        f"\na checkpoint of the founding network takes {1e3 * found['each']:.1f} ms (median of {found['count']}): at one "
+        f"\na checkpoint of the founding network takes {1e3 * found['each']:.1f} ms (of {found['count']}): at one "
         f"a minute {share:.3%} of the time; a finished fit comes back in {found['resume']:.1f} s"
     )
 

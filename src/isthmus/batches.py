@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.order import NOTHING_HELD, HeldBack, Shuffle, row_numbers
+from isthmus.order import NOTHING_HELD, Held, Shuffle, row_numbers
 from isthmus.scaling import Scaling, scaled_in_program
 from isthmus.sources.base import Source
 
@@ -61,7 +61,7 @@ class Walk:
         Rows per step.
     compute : numpy.dtype
         The type of the computation, float32 or float64.
-    held_back : HeldBack
+    held_back : HeldBack or HeldMask
         The rows left out of training.
     seed : int
         Of the order.
@@ -79,7 +79,7 @@ class Walk:
     scaler: Scaling
     batch_size: int
     compute: np.dtype[Any]
-    held_back: HeldBack = NOTHING_HELD
+    held_back: Held = NOTHING_HELD
     seed: int = 0
     shuffle: Shuffle = False
     rows_per_chunk: int | None = None

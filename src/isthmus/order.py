@@ -79,6 +79,33 @@ class HeldBack:
         return sum(int(self.mask(s, min(s + (1 << 20), n_rows)).sum()) for s in range(0, n_rows, 1 << 20))
 
 
+class HeldMask:
+    """Which rows are held back, row by row.
+
+    Parameters
+    ----------
+    mask : array of bool of shape (n_rows,)
+        True where a row is held back.
+    """
+
+    def __init__(self, mask: NDArray[np.bool_]) -> None:
+        self.held = mask
+        self.share = float(mask.mean()) if len(mask) else 0.0
+
+    def mask(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Return which of the rows `start` to `stop` are held back."""
+        return self.held[start:stop]
+
+    def holds(self, rows: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        """Return which of the numbered rows are held back."""
+        return self.held[rows]
+
+    def count(self, n_rows: int) -> int:
+        """Return how many of the first `n_rows` rows are held back."""
+        return int(self.held[:n_rows].sum())
+
+
+Held = HeldBack | HeldMask
 NOTHING_HELD = HeldBack(0, 0.0)
 
 
@@ -118,7 +145,7 @@ def row_numbers(
     seed: int = 0,
     epoch: int = 0,
     shuffle: Shuffle = False,
-    held_back: HeldBack = NOTHING_HELD,
+    held_back: Held = NOTHING_HELD,
     validation: bool = False,
 ) -> Iterator[NDArray[np.uint32]]:
     """Yield the numbers of the rows of one epoch in the order in which they are used.

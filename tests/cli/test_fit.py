@@ -21,7 +21,7 @@ def test_fit_is_the_estimators(room, model, frame):
 
 def test_options_are_the_estimators_parameters():
     own = {"data", "output", "columns", "drop", "key", "validation", "dry_run", "epochs_as_lines", "show", "quiet"}
-    own |= {"checkpoint", "checkpoint_every", "max_memory", "distributed"}
+    own |= {"validation_by", "checkpoint", "checkpoint_every", "max_memory", "distributed"}
     params = {param.name: param for param in get_command(app).commands["fit"].params}
     signature = set(inspect.signature(Autoencoder).parameters)
     assert set(params) - own - {"as_json"} == signature - {"network"}

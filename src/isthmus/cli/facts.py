@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import mul
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,9 +35,18 @@ def facts_of(model: Autoencoder) -> dict[str, Any]:
         "best_epoch": best,
         "loss": model.loss_,
         "validation_loss": validation[best - 1] if 0 < best <= len(validation) else None,
+        "waiting": _waiting(history),
         "seed": model.seed_,
         "feature_names": None if names is None else [str(name) for name in names],
     }
+
+
+def _waiting(history: dict[str, list[float]]) -> float | None:
+    """Return the share of training's time in which it waited for rows."""
+    if not history.get("waiting"):
+        return None
+    waited = sum(map(mul, history["waiting"], history["seconds"]))
+    return float(waited / sum(history["seconds"]))
 
 
 def facts_table(facts: dict[str, Any]) -> str:

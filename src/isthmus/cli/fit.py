@@ -33,6 +33,10 @@ def fit(
     validation: Annotated[
         str | None, typer.Option(metavar="DATA", help="Rows that decide when to stop, instead of a share of DATA.")
     ] = None,
+    validation_by: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Hold back whole groups by this column, or, with 'last', the last rows."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Estimate time and memory, train nothing, write nothing.")
     ] = False,
@@ -85,6 +89,7 @@ def fit(
             model,
             rows,
             validation_data=judges,
+            validation_by=validation_by,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
             max_memory=max_memory,

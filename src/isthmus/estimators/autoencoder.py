@@ -15,6 +15,7 @@ from isthmus.checkpoint import Checkpoints
 from isthmus.errors import DivergedError, InterruptedFitWarning
 from isthmus.estimators.fitted import Array, FittedModel, Rows
 from isthmus.estimators.fitting import FitRun, Fitted, start_fit, start_partial_fit
+from isthmus.estimators.grouping import held_back_by
 from isthmus.estimators.inputs import open_rows
 from isthmus.estimators.memory import Memory
 from isthmus.estimators.reporting import Estimate, estimate
@@ -330,6 +331,7 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
         y: Any = None,
         *,
         validation_data: Rows = None,
+        validation_by: str | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
         max_memory: int | str | None = None,
@@ -345,6 +347,10 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
         validation_data : like X, optional
             Rows that decide when to stop, instead of a share held back from `X`; without early stopping their loss is
             only written down.
+        validation_by : str, optional
+            Which rows are held back: ``"last"``, the last ones, for rows in order of time; or the name of a column of a
+            table or frame, of any type, which is then no feature: all rows with one value of it are held back or none.
+            None chooses each row by a hash of its number.
         checkpoint : path-like, optional
             A folder for checkpoints of this fit. The same call again goes on from the newest one and ends, to the bit,
             where it would have ended without the interruption, whatever ended it; ``max_epochs`` may be more than it
@@ -376,6 +382,7 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
         before = dict(self.__dict__)
         try:
             memory = Memory.of(max_memory)
+            X, hold = held_back_by(self, X, validation_by, validation_data)
             source = open_rows(self, X, reset=True, memory=memory)
             validation = (
                 None if validation_data is None else open_rows(self, validation_data, reset=False, memory=memory)
@@ -383,7 +390,12 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
             checkpoints = None if checkpoint is None else Checkpoints(checkpoint, checkpoint_every)
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
             run = start_fit(
-                self, source, validation, watcher=_CallbackCaller(self, context, X, y), checkpoints=checkpoints
+                self,
+                source,
+                validation,
+                watcher=_CallbackCaller(self, context, X, y),
+                checkpoints=checkpoints,
+                hold=hold,
             )
             memory.check(run.trainer, run.state)
             self._train(run)

@@ -40,13 +40,15 @@ from isthmus.estimators.pretraining import check_layerwise, layerwise
 from isthmus.estimators.reporting import Reporter
 from isthmus.estimators.resampling import resampled
 from isthmus.inference import Inference
-from isthmus.order import NOTHING_HELD, HeldBack, shuffle_for
+from isthmus.order import NOTHING_HELD, Held, HeldBack, shuffle_for
 from isthmus.placement import Placement
 from isthmus.principal import Principal, starting_bias
 from isthmus.scaling import ColumnStatistics, Scaling, choose_scaler, gathered, sample_stride
 from isthmus.sources.base import Block, Source
 from isthmus.training import Interruption, Settings, Trainer, precision_scope
 from isthmus.types import Columns, TrainState
+
+Hold = Callable[[int, float], Held]  # a seed and a share to the rows that are held back
 
 
 class Fitted(NamedTuple):
@@ -264,7 +266,7 @@ def measure(
     source: Source,
     scaling: str | None,
     names: Sequence[str],
-    held_back: HeldBack,
+    held_back: Held,
     *,
     moments: bool = False,
     missing: bool = False,
@@ -306,12 +308,17 @@ class Preparation(NamedTuple):
 
 
 def prepare(
-    estimator: Any, source: Source, share: float, scaler: Scaling | None = None, seed: int | None = None
+    estimator: Any,
+    source: Source,
+    share: float,
+    scaler: Scaling | None = None,
+    seed: int | None = None,
+    hold: Hold | None = None,
 ) -> Preparation:
     """Return the walk through the rows, their scaling measured and their seed drawn unless they are given."""
     values = estimator.get_params(deep=False)
     seed = from_first(draw_seed(values["random_state"])) if seed is None else seed
-    held_back = HeldBack(seed, share) if share else NOTHING_HELD
+    held_back = (hold or HeldBack)(seed, share) if share else NOTHING_HELD
     n_rows = rows_of(source)
     if held_back.count(n_rows) == n_rows:
         raise InvalidParameterError(
@@ -421,15 +428,20 @@ def start_fit(
     *,
     watcher: Watcher | None = None,
     checkpoints: Checkpoints | None = None,
+    hold: Hold | None = None,
 ) -> FitRun:
     """Return a run from the beginning, from the weights of the last fit (warm_start), or from its checkpoint."""
     warm = estimator.warm_start and hasattr(estimator, "params_")
     if warm and source.schema.n_features != estimator.scaler_.n_features:
         raise _other_network()
     share = 0.0 if validation is not None else held_back_share(estimator.get_params(deep=False), rows_of(source))
-    found = None if checkpoints is None else checkpoints.found(identity_of(estimator, source, validation, warm=warm))
+    found = (
+        None
+        if checkpoints is None
+        else checkpoints.found(identity_of(estimator, source, validation, warm=warm, hold=hold))
+    )
     seed = None if found is None else int(found.header["seed"])
-    ready = prepare(estimator, source, share, estimator.scaler_ if warm else None, seed)
+    ready = prepare(estimator, source, share, estimator.scaler_ if warm else None, seed, hold)
     network, params = _old_network(estimator, ready) if warm else _new_network(ready, pretrained=found is None)
     walk = ready.walk
     if validation is not None and ready.values["missing"] == "mask":
@@ -452,7 +464,9 @@ def start_fit(
 _MAY_CHANGE = {"max_epochs", "verbose", "display_step", "device"}
 
 
-def identity_of(estimator: Any, source: Source, validation: Source | None, *, warm: bool) -> dict[str, str]:
+def identity_of(
+    estimator: Any, source: Source, validation: Source | None, *, warm: bool, hold: Hold | None
+) -> dict[str, str]:
     """Return what a checkpoint must have in common with the run that goes on from it, by name, as text."""
     values = {name: value for name, value in estimator.get_params(deep=False).items() if name not in _MAY_CHANGE}
     if not isinstance(values["random_state"], Integral):
@@ -461,6 +475,8 @@ def identity_of(estimator: Any, source: Source, validation: Source | None, *, wa
     identity |= {"estimator": type(estimator).__name__, "rows": str(rows_of(source)), "data": source.fingerprint}
     if validation is not None:
         identity["validation data"] = validation.fingerprint
+    if hold is not None:
+        identity["validation_by"] = str(hold)
     if warm:
         digest = hashlib.blake2b(digest_size=16)
         for leaf in jax.tree.leaves(estimator.params_):

@@ -1,0 +1,83 @@
+"""Rows per second of several processes of one run, each on cores of its own, against one.
+
+    python benchmarks/processes.py [--counts 1 2] [--epochs 6]
+
+The founding network; each process takes 256 rows of every batch. Process N runs on core N alone (modulo the cores that
+are here), and all of them meet over the loopback network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from common import machine
+
+EACH = 256
+
+
+def command(rows: Path, model: Path, count: int, epochs: int) -> list[str]:
+    """Return the command that one process runs."""
+    program = ["-m", "isthmus", "fit", str(rows), "-o", str(model), "--epochs", str(epochs), "--seed", "0", "-q"]
+    network = ["--components", "2", "--hidden", "128,64,10", "--activation", "sigmoid", "--no-linear-path"]
+    training = ["--learning-rate", "0.01", "--batch-size", str(EACH * count), "--no-early-stopping"]
+    return [sys.executable, *program, *network, *training, *(["--distributed"] if count > 1 else [])]
+
+
+def rows_per_second(rows: Path, folder: Path, count: int, epochs: int) -> float:
+    """Train as so many processes; return the median over epochs but the first."""
+    import isthmus
+
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{found.getsockname()[1]}"
+    cores = sorted(os.sched_getaffinity(0))
+    model = folder / f"of-{count}"
+    running = []
+    for number in range(count):
+        told = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": str(count), "JAX_PROCESS_ID": str(number)}
+        core = cores[number % len(cores)]
+        running.append(
+            subprocess.Popen(
+                ["taskset", "-c", str(core), *command(rows, model, count, epochs)],
+                env={**os.environ, **told},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+    codes = [process.wait() for process in running]
+    if any(codes):
+        raise SystemExit(f"a process of {count} failed")
+    history = isthmus.load(model).history_
+    return float(len(np.load(rows, mmap_mode="r")) / statistics.median(history["seconds"][1:]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--counts", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--turns", type=int, default=3)
+    given = parser.parse_args()
+    print(f"{machine()}\n\nfounding network, {EACH} rows of each batch for each process, one core each")
+    with tempfile.TemporaryDirectory() as folder:
+        rows = Path(folder, "rows.npy")
+        np.save(rows, np.random.default_rng(0).random((55_000, 784), np.float32))
+        speeds: dict[int, list[float]] = {count: [] for count in given.counts}
+        for _ in range(given.turns):
+            for count in given.counts:
+                speeds[count].append(rows_per_second(rows, Path(folder), count, given.epochs))
+    one = speeds[given.counts[0]]
+    for count, found in speeds.items():
+        ratio = statistics.median(a / b for a, b in zip(found, one, strict=True))
+        print(f"{count} processes: {statistics.median(found):>10,.0f} rows/s, {ratio:.2f} x")
+
+
+if __name__ == "__main__":
+    main()
