@@ -237,7 +237,7 @@ def test_processes_that_are_killed(monkeypatch, capsys):
     monkeypatch.syspath_prepend(scripts)
     import kill_and_resume
 
-    monkeypatch.setattr(sys, "argv", ["kill_and_resume.py", "--kills", "2", "--epochs", "12"])
+    monkeypatch.setattr(sys, "argv", ["kill_and_resume.py", "--kills", "1", "--epochs", "8"])
     with pytest.raises(SystemExit) as ended:
         kill_and_resume.main()
     assert not ended.value.code

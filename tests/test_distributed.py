@@ -79,10 +79,16 @@ def alone(rows):
     return isthmus.load(path)
 
 
+@pytest.fixture(scope="module")
+def checkpoints(rows):
+    return rows.with_name("checkpoints")
+
+
 @pytest.mark.parametrize("count", [2, 4])
-def test_processes_train_as_one(count, rows, alone):
+def test_processes_train_as_one(count, rows, alone, checkpoints):
     path = rows.with_name(f"of{count}")
-    codes, told = ended(started(count, "fit", rows, "-o", path, *FIT))
+    kept = ["--checkpoint", checkpoints] if count == 2 else []
+    codes, told = ended(started(count, "fit", rows, "-o", path, *FIT, *kept))
     assert codes == [0] * count, told
     assert all(not out for out, _ in told[1:])  # process 0 speaks
     together = isthmus.load(path)
@@ -96,16 +102,16 @@ def test_processes_train_as_one(count, rows, alone):
         assert_allclose(ours, theirs, atol=2e-4)
 
 
-def test_a_run_resumes_with_another_number_of_processes(rows, alone, tmp_path):
-    fewer = [*FIT[:-4], "--epochs", "2", *FIT[-2:]]
-    both = ["-o", tmp_path / "model", "--checkpoint", tmp_path / "checkpoints", "--learning-rate-schedule", "constant"]
-    codes, told = ended(started(2, "fit", rows, *both, *fewer))
-    assert codes == [0, 0], told
-    subprocess.run([sys.executable, "-m", "isthmus", "fit", rows, *both, *FIT, "-q"], check=True)
-    whole = tmp_path / "whole"
-    subprocess.run([sys.executable, "-m", "isthmus", "fit", rows, "-o", whole, *both[4:], *FIT, "-q"], check=True)
-    resumed, whole = isthmus.load(tmp_path / "model"), isthmus.load(whole)
-    assert resumed.n_iter_ == 4
+def test_a_run_resumes_with_another_number_of_processes_and_more_epochs(rows, alone, checkpoints):
+    # What two processes left after four epochs, gone on with by this one; and by one that began alone.
+    options = {"checkpoint": checkpoints, "checkpoint_every": 0}
+    resumed, whole = (isthmus.SparseAutoencoder(**{**alone.get_params(), "max_epochs": 6, "verbose": 0}) for _ in "ab")
+    resumed.fit(rows, **options)
+    assert resumed.n_iter_ == 6
+    assert resumed.history_["loss"][:4] == pytest.approx(alone.history_["loss"], rel=1e-5)
+    own = checkpoints.with_name("own")
+    type(alone)(**{**alone.get_params(), "verbose": 0}).fit(rows, checkpoint=own)
+    whole.fit(rows, checkpoint=own)
     assert_allclose(resumed.history_["loss"], whole.history_["loss"], rtol=1e-5)
 
 

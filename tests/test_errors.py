@@ -13,6 +13,7 @@ BUILT_IN = {
     "UnwritableError": OSError,
     "ModelFileError": ValueError,
     "DivergedError": ArithmeticError,
+    "LostProcessError": ConnectionError,
 }
 WARNINGS = ("InterruptedFitWarning", "SampleDataWarning")
 

@@ -71,16 +71,23 @@ def test_each_option_tells_what_it_takes_and_its_default(parameter):
     assert option.param_decls == () or option.default.startswith(f"--{parameter.flag}")
     assert "object" not in option.help
     for choice in parameter.choices:
-        assert repr(choice) in option.help or "boolean" in parameter.kinds
+        assert repr(choice) in option.help or choice == parameter.default
     told = option.help.rpartition("[default: ")[2].removesuffix("]")
     if parameter.name == "verbose":
         assert told.startswith("1")
-    elif "boolean" in parameter.kinds:
+    elif "boolean" in parameter.kinds and set(parameter.choices) <= {parameter.default}:
+        # --x and --no-x leave no way to say a name.
+        assert option.default == f"--{parameter.flag}/--no-{parameter.flag}"
         assert told == {True: "yes", False: "no"}.get(parameter.default, parameter.default)
-        # --x and --no-x leave no way to say a name, so the only name must be the default.
-        assert set(parameter.choices) <= {parameter.default}
     else:
         assert value_of(parameter, told) == parameter.default
+
+
+@pytest.mark.parametrize(("text", "value"), [("yes", True), ("No", False), ("global", "global"), ("window", "window")])
+def test_names_beside_yes_and_no(text, value):
+    assert value_of(PARAMETERS["shuffle"], text) == value
+    with pytest.raises(InvalidParameterError, match="did you mean 'window'"):
+        value_of(PARAMETERS["shuffle"], "windows")
 
 
 def test_a_commands_own_options_come_first():

@@ -14,14 +14,15 @@ from isthmus.batches import Chunk
 from isthmus.errors import InvalidParameterError
 from isthmus.estimators.build import placement_for
 from isthmus.placement import Placement
-from isthmus.sparsity import SPARSITIES
 
+# Those that take something over the whole batch: means, the n-th largest of it or of a column, dead units.
+METHODS = ("kl", "batch_topk", "lifetime")
 OPTIONS = {"max_epochs": 3, "random_state": 0, "batch_size": 64}
 MODELS = {
     "dropout": lambda: Autoencoder(3, hidden_layer_sizes=(16,), dropout=0.2, **OPTIONS),
     "swap": lambda: DenoisingAutoencoder(5, hidden_layer_sizes=(16,), corruption="swap", **OPTIONS),
     "float64": lambda: Autoencoder(3, hidden_layer_sizes=(16,), precision="float64", missing="mask", **OPTIONS),
-    **{name: lambda name=name: SparseAutoencoder(24, sparsity=name, **OPTIONS) for name in SPARSITIES},
+    **{name: lambda name=name: SparseAutoencoder(24, sparsity=name, **OPTIONS) for name in METHODS},
 }
 
 

@@ -16,13 +16,14 @@ from isthmus.parameters import PARAMETERS, Kind, Parameter
 def option_for(parameter: Parameter) -> inspect.Parameter:
     """Return the command line's option for a parameter: None stands for not given, and its help tells the default."""
     flag, view = parameter.flag, _on_command_line(parameter)
-    boolean = "boolean" in parameter.kinds
-    legal = "" if boolean else f" ({view.legal.replace('None', 'none')})"
+    boolean = _is_switch(parameter)
+    words = view.legal.replace("None", "none").replace("True", "'yes'").replace("False", "'no'")
+    legal = "" if boolean else f" ({words})"
     option = typer.Option(
         f"--{flag}/--no-{flag}" if boolean else f"--{flag}",
         help=f"{view.help[0].upper()}{view.help[1:]}{legal}. [default: {_default_text(parameter)}]",
-        metavar=None if boolean else "|".join(_METAVARS[kind] for kind in view.kinds),
-        autocompletion=(lambda: list(parameter.choices)) if parameter.choices and not boolean else None,
+        metavar=None if boolean else "|".join(_METAVARS[kind] for kind in view.kinds if kind in _METAVARS),
+        autocompletion=(lambda: [*parameter.choices, *_yes_or_no(parameter)]) if parameter.choices else None,
         show_default=False,
     )
     kind: Any = bool | None if boolean else str | None
@@ -36,11 +37,22 @@ def value_of(parameter: Parameter, given: str | bool) -> Any:
     if isinstance(given, str):
         if parameter.optional and given.lower() == "none":
             return None
+        if given.lower() in _yes_or_no(parameter):
+            return given.lower() == "yes"
         for kind in reversed(parameter.kinds):
             with contextlib.suppress(ValueError):
                 value = _READERS.get(kind, str)(given)
     _on_command_line(parameter).check(value)
     return value
+
+
+def _is_switch(parameter: Parameter) -> bool:
+    """Whether ``--x`` and ``--no-x`` say all it may be: true, false and, where it is not given, the default."""
+    return "boolean" in parameter.kinds and set(parameter.choices) <= {parameter.default}
+
+
+def _yes_or_no(parameter: Parameter) -> tuple[str, ...]:
+    return ("yes", "no") if "boolean" in parameter.kinds and not _is_switch(parameter) else ()
 
 
 def _on_command_line(parameter: Parameter) -> Parameter:

@@ -142,6 +142,7 @@ class _Layer(NamedTuple):
     code_bias: NDArray[np.float64]  # (d_sae,) the encoder's
     shift: NDArray[np.float64]  # (d_sae,) what the encoder's bias has in it because rows are centred
     centred: bool
+    lengths: NDArray[np.float64]  # (d_sae,) of the decoder's rows, as training knows them
 
 
 def _check_expressible(model: Any) -> None:
@@ -188,6 +189,7 @@ def _folded(model: Any) -> _Layer:
         first["bias"] + shift,
         shift,
         centred,
+        np.linalg.norm(last["weight"].astype(np.float64), axis=1),
     )
 
 
@@ -213,9 +215,9 @@ def _jumprelu(layer: _Layer, threshold: NDArray[Any]) -> _Written:
 
 def _batch_topk(state: Tensors, layer: _Layer) -> _Written:
     threshold = state["threshold"] / np.maximum(state["known"], np.float32(1e-12))
-    # Ours keeps what reaches the threshold, theirs what lies above it.
+    # Ours keeps what reaches the threshold, theirs what lies above it; ours counts times the decoder row's length.
     below = np.nextafter(threshold, np.float32(0)) if threshold > 0 else threshold
-    return _jumprelu(layer, np.full(len(layer.code_bias), below))
+    return _jumprelu(layer, below / np.maximum(layer.lengths, np.finfo(np.float32).tiny))
 
 
 def _gated(own: Tensors, layer: _Layer) -> _Written:
@@ -302,12 +304,17 @@ def _model(place: Path, config: Mapping[str, Any], tensors: Tensors) -> SparseAu
     if config.get("rescale_acts_by_decoder_norm"):
         _rescale(tensors, np.maximum(norms, 1e-8))
         norms = np.ones(d_sae)
+    unit = bool(np.allclose(norms, 1, atol=1e-3))
+    if "topk_threshold" in tensors and not unit:
+        # Its threshold is for activations as they are, ours for what they add to the reconstruction.
+        kind = _ARCHITECTURES["jumprelu"]
+        tensors["threshold"] = np.full(d_sae, np.nextafter(tensors["topk_threshold"], -np.inf))
     model = SparseAutoencoder(
         d_sae,
         output_activation="identity",
         pre_bias=bool(config.get("apply_b_dec_to_input", True)),
         # What has not been so from the start would change all at once.
-        unit_norm_decoder="auto" if np.allclose(norms, 1, atol=1e-3) else False,
+        unit_norm_decoder="auto" if unit else False,
         scaling=None,
         precision=str(compute),
         **kind.parameters(config),

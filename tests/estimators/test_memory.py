@@ -1,7 +1,12 @@
+import jax
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from numpy.testing import assert_array_equal
+from pyarrow import feather
 
+import isthmus.batches
 from isthmus import Autoencoder
 from isthmus.errors import InvalidParameterError
 from isthmus.estimators.memory import Memory
@@ -41,14 +46,35 @@ def test_a_run_that_takes_more_is_refused_before_it_begins():
     model.fit(ROWS, max_memory="20MB")
 
 
-@pytest.mark.parametrize("suffix", ["csv", "npy"])
-def test_memory_changes_no_result(suffix, tmp_path, monkeypatch):
-    path = tmp_path / f"rows.{suffix}"
-    if suffix == "npy":
-        np.save(path, ROWS)
+def write(path, rows):
+    """Write rows of doubles in the format of the path's suffix, a folder in three files of unequal length."""
+    table = pa.table({name: rows[:, number] for number, name in enumerate("abcde")})
+    if path.suffix == ".npy":
+        np.save(path, rows)
+    elif path.suffix == ".csv":
+        path.write_text("\n".join(["a,b,c,d,e", *(",".join(map(repr, row)) for row in rows.tolist())]))
+    elif path.suffix == ".feather":
+        feather.write_feather(table, path)
+    elif path.suffix == ".parquet":
+        pq.write_table(table, path, row_group_size=700)
     else:
-        path.write_text("\n".join(",".join(map(repr, row)) for row in ROWS.tolist()))
+        path.mkdir()
+        for number, (start, stop) in enumerate([(0, 1), (1, 2000), (2000, 3000)]):
+            pq.write_table(table.slice(start, stop - start), path / f"{number}.parquet")
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return Autoencoder(2, **OPTIONS, shuffle="window").fit(ROWS)
+
+
+@pytest.mark.parametrize("name", ["rows.npy", "rows.csv", "rows.feather", "rows.parquet", "folder"])
+@pytest.mark.parametrize("most", [None, "1kB"])
+def test_weights_are_the_same_from_any_format_in_memory_or_not(name, most, expected, tmp_path, monkeypatch):
     monkeypatch.setattr(Memory, "check", lambda *run: None)
-    expected = Autoencoder(2, **OPTIONS).fit(ROWS).transform(ROWS)
-    for most in (None, "1kB"):
-        assert_array_equal(Autoencoder(2, **OPTIONS).fit(path, max_memory=most).transform(path), expected)
+    monkeypatch.setattr(isthmus.batches, "CHUNK_BYTES", 20_000)
+    model = Autoencoder(2, **OPTIONS, shuffle="window").fit(write(tmp_path / name, ROWS), max_memory=most)
+    for ours, theirs in zip(jax.tree.leaves(model.params_), jax.tree.leaves(expected.params_), strict=True):
+        assert_array_equal(ours, theirs)
+    assert model.history_["validation_loss"] == expected.history_["validation_loss"]

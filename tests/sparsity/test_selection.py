@@ -33,14 +33,17 @@ def largest(values, k):
     return kept
 
 
-def selects(method, values, weight=None, state=None, train=True, **dials):
+def selects(method, values, weight=None, state=None, train=True, lengths=None, **dials):
     """The code and state of activations, by a network that leaves them as they are."""
     values = np.asarray(values, np.float32)
     state = method.init(values.shape[1]) if state is None else state
     weight = np.ones(len(values), np.float32) if weight is None else np.asarray(weight, np.float32)
     network = Dense(3, values.shape[1], code_activation="relu")
+    rows = np.zeros((values.shape[1], 3), np.float32)
+    rows[:, 0] = 1 if lengths is None else lengths
+    params = {"decoder": [{"weight": rows}]}
     dials = {name: np.float32(value) for name, value in dials.items()}
-    return jax.tree.map(np.asarray, method.select(network, {}, state, values, weight, dials, train=train))
+    return jax.tree.map(np.asarray, method.select(network, params, state, values, weight, dials, train=train))
 
 
 # top-k -------------------------------------------------------------------------------------------------------------
@@ -78,7 +81,8 @@ def test_k_is_annealed(kind):
     for share, k in ((0.0, 6), (0.25, 4), (0.45, 2), (0.5, 2), (1.0, 2)):
         assert round(numbers_at(method, 16, share=share)["k"]) == k
         values = activations(params, REAL)
-        code = largest(values, k) if kind is TopK else batch_kept(values, k * len(REAL))
+        lengths = np.linalg.norm(params["decoder"][0]["weight"], axis=1)
+        code = largest(values, k) if kind is TopK else batch_kept(values, k * len(REAL), lengths)
         taken = step(NETWORK, method, params, X, WEIGHT, share=share)
         assert_allclose(taken.total, np.square(rebuilt(params, code) - REAL).mean(), rtol=1e-12)
         assert_allclose(taken.terms["l0"], (code > 0).sum(axis=1).mean())
@@ -193,16 +197,18 @@ def test_which_codes_are_wide(network, settings, wide):
 # batch top-k -------------------------------------------------------------------------------------------------------
 
 
-def batch_kept(values, wanted):
-    least = np.sort(values, axis=None)[-wanted]
-    return np.where((values >= least) & (values > 0), values, 0)
+def batch_kept(values, wanted, lengths=1):
+    sizes = values * lengths
+    least = np.sort(sizes, axis=None)[-wanted]
+    return np.where((sizes >= least) & (values > 0), values, 0)
 
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_batch_topk_rebuilds_from_the_batchs_largest(k):
     method = BatchTopK(k, auxiliary=0)
     params = drawn(NETWORK, method)
-    code = batch_kept(activations(params, REAL), k * len(REAL))
+    lengths = np.linalg.norm(params["decoder"][0]["weight"], axis=1)
+    code = batch_kept(activations(params, REAL), k * len(REAL), lengths)
     taken = step(NETWORK, method, params, X, WEIGHT)
     assert_allclose(taken.total, np.square(rebuilt(params, code) - REAL).mean(), rtol=1e-12)
     assert_allclose(taken.terms["l0"], (code > 0).sum(axis=1).mean())
@@ -234,6 +240,17 @@ def test_the_threshold_is_the_running_mean_of_the_least_kept():
     for values, weight in ((np.full((5, 8), -1.0), np.ones(5)), (np.ones((5, 8)), np.zeros(5))):
         _, unmoved = selects(method, values, weight, state)
         assert (unmoved["threshold"], unmoved["known"]) == (state["threshold"], state["known"])
+
+
+def test_activations_count_by_what_they_add_to_the_reconstruction():
+    lengths = np.array([1, 0.5, 4, 2], np.float32)
+    values = np.abs(rng.normal(size=(6, 4))).astype(np.float32)
+    code, state = selects(BatchTopK(2), values, lengths=lengths)
+    assert_array_equal(code, batch_kept(values, 12, lengths))
+    least = (code * lengths)[code > 0].min()
+    assert_allclose(state["threshold"] / state["known"], least)
+    outside, _ = selects(BatchTopK(2), values, state=state, train=False, lengths=lengths)
+    assert_array_equal(outside > 0, values * lengths >= state["threshold"] / state["known"])
 
 
 def test_before_any_batch_all_that_is_above_0_passes():
