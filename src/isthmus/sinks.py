@@ -184,11 +184,11 @@ class NpySink(Sink):
             column = column.cast(pa.uint8())
         exact = column.drop_null().to_numpy()
         values: NDArray[Any] = column.to_numpy().astype(self.dtype)
-        if exact.dtype.kind in "iu":
-            if (wrong := np.flatnonzero(np.abs(exact.astype(np.float64)) > _WHOLE[self.dtype])).size:
-                raise InvalidDataError(
-                    f"keep: column {name!r} holds {exact[wrong[0]]}, which {self.dtype} would round; write Parquet"
-                )
+        too_large = np.abs(exact.astype(np.float64)) > _WHOLE[self.dtype]
+        if exact.dtype.kind in "iu" and (wrong := np.flatnonzero(too_large)).size:
+            raise InvalidDataError(
+                f"keep: column {name!r} holds {exact[wrong[0]]}, which {self.dtype} would round; write Parquet"
+            )
         return values
 
     def finish(self) -> None:
@@ -429,7 +429,7 @@ class SparseParquetSink(Sink):
             file,
             self.schema,
             compression="zstd",
-            use_dictionary=[f"{UNIT}.list.element", *(_repeating(kept) or ())],
+            use_dictionary=[f"{UNIT}.list.element", *([] if kept is None else _repeating(kept))],
             use_byte_stream_split=[f"{VALUE}.list.element"],
         )
 

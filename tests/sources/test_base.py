@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
@@ -39,11 +40,19 @@ def _folder(folder, suffix):
         Image.fromarray(picture).save(folder / f"{i:03}{suffix}")
 
 
+def _zst(path, separator):
+    text = FRAME.to_csv(index=False, sep=separator).encode()
+    with pa.CompressedOutputStream(str(path), "zstd") as file:
+        file.write(text)
+
+
 WRITERS = {
     ".npy": lambda path: np.save(path, ROWS),
     ".npz": lambda path: np.savez_compressed(path, X=ROWS, other=ROWS[:3]),
     ".csv": lambda path: FRAME.to_csv(path, index=False),
     ".csv.gz": lambda path: FRAME.to_csv(path, index=False),
+    ".csv.zst": lambda path: _zst(path, ","),
+    ".tsv.zst": lambda path: _zst(path, "\t"),
     ".tsv": lambda path: FRAME.to_csv(path, index=False, sep="\t"),
     ".tsv.gz": lambda path: FRAME.to_csv(path, index=False, sep="\t"),
     ".parquet": lambda path: FRAME.to_parquet(path, row_group_size=50),

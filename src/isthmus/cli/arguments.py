@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 STANDARD = "-"  # stdin for rows, stdout for results
 
-DATA_HELP = "Rows: .npy, .npz, .csv, .parquet, .feather, IDX, or a folder or zip of pictures; - is CSV on stdin."
+DATA_HELP = (
+    "Rows: .npy, .npz, .csv, .parquet, .feather, IDX, or a folder or zip of pictures; a quoted pattern of such "
+    "files, or a URL (s3://, gs://); - is CSV on stdin."
+)
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model file that fit wrote.")]
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
 Columns = Annotated[str | None, typer.Option(metavar="A,B", help="Columns of a table to read, in that order.")]

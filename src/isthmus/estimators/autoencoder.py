@@ -20,6 +20,7 @@ from isthmus.estimators.inputs import open_rows
 from isthmus.estimators.memory import Memory
 from isthmus.estimators.reporting import Estimate, estimate
 from isthmus.parameters import check_parameters
+from isthmus.sources import is_iterator
 
 
 class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ignore[misc]
@@ -459,8 +460,8 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features), DataFrame, path or Source
-            The rows.
+        X : array-like of shape (n_samples, n_features), DataFrame, path, Source or iterator
+            The rows; of an iterator, each thing that it gives is such rows, and is learned from in turn.
         y : None
             Ignored.
 
@@ -469,6 +470,10 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
         self : Autoencoder
             The estimator, fitted this far.
         """
+        if is_iterator(X):
+            for part in X:
+                self.partial_fit(part)
+            return self
         check_parameters(self.get_params(deep=False))
         before = dict(self.__dict__)
         try:

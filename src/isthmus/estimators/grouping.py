@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from isthmus.errors import InvalidDataError, InvalidParameterError
 from isthmus.order import HeldMask
-from isthmus.sources import TableSource, open_source
+from isthmus.sources import TableSource, is_place, open_source
 
 LAST = "last"
 
@@ -88,7 +87,7 @@ def held_back_by(estimator: Any, X: Any, by: str | None, validation_data: Any) -
         source = X if hasattr(X, "__len__") and not isinstance(X, str) else _counted(X)
         n_rows = source.n_rows if hasattr(source, "n_rows") else len(source)
         return source, LastRows(n_rows) if n_rows > 1 else None
-    if isinstance(X, str | os.PathLike | TableSource):
+    if is_place(X) or isinstance(X, TableSource):
         return _of_table(X, by)
     if by in list(getattr(X, "columns", ())):
         column, rest = X[by], X.drop(columns=by) if hasattr(X, "iloc") else X.drop(by)

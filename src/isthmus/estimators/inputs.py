@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -15,14 +14,28 @@ from sklearn.utils.validation import validate_data
 from isthmus.errors import InvalidDataError, InvalidParameterError
 from isthmus.estimators.memory import NO_LIMIT, Memory
 from isthmus.scaling import refuse_non_finite
-from isthmus.sources import ArraySource, CsrSource, TableSource, open_source, source_kind
+from isthmus.sources import (
+    ArraySource,
+    CsrSource,
+    TableSource,
+    is_arrow,
+    is_iterator,
+    is_place,
+    is_sequence,
+    open_source,
+    source_kind,
+)
 from isthmus.sources.base import Block, Source
 from isthmus.sources.spooled import gathered_rows
 
 
 def is_outside(X: object) -> bool:
-    """Whether `X` is a path or a source rather than something array-like."""
-    return isinstance(X, str | os.PathLike) or (isinstance(X, Source) and not isinstance(X, np.ndarray))
+    """Whether `X` is a place, a source, a data set or an iterator rather than something array-like."""
+    if is_place(X) or is_iterator(X) or is_sequence(X):
+        return True
+    # A table of pyarrow goes through scikit-learn's checks, as other frames do.
+    is_data_set = is_arrow(X) and not hasattr(X, "to_pandas") or type(X).__module__.startswith("datasets")
+    return is_data_set or (isinstance(X, Source) and not isinstance(X, np.ndarray))
 
 
 def open_rows(estimator: Any, X: Any, *, reset: bool, memory: Memory = NO_LIMIT) -> Source:
@@ -58,16 +71,24 @@ def open_codes(X: Any, names: Sequence[str]) -> Source:
     """Return codes as a source: of a table that has columns of all these names, those columns, else everything."""
     if issparse(X):
         return CsrSource(X)
-    if isinstance(X, str | os.PathLike) and issubclass(source_kind(X), TableSource):
+    if _is_table(X):
         with suppress(InvalidParameterError):
             return open_source(X, columns=list(names))
     return open_source(X)
 
 
+def _is_table(X: Any) -> bool:
+    """Whether `X` is a place where a table lies, whose columns have names."""
+    if not is_place(X):
+        return False
+    kind = source_kind(X)
+    return isinstance(kind, type) and issubclass(kind, TableSource)
+
+
 def _open_columns(estimator: Any, X: Any) -> Source:
     """Open rows for a fitted estimator; of a table with named columns, read those the estimator was fitted on."""
     names = getattr(estimator, "feature_names_in_", None)
-    if names is None or not isinstance(X, str | os.PathLike) or not issubclass(source_kind(X), TableSource):
+    if names is None or not _is_table(X):
         return open_source(X)
     try:
         return open_source(X, columns=list(names))

@@ -9,7 +9,7 @@ from typing import Any
 from isthmus.columns import frames_of
 from isthmus.errors import InvalidDataError, InvalidParameterError
 from isthmus.estimators.inputs import is_outside, open_stream
-from isthmus.sources import TableSource, open_source, source_kind
+from isthmus.sources import TableSource, is_place, open_source, source_kind
 from isthmus.sources.arrays import one_line
 from isthmus.sources.base import Source
 from isthmus.sources.kept import KeepingSource, KeepsColumns, KeptRows
@@ -54,7 +54,8 @@ def keeping(X: Any, keep: Sequence[str] | None, used: Sequence[str], opened: Cal
 
 
 def _is_table(X: Any) -> bool:
-    return isinstance(X, str | os.PathLike) and issubclass(source_kind(X), TableSource)
+    kind = source_kind(X) if is_place(X) else None
+    return isinstance(kind, type) and issubclass(kind, TableSource)
 
 
 def _distinct(keep: Sequence[str]) -> Sequence[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,16 +9,27 @@ from typing import Any
 import numpy as np
 
 from isthmus.errors import InvalidDataError, InvalidParameterError, suggest
-from isthmus.sources.arrays import ArraySource, NpySource, NpzSource, existing
+from isthmus.sources.arrays import ArraySource, NpySource, NpzSource
 from isthmus.sources.base import Block, Column, ColumnKind, Schema, Source
 from isthmus.sources.images import PICTURES, IdxSource, ImageFolderSource, read_idx
+from isthmus.sources.many import RemoteNpySource, SequenceSource, StackedSource
 from isthmus.sources.patches import PatchSource, from_patches, to_patches
+from isthmus.sources.places import FileList, Place, RemoteFile, is_place, locate
 from isthmus.sources.sparse import CsrSource, SparseCodesSource, is_sparse_codes
-from isthmus.sources.tables import CsvSource, FeatherSource, ParquetSource, TableSource, table_files
+from isthmus.sources.tables import (
+    ArrowSource,
+    CsvSource,
+    FeatherSource,
+    ParquetSource,
+    TableSource,
+    is_arrow,
+    table_files,
+)
 
 __all__ = [
     "SUFFIXES",
     "ArraySource",
+    "ArrowSource",
     "Block",
     "Column",
     "ColumnKind",
@@ -33,10 +43,16 @@ __all__ = [
     "ParquetSource",
     "PatchSource",
     "Schema",
+    "SequenceSource",
     "Source",
     "SparseCodesSource",
+    "StackedSource",
     "TableSource",
     "from_patches",
+    "is_arrow",
+    "is_iterator",
+    "is_place",
+    "is_sequence",
     "open_source",
     "read_idx",
     "source_kind",
@@ -55,10 +71,13 @@ def open_source(
 
     Parameters
     ----------
-    data : array-like, str, os.PathLike or Source
+    data : array-like, str, os.PathLike, list of paths, Source, or a data set of another library
         Rows of shape (n_rows, n_features), or pictures of shape (n_rows, height, width[, channels]); the path of a
-        file of a format in `SUFFIXES`, of a folder of tables of one format, of a folder or a zip of pictures; or a
-        source, which is returned as it is.
+        file of a format in `SUFFIXES`, of a folder of tables of one format, of a folder or a zip of pictures; a
+        pattern such as ``"part-*.parquet"``, or a list of paths, of files that follow one another; a URL
+        (``s3://``, ``gs://``, ``hdfs://``, ``file://``: what pyarrow reads) of a table, a folder of tables or a
+        ``.npy``; a table or data set of pyarrow, a ``Dataset`` of Hugging Face, or anything with a length that gives
+        an array for each number, as torch's data sets do; or a source, which is returned as it is.
     columns, drop : sequence of str or None
         For tables: the columns to read, in that order, and those to leave out.
     key : str or None
@@ -82,22 +101,47 @@ def open_source(
     """
     given = {"columns": columns, "drop": drop, "key": key}
     options = {name: value for name, value in given.items() if value is not None}
-    if not isinstance(data, str | os.PathLike):
-        _refuse_options(options, (), type(data).__name__)
-        is_source = not isinstance(data, np.ndarray) and isinstance(data, Source)
-        return data if is_source else ArraySource(data)
-    kind = source_kind(data)
-    path = Path(data)
-    _refuse_options(options, kind.options, str(path))
-    source: Source = kind(path, **options)
+    if not is_place(data):
+        return _of_object(data, options)
+    place = locate(data)
+    kind = source_kind(place)
+    _refuse_options(options, getattr(kind, "options", ()), str(place))
+    source: Source = kind(place, **options)
     return source
 
 
-def source_kind(where: str | os.PathLike[str]) -> type[Any]:
-    """Return the class that reads what lies at a path, by its suffix or by what is in the folder."""
-    if "://" in os.fspath(where):
-        raise InvalidParameterError(f"{where} is a URL, which cannot be read yet; fetch it and pass the file's path")
-    path = existing(where)
+def _of_object(data: Any, options: dict[str, Any]) -> Source:
+    if is_arrow(data):
+        return ArrowSource(data, **options)
+    _refuse_options(options, (), type(data).__name__)
+    if not isinstance(data, np.ndarray) and isinstance(data, Source):
+        return data
+    if is_iterator(data):
+        raise InvalidDataError(
+            f"a {type(data).__name__} can be read once, and rows are read more often; use partial_fit, or write a file"
+        )
+    return SequenceSource(data) if is_sequence(data) else ArraySource(data)
+
+
+def is_iterator(data: object) -> bool:
+    """Whether something can be read only once."""
+    return hasattr(data, "__next__")
+
+
+def is_sequence(data: object) -> bool:
+    """Whether something gives rows by number as torch's data sets do, rather than being an array, a frame or a list."""
+    gives = hasattr(data, "__getitem__") and hasattr(data, "__len__")
+    others = ("__array__", "__dataframe__", "columns", "column_names", "toarray", "read")
+    return (
+        gives and not isinstance(data, list | tuple | str | bytes | dict) and not any(hasattr(data, n) for n in others)
+    )
+
+
+def source_kind(where: Any) -> Any:
+    """Return what reads what lies at a place, by its suffix or by what is in the folder."""
+    path = locate(where)
+    if isinstance(path, FileList):
+        return _list_kind(path)
     kind = _folder_kind(path) if path.is_dir() else _kind_of(path)
     if kind is not ParquetSource:
         return kind
@@ -107,6 +151,23 @@ def source_kind(where: str | os.PathLike[str]) -> type[Any]:
     if path.is_dir():
         raise InvalidDataError(f"folders of sparse codes like {file.name} cannot be read; open one file of {path}")
     return SparseCodesSource
+
+
+def _list_kind(places: FileList) -> Any:
+    kinds = {_kind_of(file): file for file in places.files}
+    if len(kinds) > 1:
+        first, other = list(kinds.values())[:2]
+        raise InvalidDataError(f"{places} are files of several formats, {first.name} and {other.name} among them")
+    kind, file = next(iter(kinds.items()))
+    if issubclass(kind, TableSource):
+        return kind
+    remote = isinstance(file, RemoteFile)
+    if kind is NpySource and not remote:
+        return lambda places: StackedSource([NpySource(file) for file in places.files], str(places))
+    if len(places.files) == 1 and (kind is NpySource or not remote):
+        return lambda places: (RemoteNpySource if remote else kind)(places.files[0])
+    where = "of a remote file system" if remote else "in a list"
+    raise InvalidDataError(f"files like {file.name} cannot be read {where}; pass one of them, or a folder, on a disk")
 
 
 def _refuse_options(options: dict[str, Any], legal: tuple[str, ...], what: str) -> None:
@@ -121,7 +182,7 @@ def _suffix(name: str) -> str | None:
     return max((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), key=len, default=None)
 
 
-def _kind_of(path: Path) -> type[Any]:
+def _kind_of(path: Place) -> type[Any]:
     suffix = _suffix(path.name)
     if suffix is None:
         found = path.suffix or path.name
@@ -157,8 +218,10 @@ SUFFIXES: dict[str, type[Any]] = {
     ".npz": NpzSource,
     ".csv": CsvSource,
     ".csv.gz": CsvSource,
+    ".csv.zst": CsvSource,
     ".tsv": CsvSource,
     ".tsv.gz": CsvSource,
+    ".tsv.zst": CsvSource,
     ".parquet": ParquetSource,
     ".pq": ParquetSource,
     ".feather": FeatherSource,

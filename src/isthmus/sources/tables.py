@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import io
 import os
 import re
 from abc import ABC, abstractmethod
@@ -18,9 +19,17 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.errors import BrokenFileError, InvalidDataError, InvalidParameterError, IsthmusError, suggest
+from isthmus.errors import (
+    BrokenFileError,
+    InvalidDataError,
+    InvalidParameterError,
+    IsthmusError,
+    MissingFileError,
+    suggest,
+)
 from isthmus.sources.arrays import ArraySource, block_rows, existing, one_line
 from isthmus.sources.base import Block, Column, ColumnKind, Schema
+from isthmus.sources.places import FileList, Place, RemoteFile, arrow_place
 
 _HASHED_BYTES = 1 << 16
 _HASHED_FILES = 64
@@ -33,7 +42,7 @@ _LOOKED_AT = 10_000  # rows
 class _Part:
     """One file of a table."""
 
-    path: Path
+    path: Any  # a place, or what an object is called
     fragment: Any  # pyarrow.dataset.Fragment
     fields: dict[str, Any]  # name -> pyarrow.DataType
 
@@ -74,13 +83,13 @@ class TableSource(ABC):
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | FileList,
         *,
         columns: Sequence[str] | None = None,
         drop: Sequence[str] | None = None,
     ) -> None:
-        self.path = existing(path)
-        files = table_files(self.path)
+        self.path: Any = path if isinstance(path, FileList) else existing(path)
+        files = self._files()
         first = self._part(files[0], None)
         names = _chosen(self.path, list(first.fields), columns, drop)
         _refuse_non_numeric(first, names)
@@ -98,8 +107,11 @@ class TableSource(ABC):
         self.n_rows: int | None = None if self._counts is None else sum(self._counts)
         self._loaded: ArraySource | None = None
 
+    def _files(self) -> list[Any]:
+        return table_files(self.path)
+
     @abstractmethod
-    def _part(self, file: Path, again: _Part | None) -> _Part:
+    def _part(self, file: Any, again: _Part | None) -> _Part:
         """Open one file; a second time (`again`) when the columns of all files are known."""
 
     @abstractmethod
@@ -216,13 +228,13 @@ class TableSource(ABC):
 class ParquetSource(TableSource):
     """A table in Parquet; see `TableSource`."""
 
-    def _part(self, file: Path, again: _Part | None) -> _Part:
-        from pyarrow import dataset, fs
+    def _part(self, file: Any, again: _Part | None) -> _Part:
+        from pyarrow import dataset
 
         if again is not None:
             return again
         with reading(file):
-            fragment = dataset.ParquetFileFormat().make_fragment(str(file), fs.LocalFileSystem())
+            fragment = dataset.ParquetFileFormat().make_fragment(*arrow_place(file))
             return _Part(file, fragment, _fields(file, fragment.physical_schema))
 
     def _has_nulls(self, part: _Part) -> bool:
@@ -248,13 +260,13 @@ class FeatherSource(TableSource):
     Its metadata do not tell whether cells are missing: where all columns are integers it is read through once for that.
     """
 
-    def _part(self, file: Path, again: _Part | None) -> _Part:
-        from pyarrow import dataset, fs
+    def _part(self, file: Any, again: _Part | None) -> _Part:
+        from pyarrow import dataset
 
         if again is not None:
             return again
         with reading(file):
-            fragment = dataset.FeatherFileFormat().make_fragment(str(file), fs.LocalFileSystem())
+            fragment = dataset.FeatherFileFormat().make_fragment(*arrow_place(file))
             return _Part(file, fragment, _fields(file, fragment.physical_schema))
 
     def _has_nulls(self, part: _Part) -> bool:
@@ -263,17 +275,17 @@ class FeatherSource(TableSource):
 
 
 class CsvSource(TableSource):
-    """A table in text, ``.csv`` or ``.tsv``, plain or gzipped; see `TableSource`.
+    """A table in text, ``.csv`` or ``.tsv``, plain, gzipped or compressed with zstd; see `TableSource`.
 
     The first row names the columns, unless all its cells are numbers: then the columns are ``x0``, ``x1``, …. A file
     whose first row has no comma may also be separated by semicolons or tabs. The text is UTF-8, with or without a
     byte-order mark. Rows are float64, since text tells nothing of types; how many there are, only reading tells.
     """
 
-    def _part(self, file: Path, again: _Part | None) -> _Part:
+    def _part(self, file: Any, again: _Part | None) -> _Part:
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
-        from pyarrow import dataset, fs
+        from pyarrow import dataset
 
         layout = _csv_layout(file)
         _refuse_twice(file, layout.names)
@@ -284,16 +296,20 @@ class CsvSource(TableSource):
             for name, kind in (again.fields.items() if again else ())
             if name in self._names
         }
-        form = dataset.CsvFileFormat(
-            parse_options=arrow_csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True),
-            read_options=arrow_csv.ReadOptions(
+        options = {
+            "parse_options": arrow_csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True),
+            "read_options": arrow_csv.ReadOptions(
                 column_names=layout.names if layout.headerless else None,
                 block_size=max(_CSV_BLOCK, 4 * layout.row_bytes),
             ),
-            convert_options=arrow_csv.ConvertOptions(column_types=types),
-        )
+        }
         with reading(file):
-            fragment = form.make_fragment(str(file), fs.LocalFileSystem())
+            if file.suffix.lower() == ".zst":
+                fragment: Any = _ZstText(file, options, types)
+            else:
+                convert = arrow_csv.ConvertOptions(column_types=types)
+                form = dataset.CsvFileFormat(**options, convert_options=convert)
+                fragment = form.make_fragment(*arrow_place(file))
             return _Part(file, fragment, _fields(file, fragment.physical_schema))
 
     def _kept_type(self, part: _Part, name: str) -> Any:
@@ -320,6 +336,125 @@ class CsvSource(TableSource):
         return None
 
 
+class _ZstText:
+    """Text compressed with zstd, with the methods of a fragment; pyarrow's own see through gzip alone."""
+
+    def __init__(self, file: Place, options: dict[str, Any], types: dict[str, Any]) -> None:
+        self.file = file
+        self.options = options
+        self.types = types
+        with self._reader(None, None) as reader:
+            self.physical_schema = reader.schema
+
+    @contextmanager
+    def _reader(self, columns: Sequence[str] | None, schema: Any) -> Iterator[Any]:
+        import pyarrow as pa
+        from pyarrow import csv as arrow_csv
+
+        told = {field.name: field.type for field in schema or ()}
+        convert = arrow_csv.ConvertOptions(column_types=self.types | told, include_columns=columns)
+        with self.file.open("rb") as raw, pa.CompressedInputStream(raw, "zstd") as text:
+            yield arrow_csv.open_csv(text, **self.options, convert_options=convert)
+
+    def to_batches(self, *, columns: Sequence[str] | None = None, schema: Any = None, **sizes: int) -> Iterator[Any]:
+        size = sizes.get("batch_size")
+        with self._reader(columns, schema) as reader:
+            for batch in reader:
+                for start in range(0, len(batch), size or max(len(batch), 1)):
+                    yield batch.slice(start, size)
+
+    def head(self, n_rows: int, *, columns: Sequence[str], schema: Any) -> Any:
+        import pyarrow as pa
+
+        first = next(self.to_batches(columns=columns, schema=schema), None)
+        return schema.empty_table() if first is None else pa.Table.from_batches([first]).slice(0, n_rows)
+
+
+class ArrowSource(TableSource):
+    """A table or data set that pyarrow holds, or one of Hugging Face's, which is such a table; see `TableSource`.
+
+    Parameters
+    ----------
+    table : pyarrow.Table, RecordBatch or dataset.Dataset, or datasets.Dataset
+        Its rows. A column of lists of one length, where it is the only one, is the rows.
+    columns, drop : sequence of str or None
+        As in `TableSource`.
+    """
+
+    def __init__(self, table: Any, *, columns: Sequence[str] | None = None, drop: Sequence[str] | None = None) -> None:
+        self._table = _arrow_dataset(table)
+        super().__init__(FileList(type(table).__name__, ()), columns=columns, drop=drop)
+
+    def _files(self) -> list[Any]:
+        return [self.path]
+
+    def _part(self, file: Any, again: _Part | None) -> _Part:
+        return again or _Part(file, _Rows(self._table), _fields(file, self._table.schema))
+
+    def _has_nulls(self, part: _Part) -> bool:
+        return any(c.null_count for batch in self._table.to_batches(columns=self._names) for c in batch.columns)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the columns read, and of at most 64 rows."""
+        rows = np.unique(np.linspace(0, (self.n_rows or 1) - 1, min(self.n_rows or 0, 64)).astype(np.int64))
+        digest = hashlib.blake2b(repr((self._names, self.dtype.str, self.n_rows)).encode(), digest_size=16)
+        digest.update(repr(self._table.take(rows, columns=self._names).to_pylist()).encode())
+        return digest.hexdigest()
+
+
+class _Rows:
+    """A data set with the methods of a fragment."""
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+
+    def count_rows(self) -> int:
+        return int(self.dataset.count_rows())
+
+    def to_batches(self, *, schema: Any = None, **options: Any) -> Iterator[Any]:
+        dataset = self.dataset if schema is None else self.dataset.replace_schema(schema)
+        return iter(dataset.to_batches(**options))
+
+
+def is_arrow(data: Any) -> bool:
+    """Whether something is a table of pyarrow or of Hugging Face, without importing either."""
+    kind = type(data)
+    known = kind.__module__.split(".")[0]
+    return (known == "pyarrow" and kind.__name__ in _ARROW) or (known == "datasets" and kind.__name__ == "Dataset")
+
+
+_ARROW = ("Table", "RecordBatch", "InMemoryDataset", "FileSystemDataset", "UnionDataset")
+
+
+def _arrow_dataset(table: Any) -> Any:
+    import pyarrow as pa
+    from pyarrow import dataset
+
+    if type(table).__module__.startswith("datasets"):
+        # Only a selection needs its rows put in order first.
+        table = (table.flatten_indices() if table._indices is not None else table).data.table
+    if isinstance(table, dataset.Dataset):
+        return table
+    table = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table
+    if table.num_columns == 1 and pa.types.is_nested(table.schema.field(0).type):
+        table = _spread(table)
+    return dataset.dataset(table)
+
+
+def _spread(table: Any) -> Any:
+    """Return a table of a column for each place of lists of one length."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    column = table.column(0).combine_chunks()
+    lengths = compute.unique(compute.list_value_length(column)).to_pylist()
+    if len(lengths) != 1 or not lengths[0]:
+        raise InvalidDataError(f"lists in column {table.column_names[0]!r} are of several lengths; make them one")
+    flat = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, lengths[0])
+    return pa.table({f"x{place}": np.ascontiguousarray(flat[:, place]) for place in range(lengths[0])})
+
+
 @dataclass(frozen=True)
 class _CsvLayout:
     names: list[str]
@@ -328,13 +463,12 @@ class _CsvLayout:
     row_bytes: int
 
 
-def _csv_layout(file: Path) -> _CsvLayout:
-    opened = gzip.open if file.suffix.lower() == ".gz" else open
+def _csv_layout(file: Place) -> _CsvLayout:
     try:
-        with opened(file, "rt", encoding="utf-8-sig", newline="") as stream:
+        with _text(file) as stream:
             line = stream.readline()
-            delimiter = _delimiter(file, line)
-            stream.seek(0)
+        delimiter = _delimiter(file, line)
+        with _text(file) as stream:
             cells = next((row for row in csv.reader(stream, delimiter=delimiter) if row), None)
     except UnicodeDecodeError as error:
         raise BrokenFileError(f"{file} is not UTF-8 text ({one_line(error)}); save it as UTF-8") from error
@@ -347,8 +481,22 @@ def _csv_layout(file: Path) -> _CsvLayout:
     return _CsvLayout(names, delimiter, headerless, len(line))
 
 
-def _delimiter(file: Path, line: str) -> str:
-    if file.name.lower().endswith((".tsv", ".tsv.gz")):
+@contextmanager
+def _text(file: Place) -> Iterator[Any]:
+    import pyarrow as pa
+
+    with file.open("rb") as raw:
+        stream: Any = raw
+        if file.suffix.lower() == ".gz":
+            stream = gzip.GzipFile(fileobj=raw)
+        elif file.suffix.lower() == ".zst":
+            stream = pa.CompressedInputStream(raw, "zstd")
+        with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+            yield text
+
+
+def _delimiter(file: Place, line: str) -> str:
+    if file.name.lower().endswith((".tsv", ".tsv.gz", ".tsv.zst")):
         return "\t"
     return next((mark for mark in ",;\t" if mark in line), ",")
 
@@ -361,8 +509,10 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def table_files(path: Path) -> list[Path]:
+def table_files(path: Path | FileList) -> list[Any]:
     """Return the files of a table: the path itself, or what lies in the folder and is neither hidden nor empty."""
+    if isinstance(path, FileList):
+        return [file for one in path.files for file in ([one] if isinstance(one, RemoteFile) else table_files(one))]
     if not path.is_dir():
         if path.stat().st_size == 0:
             raise InvalidDataError(f"{path} is empty; a table needs columns and rows")
@@ -392,7 +542,7 @@ def _refuse_twice(file: Path, names: Sequence[str]) -> None:
         raise InvalidDataError(f"{file} has more than one column named {twice!r}; give each its own name")
 
 
-def _chosen(path: Path, names: list[str], columns: Sequence[str] | None, drop: Sequence[str] | None) -> list[str]:
+def _chosen(path: Any, names: list[str], columns: Sequence[str] | None, drop: Sequence[str] | None) -> list[str]:
     refuse_unknown("columns", path, names, columns)
     refuse_unknown("drop", path, names, drop)
     chosen = list(names if columns is None else columns)
@@ -502,6 +652,8 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except IsthmusError:
         raise
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path} is gone while it is read") from error
     except (pa.ArrowException, ValueError, OSError) as error:
         message = re.sub(r"^Could not open .*?: Invalid: ", "", one_line(error))
         message = re.sub(r"Row #(\d+):", r"row \1:", message)
