@@ -1,9 +1,9 @@
 """Rows per second of several processes of one run, each on cores of its own, against one.
 
-    python benchmarks/processes.py [--counts 1 2] [--epochs 6]
+    python benchmarks/processes.py [--counts 1 2] [--each 256] [--epochs 6]
 
-The founding network; each process takes 256 rows of every batch. Process N runs on core N alone (modulo the cores that
-are here), and all of them meet over the loopback network.
+The founding network; each process takes --each rows of every batch. One alone is held to one core; several have one thread
+of XLA's each and meet over the loopback network.
 """
 
 from __future__ import annotations
@@ -20,18 +20,16 @@ from pathlib import Path
 import numpy as np
 from common import machine
 
-EACH = 256
 
-
-def command(rows: Path, model: Path, count: int, epochs: int) -> list[str]:
+def command(rows: Path, model: Path, count: int, epochs: int, each: int) -> list[str]:
     """Return the command that one process runs."""
     program = ["-m", "isthmus", "fit", str(rows), "-o", str(model), "--epochs", str(epochs), "--seed", "0", "-q"]
     network = ["--components", "2", "--hidden", "128,64,10", "--activation", "sigmoid", "--no-linear-path"]
-    training = ["--learning-rate", "0.01", "--batch-size", str(EACH * count), "--no-early-stopping"]
+    training = ["--learning-rate", "0.01", "--batch-size", str(each * count), "--no-early-stopping"]
     return [sys.executable, *program, *network, *training, *(["--distributed"] if count > 1 else [])]
 
 
-def rows_per_second(rows: Path, folder: Path, count: int, epochs: int) -> float:
+def rows_per_second(rows: Path, folder: Path, count: int, epochs: int, each: int) -> float:
     """Train as so many processes; return the median over epochs but the first."""
     import isthmus
 
@@ -39,14 +37,17 @@ def rows_per_second(rows: Path, folder: Path, count: int, epochs: int) -> float:
         found.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{found.getsockname()[1]}"
     cores = sorted(os.sched_getaffinity(0))
+    # One alone is held to a core; several are free to move, as many as there are cores, each with one thread of XLA's:
+    # a process that is held to a core waits a whole time slice for its own thread that listens to the others.
+    held = ["taskset", "-c", str(cores[0])] if count == 1 else []
     model = folder / f"of-{count}"
     running = []
     for number in range(count):
         told = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": str(count), "JAX_PROCESS_ID": str(number)}
-        core = cores[number % len(cores)]
+        told["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
         running.append(
             subprocess.Popen(
-                ["taskset", "-c", str(core), *command(rows, model, count, epochs)],
+                [*held, *command(rows, model, count, epochs, each)],
                 env={**os.environ, **told},
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -62,17 +63,18 @@ def rows_per_second(rows: Path, folder: Path, count: int, epochs: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--each", type=int, default=256, help="rows of a batch that each process takes")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--turns", type=int, default=3)
     given = parser.parse_args()
-    print(f"{machine()}\n\nfounding network, {EACH} rows of each batch for each process, one core each")
+    print(f"{machine()}\n\nfounding network, {given.each} rows of each batch for each process, one core each")
     with tempfile.TemporaryDirectory() as folder:
         rows = Path(folder, "rows.npy")
         np.save(rows, np.random.default_rng(0).random((55_000, 784), np.float32))
         speeds: dict[int, list[float]] = {count: [] for count in given.counts}
         for _ in range(given.turns):
             for count in given.counts:
-                speeds[count].append(rows_per_second(rows, Path(folder), count, given.epochs))
+                speeds[count].append(rows_per_second(rows, Path(folder), count, given.epochs, given.each))
     one = speeds[given.counts[0]]
     for count, found in speeds.items():
         ratio = statistics.median(a / b for a, b in zip(found, one, strict=True))

@@ -19,7 +19,7 @@ LAYERS = (
     {"principal", "training", "denoiser", "checkpoint"},
     {"inference"},
     {"estimators"},
-    {"sae", "cleaning"},
+    {"sae", "cleaning", "ray"},
     {"demo"},
     {"cli"},
     {"__main__"},

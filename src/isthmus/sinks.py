@@ -377,11 +377,11 @@ class ParquetSink(GatheringSink):
         _close_parquet(self.writer)
 
 
-def _repeating(kept: Any) -> list[str] | bool:
+def _repeating(kept: Any) -> list[str]:
     """Return the kept columns, of text for the most part, for which a dictionary may be worth its while."""
     import pyarrow as pa
 
-    return [field.name for field in kept or () if not pa.types.is_nested(field.type)] or False
+    return [field.name for field in kept or () if not pa.types.is_nested(field.type)]
 
 
 def _close_parquet(writer: Any) -> None:
@@ -429,7 +429,7 @@ class SparseParquetSink(Sink):
             file,
             self.schema,
             compression="zstd",
-            use_dictionary=[f"{UNIT}.list.element", *([] if kept is None else _repeating(kept))],
+            use_dictionary=[f"{UNIT}.list.element", *_repeating(kept)],
             use_byte_stream_split=[f"{VALUE}.list.element"],
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,10 @@ import typer
 from isthmus.cli.app import print_result, progress_of
 from isthmus.cli.arguments import STANDARD, Columns, Data, Drop, Json, Key, Model, Output, Quiet, load_model, rows_of
 from isthmus.errors import InvalidParameterError
+
+Keep = Annotated[
+    str | None, typer.Option("--keep", metavar="A,B", help="Columns of a table that travel along, before the result.")
+]
 
 
 def encode(
@@ -20,12 +25,48 @@ def encode(
     columns: Columns = None,
     drop: Drop = None,
     key: Key = None,
+    keep: Keep = None,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="Encode Parquet files with Ray, into a folder of Parquet files.")
+    ] = False,
+    concurrency: Annotated[int, typer.Option(metavar="N", help="With --ray, how many processes encode.")] = 2,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Write the codes of rows. A table may have more columns than the model was fitted on."""
+    if ray:
+        _encode_with_ray(model, data, output, columns, keep, concurrency, quiet=quiet, as_json=as_json)
+        return
     with rows_of(data, columns, drop, key) as rows:
-        _stream(load_model(model).transform_to, rows, output, quiet=quiet, as_json=as_json)
+        _stream(load_model(model).transform_to, rows, output, keep, quiet=quiet, as_json=as_json)
+
+
+def _encode_with_ray(
+    model: str,
+    data: str,
+    output: str,
+    columns: str | None,
+    keep: str | None,
+    concurrency: int,
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    from isthmus.ray import encode
+
+    folder = Path(output)
+    if output == STANDARD or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise InvalidParameterError(
+            f"-o {output}: Ray writes many files; name a folder that is empty or new"
+        )
+    began = time.perf_counter()
+    names = columns.split(",") if columns else None
+    codes = encode(data, model, columns=names, keep=keep.split(",") if keep else (), concurrency=concurrency)
+    codes = codes.materialize()
+    codes.write_parquet(output)
+    facts = {"output": output, "rows": codes.count(), "seconds": time.perf_counter() - began}
+    text = f"{output}: {facts['rows']:,} rows in {facts['seconds']:.1f} s"
+    print_result(facts, text, as_json=as_json, quiet=quiet)
 
 
 def decode(
@@ -50,20 +91,24 @@ def reconstruct(
     columns: Columns = None,
     drop: Drop = None,
     key: Key = None,
+    keep: Keep = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Write rows rebuilt from their codes."""
     with rows_of(data, columns, drop, key) as rows:
-        _stream(load_model(model).reconstruct_to, rows, output, quiet=quiet, as_json=as_json)
+        _stream(load_model(model).reconstruct_to, rows, output, keep, quiet=quiet, as_json=as_json)
 
 
-def _stream(write: Callable[..., int], rows: Any, output: str, *, quiet: bool, as_json: bool) -> None:
+def _stream(
+    write: Callable[..., int], rows: Any, output: str, keep: str | None = None, *, quiet: bool, as_json: bool
+) -> None:
     if as_json and output == STANDARD:
         raise InvalidParameterError("--json and -o - both write to stdout; choose one")
     began = time.perf_counter()
     with progress_of(write.__name__.removesuffix("_to").replace("inverse_transform", "decode"), quiet) as progress:
-        n_rows = write(rows, output, progress=progress)
+        kept = {"keep": keep.split(",")} if keep else {}
+        n_rows = write(rows, output, progress=progress, **kept)
     seconds = time.perf_counter() - began
     text = f"{output}: {n_rows:,} rows in {seconds:.1f} s"
     print_result(

@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import re
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -472,7 +473,7 @@ def _csv_layout(file: Place) -> _CsvLayout:
             cells = next((row for row in csv.reader(stream, delimiter=delimiter) if row), None)
     except UnicodeDecodeError as error:
         raise BrokenFileError(f"{file} is not UTF-8 text ({one_line(error)}); save it as UTF-8") from error
-    except (csv.Error, OSError, EOFError) as error:
+    except (csv.Error, zlib.error, OSError, EOFError) as error:
         raise BrokenFileError(f"{file} cannot be read as CSV: {one_line(error)}") from error
     if cells is None:
         raise InvalidDataError(f"{file} is empty; a table needs a header and rows")

@@ -1,0 +1,183 @@
+"""Damage small files at random and see that each is read rightly, or refused in one line.
+
+    python scripts/fuzz.py [--cases 20000] [--seed 0] [--keep FOLDER]
+
+Files of rows, pictures and models are mutated: bits flipped, pieces cut, doubled, swapped or set to one byte, lengths
+overwritten, words replaced. What reads them must give rows, or raise an error of isthmus whose message is one line and
+names the file. Anything else is printed, with the seed that repeats it, and its file kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import resource
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+import isthmus
+from isthmus.errors import IsthmusError
+from isthmus.pictures.files import read_picture
+from isthmus.sources import open_source
+
+SECONDS, MEMORY = 20.0, 8 << 30
+WORDS = (b"", b"nan", b"inf", b'"', b'""', b"\n", b"\r", b",", b"\xef\xbb\xbf", b"\0", b"1e999", b"\xff\xfe", b"a,b\n")
+ROWS = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+
+
+class Case(NamedTuple):
+    """What was wrong with one mutated file."""
+
+    name: str
+    seed: int
+    content: bytes
+    trouble: str
+
+
+def originals(folder: Path) -> dict[str, bytes]:
+    """Return small whole files of every format, by a name with the suffix that tells what reads them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyarrow import csv, feather
+
+    table = pa.table({name: ROWS[:, number] for number, name in enumerate("abc")})
+    for suffix in ("npy", "npz"):
+        (np.save if suffix == "npy" else np.savez)(folder / f"rows.{suffix}", ROWS)
+    csv.write_csv(table, folder / "rows.csv")
+    for suffix, codec in (("gz", "gzip"), ("zst", "zstd")):
+        with pa.CompressedOutputStream(str(folder / f"rows.csv.{suffix}"), codec) as file:
+            csv.write_csv(table, file)
+    pq.write_table(table, folder / "rows.parquet", row_group_size=15)
+    feather.write_feather(table, folder / "rows.feather")
+    head = b"\0\0\x08\x03" + b"".join(size.to_bytes(4, "big") for size in (10, 4, 3))
+    (folder / "rows.idx").write_bytes(head + bytes(range(120)))
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (12, 9, 3), np.uint8))
+    for suffix in ("png", "jpg", "tif", "bmp", "gif"):
+        picture.save(folder / f"picture.{suffix}")
+    isthmus.SparseAutoencoder(4, k=1, max_epochs=1, random_state=0).fit(ROWS).save(folder / "rows.model")
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def mutated(content: bytes, rng: random.Random) -> bytes:
+    """Return a file's bytes with one to four wounds."""
+    data = bytearray(content)
+    for _ in range(rng.randint(1, 4)):
+        if not data:
+            return bytes(data)
+        # Heads and tails are where formats keep what they believe.
+        here = rng.choice(
+            [rng.randrange(len(data)), rng.randrange(min(64, len(data))), -rng.randint(1, min(64, len(data)))]
+        )
+        here %= len(data)
+        there = min(len(data), here + rng.choice([1, 2, 4, 8, 64, len(data)]))
+        rng.choice(_WOUNDS)(data, here, there, rng)
+    return bytes(data)
+
+
+def _flip(data: bytearray, here: int, there: int, rng: random.Random) -> None:
+    data[here] ^= 1 << rng.randrange(8)
+
+
+def _cut(data: bytearray, here: int, there: int, rng: random.Random) -> None:
+    del data[here:there]
+
+
+def _double(data: bytearray, here: int, there: int, rng: random.Random) -> None:
+    data[here:here] = data[here:there]
+
+
+def _fill(data: bytearray, here: int, there: int, rng: random.Random) -> None:
+    data[here:there] = bytes([rng.choice([0, 255, 32, rng.randrange(256)])]) * (there - here)
+
+
+def _length(data: bytearray, here: int, there: int, rng: random.Random) -> None:
+    size = rng.choice([2, 4, 8])
+    number = rng.choice([0, 1, 2 ** (8 * size) - 1, 2 ** (8 * size - 1), rng.randrange(2 ** (8 * size))])
+    data[here : here + size] = number.to_bytes(size, rng.choice(["little", "big"]))
+
+
+def _word(data: bytearray, here: int, there: int, rng: random.Random) -> None:
+    data[here : here + rng.choice([0, 1, 5])] = rng.choice(WORDS)
+
+
+_WOUNDS: tuple[Callable[..., None], ...] = (_flip, _flip, _cut, _double, _fill, _length, _word)
+
+
+def read(path: Path) -> None:
+    """Read a file as a user's command would."""
+    if path.suffix == ".model":
+        isthmus.load(path).transform(ROWS)
+    elif path.stem == "picture":
+        read_picture(path)
+    else:
+        source = open_source(path)
+        rows = sum(len(block.values) for block in source.blocks())
+        if rows:
+            out = np.empty((1, source.schema.n_features), source.dtype)
+            source.take(np.array([rows - 1]), out)
+
+
+def trouble_with(path: Path) -> str | None:
+    """Return what is wrong with how a file is read; None where it is read, or refused as it should be."""
+    began = time.perf_counter()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            read(path)
+    except IsthmusError as error:
+        message = str(error)
+        if "\n" in message or not message:
+            return f"not one line: {message!r}"
+        if path.name not in message and path.suffix != ".model":
+            return f"does not name the file: {message}"
+    except Exception as error:
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    seconds = time.perf_counter() - began
+    return f"took {seconds:.0f} s" if seconds > SECONDS else None
+
+
+def run(cases: int, seed: int, folder: Path, names: tuple[str, ...] = ()) -> list[Case]:
+    """Return the cases that were not well, of so many."""
+    whole = originals(folder)
+    whole = {name: content for name, content in whole.items() if not names or name in names}
+    found = []
+    for number in range(seed, seed + cases):
+        rng = random.Random(number)
+        name = rng.choice(sorted(whole))
+        path = folder / name
+        path.write_bytes(mutated(whole[name], rng))
+        if trouble := trouble_with(path):
+            found.append(Case(name, number, path.read_bytes(), trouble))
+    return found
+
+
+def main() -> None:
+    """Run with the arguments of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, help="where files go that were not well")
+    given = parser.parse_args()
+    # A file that claims to be enormous must not be believed.
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    with tempfile.TemporaryDirectory() as folder:
+        found = run(given.cases, given.seed, Path(folder))
+    for case in found:
+        print(f"{case.name}, --seed {case.seed} --cases 1: {case.trouble}")
+        if given.keep:
+            given.keep.mkdir(parents=True, exist_ok=True)
+            (given.keep / f"{case.seed}-{case.name}").write_bytes(case.content)
+    print(f"{given.cases:,} cases, {len(found)} not well")
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()
