@@ -18,7 +18,7 @@ lint: $(VENV)/dev
 	$(BIN)/mypy
 
 bench: $(VENV)/bench
-	cd benchmarks && for script in startup narrow epoch encode against_pca sparse_epoch topk planted; do ../$(BIN)/python $$script.py || exit 1; done
+	cd benchmarks && for script in startup narrow epoch encode stream shuffle scale processes against_pca sparse_epoch topk planted denoising_epoch convolution; do ../$(BIN)/python $$script.py || exit 1; done
 
 clean:
 	rm -rf $(VENV) runs build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optax
 from common import machine, sae_lens_python
 from sklearn.decomposition import PCA, MiniBatchDictionaryLearning
 
@@ -50,18 +51,31 @@ def patches(photos: Path | None, n_patches: int) -> np.ndarray:
     return rows * np.float32(np.sqrt(rows.shape[1]) / np.linalg.norm(rows, axis=1).mean())
 
 
+def settings_for(sparsity: Any, n_rows: int) -> dict[str, Any]:
+    """Return how each method was found to be best trained."""
+    if isinstance(sparsity, BatchTopK) and sparsity.k >= ACTIVE[-2]:
+        # A short memory of squared gradients and a linear descent, as SAELens descends too.
+        steps = EPOCHS * -(-n_rows // BATCH)
+        return {
+            "optimizer": optax.adam(optax.linear_schedule(3e-2, 0.0, steps), b2=0.99),
+            "pre_bias": False,
+            "resample_dead": 2,
+        }
+    if isinstance(sparsity, BatchTopK) or (isinstance(sparsity, TopK) and sparsity.k >= ACTIVE[-1]):
+        return {**FAST, "resample_dead": 2}
+    return {"learning_rate": RATE, "resample_dead": 2}
+
+
 def isthmus(sparsity: Any, rows: np.ndarray, held: np.ndarray) -> tuple[float, float]:
-    fast = isinstance(sparsity, BatchTopK) or (isinstance(sparsity, TopK) and sparsity.k >= ACTIVE[-1])
     model = SparseAutoencoder(
         UNITS,
         sparsity=sparsity,
-        resample_dead=2,
         scaling=None,
         batch_size=BATCH,
         max_epochs=EPOCHS,
         early_stopping=False,
         random_state=0,
-        **(FAST if fast else {"learning_rate": RATE}),
+        **settings_for(sparsity, len(rows)),
     ).fit(rows)
     report = model.code_statistics(held)
     return report.codes.l0, report.fidelity.fvu

@@ -2,8 +2,8 @@
 
     python benchmarks/processes.py [--counts 1 2] [--each 256] [--epochs 6]
 
-The founding network; each process takes --each rows of every batch. One alone is held to one core; several have one thread
-of XLA's each and meet over the loopback network.
+The founding network; each process takes --each rows of every batch. One alone is held to one core; several have one
+thread of XLA's each and meet over the loopback network.
 """
 
 from __future__ import annotations

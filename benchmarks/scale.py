@@ -91,6 +91,7 @@ def draw(
     right.loglog(widths, by_width, "o-", color="#c05a2b", base=10)
     right.set(xlabel="columns", ylabel="nanoseconds a cell", title=f"slope {cells_slope:.2f}")
     right.set_xticks(widths, [f"{width:,}" for width in widths])
+    right.set_yticks([2, 3, 5, 10], ["2", "3", "5", "10"])
     right.minorticks_off()
     for axes in (left, right):
         axes.grid(alpha=0.3)
