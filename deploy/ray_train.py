@@ -1,21 +1,25 @@
-"""Train on a Ray cluster: python deploy/ray_train.py rows.npy model.safetensors run --workers 4.
+"""Train on a Ray cluster of GPUs: python deploy/ray_train.py rows.npy model.safetensors run --workers 4.
 
-Ray's JaxTrainer starts one process for each worker and joins them before the function runs; each then fits, and the first
-writes the model. The folder of checkpoints lies where all workers see it.
+Ray's JaxTrainer starts one process for each worker and, where these have GPUs or TPUs, joins them before the function
+runs; each then fits, and the first writes the model. Rows and checkpoints lie where all workers see them.
 """
 
 import argparse
+from typing import Any
 
 from ray.train import ScalingConfig
 from ray.train.v2.jax import JaxTrainer
 
 
-def train(config: dict[str, str]) -> None:
+def train(config: dict[str, Any]) -> None:
     """Fit in one worker of several."""
     import jax
 
     from isthmus import Autoencoder
 
+    # Workers that were not joined would each train on everything, and write over one another.
+    if jax.process_count() != config["workers"]:
+        raise SystemExit(f"{jax.process_count()} of {config['workers']} workers are joined; Ray joins those with GPUs")
     model = Autoencoder(2, random_state=0).fit(config["rows"], checkpoint=config["checkpoints"])
     if jax.process_index() == 0:
         model.save(config["model"])
@@ -28,6 +32,5 @@ if __name__ == "__main__":
     parser.add_argument("checkpoints")
     parser.add_argument("--workers", type=int, default=4)
     given = vars(parser.parse_args())
-    JaxTrainer(
-        train, train_loop_config=given, scaling_config=ScalingConfig(num_workers=given.pop("workers"), use_tpu=False)
-    ).fit()
+    scaling = ScalingConfig(num_workers=given["workers"], use_gpu=True)
+    JaxTrainer(train, train_loop_config=given, scaling_config=scaling).fit()

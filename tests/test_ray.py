@@ -1,10 +1,13 @@
+import re
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from commands import isthmus, refused
 from numpy.testing import assert_array_equal
 
+from commands import isthmus, refused
 from isthmus import Autoencoder, SparseAutoencoder
 from isthmus.errors import InvalidDataError, InvalidParameterError, MissingFileError
 from isthmus.ray import Encoder, encode
@@ -90,11 +93,10 @@ ignoring = pytest.mark.filterwarnings("ignore")
 
 @ignoring
 def test_a_fleet_of_files_is_encoded_to_the_bit(cluster, folder, model):
-    for given in (folder / "model", model):
-        codes = encode(str(folder / "fleet"), given, keep=["id"], concurrency=1, batch_size=150).to_pandas()
-        codes = codes.set_index("id").loc[TABLE["id"].to_pylist()]
-        assert list(codes.columns) == list(model.get_feature_names_out())
-        assert_array_equal(codes, expected(model))
+    codes = encode(str(folder / "fleet"), model, keep=["id"], batch_size=150).to_pandas()
+    codes = codes.set_index("id").loc[TABLE["id"].to_pylist()]
+    assert list(codes.columns) == list(model.get_feature_names_out())
+    assert_array_equal(codes, expected(model))
 
 
 @ignoring
@@ -116,9 +118,26 @@ def test_the_command(cluster, folder, model, tmp_path):
     out = tmp_path / "codes"
     told = isthmus("encode", folder / "model", folder / "fleet", "-o", out, "--ray", "--keep", "id", "--concurrency", 1)
     assert "600 rows in" in told.stdout
-    codes = pq.read_table(out).to_pandas().set_index("id").loc[TABLE["id"].to_pylist()]
-    assert_array_equal(codes, expected(model))
+    codes = pq.read_table(out).to_pandas()
+    assert list(codes["id"]) == TABLE["id"].to_pylist()
+    assert_array_equal(codes.iloc[:, 1:], expected(model))
+    refused("encode", folder / "model", folder / "fleet", "-o", out, "--ray", "--drop", "id", match="--drop and --key")
     refused("encode", folder / "model", folder / "fleet", "-o", out, "--ray", match="name a folder that is empty")
+
+
+@ignoring
+def test_an_actors_error_comes_through(cluster, folder, tmp_path):
+    holes = pa.table({**{name: TABLE[name] for name in "bc"}, "a": np.full(600, np.nan, np.float32)})
+    pq.write_table(holes, tmp_path / "holes.parquet")
+    ended = isthmus("encode", folder / "model", tmp_path / "holes.parquet", "-o", tmp_path / "none", "--ray", code=2)
+    assert re.fullmatch("isthmus: Input X contains NaN at row 0, column 'a'; .*", ended.stderr.splitlines()[-1])
+
+
+def test_without_ray_the_remedy_is_named(monkeypatch, folder):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    with pytest.raises(InvalidParameterError, match=r"pip install 'isthmus\[ray\]'"):
+        encode("rows.parquet", folder / "model")
 
 
 def test_a_model_that_is_not_there(cluster, folder):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from isthmus import errors
 from isthmus.errors import InvalidDataError, InvalidParameterError, suggest
 
 _BATCH = 1 << 16
@@ -18,7 +22,7 @@ def encode(
     *,
     columns: Sequence[str] | None = None,
     keep: Sequence[str] = (),
-    concurrency: int | tuple[int, int] = 2,
+    concurrency: int | tuple[int, int] | None = None,
     batch_size: int = _BATCH,
     num_gpus: float = 0,
 ) -> Any:
@@ -27,7 +31,8 @@ def encode(
     Parameters
     ----------
     dataset : ray.data.Dataset, str or list of str
-        Rows; a path, or several, are read by ``ray.data.read_parquet``.
+        Rows; a path, or several, are read by ``ray.data.read_csv`` where the first ends in ``.csv`` or ``.csv.gz``, and
+        else by ``ray.data.read_parquet``.
     model : str, os.PathLike or estimator
         A model file, or a fitted estimator. It is read here, and goes to the actors as bytes: they need not see the
         file.
@@ -36,8 +41,8 @@ def encode(
         knows no names, all that are not kept.
     keep : sequence of str
         Columns that travel along, before the codes.
-    concurrency : int or (int, int)
-        Actors, or the least and most of them.
+    concurrency : int, (int, int) or None
+        Actors, or the least and most of them. None is one for each core of the cluster but one, which reads.
     batch_size : int
         Rows that an actor is given at a time.
     num_gpus : float
@@ -58,7 +63,7 @@ def encode(
         If they are not as many as the model's.
     """
     data = _ray_data()
-    rows = dataset if isinstance(dataset, data.Dataset) else data.read_parquet(dataset)
+    rows = dataset if isinstance(dataset, data.Dataset) else _read(data, dataset)
     content, names, width = _shipped(model)
     there = list(rows.schema().names)
     wanted = list(columns or names or [name for name in there if name not in set(keep)])
@@ -67,6 +72,11 @@ def encode(
             raise InvalidParameterError(f"{what}: the rows have no column {missing[0]!r}{suggest(missing[0], there)}")
     if len(wanted) != width:
         raise InvalidDataError(f"the rows have {len(wanted)} features, and the model is expecting {width}")
+    if concurrency is None:
+        import ray
+
+        # Actors that hold every core leave none to read with, and all would wait for ever.
+        concurrency = max(1, int(ray.cluster_resources().get("CPU", 2)) - 1)
     return rows.map_batches(
         Encoder,
         fn_constructor_kwargs={"content": content, "columns": wanted, "keep": list(keep)},
@@ -116,6 +126,38 @@ class Encoder:
         names = self.model.get_feature_names_out()
         kept = {name: table[name] for name in self.keep}
         return pa.table(kept | {str(name): np.ascontiguousarray(codes[:, place]) for place, name in enumerate(names)})
+
+
+@contextlib.contextmanager
+def of_actors() -> Iterator[None]:
+    """Keep rows in order for as long, and tell an actor's error as it was raised there, not as Ray wraps it."""
+    _ray_data()
+    import ray
+
+    options = ray.data.DataContext.get_current().execution_options
+    kept, options.preserve_order = options.preserve_order, True
+    log = logging.getLogger("ray.data")
+    level = log.level
+    # It would print an actor's whole story before the one line that is told.
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        # What an actor raised comes back as text.
+        ours = re.search(r"^isthmus\.errors\.(\w+): (.+)$", str(error), re.MULTILINE)
+        kind = getattr(errors, ours[1], None) if ours else None
+        if ours is None or kind is None:
+            raise
+        raise kind(ours[2]) from None
+    finally:
+        options.preserve_order = kept
+        log.setLevel(level)
+
+
+def _read(data: Any, paths: Any) -> Any:
+    first = str(paths if isinstance(paths, str) or not hasattr(paths, "__getitem__") else paths[0])
+    read = data.read_csv if first.lower().endswith((".csv", ".csv.gz")) else data.read_parquet
+    return read(paths)
 
 
 def _ray_data() -> Any:

@@ -47,7 +47,7 @@ def test_stacked_arrays_are_one(cuts, start, stop, seed):
 
 def test_arrays_of_other_widths_or_types_do_not_stack():
     for other in (ROWS[:, :2], ROWS.astype(np.float64)):
-        with pytest.raises(InvalidDataError, match="parts: file 2 has rows of . float.., the first of 3 float32"):
+        with pytest.raises(InvalidDataError, match=r"parts: file 2 has rows of . float.., the first of 3 float32"):
             StackedSource([ArraySource(ROWS), ArraySource(other)], "parts")
 
 
@@ -121,5 +121,5 @@ def test_an_iterator_is_for_partial_fit_alone():
         expected.partial_fit(part)
     assert_array_equal(model.transform(ROWS), expected.transform(ROWS))
     for call in (model.fit, model.transform, model.score, model.reconstruct):
-        with pytest.raises(InvalidDataError, match="can be read once, .*; use partial_fit, or write a file"):
+        with pytest.raises(InvalidDataError, match=r"can be read once, .*; use partial_fit, or write a file"):
             call(iter(parts))

@@ -29,12 +29,16 @@ def encode(
     ray: Annotated[
         bool, typer.Option("--ray", help="Encode Parquet files with Ray, into a folder of Parquet files.")
     ] = False,
-    concurrency: Annotated[int, typer.Option(metavar="N", help="With --ray, how many processes encode.")] = 2,
+    concurrency: Annotated[
+        int | None, typer.Option(metavar="N", help="With --ray, how many processes encode; one core has to read.")
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Write the codes of rows. A table may have more columns than the model was fitted on."""
     if ray:
+        if drop or key:
+            raise InvalidParameterError("--drop and --key do not go with --ray; name the columns with --columns")
         _encode_with_ray(model, data, output, columns, keep, concurrency, quiet=quiet, as_json=as_json)
         return
     with rows_of(data, columns, drop, key) as rows:
@@ -47,24 +51,25 @@ def _encode_with_ray(
     output: str,
     columns: str | None,
     keep: str | None,
-    concurrency: int,
+    concurrency: int | None,
     *,
     quiet: bool,
     as_json: bool,
 ) -> None:
-    from isthmus.ray import encode
+    from isthmus.ray import encode, of_actors
 
     folder = Path(output)
-    if output == STANDARD or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
-        raise InvalidParameterError(
-            f"-o {output}: Ray writes many files; name a folder that is empty or new"
-        )
+    taken = "://" not in output and folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if output == STANDARD or taken:
+        raise InvalidParameterError(f"-o {output}: Ray writes many files; name a folder that is empty or new")
     began = time.perf_counter()
     names = columns.split(",") if columns else None
-    codes = encode(data, model, columns=names, keep=keep.split(",") if keep else (), concurrency=concurrency)
-    codes = codes.materialize()
-    codes.write_parquet(output)
-    facts = {"output": output, "rows": codes.count(), "seconds": time.perf_counter() - began}
+    with of_actors():
+        codes = encode(data, model, columns=names, keep=keep.split(",") if keep else (), concurrency=concurrency)
+        codes.write_parquet(output)
+    from pyarrow import dataset
+
+    facts = {"output": output, "rows": dataset.dataset(output).count_rows(), "seconds": time.perf_counter() - began}
     text = f"{output}: {facts['rows']:,} rows in {facts['seconds']:.1f} s"
     print_result(facts, text, as_json=as_json, quiet=quiet)
 

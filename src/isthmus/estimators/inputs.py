@@ -34,7 +34,7 @@ def is_outside(X: object) -> bool:
     if is_place(X) or is_iterator(X) or is_sequence(X):
         return True
     # A table of pyarrow goes through scikit-learn's checks, as other frames do.
-    is_data_set = is_arrow(X) and not hasattr(X, "to_pandas") or type(X).__module__.startswith("datasets")
+    is_data_set = (is_arrow(X) and not hasattr(X, "to_pandas")) or type(X).__module__.startswith("datasets")
     return is_data_set or (isinstance(X, Source) and not isinstance(X, np.ndarray))
 
 

@@ -99,7 +99,8 @@ def locate(where: Any) -> Path | FileList:
     if "://" in text:
         return _remote(text)
     if _SPECIAL & set(text) and not Path(text).exists():
-        found = sorted(path for path in map(Path, glob.glob(text, recursive=True)) if path.is_file())
+        # Path.glob takes no absolute pattern.
+        found = sorted(path for path in map(Path, glob.glob(text, recursive=True)) if path.is_file())  # noqa: PTH207
         if not found:
             raise MissingFileError(f"no file matches {text}; check the spelling and the working directory")
         return FileList(text, tuple(found))
