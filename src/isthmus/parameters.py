@@ -336,7 +336,7 @@ _TABLE = (
     Parameter(
         "unit_norm_decoder",
         "auto",
-        "keep each code unit's decoder row at length 1; auto: for dictionaries other than l1",
+        "keep each code unit's decoder row at length 1; auto: for dictionaries other than l1 and batch_topk",
         ("boolean", "name"),
         choices=("auto",),
     ),

@@ -75,7 +75,7 @@ class DenoisingAutoencoder(Autoencoder):
         Subtract the output's bias from rows before they are encoded; auto: for dictionaries, that is a sparse
         code between one-layer halves, other than kl and lifetime.
     unit_norm_decoder : True or False or one of 'auto', default='auto'
-        Keep each code unit's decoder row at length 1; auto: for dictionaries other than l1.
+        Keep each code unit's decoder row at length 1; auto: for dictionaries other than l1 and batch_topk.
     transposed_start : True or False or one of 'auto', default='auto'
         Start the encoder's last matrix as the transpose of the decoder's first; auto: for dictionaries.
     bias_start : one of 'auto', 'zeros', 'mean', 'geometric_median', default='auto'
