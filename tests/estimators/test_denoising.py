@@ -65,6 +65,7 @@ def test_points_move_towards_the_manifold(manifold, noise, code):
 
 def test_the_step_points_along_the_score():
     """Alain and Bengio, 2014: for small noise, (reconstruction - input) / variance is the log density's gradient."""
+    rng = np.random.default_rng(0)
     means, spread, noise = np.array([[-1.0, 0], [1, 0.5], [0, -1.5]]), 0.4, 0.15
     X = means[rng.integers(3, size=20_000)] + spread * rng.standard_normal((20_000, 2))
     model = DenoisingAutoencoder(
@@ -74,6 +75,7 @@ def test_the_step_points_along_the_score():
         corruption=Gaussian(noise, unit="input"),
         max_epochs=60,
         learning_rate=3e-3,
+        early_stopping=False,
         **RAW,
     ).fit(X)
     points = X[:2000]
