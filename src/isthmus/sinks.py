@@ -227,8 +227,8 @@ class CsvSink(Sink):
         delimiter: str = ",",
         compression: str | None = None,
     ) -> None:
-        super().__init__(file, names, dtype, kept)
         self.delimiter = delimiter
+        super().__init__(file, names, dtype, kept)
         self.text: Any = file if compression is None else _COMPRESSED[compression](file)
         head = io.StringIO()
         csv.writer(head, delimiter=delimiter, lineterminator="\n").writerow(
