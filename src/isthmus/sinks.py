@@ -184,8 +184,8 @@ class NpySink(Sink):
             column = column.cast(pa.uint8())
         exact = column.drop_null().to_numpy()
         values: NDArray[Any] = column.to_numpy().astype(self.dtype)
-        too_large = np.abs(exact.astype(np.float64)) > _WHOLE[self.dtype]
-        if exact.dtype.kind in "iu" and (wrong := np.flatnonzero(too_large)).size:
+        largest = _WHOLE[self.dtype]
+        if exact.dtype.kind in "iu" and (wrong := np.flatnonzero((exact > largest) | (exact < -largest))).size:
             raise InvalidDataError(
                 f"keep: column {name!r} holds {exact[wrong[0]]}, which {self.dtype} would round; write Parquet"
             )

@@ -71,24 +71,22 @@ def open_codes(X: Any, names: Sequence[str]) -> Source:
     """Return codes as a source: of a table that has columns of all these names, those columns, else everything."""
     if issparse(X):
         return CsrSource(X)
-    if _is_table(X):
+    if is_table(X):
         with suppress(InvalidParameterError):
             return open_source(X, columns=list(names))
     return open_source(X)
 
 
-def _is_table(X: Any) -> bool:
-    """Whether `X` is a place where a table lies, whose columns have names."""
-    if not is_place(X):
-        return False
-    kind = source_kind(X)
-    return isinstance(kind, type) and issubclass(kind, TableSource)
+def is_table(X: Any) -> bool:
+    """Whether `X` is a place where a table lies, or a data set of one, whose columns have names."""
+    kind = source_kind(X) if is_place(X) else None
+    return is_arrow(X) or (isinstance(kind, type) and issubclass(kind, TableSource))
 
 
 def _open_columns(estimator: Any, X: Any) -> Source:
     """Open rows for a fitted estimator; of a table with named columns, read those the estimator was fitted on."""
     names = getattr(estimator, "feature_names_in_", None)
-    if names is None or not _is_table(X):
+    if names is None or not is_table(X):
         return open_source(X)
     try:
         return open_source(X, columns=list(names))

@@ -8,8 +8,8 @@ from typing import Any
 
 from isthmus.columns import frames_of
 from isthmus.errors import InvalidDataError, InvalidParameterError
-from isthmus.estimators.inputs import is_outside, open_stream
-from isthmus.sources import TableSource, is_place, open_source, source_kind
+from isthmus.estimators.inputs import is_outside, is_table, open_stream
+from isthmus.sources import open_source
 from isthmus.sources.arrays import one_line
 from isthmus.sources.base import Source
 from isthmus.sources.kept import KeepingSource, KeepsColumns, KeptRows
@@ -27,41 +27,46 @@ def open_keeping(estimator: Any, X: Any, keep: Sequence[str] | None) -> Opened:
         If `keep` names a column that the table has not, or twice, or `X` is no table.
     """
     names = list(getattr(estimator, "feature_names_in_", ()))
-    if keep and not names and _is_table(X):
-        # Without names of its own the model takes every column but these.
-        try:
-            X = open_source(X, drop=keep)
-        except InvalidParameterError as error:
-            raise InvalidParameterError(str(error).replace("drop", "keep")) from error
-    return keeping(X, keep, names, lambda rows: open_stream(estimator, rows))
+
+    def opened(rows: Any) -> Source:
+        return open_stream(estimator, rows if names or not keep else _without(rows, keep))
+
+    return keeping(X, keep, names, opened)
 
 
 def keeping(X: Any, keep: Sequence[str] | None, used: Sequence[str], opened: Callable[[Any], Source]) -> Opened:
     """Return what `opened` makes of `X`, without the columns to keep, save those `used`; and what hands those on."""
     if not keep:
         return opened(X), None
+    _refuse_unclear(keep)
     if frames_of(X) is not None:
         rows, kept = _divided(X, keep, used)
         return opened(rows), kept
-    source = opened(X)
-    if not isinstance(source, KeepsColumns) or not is_outside(X):
+    source = opened(X) if is_outside(X) else None
+    if not isinstance(source, KeepsColumns):
         raise InvalidParameterError(
             f"keep={list(keep)}: {X if isinstance(X, str | os.PathLike) else type(X).__name__} has no named columns to "
             "keep; give a DataFrame or a table in CSV, Parquet or Feather"
         )
-    whole = KeepingSource(source, _distinct(keep))
+    whole = KeepingSource(source, keep)
     return whole, whole.kept
 
 
-def _is_table(X: Any) -> bool:
-    kind = source_kind(X) if is_place(X) else None
-    return isinstance(kind, type) and issubclass(kind, TableSource)
+def _without(X: Any, names: Sequence[str]) -> Any:
+    """Return a table without these columns: a model that saw no names takes all others."""
+    if not is_table(X):
+        return X
+    try:
+        return open_source(X, drop=names)
+    except InvalidParameterError as error:
+        raise InvalidParameterError(f"keep{str(error).removeprefix('drop')}") from error
 
 
-def _distinct(keep: Sequence[str]) -> Sequence[str]:
-    if not isinstance(keep, str) and len(set(keep)) < len(keep):
+def _refuse_unclear(keep: Sequence[str]) -> None:
+    if isinstance(keep, str):
+        refuse_unknown("keep", "", (), keep)
+    if len(set(keep)) < len(keep):
         raise InvalidParameterError(f"keep={list(keep)} names a column twice")
-    return keep
 
 
 def _divided(frame: Any, keep: Sequence[str], used: Sequence[str]) -> tuple[Any, KeptRows]:
@@ -69,7 +74,7 @@ def _divided(frame: Any, keep: Sequence[str], used: Sequence[str]) -> tuple[Any,
     frames = frames_of(frame)
     assert frames is not None
     refuse_unknown("keep", f"the {type(frame).__name__}", frames.names(frame), keep)
-    kept = KeptRows.of(_to_arrow(frames.select(frame, _distinct(keep))))
+    kept = KeptRows.of(_to_arrow(frames.select(frame, keep)))
     left = [name for name in frames.names(frame) if name not in keep or name in used]
     return frames.select(frame, left), kept
 

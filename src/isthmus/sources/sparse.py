@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from isthmus.errors import BrokenFileError
 from isthmus.sources.arrays import block_rows, check_rows, existing, made_up_columns, rows_fingerprint
 from isthmus.sources.base import Block, Column, Schema
-from isthmus.sources.tables import reading
+from isthmus.sources.tables import reading, refuse_unknown
 from isthmus.sparse_table import UNIT, VALUE, Note, SparseRows, csr_of, from_arrow, note_of, schema_for
 
 _HASHED_BYTES = 1 << 16
@@ -113,6 +113,23 @@ class SparseCodesSource:
             if (begin := max(start - first, 0)) < end:
                 yield Block(rows.dense(width)[begin:end], first + begin)
 
+    def kept_schema(self, names: Sequence[str]) -> Any:
+        """Return the Arrow schema of other columns of the file, as `blocks_keeping` hands them on."""
+        import pyarrow as pa
+
+        with self._opened() as file:
+            columns = file.schema_arrow
+        refuse_unknown("keep", self.path, columns.names, names)
+        return pa.schema([columns.field(name) for name in names])
+
+    def blocks_keeping(self, names: Sequence[str]) -> Iterator[tuple[Block, Any]]:
+        """Yield all rows in order, each block beside an Arrow batch of other columns of its rows."""
+        width, first = self.schema.n_features, 0
+        for batch in self._batches(block_rows(width * self.dtype.itemsize), dict.fromkeys([UNIT, VALUE, *names])):
+            rows = from_arrow(batch, width, first, self.path)
+            yield Block(rows.dense(width), first), batch.select(list(names))
+            first += batch.num_rows
+
     def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
         """Copy the rows numbered `rows` into `out`; the first call reads the whole file and keeps it, sparse."""
         if self._loaded is None:
@@ -125,11 +142,14 @@ class SparseCodesSource:
 
     def _pieces(self, size: int) -> Iterator[tuple[SparseRows, int]]:
         first = 0
+        for batch in self._batches(size, (UNIT, VALUE)):
+            rows = from_arrow(batch, self.schema.n_features, first, self.path)
+            yield rows, first
+            first += len(rows.counts)
+
+    def _batches(self, size: int, columns: Iterable[str]) -> Iterator[Any]:
         with self._opened() as file, reading(self.path):
-            for batch in file.iter_batches(batch_size=size, columns=[UNIT, VALUE]):
-                rows = from_arrow(batch, self.schema.n_features, first, self.path)
-                yield rows, first
-                first += len(rows.counts)
+            yield from file.iter_batches(batch_size=size, columns=list(columns))
 
     def _opened(self) -> Any:
         from pyarrow import parquet

@@ -323,7 +323,8 @@ class CsvSource(TableSource):
         # A column that begins with empty cells may hold anything later, and 007 is a name that is no number.
         text = pa.schema([(name, pa.string())])
         with reading(part.path):
-            head = part.fragment.head(_LOOKED_AT, schema=text, columns=[name])[name]
+            batches = part.fragment.to_batches(schema=text, columns=[name], batch_size=_LOOKED_AT)
+            head = next(iter(batches), text.empty_table())[name]
         padded = compute.any(compute.match_substring_regex(head, r"^[+-]?0[0-9]")).as_py()
         return pa.string() if padded or pa.types.is_null(kind) else kind
 
@@ -363,12 +364,6 @@ class _ZstText:
             for batch in reader:
                 for start in range(0, len(batch), size or max(len(batch), 1)):
                     yield batch.slice(start, size)
-
-    def head(self, n_rows: int, *, columns: Sequence[str], schema: Any) -> Any:
-        import pyarrow as pa
-
-        first = next(self.to_batches(columns=columns, schema=schema), None)
-        return schema.empty_table() if first is None else pa.Table.from_batches([first]).slice(0, n_rows)
 
 
 class ArrowSource(TableSource):
