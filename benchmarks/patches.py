@@ -1,6 +1,6 @@
 """The classical denoising autoencoder: 17 x 17 noisy pixels in, of which the middle 9 x 9 are used; Set12 at noise 25.
 
-    python benchmarks/patches.py PHOTOS SET12 [--validate] [--patches 1000000] [--epochs 10] [NAME=VALUE ...]
+    python benchmarks/patches.py PHOTOS SET12 [--validate] [--patches 1700000] [--epochs 10] [NAME=VALUE ...]
 
 PHOTOS is a folder of grey photographs to learn from, SET12 one of the twelve test pictures; noise is neither clipped
 nor rounded. --validate learns from all but the last 20 photographs and shows those instead of the test pictures:
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("photos", type=Path)
     parser.add_argument("set12", type=Path)
     parser.add_argument("--validate", action="store_true")
-    parser.add_argument("--patches", type=int, default=1_000_000)
+    parser.add_argument("--patches", type=int, default=1_700_000)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--strides", type=int, nargs="+", default=[3, 1])
     parser.add_argument("settings", nargs="*")
@@ -72,7 +72,9 @@ def load(folder: Path) -> list[np.ndarray]:
 def fitted(photos: list[np.ndarray], given: argparse.Namespace) -> PatchAutoencoder:
     inner = DenoisingAutoencoder(**SETTINGS, corruption=Gaussian(NOISE, unit="input"), max_epochs=given.epochs)
     inner.set_params(random_state=0, **settings_of(given.settings))
-    model = PatchAutoencoder(inner, patch_size=SEEN, kept_size=KEPT, n_patches=given.patches, random_state=0)
+    model = PatchAutoencoder(
+        inner, patch_size=SEEN, kept_size=KEPT, n_patches=given.patches, center=True, random_state=0
+    )
     began = time.perf_counter()
     model.fit(photos)
     seconds, n_weights = (

@@ -1,6 +1,6 @@
 """Rows per second of several processes of one run, each on cores of its own, against one.
 
-    python benchmarks/processes.py [--counts 1 2] [--each 256] [--epochs 6]
+    python benchmarks/processes.py [--counts 1 2] [--each 256 1024 4096] [--epochs 6]
 
 The founding network; each process takes --each rows of every batch. One alone is held to one core; several have one
 thread of XLA's each and meet over the loopback network.
@@ -63,22 +63,24 @@ def rows_per_second(rows: Path, folder: Path, count: int, epochs: int, each: int
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", type=int, nargs="*", default=[1, 2])
-    parser.add_argument("--each", type=int, default=256, help="rows of a batch that each process takes")
+    parser.add_argument("--each", type=int, nargs="*", default=[256, 1024, 4096], help="a process's rows of a batch")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--turns", type=int, default=3)
     given = parser.parse_args()
-    print(f"{machine()}\n\nfounding network, {given.each} rows of each batch for each process, one core each")
+    print(f"{machine()}\n\nfounding network, one core for each process")
     with tempfile.TemporaryDirectory() as folder:
         rows = Path(folder, "rows.npy")
         np.save(rows, np.random.default_rng(0).random((55_000, 784), np.float32))
-        speeds: dict[int, list[float]] = {count: [] for count in given.counts}
-        for _ in range(given.turns):
-            for count in given.counts:
-                speeds[count].append(rows_per_second(rows, Path(folder), count, given.epochs, given.each))
-    one = speeds[given.counts[0]]
-    for count, found in speeds.items():
-        ratio = statistics.median(a / b for a, b in zip(found, one, strict=True))
-        print(f"{count} processes: {statistics.median(found):>10,.0f} rows/s, {ratio:.2f} x")
+        for each in given.each:
+            speeds: dict[int, list[float]] = {count: [] for count in given.counts}
+            for _ in range(given.turns):
+                for count, found in speeds.items():
+                    found.append(rows_per_second(rows, Path(folder), count, given.epochs, each))
+            one = speeds[given.counts[0]]
+            for count, found in speeds.items():
+                ratio = statistics.median(a / b for a, b in zip(found, one, strict=True))
+                told = f"{each:,} rows of a batch each, {count} processes"
+                print(f"{told:46}{statistics.median(found):>10,.0f} rows/s, {ratio:.2f} x", flush=True)
 
 
 if __name__ == "__main__":

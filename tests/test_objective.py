@@ -209,8 +209,8 @@ def test_a_sparsity_is_part_of_what_an_objective_is():
 # Missing and corrupted cells ---------------------------------------------------------------------------------------
 
 
-def loss_of(batch, reduction="mean", dials=None, noisy=None):
-    objective = Reconstruction(NETWORK, reduction=reduction)
+def loss_of(batch, reduction="mean", dials=None, noisy=None, **settings):
+    objective = Reconstruction(NETWORK, reduction=reduction, **settings)
     return float(objective(PARAMS, (), batch, batch.x if noisy is None else noisy, None, dials)[0])
 
 
@@ -263,6 +263,34 @@ def test_the_emphasised_loss(untouched):
     rebuilt = np.asarray(Reconstruction(NETWORK).forward(PARAMS, plain.x, None, None)[0].reconstruction)
     expected = np.mean(np.where(touched, 1, untouched) * (rebuilt - X) ** 2)
     assert_allclose(loss_of(batch, dials={"untouched_weight": jnp.float32(untouched)}), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_the_weighted_loss(reduction, holes):
+    weights = np.array([0, 0.5, 2, 1])
+    observed = OBSERVED if holes else np.ones_like(OBSERVED)
+    rebuilt = rebuilt_with_holes() if holes else np.asarray(Reconstruction(NETWORK).forward(PARAMS, X, None, None)[1])
+    squares = np.where(observed, weights * (rebuilt - X) ** 2, 0).sum(1)
+    seen = (observed * weights).sum(1)
+    by_row = {"mean": squares / np.where(seen > 0, seen, 1), "sum": squares, "half_sum": squares / 2}[reduction]
+    plain = Batch(jnp.asarray(X, jnp.float32), jnp.asarray(WEIGHT, jnp.float32), jnp.asarray(ROWS))
+    found = loss_of(with_holes() if holes else plain, reduction, feature_weights=tuple(weights.tolist()))
+    assert_allclose(found, by_row[:3].mean(), rtol=1e-5)
+
+
+def test_weights_of_one_weigh_nothing():
+    for batch in (with_holes(), with_holes()._replace(observed=None, told=None)):
+        assert loss_of(batch, feature_weights=(1.0,) * 4) == loss_of(batch)
+        assert_allclose(loss_of(batch, feature_weights=(7.0,) * 4), loss_of(batch), rtol=1e-6)
+
+
+def test_cells_without_weight_have_no_gradient():
+    objective = Reconstruction(NETWORK, feature_weights=(1.0, 0.0, 0.0, 1.0))
+    batch = with_holes()
+    slopes = jax.grad(lambda params: objective(params, (), batch, batch.x, None)[0])(PARAMS)["decoder"][0]
+    assert not slopes["weight"][:, [1, 2]].any() and not slopes["bias"][jnp.array([1, 2])].any()
+    assert slopes["weight"][:, [0, 3]].all()
 
 
 def test_what_networks_are_told():

@@ -15,6 +15,7 @@ from isthmus.parameters import PARAMETERS
         ("n_components", "0.95", 0.95),
         ("hidden_layer_sizes", "128,64, 10", (128, 64, 10)),
         ("hidden_layer_sizes", "7", (7,)),
+        ("feature_weights", "1,0, 0.5", (1.0, 0.0, 0.5)),
         ("hidden_layer_sizes", "", ()),
         ("decoder_layer_sizes", "none", None),
         ("decoder_layer_sizes", "", ()),

@@ -33,7 +33,8 @@ def refused(name, value):
     with pytest.raises(InvalidParameterError) as caught:
         PARAMETERS[name].check(value)
     message = str(caught.value)
-    assert message.startswith(f"{name}={value!r} is not ")
+    shown = repr(value).replace("\n", " ")
+    assert message.startswith(f"{name}={shown} is not ")
     assert "\n" not in message
     return message
 
@@ -85,6 +86,7 @@ def test_flags_are_unique():
         ("sparsity", [None, "kl", KL(0.1)]),
         ("sparsity_target", [None, 0.05, 30]),
         ("loss_reduction", ["auto", "half_sum"]),
+        ("feature_weights", [None, [1, 0, 0.5], (2,), np.array([0.0, 3.0], np.float32)]),
         ("weight_decay", [None, 0, 0.1]),
         ("random_state", [None, 0, 2**32 - 1, np.random.RandomState(0)]),
         ("device", [None, "cpu", "gpu:1"]),
@@ -118,6 +120,7 @@ def test_legal_values(name, legal):
         ("k", [0, 1.5, True]),
         ("resample_dead", [0, 2.5]),
         ("l2_penalty", [-1e-4, None]),
+        ("feature_weights", [(), (0, 0), (1, -1), [1, math.nan], [math.inf], "12", 3, [True], np.ones((2, 2)), ["1"]]),
     ],
 )
 def test_illegal_values_are_refused_in_one_line(name, illegal):

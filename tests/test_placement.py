@@ -14,6 +14,8 @@ from isthmus.batches import Chunk
 from isthmus.errors import InvalidParameterError
 from isthmus.estimators.build import placement_for
 from isthmus.placement import Placement
+from isthmus.reductions import weighted_mean
+from isthmus.types import Batch
 
 # Those that take something over the whole batch: means, the n-th largest of it or of a column, dead units.
 METHODS = ("kl", "batch_topk", "lifetime")
@@ -22,6 +24,8 @@ MODELS = {
     "dropout": lambda: Autoencoder(3, hidden_layer_sizes=(16,), dropout=0.2, **OPTIONS),
     "swap": lambda: DenoisingAutoencoder(5, hidden_layer_sizes=(16,), corruption="swap", **OPTIONS),
     "float64": lambda: Autoencoder(3, hidden_layer_sizes=(16,), precision="float64", missing="mask", **OPTIONS),
+    "penalty": lambda: Autoencoder(3, l2_penalty=1e-3, feature_weights=[1, 0, 2, 1, 1, 0.5, 1, 1], **OPTIONS),
+    "gaussian": lambda: DenoisingAutoencoder(5, corruption="gaussian", untouched_weight=0.5, **OPTIONS),
     **{name: lambda name=name: SparseAutoencoder(24, sparsity=name, **OPTIONS) for name in METHODS},
 }
 
@@ -82,6 +86,22 @@ def test_a_mesh_of_one_is_laid_out_as_one_of_many():
     given["a"][0] = 7
     np.testing.assert_array_equal(put["a"], [0, 1, 2])
     assert put["a"].sharding.is_fully_replicated
+
+
+def test_what_devices_sum_up_once_is_the_mean_over_rows():
+    """Gradients too: with a batch for which the whole is a mean over rows, padding left out."""
+    rng = np.random.default_rng(0)
+    x, weight = rng.normal(size=(6, 3)), np.array([1, 1, 0, 1, 1, 0.0])
+    batch = Batch(x, weight, np.zeros((6, 2), np.uint32))
+
+    def means(params, state, batch, noisy, noise, dials):
+        return jax.value_and_grad(lambda w: weighted_mean((batch.x @ w) ** 2, batch.weight))(params)
+
+    given = (np.ones(3), (), batch, x, None, {})
+    lowered = jax.jit(Placement.over(jax.devices()).summed_once(means)).lower(*given)
+    assert lowered.as_text().count("stablehlo.all_reduce") == 1
+    for one, other in zip(lowered.compile()(*given), means(*given), strict=True):
+        assert_allclose(one, other, rtol=1e-5)
 
 
 def test_a_device_by_its_number():

@@ -63,6 +63,8 @@ class Reconstruction:
         Whether ``l2 / 2`` times the sum of all squared weights is added; the number l2 is traced.
     unit_norm : bool
         Whether the rows of the decoder's first matrix are kept at length 1.
+    feature_weights : tuple of float or None
+        What each cell of a row counts; None counts all alike.
     """
 
     network: Network
@@ -71,6 +73,7 @@ class Reconstruction:
     sparsity: Sparsity | None = None
     l2: bool = False
     unit_norm: bool = False
+    feature_weights: tuple[float, ...] | None = None
 
     @property
     def tells(self) -> str | None:
@@ -78,6 +81,11 @@ class Reconstruction:
         if getattr(self.network, "tells_level", False):
             return "level"
         return "missing" if getattr(self.network, "indicator", False) else None
+
+    @property
+    def is_mean_over_rows(self) -> bool:
+        """Whether total and terms are means over rows, and the state stays as it is: parts of a batch add up."""
+        return self.sparsity is None
 
     def forward(
         self, params: Params, x: Array, row: Array | None, noise: Noise | None, told: Array | None = None
@@ -120,7 +128,10 @@ class Reconstruction:
         def loss_of(pre_output: Array) -> Array:
             cells = LOSSES[self.loss](self.network.finish(pre_output), pre_output, batch.x)
             cells = _weighed(cells, batch, dials.get("untouched_weight"))
-            return weighted_mean(REDUCTIONS[self.reduction](cells) * _share_seen(batch, self.reduction), batch.weight)
+            weights = self._cell_weights(cells.dtype)
+            cells = cells if weights is None else weights * cells
+            seen = _share_seen(batch, self.reduction, weights)
+            return weighted_mean(REDUCTIONS[self.reduction](cells) * seen, batch.weight)
 
         penalties: dict[str, Array] = {}
         measures: dict[str, Array] = {}
@@ -138,6 +149,13 @@ class Reconstruction:
             return loss, (state, measures)
         total = loss + sum(penalties.values())
         return total, (state, {"reconstruction": loss, **penalties, **measures})
+
+    def _cell_weights(self, dtype: Any) -> Array | None:
+        """Return what the cells of a row count, for a mean so that it is a weighted one."""
+        if self.feature_weights is None:
+            return None
+        weights = np.asarray(self.feature_weights, np.float64)
+        return jnp.asarray(weights / weights.mean() if self.reduction == "mean" else weights, dtype)
 
     def constrain_gradients(self, params: Params, gradients: Params) -> Params:
         """Return gradients without what would only change the length of a decoder row (Bricken et al. 2023)."""
@@ -210,10 +228,14 @@ def _weighed(cells: Array, batch: Batch, untouched: Array | None) -> Array:
     return cells if batch.observed is None else jnp.where(batch.observed, cells, 0.0)
 
 
-def _share_seen(batch: Batch, reduction: str) -> Array | float:
-    """Return what makes a row's mean one over its observed cells."""
+def _share_seen(batch: Batch, reduction: str, weights: Array | None) -> Array | float:
+    """Return what makes a row's mean one over its observed cells, which count as many as `weights` says."""
     if batch.observed is None or reduction != "mean":
         return 1.0
+    if weights is not None:
+        seen = batch.observed.astype(weights.dtype) @ weights
+        # Without any that counts, the row's loss is 0 by whatever factor.
+        return jnp.sum(weights) / jnp.where(seen > 0, seen, 1)
     # Exactly 1 for a whole row, so that a table without holes learns to the bit as if none were looked for.
     n_features = batch.observed.shape[1]
     return n_features / jnp.maximum(jnp.sum(batch.observed, axis=1), 1).astype(batch.x.dtype)

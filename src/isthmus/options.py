@@ -84,10 +84,12 @@ _METAVARS: dict[Kind, str] = {
     "name": "NAME",
     "text": "TEXT",
     "sizes": "N,N,...",
+    "weights": "X,X,...",
 }
 _READERS: dict[Kind, Callable[[str], Any]] = {
     "integer": int,
     "number": float,
     "sizes": lambda text: tuple(map(int, text.split(","))) if text.strip() else (),
+    "weights": lambda text: tuple(map(float, text.split(","))),
 }
 _DEFAULT_TEXTS = {"verbose": "1, or 0 with --quiet or --json"}

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from isthmus.errors import InvalidParameterError, unknown_name
 
-Kind = Literal["integer", "number", "boolean", "name", "text", "sizes", "object"]
+Kind = Literal["integer", "number", "boolean", "name", "text", "sizes", "weights", "object"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Parameter:
         One line: what it does, with units.
     kinds : tuple of str
         What a value may be: ``"integer"``, ``"number"`` (integers too), ``"boolean"``, ``"name"`` (one of `choices`),
-        ``"text"``, ``"sizes"`` (a tuple of positive integers) or ``"object"`` (an object only Python can give).
+        ``"text"``, ``"sizes"`` (a tuple of positive integers), ``"weights"`` (numbers of at least 0, not all of them 0)
+        or ``"object"`` (an object only Python can give).
     choices : tuple of str
         The legal names.
     low, high : float
@@ -78,7 +79,8 @@ class Parameter:
             return
         if isinstance(value, str) and self.choices:
             raise unknown_name(self.name, value, self.choices)
-        raise InvalidParameterError(f"{self.name}={value!r} is not legal; it takes {self.legal}")
+        shown = " ".join(repr(value).split("\n"))
+        raise InvalidParameterError(f"{self.name}={shown} is not legal; it takes {self.legal}")
 
 
 def _is_integer(parameter: Parameter, value: object) -> bool:
@@ -122,6 +124,14 @@ def _is_sizes(parameter: Parameter, value: object) -> bool:
     return all(isinstance(v, Integral) and not isinstance(v, bool) and int(v) > 0 for v in value)
 
 
+def _is_weights(parameter: Parameter, value: object) -> bool:
+    if isinstance(value, str) or not hasattr(value, "__iter__"):
+        return False
+    values = list(value)
+    numbers = all(isinstance(v, Real) and not isinstance(v, bool) and 0 <= float(v) < math.inf for v in values)
+    return numbers and any(v > 0 for v in values)
+
+
 def _is_object(parameter: Parameter, value: object) -> bool:
     return _OBJECTS[parameter.name][1](value)
 
@@ -148,6 +158,7 @@ _KIND_TESTS: dict[Kind, Callable[[Parameter, object], bool]] = {
     "name": _is_name,
     "text": _is_text,
     "sizes": _is_sizes,
+    "weights": _is_weights,
     "object": _is_object,
 }
 # What an object only Python can give has to be, in words and as a test.
@@ -171,6 +182,7 @@ _KIND_WORDS: dict[Kind, Callable[[Parameter], str]] = {
     "name": lambda p: "one of " + ", ".join(map(repr, p.choices)),
     "text": lambda p: "a non-empty string",
     "sizes": lambda p: "a tuple of whole numbers of at least 1",
+    "weights": lambda p: "a sequence of numbers of at least 0 that are not all 0",
     "object": lambda p: _OBJECTS[p.name][0],
 }
 
@@ -391,6 +403,14 @@ _TABLE = (
         "that weights mean what they do there: half_sum for kl, sum for l1, jumprelu and gated, else mean",
         ("name",),
         choices=("auto", *REDUCTION_NAMES),
+    ),
+    Parameter(
+        "feature_weights",
+        None,
+        "what each column counts in the reconstruction loss; 0 is seen but not learned to be rebuilt, None counts all "
+        "alike",
+        ("weights",),
+        optional=True,
     ),
     Parameter(
         "l2_penalty",

@@ -1,17 +1,20 @@
 """Where batches are computed: on one device, or each batch shared out over the devices of one or more processes.
 
 Programs are written for whole batches. Handed arrays that are spread over devices, XLA divides the work and adds up
-over all of them whatever is added up over a batch: losses, gradients, mean activations, thresholds, counts.
+over all of them whatever is added up over a batch: losses, gradients, mean activations, thresholds, counts. Where
+nothing but means over rows is added up, devices do so themselves, all at once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
@@ -87,6 +90,29 @@ class Placement:
         values: NDArray[Any] = np.array(leaf)
         layout: Any = self.replicated
         return jax.make_array_from_callback(values.shape, layout, lambda place: values[place].copy())
+
+    def summed_once(self, means: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that gives means over rows, of which devices sum up their shares in one message.
+
+        Parameters
+        ----------
+        means : callable
+            ``(params, state, batch, noisy, noise, dials)`` to a tree of means over the rows of the batch, slopes in
+            the parameters among them.
+        """
+
+        def of_mine(params: Any, state: Any, batch: Any, *rest: Any) -> Any:
+            # Else each slope would be summed by itself, where it leaves the differentiation.
+            own = jax.lax.pcast(params, _AXIS, to="varying")
+            found, whole = ravel_pytree(means(own, state, batch, *rest))
+            weight = jnp.sum(batch.weight)
+            summed = jax.lax.psum(jnp.append(found * weight, weight), _AXIS)
+            return whole(summed[:-1] / jnp.maximum(summed[-1], 1))
+
+        alike, spread = PartitionSpec(), PartitionSpec(_AXIS)
+        places = (alike, alike, spread, spread, alike, alike)
+        function: Callable[..., Any] = jax.shard_map(of_mine, mesh=self.mesh, in_specs=places, out_specs=alike)
+        return function
 
     @property
     def replicated(self) -> NamedSharding | None:

@@ -134,6 +134,32 @@ def _copied(tree: Any) -> Any:
     return jax.tree.map(jnp.copy, tree)
 
 
+def _over_devices(
+    objective: Objective, placement: Placement | None
+) -> tuple[Callable[..., Any], Callable[..., dict[str, Array]]]:
+    """Return an objective's value with its gradients, and its named terms, over the rows of all devices."""
+    graded: Callable[..., Any] = jax.value_and_grad(objective, has_aux=True)
+
+    def terms(*given: Any) -> dict[str, Array]:
+        total, (_, beside) = objective(*given)
+        return {"loss": total, **beside}
+
+    if placement is None or placement.mesh is None or not getattr(objective, "is_mean_over_rows", False):
+        return graded, terms
+
+    def means(*given: Any) -> Any:
+        (total, (_, beside)), gradients = graded(*given)
+        return total, beside, gradients
+
+    summed = placement.summed_once(means)
+
+    def graded_once(params: Params, state: ModelState, *rest: Any) -> Any:
+        total, beside, gradients = summed(params, state, *rest)
+        return (total, (state, beside)), gradients
+
+    return graded_once, placement.summed_once(terms)
+
+
 @functools.lru_cache(maxsize=64)
 def compile_program(
     objective: Objective, optimizer: Optimizer, view: View, placement: Placement | None = None
@@ -142,21 +168,19 @@ def compile_program(
 
     Sizes of data, seeds, learning rates and every other number of a run are traced: they compile nothing new.
     """
+    graded, judged = _over_devices(objective, placement)
 
     def train(carry: Carry, values: Array, rows: Array, count: Array, dials: Dials, run: Run) -> tuple[Carry, Sums]:
         n_steps = (count + view.batch_size - 1) // view.batch_size
 
-        def loss(params: Params, model: ModelState, batch: Batch, index: Array) -> Any:
+        def given(carry: Carry, index: Array) -> tuple[Any, ...]:
             now = {name: values[index] for name, values in dials.items()}
-            batch, noisy = _seen(batch, view, run, now)
-            return objective(params, model, batch, noisy, run.noise, now)
+            batch, noisy = _seen(_batch(values, rows, count, index, view, run), view, run, now)
+            return carry.params, carry.model, batch, noisy, run.noise, now
 
         def step(state: Any) -> Any:
             index, carry, sums, _, _ = state
-            batch = _batch(values, rows, count, index, view, run)
-            (total, (model, terms)), gradients = jax.value_and_grad(loss, has_aux=True)(
-                carry.params, carry.model, batch, index
-            )
+            (total, (model, terms)), gradients = graded(*given(carry, index))
             finite = jnp.isfinite(total) & _all_finite(gradients)
             gradients = objective.constrain_gradients(carry.params, gradients)
             hyper = Hyper(dials[LEARNING_RATE][index], run.decay, run.clip)
@@ -164,15 +188,14 @@ def compile_program(
             # Even where they are not finite: the loop then ends, and what it has made of the carry is thrown away.
             params, optimizer_state = optimizer.update(gradients, carry.optimizer, carry.params, hyper)
             carry = Carry(objective.constrain_parameters(params), optimizer_state, model)
-            weight = jnp.sum(batch.weight)
+            weight = jnp.clip(count - index * view.batch_size, 0, view.batch_size).astype(total.dtype)
             sums = {name: _add(sums[name], value * weight) for name, value in {"loss": total, **terms}.items()}
             return index + 1, carry, sums, total, finite
 
         def going(state: Any) -> Any:
             return (state[0] < n_steps) & state[4]
 
-        first = _batch(values, rows, count, jnp.int32(0), view, run)
-        names = ["loss", *jax.eval_shape(loss, carry.params, carry.model, first, jnp.int32(0))[1][1]]
+        names = ["loss", *jax.eval_shape(objective, *given(carry, jnp.int32(0)))[1][1]]
         zero = jnp.zeros((), run.center.dtype)
         state = (jnp.int32(0), carry, dict.fromkeys(names, (zero, zero)), zero, jnp.bool_(True))
         index, carry, sums, last, finite = jax.lax.while_loop(going, step, state)
@@ -181,18 +204,17 @@ def compile_program(
     def evaluate(
         params: Params, model: ModelState, values: Array, rows: Array, count: Array, dials: Dials, run: Run
     ) -> Any:
-        def loss(index: Array) -> Any:
+        def loss(index: Array) -> dict[str, Array]:
             # The corruption is training's, drawn alike after each epoch; dropout and its like are off.
             batch, noisy = _seen(_batch(values, rows, count, index, view, run), view, run, dials)
-            total, (_, terms) = objective(params, model, batch, noisy, None, dials)
-            return {"loss": total, **terms}, batch
+            terms: dict[str, Array] = judged(params, model, batch, noisy, None, dials)
+            return terms
 
         def step(index: Array, sums: Any) -> Any:
-            terms, batch = loss(index)
-            weight = jnp.sum(batch.weight)
-            return {name: _add(sums[name], value * weight) for name, value in terms.items()}
+            weight = jnp.clip(count - index * view.batch_size, 0, view.batch_size).astype(run.center.dtype)
+            return {name: _add(sums[name], value * weight) for name, value in loss(index).items()}
 
-        names = [*jax.eval_shape(loss, jnp.int32(0))[0]]
+        names = [*jax.eval_shape(loss, jnp.int32(0))]
         zero = jnp.zeros((), run.center.dtype)
         n_steps = (count + view.batch_size - 1) // view.batch_size
         sums = jax.lax.fori_loop(0, n_steps, step, dict.fromkeys(names, (zero, zero)))

@@ -115,7 +115,10 @@ class Corruption(Protocol):
 
 
 class Objective(Protocol):
-    """The number that training lowers; hashed by value, so that equal objectives share one program."""
+    """The number that training lowers; hashed by value, so that equal objectives share one program.
+
+    One whose ``is_mean_over_rows`` is True gives means over rows and leaves the state as it is.
+    """
 
     def __hash__(self) -> int:
         """Return a hash of what is computed."""

@@ -664,3 +664,37 @@ def test_nothing_is_said_by_default(small, rows, capfd):
         warnings.simplefilter("error")
         small().fit(rows)
     assert capfd.readouterr() == ("", "")
+
+
+# Columns that count more ------------------------------------------------------------------------------------------
+
+
+def test_a_column_without_weight_is_seen_and_not_rebuilt(tmp_path):
+    """The first two columns hang together, and the one unit is spent on them alone."""
+    rng = np.random.default_rng(0)
+    told = rng.normal(size=(400, 1))
+    X = np.hstack([told, -2 * told, told + 0.01 * rng.normal(size=(400, 1)), rng.normal(size=(400, 3))])
+    weights = np.array([1.0, 1, 0, 0, 0, 0])
+    quick = {"max_epochs": 60, "random_state": 0, "early_stopping": False, "linear_path": False}
+    model = Autoencoder(1, hidden_layer_sizes=(16,), feature_weights=weights, **quick).fit(X)
+    errors = np.mean((model.reconstruct(X) - X) ** 2, axis=0) / X.var(axis=0)
+    assert errors[:2].max() < 0.05 and errors[3:].min() > 0.9
+    assert model.loss_ == pytest.approx(errors[:2].mean(), abs=0.02)
+    model.save(tmp_path / "model")
+    loaded = Autoencoder.load(tmp_path / "model")
+    assert loaded.feature_weights == tuple(weights)
+    assert_array_equal(loaded.transform(X), model.transform(X))
+
+
+@pytest.mark.parametrize("more", [{}, {"pretrain": "layerwise", "pretrain_epochs": 1}, {"missing": "mask"}])
+def test_weights_of_columns_beside_other_settings(more):
+    X = np.random.default_rng(0).random((60, 4))
+    options = {"max_epochs": 2, "random_state": 0, "hidden_layer_sizes": (3,)} | more
+    fits = [
+        Autoencoder(2, feature_weights=w, **options).fit(X) for w in (None, [1, 1, 1, 1], (5, 5, 5, 5), [1, 0, 1, 0])
+    ]
+    losses = [fit.history_["loss"][-1] for fit in fits]
+    assert losses[0] == losses[1] == pytest.approx(losses[2], rel=1e-4)
+    assert losses[3] != losses[0]
+    with pytest.raises(InvalidParameterError, match="feature_weights has 3 numbers, but rows have 4 columns"):
+        Autoencoder(2, feature_weights=[1, 2, 3], **options).fit(X)

@@ -46,11 +46,12 @@ def copying(**options):
     st.sampled_from([0, 3]),
     st.sampled_from([(8, None, None), (8, 4, 3), (5, 1, 1), (9, 9, 9)]),
     st.booleans(),
+    st.booleans(),
 )
-def test_patches_that_come_back_as_they_are_make_the_picture(height, width, channels, sizes, grey):
+def test_patches_that_come_back_as_they_are_make_the_picture(height, width, channels, sizes, grey, center):
     patch, kept, stride = sizes
     picture = rng.random((height, width, 3) if channels else (height, width))
-    model = copying(patch_size=patch, kept_size=kept, stride=stride, grey=grey)
+    model = copying(patch_size=patch, kept_size=kept, stride=stride, grey=grey, center=center)
     (rebuilt,) = model.reconstruct([picture])
     assert rebuilt.dtype == np.float64
     assert_allclose(rebuilt, picture, rtol=1e-12)
@@ -98,6 +99,32 @@ def test_codes_lie_on_a_grid(model):
     one = waves(40, 50)[4:12, 6:14].reshape(1, -1)
     assert_allclose(codes[0, 2, 3], model.autoencoder_.transform(one)[0], rtol=1e-5)
     assert [each.shape for each in model.transform([waves(8, 8), waves(10, 8)])] == [(1, 1, 8), (2, 1, 8)]
+
+
+def test_what_lies_around_the_middle_is_left_out_of_the_loss():
+    inner = Autoencoder(8, **QUICK)
+    model = PatchAutoencoder(inner, patch_size=7, kept_size=3, grey=False, n_patches=300, random_state=0)
+    model.fit([waves(30, 30, 3)])
+    weights = np.reshape(model.autoencoder_.feature_weights, (7, 7, 3))
+    assert weights[2:5, 2:5].all() and weights.sum() == 27
+    own = Autoencoder(8, feature_weights=[1] * 49, **QUICK)
+    model = PatchAutoencoder(own, patch_size=7, kept_size=3, n_patches=300, random_state=0).fit([waves(30, 30)])
+    assert model.autoencoder_.feature_weights == [1] * 49
+    assert inner.feature_weights is None
+
+
+def test_brightness_stays_beside_a_code_of_patches_without_their_mean(tmp_path):
+    model = PatchAutoencoder(Autoencoder(8, **QUICK), patch_size=8, center=True, n_patches=400, random_state=0)
+    picture = waves(40, 50)[:24]
+    model.fit([waves(40, 50), waves(30, 60)])
+    assert model.white_ == 255
+    brighter = picture + np.uint8(8)
+    (rebuilt,), (higher,) = model.reconstruct([picture]), model.reconstruct([brighter])
+    assert_allclose(higher, rebuilt + 8, atol=1e-3)
+    assert_allclose(*model.transform(np.stack([picture, brighter])), atol=1e-4)
+    assert_allclose(model.denoise_picture(picture / 255), rebuilt / 255, atol=1e-5)
+    model.save(tmp_path / "model.safetensors")
+    assert_array_equal(PatchAutoencoder.load(tmp_path / "model.safetensors").reconstruct([picture])[0], rebuilt)
 
 
 def test_it_takes_noise_out():

@@ -116,6 +116,16 @@ def test_types_are_kept(dtype):
     assert_array_equal(read(source), by_hand(pictures, (4, 4), (4, 4)))
 
 
+@pytest.mark.parametrize(("dtype", "wide"), [(np.uint8, np.float32), (np.float32, np.float32), (float, float)])
+def test_patches_without_their_mean(dtype, wide):
+    pictures = [picture.astype(dtype) for picture in GREY]
+    whole, source = read(PatchSource(pictures, 4, stride=2)), PatchSource(pictures, 4, stride=2, center=True)
+    assert (source.dtype, source.picture_dtype, read(source).dtype) == (wide, dtype, wide)
+    assert_allclose(read(source), whole - whole.mean(axis=1, dtype=float, keepdims=True), atol=1e-4)
+    assert_array_equal(taken(source, [3, 0]), read(source)[[3, 0]])
+    assert source.fingerprint == ArraySource(read(source)).fingerprint
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "I;16", "F", "CMYK"])
 def test_looks_are_known_from_the_head(tmp_path, mode):
     image = Image.fromarray(COLOUR[0])

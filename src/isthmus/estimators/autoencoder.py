@@ -108,6 +108,9 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
         What becomes of a row's cells: their mean, sum or half their sum; auto is what the sparsity's paper
         takes, so that weights mean what they do there: half_sum for kl, sum for l1, jumprelu and gated, else
         mean.
+    feature_weights : a sequence of numbers of at least 0 that are not all 0 or None, default=None
+        What each column counts in the reconstruction loss; 0 is seen but not learned to be rebuilt, None counts
+        all alike.
     l2_penalty : a number at least 0, default=0.0
         Half of this times the sum of squared weights is added to the loss (Ng's lambda).
     tied_weights : True or False, default=False
@@ -244,6 +247,7 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
         output_activation: str = "auto",
         loss: str = "mse",
         loss_reduction: str = "auto",
+        feature_weights: Sequence[float] | None = None,
         l2_penalty: float = 0.0,
         tied_weights: bool = False,
         init: str = "auto",
@@ -298,6 +302,7 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
         self.output_activation = output_activation
         self.loss = loss
         self.loss_reduction = loss_reduction
+        self.feature_weights = feature_weights
         self.l2_penalty = l2_penalty
         self.tied_weights = tied_weights
         self.init = init

@@ -176,7 +176,17 @@ def objective_for(values: Mapping[str, Any], network: Any, sparsity: Sparsity | 
         None if sparsity is None else sparsity.static(),
         l2=values["l2_penalty"] > 0,
         unit_norm=bool(unit_norm),
+        feature_weights=_feature_weights(values, network.n_features),
     )
+
+
+def _feature_weights(values: Mapping[str, Any], n_features: int) -> tuple[float, ...] | None:
+    if values["feature_weights"] is None:
+        return None
+    weights = tuple(float(weight) for weight in values["feature_weights"])
+    if len(weights) != n_features:
+        raise InvalidParameterError(f"feature_weights has {len(weights)} numbers, but rows have {n_features} columns")
+    return weights
 
 
 def dials_for(

@@ -99,6 +99,9 @@ class DenoisingAutoencoder(Autoencoder):
         What becomes of a row's cells: their mean, sum or half their sum; auto is what the sparsity's paper
         takes, so that weights mean what they do there: half_sum for kl, sum for l1, jumprelu and gated, else
         mean.
+    feature_weights : a sequence of numbers of at least 0 that are not all 0 or None, default=None
+        What each column counts in the reconstruction loss; 0 is seen but not learned to be rebuilt, None counts
+        all alike.
     l2_penalty : a number at least 0, default=0.0
         Half of this times the sum of squared weights is added to the loss (Ng's lambda).
     tied_weights : True or False, default=False
@@ -222,6 +225,7 @@ class DenoisingAutoencoder(Autoencoder):
         output_activation: str = "auto",
         loss: str = "mse",
         loss_reduction: str = "auto",
+        feature_weights: Sequence[float] | None = None,
         l2_penalty: float = 0.0,
         tied_weights: bool = False,
         init: str = "auto",
@@ -277,6 +281,7 @@ class DenoisingAutoencoder(Autoencoder):
             output_activation=output_activation,
             loss=loss,
             loss_reduction=loss_reduction,
+            feature_weights=feature_weights,
             l2_penalty=l2_penalty,
             tied_weights=tied_weights,
             init=init,

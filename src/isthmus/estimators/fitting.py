@@ -471,7 +471,9 @@ def identity_of(
     values = {name: value for name, value in estimator.get_params(deep=False).items() if name not in _MAY_CHANGE}
     if not isinstance(values["random_state"], Integral):
         values["random_state"] = "drawn"
-    identity = {name: getattr(value, "__qualname__", repr(value)) for name, value in values.items()}
+    # A long array's own text leaves its middle out.
+    plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
+    identity = {name: getattr(value, "__qualname__", repr(value)) for name, value in plain.items()}
     identity |= {"estimator": type(estimator).__name__, "rows": str(rows_of(source)), "data": source.fingerprint}
     if validation is not None:
         identity["validation data"] = validation.fingerprint

@@ -18,6 +18,7 @@ from isthmus.estimators.build import draw_seed
 from isthmus.model_file import read_model
 from isthmus.sources import PatchSource
 from isthmus.sources.images import PictureFiles, luminance
+from isthmus.sources.patches import centered
 
 Picture = NDArray[Any]
 # Patches that are rebuilt at a time: of 17 x 17 floats, 19 MB.
@@ -39,8 +40,9 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     patch_size : int, default=12
         Side of a patch, in pixels.
     kept_size : int or None, default=None
-        Side of the middle of each rebuilt patch that is used; what lies around it is seen alone. None is all of it.
-        Even with `patch_size` or odd with it.
+        Side of the middle of each rebuilt patch that is used; what lies around it is only seen, and left out of the
+        loss where the autoencoder's own `feature_weights` is None. None is all of it. Even with `patch_size` or odd
+        with it.
     stride : int or None, default=None
         Pixels between two patches that are rebuilt; None is a quarter of the kept side.
     n_patches : int, default=50000
@@ -49,6 +51,9 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Deviation, on the scale from 0 to 255, of the noise that the default autoencoder learns to take out.
     grey : bool, default=True
         Turn colours to luminance before fitting. A grey model rebuilds coloured pictures channel by channel.
+    center : bool, default=False
+        Take each patch's own mean off before the autoencoder sees it, and put it back on what is rebuilt. Codes then
+        say nothing of brightness, and as many units say more of the rest: a third of a decibel for denoising.
     random_state : int, numpy RandomState or None, default=None
         Seed of the places, and of the default autoencoder.
 
@@ -86,6 +91,7 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         n_patches: int = 50_000,
         noise: float = 25.0,
         grey: bool = True,
+        center: bool = False,
         random_state: Any = None,
     ) -> None:
         self.autoencoder = autoencoder
@@ -95,6 +101,7 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.n_patches = n_patches
         self.noise = noise
         self.grey = grey
+        self.center = center
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -115,9 +122,12 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self._kept(), self._stride()
         seed = draw_seed(self.random_state)
         pictures = [*X] if isinstance(X, np.ndarray) else X
-        source = PatchSource(pictures, self.patch_size, n_patches=self.n_patches, random_state=seed, grey=self.grey)
-        white = float(np.iinfo(source.dtype).max) if source.dtype.kind in "iu" else 1.0
+        source = self._patches(pictures, n_patches=self.n_patches, random_state=seed)
+        kind = source.picture_dtype
+        white = float(np.iinfo(kind).max) if kind.kind in "iu" else 1.0
         inner = _default(self.noise, white, seed) if self.autoencoder is None else clone(self.autoencoder)
+        if self._kept() < self.patch_size and inner.get_params(deep=False).get("feature_weights", 0) is None:
+            inner.set_params(feature_weights=self._middle(source.schema.n_features))
         self.autoencoder_ = inner.fit(source)
         self.white_ = white
         return self
@@ -138,7 +148,7 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         size, stride, found = self.patch_size, self._stride(), []
         for picture in self._each(X):
-            source = PatchSource([picture], size, stride=stride, grey=self.grey)
+            source = self._patches([picture], stride=stride)
             shape = [(length - size) // stride + 1 for length in picture.shape[:2]]
             found.append(self.autoencoder_.transform(source).reshape(*shape, -1))
         return np.stack(found) if found and len({codes.shape for codes in found}) == 1 else found
@@ -201,6 +211,15 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise InvalidParameterError(f"stride={stride} is more than the {kept} pixels that a patch tells of")
         return stride
 
+    def _patches(self, pictures: Any, **settings: Any) -> PatchSource:
+        return PatchSource(pictures, self.patch_size, grey=self.grey, center=bool(self.center), **settings)
+
+    def _middle(self, n_features: int) -> list[float]:
+        """Return 1 for each cell of a row that lies in the middle of the patch, and 0 for those around it."""
+        margin = (self.patch_size - self._kept()) // 2
+        inside = np.pad(np.ones((self._kept(), self._kept())), margin)
+        return np.repeat(inside.ravel(), n_features // inside.size).tolist()
+
     def _each(self, X: Any) -> Iterator[Picture]:
         """Yield pictures one by one; files are read when their turn comes."""
         if isinstance(X, str | os.PathLike):
@@ -236,12 +255,20 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         for first in range(0, len(windows), lines):
             piece = windows[first : first + lines]
             cut = np.moveaxis(piece, 2, -1) if picture.ndim == 3 else piece
-            rows = self.autoencoder_.reconstruct(np.ascontiguousarray(cut).reshape(-1, int(np.prod(cut.shape[2:]))))
+            rows = self._rebuilt_rows(np.ascontiguousarray(cut).reshape(-1, int(np.prod(cut.shape[2:]))))
             middle = rows.reshape(cut.shape)[:, :, margin : margin + kept, margin : margin + kept]
             self._add(total, weight, middle, window, first * stride + margin, margin, stride)
         inside = tuple(slice(size, size + length) for length in picture.shape[:2])
         dtype = np.float64 if picture.dtype == np.float64 else np.float32
         return (total[inside] / weight[inside]).astype(dtype)
+
+    def _rebuilt_rows(self, rows: NDArray[Any]) -> NDArray[Any]:
+        if not self.center:
+            whole: NDArray[Any] = self.autoencoder_.reconstruct(rows)
+            return whole
+        rows, means = centered(rows, np.dtype(np.float64 if rows.dtype == np.float64 else np.float32))
+        rebuilt: NDArray[Any] = self.autoencoder_.reconstruct(rows) + means
+        return rebuilt
 
     @staticmethod
     def _add(

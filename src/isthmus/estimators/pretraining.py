@@ -106,6 +106,7 @@ def _layers(network: Dense, values: Mapping[str, Any]) -> Iterator[dict[str, Any
             "scaling": None,
             "early_stopping": False,
             "max_epochs": int(values["pretrain_epochs"]),
+            "feature_weights": None if number else values["feature_weights"],
             "missing": "refuse" if number else values["missing"],
         }
 

@@ -72,8 +72,8 @@ def _plain(name: str, value: Any) -> Any:
         kind = next((kind for kind, row in _METHODS.items() if type(value) is row), None)
         if kind is not None:
             return {"kind": kind, **{name: _plain(name, setting) for name, setting in value.get_params().items()}}
-    if isinstance(value, np.generic):
-        value = value.item()
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
     if isinstance(value, tuple | list) and not hasattr(value, "_fields"):  # an Optax transformation is a tuple too
         return [_plain(name, item) for item in value]
     if name == "random_state" and hasattr(value, "randint"):

@@ -45,6 +45,8 @@ class PatchSource:
         Seed of the places drawn, at least 0; a row's is a function of this and of the row's number alone.
     grey : bool
         Turn colours to luminance (Rec. ITU-R BT.601). False keeps them; then all pictures must be grey or all coloured.
+    center : bool
+        Take each patch's own mean off it. Rows are then float32, or float64 where pictures are.
 
     Attributes
     ----------
@@ -52,11 +54,14 @@ class PatchSource:
         Of the pictures; ``picture 0``, ``picture 1``, … for arrays.
     n_rows : int
         The number of patches.
+    picture_dtype : dtype
+        Of the pictures.
 
     Notes
     -----
-    Types are kept; all pictures must have one. Sizes come from the pictures' heads, and decoded pictures are kept up to
-    256 MB, those used last. `take` decodes each picture that it needs and that is not kept once.
+    Types are kept but with ``center=True``; all pictures must have one. Sizes come from the pictures' heads, and
+    decoded pictures are kept up to 256 MB, those used last. `take` decodes each picture that it needs and that is not
+    kept once.
 
     Raises
     ------
@@ -81,6 +86,7 @@ class PatchSource:
         n_patches: int | None = None,
         random_state: int = 0,
         grey: bool = True,
+        center: bool = False,
     ) -> None:
         self.size = _pair("size", size)
         default = self.size if n_patches is None else (1, 1)
@@ -89,7 +95,7 @@ class PatchSource:
             _check_whole("n_patches", n_patches, 1)
         _check_whole("random_state", random_state, 0)
         self.seed = int(random_state)
-        self.grey = bool(grey)
+        self.grey, self.center = bool(grey), bool(center)
         self._pictures = _listed(pictures)
         self.names = [picture.name for picture in self._pictures]
         self._check_pictures()
@@ -100,7 +106,9 @@ class PatchSource:
         self._lock = Lock()
         first = self._pictures[0]
         shape = self.size if self.grey else (*self.size, *first.shape[2:])
-        self.dtype: np.dtype[Any] = first.dtype
+        self.picture_dtype: np.dtype[Any] = first.dtype
+        wide = first.dtype == np.float64
+        self.dtype: np.dtype[Any] = np.dtype(np.float64 if wide else np.float32) if self.center else first.dtype
         kind = "real" if self.dtype.kind == "f" else "integer"
         self.schema: Schema = Schema(made_up_columns(int(np.prod(shape)), kind), image_shape=shape)
         self.n_rows: int | None = int(self._ends[-1]) if n_patches is None else int(n_patches)
@@ -148,7 +156,8 @@ class PatchSource:
         used, starts = np.unique(numbers[order], return_index=True)
         for number, chosen in zip(used.tolist(), np.split(order, starts[1:]), strict=True):
             patches = _windows(self._decoded(number), self.size)[tops[chosen], lefts[chosen]]
-            out[chosen] = patches.reshape(len(chosen), -1)
+            values = patches.reshape(len(chosen), -1)
+            out[chosen] = centered(values, self.dtype)[0] if self.center else values
 
     def places(self, rows: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Return the number of the picture that each of the rows is cut from, and its first line and column there."""
@@ -187,6 +196,12 @@ class PatchSource:
             what = "NaN" if np.isnan(picture[line, column]).any() else "infinity"
             raise InvalidDataError(f"{known.name} holds {what} at line {line}, column {column}; mend or leave it out")
         return luminance(picture) if self.grey and picture.ndim == 3 else picture
+
+
+def centered(rows: NDArray[Any], dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return rows less each one's own mean, and the means as a column."""
+    means = rows.mean(axis=1, dtype=np.float64, keepdims=True).astype(dtype)
+    return rows.astype(dtype) - means, means
 
 
 def to_patches(picture: Any, size: int | Pair = 8, stride: int | Pair | None = None) -> NDArray[Any]:
