@@ -135,3 +135,13 @@ def test_rates_are_taken_half_a_step_on(name):
 def test_a_callable_is_a_schedule():
     assert_allclose(learning_rates(lambda s: 1 - s, 2.0, 0, 4, 4), 2 * (1 - np.array([1, 3, 5, 7]) / 8))
     assert learning_rates("cosine", 1.0, 0, 0, 0).shape == (0,)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_named_rules_begin_at_zero(name):
+    params = {"weight": np.ones((3, 2), np.float32), "bias": np.ones(2, np.float16)}
+    state, expected = Optimizer(name).init(params), OPTIMIZERS[name]().init(params)
+    assert jax.tree.structure(state) == jax.tree.structure(expected)
+    for leaf, other in zip(jax.tree.leaves(state), jax.tree.leaves(expected), strict=True):
+        assert (leaf.shape, leaf.dtype) == (other.shape, other.dtype)
+        assert_allclose(leaf, other)

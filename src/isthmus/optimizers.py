@@ -48,7 +48,11 @@ class Optimizer:
 
     def init(self, params: Params) -> Any:
         """Return the rule's state at the start."""
-        return self._transformation.init(params)
+        if not isinstance(self.rule, str):
+            return self.rule.init(params)
+        # All named rules begin at zero. On the device each shape would compile a program for its zeros.
+        shapes = jax.eval_shape(self._transformation.init, params)
+        return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
 
     def update(self, gradients: Params, state: Any, params: Params, hyper: Hyper) -> tuple[Params, Any]:
         """Return the parameters after one step, and the rule's new state."""

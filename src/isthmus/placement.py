@@ -81,9 +81,10 @@ class Placement:
 
     def put(self, tree: Any) -> Any:
         """Return a tree as device arrays of its own, the same on all devices."""
-        # A copy: programs donate these buffers, and the caller's arrays must not go with them.
+        # A copy: programs donate these buffers, and the caller's arrays must not go with them. It is made on the host:
+        # on the device each shape would compile a program for it.
         if self.mesh is None:
-            return jax.tree.map(lambda leaf: jnp.array(leaf, device=self.device, copy=True), tree)
+            return jax.tree.map(lambda leaf: jax.device_put(np.array(leaf), self.device), tree)
         return jax.tree.map(self._everywhere, tree)
 
     def _everywhere(self, leaf: Any) -> jax.Array:
