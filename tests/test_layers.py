@@ -16,7 +16,7 @@ LAYERS = (
     {"photos", "pictures", "tables", "order", "distributed"},
     {"batches", "objective", "model_file", "sinks", "datasets", "plots", "filling", "classification"},
     {"placement"},
-    {"principal", "training", "denoiser", "checkpoint"},
+    {"principal", "training", "denoiser", "denoiser_training", "checkpoint"},
     {"inference"},
     {"estimators"},
     {"sae", "cleaning", "ray"},
@@ -28,6 +28,7 @@ LAYERS = (
 ONLY = {
     "cleaning": {"denoiser", "errors", "files", "pictures", "sources"},
     "datasets": {"errors", "photos", "sources"},
+    "denoiser_training": {"networks", "types"},
     "metrics": {"errors"},
     "photos": {"errors", "sources"},
     "pictures": {"errors", "files", "sources"},

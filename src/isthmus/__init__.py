@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.denoising import DenoisingAutoencoder as DenoisingAutoencoder
     from isthmus.estimators.imputation import AutoencoderImputer as AutoencoderImputer
     from isthmus.estimators.patchwise import PatchAutoencoder as PatchAutoencoder
+    from isthmus.estimators.picture_denoiser import PictureDenoiser as PictureDenoiser
     from isthmus.estimators.presets import SparseAutoencoder as SparseAutoencoder
     from isthmus.estimators.stored import load as load
     from isthmus.sources import open_source as open_source
@@ -28,6 +29,7 @@ _HOMES = {
     "ConvolutionalAutoencoder": "isthmus.estimators.convolutional",
     "DenoisingAutoencoder": "isthmus.estimators.denoising",
     "PatchAutoencoder": "isthmus.estimators.patchwise",
+    "PictureDenoiser": "isthmus.estimators.picture_denoiser",
     "SparseAutoencoder": "isthmus.estimators.presets",
     "load": "isthmus.estimators.stored",
     "open_source": "isthmus.sources",
@@ -41,6 +43,7 @@ __all__ = [
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
     "PatchAutoencoder",
+    "PictureDenoiser",
     "SparseAutoencoder",
     "__version__",
     "corruption",

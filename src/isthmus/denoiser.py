@@ -6,6 +6,7 @@ import functools
 import math
 import os
 import warnings
+from collections.abc import Mapping
 from importlib.resources import as_file, files
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.errors import InvalidDataError, InvalidParameterError, IsthmusWarning, ModelFileError
-from isthmus.model_file import read_model
+from isthmus.model_file import Tensors, read_model, write_model
 from isthmus.networks.residual import ResidualDenoiser
 from isthmus.pictures.noise_level import estimate_noise
 from isthmus.pictures.tiles import in_tiles
@@ -64,9 +65,27 @@ class Denoiser:
         self.largest_tile = largest_tile
         self._compiled = jax.jit(network.clean)
 
+    def save(
+        self, path: str | os.PathLike[str], *, dtype: Any = np.float32, about: dict[str, Any] | None = None
+    ) -> None:
+        """Write it to one safetensors file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            Where to.
+        dtype : numpy.dtype
+            Of the weights in the file; in half precision they take half the room and denoise alike.
+        about : dict or None
+            What else the file's header tells.
+        """
+        network = {"widths": self.network.widths, "blocks": self.network.blocks}
+        header = {"class": type(self).__name__, **network, "strongest": self.strongest, **(about or {})}
+        write_model(path, header, {name: np.asarray(leaf, dtype) for name, leaf in self.params.items()})
+
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Denoiser:
-        """Return the denoiser in a file that ``scripts/train_denoiser.py`` wrote.
+        """Return the denoiser in a file that `save` wrote.
 
         Raises
         ------
@@ -78,6 +97,11 @@ class Denoiser:
         header, tensors = read_model(path)
         if header.get("class") != cls.__name__:
             raise ModelFileError(f"{path} holds a {header.get('class')}, not a {cls.__name__}")
+        return cls.of_file(path, header, tensors)
+
+    @classmethod
+    def of_file(cls, path: object, header: Mapping[str, Any], tensors: Tensors) -> Denoiser:
+        """Return the denoiser that a file's header and tensors tell of."""
         try:
             network = ResidualDenoiser(tuple(header["widths"]), tuple(header["blocks"]))
             strongest = float(header["strongest"])

@@ -25,16 +25,20 @@ def test_a_convolution_is_a_sum_of_correlations(height, width, kernel):
             assert_allclose(found[row, ..., out], expected, atol=1e-10)
 
 
+@pytest.mark.parametrize("in_cache", [0, 1 << 20])
+@pytest.mark.parametrize("channels", [(2, 4), (8, 2), (32, 33)])
 @pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (5, 3)])
-def test_its_derivative_is_xlas_own(kernel):
-    x, k = rng.normal(size=(3, 6, 5, 2)), rng.normal(size=(*kernel, 2, 4))
-    weights = rng.normal(size=(3, 6, 5, 4))
+def test_whatever_way_it_and_its_derivative_are_xlas_own(kernel, channels, in_cache, monkeypatch):
+    monkeypatch.setattr("isthmus.networks.convolution._IN_CACHE", in_cache)
+    x, k = rng.normal(size=(3, 6, 5, channels[0])), rng.normal(size=(*kernel, *channels))
+    weights = rng.normal(size=(3, 6, 5, channels[1]))
 
     def plain(x, k):
         layout = ("NHWC", "HWIO", "NHWC")
         return jax.lax.conv_general_dilated(x, k, (1, 1), "SAME", dimension_numbers=layout)
 
     with jax.enable_x64(True):
+        assert_allclose(convolve(jnp.asarray(x), jnp.asarray(k)), plain(x, k), rtol=1e-10, atol=1e-12)
         slopes = [
             jax.grad(lambda x, k, way=way: jnp.sum(jnp.sin(way(x, k)) * weights), argnums=(0, 1))(
                 jnp.asarray(x), jnp.asarray(k)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -26,6 +27,7 @@ from isthmus.sources import (
     source_kind,
 )
 from isthmus.sources.base import Block, Source
+from isthmus.sources.images import PictureFiles, luminance
 from isthmus.sources.spooled import gathered_rows
 
 
@@ -156,3 +158,31 @@ def finite_blocks(
             if not np.isfinite(total):
                 refuse_non_finite(block.values, block.start, names, missing=missing)
         yield block
+
+
+def each_picture(X: Any, *, grey: bool) -> Iterator[NDArray[Any]]:
+    """Yield the pictures of a folder, zip, file, array or sequence one by one; files are read when their turn comes.
+
+    With ``grey=True`` files' colours are turned to luminance.
+
+    Raises
+    ------
+    InvalidDataError
+        Where an array has not the shape of a picture.
+    """
+    if isinstance(X, str | os.PathLike):
+        files = PictureFiles(X)
+        for number in range(len(files)):
+            picture = files.read(number)
+            yield luminance(picture) if grey and picture.ndim == 3 else picture
+        return
+    for given in X:
+        if isinstance(given, str | os.PathLike):
+            yield from each_picture(given, grey=grey)
+            continue
+        picture = np.asarray(given)
+        if picture.ndim not in (2, 3) or not picture.size:
+            raise InvalidDataError(
+                f"a picture has shape (height, width) or (height, width, channels), not {picture.shape}"
+            )
+        yield picture

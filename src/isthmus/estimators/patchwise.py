@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -12,12 +11,12 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 import isthmus
-from isthmus.errors import InvalidDataError, InvalidParameterError, ModelFileError
+from isthmus.errors import InvalidParameterError, ModelFileError
 from isthmus.estimators import stored
 from isthmus.estimators.build import draw_seed
+from isthmus.estimators.inputs import each_picture
 from isthmus.model_file import read_model
 from isthmus.sources import PatchSource
-from isthmus.sources.images import PictureFiles, luminance
 from isthmus.sources.patches import centered
 
 Picture = NDArray[Any]
@@ -147,7 +146,7 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         size, stride, found = self.patch_size, self._stride(), []
-        for picture in self._each(X):
+        for picture in each_picture(X, grey=self.grey):
             source = self._patches([picture], stride=stride)
             shape = [(length - size) // stride + 1 for length in picture.shape[:2]]
             found.append(self.autoencoder_.transform(source).reshape(*shape, -1))
@@ -167,7 +166,7 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             float32, or float64 for float64 pictures; an array where an array came in.
         """
         check_is_fitted(self)
-        rebuilt = [self._rebuilt(picture) for picture in self._each(X)]
+        rebuilt = [self._rebuilt(picture) for picture in each_picture(X, grey=self.grey)]
         return np.stack(rebuilt) if isinstance(X, np.ndarray) else rebuilt
 
     def denoise(self, X: Any) -> list[Picture] | Picture:
@@ -219,25 +218,6 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         margin = (self.patch_size - self._kept()) // 2
         inside = np.pad(np.ones((self._kept(), self._kept())), margin)
         return np.repeat(inside.ravel(), n_features // inside.size).tolist()
-
-    def _each(self, X: Any) -> Iterator[Picture]:
-        """Yield pictures one by one; files are read when their turn comes."""
-        if isinstance(X, str | os.PathLike):
-            files = PictureFiles(X)
-            for number in range(len(files)):
-                picture = files.read(number)
-                yield luminance(picture) if self.grey and picture.ndim == 3 else picture
-            return
-        for given in X:
-            if isinstance(given, str | os.PathLike):
-                yield from self._each(given)
-                continue
-            picture = np.asarray(given)
-            if picture.ndim not in (2, 3) or not picture.size:
-                raise InvalidDataError(
-                    f"a picture has shape (height, width) or (height, width, channels), not {picture.shape}"
-                )
-            yield picture
 
     def _rebuilt(self, picture: Picture) -> Picture:
         if picture.ndim == 3 and self.grey:
