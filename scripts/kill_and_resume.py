@@ -95,7 +95,7 @@ def main() -> None:
         while kills < given.kills:
             process = child(folder, *epochs)
             try:
-                process.wait(rng.uniform(0.2, 1.0) * seconds)
+                process.wait(rng.uniform(0.2, 0.8) * seconds)
                 # It ended before it was killed: from the beginning again.
                 process.communicate()
                 for file in Path(folder).iterdir():

@@ -14,9 +14,9 @@ from numpy.testing import assert_allclose
 
 import isthmus
 from isthmus.distributed import from_first, join, largest, speaks, together
-from isthmus.errors import InvalidParameterError
+from isthmus.errors import InvalidParameterError, LostProcessError
 
-# Batches of 64 and one of 29, which neither two nor four processes share evenly; a tenth is held back.
+# Batches of 64 and one of 39, of which two processes share the one evenly and three neither; a tenth is held back.
 N_ROWS = 541
 FIT = [
     "--components",
@@ -84,7 +84,7 @@ def checkpoints(rows):
     return rows.with_name("checkpoints")
 
 
-@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("count", [2, 3])
 def test_processes_train_as_one(count, rows, alone, checkpoints):
     path = rows.with_name(f"of{count}")
     kept = ["--checkpoint", checkpoints] if count == 2 else []
@@ -151,6 +151,15 @@ def test_alone_there_is_nothing_to_agree_on():
     assert speaks()
     with pytest.raises(jax.errors.JaxRuntimeError), together():
         raise jax.errors.JaxRuntimeError("of its own")
+
+
+@pytest.mark.parametrize("error", [jax.errors.JaxRuntimeError("reset"), ValueError("UNKNOWN: Gloo AllGather failed")])
+def test_a_collective_that_breaks_off_is_a_lost_process(error, monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(LostProcessError, match=r"^process 0 of 2 lost another; start all again"), together():
+        raise error
+    with pytest.raises(ValueError, match="of its own"), together():
+        raise ValueError("of its own")
 
 
 @pytest.mark.parametrize(

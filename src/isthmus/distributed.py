@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 
 from isthmus.errors import InvalidParameterError, LostProcessError
 
@@ -99,12 +100,17 @@ def largest(number: int) -> int:
 def _of_all(number: int) -> Any:
     if jax.process_count() == 1:
         return np.array([number])
+    # As two halves: without 64 bits, JAX's whole numbers end at 2**31.
+    gathered = _gathered(np.array([number >> 16, number & 0xFFFF], np.int32)).astype(np.int64)
+    return (gathered[:, 0] << 16) + gathered[:, 1]
+
+
+def _gathered(mine: NDArray[Any]) -> NDArray[Any]:
+    """Return the arrays that the processes have, one above the other."""
     from jax.experimental import multihost_utils
 
-    # As two halves: without 64 bits, JAX's whole numbers end at 2**31.
-    halves = np.array([number >> 16, number & 0xFFFF], np.int32)
-    gathered = np.asarray(multihost_utils.process_allgather(halves)).astype(np.int64)
-    return (gathered[:, 0] << 16) + gathered[:, 1]
+    with together():
+        return np.asarray(multihost_utils.process_allgather(mine))
 
 
 def shared_out(count: int) -> tuple[int, int]:
@@ -117,13 +123,11 @@ def exchanged(value: Any) -> list[Any]:
     """Return what each process has, in their order; anything that can be pickled, among processes of one run."""
     if jax.process_count() == 1:
         return [value]
-    from jax.experimental import multihost_utils
-
     mine = np.frombuffer(pickle.dumps(value), np.uint8)
     lengths = [int(length) for length in _of_all(len(mine))]
     padded = np.zeros(max(lengths), np.uint8)
     padded[: len(mine)] = mine
-    gathered = np.asarray(multihost_utils.process_allgather(padded))
+    gathered = _gathered(padded)
     return [pickle.loads(row[:length].tobytes()) for row, length in zip(gathered, lengths, strict=True)]
 
 
@@ -146,8 +150,10 @@ def together() -> Iterator[None]:
     """
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        # A collective that breaks off is a ValueError where JAX was about to start it.
+        of_others = isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in str(error)
+        if jax.process_count() == 1 or not of_others:
             raise
         raise LostProcessError(
             f"process {jax.process_index()} of {jax.process_count()} lost another; start all again: with --checkpoint "

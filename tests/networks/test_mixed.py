@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def test_it_starts_at_the_conditional_mean(started):
     network, params, gaussian = started
     expected = conditional_mean(gaussian, widened(network, params)) * params["start"]["scale"]
     expected += params["start"]["center"]
-    output = network.fill(params, jnp.asarray(ROWS), jnp.asarray(TOLD))
+    output = jax.jit(network.fill)(params, jnp.asarray(ROWS), jnp.asarray(TOLD))
     np.testing.assert_allclose(output.reconstruction[:, [0, 2]], expected[:, [0, 4]], atol=1e-5)
     share = np.clip(expected[:, 1:4], 1e-3, 1)
     chances = np.exp(output.logits[0])
@@ -45,7 +46,7 @@ def test_it_starts_at_the_conditional_mean(started):
 def test_a_cell_that_is_told_missing_is_not_read(started):
     network, params, _ = started
     other = np.where(TOLD > 0, 1 - ROWS, ROWS)
-    here, there = (network.fill(params, jnp.asarray(rows), jnp.asarray(TOLD)) for rows in (ROWS, other))
+    here, there = (jax.jit(network.fill)(params, jnp.asarray(rows), jnp.asarray(TOLD)) for rows in (ROWS, other))
     np.testing.assert_array_equal(here.reconstruction, there.reconstruction)
     np.testing.assert_array_equal(here.logits[0], there.logits[0])
 
@@ -55,9 +56,9 @@ def test_dropout_is_of_training_alone_and_drawn_by_row(started):
     params = {**params, "decoder": [{k: v + 0.1 for k, v in layer.items()} for layer in params["decoder"]]}
     rows = jnp.stack([jnp.arange(3, dtype=jnp.uint32), jnp.zeros(3, jnp.uint32)], axis=1)
     noise = Noise(jnp.asarray(key_words(0, 4)), jnp.uint32(1))
-    plain = network.fill(params, jnp.asarray(ROWS), jnp.asarray(TOLD), rows)
-    dropped = network.fill(params, jnp.asarray(ROWS), jnp.asarray(TOLD), rows, noise)
-    alone = network.fill(params, jnp.asarray(ROWS[1:2]), jnp.asarray(TOLD[1:2]), rows[1:2], noise)
+    plain = jax.jit(network.fill)(params, jnp.asarray(ROWS), jnp.asarray(TOLD), rows)
+    dropped = jax.jit(network.fill)(params, jnp.asarray(ROWS), jnp.asarray(TOLD), rows, noise)
+    alone = jax.jit(network.fill)(params, jnp.asarray(ROWS[1:2]), jnp.asarray(TOLD[1:2]), rows[1:2], noise)
     assert np.abs(dropped.reconstruction - plain.reconstruction).max() > 1e-3
     np.testing.assert_allclose(alone.reconstruction[0], dropped.reconstruction[1], rtol=1e-4, atol=1e-5)
 

@@ -289,8 +289,7 @@ def measure(
     for values, start in finite_blocks(source, names, *mine, missing=missing):
         statistics.holes = statistics.holes or (statistics.missing and bool(np.isnan(values).any()))
         statistics.update(values[~held_back.mask(start, start + len(values))] if held_back.share else values, start)
-    with together():
-        parts: list[ColumnStatistics] = exchanged(statistics)
+    parts: list[ColumnStatistics] = exchanged(statistics)
     for other in parts[1:]:
         parts[0].merge(other)
     return parts[0]
