@@ -9,8 +9,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 demo: $(VENV)/demo
 	$(BIN)/isthmus demo
 
+# A file's tests stay with one worker, which then compiles a network once.
 test: $(VENV)/dev
-	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
