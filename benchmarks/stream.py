@@ -1,6 +1,7 @@
 """A hundred million rows of four numbers on disk through two hidden units, and what goes with it.
 
-    python benchmarks/stream.py [--rows 100000000] [--folder DIR] [--only npy tables transform founding checkpoint]
+    python benchmarks/stream.py [--rows 100000000] [--folder DIR]
+        [--only npy memory tables transform founding checkpoint]
 
 Files are made in DIR (a temporary folder unless named: 1.6 GB as .npy, as much as Parquet, and a tenth of the rows as
 CSV) and read warm. Each figure is of a process of its own; memory is its largest anonymous memory, which is what cannot
@@ -248,6 +249,20 @@ def on_npy(npy: Path, n_rows: int) -> None:
                 print(f"  {told}: not here")
 
 
+def on_memory(npy: Path, folder: Path, n_rows: int) -> None:
+    """Run over a tenth of the rows, all, and ten times as many in a file of holes, which are zeros."""
+    tenth, tenfold = folder / "tenth.npy", folder / "tenfold.npy"
+    make_rows(tenth, n_rows // 10)
+    np.lib.format.open_memmap(tenfold, mode="w+", dtype=np.float32, shape=(10 * n_rows, 4))
+    print("\nbatches of 65,536, windows: million rows/s and the largest anonymous memory, for each number of rows")
+    for path, count in ((tenth, n_rows // 10), (npy, n_rows), (tenfold, 10 * n_rows)):
+        settings = {"batch_size": 65_536, "shuffle": "window", "max_epochs": 1 if path is tenfold else 2}
+        found = of_its_own("fit", str(path), NARROW, settings)
+        speed = count / found["seconds"][-1] / 1e6
+        print(f"  {count:13,}{speed:7.1f}{found['peak']:7.0f} MB, {found['whole']:.0f} s in all", flush=True)
+    tenfold.unlink()
+
+
 def on_tables(npy: Path, folder: Path, n_rows: int) -> None:
     make_parquet(folder / "parquet", npy)
     few = n_rows // 10
@@ -299,7 +314,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000_000)
     parser.add_argument("--folder", type=Path)
-    parts = ["npy", "tables", "transform", "founding", "checkpoint"]
+    parts = ["npy", "memory", "tables", "transform", "founding", "checkpoint"]
     parser.add_argument("--only", nargs="*", default=parts, choices=parts)
     parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -315,6 +330,7 @@ def main() -> None:
         make_rows(npy, given.rows)
         jobs: dict[str, Callable[[], None]] = {
             "npy": lambda: on_npy(npy, given.rows),
+            "memory": lambda: on_memory(npy, folder, given.rows),
             "tables": lambda: on_tables(npy, folder, given.rows),
             "transform": lambda: on_transform(npy, folder, given.rows),
             "founding": lambda: on_founding(folder),
