@@ -47,6 +47,17 @@ def test_weights_that_are_handed_in_stay_as_they_are():
         assert_allclose(reached.params[name], leaf, rtol=1e-6)
 
 
+def test_in_half_precision_it_learns_alike():
+    recipe = RECIPE._replace(n_steps=300)
+    whole, half = (
+        list(learning(NETWORK, first_weights(NETWORK, 0), crops(), 1.0, way, 0))[-1]
+        for way in (recipe, recipe._replace(half=True))
+    )
+    assert whole.loss != half.loss
+    assert_allclose(half.loss, whole.loss, rtol=0.02)
+    assert {leaf.dtype for leaf in half.params.values()} == {np.dtype(np.float32)}
+
+
 def test_crops_are_turned_in_all_eight_ways():
     crop = np.arange(9.0).reshape(3, 3)
     found = np.asarray(_turned(jax.random.key(0), np.repeat(crop[None], 400, axis=0)))

@@ -12,7 +12,7 @@ from isthmus.model_file import read_model
 from isthmus.networks.residual import ResidualDenoiser
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
-SMALL = ("--side", "16", "--batch", "4")
+SMALL = ("--side", "16", "--batch", "4", "--widths", "4", "--blocks", "1")
 
 
 @pytest.fixture
@@ -20,8 +20,7 @@ def trainer(monkeypatch):
     spec = importlib.util.spec_from_file_location("train_denoiser", SCRIPTS / "train_denoiser.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    for name, value in {"NETWORK": ResidualDenoiser((4,), (1,)), "STEPS_PER_LINE": 100}.items():
-        monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(module, "STEPS_PER_LINE", 100)
     return module
 
 
@@ -45,7 +44,7 @@ def run(trainer, monkeypatch, photos, output, *options):
 def test_train_denoiser(trainer, photos, tmp_path, monkeypatch, capsys):
     output = tmp_path / "weights.safetensors"
     denoiser = run(trainer, monkeypatch, photos, output, "--steps", 200, "--hold-back", 1)
-    assert denoiser.network == trainer.NETWORK
+    assert denoiser.network == ResidualDenoiser((4,), (1,))
     assert denoiser.strongest == 55
     first, told = capsys.readouterr().out.splitlines()
     assert first.startswith("100 steps, ") and told.startswith("200 steps, ")

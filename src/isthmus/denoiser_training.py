@@ -49,6 +49,8 @@ class Recipe(NamedTuple):
         Between which deviations are drawn, white being 1.
     draws : int
         A deviation is the mean of so many even draws: with two, the middle comes oftener.
+    half : bool
+        Whether all but the first convolution is computed in bfloat16, for accelerators.
     """
 
     n_steps: int
@@ -58,6 +60,7 @@ class Recipe(NamedTuple):
     low: float = 0.0
     high: float = 55 / 255
     draws: int = 1
+    half: bool = False
 
 
 class Reached(NamedTuple):
@@ -114,21 +117,47 @@ def learning(
     carry = _Carry(params, _RULE.init(params), jax.tree.map(jnp.copy, params), jnp.float32(0))
     pace = _Pace(*map(np.float32, (recipe.n_steps, recipe.rate, recipe.low, recipe.high, white)))
     key = jax.random.split(jax.random.key(seed))[1]
-    at_a_time = min(STEPS_AT_A_TIME, recipe.n_steps)
-    rows = np.empty((at_a_time * recipe.batch, recipe.side**2), crops.dtype)
-    for first in range(0, recipe.n_steps, at_a_time):
-        n_steps = min(at_a_time, recipe.n_steps - first)
-        crops.take(np.arange(first * recipe.batch, (first + n_steps) * recipe.batch), rows[: n_steps * recipe.batch])
-        cut = rows.reshape(at_a_time, recipe.batch, recipe.side, recipe.side)
+    starts = range(0, recipe.n_steps, min(STEPS_AT_A_TIME, recipe.n_steps))
+    cuts = _cuts(crops, recipe, starts)
+    cut = next(cuts)
+    for first in starts:
+        n_steps = min(starts.step, recipe.n_steps - first)
         carry, loss = _steps(
-            carry, jax.random.fold_in(key, first), cut, np.int32(n_steps), pace, network=network, draws=recipe.draws
+            carry,
+            jax.random.fold_in(key, first),
+            cut,
+            np.int32(n_steps),
+            pace,
+            network=network,
+            draws=recipe.draws,
+            half=recipe.half,
         )
+        cut = next(cuts, cut)  # while the device computes
         yield Reached(first + n_steps, float(loss), jax.tree.map(np.asarray, carry.mean))
 
 
-@functools.partial(jax.jit, static_argnames=("network", "draws"), donate_argnums=0)
+def _cuts(crops: Crops, recipe: Recipe, starts: range) -> Iterator[NDArray[Any]]:
+    """Yield the crops of steps that are taken at a time; two buffers in turn, since one may still be read."""
+    shape = (starts.step * recipe.batch, recipe.side**2)
+    buffers = np.empty(shape, crops.dtype), np.empty(shape, crops.dtype)
+    for first in starts:
+        buffers = buffers[::-1]
+        rows = np.arange(first * recipe.batch, min(first + starts.step, recipe.n_steps) * recipe.batch)
+        crops.take(rows, buffers[0][: len(rows)])
+        yield buffers[0].reshape(starts.step, recipe.batch, recipe.side, recipe.side)
+
+
+@functools.partial(jax.jit, static_argnames=("network", "draws", "half"), donate_argnums=0)
 def _steps(
-    carry: _Carry, key: Array, cut: Array, n_steps: Array, pace: _Pace, *, network: ResidualDenoiser, draws: int
+    carry: _Carry,
+    key: Array,
+    cut: Array,
+    n_steps: Array,
+    pace: _Pace,
+    *,
+    network: ResidualDenoiser,
+    draws: int,
+    half: bool,
 ) -> tuple[_Carry, Array]:
     """Take some steps and return the carry and their mean loss."""
 
@@ -138,7 +167,7 @@ def _steps(
         clean = _turned(turns, cut[index].astype(jnp.float32) / pace.white)
         deviation = _deviations(levels, len(clean), pace, draws)
         noise = jax.random.normal(draw, clean.shape)
-        loss, slopes = jax.value_and_grad(_loss)(params, clean, deviation, noise, network)
+        loss, slopes = jax.value_and_grad(_loss)(params, clean, deviation, noise, network, half)
         direction, optimizer = _RULE.update(slopes, optimizer)
         rate = pace.rate * _share_of_rate(done, pace.n_steps)
         params = jax.tree.map(lambda leaf, way: leaf - rate * way, params, direction)
@@ -156,8 +185,10 @@ def _deviations(key: Array, count: int, pace: _Pace, draws: int) -> Array:
     return deviations
 
 
-def _loss(params: Params, clean: Array, deviation: Array, noise: Array, network: ResidualDenoiser) -> Array:
+def _loss(params: Params, clean: Array, deviation: Array, noise: Array, network: ResidualDenoiser, half: bool) -> Array:
     """Return the squared error, of strong noise less, since there more of it is beyond anyone's reach."""
+    if half:  # but for the kernel that meets the pixels: a bright one would lose half a grey level of 255
+        params = {name: leaf if name == "enter" else leaf.astype(jnp.bfloat16) for name, leaf in params.items()}
     seen = clean + deviation[:, None, None] * noise
     error = jnp.mean((network.clean(params, seen, deviation) - clean) ** 2, axis=(1, 2))
     return 1e3 * jnp.mean(error / (deviation * 255 / 25 + 0.3))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from isthmus.corruption.base import Corruption, Numbers, cell_words, row_level, settled, share_of
+from isthmus.counters import mix
 from isthmus.types import Batch, Columns, Corrupted, Noise
 
 
@@ -98,16 +99,32 @@ class Swap(_Replacing):
 
     def __call__(self, noise: Noise, batch: Batch, columns: Columns, dials: Mapping[str, Array]) -> Corrupted:
         """Return the rows with cells of other rows."""
-        level, chosen, _ = self._chosen(noise, batch, dials, 5)
+        level, chosen, words = self._chosen(noise, batch, dials, 5)
         alive = batch.weight > 0
         n_alive, place = jnp.sum(alive), jnp.cumsum(alive) - 1
         # So many rows further on among those alive, and round: any of them but the row itself.
-        share = share_of(cell_words(noise, batch, 6), batch.x.dtype)
+        share = share_of(mix(words), batch.x.dtype)
         further = 1 + jnp.minimum((share * (n_alive - 1)).astype(jnp.int32), n_alive - 2)
         position = place[:, None] + further
         position = jnp.where(position >= n_alive, position - n_alive, position)
-        other = jnp.argsort(~alive, stable=True)[position]
+        n_columns = batch.x.shape[1]
+        cell = position * n_columns + jnp.arange(n_columns, dtype=position.dtype)
         chosen = chosen & alive[:, None] & (n_alive > 1)
+
+        # Branches are compiled apart: in one piece with the gathering, hashes are computed cell by cell, a step's time
+        # again.
+        def living(values: Array) -> Array:
+            packed: Array = lax.cond(
+                n_alive == len(alive), lambda: values, lambda: values[jnp.argsort(~alive, stable=True)]
+            )
+            return packed
+
+        def others(values: Array) -> Array:
+            found: Array = lax.cond(
+                n_alive > 1, lambda: living(values).reshape(-1).at[cell].get(mode="promise_in_bounds"), lambda: values
+            )
+            return found
+
         if batch.observed is not None:
-            chosen = chosen & jnp.take_along_axis(batch.observed, other, axis=0)
-        return settled(batch, jnp.take_along_axis(batch.x, other, axis=0), chosen, level)
+            chosen = chosen & others(batch.observed)
+        return settled(batch, others(batch.x), chosen, level)

@@ -40,8 +40,8 @@ class ResidualDenoiser:
     Convolutional Neural Networks", ICLR 2020.
     """
 
-    widths: tuple[int, ...] = (48, 96)
-    blocks: tuple[int, ...] = (1, 2)
+    widths: tuple[int, ...] = (64, 128)
+    blocks: tuple[int, ...] = (2, 2)
 
     @property
     def multiple(self) -> int:
@@ -101,11 +101,15 @@ class ResidualDenoiser:
         -------
         jax.Array of shape (n, height, width)
         """
+        return pictures - self.noise(params, pictures, noise)
+
+    def noise(self, params: Params, pictures: Array, noise: Array) -> Array:
+        """Return what `clean` takes away; all but the first convolution in the precision of the other kernels."""
         pixels = to_channels(pictures[..., None], _SHUFFLE)
         told = jnp.broadcast_to(noise[:, None, None, None], (*pixels.shape[:3], 1))
         x = _convolve(params["enter"], jnp.concatenate([pixels, told], axis=-1))
-        x = self._level(params, x, 0)
-        return pictures - to_pixels(_convolve(params["leave"], x), _SHUFFLE)[..., 0]
+        x = self._level(params, x.astype(params["leave"].dtype), 0)
+        return to_pixels(_convolve(params["leave"], x), _SHUFFLE)[..., 0].astype(pictures.dtype)
 
     def _level(self, params: Params, x: Array, level: int) -> Array:
         x = self._blocks(params, x, f"{level}.down", level)
