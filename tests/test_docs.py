@@ -1,10 +1,13 @@
 """The documents do what they say: their Python runs, their links lead somewhere, their commands are there."""
 
 import re
+import shutil
 import warnings
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from pandas.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 from isthmus.cli import app
@@ -45,3 +48,38 @@ def test_commands_are_there(document):
             assert words[0] == "isthmus", line
             listed = CliRunner().invoke(app, [words[1], "--help"]).output
             assert all(word in listed for word in words if word.startswith("--")), line
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """Return the names that the piece of Python on clusters leaves behind, and the lines for other engines after it."""
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "document"}
+    exec(fenced(ROOT / "docs" / "cluster.md", "python")[0], names)
+    lines = re.findall(r"^    (rows\..*)$", (ROOT / "docs" / "cluster.md").read_text(), re.MULTILINE)
+    return names, dict(zip(("spark", "dask"), lines, strict=True))
+
+
+def test_codes_by_dask(cluster):
+    dataframe = pytest.importorskip("dask.dataframe", reason="Dask is not installed")
+    names, lines = cluster
+    names["rows"] = dataframe.from_pandas(names["frame"], npartitions=3)
+    made = eval(lines["dask"], names)
+    found = made.compute()
+    assert_frame_equal(found.reset_index(drop=True), pd.concat(names["codes"]([names["frame"]])))
+    assert made.dtypes.equals(found.dtypes)
+
+
+@pytest.mark.filterwarnings("ignore")  # of Spark's, about pandas and about Java
+def test_codes_by_spark(cluster):
+    sql = pytest.importorskip("pyspark.sql", reason="Spark is not installed")
+    if not shutil.which("java"):
+        pytest.skip("Spark needs Java")
+    names, lines = cluster
+    spark = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+    try:
+        names["rows"] = spark.createDataFrame(names["frame"])
+        found = eval(lines["spark"], names).toPandas().sort_values("id", ignore_index=True)
+    finally:
+        spark.stop()
+    assert_frame_equal(found, pd.concat(names["codes"]([names["frame"]])).reset_index(drop=True))
