@@ -3,22 +3,29 @@
     python benchmarks/scale.py [-o scale.png] [--most 100000000]
 
 Rows of four numbers through two hidden units, batches of 65,536; columns from 4 to 4,096 at 2**26 cells in all, through
-two hidden units as well, batches of 256 rows; slopes are of a straight line through the logarithms.
+two hidden units as well, batches of 256 rows; 1 to 4 processes of one machine as `processes.py` runs them, the founding
+network with 256 and 4,096 rows of a batch for each. Slopes are of a straight line through the logarithms; a machine's
+processes share its cores, and their slope is told with the number of these.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import statistics
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from common import machine
 from matplotlib.figure import Figure
+from processes import rows_per_second
 
 from isthmus import Autoencoder
 
 CELLS = 1 << 26
+PROCESSES = [1, 2, 3, 4]
+EACH = (256, 4096)
 
 
 def seconds(path: Path, batch: int, epochs: int) -> float:
@@ -46,6 +53,18 @@ def rows_of(path: Path, n_rows: int, width: int) -> Path:
     return path
 
 
+def by_processes(folder: Path, each: int, turns: int = 3) -> list[float]:
+    """Return the founding network's rows a second by 1 to 4 processes, each with so many rows of a batch."""
+    rows = folder / "pictures.npy"
+    if not rows.exists():
+        np.save(rows, np.random.default_rng(0).random((27_500, 784), np.float32))
+    found: list[list[float]] = [[] for _ in PROCESSES]
+    for _ in range(turns):
+        for count, speeds in zip(PROCESSES, found, strict=True):
+            speeds.append(rows_per_second(rows, folder, count, 4, each))
+    return [statistics.median(speeds) for speeds in found]
+
+
 def slope(x: list[int], y: list[float]) -> float:
     return float(np.polyfit(np.log10(x), np.log10(y), 1)[0])
 
@@ -69,10 +88,14 @@ def main() -> None:
         for width in widths:
             by_width.append(1e9 * seconds(rows_of(path, CELLS // width, width), 256, 4) / CELLS)
             print(f"{width:>5} columns: {by_width[-1]:.2f} ns a cell", flush=True)
-    rows_slope, cells_slope = slope(counts, by_rows), slope(widths, by_width)
-    print(f"slopes: rows {rows_slope:.2f}, columns (of time per cell) {cells_slope:.2f}")
+        path.unlink()
+        by_count = {each: by_processes(Path(folder), each) for each in EACH}
+    for each, speeds in by_count.items():
+        told = ", ".join(f"{speed:,.0f}" for speed in speeds)
+        print(f"1 to 4 processes of {each:,} rows: {told} rows/s; slope {slope(PROCESSES, speeds):.2f}")
+    print(f"slopes: rows {slope(counts, by_rows):.2f}, columns (of time per cell) {slope(widths, by_width):.2f}")
     if given.output:
-        draw(given.output, counts, by_rows, widths, by_width, rows_slope, cells_slope)
+        draw(given.output, counts, by_rows, widths, by_width, by_count)
 
 
 def draw(
@@ -81,19 +104,23 @@ def draw(
     by_rows: list[float],
     widths: list[int],
     by_width: list[float],
-    rows_slope: float,
-    cells_slope: float,
+    by_count: dict[int, list[float]],
 ) -> None:
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
     left.loglog(counts, by_rows, "o-", color="#1b6ca8")
-    left.set(xlabel="rows of 4 numbers", ylabel="seconds an epoch", title=f"slope {rows_slope:.2f}")
-    right.loglog(widths, by_width, "o-", color="#c05a2b", base=10)
-    right.set(xlabel="columns", ylabel="nanoseconds a cell", title=f"slope {cells_slope:.2f}")
-    right.set_xticks(widths, [f"{width:,}" for width in widths])
-    right.set_yticks([2, 3, 5, 10], ["2", "3", "5", "10"])
-    right.minorticks_off()
-    for axes in (left, right):
+    left.set(xlabel="rows of 4 numbers", ylabel="seconds an epoch", title=f"slope {slope(counts, by_rows):.2f}")
+    middle.loglog(widths, by_width, "o-", color="#c05a2b", base=10)
+    middle.set(xlabel="columns", ylabel="nanoseconds a cell", title=f"slope {slope(widths, by_width):.2f}")
+    middle.set_xticks(widths, [f"{width:,}" for width in widths])
+    middle.set_yticks(ticks := [n for n in (1, 2, 3, 5, 10, 20, 30, 50) if n >= 0.8 * min(by_width)], map(str, ticks))
+    for (each, speeds), color in zip(by_count.items(), ("#7a4fa3", "#2e8b57"), strict=True):
+        right.plot(PROCESSES, [speed / speeds[0] for speed in speeds], "o-", color=color, label=f"{each:,} rows each")
+    right.set(xlabel="processes", ylabel="rows a second, of one's", title=f"{os.cpu_count()} cores", ylim=(0, None))
+    right.set_xticks(PROCESSES)
+    right.legend(frameon=False)
+    for axes in (left, middle, right):
+        axes.minorticks_off()
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(output, dpi=150)

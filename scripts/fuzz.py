@@ -4,12 +4,16 @@
 
 Files of rows, pictures and models are mutated: bits flipped, pieces cut, doubled, swapped or set to one byte, lengths
 overwritten, words replaced. What reads them must give rows, or raise an error of isthmus whose message is one line and
-names the file. Anything else is printed, with the seed that repeats it, and its file kept.
+names the file. Rows that numpy, pyarrow or Python's own csv read from the same bytes must be the same ones.
+Anything else is printed, with the seed that repeats it, and its file kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import gzip
+import io
 import random
 import resource
 import sys
@@ -46,15 +50,16 @@ def originals(folder: Path) -> dict[str, bytes]:
     """Return small whole files of every format, by a name with the suffix that tells what reads them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
-    from pyarrow import csv, feather
+    from pyarrow import csv as arrow_csv
+    from pyarrow import feather
 
     table = pa.table({name: ROWS[:, number] for number, name in enumerate("abc")})
     for suffix in ("npy", "npz"):
         (np.save if suffix == "npy" else np.savez)(folder / f"rows.{suffix}", ROWS)
-    csv.write_csv(table, folder / "rows.csv")
+    arrow_csv.write_csv(table, folder / "rows.csv")
     for suffix, codec in (("gz", "gzip"), ("zst", "zstd")):
         with pa.CompressedOutputStream(str(folder / f"rows.csv.{suffix}"), codec) as file:
-            csv.write_csv(table, file)
+            arrow_csv.write_csv(table, file)
     pq.write_table(table, folder / "rows.parquet", row_group_size=15)
     feather.write_feather(table, folder / "rows.feather")
     head = b"\0\0\x08\x03" + b"".join(size.to_bytes(4, "big") for size in (10, 4, 3))
@@ -111,27 +116,87 @@ def _word(data: bytearray, here: int, there: int, rng: random.Random) -> None:
 _WOUNDS: tuple[Callable[..., None], ...] = (_flip, _flip, _cut, _double, _fill, _length, _word)
 
 
-def read(path: Path) -> None:
-    """Read a file as a user's command would."""
+def read(path: Path) -> str | None:
+    """Read a file as a user's command would; return how its rows differ from another reader's."""
     if path.suffix == ".model":
         isthmus.load(path).transform(ROWS)
-    elif path.stem == "picture":
+        return None
+    if path.stem == "picture":
         read_picture(path)
-    else:
-        source = open_source(path)
-        rows = sum(len(block.values) for block in source.blocks())
-        if rows:
-            out = np.empty((1, source.schema.n_features), source.dtype)
-            source.take(np.array([rows - 1]), out)
+        return None
+    source = open_source(path)
+    blocks = [block.values for block in source.blocks()]
+    rows = np.concatenate(blocks) if blocks else np.empty((0, source.schema.n_features))
+    if len(rows):
+        out = np.empty((1, source.schema.n_features), source.dtype)
+        source.take(np.array([len(rows) - 1]), out)
+        if not np.array_equal(out[0], rows[-1], equal_nan=True):
+            return "its last row differs from itself"
+    other = read_by_another(path)
+    if other is None or (rows.shape == other.shape and np.array_equal(rows, other, equal_nan=True)):
+        return None
+    return f"rows of shape {rows.shape} are not another reader's, {other.shape}"
+
+
+def read_by_another(path: Path) -> np.ndarray | None:
+    """Return the rows that another library finds in a file; None where it finds none, or anything but numbers."""
+    try:
+        found = np.asarray(_OTHERS[path.suffix](path))
+    except Exception:
+        return None
+    return found.astype(np.float64) if found.ndim and found.dtype.kind in "fiub" else None
+
+
+def _flat(rows: np.ndarray) -> np.ndarray:
+    return rows.reshape(len(rows), -1)
+
+
+def _npz(path: Path) -> np.ndarray:
+    with np.load(path) as arrays:
+        (name,) = arrays.files
+        return _flat(arrays[name])
+
+
+def _table(path: Path) -> np.ndarray:
+    import pyarrow.parquet as pq
+    from pyarrow import feather
+
+    table = pq.read_table(path) if path.suffix == ".parquet" else feather.read_table(path)
+    return np.stack([column.to_numpy() for column in table.columns], axis=1)
+
+
+def _csv(path: Path) -> np.ndarray:
+    text = path.read_bytes()
+    if path.suffix == ".gz":
+        text = gzip.decompress(text)
+    lines = [line for line in csv.reader(io.StringIO(text.decode("utf-8-sig"), newline=""), strict=True) if line]
+    return np.array([[float(cell or "nan") for cell in line] for line in lines[1:]])
+
+
+def _idx(path: Path) -> np.ndarray:
+    content = path.read_bytes()
+    sizes = [int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(content[3])]
+    return np.frombuffer(content[4 + 4 * len(sizes) :], np.uint8).reshape(sizes[0], -1)
+
+
+_OTHERS: dict[str, Callable[[Path], np.ndarray]] = {
+    ".npy": lambda path: _flat(np.load(path)),
+    ".npz": _npz,
+    ".parquet": _table,
+    ".feather": _table,
+    ".csv": _csv,
+    ".gz": _csv,
+    ".idx": _idx,
+}
 
 
 def trouble_with(path: Path) -> str | None:
     """Return what is wrong with how a file is read; None where it is read, or refused as it should be."""
-    began = time.perf_counter()
+    began, differs = time.perf_counter(), None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            read(path)
+            differs = read(path)
     except IsthmusError as error:
         message = str(error)
         if "\n" in message or not message:
@@ -140,6 +205,8 @@ def trouble_with(path: Path) -> str | None:
             return f"does not name the file: {message}"
     except Exception as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    if differs:
+        return differs
     seconds = time.perf_counter() - began
     return f"took {seconds:.0f} s" if seconds > SECONDS else None
 

@@ -40,6 +40,23 @@ def test_trouble_is_told(tmp_path, monkeypatch):
     assert fuzz.trouble_with(path) == "KeyError: 'of no use'"
 
 
+def test_rows_that_another_reader_has_otherwise_are_told(tmp_path, monkeypatch):
+    whole = fuzz.originals(tmp_path)
+    compared = {name: fuzz.read_by_another(tmp_path / name) for name in whole}
+    assert {name for name, rows in compared.items() if rows is not None} == {
+        "rows.csv",
+        "rows.csv.gz",
+        "rows.feather",
+        "rows.idx",
+        "rows.npy",
+        "rows.npz",
+        "rows.parquet",
+    }
+    assert all(fuzz.trouble_with(tmp_path / name) is None for name in whole)
+    monkeypatch.setattr(fuzz, "read_by_another", lambda path: np.eye(3))
+    assert fuzz.trouble_with(tmp_path / "rows.npy") == "rows of shape (40, 3) are not another reader's, (3, 3)"
+
+
 def test_text_whose_compression_is_damaged(tmp_path):
     # What the first run found: zlib's own error came through.
     whole = bytearray(gzip.compress(b"a,b\n" + b"1.25,2.5\n" * 400))

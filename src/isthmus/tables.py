@@ -87,7 +87,9 @@ def _write_parquet(table: Any, file: BinaryIO) -> None:
 def _read_feather(path: Any) -> Any:
     from pyarrow import feather
 
-    return feather.read_table(path)
+    table = feather.read_table(path)
+    table.validate(full=True)  # a column may claim more cells than the file has
+    return table
 
 
 def _write_feather(table: Any, file: BinaryIO) -> None:

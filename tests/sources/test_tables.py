@@ -15,6 +15,7 @@ from numpy.testing import assert_array_equal
 
 from isthmus.errors import BrokenFileError, InvalidDataError, InvalidParameterError, MissingFileError
 from isthmus.sources import CsvSource, ParquetSource, open_source
+from isthmus.tables import read_table
 
 COLUMNAR = {".parquet": pq.write_table, ".feather": pyarrow.feather.write_feather}
 
@@ -125,6 +126,17 @@ def test_truncated_and_foreign_files(write, tmp_path):
         refused(BrokenFileError, path, f"{path.name} cannot be read: ")
     path.write_bytes(b"")
     refused(InvalidDataError, path, "is empty")
+
+
+def test_a_feather_column_that_claims_more_cells_than_the_file_has(tmp_path):
+    # Arrow reads on past its end, whatever lies there.
+    path = tmp_path / "rows.feather"
+    pyarrow.feather.write_feather(pa.table({"a": np.arange(1234.0) + 0.5}), path, compression="uncompressed")
+    path.write_bytes(path.read_bytes().replace((1234).to_bytes(8, "little"), (2468).to_bytes(8, "little")))
+    with pytest.raises(BrokenFileError, match=r"rows\.feather cannot be read: .*Buffer #1 too small"):
+        next(open_source(path).blocks())
+    with pytest.raises(BrokenFileError, match=r"rows\.feather cannot be read as a table: .*Buffer #1 too small"):
+        read_table(path)
 
 
 def test_damaged_pages(tmp_path):

@@ -81,6 +81,7 @@ class TableSource(ABC):
     options: ClassVar[tuple[str, ...]] = ("columns", "drop")
     random_access: bool = False
     _named: bool = True
+    _mapped: bool = False  # whether arrays are what lies in the file, with lengths that nobody has looked at
 
     def __init__(
         self,
@@ -214,7 +215,8 @@ class TableSource(ABC):
         size = block_rows(len(names) * self.dtype.itemsize)
         with reading(part.path):
             # A few batches ahead keep the decoder busy; the default of 16 would hold 128 MB.
-            yield from part.fragment.to_batches(schema=schema, columns=names, batch_size=size, batch_readahead=4)
+            for batch in part.fragment.to_batches(schema=schema, columns=names, batch_size=size, batch_readahead=4):
+                yield _checked(batch) if self._mapped else batch
 
     def _values(self, part: _Part, batch: Any) -> NDArray[Any]:
         out = np.empty((len(batch), len(self._names)), self.dtype)
@@ -261,6 +263,8 @@ class FeatherSource(TableSource):
     Its metadata do not tell whether cells are missing: where all columns are integers it is read through once for that.
     """
 
+    _mapped = True
+
     def _part(self, file: Any, again: _Part | None) -> _Part:
         from pyarrow import dataset
 
@@ -272,7 +276,8 @@ class FeatherSource(TableSource):
 
     def _has_nulls(self, part: _Part) -> bool:
         with reading(part.path):
-            return any(c.null_count for b in part.fragment.to_batches(columns=self._names) for c in b.columns)
+            batches = map(_checked, part.fragment.to_batches(columns=self._names))
+            return any(column.null_count for batch in batches for column in batch.columns)
 
 
 class CsvSource(TableSource):
@@ -637,6 +642,11 @@ def _numbers(column: Any) -> NDArray[Any]:
         column = column.cast(pa.float64(), safe=False)
     values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     return values
+
+
+def _checked(batch: Any) -> Any:
+    batch.validate(full=True)
+    return batch
 
 
 @contextmanager
