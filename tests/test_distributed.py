@@ -142,7 +142,8 @@ def test_all_stop_where_one_is_told_to(rows, tmp_path):
         assert processes[0].poll() is None, processes[0].communicate()
         time.sleep(0.05)
     processes[1].send_signal(signal.SIGTERM)
-    assert ended(processes)[0] == [143, 143]
+    codes, told = ended(processes)
+    assert codes == [143, 143], told
 
 
 def test_alone_there_is_nothing_to_agree_on():

@@ -131,6 +131,12 @@ def exchanged(value: Any) -> list[Any]:
     return [pickle.loads(row[:length].tobytes()) for row, length in zip(gathered, lengths, strict=True)]
 
 
+def part() -> None:
+    """Leave the run where all processes do: one that is gone early looks lost to those still at their last message."""
+    if jax.distributed.is_initialized() and jax.process_count() > 1:
+        jax.distributed.shutdown()
+
+
 def leave(code: int) -> None:
     """End this process at once where it is one of several: they must not wait for one that has failed."""
     if jax.distributed.is_initialized() and jax.process_count() > 1:

@@ -9,7 +9,7 @@ from isthmus.corruption import Poisson
 from isthmus.corruption.photons import _few, _many
 from isthmus.counters import mix
 
-MEANS = [0.01, 0.5, 3.0, 7.9, 8.1, 12.0, 30.0, 400.0]
+MEANS = [0.01, 0.5, 3.0, 3.9, 4.1, 8.0, 12.0, 30.0, 400.0]
 WORDS = np.random.default_rng(0).integers(0, 2**32, 200_000, dtype=np.uint32)
 
 
@@ -24,10 +24,10 @@ def test_a_million_counts_have_the_law(mean):
     expected = 1e6 * poisson.pmf(values, mean)
     likely = expected > 20
     # Five deviations, and what the expansion may be off.
-    assert (np.abs(found - expected) < 5 * np.sqrt(expected) + 100 * (mean > 8))[likely].all()
+    assert (np.abs(found - expected) < 5 * np.sqrt(expected) + 100 * (mean > 4))[likely].all()
 
 
-@pytest.mark.parametrize("mean", [0.01, 0.5, 3.0, 8.0])
+@pytest.mark.parametrize("mean", [0.01, 0.5, 3.0, 4.0])
 def test_few_photons_are_the_inverse_of_the_law(mean):
     count = np.asarray(_few(jnp.asarray(WORDS), jnp.full(len(WORDS), mean, jnp.float32)))
     exact = poisson.ppf(((WORDS >> 8) + 0.5) / 2**24, np.float32(mean))
@@ -36,7 +36,7 @@ def test_few_photons_are_the_inverse_of_the_law(mean):
     assert np.abs(count - exact).max() <= 1
 
 
-@pytest.mark.parametrize("mean", [8.0, 20.0, 300.0])
+@pytest.mark.parametrize("mean", [4.0, 8.0, 20.0, 300.0])
 def test_many_photons_are_nearly_so(mean):
     radius = np.sqrt(-2 * np.log(((WORDS >> 8) + 0.5) / 2**24))
     angle = np.pi / 2 * (2 * (mix(WORDS ^ np.uint32(0x51ED270B)) >> 8).astype(float) + 1 - 2**24) / 2**24

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from isthmus.batches import Walk
 from isthmus.checkpoint import Checkpoints, Found
-from isthmus.distributed import exchanged, from_first, shared_out, speaks, together
+from isthmus.distributed import exchanged, from_first, part, shared_out, speaks, together
 from isthmus.errors import InvalidParameterError
 from isthmus.estimators.build import (
     batch_rows,
@@ -148,6 +148,7 @@ class FitRun:
         told = self.trainer.interruption.signal
         if told == signal.SIGTERM:
             self.reporter.say(f"SIGTERM: a checkpoint is in {checkpoints.folder}; the same fit goes on from it")
+            part()
             raise SystemExit(128 + told)
 
     def keep_in(self, checkpoints: Checkpoints, found: Found | None) -> None:
