@@ -63,13 +63,10 @@ def test_what_is_shipped_learns_another_kind_of_picture_in_few_steps():
     assert error(fitted.denoise([seen], noise=60)[0], clean) < 0.9 * before
 
 
-def test_the_start_is_what_it_is_where_nothing_is_learned():
-    fitted = PictureDenoiser(max_steps=1, learning_rate=1e-12, crop_size=16, batch_size=1, random_state=0)
-    fitted.fit(PICTURES)
+def test_the_start_is_what_it_is_where_nothing_is_learned(model):
+    again = PictureDenoiser(40, max_steps=1, learning_rate=1e-12, **{**SMALL, "start": model.denoiser_})
     seen = noisy(PICTURES[1], 20) / 255
-    expected = Denoiser.shipped().clean(seen, 20)
-    assert_allclose(fitted.denoise_picture(seen, 20), expected, atol=1e-4)
-    again = PictureDenoiser(max_steps=1, learning_rate=1e-12, start=fitted.denoiser_, crop_size=16, batch_size=1)
+    expected = model.denoiser_.clean(seen, 20)
     assert_allclose(again.fit(PICTURES).denoise_picture(seen, 20), expected, atol=1e-4)
 
 
