@@ -4,8 +4,8 @@
 
 Rows of four numbers through two hidden units, batches of 65,536; columns from 4 to 4,096 at 2**26 cells in all, through
 two hidden units as well, batches of 256 rows; 1 to 4 processes of one machine as `processes.py` runs them, the founding
-network with 256 and 4,096 rows of a batch for each. Slopes are of a straight line through the logarithms; a machine's
-processes share its cores, and their slope is told with the number of these.
+network with 256 and 4,096 rows of a batch for each. Slopes are of a straight line through the logarithms; the
+processes share one machine's cores.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ weights, is written every 2,000 steps, in half precision. The first line takes s
 GPU, made the shipped weights in ten minutes. With --start it goes on from weights in a file: larger crops then have
 less of a border, where the network sees less than in a whole picture. With --hold-back the last photographs by name are
 not learned from and tell the PSNR at 15, 25 and 50: they are for choosing, and the shipped weights learned from all.
-The same seed and steps give the same weights on one machine's processors.
+The same seed and steps give the same weights on one machine's CPU.
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ def encode(
     ray.data.Dataset
         Lazy, as Ray's are: nothing is computed until it is read or written. Columns of codes have the names of
         `get_feature_names_out`. A row's code is what `transform` gives, to the bit. Rows are in order where Ray keeps
-        it: ``ray.data.DataContext.get_current().execution_options.preserve_order = True``. Files that it writes may
-        still come in another: keep a column that tells rows apart.
+        it: ``ray.data.DataContext.get_current().execution_options.preserve_order = True``. Under load it has
+        been seen to write them in another all the same: keep a column that tells them apart.
 
     Raises
     ------

@@ -51,7 +51,7 @@ class PictureDenoiser(BaseEstimator):  # type: ignore[misc]
     batch_size : int, default=8
         Crops of a step.
     max_steps : int, default=2000
-        Steps of training, about five a second on two cores.
+        Steps of training, four a second on two slow cores.
     learning_rate : float, default=0.001
         Adam's largest step size; it rises over the first 300 steps and falls to zero along a cosine.
     random_state : int, numpy RandomState or None, default=None

@@ -81,7 +81,6 @@ class TableSource(ABC):
     options: ClassVar[tuple[str, ...]] = ("columns", "drop")
     random_access: bool = False
     _named: bool = True
-    _mapped: bool = False  # whether arrays are what lies in the file, with lengths that nobody has looked at
 
     def __init__(
         self,
@@ -215,8 +214,7 @@ class TableSource(ABC):
         size = block_rows(len(names) * self.dtype.itemsize)
         with reading(part.path):
             # A few batches ahead keep the decoder busy; the default of 16 would hold 128 MB.
-            for batch in part.fragment.to_batches(schema=schema, columns=names, batch_size=size, batch_readahead=4):
-                yield _checked(batch) if self._mapped else batch
+            yield from part.fragment.to_batches(schema=schema, columns=names, batch_size=size, batch_readahead=4)
 
     def _values(self, part: _Part, batch: Any) -> NDArray[Any]:
         out = np.empty((len(batch), len(self._names)), self.dtype)
@@ -263,8 +261,6 @@ class FeatherSource(TableSource):
     Its metadata do not tell whether cells are missing: where all columns are integers it is read through once for that.
     """
 
-    _mapped = True
-
     def _part(self, file: Any, again: _Part | None) -> _Part:
         from pyarrow import dataset
 
@@ -276,8 +272,18 @@ class FeatherSource(TableSource):
 
     def _has_nulls(self, part: _Part) -> bool:
         with reading(part.path):
-            batches = map(_checked, part.fragment.to_batches(columns=self._names))
+            batches = self._checked(part, part.fragment.to_batches(columns=self._names))
             return any(column.null_count for batch in batches for column in batch.columns)
+
+    def _batches(self, part: _Part, schema: Any = None) -> Iterator[Any]:
+        return self._checked(part, super()._batches(part, schema))
+
+    def _checked(self, part: _Part, batches: Iterator[Any]) -> Iterator[Any]:
+        """Refuse columns that claim more cells than the file has: their arrays are what lies there, read as told."""
+        with reading(part.path):
+            for batch in batches:
+                batch.validate(full=True)
+                yield batch
 
 
 class CsvSource(TableSource):
@@ -642,11 +648,6 @@ def _numbers(column: Any) -> NDArray[Any]:
         column = column.cast(pa.float64(), safe=False)
     values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
     return values
-
-
-def _checked(batch: Any) -> Any:
-    batch.validate(full=True)
-    return batch
 
 
 @contextmanager
