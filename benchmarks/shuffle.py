@@ -16,15 +16,30 @@ import numpy as np
 from common import machine
 
 from isthmus import Autoencoder, datasets
-from isthmus.order import Window, row_numbers
+from isthmus.order import Epoch, Window, row_numbers
 
 BATCH = 256
 
 
-def statistics_of(n_rows: int, shuffle: bool | Window) -> tuple[float, float, float]:
+def order(n_rows: int, shuffle: bool | Window) -> np.ndarray:
+    """Return an epoch's row numbers in the order in which they are used."""
+    return np.concatenate([*row_numbers(Epoch(n_rows, BATCH, 0, 1, shuffle))]).astype(np.int64)
+
+
+def buffered(n_rows: int) -> np.ndarray:
+    """Return the order of a stream that is shuffled a million rows at a time."""
+    rng = np.random.default_rng(0)
+    return np.concatenate(
+        [rng.permutation(part) for part in np.split(np.arange(n_rows), range(1 << 20, n_rows, 1 << 20))]
+    )
+
+
+def statistics_of(rows: np.ndarray) -> tuple[float, float, float]:
     """Return the spread of neighbours, and the unevenness of classes in batches and in runs of 64 batches."""
-    rows = np.concatenate([*row_numbers(n_rows, seed=0, epoch=1, shuffle=shuffle)]).astype(np.int64)
-    apart = np.abs(np.diff(rows)).mean() / (n_rows / 3)
+    n_rows = len(rows)
+    # Within a batch no row comes before another.
+    mixed = np.random.default_rng(0).permuted(rows[: n_rows // BATCH * BATCH].reshape(-1, BATCH), axis=1).reshape(-1)
+    apart = np.abs(np.diff(mixed)).mean() / (n_rows / 3)
     label = rows * 10 // n_rows
     uneven = []
     for length in (BATCH, 64 * BATCH):
@@ -43,18 +58,18 @@ def main() -> None:
     print(f"{'':26}{'neighbours':>12}{'a batch':>10}{'64 batches':>12}")
     window = Window.for_width(4)
     orders = {
-        "any row after any other": True,
-        f"windows of {window.blocks} x {window.block:,}": window,
-        "a buffer of 1,048,576": Window(1 << 20, 1),
-        "as they lie": False,
+        "any row after any other": order(n_rows, True),
+        f"windows of {window.blocks} x {window.block:,}": order(n_rows, window),
+        "a buffer of 1,048,576": buffered(n_rows),
+        "as they lie": np.arange(n_rows),
     }
-    for name, shuffle in orders.items():
-        apart, batch, run = statistics_of(n_rows, shuffle)
+    for name, rows in orders.items():
+        apart, batch, run = statistics_of(rows)
         print(f"{name:26}{apart:>12.3f}{batch:>10.2f}{run:>12.2f}", flush=True)
 
     data = datasets.load_mnist()
-    order = np.argsort(data.target, kind="stable")
-    train, test = data.data[order], datasets.load_mnist(subset="test").data
+    by_label = np.argsort(data.target, kind="stable")
+    train, test = data.data[by_label], datasets.load_mnist(subset="test").data
     print(f"\n{len(train):,} digits sorted by label, 784-128-64-10-2, five epochs: squared error of test digits")
     for setting, name in (
         ("global", "any row after any other"),

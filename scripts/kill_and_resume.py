@@ -2,10 +2,10 @@
 
     python scripts/kill_and_resume.py [--kills 200] [--seed 0]
 
-A child process fits a sparse autoencoder with early stopping, writing a checkpoint after every chunk, so that many
-kills fall into the writing of one. Each child is killed with SIGKILL after a random time; when so many are, one is left
-to end. Weights, the optimizer's state, the history and what the sparsity remembers are compared with those of a fit in
-one piece.
+A child process fits a sparse autoencoder with early stopping, writing a checkpoint after every chunk. Each child is
+killed with SIGKILL after a random time, every other one as soon after it as a file is being written; when so many are,
+one is left to end. Weights, the optimizer's state, the history and what the sparsity remembers are compared with those
+of a fit in one piece.
 """
 
 from __future__ import annotations
@@ -74,6 +74,17 @@ def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
     return json.loads(told)
 
 
+def wait_for_a_write(folder: Path, process: subprocess.Popen[str]) -> None:
+    """Return as soon as a file is being written, or the process has ended."""
+    while process.poll() is None and not writing(folder):
+        pass
+
+
+def writing(folder: Path) -> bool:
+    """Whether a file is being written, or was when its process was killed."""
+    return any(file.name.startswith(".") for file in folder.iterdir())
+
+
 def main() -> None:
     """Run the comparison with the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -102,10 +113,12 @@ def main() -> None:
                     file.unlink()
                 continue
             except subprocess.TimeoutExpired:
+                if kills % 2:
+                    wait_for_a_write(Path(folder), process)
                 process.send_signal(signal.SIGKILL)
                 process.communicate()
             kills += 1
-            torn += any(file.name.startswith(".") for file in Path(folder).iterdir())
+            torn += writing(Path(folder))
             print(f"{kills} kills, {torn} in the middle of a write", end="\r", file=sys.stderr, flush=True)
         resumed = ended(child(folder, *epochs))
     different = [name for name in whole if whole[name] != resumed[name]]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from isthmus.batches import Walk
-from isthmus.order import NOTHING_HELD
+from isthmus.held_back import NOTHING_HELD
 from isthmus.scaling import Scaler
 from isthmus.sources import open_source
 

@@ -8,14 +8,15 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from isthmus.batches import CHUNK_BYTES, Lanes, aligned, chunk_rows
-from isthmus.order import HeldBack, Window, row_numbers
+from isthmus.held_back import HeldBack
+from isthmus.order import Epoch, Window, row_numbers
 from isthmus.scaling import Patches, Scaler
 
 seeds = st.integers(0, 2**32 - 1)
 
 
 def order(n_rows, **options):
-    return np.concatenate([np.empty(0, np.uint32), *row_numbers(n_rows, **options)])
+    return np.concatenate([np.empty(0, np.uint32), *row_numbers(Epoch(n_rows, **options))])
 
 
 def walked(walk, epoch=0, validation=False):
@@ -46,7 +47,7 @@ def test_any_chunk_size_gives_the_same_rows_in_the_same_order(
     data = np.arange(n_rows * 3, dtype=np.float32).reshape(n_rows, 3)
     options = {"seed": seed, "held_back": HeldBack(seed, share)}
     for validation in (False, True):
-        expected = order(n_rows, epoch=4, shuffle=shuffle and not validation, validation=validation, **options)
+        expected = order(n_rows, number=4, shuffle=shuffle and not validation, validation=validation, **options)
         for many in (None, *batches):
             walk = walk_through(data, batch, shuffle=shuffle, rows_per_chunk=many and many * batch, **options)
             rows, values = walked(walk, 4, validation)

@@ -12,7 +12,7 @@ LAYERS = (
     {"__init__"},  # its version; its public names are imported when they are first used
     {"errors", "types", "counters", "reductions"},
     {"parameters", "files", "metrics", "sparse_table", "columns", "gaussian"},
-    {"sources", "scaling", "corruption", "networks", "sparsity", "optimizers", "options"},
+    {"sources", "scaling", "corruption", "networks", "sparsity", "optimizers", "options", "held_back"},
     {"photos", "pictures", "tables", "order", "distributed"},
     {"batches", "objective", "model_file", "sinks", "datasets", "plots", "filling", "classification"},
     {"placement"},
@@ -41,7 +41,8 @@ ONLY = {
     "training": {"batches", "counters", "distributed", "errors", "optimizers", "placement", "types"},
     "checkpoint": {"distributed", "errors", "model_file", "types"},
     "distributed": {"errors"},
-    "order": {"counters"},
+    "held_back": {"counters"},
+    "order": {"counters", "held_back"},
     "placement": {"batches"},
 }
 

@@ -6,7 +6,8 @@ from numpy.testing import assert_array_equal
 from scipy.stats import chi2, kstest
 
 from isthmus.counters import MAX_ROWS
-from isthmus.order import GLOBAL_CELLS, HeldBack, Window, row_numbers, shuffle_for
+from isthmus.held_back import NOTHING_HELD, HeldBack
+from isthmus.order import GLOBAL_CELLS, Epoch, Window, batches, row_numbers, shuffle_for
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.one_of(st.integers(0, 400), st.sampled_from([16_383, 16_384, 16_385, 40_000]))
@@ -14,13 +15,13 @@ windows = st.builds(Window, st.sampled_from([1, 2, 8, 64]), st.integers(1, 20))
 
 
 def order(n_rows, **options):
-    return np.concatenate([np.empty(0, np.uint32), *row_numbers(n_rows, **options)])
+    return np.concatenate([np.empty(0, np.uint32), *row_numbers(Epoch(n_rows, **options))])
 
 
 @given(sizes, seeds, st.integers(0, 1000), st.sampled_from([0.0, 0.1, 0.9]))
 def test_an_epoch_has_every_row_once_and_none_held_back(n_rows, seed, epoch, share):
     held_back = HeldBack(seed, share)
-    options = {"seed": seed, "epoch": epoch, "held_back": held_back}
+    options = {"seed": seed, "number": epoch, "held_back": held_back}
     training = order(n_rows, shuffle=True, **options)
     validation = order(n_rows, validation=True, **options)
     mask = held_back.mask(0, n_rows)
@@ -33,14 +34,14 @@ def test_an_epoch_has_every_row_once_and_none_held_back(n_rows, seed, epoch, sha
 @settings(max_examples=30)
 @given(st.integers(30, 500), seeds, st.integers(0, 100))
 def test_epochs_and_seeds_have_orders_of_their_own(n_rows, seed, epoch):
-    drawn = [order(n_rows, seed=s, epoch=e, shuffle=True) for s in (seed, seed + 1) for e in (epoch, epoch + 1)]
+    drawn = [order(n_rows, seed=s, number=e, shuffle=True) for s in (seed, seed + 1) for e in (epoch, epoch + 1)]
     assert all((a != b).any() for i, a in enumerate(drawn) for b in drawn[:i])
-    assert_array_equal(drawn[0], order(n_rows, seed=seed, epoch=epoch, shuffle=True))
+    assert_array_equal(drawn[0], order(n_rows, seed=seed, number=epoch, shuffle=True))
 
 
 @pytest.mark.parametrize("n_rows", [2**24 + 5, 2**31 + 12_345, MAX_ROWS])
 def test_orders_of_very_many_rows_stay_in_range_and_repeat_nothing(n_rows):
-    blocks = row_numbers(n_rows, seed=1, shuffle=True, held_back=HeldBack(1, 0.1))
+    blocks = row_numbers(Epoch(n_rows, seed=1, shuffle=True, held_back=HeldBack(1, 0.1)))
     rows = np.concatenate([next(blocks) for _ in range(8)])
     assert len(np.unique(rows)) == len(rows)
     assert rows.max() < n_rows
@@ -56,64 +57,107 @@ def test_neighbours_in_an_order_are_not_neighbours_in_the_source():
     assert abs(apart.mean() / 10_000 - 1 / 3) < 0.02
 
 
-@given(seeds, st.floats(0.01, 0.99))
-def test_the_share_held_back_is_near_the_fraction(seed, share):
-    n_rows = 20_000
-    held = HeldBack(seed, share)
-    assert abs(held.count(n_rows) - share * n_rows) < 6 * np.sqrt(n_rows * share * (1 - share))
-    assert_array_equal(held.mask(0, n_rows)[500:900], held.mask(500, 900))
-
-
-def test_seeds_hold_back_rows_of_their_own():
-    assert (HeldBack(1, 0.5).mask(0, 100) != HeldBack(2, 0.5).mask(0, 100)).any()
-    assert not HeldBack(1, 0.0).mask(0, 100).any()
-
-
-@settings(max_examples=60)
-@given(st.integers(0, 400), seeds, st.integers(0, 1000), windows, st.sampled_from([0.0, 0.3]))
-def test_a_windowed_epoch_has_every_row_once_and_none_held_back(n_rows, seed, epoch, window, share):
-    rows = order(n_rows, seed=seed, epoch=epoch, shuffle=window, held_back=HeldBack(seed, share))
+@settings(max_examples=100)
+@given(st.integers(0, 400), seeds, st.integers(0, 1000), windows, st.sampled_from([0.0, 0.3]), st.integers(1, 300))
+def test_a_windowed_epoch_has_every_row_once_and_none_held_back(n_rows, seed, epoch, window, share, batch_size):
+    options = {"seed": seed, "number": epoch, "held_back": HeldBack(seed, share), "batch_size": batch_size}
+    rows = order(n_rows, shuffle=window, **options)
     assert rows.dtype == np.uint32
     assert_array_equal(np.sort(rows), np.flatnonzero(~HeldBack(seed, share).mask(0, n_rows)))
 
 
 @given(st.integers(200, 5000), seeds, st.integers(0, 9))
 def test_a_window_is_so_many_whole_blocks_in_an_order_of_its_own(n_rows, seed, epoch):
-    window = Window(8, 5)
-    rows = order(n_rows, seed=seed, epoch=epoch, shuffle=window)
-    seen = []
-    while len(rows):
-        blocks = list(dict.fromkeys(rows[:1] // 8))
-        # A window ends where its blocks' rows are used up.
-        taken = 0
-        while taken < len(rows) and (rows[taken] // 8 in blocks or len(blocks) < min(5, -(-n_rows // 8) - len(seen))):
-            blocks = list(dict.fromkeys([*blocks, rows[taken] // 8]))
-            taken += 1
-        expected = np.concatenate([np.arange(8 * b, min(8 * b + 8, n_rows)) for b in sorted(blocks)])
-        assert_array_equal(np.sort(rows[:taken]), expected)
-        seen += blocks
-        rows = rows[taken:]
-    assert sorted(seen) == list(range(-(-n_rows // 8)))
+    n_rows -= n_rows % 8
+    rows = order(n_rows, seed=seed, number=epoch, shuffle=Window(8, 5))
+    for start in range(0, n_rows, 40):
+        blocks = np.unique(rows[start : start + 40] // 8)
+        assert_array_equal(np.sort(rows[start : start + 40]), (8 * blocks[:, None] + np.arange(8)).reshape(-1))
 
 
 def test_a_window_mixes_its_rows_evenly():
     window = Window(64, 16)
-    first = order(100_000, seed=5, epoch=2, shuffle=window)[: 64 * 16]
+    first = order(100_000, seed=5, number=2, shuffle=window)[: 64 * 16]
     # Where in the window the rows of its blocks come: evenly, block by block.
     for block in np.unique(first // 64)[:8]:
         places = np.flatnonzero(first // 64 == block) / len(first)
         assert kstest(places, "uniform").pvalue > 1e-4
-    assert not np.array_equal(first, order(100_000, seed=5, epoch=3, shuffle=window)[: 64 * 16])
-    assert not np.array_equal(first, order(100_000, seed=6, epoch=2, shuffle=window)[: 64 * 16])
+    assert not np.array_equal(first, order(100_000, seed=5, number=3, shuffle=window)[: 64 * 16])
+    assert not np.array_equal(first, order(100_000, seed=6, number=2, shuffle=window)[: 64 * 16])
+
+
+def test_a_batch_has_rows_of_all_blocks_of_its_window():
+    window = Window(64, 256)
+    rows = order(1 << 20, shuffle=window, batch_size=256)[: 256 * 64].reshape(64, 256)
+    # 64 strata give four rows each to a batch, of four blocks: by chance as many of them as of any other.
+    blocks = rows.reshape(64, 64, 4) // 64
+    for stratum in range(64):
+        mine, counts = np.unique(blocks[:, stratum], return_counts=True)
+        assert_array_equal(mine.shape, (4,))
+        assert_array_equal(counts, 64)
+        places = [np.flatnonzero((blocks[:, stratum] == block).any(axis=1)).mean() for block in mine]
+        assert abs(np.array(places) - 31.5).max() < 12
+    assert len(np.unique(blocks)) == 256
+
+
+def test_strata_have_orders_of_their_own():
+    window, size = Window(64, 256), 256
+    by_stratum = order(1 << 20, shuffle=window, batch_size=size).reshape(-1, 64, 4).transpose(1, 0, 2).reshape(64, -1)
+    within = by_stratum[:, : 4 * 64] % 64
+    agreeing = [(a == b).mean() for i, a in enumerate(within) for b in within[:i]]
+    assert np.mean(agreeing) < 1.2 / 64
+    assert max(agreeing) < 0.1
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(1, 3000),
+    st.sampled_from([False, True, Window(8, 20), Window(64, 1)]),
+    st.sampled_from([0.0, 0.3]),
+    st.integers(1, 100),
+    st.integers(1, 7),
+    st.integers(0, 40),
+)
+def test_batches_are_the_order_shared_out_by_place(n_rows, shuffle, share, batch_size, processes, first):
+    epoch = Epoch(n_rows, batch_size, 3, 2, shuffle, HeldBack(3, share))
+    rows = np.concatenate([*row_numbers(epoch)])[first * batch_size :]
+    each = -(-batch_size // processes)
+    parts = [batches(epoch, number * each, (number + 1) * each, first) for number in range(processes)]
+    wide = np.concatenate([np.concatenate([np.empty((0, each), np.uint32), *part]) for part in parts], axis=1)
+    assert len(wide) == -(-len(rows) // batch_size)
+    assert_array_equal(wide[:, :batch_size].reshape(-1)[: len(rows)], rows)
+
+
+@pytest.mark.parametrize("held_back", [NOTHING_HELD, HeldBack(1, 0.1)], ids=["all", "some"])
+@pytest.mark.parametrize(("batch_size", "processes"), [(256, 2), (256, 64), (96, 4), (65_536, 8)])
+def test_processes_read_blocks_of_their_own(batch_size, processes, held_back):
+    n_rows, window, each = 300_000, Window(64, 256), batch_size // processes
+    epoch = Epoch(n_rows, batch_size, shuffle=window, held_back=held_back)
+    read = []
+    for number in range(processes):
+        numbers = np.concatenate([*batches(epoch, number * each, (number + 1) * each)])
+        # The last batch has places that are not filled.
+        read.append(np.unique(numbers[:-1] // 64))
+    # A stratum ends within a block, which the next one's process reads too.
+    assert sum(map(len, read)) <= -(-n_rows // 64) + processes
+    assert max(map(len, read)) <= 1.1 * n_rows / 64 / processes + 2
 
 
 def test_very_many_rows_are_windowed_in_range():
     n_rows = MAX_ROWS - 5
-    blocks = row_numbers(n_rows, seed=1, shuffle=Window(4096))
-    rows = np.concatenate([next(blocks) for _ in range(70)])
+    pieces = row_numbers(Epoch(n_rows, 256, seed=1, shuffle=Window(4096)))
+    rows = np.concatenate([next(pieces) for _ in range(70)])
     assert len(np.unique(rows)) == len(rows)
     assert rows.max() < n_rows
-    assert len(np.unique(rows[: 1 << 20] // 4096)) == 256
+    # Strata need not begin where a block does.
+    assert 256 <= len(np.unique(rows[: 1 << 20] // 4096)) <= 256 + 64
+
+
+def test_an_epoch_is_taken_up_where_it_was_left_without_walking_to_it():
+    epoch = Epoch(MAX_ROWS - 5, 1 << 16, seed=1, shuffle=Window(4096))
+    late = next(batches(epoch, 0, 1 << 16, 60_000))
+    assert len(np.unique(late)) == late.size
+    assert late.max() < epoch.n_rows
 
 
 @pytest.mark.parametrize("width", [1, 4, 20, 784, 20_000])

@@ -4,9 +4,9 @@ from numpy.testing import assert_allclose
 from scipy.optimize import minimize
 from sklearn.decomposition import PCA
 
+from isthmus.held_back import HeldBack
 from isthmus.networks.dense import Dense
 from isthmus.objective import Reconstruction
-from isthmus.order import HeldBack
 from isthmus.principal import Principal, geometric_median, starting_bias
 from isthmus.scaling import Scaler
 

@@ -8,10 +8,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from isthmus.errors import DivergedError
+from isthmus.held_back import NOTHING_HELD, HeldBack
 from isthmus.networks.dense import Dense
 from isthmus.objective import Reconstruction
 from isthmus.optimizers import Optimizer
-from isthmus.order import NOTHING_HELD, HeldBack, row_numbers
+from isthmus.order import Epoch, row_numbers
 from isthmus.placement import Placement
 from isthmus.scaling import Scaler
 from isthmus.sparsity import KL, L1, BatchTopK, TopK
@@ -99,7 +100,7 @@ def run_in_numpy(params, rows, orders, batch, rule, rate, decay=0.0, clip=np.inf
 
 def orders(n_rows, seed, epochs, shuffle=True, held_back=NOTHING_HELD):
     return [
-        np.concatenate(list(row_numbers(n_rows, seed=seed, epoch=e, shuffle=shuffle, held_back=held_back)))
+        np.concatenate(list(row_numbers(Epoch(n_rows, seed=seed, number=e, shuffle=shuffle, held_back=held_back))))
         for e in range(1, epochs + 1)
     ]
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.order import NOTHING_HELD, Held, Shuffle, row_numbers
+from isthmus.held_back import NOTHING_HELD, Held
+from isthmus.order import Epoch, Shuffle, batches
 from isthmus.scaling import Scaling, scaled_in_program
 from isthmus.sources.base import Source
 
@@ -152,17 +153,14 @@ class _Filler:
 
     def __init__(self, walk: Walk, epoch: int, validation: bool, start: int) -> None:
         self.walk = walk
-        self.numbers = row_numbers(
-            walk.n_rows,
-            seed=walk.seed,
-            epoch=epoch,
-            shuffle=walk.shuffle if not validation else False,
-            held_back=walk.held_back,
-            validation=validation,
-        )
-        self.left: NDArray[np.uint32] = np.empty(0, np.uint32)
+        size = walk.batch_size
+        self.lanes = walk.lanes or Lanes(size, 0, size)
+        shuffle = False if validation else walk.shuffle
+        order = Epoch(walk.n_rows, size, walk.seed, epoch, shuffle, walk.held_back, validation)
+        self.numbers = batches(order, self.lanes.low, self.lanes.high, start // size)
+        self.left = np.empty((0, self.lanes.high - self.lanes.low), np.uint32)
+        self.n_left = walk.count(validation) - start
         self.buffers: dict[int, tuple[NDArray[Any], NDArray[np.uint32]]] = {}
-        self.start = start
 
     def _buffer(self, turn: int) -> tuple[NDArray[Any], NDArray[np.uint32]]:
         if turn not in self.buffers:
@@ -174,58 +172,37 @@ class _Filler:
         return self.buffers[turn]
 
     def fill(self, turn: int) -> Chunk:
-        self._pass_over()
-        return self._fill_all(turn) if self.walk.lanes is None else self._fill_lanes(turn, self.walk.lanes)
-
-    def _pass_over(self) -> None:
-        while self.start and self._more():
-            passed = min(self.start, len(self.left))
-            self.left, self.start = self.left[passed:], self.start - passed
-
-    def _more(self) -> bool:
-        """Whether there are numbers left, made where those at hand are used up."""
-        # A block of numbers may be empty without being the last: none of its rows was held back.
-        while not len(self.left):
-            following = next(self.numbers, None)
-            if following is None:
-                return False
-            self.left = following
-        return True
-
-    def _fill_all(self, turn: int) -> Chunk:
+        """Return the next rows, none where the epoch is through."""
         values, rows = self._buffer(turn)
-        count = 0
-        while count < len(rows) and self._more():
-            part, self.left = self.left[: len(rows) - count], self.left[len(rows) - count :]
-            rows[count : count + len(part)] = part
-            self._take(part, values[count : count + len(part)])
-            count += len(part)
-        padded = -(-count // self.walk.batch_size) * self.walk.batch_size
-        values[count:padded] = 0
-        rows[count:padded] = 0
+        count = max(0, min(self.walk.chunk_rows, self.n_left))
+        self.n_left -= count
+        n_batches = -(-count // self.walk.batch_size)
+        places = rows.reshape(-1, self.left.shape[1])[:n_batches]
+        self._number(places)
+        padding = np.flatnonzero(self._padding(n_batches, count))
+        # Padding takes row 0 for the moment: gathering then needs no second buffer.
+        rows[padding] = 0
+        self._take(rows[: places.size], values[: places.size])
+        values[padding] = 0
         return Chunk(values, rows, count)
 
-    def _fill_lanes(self, turn: int, lanes: Lanes) -> Chunk:
-        values, rows = self._buffer(turn)
-        size, wanted = self.walk.batch_size, self.walk.chunk_rows
-        parts, count = [], 0
-        while count < wanted and self._more():
-            part, self.left = self.left[: wanted - count], self.left[wanted - count :]
-            parts.append(part)
-            count += len(part)
-        if not count:
-            return Chunk(values, rows, 0)
-        numbers = np.concatenate(parts)
-        n_batches = -(-count // size)
-        places = np.arange(n_batches)[:, None] * size + np.arange(lanes.low, lanes.high)
-        filled = ((np.arange(lanes.low, lanes.high) < size) & (places < count)).reshape(-1)
-        mine = np.flatnonzero(filled)
-        rows[: len(filled)] = 0
-        rows[mine] = numbers[places.reshape(-1)[mine]]
-        # What is padding takes row 0 for the moment: gathering then needs no second buffer.
-        self._take(rows[: len(filled)], values[: len(filled)])
-        values[np.flatnonzero(~filled)] = 0
-        return Chunk(values, rows, count)
+    def _number(self, places: NDArray[np.uint32]) -> None:
+        filled = 0
+        while filled < len(places):
+            if not len(self.left):
+                self.left = next(self.numbers)
+            part, self.left = self.left[: len(places) - filled], self.left[len(places) - filled :]
+            places[filled : filled + len(part)] = part
+            filled += len(part)
+
+    def _padding(self, n_batches: int, count: int) -> NDArray[np.bool_]:
+        """Return at which places of batches there is no row: of the last batch, and of all that do not divide."""
+        size, lanes = self.walk.batch_size, self.lanes
+        place = np.arange(lanes.low, lanes.high)
+        padding = np.zeros((n_batches, len(place)), bool)
+        padding[:, place >= size] = True
+        padding[-1:, place >= count - (n_batches - 1) * size] = True
+        return padding
 
     def _take(self, part: NDArray[np.uint32], out: NDArray[Any]) -> None:
         source, walk = self.walk.source, self.walk

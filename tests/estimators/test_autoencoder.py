@@ -28,7 +28,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from isthmus import Autoencoder
 from isthmus.errors import DivergedError, InterruptedFitWarning, InvalidDataError, InvalidParameterError
-from isthmus.order import HeldBack
+from isthmus.held_back import HeldBack
 from isthmus.parameters import LOSS_NAMES, OPTIMIZER_NAMES, PARAMETERS, SCALING_NAMES, SCHEDULE_NAMES
 
 

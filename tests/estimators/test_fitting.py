@@ -12,7 +12,7 @@ from isthmus import Autoencoder
 from isthmus.batches import chunk_rows
 from isthmus.errors import InterruptedFitWarning, InvalidDataError, InvalidParameterError
 from isthmus.estimators.fitting import measure, prepare, start_fit, start_partial_fit
-from isthmus.order import HeldBack
+from isthmus.held_back import HeldBack
 from isthmus.sources import open_source
 from isthmus.types import Stopping
 

@@ -30,11 +30,11 @@ from isthmus.estimators.fitted import Rows
 from isthmus.estimators.fitting import measure
 from isthmus.estimators.inputs import open_rows, rows_of
 from isthmus.estimators.results import joined
+from isthmus.held_back import NOTHING_HELD, HeldBack
 from isthmus.inference import Inference, blocks_for, masks_missing
 from isthmus.networks.classifying import Classifying
 from isthmus.networks.dense import Dense
 from isthmus.optimizers import Optimizer
-from isthmus.order import NOTHING_HELD, HeldBack
 from isthmus.parameters import PARAMETERS
 from isthmus.sources.base import Source
 from isthmus.sparsity.base import constant

@@ -39,8 +39,9 @@ from isthmus.estimators.inputs import finite_blocks, rows_of
 from isthmus.estimators.pretraining import check_layerwise, layerwise
 from isthmus.estimators.reporting import Reporter
 from isthmus.estimators.resampling import resampled
+from isthmus.held_back import NOTHING_HELD, Held, HeldBack
 from isthmus.inference import Inference
-from isthmus.order import NOTHING_HELD, Held, HeldBack, shuffle_for
+from isthmus.order import shuffle_for
 from isthmus.placement import Placement
 from isthmus.principal import Principal, starting_bias
 from isthmus.scaling import ColumnStatistics, Scaling, choose_scaler, gathered, sample_stride

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.errors import InvalidDataError, InvalidParameterError
-from isthmus.order import HeldMask
+from isthmus.held_back import HeldMask
 from isthmus.sources import TableSource, is_place, open_source
 
 LAST = "last"

@@ -19,8 +19,8 @@ from isthmus.errors import InvalidParameterError
 from isthmus.estimators.build import columns_for, corruption_for
 from isthmus.estimators.fitting import measure
 from isthmus.estimators.inputs import open_rows
+from isthmus.held_back import NOTHING_HELD
 from isthmus.inference import Inference
-from isthmus.order import NOTHING_HELD
 from isthmus.sources.base import Block, Source
 from isthmus.types import Batch, Noise
 

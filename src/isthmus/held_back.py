@@ -1,0 +1,118 @@
+"""Which rows are held back for validation: a function of row numbers, never of how rows are stored."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.counters import chance, key_words, row_bits
+
+_HASHED = 1 << 14  # at a time
+_COUNTED = 1 << 20  # at a time
+
+
+@jax.jit
+def _held(key: Any, below: Any, rows: Any) -> Any:
+    return row_bits(key, jnp.stack([rows, jnp.zeros_like(rows)], axis=-1)) < below
+
+
+def on_host() -> contextlib.AbstractContextManager[Any]:
+    """Return the scope in which small programs run on the host, whatever the device of the run is."""
+    scope: contextlib.AbstractContextManager[Any] = jax.default_device(jax.local_devices(backend="cpu")[0])
+    return scope
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """Which rows are held back for validation: a hash of seed and row number decides, so streams can tell too."""
+
+    seed: int
+    share: float
+
+    @property
+    def key(self) -> NDArray[np.uint32]:
+        """The hash's key."""
+        return key_words(self.seed, 3)
+
+    def mask(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Return which of the rows `start` to `stop` are held back."""
+        if not self.share:
+            return np.zeros(stop - start, bool)
+        return self.holds(np.arange(start, stop, dtype=np.uint32))
+
+    def holds(self, rows: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        """Return which of the numbered rows are held back."""
+        # In pieces of one size, so that one program serves all; numpy takes five times as long.
+        held = np.empty(len(rows), bool)
+        key, below = self.key, chance(self.share)
+        for first in range(0, len(rows), _HASHED):
+            piece = rows[first : first + _HASHED]
+            padded = np.zeros(_HASHED, np.uint32)
+            padded[: len(piece)] = piece
+            with on_host():
+                held[first : first + len(piece)] = np.asarray(_held(key, below, padded))[: len(piece)]
+        return held
+
+    def count(self, n_rows: int) -> int:
+        """Return how many of the first `n_rows` rows are held back."""
+        return n_rows - int(self.left(n_rows, _HASHED).sum())
+
+    def left(self, n_rows: int, block: int) -> NDArray[np.int64]:
+        """Return how many rows of each block of so many, a power of two, are left to learn from."""
+        return _left_by_hash(self, n_rows, block)
+
+
+@lru_cache(maxsize=4)  # each epoch asks
+def _left_by_hash(held: HeldBack, n_rows: int, block: int) -> NDArray[np.int64]:
+    if not held.share:
+        return _by_block(np.broadcast_to(True, n_rows), block)
+    pieces = range(0, n_rows, max(block, _COUNTED))
+    counts = [_by_block(~held.mask(start, min(start + pieces.step, n_rows)), block) for start in pieces]
+    return np.concatenate([*counts, np.empty(0, np.int64)])
+
+
+def _by_block(chosen: NDArray[np.bool_], block: int) -> NDArray[np.int64]:
+    whole = len(chosen) // block * block
+    counts = chosen[:whole].reshape(-1, block).sum(axis=1, dtype=np.int64)
+    return np.append(counts, chosen[whole:].sum()) if whole < len(chosen) else counts
+
+
+class HeldMask:
+    """Which rows are held back, row by row.
+
+    Parameters
+    ----------
+    mask : array of bool of shape (n_rows,)
+        True where a row is held back.
+    """
+
+    def __init__(self, mask: NDArray[np.bool_]) -> None:
+        self.held = mask
+        self.share = float(mask.mean()) if len(mask) else 0.0
+
+    def mask(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Return which of the rows `start` to `stop` are held back."""
+        return self.held[start:stop]
+
+    def holds(self, rows: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        """Return which of the numbered rows are held back."""
+        return self.held[rows]
+
+    def count(self, n_rows: int) -> int:
+        """Return how many of the first `n_rows` rows are held back."""
+        return int(self.held[:n_rows].sum())
+
+    def left(self, n_rows: int, block: int) -> NDArray[np.int64]:
+        """Return how many rows of each block of so many are left to learn from."""
+        return _by_block(~self.held[:n_rows], block)
+
+
+Held = HeldBack | HeldMask
+NOTHING_HELD = HeldBack(0, 0.0)
