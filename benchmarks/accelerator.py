@@ -1,4 +1,4 @@
-"""Rows per second on JAX's default device, by batch size: what a GPU does with the narrowest network and the founding one.
+"""Rows per second on JAX's default device, by batch size, of the narrowest network and of the founding one.
 
     python benchmarks/accelerator.py [--rows 100000000] [--folder DIR]
 
@@ -45,7 +45,8 @@ def main() -> None:
     digits = np.random.default_rng(0).random((55_000, 784), np.float32)
     for batch in (256, 4_096):
         speed, waited = second_epoch(digits, len(digits), **{**FOUNDING, "batch_size": batch})
-        print(f"founding network, batch {batch:6,}: {speed:8.3f} million rows/s, {waited:4.0%} waited", flush=True)
+        told = f"founding network, batch {batch:,}"
+        print(f"{told:46}{speed:8.3f} million rows/s, {waited:4.0%} waited", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from scipy.stats import chi2, kstest
 
 from isthmus.counters import MAX_ROWS
 from isthmus.held_back import NOTHING_HELD, HeldBack
-from isthmus.order import GLOBAL_CELLS, Epoch, Window, batches, row_numbers, shuffle_for
+from isthmus.order import GLOBAL_CELLS, Epoch, Places, Window, row_numbers, shuffle_for
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.one_of(st.integers(0, 400), st.sampled_from([16_383, 16_384, 16_385, 40_000]))
@@ -16,6 +18,12 @@ windows = st.builds(Window, st.sampled_from([1, 2, 8, 64]), st.integers(1, 20))
 
 def order(n_rows, **options):
     return np.concatenate([np.empty(0, np.uint32), *row_numbers(Epoch(n_rows, **options))])
+
+
+def placed(epoch, low, high, first, n_batches):
+    numbers = np.empty((n_batches, high - low), np.uint32)
+    Places(epoch, low, high, first).write(numbers, first)
+    return numbers
 
 
 @given(sizes, seeds, st.integers(0, 1000), st.sampled_from([0.0, 0.1, 0.9]))
@@ -122,9 +130,9 @@ def test_batches_are_the_order_shared_out_by_place(n_rows, shuffle, share, batch
     epoch = Epoch(n_rows, batch_size, 3, 2, shuffle, HeldBack(3, share))
     rows = np.concatenate([*row_numbers(epoch)])[first * batch_size :]
     each = -(-batch_size // processes)
-    parts = [batches(epoch, number * each, (number + 1) * each, first) for number in range(processes)]
-    wide = np.concatenate([np.concatenate([np.empty((0, each), np.uint32), *part]) for part in parts], axis=1)
-    assert len(wide) == -(-len(rows) // batch_size)
+    n_batches = -(-len(rows) // batch_size)
+    lows = [number * each for number in range(processes)]
+    wide = np.concatenate([placed(epoch, low, low + each, first, n_batches) for low in lows], axis=1)
     assert_array_equal(wide[:, :batch_size].reshape(-1)[: len(rows)], rows)
 
 
@@ -133,14 +141,22 @@ def test_batches_are_the_order_shared_out_by_place(n_rows, shuffle, share, batch
 def test_processes_read_blocks_of_their_own(batch_size, processes, held_back):
     n_rows, window, each = 300_000, Window(64, 256), batch_size // processes
     epoch = Epoch(n_rows, batch_size, shuffle=window, held_back=held_back)
-    read = []
-    for number in range(processes):
-        numbers = np.concatenate([*batches(epoch, number * each, (number + 1) * each)])
-        # The last batch has places that are not filled.
-        read.append(np.unique(numbers[:-1] // 64))
+    n_batches = (n_rows - held_back.count(n_rows)) // batch_size
+    lows = [number * each for number in range(processes)]
+    read = [np.unique(placed(epoch, low, low + each, 0, n_batches) // 64) for low in lows]
     # A stratum ends within a block, which the next one's process reads too.
     assert sum(map(len, read)) <= -(-n_rows // 64) + processes
     assert max(map(len, read)) <= 1.1 * n_rows / 64 / processes + 2
+
+
+@pytest.mark.parametrize("shuffle", [False, True, Window(8, 20)])
+def test_threads_ask_for_batches_at_a_time(shuffle):
+    epoch = Epoch(40_000, 8, shuffle=shuffle, held_back=HeldBack(0, 0.2))
+    expected = np.concatenate([*row_numbers(epoch)])[: 8 * 3900].reshape(-1, 8)
+    places, found = Places(epoch, 0, 8), np.zeros_like(expected)
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(lambda first: places.write(found[first : first + 13], first), range(0, 3900, 13)))
+    assert_array_equal(found, expected)
 
 
 def test_very_many_rows_are_windowed_in_range():
@@ -155,7 +171,7 @@ def test_very_many_rows_are_windowed_in_range():
 
 def test_an_epoch_is_taken_up_where_it_was_left_without_walking_to_it():
     epoch = Epoch(MAX_ROWS - 5, 1 << 16, seed=1, shuffle=Window(4096))
-    late = next(batches(epoch, 0, 1 << 16, 60_000))
+    late = placed(epoch, 0, 1 << 16, 60_000, 1)
     assert len(np.unique(late)) == late.size
     assert late.max() < epoch.n_rows
 

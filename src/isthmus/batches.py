@@ -1,9 +1,10 @@
-"""Source and order to chunks: arrays of one fixed shape, filled one ahead of the computation on another thread."""
+"""Source and order to chunks: arrays of one fixed shape, filled ahead of the computation on other threads."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.held_back import NOTHING_HELD, Held
-from isthmus.order import Epoch, Shuffle, batches
+from isthmus.order import Epoch, Places, Shuffle
 from isthmus.scaling import Scaling, scaled_in_program
 from isthmus.sources.base import Source
 
@@ -29,6 +30,7 @@ class Chunk(NamedTuple):
     rows: NDArray[np.uint32]  # (chunk_rows,) numbers of the rows in their source
     count: int  # type: ignore[assignment]  # a tuple has a method of that name
     waited: float = 0.0  # seconds that the computation waited for it
+    uploaded: Any = None  # what the walk's `upload` made of it
 
 
 class Lanes(NamedTuple):
@@ -74,6 +76,10 @@ class Walk:
         Whether NaN is a missing cell.
     lanes : Lanes or None
         The places of each batch that this process fills; None fills all.
+    readers : int
+        The chunks that are filled at a time, each by a thread.
+    upload : callable or None
+        Called with each chunk where it was filled; what it returns lies in ``uploaded``.
     """
 
     source: Source
@@ -86,6 +92,8 @@ class Walk:
     rows_per_chunk: int | None = None
     missing: bool = False
     lanes: Lanes | None = None
+    readers: int = 1
+    upload: Callable[[Chunk], Any] | None = None
 
     @property
     def in_program(self) -> bool:
@@ -135,21 +143,21 @@ class Walk:
     def chunks(self, epoch: int = 0, validation: bool = False, start: int = 0) -> Iterator[Chunk]:
         """Yield an epoch's chunks, from row `start` of its order on; each is valid until the next is asked for."""
         filler = _Filler(self, epoch, validation, start)
-        with ThreadPoolExecutor(1, thread_name_prefix="isthmus-read-ahead") as reader:
-            ahead: Future[Chunk] = reader.submit(filler.fill, 0)
-            turn = 0
+        with ThreadPoolExecutor(self.readers, thread_name_prefix="isthmus-read-ahead") as readers:
+            ahead: deque[Future[Chunk]] = deque(readers.submit(filler.fill, turn) for turn in range(self.readers))
+            turn = self.readers
             while True:
                 began = time.perf_counter()
-                chunk = ahead.result()
+                chunk = ahead.popleft().result()
                 if not chunk.count:
                     return
+                ahead.append(readers.submit(filler.fill, turn))
                 turn += 1
-                ahead = reader.submit(filler.fill, turn % 2)
                 yield chunk._replace(waited=time.perf_counter() - began)
 
 
 class _Filler:
-    """Fills two chunks in turn with the rows of one epoch."""
+    """Fills chunks with the rows of one epoch, each into one of as many buffers as are in use at a time."""
 
     def __init__(self, walk: Walk, epoch: int, validation: bool, start: int) -> None:
         self.walk = walk
@@ -157,43 +165,35 @@ class _Filler:
         self.lanes = walk.lanes or Lanes(size, 0, size)
         shuffle = False if validation else walk.shuffle
         order = Epoch(walk.n_rows, size, walk.seed, epoch, shuffle, walk.held_back, validation)
-        self.numbers = batches(order, self.lanes.low, self.lanes.high, start // size)
-        self.left = np.empty((0, self.lanes.high - self.lanes.low), np.uint32)
+        self.first = start // size
+        self.numbers = Places(order, self.lanes.low, self.lanes.high, self.first, walk.readers)
         self.n_left = walk.count(validation) - start
-        self.buffers: dict[int, tuple[NDArray[Any], NDArray[np.uint32]]] = {}
+        # The last is the one that the computation walks.
+        self.buffers: list[Any] = [None] * (walk.readers + 1)
 
     def _buffer(self, turn: int) -> tuple[NDArray[Any], NDArray[np.uint32]]:
-        if turn not in self.buffers:
+        turn %= len(self.buffers)
+        if self.buffers[turn] is None:
             rows, width = self.walk.chunk_shape
-            self.buffers[turn] = (
-                aligned((rows, width), self.walk.dtype),
-                aligned((rows,), np.dtype(np.uint32)),
-            )
-        return self.buffers[turn]
+            self.buffers[turn] = aligned((rows, width), self.walk.dtype), aligned((rows,), np.dtype(np.uint32))
+        values, numbers = self.buffers[turn]
+        return values, numbers
 
     def fill(self, turn: int) -> Chunk:
-        """Return the next rows, none where the epoch is through."""
+        """Return the chunk whose turn it is, with no rows where the epoch is through."""
         values, rows = self._buffer(turn)
-        count = max(0, min(self.walk.chunk_rows, self.n_left))
-        self.n_left -= count
-        n_batches = -(-count // self.walk.batch_size)
-        places = rows.reshape(-1, self.left.shape[1])[:n_batches]
-        self._number(places)
+        walk, size = self.walk, self.walk.batch_size
+        count = max(0, min(walk.chunk_rows, self.n_left - turn * walk.chunk_rows))
+        n_batches = -(-count // size)
+        places = rows.reshape(-1, self.lanes.high - self.lanes.low)[:n_batches]
+        self.numbers.write(places, self.first + turn * (walk.chunk_rows // size))
         padding = np.flatnonzero(self._padding(n_batches, count))
         # Padding takes row 0 for the moment: gathering then needs no second buffer.
         rows[padding] = 0
         self._take(rows[: places.size], values[: places.size])
         values[padding] = 0
-        return Chunk(values, rows, count)
-
-    def _number(self, places: NDArray[np.uint32]) -> None:
-        filled = 0
-        while filled < len(places):
-            if not len(self.left):
-                self.left = next(self.numbers)
-            part, self.left = self.left[: len(places) - filled], self.left[len(places) - filled :]
-            places[filled : filled + len(part)] = part
-            filled += len(part)
+        chunk = Chunk(values, rows, count)
+        return chunk if walk.upload is None or not count else chunk._replace(uploaded=walk.upload(chunk))
 
     def _padding(self, n_batches: int, count: int) -> NDArray[np.bool_]:
         """Return at which places of batches there is no row: of the last batch, and of all that do not divide."""

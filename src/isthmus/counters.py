@@ -6,6 +6,7 @@ hosts. The arithmetic is on uint32 and the same in numpy and JAX; a function tak
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,25 +55,19 @@ class Order(NamedTuple):
     (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002.)
     """
 
-    n_rows: Any  # uint32; of orders one above the other (n_orders, 1), and so are their radices
+    n_rows: Any  # uint32
     high: Any  # uint32, radix of the high digit
     low: Any  # uint32, radix of the low digit
-    keys: Any  # (2, 1) uint32, or (2, n_orders, 1)
+    keys: Any  # (2,) uint32
 
     @classmethod
     def draw(cls, n_rows: int, seed: int, *purpose: int) -> Order:
         """Return the order for a seed and whole numbers that tell one use from another: the epoch, and what in it."""
         if n_rows > MAX_ROWS:
             raise ValueError(f"an order covers at most {MAX_ROWS} rows, not {n_rows}")
-        return cls.sized(np.asarray(n_rows), key_words(seed, 1, *purpose)[:, None])
-
-    @classmethod
-    def sized(cls, n_rows: NDArray[np.integer], keys: NDArray[np.uint32]) -> Order:
-        """Return the orders of so many rows each."""
-        # Exact: the numbers have 32 bits, a square root in float64 has 53.
-        high: NDArray[Any] = np.ceil(np.sqrt(np.maximum(n_rows, 1))).astype(np.int64)
-        n_rows, high, low = (np.asarray(number).astype(np.uint32) for number in (n_rows, high, -(-n_rows // high)))
-        return cls(n_rows, high, low, keys)
+        high = isqrt(max(n_rows, 1) - 1) + 1
+        low = -(-n_rows // high)
+        return cls(np.uint32(n_rows), np.uint32(high), np.uint32(low), key_words(seed, 1, *purpose))
 
 
 _ROUNDS = 6
@@ -90,7 +85,7 @@ def _add(digit: Any, other: Any, radix: Any, xp: Any) -> Any:
 def permute_digits(order: Order, high: Any, low: Any, xp: Any) -> Any:
     """Send positions, as their two digits, through the network once; the result may lie past the last row."""
     for number in range(_ROUNDS):
-        key = order.keys[number % 2] + np.uint32((0x9E3779B9 * (number + 1)) % 2**32)
+        key = order.keys[number % 2 : number % 2 + 1] + np.uint32((0x9E3779B9 * (number + 1)) % 2**32)
         if number % 2:
             low = _add(low, _digit(mix(high ^ key), order.low), order.low, xp)
         else:
@@ -100,6 +95,5 @@ def permute_digits(order: Order, high: Any, low: Any, xp: Any) -> Any:
 
 def walk_home(order: Order, rows: NDArray[np.uint32]) -> None:
     """Walk the few rows past the last on, in place, until all are in range."""
-    while len((astray := np.nonzero(rows >= order.n_rows))[0]):
-        n_rows, high, low, *keys = (np.broadcast_to(n, rows.shape)[astray] for n in (*order[:3], *order.keys))
-        rows[astray] = permute_digits(Order(n_rows, high, low, keys), rows[astray] // low, rows[astray] % low, np)
+    while len(astray := np.flatnonzero(rows >= order.n_rows)):
+        rows[astray] = permute_digits(order, rows[astray] // order.low, rows[astray] % order.low, np)

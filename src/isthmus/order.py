@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from functools import partial
+from concurrent.futures import Future
 from math import gcd
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.counters import Order, key_words, permute_digits, row_bits, walk_home
+from isthmus.counters import Order, key_words, mix, permute_digits, row_bits, walk_home
 from isthmus.held_back import NOTHING_HELD, Held, on_host
 
 _NUMBERS = 1 << 14  # made at a time
@@ -27,11 +28,11 @@ _STRATA = 64
 Numbers = NDArray[np.uint32]
 
 
-@partial(jax.jit, static_argnums=2)
-def _shuffled(order: Order, start: Any, count: int) -> Any:
+@jax.jit
+def _shuffled(order: Order, start: Any) -> Any:
     # The low digit may overflow into the high one. Their sum is exact in float32, and dividing there and mending the
     # last unit vectorises, which dividing integers does not.
-    overflow = start % order.low + jnp.arange(count, dtype=jnp.uint32)
+    overflow = start % order.low + jnp.arange(_NUMBERS, dtype=jnp.uint32)
     carry = jnp.floor(overflow.astype(jnp.float32) / order.low.astype(jnp.float32)).astype(jnp.uint32)
     carry = jnp.where(carry * order.low > overflow, carry - 1, carry)
     carry = jnp.where(overflow - carry * order.low >= order.low, carry + 1, carry)
@@ -113,8 +114,8 @@ def row_numbers(epoch: Epoch) -> Iterator[Numbers]:
             yield rows[:0] if validation else rows
 
 
-def batches(epoch: Epoch, low: int, high: int, first: int = 0) -> Iterator[Numbers]:
-    """Yield the row numbers at places `low` to `high` of an epoch's batches, several batches at a time.
+class Places:
+    """The row numbers at some places of an epoch's batches; several threads may ask at a time.
 
     Parameters
     ----------
@@ -124,23 +125,60 @@ def batches(epoch: Epoch, low: int, high: int, first: int = 0) -> Iterator[Numbe
         Of the places of a batch.
     first : int
         The batch to begin with.
-
-    Yields
-    ------
-    numbers : array of uint32 of shape (n_batches, high - low)
-        Arbitrary rows where there is none: past the last of the epoch, or at a place that a batch has not.
+    threads : int
+        How many ask at a time.
     """
-    size = epoch.batch_size
-    if isinstance(epoch.shuffle, Window):
+
+    def __init__(self, epoch: Epoch, low: int, high: int, first: int = 0, threads: int = 1) -> None:
         # Where all places are padding, the last that is none is asked for and cut off.
-        inner = min(low, size - 1)
-        strata = Strata(epoch, epoch.shuffle).batches(inner, min(high, size), first)
-        pieces = (numbers[:, low - inner :] for numbers in strata)
-    else:
-        pieces = (numbers[:, low:high] for numbers in _regrouped(epoch, first))
-    for numbers in pieces:
-        lacking = high - low - numbers.shape[1]
-        yield np.pad(numbers, ((0, 0), (0, lacking))) if lacking else numbers
+        self.low, self.high = min(low, epoch.batch_size - 1), min(high, epoch.batch_size)
+        self.cut = low - self.low
+        self.strata = Strata(epoch, epoch.shuffle, threads) if isinstance(epoch.shuffle, Window) else None
+        self.left: Numbers = np.empty((0, epoch.batch_size), np.uint32)
+        self.following = _regrouped(epoch, first)
+        self.next = first
+        self.turn = threading.Condition()
+
+    def write(self, out: Numbers, batch: int) -> None:
+        """Write the numbers of the rows of so many batches, from one of them on.
+
+        Windows give any at any time. In other orders a batch must have been asked for before those after it, and is
+        waited for where another thread is at it.
+
+        Parameters
+        ----------
+        out : array of uint32 of shape (n_batches, high - low)
+            Gets arbitrary rows where there is none: past the last of the epoch, or at a place that a batch has not.
+        batch : int
+            The first of them.
+        """
+        if not len(out):
+            return
+        if self.strata is not None:
+            self._copy(self.strata.batches(self.low, self.high, batch), out)
+            return
+        with self.turn:
+            self.turn.wait_for(lambda: self.next == batch)
+            try:
+                self._copy(self._in_order(len(out)), out)
+            finally:
+                self.next += len(out)
+                self.turn.notify_all()
+
+    def _copy(self, pieces: Iterator[Numbers], out: Numbers) -> None:
+        filled = 0
+        while filled < len(out):
+            part = next(pieces)[: len(out) - filled, self.cut :]
+            out[filled : filled + len(part), : part.shape[1]] = part
+            out[filled : filled + len(part), part.shape[1] :] = 0
+            filled += len(part)
+
+    def _in_order(self, n_batches: int) -> Iterator[Numbers]:
+        while n_batches:
+            self.left = self.left if len(self.left) else next(self.following)
+            part, self.left = self.left[:n_batches], self.left[n_batches:]
+            n_batches -= len(part)
+            yield part[:, self.low : self.high]
 
 
 def _regrouped(epoch: Epoch, first: int) -> Iterator[Numbers]:
@@ -173,6 +211,8 @@ class Strata:
         Whose order it is.
     window : Window
         How far a row may move.
+    threads : int
+        How many windows are kept, so that threads at work on several find theirs.
 
     Attributes
     ----------
@@ -180,7 +220,7 @@ class Strata:
         The rows of the epoch, those that are held back not among them.
     """
 
-    def __init__(self, epoch: Epoch, window: Window) -> None:
+    def __init__(self, epoch: Epoch, window: Window, threads: int = 1) -> None:
         self.epoch, self.block = epoch, window.block
         drawn = Order.draw(-(-epoch.n_rows // window.block), epoch.seed, epoch.number, 0)
         self.blocks: Numbers = np.concatenate([*_positions(drawn), np.empty(0, np.uint32)])
@@ -194,35 +234,69 @@ class Strata:
         self.bounds = np.append(0, np.cumsum(lengths))
         self.longest = int(lengths.max())
         self.reach = self.each * max(1, window.block * window.blocks // epoch.batch_size)
+        self.threads, self.lock = threads, threading.Lock()
+        self.kept: dict[tuple[int, range], Future[Numbers]] = {}
 
     def batches(self, low: int, high: int, first: int = 0) -> Iterator[Numbers]:
         """Yield the row numbers at places `low` to `high`, (n_batches, high - low), from a batch on."""
-        strata = np.arange(low // self.each, -(-high // self.each))
+        strata = range(low // self.each, -(-high // self.each))
         start = first * self.each
-        skipped = low - strata[0] * self.each
+        skipped = low - strata.start * self.each
+        at_once = max(1, _NUMBERS // (len(strata) * self.each))
         for number in range(start // self.reach, -(-self.longest // self.reach)):
-            for numbers in self._window(number, strata, max(start - number * self.reach, 0)):
+            mixed = self._window(number, strata)[:, max(start - number * self.reach, 0) :]
+            # The last batch need not be a whole one.
+            mixed = np.pad(mixed, ((0, 0), (0, -mixed.shape[1] % self.each))) if mixed.shape[1] % self.each else mixed
+            by_batch = mixed.reshape(len(strata), -1, self.each).transpose(1, 0, 2)
+            for at in range(0, len(by_batch), at_once):
+                numbers = by_batch[at : at + at_once].reshape(-1, len(strata) * self.each)
                 yield numbers[:, skipped : skipped + high - low]
 
-    def _window(self, number: int, strata: NDArray[np.int64], start: int) -> Iterator[Numbers]:
-        begins = np.minimum(self.bounds[strata] + number * self.reach, self.bounds[strata + 1])
-        lengths = np.minimum(self.bounds[strata + 1] - begins, self.reach)
-        rows, offsets = self._rows(begins, begins + lengths)
-        order = _orders(lengths, key_words(self.epoch.seed, 1, self.epoch.number, 1), strata, number)
-        longest = min(self.longest - number * self.reach, self.reach)
-        at_once = self.each * max(1, _NUMBERS // len(strata) // self.each)
-        for low in range(start, longest, at_once):
-            width = min(at_once, longest - low)
-            width += -width % self.each
-            places = _stacked_positions(order, low, width)
-            if low + width > lengths.min():
-                places[np.arange(low, low + width) >= lengths[:, None]] = 0
-            walk_home(order, places)
-            by_batch = (places + offsets).reshape(len(strata), -1, self.each).transpose(1, 0, 2)
-            yield rows[by_batch.reshape(len(by_batch), -1)]
+    def _window(self, number: int, strata: range) -> Numbers:
+        """Return the rows that strata have in a window, (n_strata, length), mixed; whoever comes first makes them."""
+        with self.lock:
+            found = self.kept.get((number, strata))
+            if found is None:
+                mine = self.kept[number, strata] = Future()
+                # Several chunks lie in one window, and several threads are at work in a few of them.
+                for old in list(self.kept)[: -self.threads]:
+                    del self.kept[old]
+        if found is not None:
+            return found.result()
+        try:
+            mine.set_result(self._mixed(number, strata))
+        except BaseException as error:
+            mine.set_exception(error)
+        return mine.result()
 
-    def _rows(self, begins: NDArray[np.int64], ends: NDArray[np.int64]) -> tuple[Numbers, NDArray[np.uint32]]:
-        """Return the rows of the blocks that stretches of the sequence lie in, and where among them each begins."""
+    def _mixed(self, number: int, strata: range) -> Numbers:
+        rows, starts, lengths = self._rows(number, strata)
+        mixed = np.zeros((len(strata), min(self.longest - number * self.reach, self.reach)), np.uint32)
+        for stratum, (start, length) in enumerate(zip(starts, lengths, strict=True)):
+            mixed[stratum, :length] = rows[start : start + length]
+        key = key_words(self.epoch.seed, 1, self.epoch.number, 1)
+        names = np.array([(stratum, number) for stratum in strata], np.uint32)
+        own = [row_bits(key ^ np.uint32(word), names)[:, None] for word in range(2)]
+        place = np.arange(mixed.shape[1], dtype=np.uint32)
+        # Few enough to stay in cache.
+        at_once = max(1, _NUMBERS // mixed.shape[1])
+        for first in range(0, len(strata), at_once):
+            few = slice(first, first + at_once)
+            # Rows in the order of a hash. Sorted with it, they need no index, and the sort is a vectorised one.
+            tagged = mix(place * (own[1][few] | np.uint32(1)) + own[0][few]).astype(np.uint64)
+            tagged <<= np.uint64(32)
+            tagged |= mixed[few]
+            if lengths[few].min() < mixed.shape[1]:
+                tagged[place >= lengths[few, None]] = np.iinfo(np.uint64).max
+            tagged.sort(axis=1)
+            mixed[few] = tagged.astype(np.uint32)
+        return mixed
+
+    def _rows(self, number: int, strata: range) -> tuple[Numbers, NDArray[np.int64], NDArray[np.int64]]:
+        """Return the rows of the blocks that strata have in a window, where among them each begins, and its length."""
+        bounds = self.bounds[strata.start : strata.stop + 1]
+        begins = np.minimum(bounds[:-1] + number * self.reach, bounds[1:])
+        ends = np.minimum(begins + self.reach, bounds[1:])
         first = np.searchsorted(self.ends, begins, "right")
         n_blocks = np.where(ends > begins, np.searchsorted(self.ends, ends) - first + 1, 0)
         firsts = np.cumsum(n_blocks) - n_blocks
@@ -235,24 +309,7 @@ class Strata:
         rows = rows[~held_back.holds(rows)] if held_back.share else rows
         before = np.append(0, np.cumsum(self.left[which]))[firsts]
         nearest = np.minimum(first, len(self.ends) - 1)
-        offsets = before + begins - (self.ends[nearest] - self.left[nearest])
-        # A stratum that has no more rows begins nowhere.
-        return np.append(rows, np.uint32(0)), np.minimum(offsets, len(rows)).astype(np.uint32)[:, None]
-
-
-def _orders(lengths: NDArray[np.int64], key: NDArray[np.uint32], strata: NDArray[np.int64], window: int) -> Order:
-    """Return the orders of the strata's rows in one window, one above the other."""
-    names = np.stack([strata, np.full_like(strata, window)], axis=1).astype(np.uint32)
-    keys = np.stack([row_bits(key ^ np.uint32(word), names) for word in range(2)])[..., None]
-    return Order.sized(np.maximum(lengths, 1)[:, None], keys)
-
-
-def _stacked_positions(order: Order, low: int, width: int) -> Numbers:
-    # Powers of two, so that few programs are compiled.
-    count = min(max(_NUMBERS // len(order.low), 1), 1 << (width - 1).bit_length())
-    with on_host():
-        pieces = [np.asarray(_shuffled(order, np.uint32(low + at), count)) for at in range(0, width, count)]
-    return np.concatenate(pieces, axis=1)[:, :width]
+        return rows, before + begins - (self.ends[nearest] - self.left[nearest]), ends - begins
 
 
 def _positions(order: Order, *, shuffled: bool = True) -> Iterator[Numbers]:
@@ -263,6 +320,6 @@ def _positions(order: Order, *, shuffled: bool = True) -> Iterator[Numbers]:
             yield np.arange(start, min(start + _NUMBERS, n_rows), dtype=np.uint32)
             continue
         with on_host():
-            rows = np.array(_shuffled(order, np.uint32(start), _NUMBERS))[: n_rows - start]
+            rows = np.array(_shuffled(order, np.uint32(start)))[: n_rows - start]
         walk_home(order, rows)
         yield rows

@@ -7,6 +7,7 @@ nothing but means over rows is added up, devices do so themselves, all at once.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from isthmus.batches import Chunk, Lanes
 
 _AXIS = "rows"
+_MOST_READERS = 8
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,12 @@ class Placement:
         """How many devices share a batch."""
         return 1 if self.mesh is None else int(self.mesh.size)
 
+    @property
+    def readers(self) -> int:
+        """How many threads read ahead: one where the processor computes too, else several, for one device's sake."""
+        device = self.device or jax.local_devices()[0]
+        return 1 if device.platform == "cpu" else max(1, min(_MOST_READERS, (os.cpu_count() or 1) // 2))
+
     def lanes(self, batch_size: int) -> Lanes | None:
         """Return the places of each batch that this process fills, None for all of them."""
         if self.mesh is None:
@@ -59,7 +67,7 @@ class Placement:
         return Lanes(each * self.n_devices, each * mine[0], each * (mine[-1] + 1))
 
     def upload(self, chunk: Chunk, lanes: int) -> tuple[jax.Array, jax.Array]:
-        """Return a chunk's values (n_batches, B, D) and row numbers (n_batches, B) on their devices.
+        """Return a chunk's values (n_batches, B, D) and row numbers (n_batches, B) once they are on their devices.
 
         Parameters
         ----------
@@ -72,12 +80,15 @@ class Placement:
         values, rows = chunk.values.reshape(*shape, -1), chunk.rows.reshape(shape)
         if self.mesh is None:
             uploaded: tuple[jax.Array, jax.Array] = jax.device_put((values, rows), self.device)
-            return uploaded
-        spread = NamedSharding(self.mesh, PartitionSpec(None, _AXIS))
-        return (
-            jax.make_array_from_process_local_data(spread, values),
-            jax.make_array_from_process_local_data(spread, rows),
-        )
+        else:
+            spread = NamedSharding(self.mesh, PartitionSpec(None, _AXIS))
+            uploaded = (
+                jax.make_array_from_process_local_data(spread, values),
+                jax.make_array_from_process_local_data(spread, rows),
+            )
+        # Until then the buffers must not be written to.
+        jax.block_until_ready(uploaded)
+        return uploaded
 
     def put(self, tree: Any) -> Any:
         """Return a tree as device arrays of its own, the same on all devices."""

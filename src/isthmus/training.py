@@ -363,7 +363,6 @@ class Trainer:
         self.walk = walk
         self.settings = settings
         self.validation = validation
-        self.lanes = placement.lanes(walk.batch_size)
         self.interruption = interruption or Interruption()
         self.progress = progress or (lambda rows: None)
         self.before_epoch = before_epoch or (lambda: None)
@@ -426,14 +425,14 @@ class Trainer:
         """Return seconds per row, from a few steps of the compiled program on the first rows, thrown away."""
         with precision_scope(self.walk.compute):
             run = self._run(self.walk, state.seed, 1)
-            chunk = next(replace(self.walk, lanes=self.lanes).chunks(1))
+            chunk = next(self._read_ahead(self.walk).chunks(1))
             few = chunk._replace(count=min(chunk.count, 8 * self.walk.batch_size))
             rates = self._at_steps(0, self.walk.chunk_rows // self.walk.batch_size)
             seconds = []
             for _ in range(3):
                 carry = Carry(self.put(state.params), self.put(state.optimizer), self.put(state.model))
                 began = time.perf_counter()
-                jax.block_until_ready(self.program.train(carry, *self._upload(few), rates, run))
+                jax.block_until_ready(self.program.train(carry, *few.uploaded, np.int32(few.count), rates, run))
                 seconds.append(time.perf_counter() - began)
             return min(seconds) / few.count
 
@@ -442,12 +441,12 @@ class Trainer:
         began = time.perf_counter()
         before = state.underway.get("seconds", 0.0)
         carry = Carry(state.params, state.optimizer, state.model)
-        epoch, walk = state.epoch + 1, replace(self.walk, lanes=self.lanes)
+        epoch, walk = state.epoch + 1, self._read_ahead(self.walk)
         run = self._run(walk, state.seed, epoch)
         for chunk in walk.chunks(epoch, start=state.cursor):
             dials = self._at_steps(state.step, self.walk.chunk_rows // walk.batch_size)
             kept = _copied(carry), state.step
-            carry, sums = self.program.train(carry, *self._upload(chunk), dials, run)
+            carry, sums = self.program.train(carry, *chunk.uploaded, np.int32(chunk.count), dials, run)
             finite, steps = bool(sums.finite), int(sums.steps)
             if not finite:
                 # The weights at hand are those whose loss is not finite.
@@ -521,16 +520,25 @@ class Trainer:
         """Return the numbers a run ends with, by which every epoch's held-back rows are judged alike."""
         return {name: np.asarray(dial(np.ones(1))[0], self.walk.compute) for name, dial in self.dials.items()}
 
-    def _upload(self, chunk: Chunk) -> tuple[Array, Array, Any]:
-        lanes = self.walk.batch_size if self.lanes is None else self.lanes.high - self.lanes.low
-        return *self.placement.upload(chunk, lanes), np.int32(chunk.count)
+    def _read_ahead(self, walk: Walk) -> Walk:
+        """Return a walk through what this process reads, whose chunks lie on the devices when they are asked for."""
+        lanes = self.placement.lanes(walk.batch_size)
+
+        def upload(chunk: Chunk) -> tuple[Array, Array]:
+            # The scope is a thread's own.
+            with precision_scope(walk.compute):
+                return self.placement.upload(chunk, walk.batch_size if lanes is None else lanes.high - lanes.low)
+
+        return replace(walk, lanes=lanes, readers=self.placement.readers, upload=upload)
 
     def _validate(self, state: TrainState) -> dict[str, float]:
         walk, held = (self.validation, False) if self.validation else (self.walk, True)
         run = self._run(walk, state.seed, 0)
         totals: dict[str, float] = {}
-        for chunk in replace(walk, lanes=self.lanes).chunks(validation=held):
-            sums = self.program.evaluate(state.params, state.model, *self._upload(chunk), self._at_end(), run)
+        for chunk in self._read_ahead(walk).chunks(validation=held):
+            sums = self.program.evaluate(
+                state.params, state.model, *chunk.uploaded, np.int32(chunk.count), self._at_end(), run
+            )
             totals = _added(totals, sums)
         return {name: total / self.n_held_back for name, total in totals.items()}
 

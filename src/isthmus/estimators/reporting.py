@@ -35,12 +35,13 @@ def estimate(trainer: Trainer, state: TrainState) -> Estimate:
 
 
 def estimate_bytes(trainer: Trainer, state: TrainState) -> int:
-    """Return the bytes of a run's arrays: weights, gradients, the best ones, the optimizer's, two chunks, a batch's."""
+    """Return the bytes of a run's arrays: weights, gradients, the best ones, the optimizer's, chunks, a batch's."""
     shape, itemsize = trainer.walk.chunk_shape, trainer.walk.dtype.itemsize
     weights = sum(leaf.nbytes for leaf in jax.tree.leaves((state.params, state.params, state.params, state.optimizer)))
     widths = sum(max(leaf.shape, default=1) for leaf in jax.tree.leaves(state.params))
     activations = 2 * 4 * trainer.walk.batch_size * widths
-    return int(2 * shape[0] * shape[1] * itemsize + weights + activations)
+    chunks = (trainer.placement.readers + 1) * shape[0] * shape[1] * itemsize
+    return int(chunks + weights + activations)
 
 
 def _duration(seconds: float) -> str:
