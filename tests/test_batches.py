@@ -190,6 +190,67 @@ def test_processes_share_each_batch_out(walk_through, n_rows, batch, many, seed,
         assert not np.concatenate(places[0], axis=1)[:, batch:].any()
 
 
+@settings(max_examples=60)
+@given(**walks, readers=st.integers(2, 5), start=st.integers(0, 3))
+def test_several_readers_give_the_chunks_of_one(
+    walk_through, n_rows, batch, many, seed, shuffle, share, readers, start
+):
+    data = np.arange(1, n_rows + 1, dtype=np.float32)[:, None]
+    options = {"shuffle": shuffle, "rows_per_chunk": many * batch, "seed": seed, "held_back": HeldBack(seed, share)}
+    one, several = (
+        [
+            (chunk.values.tolist(), chunk.rows.tolist(), chunk.count)
+            for chunk in walk_through(data, batch, readers=number, **options).chunks(2, start=start * many * batch)
+        ]
+        for number in (1, readers)
+    )
+    used = [-(-count // batch) * batch for *_, count in one]
+    assert [(v[:u], r[:u], c) for (v, r, c), u in zip(several, used, strict=True)] == [
+        (v[:u], r[:u], c) for (v, r, c), u in zip(one, used, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("shuffle", [False, True, Window(4, 3)])
+def test_a_chunk_stays_while_several_are_read_ahead(walk_through, shuffle):
+    walk = walk_through(np.arange(400, dtype=np.float32)[:, None], 2, rows_per_chunk=4, readers=3, shuffle=shuffle)
+    kept = []
+    for chunk in walk.chunks():
+        before = chunk.values.copy()
+        time.sleep(1e-3)
+        assert_array_equal(chunk.values, before)
+        kept.append(before)
+    assert_array_equal(np.sort(np.concatenate(kept)[:, 0]), np.arange(400))
+
+
+def test_chunks_are_uploaded_where_they_are_filled(walk_through):
+    threads = []
+
+    def upload(chunk):
+        threads.append(threading.current_thread().name)
+        return chunk.values.sum()
+
+    walk = walk_through(np.ones((40, 1), np.float32), 2, rows_per_chunk=4, readers=2, upload=upload)
+    assert [chunk.uploaded for chunk in walk.chunks()] == [4.0] * 10
+    assert len(threads) == 10
+    assert all("read-ahead" in name for name in threads)
+
+
+def test_a_source_that_fails_is_heard_whoever_reads_it(walk_through):
+    walk = walk_through(np.zeros((400, 1), np.float32), 2, rows_per_chunk=4, shuffle=True, readers=3)
+    take, taken = walk.source.take, []
+
+    def fail_in_the_middle(rows, out):
+        taken.append(rows)
+        if len(taken) == 50:
+            raise OSError("gone")
+        take(rows, out)
+
+    walk.source.take = fail_in_the_middle
+    with pytest.raises(OSError, match="gone"):
+        list(walk.chunks())
+    assert not [thread for thread in threading.enumerate() if "read-ahead" in thread.name]
+
+
 def test_a_chunk_says_how_long_it_was_waited_for(walk_through):
     walk = walk_through(np.zeros((4, 1), np.float32), 2, rows_per_chunk=2)
     take = walk.source.take

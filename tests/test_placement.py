@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -55,6 +56,15 @@ def shared_out():
         check=True,
     )
     return json.loads(done.stdout)
+
+
+def test_processors_read_ahead_by_one_thread_and_serve_accelerators_by_several(monkeypatch):
+    assert (Placement().readers, Placement().chunk_bytes) == (1, None)
+    elsewhere = Placement(SimpleNamespace(platform="gpu"))
+    for cores, readers in ((1, 1), (2, 1), (8, 4), (128, 8)):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        assert elsewhere.readers == readers
+    assert elsewhere.chunk_bytes > 8 << 20
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -188,6 +188,13 @@ def test_memory_disk_and_chunks_give_the_same_weights(
     same(to_host(trained(walk, network=dropping).params), reference)
 
 
+def test_reading_as_for_an_accelerator_gives_the_same_weights(walk_through, dropping, reference, monkeypatch):
+    monkeypatch.setattr(Placement, "readers", 4)
+    monkeypatch.setattr(Placement, "chunk_bytes", 8 * ROWS.shape[1] * 4)
+    walk = walk_through(ROWS, 8, seed=1, shuffle=True)
+    same(to_host(trained(walk, network=dropping).params), reference)
+
+
 def test_other_seeds_give_other_weights(walk_through, dropping, reference):
     walk = walk_through(ROWS, 8, seed=1, shuffle=True)
     trainer = Trainer(Reconstruction(dropping), ADAM, walk, SETTINGS)

@@ -44,9 +44,9 @@ class Lanes(NamedTuple):
     high: int
 
 
-def chunk_rows(batch_size: int, row_bytes: int) -> int:
+def chunk_rows(batch_size: int, row_bytes: int, chunk_bytes: int | None = None) -> int:
     """Return the rows of a chunk: whole batches, about 8 MB of them; the same for any number of rows."""
-    batches = CHUNK_BYTES // max(1, batch_size * row_bytes)
+    batches = (chunk_bytes or CHUNK_BYTES) // max(1, batch_size * row_bytes)
     return batch_size * min(max(batches, 1), _CHUNK_BATCHES)
 
 
@@ -71,13 +71,15 @@ class Walk:
     shuffle : bool or Window
         Whether each epoch has an order of its own, and how far a row may move in it.
     rows_per_chunk : int or None
-        Whole batches; None takes as many as make about 8 MB.
+        Whole batches; None takes as many as make about `chunk_bytes`.
     missing : bool
         Whether NaN is a missing cell.
     lanes : Lanes or None
         The places of each batch that this process fills; None fills all.
     readers : int
         The chunks that are filled at a time, each by a thread.
+    chunk_bytes : int or None
+        About how large a chunk is, 8 MB where it is None.
     upload : callable or None
         Called with each chunk where it was filled; what it returns lies in ``uploaded``.
     """
@@ -93,6 +95,7 @@ class Walk:
     missing: bool = False
     lanes: Lanes | None = None
     readers: int = 1
+    chunk_bytes: int | None = None
     upload: Callable[[Chunk], Any] | None = None
 
     @property
@@ -116,7 +119,7 @@ class Walk:
     def chunk_rows(self) -> int:
         """The rows of a chunk, those that other processes read among them."""
         width = self.source.schema.n_features
-        return self.rows_per_chunk or chunk_rows(self.batch_size, width * self.dtype.itemsize)
+        return self.rows_per_chunk or chunk_rows(self.batch_size, width * self.dtype.itemsize, self.chunk_bytes)
 
     @property
     def chunk_shape(self) -> tuple[int, int]:

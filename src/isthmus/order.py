@@ -17,6 +17,7 @@ from isthmus.counters import Order, key_words, mix, permute_digits, row_bits, wa
 from isthmus.held_back import NOTHING_HELD, Held, on_host
 
 _NUMBERS = 1 << 14  # made at a time
+_SORTED = 1 << 16  # at a time
 # Up to so many cells (268 MB of float32) any row may follow any other; beyond, the caches and pages that far-away rows
 # need cost more than the arithmetic of a narrow network.
 GLOBAL_CELLS = 1 << 26
@@ -183,18 +184,21 @@ class Places:
 
 def _regrouped(epoch: Epoch, first: int) -> Iterator[Numbers]:
     """Yield whole batches of row numbers, the last one filled up."""
-    size, left = epoch.batch_size, np.empty(0, np.uint32)
-    passed = first * size
+    size, passed = epoch.batch_size, first * epoch.batch_size
+    parts: list[Numbers] = []
+    waiting = 0
     for numbers in row_numbers(epoch):
         skipped = min(passed, len(numbers))
         passed -= skipped
-        left = np.concatenate([left, numbers[skipped:]]) if len(left) else numbers[skipped:]
-        whole = len(left) // size * size
-        if whole:
-            yield left[:whole].reshape(-1, size)
-            left = left[whole:]
-    if len(left):
-        yield np.pad(left, (0, size - len(left)))[None]
+        parts.append(numbers[skipped:])
+        waiting += len(numbers) - skipped
+        if waiting >= size:
+            joined = np.concatenate(parts)
+            waiting = len(joined) % size
+            yield joined[: len(joined) - waiting].reshape(-1, size)
+            parts = [joined[len(joined) - waiting :]]
+    if waiting:
+        yield np.pad(np.concatenate(parts), (0, size - waiting))[None]
 
 
 class Strata:
@@ -279,7 +283,7 @@ class Strata:
         own = [row_bits(key ^ np.uint32(word), names)[:, None] for word in range(2)]
         place = np.arange(mixed.shape[1], dtype=np.uint32)
         # Few enough to stay in cache.
-        at_once = max(1, _NUMBERS // mixed.shape[1])
+        at_once = max(1, _SORTED // mixed.shape[1])
         for first in range(0, len(strata), at_once):
             few = slice(first, first + at_once)
             # Rows in the order of a hash. Sorted with it, they need no index, and the sort is a vectorised one.

@@ -360,7 +360,8 @@ class Trainer:
         self.objective = objective
         self.dials = dict(dials or {})
         self.optimizer = optimizer
-        self.walk = walk
+        self._reading: dict[str, Any] = {"readers": placement.readers, "chunk_bytes": placement.chunk_bytes}
+        self.walk = replace(walk, **self._reading)
         self.settings = settings
         self.validation = validation
         self.interruption = interruption or Interruption()
@@ -529,7 +530,7 @@ class Trainer:
             with precision_scope(walk.compute):
                 return self.placement.upload(chunk, walk.batch_size if lanes is None else lanes.high - lanes.low)
 
-        return replace(walk, lanes=lanes, readers=self.placement.readers, upload=upload)
+        return replace(walk, lanes=lanes, upload=upload, **self._reading)
 
     def _validate(self, state: TrainState) -> dict[str, float]:
         walk, held = (self.validation, False) if self.validation else (self.walk, True)

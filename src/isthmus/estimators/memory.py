@@ -44,7 +44,7 @@ class Memory:
         if self.most is not None and needed > self.most:
             raise InvalidParameterError(
                 f"max_memory of {_told(self.most)} is too small: weights, their gradients, the optimizer's state, "
-                f"two chunks of rows and a batch's activations take {_told(needed)}"
+                f"chunks of rows and a batch's activations take {_told(needed)}"
             )
 
 
