@@ -1,4 +1,4 @@
-"""Where rows go: blocks of rows to Parquet, Feather, CSV and ``.npy`` files, written whole, or as CSV to stdout."""
+"""Where rows go: blocks of rows to Parquet, Feather, CSV and ``.npy`` files here or far, written whole, or to stdout."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from isthmus.errors import InvalidDataError, InvalidParameterError, suggest
 from isthmus.files import written_whole
+from isthmus.sources.places import is_url, public_url, uploaded_whole
 from isthmus.sparse_table import UNIT, VALUE, SparseRows, joined, schema_for, sparse_rows, to_arrow, unit_type
 
 STDOUT = "-"
@@ -35,8 +36,8 @@ def open_sink(
     Parameters
     ----------
     path : str or os.PathLike
-        A file with a suffix of `SUFFIXES`, or ``"-"`` for CSV on stdout. An older file stays until the new one is
-        complete.
+        A file with a suffix of `SUFFIXES`, a URL of one, or ``"-"`` for CSV on stdout. An older file stays until the
+        new one is complete.
     names : sequence of str
         One name per column; ``.npy`` has no place for them.
     dtype : dtype-like
@@ -66,19 +67,19 @@ def open_sink(
         yield from _finished(CsvSink(sys.stdout.buffer, names, dtype, kept))
         return
     kind = sink_kind(path, sparse=sparse)
-    with written_whole(path) as file:
+    with uploaded_whole(os.fspath(path)) if is_url(path) else written_whole(path) as file:
         yield from _finished(kind(file, names, dtype, kept))
 
 
 def sink_kind(path: str | os.PathLike[str], *, sparse: bool = False) -> Callable[..., Sink]:
     """Return what writes files like `path`: the row of `SUFFIXES` with its longest suffix, or its sparse form."""
-    name = Path(path).name
+    where = public_url(os.fspath(path)) if is_url(path) else os.fspath(path)
+    name = Path(where).name
     suffix = max((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), key=len, default=None)
     if suffix is None:
-        found = Path(path).suffix or name
+        found = Path(where).suffix or name
         raise InvalidParameterError(
-            f"cannot write {os.fspath(path)}: it has none of the suffixes {', '.join(SUFFIXES)}"
-            f"{suggest(found.lower(), SUFFIXES)}"
+            f"cannot write {where}: it has none of the suffixes {', '.join(SUFFIXES)}{suggest(found.lower(), SUFFIXES)}"
         )
     return SPARSE_SUFFIXES.get(suffix, SUFFIXES[suffix]) if sparse else SUFFIXES[suffix]
 

@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 from pyarrow import csv, feather, fs
 
 from isthmus import Autoencoder
-from isthmus.errors import BrokenFileError, InvalidDataError, MissingFileError
+from isthmus.errors import BrokenFileError, InvalidDataError, InvalidParameterError, MissingFileError, UnwritableError
 from isthmus.sources import open_source
 
 server = pytest.importorskip("moto.server", reason="moto's S3 server is not installed")
@@ -74,6 +74,58 @@ def test_a_fit_and_its_codes_are_those_of_a_local_file(bucket, name, tmp_path):
     assert_array_equal(model.transform(bucket(f"rows/{name}")), same.transform(ROWS))
     assert model.transform_to(bucket(f"rows/{name}"), tmp_path / "codes.npy") == 300
     assert_array_equal(np.load(tmp_path / "codes.npy"), same.transform(ROWS))
+
+
+@pytest.mark.parametrize("suffix", ["npy", "parquet", "feather", "csv", "csv.gz"])
+def test_codes_go_to_the_server(bucket, suffix, tmp_path):
+    model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(ROWS)
+    url = bucket(f"rows/codes/of.{suffix}")
+    for _ in "twice":
+        assert model.transform_to(bucket("rows/folder"), url) == 300
+    codes = read(open_source(url))
+    assert codes.dtype.kind == "f"
+    np.testing.assert_allclose(codes, model.transform(ROWS), rtol=1e-6)
+
+
+def test_what_fails_on_the_way_leaves_what_was_there(bucket):
+    model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(ROWS)
+    url = bucket("rows/kept.parquet")
+    model.transform_to(ROWS, url)
+    bad = ROWS.copy()
+    bad[200, 1] = np.nan
+    with pytest.raises(InvalidDataError, match="NaN at row 200"):
+        model.transform_to(bad, url)
+    assert_array_equal(read(open_source(url)), model.transform(ROWS))
+
+
+@pytest.mark.parametrize(
+    ("key", "error", "said"),
+    [
+        ("nowhere/codes.npy", UnwritableError, "cannot write s3://nowhere/codes.npy: there is no bucket 'nowhere'"),
+        ("rows/codes.txt", InvalidParameterError, "cannot write s3://rows/codes.txt: it has none of the suffixes"),
+    ],
+)
+def test_where_nothing_can_be_written(bucket, key, error, said):
+    model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(ROWS)
+    with pytest.raises(error) as refusal:
+        model.transform_to(ROWS, bucket(key))
+    assert said in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert "secret" not in str(refusal.value)
+
+
+def test_nothing_is_written_to_a_server_that_is_not_there():
+    model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(ROWS)
+    with pytest.raises(UnwritableError, match=r"cannot write s3://rows/codes\.npy: "):
+        model.transform_to(ROWS, "s3://k:s@rows/codes.npy?endpoint_override=127.0.0.1:9&scheme=http&region=us-east-1")
+    with pytest.raises(InvalidParameterError, match=r"none://rows/codes\.npy cannot be reached"):
+        model.transform_to(ROWS, "none://rows/codes.npy")
+
+
+def test_codes_go_to_a_url_of_this_machine(tmp_path):
+    model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(ROWS)
+    assert model.transform_to(ROWS, f"file://{tmp_path}/codes.npy") == 300
+    assert_array_equal(np.load(tmp_path / "codes.npy"), model.transform(ROWS))
 
 
 def test_columns_are_chosen_by_name(bucket):

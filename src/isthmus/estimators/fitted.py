@@ -178,8 +178,9 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
             The rows, in the units that `fit` saw. A table with named columns may have more than the model's; those
             are not read.
         out : path-like
-            A file with a suffix of `isthmus.sinks.SUFFIXES`, or ``"-"`` for CSV on stdout. Its columns have the names
-            of `get_feature_names_out` and the type that `transform` gives. An older file stays until all is written.
+            A file with a suffix of `isthmus.sinks.SUFFIXES`, a URL of one (``s3://``, ``gs://``), or ``"-"`` for CSV on
+            stdout. Its columns have the names of `get_feature_names_out` and the type that `transform` gives. An older
+            file stays until all is written.
             A model with ``sparse_output=True`` writes Parquet with what is not 0 alone, as two columns of lists;
             `isthmus.sinks.SparseParquetSink` says how to read it with pandas and polars.
         keep : sequence of str, optional

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import glob
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, BinaryIO
 
-from isthmus.errors import BrokenFileError, InvalidDataError, InvalidParameterError, MissingFileError
+from isthmus.errors import (
+    BrokenFileError,
+    InvalidDataError,
+    InvalidParameterError,
+    IsthmusError,
+    MissingFileError,
+    UnwritableError,
+)
+from isthmus.files import written_whole
 from isthmus.sources.arrays import existing, one_line
 
 _SPECIAL = frozenset("*?[")
@@ -81,6 +90,17 @@ def is_place(where: object) -> bool:
     return isinstance(where, str | os.PathLike | FileList)
 
 
+def is_url(where: str | os.PathLike[str]) -> bool:
+    """Whether a place is told by a URL."""
+    return "://" in os.fspath(where)
+
+
+def public_url(url: str) -> str:
+    """Return a URL without the keys and settings that it may have in it: it is printed, and kept in messages."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
+
+
 def locate(where: Any) -> Path | FileList:
     """Return the path, or the files, that a path, a pattern, a URL or a list of these stands for.
 
@@ -96,7 +116,7 @@ def locate(where: Any) -> Path | FileList:
     if isinstance(where, list | tuple):
         return _listed(where)
     text = os.fspath(where)
-    if "://" in text:
+    if is_url(text):
         return _remote(text)
     if _SPECIAL & set(text) and not Path(text).exists():
         # Path.glob takes no absolute pattern.
@@ -120,18 +140,63 @@ def _listed(places: Sequence[Any]) -> FileList:
     return FileList(f"{places[0]}{more}", tuple(files))
 
 
+def _filesystem(given: str) -> tuple[Any, str]:
+    """Return the file system of a URL, and the path in it."""
+    from pyarrow import fs
+
+    try:
+        filesystem, key = fs.FileSystem.from_uri(given)
+    except (ValueError, NotImplementedError) as error:
+        url = public_url(given)
+        raise InvalidParameterError(f"{url} cannot be reached: {one_line(error).replace(given, url)[:200]}") from None
+    return filesystem, key
+
+
+@contextmanager
+def uploaded_whole(given: str) -> Iterator[BinaryIO]:
+    """Give a file to write to, which is copied to a URL when it is complete; until then, whatever is there stays.
+
+    It grows in the folder for temporary files, which ``TMPDIR`` names: some formats write their head last, and object
+    stores do not let them.
+
+    Raises
+    ------
+    UnwritableError
+        In one line, where there is no such bucket or the file cannot be written.
+    InvalidParameterError
+        If no file system has the URL's scheme.
+    """
+    from pyarrow import fs
+
+    url = public_url(given)
+    try:
+        filesystem, key = _filesystem(given)
+        if isinstance(filesystem, fs.LocalFileSystem):
+            with written_whole(key) as file:
+                yield file
+            return
+        bucket = key.split("/")[0]
+        # Better before a long run than after it.
+        if filesystem.get_file_info(bucket).type == fs.FileType.NotFound:
+            raise UnwritableError(f"cannot write {url}: there is no bucket {bucket!r}, or you may not see it")
+        with tempfile.TemporaryDirectory(prefix="isthmus-out-") as folder:
+            path = Path(folder, "out")
+            with written_whole(path) as file:
+                yield file
+            # In one call: Python's own file would be closed, and so made visible, by whatever interrupts it.
+            fs.copy_files(str(path), key, fs.LocalFileSystem(), filesystem)
+    except IsthmusError:
+        raise
+    except OSError as error:
+        raise UnwritableError(f"cannot write {url}: {one_line(error)[:300]}") from error
+
+
 def _remote(given: str) -> FileList:
     from pyarrow import fs
 
-    # Without the keys and settings that a URL may have in it: it is printed, and kept in messages.
-    scheme, _, rest = given.partition("://")
-    url = f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
+    url, scheme = public_url(given), given.partition("://")[0]
     with reaching(url):
-        try:
-            filesystem, key = fs.FileSystem.from_uri(given)
-        except (ValueError, NotImplementedError) as error:
-            why = one_line(error).replace(given, url)[:200]
-            raise InvalidParameterError(f"{url} cannot be read: {why}") from None
+        filesystem, key = _filesystem(given)
         folder, _, pattern = key.rpartition("/") if _SPECIAL & set(key.rsplit("/", 1)[-1]) else (key, "", "")
         info = filesystem.get_file_info(folder)
         if info.type == fs.FileType.File:
