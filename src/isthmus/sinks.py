@@ -1,4 +1,4 @@
-"""Where rows go: blocks of rows to Parquet, Feather, CSV and ``.npy`` files here or far, written whole, or to stdout."""
+"""Where rows go: blocks of rows to Parquet, Feather, CSV and ``.npy`` files or URLs, written whole, or to stdout."""
 
 from __future__ import annotations
 
