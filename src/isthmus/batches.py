@@ -146,6 +146,13 @@ class Walk:
     def chunks(self, epoch: int = 0, validation: bool = False, start: int = 0) -> Iterator[Chunk]:
         """Yield an epoch's chunks, from row `start` of its order on; each is valid until the next is asked for."""
         filler = _Filler(self, epoch, validation, start)
+        if filler.n_left <= self.chunk_rows:
+            # There is nothing to read ahead, and a thread costs more than an epoch of few rows.
+            began = time.perf_counter()
+            chunk = filler.fill(0)
+            if chunk.count:
+                yield chunk._replace(waited=time.perf_counter() - began)
+            return
         with ThreadPoolExecutor(self.readers, thread_name_prefix="isthmus-read-ahead") as readers:
             ahead: deque[Future[Chunk]] = deque(readers.submit(filler.fill, turn) for turn in range(self.readers))
             turn = self.readers

@@ -428,7 +428,7 @@ class Trainer:
             run = self._run(self.walk, state.seed, 1)
             chunk = next(self._read_ahead(self.walk).chunks(1))
             few = chunk._replace(count=min(chunk.count, 8 * self.walk.batch_size))
-            rates = self._at_steps(0, self.walk.chunk_rows // self.walk.batch_size)
+            rates = self._at_steps(0, 8)
             seconds = []
             for _ in range(3):
                 carry = Carry(self.put(state.params), self.put(state.optimizer), self.put(state.model))
@@ -445,7 +445,7 @@ class Trainer:
         epoch, walk = state.epoch + 1, self._read_ahead(self.walk)
         run = self._run(walk, state.seed, epoch)
         for chunk in walk.chunks(epoch, start=state.cursor):
-            dials = self._at_steps(state.step, self.walk.chunk_rows // walk.batch_size)
+            dials = self._at_steps(state.step, -(-chunk.count // walk.batch_size))
             kept = _copied(carry), state.step
             carry, sums = self.program.train(carry, *chunk.uploaded, np.int32(chunk.count), dials, run)
             finite, steps = bool(sums.finite), int(sums.steps)
@@ -510,12 +510,17 @@ class Trainer:
         return learning_rates(self.settings.schedule, self.settings.learning_rate, step, n_steps, total)
 
     def _at_steps(self, step: int, n_steps: int) -> Dials:
-        """Return the numbers of the run at each of `n_steps` steps."""
+        """Return the numbers of the run at each of `n_steps` steps, in arrays that have room for a chunk's."""
+        room = self.walk.chunk_rows // self.walk.batch_size
+        n_steps = min(n_steps, room)
         total = self.settings.max_epochs * self.steps_per_epoch
         share = np.minimum((np.arange(step, step + n_steps) + 0.5) / max(total, 1), 1.0)
         numbers = {name: dial(share) for name, dial in self.dials.items()}
         numbers[LEARNING_RATE] = self._rates(step, n_steps)
-        return {name: np.asarray(values, self.walk.compute) for name, values in numbers.items()}
+        held = {name: np.zeros(room, self.walk.compute) for name in numbers}
+        for name, values in numbers.items():
+            held[name][:n_steps] = values
+        return held
 
     def _at_end(self) -> Dials:
         """Return the numbers a run ends with, by which every epoch's held-back rows are judged alike."""
