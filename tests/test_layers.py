@@ -42,7 +42,7 @@ ONLY = {
     "checkpoint": {"distributed", "errors", "model_file", "types"},
     "distributed": {"errors"},
     "held_back": {"counters"},
-    "order": {"counters", "held_back"},
+    "order": {"counters", "errors", "held_back"},
     "placement": {"batches"},
 }
 

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy.stats import chi2, kstest
 
-from isthmus.counters import MAX_ROWS
+from isthmus.counters import MAX_ROWS, number_type
+from isthmus.errors import InvalidParameterError
 from isthmus.held_back import NOTHING_HELD, HeldBack
-from isthmus.order import GLOBAL_CELLS, Epoch, Places, Window, row_numbers, shuffle_for
+from isthmus.order import GLOBAL_CELLS, Epoch, Places, Strata, Window, row_numbers, shuffle_for
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.one_of(st.integers(0, 400), st.sampled_from([16_383, 16_384, 16_385, 40_000]))
@@ -21,7 +22,7 @@ def order(n_rows, **options):
 
 
 def placed(epoch, low, high, first, n_batches):
-    numbers = np.empty((n_batches, high - low), np.uint32)
+    numbers = np.empty((n_batches, high - low), number_type(epoch.n_rows))
     Places(epoch, low, high, first).write(numbers, first)
     return numbers
 
@@ -174,6 +175,47 @@ def test_an_epoch_is_taken_up_where_it_was_left_without_walking_to_it():
     late = placed(epoch, 0, 1 << 16, 60_000, 1)
     assert len(np.unique(late)) == late.size
     assert late.max() < epoch.n_rows
+
+
+def test_more_rows_than_32_bits_number():
+    n_rows = 2**34 + 5
+    epoch = Epoch(n_rows, 1 << 16, seed=1, shuffle=Window(1 << 14, 256))
+    rows = np.stack([placed(epoch, 0, 1 << 16, first, 3) for first in (0, 200_000)])
+    assert rows.dtype == np.int64
+    assert len(np.unique(rows)) == rows.size
+    assert rows.min() >= 0
+    assert 2**33 < rows.max() < n_rows
+    counts = np.bincount((rows.reshape(-1) * 4 // n_rows), minlength=4)
+    assert counts.min() > 0.15 * rows.size
+    assert next(row_numbers(Epoch(n_rows))).dtype == np.int64
+
+
+def test_rows_beyond_32_bits_come_like_all_others():
+    n_rows, block = 2**32 + 1000, 1 << 14
+    strata = Strata(Epoch(n_rows, 1, seed=1, shuffle=Window(block, 1)), Window(block, 1))
+    # The window of the last block, which is not a whole one.
+    last = int(np.flatnonzero(strata.blocks == n_rows // block)[0])
+    rows = next(strata.batches(0, 1, last * block))[:block, 0]
+    beyond = rows[rows >= 2**32]
+    assert_array_equal(np.sort(beyond), np.arange(2**32, n_rows))
+    assert not np.array_equal(beyond, np.sort(beyond))
+    assert len(np.unique(rows // block)) == 2
+
+
+def test_windows_of_numbers_of_64_bits_are_those_of_32(monkeypatch):
+    epoch = Epoch(5_000, 24, 3, 2, Window(8, 20), HeldBack(3, 0.2))
+    narrow = np.concatenate([*row_numbers(epoch)])
+    monkeypatch.setattr("isthmus.order.number_type", lambda n_rows: np.dtype(np.int64))
+    wide = np.concatenate([*row_numbers(epoch)])
+    assert (narrow.dtype, wide.dtype) == (np.uint32, np.int64)
+    # Only rows of which a hash is alike may come in another order.
+    assert_array_equal(wide, narrow)
+
+
+def test_any_row_after_any_other_ends_at_32_bits():
+    with pytest.raises(InvalidParameterError, match="shuffle='global' orders at most"):
+        shuffle_for("global", 2**33, 4)
+    assert shuffle_for(True, 2**33, 4) == Window(4096)
 
 
 @pytest.mark.parametrize("width", [1, 4, 20, 784, 20_000])

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from isthmus.counters import number_type
 from isthmus.held_back import NOTHING_HELD, Held
 from isthmus.order import Epoch, Places, Shuffle
 from isthmus.scaling import Scaling, scaled_in_program
@@ -27,7 +28,7 @@ class Chunk(NamedTuple):
     """Whole batches of rows; always the same shape, the rows past `count` zero up to the end of their batch."""
 
     values: NDArray[Any]  # (chunk_rows, D) in the source's type where that is narrow, else scaled
-    rows: NDArray[np.uint32]  # (chunk_rows,) numbers of the rows in their source
+    rows: NDArray[np.uint32]  # (chunk_rows,) numbers of the rows in their source, but for what is beyond 32 bits
     count: int  # type: ignore[assignment]  # a tuple has a method of that name
     waited: float = 0.0  # seconds that the computation waited for it
     uploaded: Any = None  # what the walk's `upload` made of it
@@ -195,13 +196,17 @@ class _Filler:
         walk, size = self.walk, self.walk.batch_size
         count = max(0, min(walk.chunk_rows, self.n_left - turn * walk.chunk_rows))
         n_batches = -(-count // size)
-        places = rows.reshape(-1, self.lanes.high - self.lanes.low)[:n_batches]
+        kind = number_type(walk.n_rows)
+        numbers = rows if kind == np.uint32 else np.empty(len(rows), kind)
+        places = numbers.reshape(-1, self.lanes.high - self.lanes.low)[:n_batches]
         self.numbers.write(places, self.first + turn * (walk.chunk_rows // size))
         padding = np.flatnonzero(self._padding(n_batches, count))
         # Padding takes row 0 for the moment: gathering then needs no second buffer.
-        rows[padding] = 0
-        self._take(rows[: places.size], values[: places.size])
+        numbers[padding] = 0
+        self._take(numbers[: places.size], values[: places.size])
         values[padding] = 0
+        if kind != np.uint32:
+            rows[: places.size] = numbers[: places.size] & 0xFFFFFFFF
         chunk = Chunk(values, rows, count)
         return chunk if walk.upload is None or not count else chunk._replace(uploaded=walk.upload(chunk))
 
@@ -214,7 +219,7 @@ class _Filler:
         padding[-1:, place >= count - (n_batches - 1) * size] = True
         return padding
 
-    def _take(self, part: NDArray[np.uint32], out: NDArray[Any]) -> None:
+    def _take(self, part: NDArray[np.integer], out: NDArray[Any]) -> None:
         source, walk = self.walk.source, self.walk
         if walk.in_program:
             source.take(part, out)

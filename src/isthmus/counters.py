@@ -12,7 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_ROWS = 2**32 - 2**17  # an order's two digits are 16 bits each; larger data is cut into shards first
+MAX_ROWS = 2**32 - 2**17  # an order's two digits are 16 bits each; more rows are ordered by windows
+
+
+def number_type(n_rows: int) -> np.dtype[Any]:
+    """Return the type that numbers so many rows: 32 bits where they do, for half of what is sorted and gathered."""
+    return np.dtype(np.uint32 if n_rows <= 2**32 else np.int64)
 
 
 def mix(x: Any) -> Any:

@@ -12,15 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.counters import chance, key_words, row_bits
+from isthmus.counters import chance, key_words, number_type, row_bits
 
 _HASHED = 1 << 14  # at a time
 _COUNTED = 1 << 20  # at a time
 
 
 @jax.jit
-def _held(key: Any, below: Any, rows: Any) -> Any:
-    return row_bits(key, jnp.stack([rows, jnp.zeros_like(rows)], axis=-1)) < below
+def _held(key: Any, below: Any, low: Any, high: Any) -> Any:
+    return row_bits(key, jnp.stack([low, high], axis=-1)) < below
 
 
 def on_host() -> contextlib.AbstractContextManager[Any]:
@@ -45,19 +45,21 @@ class HeldBack:
         """Return which of the rows `start` to `stop` are held back."""
         if not self.share:
             return np.zeros(stop - start, bool)
-        return self.holds(np.arange(start, stop, dtype=np.uint32))
+        return self.holds(np.arange(start, stop, dtype=number_type(stop)))
 
-    def holds(self, rows: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    def holds(self, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Return which of the numbered rows are held back."""
         # In pieces of one size, so that one program serves all; numpy takes five times as long.
         held = np.empty(len(rows), bool)
         key, below = self.key, chance(self.share)
         for first in range(0, len(rows), _HASHED):
             piece = rows[first : first + _HASHED]
-            padded = np.zeros(_HASHED, np.uint32)
-            padded[: len(piece)] = piece
+            low, high = np.zeros((2, _HASHED), np.uint32)
+            low[: len(piece)] = piece if piece.itemsize == 4 else piece & 0xFFFFFFFF
+            if piece.itemsize > 4:
+                high[: len(piece)] = piece >> 32
             with on_host():
-                held[first : first + len(piece)] = np.asarray(_held(key, below, padded))[: len(piece)]
+                held[first : first + len(piece)] = np.asarray(_held(key, below, low, high))[: len(piece)]
         return held
 
     def count(self, n_rows: int) -> int:
@@ -72,10 +74,12 @@ class HeldBack:
 @lru_cache(maxsize=4)  # each epoch asks
 def _left_by_hash(held: HeldBack, n_rows: int, block: int) -> NDArray[np.int64]:
     if not held.share:
-        return _by_block(np.broadcast_to(True, n_rows), block)
+        counts = np.full(-(-n_rows // block), block)
+        counts[-1:] -= -n_rows % block
+        return counts
     pieces = range(0, n_rows, max(block, _COUNTED))
-    counts = [_by_block(~held.mask(start, min(start + pieces.step, n_rows)), block) for start in pieces]
-    return np.concatenate([*counts, np.empty(0, np.int64)])
+    parts = [_by_block(~held.mask(start, min(start + pieces.step, n_rows)), block) for start in pieces]
+    return np.concatenate([*parts, np.empty(0, np.int64)])
 
 
 def _by_block(chosen: NDArray[np.bool_], block: int) -> NDArray[np.int64]:
@@ -101,9 +105,10 @@ class HeldMask:
         """Return which of the rows `start` to `stop` are held back."""
         return self.held[start:stop]
 
-    def holds(self, rows: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    def holds(self, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Return which of the numbered rows are held back."""
-        return self.held[rows]
+        held: NDArray[np.bool_] = self.held[rows]
+        return held
 
     def count(self, n_rows: int) -> int:
         """Return how many of the first `n_rows` rows are held back."""

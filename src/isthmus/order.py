@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.counters import Order, key_words, mix, permute_digits, row_bits, walk_home
+from isthmus.counters import MAX_ROWS, Order, key_words, mix, number_type, permute_digits, row_bits, walk_home
+from isthmus.errors import InvalidParameterError
 from isthmus.held_back import NOTHING_HELD, Held, on_host
 
 _NUMBERS = 1 << 14  # made at a time
@@ -26,7 +27,7 @@ _WINDOW_BLOCKS = 256
 # The most processes none of which reads another's rows; each stratum then mixes four of a window's blocks.
 _STRATA = 64
 
-Numbers = NDArray[np.uint32]
+Numbers = NDArray[Any]  # of the type that `number_type` gives
 
 
 @jax.jit
@@ -66,6 +67,10 @@ Shuffle = Window | bool  # False leaves rows as they lie; with True any row may 
 def shuffle_for(setting: bool | str, n_rows: int, width: int) -> Shuffle:
     """Return what a setting means for rows of a number and a width: "global", "window", True for one of them, False."""
     if isinstance(setting, str):
+        if setting == "global" and n_rows > MAX_ROWS:
+            raise InvalidParameterError(
+                f"shuffle='global' orders at most {MAX_ROWS:,} rows, not {n_rows:,}; take 'window'"
+            )
         return True if setting == "global" else Window.for_width(width)
     return Window.for_width(width) if setting and n_rows * width > GLOBAL_CELLS else setting
 
@@ -108,7 +113,10 @@ def row_numbers(epoch: Epoch) -> Iterator[Numbers]:
             left -= numbers.size
         return
     held_back, validation = epoch.held_back, epoch.validation
-    for rows in _positions(Order.draw(epoch.n_rows, epoch.seed, epoch.number), shuffled=epoch.shuffle):
+    drawn = (
+        _positions(Order.draw(epoch.n_rows, epoch.seed, epoch.number)) if epoch.shuffle else _as_they_lie(epoch.n_rows)
+    )
+    for rows in drawn:
         if held_back.share:
             yield rows[held_back.holds(rows) == validation]
         else:
@@ -135,7 +143,7 @@ class Places:
         self.low, self.high = min(low, epoch.batch_size - 1), min(high, epoch.batch_size)
         self.cut = low - self.low
         self.strata = Strata(epoch, epoch.shuffle, threads) if isinstance(epoch.shuffle, Window) else None
-        self.left: Numbers = np.empty((0, epoch.batch_size), np.uint32)
+        self.left: Numbers = np.empty((0, epoch.batch_size), number_type(epoch.n_rows))
         self.following = _regrouped(epoch, first)
         self.next = first
         self.turn = threading.Condition()
@@ -225,7 +233,7 @@ class Strata:
     """
 
     def __init__(self, epoch: Epoch, window: Window, threads: int = 1) -> None:
-        self.epoch, self.block = epoch, window.block
+        self.epoch, self.block, self.type = epoch, window.block, number_type(epoch.n_rows)
         drawn = Order.draw(-(-epoch.n_rows // window.block), epoch.seed, epoch.number, 0)
         self.blocks: Numbers = np.concatenate([*_positions(drawn), np.empty(0, np.uint32)])
         self.left = epoch.held_back.left(epoch.n_rows, window.block)[self.blocks]
@@ -275,7 +283,7 @@ class Strata:
 
     def _mixed(self, number: int, strata: range) -> Numbers:
         rows, starts, lengths = self._rows(number, strata)
-        mixed = np.zeros((len(strata), min(self.longest - number * self.reach, self.reach)), np.uint32)
+        mixed = np.zeros((len(strata), min(self.longest - number * self.reach, self.reach)), self.type)
         for stratum, (start, length) in enumerate(zip(starts, lengths, strict=True)):
             mixed[stratum, :length] = rows[start : start + length]
         key = key_words(self.epoch.seed, 1, self.epoch.number, 1)
@@ -286,14 +294,17 @@ class Strata:
         at_once = max(1, _SORTED // mixed.shape[1])
         for first in range(0, len(strata), at_once):
             few = slice(first, first + at_once)
-            # Rows in the order of a hash. Sorted with it, they need no index, and the sort is a vectorised one.
+            # Rows in the order of a hash. Sorted with it, those of 32 bits need no index; the sort is a vectorised one.
             tagged = mix(place * (own[1][few] | np.uint32(1)) + own[0][few]).astype(np.uint64)
             tagged <<= np.uint64(32)
-            tagged |= mixed[few]
+            tagged |= mixed[few] if self.type == np.uint32 else place
             if lengths[few].min() < mixed.shape[1]:
                 tagged[place >= lengths[few, None]] = np.iinfo(np.uint64).max
             tagged.sort(axis=1)
-            mixed[few] = tagged.astype(np.uint32)
+            low = tagged.astype(np.uint32)
+            if self.type != np.uint32:
+                low = np.take_along_axis(mixed[few], np.minimum(low, mixed.shape[1] - 1).astype(np.intp), axis=1)
+            mixed[few] = low
         return mixed
 
     def _rows(self, number: int, strata: range) -> tuple[Numbers, NDArray[np.int64], NDArray[np.int64]]:
@@ -305,24 +316,26 @@ class Strata:
         n_blocks = np.where(ends > begins, np.searchsorted(self.ends, ends) - first + 1, 0)
         firsts = np.cumsum(n_blocks) - n_blocks
         which = np.repeat(first - firsts, n_blocks) + np.arange(n_blocks.sum())
-        starts = self.blocks[which] * np.uint32(self.block)
-        rows = (starts[:, None] + np.arange(self.block, dtype=np.uint32)).reshape(-1)
+        starts = self.blocks[which].astype(self.type) * self.type.type(self.block)
+        rows = (starts[:, None] + np.arange(self.block, dtype=self.type)).reshape(-1)
         # Only the source's last block may be shorter.
         n_rows, held_back = self.epoch.n_rows, self.epoch.held_back
-        rows = rows[rows < n_rows] if n_rows % self.block and starts.max(initial=0) + self.block > n_rows else rows
+        rows = rows[rows < n_rows] if n_rows % self.block and int(starts.max(initial=0)) + self.block > n_rows else rows
         rows = rows[~held_back.holds(rows)] if held_back.share else rows
         before = np.append(0, np.cumsum(self.left[which]))[firsts]
         nearest = np.minimum(first, len(self.ends) - 1)
         return rows, before + begins - (self.ends[nearest] - self.left[nearest]), ends - begins
 
 
-def _positions(order: Order, *, shuffled: bool = True) -> Iterator[Numbers]:
-    """Yield all numbers below the order's count, in its order or as they lie."""
+def _as_they_lie(n_rows: int) -> Iterator[Numbers]:
+    for start in range(0, n_rows, _NUMBERS):
+        yield np.arange(start, min(start + _NUMBERS, n_rows), dtype=number_type(n_rows))
+
+
+def _positions(order: Order) -> Iterator[Numbers]:
+    """Yield all numbers below the order's count, in its order."""
     n_rows = int(order.n_rows)
     for start in range(0, n_rows, _NUMBERS):
-        if not shuffled:
-            yield np.arange(start, min(start + _NUMBERS, n_rows), dtype=np.uint32)
-            continue
         with on_host():
             rows = np.array(_shuffled(order, np.uint32(start)))[: n_rows - start]
         walk_home(order, rows)

@@ -21,7 +21,7 @@ class Batch(NamedTuple):
 
     x: Array  # (B, D)
     weight: Array  # (B,) 0 for padding
-    row: Array  # (B, 2) uint32, low and high word of the row's number in its source: its noise depends on this alone
+    row: Array  # (B, 2) uint32, low word of the row's number in its source, and 0: its noise depends on this alone
     observed: Array | None = None  # (B, D) False where a cell is missing
     categories: Array | None = None  # (B, C) codes of categorical columns
     touched: Array | None = None  # (B, D) True where the network sees another value
