@@ -195,6 +195,8 @@ class _Filler:
         values, rows = self._buffer(turn)
         walk, size = self.walk, self.walk.batch_size
         count = max(0, min(walk.chunk_rows, self.n_left - turn * walk.chunk_rows))
+        if not count:
+            return Chunk(values, rows, 0)
         n_batches = -(-count // size)
         kind = number_type(walk.n_rows)
         numbers = rows if kind == np.uint32 else np.empty(len(rows), kind)
@@ -208,7 +210,7 @@ class _Filler:
         if kind != np.uint32:
             rows[: places.size] = numbers[: places.size] & 0xFFFFFFFF
         chunk = Chunk(values, rows, count)
-        return chunk if walk.upload is None or not count else chunk._replace(uploaded=walk.upload(chunk))
+        return chunk if walk.upload is None else chunk._replace(uploaded=walk.upload(chunk))
 
     def _padding(self, n_batches: int, count: int) -> NDArray[np.bool_]:
         """Return at which places of batches there is no row: of the last batch, and of all that do not divide."""

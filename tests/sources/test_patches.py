@@ -287,6 +287,11 @@ def test_settings_that_are_refused(options, match):
     refused(InvalidParameterError, match, GREY, **options)
 
 
+def test_no_rows_may_be_asked_for():
+    source = PatchSource(np.zeros((2, 12, 12), np.uint8), size=4)
+    source.take(np.empty(0, np.int64), np.empty((0, 16), np.uint8))
+
+
 def test_rows_it_does_not_have_are_refused():
     source = PatchSource(GREY, 8)
     for row in (-1, source.n_rows):

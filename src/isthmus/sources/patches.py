@@ -151,6 +151,8 @@ class PatchSource:
     def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
         """Copy the patches numbered `rows`, in that order, into the first ``len(rows)`` rows of `out`."""
         check_rows(rows, self._count)
+        if not len(rows):
+            return
         numbers, tops, lefts = self._corners(rows)
         order = np.argsort(numbers, kind="stable")
         used, starts = np.unique(numbers[order], return_index=True)
