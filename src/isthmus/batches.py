@@ -22,6 +22,7 @@ from isthmus.sources.base import Source
 # the 4-2-4 network walks 33 M rows/s, with 32 MB 28.
 CHUNK_BYTES = 8 << 20
 _CHUNK_BATCHES = 1 << 15
+_SCALED_ROWS = 1 << 14  # at a time
 
 
 class Chunk(NamedTuple):
@@ -226,9 +227,12 @@ class _Filler:
         if walk.in_program:
             source.take(part, out)
             return
-        raw = np.empty(out.shape, source.dtype)
-        source.take(part, raw)
-        out[:] = walk.scaler.scaled(raw, walk.compute)
+        # In pieces that stay in cache between the one and the other.
+        for first in range(0, len(part), _SCALED_ROWS):
+            rows = part[first : first + _SCALED_ROWS]
+            raw = np.empty((len(rows), out.shape[1]), source.dtype)
+            source.take(rows, raw)
+            out[first : first + len(rows)] = walk.scaler.scaled(raw, walk.compute)
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
