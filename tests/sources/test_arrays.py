@@ -227,7 +227,7 @@ def test_names_of_files_are_in_errors(tmp_path):
 def test_paths_that_lead_nowhere(tmp_path):
     refused(MissingFileError, tmp_path / "none.npy", "none.npy does not exist")
     refused(MissingFileError, "none.xyz", "none.xyz does not exist")
-    refused(InvalidParameterError, "xyz://bucket/rows.parquet", "xyz://bucket/rows.parquet cannot be read: ")
+    refused(InvalidParameterError, "xyz://bucket/rows.parquet", "xyz://bucket/rows.parquet cannot be reached: ")
     (tmp_path / "rows.parket").touch()
     unknown = r"rows.parket has none of the suffixes .npy, .*did you mean '.parquet'"
     refused(InvalidParameterError, tmp_path / "rows.parket", unknown)
