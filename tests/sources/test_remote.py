@@ -6,8 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.testing import assert_array_equal
 from pyarrow import csv, feather, fs
+from typer.testing import CliRunner
 
 from isthmus import Autoencoder
+from isthmus.cli import app
 from isthmus.errors import BrokenFileError, InvalidDataError, InvalidParameterError, MissingFileError, UnwritableError
 from isthmus.sources import open_source
 
@@ -120,6 +122,18 @@ def test_nothing_is_written_to_a_server_that_is_not_there():
         model.transform_to(ROWS, "s3://k:s@rows/codes.npy?endpoint_override=127.0.0.1:9&scheme=http&region=us-east-1")
     with pytest.raises(InvalidParameterError, match=r"none://rows/codes\.npy cannot be reached"):
         model.transform_to(ROWS, "none://rows/codes.npy")
+
+
+def test_the_command_does_not_tell_the_keys(bucket, tmp_path):
+    model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(ROWS)
+    model.save(tmp_path / "model")
+    np.save(tmp_path / "rows.npy", ROWS)
+    arguments = ["encode", str(tmp_path / "model"), str(tmp_path / "rows.npy"), "-o", bucket("rows/told.npy")]
+    said = CliRunner().invoke(app, arguments)
+    assert said.exit_code == 0
+    assert "s3://rows/told.npy: 300 rows in" in said.output
+    assert "secret" not in said.output
+    assert_array_equal(read(open_source(bucket("rows/told.npy"))), model.transform(ROWS))
 
 
 def test_codes_go_to_a_url_of_this_machine(tmp_path):

@@ -33,7 +33,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON
 Output = Annotated[
     str,
     typer.Option(
-        "--output", "-o", metavar="FILE", help="Where to: .parquet, .feather, .csv, .csv.gz, .npy; - is CSV on stdout."
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Where to: .parquet, .feather, .csv, .csv.gz, .npy, or a URL; - is CSV on stdout.",
     ),
 ]
 

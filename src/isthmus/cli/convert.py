@@ -108,6 +108,8 @@ def reconstruct(
 def _stream(
     write: Callable[..., int], rows: Any, output: str, keep: str | None = None, *, quiet: bool, as_json: bool
 ) -> None:
+    from isthmus.sources.places import is_url, public_url
+
     if as_json and output == STANDARD:
         raise InvalidParameterError("--json and -o - both write to stdout; choose one")
     began = time.perf_counter()
@@ -115,9 +117,10 @@ def _stream(
         kept = {"keep": keep.split(",")} if keep else {}
         n_rows = write(rows, output, progress=progress, **kept)
     seconds = time.perf_counter() - began
-    text = f"{output}: {n_rows:,} rows in {seconds:.1f} s"
+    told = public_url(output) if is_url(output) else output
+    text = f"{told}: {n_rows:,} rows in {seconds:.1f} s"
     print_result(
-        {"output": output, "rows": n_rows, "seconds": seconds},
+        {"output": told, "rows": n_rows, "seconds": seconds},
         text,
         as_json=as_json,
         quiet=quiet or output == STANDARD,
