@@ -78,7 +78,11 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
             f"{file} {state}: {shape} {dtype.newbyteorder('=')} values make {expected} bytes, and {len(content)} were "
             "found; fetch it again"
         )
-    values = np.frombuffer(content, dtype, offset=head).reshape(shape)
+    try:
+        values = np.frombuffer(content, dtype, offset=head).reshape(shape)
+    except ValueError:
+        # One length of zero among many: as many bytes as there are, and no array for all that.
+        raise BrokenFileError(f"{file} tells of {n_axes} dimensions that make no array; fetch it again") from None
     return values.astype(dtype.newbyteorder("="))
 
 
