@@ -192,7 +192,7 @@ def test_more_rows_than_32_bits_number():
 
 def test_rows_beyond_32_bits_come_like_all_others():
     n_rows, block = 2**32 + 1000, 1 << 14
-    strata = Strata(Epoch(n_rows, 1, seed=1, shuffle=Window(block, 1)), Window(block, 1))
+    strata = Strata(Epoch(n_rows, 1, seed=1, shuffle=Window(block, 1)))
     # The window of the last block, which is not a whole one.
     last = int(np.flatnonzero(strata.blocks == n_rows // block)[0])
     rows = next(strata.batches(0, 1, last * block))[:block, 0]

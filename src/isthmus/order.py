@@ -106,7 +106,7 @@ class Epoch(NamedTuple):
 def row_numbers(epoch: Epoch) -> Iterator[Numbers]:
     """Yield the numbers of an epoch's rows in the order in which they are used; held-back ones only as they lie."""
     if isinstance(epoch.shuffle, Window):
-        strata = Strata(epoch, epoch.shuffle)
+        strata = Strata(epoch)
         left = strata.n_rows
         for numbers in strata.batches(0, epoch.batch_size):
             yield numbers.reshape(-1)[:left]
@@ -142,7 +142,7 @@ class Places:
         # Where all places are padding, the last that is none is asked for and cut off.
         self.low, self.high = min(low, epoch.batch_size - 1), min(high, epoch.batch_size)
         self.cut = low - self.low
-        self.strata = Strata(epoch, epoch.shuffle, threads) if isinstance(epoch.shuffle, Window) else None
+        self.strata = Strata(epoch, threads) if isinstance(epoch.shuffle, Window) else None
         self.left: Numbers = np.empty((0, epoch.batch_size), number_type(epoch.n_rows))
         self.following = _regrouped(epoch, first)
         self.next = first
@@ -220,9 +220,7 @@ class Strata:
     Parameters
     ----------
     epoch : Epoch
-        Whose order it is.
-    window : Window
-        How far a row may move.
+        Whose order it is, shuffled in windows.
     threads : int
         How many windows are kept, so that threads at work on several find theirs.
 
@@ -232,7 +230,9 @@ class Strata:
         The rows of the epoch, those that are held back not among them.
     """
 
-    def __init__(self, epoch: Epoch, window: Window, threads: int = 1) -> None:
+    def __init__(self, epoch: Epoch, threads: int = 1) -> None:
+        window = epoch.shuffle
+        assert isinstance(window, Window), "other orders have no strata"
         self.epoch, self.block, self.type = epoch, window.block, number_type(epoch.n_rows)
         drawn = Order.draw(-(-epoch.n_rows // window.block), epoch.seed, epoch.number, 0)
         self.blocks: Numbers = np.concatenate([*_positions(drawn), np.empty(0, np.uint32)])

@@ -57,9 +57,10 @@ def _encode_with_ray(
     as_json: bool,
 ) -> None:
     from isthmus.ray import encode, of_actors
+    from isthmus.sources.places import is_url
 
     folder = Path(output)
-    taken = "://" not in output and folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    taken = not is_url(output) and folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if output == STANDARD or taken:
         raise InvalidParameterError(f"-o {output}: Ray writes many files; name a folder that is empty or new")
     began = time.perf_counter()
@@ -69,9 +70,7 @@ def _encode_with_ray(
         codes.write_parquet(output)
     from pyarrow import dataset
 
-    facts = {"output": output, "rows": dataset.dataset(output).count_rows(), "seconds": time.perf_counter() - began}
-    text = f"{output}: {facts['rows']:,} rows in {facts['seconds']:.1f} s"
-    print_result(facts, text, as_json=as_json, quiet=quiet)
+    _tell(output, dataset.dataset(output).count_rows(), time.perf_counter() - began, as_json=as_json, quiet=quiet)
 
 
 def decode(
@@ -108,8 +107,6 @@ def reconstruct(
 def _stream(
     write: Callable[..., int], rows: Any, output: str, keep: str | None = None, *, quiet: bool, as_json: bool
 ) -> None:
-    from isthmus.sources.places import is_url, public_url
-
     if as_json and output == STANDARD:
         raise InvalidParameterError("--json and -o - both write to stdout; choose one")
     began = time.perf_counter()
@@ -117,11 +114,13 @@ def _stream(
         kept = {"keep": keep.split(",")} if keep else {}
         n_rows = write(rows, output, progress=progress, **kept)
     seconds = time.perf_counter() - began
-    told = public_url(output) if is_url(output) else output
-    text = f"{told}: {n_rows:,} rows in {seconds:.1f} s"
-    print_result(
-        {"output": told, "rows": n_rows, "seconds": seconds},
-        text,
-        as_json=as_json,
-        quiet=quiet or output == STANDARD,
-    )
+    _tell(output, n_rows, seconds, as_json=as_json, quiet=quiet or output == STANDARD)
+
+
+def _tell(output: str, n_rows: int, seconds: float, *, as_json: bool, quiet: bool) -> None:
+    """Print what was written where, without the keys that a URL may have in it."""
+    from isthmus.sources.places import is_url, public_url
+
+    where = public_url(output) if is_url(output) else output
+    facts = {"output": where, "rows": n_rows, "seconds": seconds}
+    print_result(facts, f"{where}: {n_rows:,} rows in {seconds:.1f} s", as_json=as_json, quiet=quiet)
