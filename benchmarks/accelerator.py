@@ -45,8 +45,8 @@ def main() -> None:
     digits = np.random.default_rng(0).random((55_000, 784), np.float32)
     for batch in (256, 4_096):
         speed, waited = second_epoch(digits, len(digits), **{**FOUNDING, "batch_size": batch})
-        told = f"founding network, batch {batch:,}"
-        print(f"{told:46}{speed:8.3f} million rows/s, {waited:4.0%} waited", flush=True)
+        label = f"founding network, batch {batch:,}"
+        print(f"{label:46}{speed:8.3f} million rows/s, {waited:4.0%} waited", flush=True)
 
 
 if __name__ == "__main__":

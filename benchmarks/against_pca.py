@@ -22,7 +22,7 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 
 from isthmus import Autoencoder
-from isthmus.datasets import load_portraits
+from isthmus.data.datasets import load_portraits
 
 SPLITS = 3
 COMPONENTS = (2, 10)

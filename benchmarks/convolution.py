@@ -18,8 +18,8 @@ from common import in_turn, machine, report
 from torch import nn
 
 from isthmus import ConvolutionalAutoencoder
+from isthmus.data.sources import open_source
 from isthmus.estimators.fitting import start_fit
-from isthmus.sources import open_source
 
 CHANNELS, CODE = (32, 64), 32
 

@@ -24,8 +24,8 @@ import numpy as np
 from common import in_turn, machine, report
 from PIL import Image
 
-from isthmus.denoiser import Denoiser
-from isthmus.pictures.noise_level import estimate_noise
+from isthmus.images.denoiser import Denoiser
+from isthmus.images.noise_level import estimate_noise
 
 LEVELS = (15, 25, 50)
 BLIND_LEVELS = (10, 25, 50)
@@ -50,7 +50,7 @@ def main() -> None:
     given = parser.parse_args()
     pictures = load(given.set12)
     print(machine())
-    told(pictures)
+    label(pictures)
     blind(pictures)
     if not given.quick:
         speed()
@@ -74,7 +74,7 @@ def psnr(cleaned: np.ndarray, clean: np.ndarray) -> float:
     return float(-10 * np.log10(np.mean((cleaned - clean) ** 2)))
 
 
-def told(pictures: dict[str, np.ndarray]) -> None:
+def label(pictures: dict[str, np.ndarray]) -> None:
     print(
         f"\nPSNR in dB, noise told\n{'':8}"
         + "".join(f"{f'{level} float':>10}{f'{level} bytes':>10}" for level in LEVELS)

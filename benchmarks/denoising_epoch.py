@@ -11,9 +11,9 @@ import numpy as np
 from common import in_turn, machine, report
 
 from isthmus import Autoencoder
+from isthmus.cli.founding import FOUNDING
 from isthmus.corruption import CORRUPTIONS
-from isthmus.demo import FOUNDING
-from isthmus.sources import open_source
+from isthmus.data.sources import open_source
 
 
 def main() -> None:

@@ -22,9 +22,9 @@ from common import machine, sae_lens_python
 from sklearn.decomposition import PCA, MiniBatchDictionaryLearning
 
 from isthmus import SparseAutoencoder, plots
-from isthmus.datasets import load_photos
-from isthmus.metrics import CodeStatistics, Fidelity
-from isthmus.sources import PatchSource
+from isthmus.data.datasets import load_photos
+from isthmus.data.sources import PatchSource
+from isthmus.evaluation.metrics import CodeStatistics, Fidelity
 from isthmus.sparsity import L1, BatchTopK, Gated, JumpReLU, Matryoshka, TopK
 
 UNITS, PATCHES, EPOCHS, BATCH = 256, 100_000, 10, 512
@@ -125,10 +125,10 @@ with torch.no_grad():
 
 def sae_lens(kind: str, k: int, rows: np.ndarray, held: np.ndarray, python: str) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
-        learn, judge, out = (str(Path(folder, name)) for name in ("learn.npy", "held.npy", "out.npz"))
+        learn, validation_loader, out = (str(Path(folder, name)) for name in ("learn.npy", "held.npy", "out.npz"))
         np.save(learn, rows)
-        np.save(judge, held)
-        arguments = [kind, str(k), str(UNITS), str(EPOCHS), str(BATCH), str(RATE), learn, judge, out]
+        np.save(validation_loader, held)
+        arguments = [kind, str(k), str(UNITS), str(EPOCHS), str(BATCH), str(RATE), learn, validation_loader, out]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
         subprocess.run([python, "-W", "ignore", "-c", SAE_LENS, *arguments], check=True, **quiet)
         with np.load(out) as found:

@@ -20,7 +20,7 @@ from sklearn.svm import LinearSVC
 
 from isthmus import DenoisingAutoencoder, SparseAutoencoder
 from isthmus.corruption import Gaussian, Masking
-from isthmus.datasets import load_mnist
+from isthmus.data.datasets import load_mnist
 from isthmus.sparsity import Lifetime, TopK
 
 WINNERS = {"sparsity": Lifetime(target=0.05), "tied_weights": True, "output_activation": "identity", "max_epochs": 100}

@@ -19,9 +19,9 @@ import numpy as np
 from common import machine, settings_of
 
 from isthmus import Autoencoder
-from isthmus.datasets import load_mnist
-from isthmus.demo import FOUNDING
-from isthmus.metrics import neighbour_accuracy
+from isthmus.cli.founding import FOUNDING
+from isthmus.data.datasets import load_mnist
+from isthmus.evaluation.metrics import neighbour_accuracy
 
 SIZES = {"n_components": 2, "hidden_layer_sizes": (128, 64, 10)}
 SAME_SIZES: dict[str, Any] = SIZES | {
@@ -49,7 +49,7 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def judge(settings: dict[str, Any], seed: int, digits: tuple[np.ndarray, ...]) -> None:
+def validation_loader(settings: dict[str, Any], seed: int, digits: tuple[np.ndarray, ...]) -> None:
     """Fit once and print a row."""
     X, y, X_test, y_test = digits
     began = time.perf_counter()
@@ -79,7 +79,7 @@ def main() -> None:
     for name, settings in RECIPES[arguments.what].items():
         print(f"\n{arguments.what}, {name}: {settings | changed}")
         for seed in range(arguments.seeds):
-            judge(settings | changed, seed, digits)
+            validation_loader(settings | changed, seed, digits)
 
 
 if __name__ == "__main__":

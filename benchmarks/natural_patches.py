@@ -17,8 +17,8 @@ from common import machine
 from scipy.optimize import least_squares
 
 from isthmus import SparseAutoencoder, plots
-from isthmus.datasets import load_photos
-from isthmus.sources import PatchSource
+from isthmus.data.datasets import load_photos
+from isthmus.data.sources import PatchSource
 from isthmus.sparsity import KL
 
 SIZE, PATCHES = 8, 100_000

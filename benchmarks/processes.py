@@ -43,12 +43,12 @@ def rows_per_second(rows: Path, folder: Path, count: int, epochs: int, each: int
     model = folder / f"of-{count}"
     running = []
     for number in range(count):
-        told = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": str(count), "JAX_PROCESS_ID": str(number)}
-        told["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+        label = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": str(count), "JAX_PROCESS_ID": str(number)}
+        label["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
         running.append(
             subprocess.Popen(
                 [*held, *command(rows, model, count, epochs, each)],
-                env={**os.environ, **told},
+                env={**os.environ, **label},
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
@@ -79,8 +79,8 @@ def main() -> None:
             one = speeds[given.counts[0]]
             for count, found in speeds.items():
                 ratio = statistics.median(a / b for a, b in zip(found, one, strict=True))
-                told = f"{each:,} rows of a batch each, {count} processes"
-                print(f"{told:46}{statistics.median(found):>10,.0f} rows/s, {ratio:.2f} x", flush=True)
+                label = f"{each:,} rows of a batch each, {count} processes"
+                print(f"{label:46}{statistics.median(found):>10,.0f} rows/s, {ratio:.2f} x", flush=True)
 
 
 if __name__ == "__main__":

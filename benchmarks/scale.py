@@ -91,8 +91,8 @@ def main() -> None:
         path.unlink()
         by_count = {each: by_processes(Path(folder), each) for each in EACH}
     for each, speeds in by_count.items():
-        told = ", ".join(f"{speed:,.0f}" for speed in speeds)
-        print(f"1 to 4 processes of {each:,} rows: {told} rows/s; slope {slope(PROCESSES, speeds):.2f}")
+        label = ", ".join(f"{speed:,.0f}" for speed in speeds)
+        print(f"1 to 4 processes of {each:,} rows: {label} rows/s; slope {slope(PROCESSES, speeds):.2f}")
     print(f"slopes: rows {slope(counts, by_rows):.2f}, columns (of time per cell) {slope(widths, by_width):.2f}")
     if given.output:
         draw(given.output, counts, by_rows, widths, by_width, by_count)

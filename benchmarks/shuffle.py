@@ -16,14 +16,14 @@ import numpy as np
 from common import machine
 
 from isthmus import Autoencoder, datasets
-from isthmus.order import Epoch, Window, row_numbers
+from isthmus.engine.sampling import EpochOrder, Window, row_numbers
 
 BATCH = 256
 
 
 def order(n_rows: int, shuffle: bool | Window) -> np.ndarray:
     """Return an epoch's row numbers in the order in which they are used."""
-    return np.concatenate([*row_numbers(Epoch(n_rows, BATCH, 0, 1, shuffle))]).astype(np.int64)
+    return np.concatenate([*row_numbers(EpochOrder(n_rows, BATCH, 0, 1, shuffle))]).astype(np.int64)
 
 
 def buffered(n_rows: int) -> np.ndarray:

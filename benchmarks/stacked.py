@@ -19,7 +19,7 @@ from common import machine, settings_of
 
 from isthmus import AutoencoderClassifier, DenoisingAutoencoder
 from isthmus.corruption import Masking
-from isthmus.datasets import load_mnist
+from isthmus.data.datasets import load_mnist
 
 LAYERS: dict[str, Any] = {
     "n_components": 1000,
@@ -58,10 +58,10 @@ def main() -> None:
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
     given = parser.parse_args()
     digits, labels = load_mnist(subset="train", return_X_y=True)
-    learn, judge = (digits[:50_000], labels[:50_000]), (digits[50_000:], labels[50_000:])
+    learn, validation_loader = (digits[:50_000], labels[:50_000]), (digits[50_000:], labels[50_000:])
     name = "held-back"
     if not given.validate:
-        learn, judge, name = (digits, labels), load_mnist(subset="test", return_X_y=True), "test"
+        learn, validation_loader, name = (digits, labels), load_mnist(subset="test", return_X_y=True), "test"
     print(machine())
     for seed in given.seeds:
         began = time.perf_counter()
@@ -70,7 +70,7 @@ def main() -> None:
         classifier = model.to_classifier(**TUNING | settings_of(given.set), random_state=seed).fit(*learn)
         seconds, loss = np.median(classifier.history_["seconds"]), classifier.history_["loss"][-1]
         print(f"  {loss:.5f} loss, {seconds:.1f} s an epoch of fine-tuning")
-        error = error_of(classifier, *judge)
+        error = error_of(classifier, *validation_loader)
         print(f"seed {seed}: {error:.2f} % of {name} digits, {time.perf_counter() - began:.0f} s", flush=True)
 
 

@@ -49,7 +49,7 @@ def seconds_of(*command: str, repeats: int = 7) -> float:
 def main() -> None:
     print(machine() + "\n")
     python, imports = (seconds_of(sys.executable, "-c", program) for program in ("pass", "import isthmus"))
-    print(f"{'import isthmus, beside starting Python':60}{imports - python:8.3f} s")
+    print(f"{'import isthmus, extra starting Python':60}{imports - python:8.3f} s")
     print(f"{'isthmus --help, whole process':60}{seconds_of(sys.executable, '-m', 'isthmus', '--help'):8.3f} s")
     runs = []
     for _ in range(5):

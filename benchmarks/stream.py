@@ -114,8 +114,8 @@ def read_with_pyarrow(path: str) -> dict[str, Any]:
 
 def scaling_pass(path: str) -> dict[str, Any]:
     """Take the statistics of a table straight from its blocks, as a fit does of what it has gathered."""
-    from isthmus.scaling import ColumnStatistics
-    from isthmus.sources import open_source
+    from isthmus.data.scaling import ColumnStatistics
+    from isthmus.data.sources import open_source
 
     seconds = []
     for _ in range(3):
@@ -130,8 +130,8 @@ def scaling_pass(path: str) -> dict[str, Any]:
 
 def gather(path: str) -> dict[str, Any]:
     """Write a table's rows to the temporary file that they are walked from."""
-    from isthmus.sources import open_source
-    from isthmus.sources.spooled import gathered_rows
+    from isthmus.data.sources import open_source
+    from isthmus.data.sources.spooled import gathered_rows
 
     began = time.perf_counter()
     gathered_rows(open_source(path), 0)
@@ -152,7 +152,7 @@ def transform(path: str, out: str) -> dict[str, Any]:
 def checkpoints(path: str, folder: str) -> dict[str, Any]:
     """Fit with a checkpoint every few seconds; then see how long one that is finished takes to come back."""
     from isthmus import Autoencoder
-    from isthmus.checkpoint import Checkpoints
+    from isthmus.engine.checkpoint import Checkpoints
 
     written: list[float] = []
     save = Checkpoints.save
@@ -238,15 +238,15 @@ def on_npy(npy: Path, n_rows: int) -> None:
         for shuffle in (True, "global", False):
             found = of_its_own("fit", str(npy), NARROW, {"batch_size": batch, "shuffle": shuffle, "max_epochs": 2})
             speed, waiting = n_rows / found["seconds"][1] / 1e6, found["waiting"][1]
-            told = {True: "windows, the default", "global": "any row after any other", False: "as they lie"}[shuffle]
-            print(f"  batch {batch:6}  {told:24}{speed:7.1f}{waiting:7.0%}{found['peak']:7.0f} MB", flush=True)
+            label = {True: "windows, the default", "global": "any row after any other", False: "as they lie"}[shuffle]
+            print(f"  batch {batch:6}  {label:24}{speed:7.1f}{waiting:7.0%}{found['peak']:7.0f} MB", flush=True)
         few = min(n_rows, 2_000_000 if batch == 256 else 20_000_000)
-        for name, told in (("torch_loader", "PyTorch, DataLoader"), ("torch_slices", "PyTorch, slices in order")):
+        for name, label in (("torch_loader", "PyTorch, DataLoader"), ("torch_slices", "PyTorch, slices in order")):
             try:
                 found = of_its_own(name, str(npy), batch, few)
-                print(f"  batch {batch:6}  {told:24}{few / found['seconds'] / 1e6:7.2f}", flush=True)
+                print(f"  batch {batch:6}  {label:24}{few / found['seconds'] / 1e6:7.2f}", flush=True)
             except subprocess.CalledProcessError:
-                print(f"  {told}: not here")
+                print(f"  {label}: not here")
 
 
 def on_memory(npy: Path, folder: Path, n_rows: int) -> None:

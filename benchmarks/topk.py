@@ -20,8 +20,8 @@ import numpy as np
 from common import Job, in_turn, machine, report, sae_lens_python
 
 from isthmus import SparseAutoencoder
+from isthmus.data.sources import open_source
 from isthmus.estimators.fitting import start_fit
-from isthmus.sources import open_source
 from isthmus.sparsity import TopK
 
 NEVER = 10_000_000  # rows after which a unit would count as dead
@@ -126,11 +126,11 @@ def sae_lens_steps(size: Size, python: str, scope: ExitStack, *, sparse: bool) -
         )
     )
     assert worker.stdin is not None and worker.stdout is not None
-    told, says = worker.stdin, worker.stdout
+    label, says = worker.stdin, worker.stdout
 
     def run() -> float:
-        told.write("go\n")
-        told.flush()
+        label.write("go\n")
+        label.flush()
         return float(says.readline())
 
     return run

@@ -10,13 +10,13 @@ scikit-image has them, stand beside, told the strength too.
 from pathlib import Path
 
 import numpy as np
+from isthmus.datasets import load_photos
+from isthmus.denoiser import Denoiser
+from isthmus.pictures.noise_level import picture_noise
 from PIL import Image
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 from isthmus import plots
-from isthmus.datasets import load_photos
-from isthmus.denoiser import Denoiser
-from isthmus.pictures.noise_level import picture_noise
 
 PHOTOS = ("camera", "chelsea")
 

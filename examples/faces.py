@@ -10,11 +10,11 @@ their mirror images nobody learns what all faces have in common. Chelsea is lear
 from pathlib import Path
 
 import numpy as np
+from isthmus.datasets import load_photos, load_portraits
+from isthmus.sources import PatchSource, from_patches
 from sklearn.decomposition import PCA
 
 from isthmus import SparseAutoencoder, plots
-from isthmus.datasets import load_photos, load_portraits
-from isthmus.sources import PatchSource, from_patches
 
 FACE = (25, 25)
 SETTINGS = {"learning_rate": 3e-3, "early_stopping": False, "random_state": 0}

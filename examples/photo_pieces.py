@@ -18,11 +18,11 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from isthmus.datasets import load_photos
+from isthmus.sources import PatchSource, from_patches, to_patches
 from sklearn.decomposition import PCA, MiniBatchDictionaryLearning, sparse_encode
 
 from isthmus import SparseAutoencoder, plots
-from isthmus.datasets import load_photos
-from isthmus.sources import PatchSource, from_patches, to_patches
 
 LANDSCAPE = "china"
 GREY = ("camera", "coins")  # for tiles in colour

@@ -28,9 +28,9 @@ import numpy as np
 from PIL import Image
 
 import isthmus
-from isthmus.errors import IsthmusError
-from isthmus.pictures.files import read_picture
-from isthmus.sources import open_source
+from isthmus.core.errors import IsthmusError
+from isthmus.data.sources import open_source
+from isthmus.images.files import read_picture
 
 SECONDS, MEMORY = 20.0, 8 << 30
 WORDS = (b"", b"nan", b"inf", b'"', b'""', b"\n", b"\r", b",", b"\xef\xbb\xbf", b"\0", b"1e999", b"\xff\xfe", b"a,b\n")

@@ -39,10 +39,10 @@ def learned(checkpoint: str | None, epochs: int = EPOCHS) -> dict[str, Any]:
     """Fit, and return digests of everything that was learned."""
     import jax
 
-    import isthmus.batches
+    import isthmus.engine.loading
     from isthmus import SparseAutoencoder
 
-    isthmus.batches.CHUNK_BYTES = 2 << 20
+    isthmus.engine.loading.CHUNK_BYTES = 2 << 20
     model = SparseAutoencoder(
         48, sparsity="batch_topk", k=3, max_epochs=epochs, n_iter_no_change=epochs, random_state=0, resample_dead=3
     )
@@ -68,10 +68,10 @@ def child(*arguments: str) -> subprocess.Popen[str]:
 
 def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
     """Return what a child learned."""
-    told, _ = process.communicate()
+    label, _ = process.communicate()
     if process.returncode:
         raise SystemExit(f"the child failed with {process.returncode}")
-    return json.loads(told)
+    return json.loads(label)
 
 
 def wait_for_a_write(folder: Path, process: subprocess.Popen[str]) -> None:

@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from isthmus.denoiser import Denoiser
-from isthmus.denoiser_training import STEPS_AT_A_TIME, Recipe, first_weights, learning
+from isthmus.data.sources import PatchSource
+from isthmus.images.denoiser import Denoiser
+from isthmus.images.training import STEPS_AT_A_TIME, Recipe, first_weights, learning
 from isthmus.networks.residual import ResidualDenoiser
-from isthmus.sources import PatchSource
 
 STRONGEST = 55.0
 STEPS_PER_LINE = 20 * STEPS_AT_A_TIME
@@ -81,9 +81,9 @@ def main() -> None:
             continue
         denoiser.params = reached.params
         denoiser.save(given.output, dtype=np.float16, about={"steps": reached.step})
-        told = ", ".join(f"{psnr(denoiser, held, level):.3f} dB at {level}" for level in (15, 25, 50) if held)
+        label = ", ".join(f"{psnr(denoiser, held, level):.3f} dB at {level}" for level in (15, 25, 50) if held)
         seconds = time.perf_counter() - began
-        print(f"{reached.step} steps, {seconds:.0f} s: loss {reached.loss:.4f} {told}", flush=True)
+        print(f"{reached.step} steps, {seconds:.0f} s: loss {reached.loss:.4f} {label}", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import numpy as np
 from typer.testing import CliRunner
 
 from isthmus.cli import app
-from isthmus.sources import open_source
+from isthmus.data.sources import open_source
 
 FAST = ["--hidden", "5", "--epochs", "3", "--seed", "0"]
 NAMES = ["a", "b", "c", "d"]

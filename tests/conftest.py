@@ -5,10 +5,10 @@ import jax
 import numpy as np
 import pytest
 
-from isthmus.batches import Walk
-from isthmus.held_back import NOTHING_HELD
-from isthmus.scaling import Scaler
-from isthmus.sources import open_source
+from isthmus.data.scaling import Scaler
+from isthmus.data.sources import open_source
+from isthmus.data.splitting import NO_HOLDOUT
+from isthmus.engine.loading import RowLoader
 
 # A first example may compile, and a shared machine may stall.
 hypothesis.settings.register_profile("isthmus", deadline=None)
@@ -16,14 +16,14 @@ hypothesis.settings.load_profile("isthmus")
 
 
 @pytest.fixture(scope="session")
-def walk_through():
+def loader_of():
     """A walk through rows as they are, float32 unless told, every row in training."""
 
-    def build(rows, batch_size=4, compute=np.float32, held_back=NOTHING_HELD, scaler=None, **options):
+    def build(rows, batch_size=4, compute=np.float32, holdout=NO_HOLDOUT, scaler=None, **options):
         source = open_source(rows)
         width = source.schema.n_features
         scaler = scaler or Scaler("none", np.zeros(width), np.ones(width))
-        return Walk(source, scaler, batch_size, np.dtype(compute), held_back, **options)
+        return RowLoader(source, scaler, batch_size, np.dtype(compute), holdout, **options)
 
     return build
 

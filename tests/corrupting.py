@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isthmus.counters import key_words
-from isthmus.types import Batch, Columns, Noise
+from isthmus.core.random import key_words
+from isthmus.core.types import Batch, Columns, Noise
 
 
 def columns_of(x, unit=1.0, zero=0.0):
@@ -21,7 +21,7 @@ def corrupted(corruption, x, *, seed=0, epoch=1, rows=None, weight=None, observe
     weight = np.ones(len(x)) if weight is None else np.asarray(weight)
     batch = Batch(x, jnp.asarray(weight, jnp.float32), jnp.asarray(row), observed)
     columns = Columns(*(jnp.asarray(values, jnp.float32) for values in columns or columns_of(x)))
-    dials = {name: jnp.float32(dial(np.array([share]))[0]) for name, dial in corruption.dials().items()}
+    scheduled = {name: jnp.float32(schedule(np.array([share]))[0]) for name, schedule in corruption.schedules().items()}
     noise = Noise(jnp.asarray(key_words(seed, 4)), jnp.uint32(epoch))
-    made = jax.jit(corruption.static().__call__)(noise, batch, columns, dials)
+    made = jax.jit(corruption.static().__call__)(noise, batch, columns, scheduled)
     return made._replace(**{name: np.asarray(value) for name, value in made._asdict().items() if value is not None})

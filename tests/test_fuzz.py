@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isthmus.errors import BrokenFileError
-from isthmus.sources import open_source
+from isthmus.core.errors import BrokenFileError
+from isthmus.data.sources import open_source
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 import fuzz

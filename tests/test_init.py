@@ -14,7 +14,7 @@ def test_public_names_resolve():
     assert set(isthmus.__all__) <= set(dir(isthmus))
     assert inspect.isclass(isthmus.Autoencoder)
     assert isthmus.Autoencoder.__module__ == "isthmus.estimators.autoencoder"
-    assert isthmus.errors.IsthmusError
+    assert isthmus.core.errors.IsthmusError
 
 
 def test_an_unknown_name():
@@ -26,7 +26,7 @@ def test_the_version_is_the_packages():
     assert isthmus.__version__ == metadata.version("isthmus")
 
 
-@pytest.mark.parametrize("module", ["isthmus", "isthmus.errors", "isthmus.parameters", "isthmus.types"])
+@pytest.mark.parametrize("module", ["isthmus", "isthmus.core.errors", "isthmus.core.parameters", "isthmus.core.types"])
 def test_importing_stays_light(module):
     heavy = {"jax", "equinox", "optax", "sklearn", "scipy", "matplotlib", "pandas", "pyarrow", "PIL"}
     code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"

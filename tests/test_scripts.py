@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
 
-from isthmus.denoiser import Denoiser
-from isthmus.model_file import read_model
+from isthmus.core.persistence import read_model
+from isthmus.images.denoiser import Denoiser
 from isthmus.networks.residual import ResidualDenoiser
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
@@ -46,10 +46,10 @@ def test_train_denoiser(trainer, photos, tmp_path, monkeypatch, capsys):
     denoiser = run(trainer, monkeypatch, photos, output, "--steps", 200, "--hold-back", 1)
     assert denoiser.network == ResidualDenoiser((4,), (1,))
     assert denoiser.strongest == 55
-    first, told = capsys.readouterr().out.splitlines()
-    assert first.startswith("100 steps, ") and told.startswith("200 steps, ")
+    first, condition = capsys.readouterr().out.splitlines()
+    assert first.startswith("100 steps, ") and condition.startswith("200 steps, ")
     assert read_model(output)[0]["steps"] == 200
-    at_50 = float(told.partition(" dB at 25, ")[2].removesuffix(" dB at 50"))
+    at_50 = float(condition.partition(" dB at 25, ")[2].removesuffix(" dB at 50"))
     assert at_50 > 20 * np.log10(255 / 50) + 1  # than the noisy picture
 
 

@@ -23,9 +23,9 @@ def test_unexpected_errors_and_interruptions(inside, monkeypatch):
 def test_progress_on_a_terminal_is_a_bar(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    with progress_of("encode", quiet=False) as told:
-        told(50, 200)
-        told(200, 200)
+    with progress_of("encode", quiet=False) as errors_as_lines:
+        errors_as_lines(50, 200)
+        errors_as_lines(200, 200)
     assert "encode" in terminal.text
     assert "rows/s" in terminal.text
 
@@ -33,12 +33,12 @@ def test_progress_on_a_terminal_is_a_bar(monkeypatch):
 def test_progress_elsewhere_is_a_line_now_and_then(monkeypatch, capsys):
     times = iter([0.0, 1.0, 10.0, 11.0, 20.0])
     monkeypatch.setattr("time.monotonic", lambda: next(times))
-    with progress_of("encode", quiet=False) as told:
+    with progress_of("encode", quiet=False) as errors_as_lines:
         for done, total in ((100, 4000), (1000, 4000), (1100, 4000), (3000, None)):
-            told(done, total)
+            errors_as_lines(done, total)
     assert capsys.readouterr().err.splitlines() == [
         "isthmus: encode: 1,000 rows of 4,000, 30 s left, 100 rows/s",
         "isthmus: encode: 3,000 rows, 150 rows/s",
     ]
-    with progress_of("encode", quiet=True) as told:
-        assert told is None
+    with progress_of("encode", quiet=True) as errors_as_lines:
+        assert errors_as_lines is None

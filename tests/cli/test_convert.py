@@ -7,7 +7,7 @@ from numpy.testing import assert_array_equal
 
 from commands import FAST, NAMES, isthmus, read, refused, spawn
 from isthmus import Autoencoder
-from isthmus.sources import open_source
+from isthmus.data.sources import open_source
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".feather", ".npy"])

@@ -13,7 +13,7 @@ def test_demo(tmp_path, monkeypatch):
         calls.append((folder, options["quick"], options["data_home"]))
         return {"isthmus": {"mse": 0.5}}
 
-    monkeypatch.setitem(sys.modules, "isthmus.demo", types.SimpleNamespace(run=run))
+    monkeypatch.setitem(sys.modules, "isthmus.cli.founding", types.SimpleNamespace(run=run))
     assert isthmus("demo", "-o", tmp_path, "--quick", "--data-home", tmp_path).stdout == "said\n"
     assert isthmus("demo", "--quiet").stdout == ""
     assert json.loads(isthmus("demo", "--json").stdout) == {"isthmus": {"mse": 0.5}}

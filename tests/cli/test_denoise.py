@@ -11,7 +11,7 @@ from PIL import Image
 
 from commands import Terminal, isthmus, refused
 from isthmus.cli.denoise import _progress
-from isthmus.pictures.files import read_picture
+from isthmus.images.files import read_picture
 
 SLOWLY = """
 import sys, time, types
@@ -20,7 +20,7 @@ class Denoiser:
     def clean(self, picture, noise=None):
         time.sleep(0.05)
         return picture
-sys.modules["isthmus.denoiser"] = types.SimpleNamespace(Denoiser=Denoiser)
+sys.modules["isthmus.images.denoiser"] = types.SimpleNamespace(Denoiser=Denoiser)
 from isthmus.cli import main
 main()
 """
@@ -40,7 +40,7 @@ class Halving:
 
 @pytest.fixture(autouse=True)
 def stand_in(monkeypatch):
-    monkeypatch.setitem(sys.modules, "isthmus.denoiser", types.SimpleNamespace(Denoiser=Halving))
+    monkeypatch.setitem(sys.modules, "isthmus.images.denoiser", types.SimpleNamespace(Denoiser=Halving))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typer.main import get_command
 from commands import FAST, NAMES, isthmus, refused, spawn
 from isthmus import Autoencoder, SparseAutoencoder
 from isthmus.cli import app
-from isthmus.parameters import PARAMETERS
+from isthmus.core.parameters import PARAMETERS
 
 
 def test_fit_is_the_estimators(room, model, frame):

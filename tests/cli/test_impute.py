@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from commands import isthmus, refused
-from isthmus.tables import FORMATS, read_table, write_table
+from isthmus.data.tables import FORMATS, read_table, write_table
 
 FEW = ["--epochs", "0", "--seed", "0"]
 

@@ -5,9 +5,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import kstest, norm
 
 from corrupting import columns_of, corrupted
+from isthmus.core.random import mix
 from isthmus.corruption import Gaussian, Uniform
 from isthmus.corruption.additive import normal
-from isthmus.counters import mix
 
 X = np.random.default_rng(0).normal([0, 5, -1], [1, 0.1, 10], (350_000, 3)).astype(np.float32)
 UNITS = columns_of(X, unit=0.25)
@@ -21,7 +21,7 @@ def test_a_million_cells_have_the_law(kind, law, unit, size):
     # Against zeros: what is added to 5 is rounded to the steps of float32 there.
     made = corrupted(kind(1.5, unit=unit), 0 * X, columns=UNITS)
     drawn = made.x / size
-    assert made.touched.all()
+    assert made.corrupted.all()
     assert kstest(drawn.ravel(), *law).pvalue > 1e-3
     assert abs(np.corrcoef(drawn[1:, 0], drawn[:-1, 0])[0, 1]) < 0.01
     assert np.abs(np.corrcoef(drawn.T) - np.eye(3)).max() < 0.01
@@ -51,4 +51,4 @@ def test_a_column_without_spread_is_left_alone():
     x = np.column_stack([np.full(50, 3.0), np.arange(50)])
     made = corrupted(Gaussian(1.0), x)
     assert_array_equal(made.x[:, 0], x[:, 0])
-    assert_array_equal(made.touched, np.broadcast_to([False, True], x.shape))
+    assert_array_equal(made.corrupted, np.broadcast_to([False, True], x.shape))

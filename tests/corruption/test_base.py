@@ -7,10 +7,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import kstest
 
 from corrupting import columns_of, corrupted
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.types import Batch
 from isthmus.corruption import Blockout, Gaussian, Masking, Poisson, SaltAndPepper, Swap, Uniform
 from isthmus.corruption.base import settled, share_of, signed_share
-from isthmus.errors import InvalidParameterError
-from isthmus.types import Batch
 
 rng = np.random.default_rng(0)
 WORDS = rng.integers(0, 2**32, 1_000_000, dtype=np.uint32)
@@ -28,10 +28,10 @@ def test_words_as_shares():
 
 def test_missing_and_untouched_cells_stay():
     x, observed = jnp.asarray(X), jnp.asarray(X > -1)
-    made = settled(Batch(x, x[:, 0], x[:, :2], observed), x + 1, jnp.asarray(X < 0.5), told=True)
-    assert_array_equal(made.touched, (X < 0.5) & (X > -1))
-    assert_array_equal(made.x, np.where(made.touched, X + 1, X))
-    assert_array_equal(made.hidden, made.touched)
+    made = settled(Batch(x, x[:, 0], x[:, :2], observed), x + 1, jnp.asarray(X < 0.5), as_missing=True)
+    assert_array_equal(made.corrupted, (X < 0.5) & (X > -1))
+    assert_array_equal(made.x, np.where(made.corrupted, X + 1, X))
+    assert_array_equal(made.hidden, made.corrupted)
 
 
 # Numbers over a run ------------------------------------------------------------------------------------------------
@@ -40,15 +40,15 @@ def test_missing_and_untouched_cells_stay():
 @given(st.floats(0, 1))
 def test_a_number_stays(rate):
     share = np.linspace(0, 1, 5)
-    for dial in Masking(rate).dials().values():
-        assert_array_equal(dial(share), np.full(5, rate))
+    for schedule in Masking(rate).schedules().values():
+        assert_array_equal(schedule(share), np.full(5, rate))
 
 
 def test_a_schedule_is_asked_at_each_step():
-    dials = Gaussian(lambda done: 2 * done).dials()
-    assert {*dials} == {"corruption_scale_low", "corruption_scale_high"}
-    for dial in dials.values():
-        assert_array_equal(dial(np.array([0, 0.25, 1])), [0, 0.5, 2])
+    scheduled = Gaussian(lambda done: 2 * done).schedules()
+    assert {*scheduled} == {"corruption_scale_low", "corruption_scale_high"}
+    for schedule in scheduled.values():
+        assert_array_equal(schedule(np.array([0, 0.25, 1])), [0, 0.5, 2])
     early, late = (corrupted(Gaussian(lambda done: 2 * done), X, share=share) for share in (0.1, 0.9))
     assert_allclose((late.x - X) / 1.8, (early.x - X) / 0.2, rtol=1e-3, atol=1e-5)
 
@@ -68,7 +68,7 @@ def test_a_row_gets_the_level_that_is_told():
     made = corrupted(Gaussian((0.1, 3.0)), x, columns=columns)
     assert_allclose(made.x.std(axis=1), made.level, rtol=0.03)
     made = corrupted(Masking((0.1, 0.9)), x)
-    assert_allclose(made.touched.mean(axis=1), made.level, atol=0.02)
+    assert_allclose(made.corrupted.mean(axis=1), made.level, atol=0.02)
 
 
 @pytest.mark.parametrize("number", [0.3, (0.1, 0.5), lambda done: 0.3])
@@ -76,7 +76,7 @@ def test_another_number_is_the_same_program(number):
     assert Masking(number).static() == Masking().static()
     assert hash(Gaussian(number, unit="input").static()) == hash(Gaussian(unit="input").static())
     assert Gaussian(number, unit="input").static() != Gaussian(number).static()
-    assert Masking(number, told=True).static() != Masking(number).static()
+    assert Masking(number, as_missing=True).static() != Masking(number).static()
 
 
 # Settings ----------------------------------------------------------------------------------------------------------

@@ -3,8 +3,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from corrupting import corrupted
+from isthmus.core.errors import InvalidParameterError
 from isthmus.corruption import Blockout
-from isthmus.errors import InvalidParameterError
 
 
 def pictures(n, *shape):
@@ -13,8 +13,8 @@ def pictures(n, *shape):
 
 def blocked(method, n, *shape, **options):
     made = corrupted(method.bound(shape), pictures(n, *shape), **options)
-    assert_array_equal(made.x, np.where(made.touched, 0, 1))
-    return made.touched.reshape(n, *shape)
+    assert_array_equal(made.x, np.where(made.corrupted, 0, 1))
+    return made.corrupted.reshape(n, *shape)
 
 
 @pytest.mark.parametrize(("size", "side"), [(3, (3, 3)), (0.5, (4, 6)), (0.01, (1, 1)), (8, (8, 8)), (3.0, (3, 3))])
@@ -50,9 +50,9 @@ def test_several_rectangles_are_placed_apart():
 
 
 def test_channels_go_together():
-    touched = blocked(Blockout(0.5), 20, 6, 6, 3)
-    assert_array_equal(touched, np.broadcast_to(touched[..., :1], touched.shape))
-    assert touched.any()
+    corrupted = blocked(Blockout(0.5), 20, 6, 6, 3)
+    assert_array_equal(corrupted, np.broadcast_to(corrupted[..., :1], corrupted.shape))
+    assert corrupted.any()
 
 
 def test_its_own_shape_stands():

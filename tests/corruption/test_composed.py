@@ -4,8 +4,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from corrupting import corrupted
+from isthmus.core.errors import InvalidParameterError
 from isthmus.corruption import Blockout, Chain, Function, Gaussian, Masking, Poisson, Swap
-from isthmus.errors import InvalidParameterError
 
 X = np.random.default_rng(0).normal(3, 1, (300, 40)).astype(np.float32)
 
@@ -20,23 +20,23 @@ def test_two_of_a_kind_draw_apart():
 
 def test_touched_and_hidden_are_unions():
     rates = (0.3, 0.2, 0.1)
-    made = corrupted(Chain((Masking(0.3, told=True), Masking(0.2), Masking(0.1, told=True))), X)
+    made = corrupted(Chain((Masking(0.3, as_missing=True), Masking(0.2), Masking(0.1, as_missing=True))), X)
     left = np.prod(1 - np.array(rates))
-    assert_allclose(made.touched.mean(), 1 - left, atol=0.02)
+    assert_allclose(made.corrupted.mean(), 1 - left, atol=0.02)
     assert_allclose(made.hidden.mean(), 1 - 0.7 * 0.9, atol=0.02)
-    assert_array_equal(made.x == 0, made.touched)
+    assert_array_equal(made.x == 0, made.corrupted)
     assert_array_equal(made.level, np.float32(0.3))
 
 
 def test_cells_that_are_told_stay_zero():
-    made = corrupted(Chain((Masking(0.5, told=True), Gaussian(1.0), Swap(0.5))), X)
+    made = corrupted(Chain((Masking(0.5, as_missing=True), Gaussian(1.0), Swap(0.5))), X)
     assert_array_equal(made.x == 0, made.hidden)
-    assert made.touched.all()
+    assert made.corrupted.all()
 
 
 def test_each_part_has_numbers_of_its_own():
     chain = Chain((Masking(0.1), Chain((Masking(0.2), Gaussian((0.1, 0.4))))))
-    values = {name: dial(np.zeros(1))[0] for name, dial in chain.dials().items()}
+    values = {name: schedule(np.zeros(1))[0] for name, schedule in chain.schedules().items()}
     assert values == {
         "corruption_0_rate_low": 0.1,
         "corruption_0_rate_high": 0.1,
@@ -48,7 +48,7 @@ def test_each_part_has_numbers_of_its_own():
     assert chain.static() == Chain((Masking(0.5), Chain((Masking(0.9), Gaussian(3))))).static()
     assert chain.static() != Chain((Masking(0.1), Chain((Masking(0.2), Poisson())))).static()
     inner = corrupted(Chain((Masking(0.0), Chain((Masking(0.0), Masking(0.4))))), X)
-    assert_allclose(inner.touched.mean(), 0.4, atol=0.03)
+    assert_allclose(inner.corrupted.mean(), 0.4, atol=0.03)
 
 
 def test_parts_are_bound_and_asked():
@@ -65,7 +65,7 @@ def test_a_function_gets_the_rows_and_a_key():
 
     made = corrupted(Function(noisy), X)
     assert_allclose((made.x - X).std(), 1, rtol=0.03)
-    assert made.touched.all()
+    assert made.corrupted.all()
     assert_array_equal(made.x, corrupted(Function(noisy), X).x)
     for other in ({"epoch": 2}, {"seed": 1}, {"rows": np.arange(1, 301)}):
         assert (corrupted(Function(noisy), X, **other).x != made.x).mean() > 0.99
@@ -74,8 +74,8 @@ def test_a_function_gets_the_rows_and_a_key():
 def test_a_function_touches_what_it_changes():
     observed = np.random.default_rng(1).random(X.shape) < 0.8
     made = corrupted(Function(lambda key, x: x.at[:, ::2].set(9.0)), X, observed=observed)
-    assert_array_equal(made.touched, observed & (np.arange(40) % 2 == 0))
-    assert_array_equal(made.x, np.where(made.touched, 9, X))
+    assert_array_equal(made.corrupted, observed & (np.arange(40) % 2 == 0))
+    assert_array_equal(made.x, np.where(made.corrupted, 9, X))
 
 
 def wrong(key, x):

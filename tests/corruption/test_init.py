@@ -4,6 +4,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from corrupting import columns_of, corrupted
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.parameters import CORRUPTION_NAMES
 from isthmus.corruption import (
     CORRUPTIONS,
     Blockout,
@@ -18,8 +20,6 @@ from isthmus.corruption import (
     Uniform,
     resolve,
 )
-from isthmus.errors import InvalidParameterError
-from isthmus.parameters import CORRUPTION_NAMES
 
 rng = np.random.default_rng(0)
 X = rng.random((60, 48)).astype(np.float32) + 1
@@ -49,7 +49,7 @@ def test_a_rows_noise_depends_on_nothing_else(name, order):
     columns = columns_of(X)
     whole = corrupted(of(name), X, columns=columns)
     part = corrupted(of(name), X[order], rows=order, columns=columns)
-    assert_array_equal(part.touched, whole.touched[order])
+    assert_array_equal(part.corrupted, whole.corrupted[order])
     assert_allclose(part.x, whole.x[order], rtol=1e-6)
     assert_allclose(part.level, whole.level[order], rtol=1e-6)
 
@@ -59,11 +59,11 @@ def test_shapes_types_and_what_is_untouched(name):
     observed = rng.random(X.shape) < 0.7
     made = corrupted(of(name), np.where(observed, X, 0), observed=observed)
     assert (made.x.shape, made.x.dtype) == (X.shape, np.float32)
-    assert (made.touched.shape, made.touched.dtype) == (X.shape, bool)
+    assert (made.corrupted.shape, made.corrupted.dtype) == (X.shape, bool)
     assert made.level.shape == (60,)
-    assert made.touched.any()
-    assert not made.touched[~observed].any()
-    assert_array_equal(made.x[~made.touched], np.where(observed, X, 0)[~made.touched])
+    assert made.corrupted.any()
+    assert not made.corrupted[~observed].any()
+    assert_array_equal(made.x[~made.corrupted], np.where(observed, X, 0)[~made.corrupted])
 
 
 @NAMES
@@ -72,7 +72,7 @@ def test_nothing_at_level_zero(name):
         pytest.skip("has no such level")
     made = corrupted(of(name, **{CORRUPTIONS[name].main: 0}), -X)
     assert_array_equal(made.x.view(np.uint32), (-X).view(np.uint32))
-    assert not made.touched.any()
+    assert not made.corrupted.any()
 
 
 @NAMES
@@ -81,7 +81,7 @@ def test_what_is_declared_is_there(name):
     assert issubclass(kind, Corruption)
     assert kind.main in kind.traced
     assert {*kind.traced} <= {*kind().get_params()}
-    assert {*kind().dials()} == {f"corruption_{number}_{end}" for number in kind.traced for end in ("low", "high")}
+    assert {*kind().schedules()} == {f"corruption_{number}_{end}" for number in kind.traced for end in ("low", "high")}
     assert all(f"\n    {setting} :" in kind.__doc__ for setting in kind().get_params())
     of(name).check(48, True)
     assert clone(kind()) == kind()

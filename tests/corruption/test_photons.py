@@ -5,9 +5,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import norm, poisson
 
 from corrupting import columns_of, corrupted
+from isthmus.core.random import mix
 from isthmus.corruption import Poisson
 from isthmus.corruption.photons import _few, _many
-from isthmus.counters import mix
 
 MEANS = [0.01, 0.5, 3.0, 3.9, 4.1, 8.0, 12.0, 30.0, 400.0]
 WORDS = np.random.default_rng(0).integers(0, 2**32, 200_000, dtype=np.uint32)
@@ -48,7 +48,7 @@ def test_many_photons_are_nearly_so(mean):
 
 def test_no_light_is_no_photons():
     made = corrupted(Poisson(5), np.array([[0.0, -2.0, 1.0]]))
-    assert_array_equal(made.touched, [[False, False, True]])
+    assert_array_equal(made.corrupted, [[False, False, True]])
     assert_array_equal(made.x[:, :2], [[0, -2]])
 
 

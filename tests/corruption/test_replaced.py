@@ -13,41 +13,41 @@ DIGITS = np.arange(1.0, 21)[:, None] + 100 * np.arange(5000)  # a value tells it
 @pytest.mark.parametrize("rate", [0.01, 0.25, 0.9])
 @pytest.mark.parametrize("kind", [Masking, SaltAndPepper, Swap])
 def test_a_million_cells_are_touched_at_the_rate(kind, rate):
-    touched = corrupted(kind(rate), X).touched
-    assert abs(touched.mean() - rate) < 5 * np.sqrt(rate * (1 - rate) / X.size)
+    changed = corrupted(kind(rate), X).corrupted
+    assert abs(changed.mean() - rate) < 5 * np.sqrt(rate * (1 - rate) / X.size)
     for axis in (0, 1):
         # Each cell by itself: rows and columns scatter as binomial numbers do.
-        assert_allclose(touched.sum(axis).var(), 1000 * rate * (1 - rate), rtol=0.25)
-    assert abs(np.corrcoef(touched[:, 1:].ravel(), touched[:, :-1].ravel())[0, 1]) < 0.005
+        assert_allclose(changed.sum(axis).var(), 1000 * rate * (1 - rate), rtol=0.25)
+    assert abs(np.corrcoef(changed[:, 1:].ravel(), changed[:, :-1].ravel())[0, 1]) < 0.005
 
 
 @pytest.mark.parametrize("kind", [Masking, SaltAndPepper])
 def test_all_cells_at_rate_one(kind):
-    assert corrupted(kind(1.0), X).touched.all()
+    assert corrupted(kind(1.0), X).corrupted.all()
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_masked_cells_are_zero(told):
-    made = corrupted(Masking(0.3, told=told), X)
-    assert_array_equal(made.x, np.where(made.touched, 0, X))
-    assert (made.hidden is not None) == told
-    if told:
-        assert_array_equal(made.hidden, made.touched)
+@pytest.mark.parametrize("as_missing", [True, False])
+def test_masked_cells_are_zero(as_missing):
+    made = corrupted(Masking(0.3, as_missing=as_missing), X)
+    assert_array_equal(made.x, np.where(made.corrupted, 0, X))
+    assert (made.hidden is not None) == as_missing
+    if as_missing:
+        assert_array_equal(made.hidden, made.corrupted)
 
 
 def test_salt_is_as_likely_as_pepper():
     columns = columns_of(X)
     made = corrupted(SaltAndPepper(0.5), X, columns=columns)
     high, low = made.x == columns.high, made.x == columns.low
-    assert_array_equal(made.x, np.where(made.touched & high, columns.high, np.where(made.touched, columns.low, X)))
-    n = made.touched.sum()
-    assert abs((high & made.touched).sum() / n - 0.5) < 5 * 0.5 / np.sqrt(n)
-    assert (low | high)[made.touched].all()
+    assert_array_equal(made.x, np.where(made.corrupted & high, columns.high, np.where(made.corrupted, columns.low, X)))
+    n = made.corrupted.sum()
+    assert abs((high & made.corrupted).sum() / n - 0.5) < 5 * 0.5 / np.sqrt(n)
+    assert (low | high)[made.corrupted].all()
 
 
 def test_swapped_cells_come_from_every_other_row_alike():
     made = corrupted(Swap(1.0), DIGITS)
-    assert made.touched.all()
+    assert made.corrupted.all()
     assert_array_equal((made.x - 1) // 100, (DIGITS - 1) // 100)
     source = ((made.x - 1) % 100).astype(int)
     counts = np.array([np.bincount(row, minlength=20) for row in source])
@@ -69,7 +69,7 @@ def test_padding_is_never_swapped_in():
 def test_a_row_alone_is_left_as_it_is(n_alive):
     made = corrupted(Swap(1.0), DIGITS[:4], weight=np.arange(4) < n_alive)
     assert_array_equal(made.x, DIGITS[:4])
-    assert not made.touched.any()
+    assert not made.corrupted.any()
 
 
 def test_two_rows_swap():
@@ -81,4 +81,4 @@ def test_missing_values_are_not_swapped_in():
     made = corrupted(Swap(1.0), np.where(observed, DIGITS, 0), observed=observed)
     assert (made.x[observed] > 0).all()
     assert_array_equal(made.x[~observed], 0)
-    assert 0.4 < made.touched[observed].mean() < 0.6
+    assert 0.4 < made.corrupted[observed].mean() < 0.6

@@ -27,9 +27,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from isthmus import Autoencoder
-from isthmus.errors import DivergedError, InterruptedFitWarning, InvalidDataError, InvalidParameterError
-from isthmus.held_back import HeldBack
-from isthmus.parameters import LOSS_NAMES, OPTIMIZER_NAMES, PARAMETERS, SCALING_NAMES, SCHEDULE_NAMES
+from isthmus.core.errors import DivergedError, InterruptedFitWarning, InvalidDataError, InvalidParameterError
+from isthmus.core.parameters import LOSS_NAMES, OPTIMIZER_NAMES, PARAMETERS, SCALING_NAMES, SCHEDULE_NAMES
+from isthmus.data.splitting import HashHoldout
 
 
 def scaled(model, rows):
@@ -197,7 +197,7 @@ def test_the_last_batch_has_its_own_loss(small, rows):
 
 def test_held_back_rows_judge(small, rows):
     model = small(restore_best=False).fit(rows)
-    held = HeldBack(0, 0.1).mask(0, 150)
+    held = HashHoldout(0, 0.1).mask(0, 150)
     assert_allclose(model.history_["validation_loss"][-1], model.reconstruction_error(rows[held]).mean(), rtol=1e-5)
     assert_allclose(model.scaler_.center, rows[~held].mean(axis=0))
     best = small().fit(rows)
@@ -430,7 +430,7 @@ class Watch:
 
     def __init__(self, act=lambda estimator: None):
         self.act = act
-        self.told, self.events, self.copies = [], [], []
+        self.condition, self.events, self.copies = [], [], []
 
     def setup(self, estimator, context):
         self.events.append("setup")
@@ -444,7 +444,7 @@ class Watch:
     def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
         if context.task_name != "epoch":
             return False
-        self.told.append((context.task_id, estimator.n_iter_, list(estimator.history_["loss"])))
+        self.condition.append((context.task_id, estimator.n_iter_, list(estimator.history_["loss"])))
         self.copies.append((fitted_estimator, fitted_estimator.reconstruct(X)))
         return self.act(estimator)
 
@@ -458,7 +458,7 @@ def test_callbacks_get_epoch_history_and_a_fitted_copy(small, rows, fitted):
     model = small().set_callbacks(watch).fit(rows)
     assert_same_results(model, fitted, rows)
     losses = fitted.history_["loss"]
-    assert watch.told == [(epoch, epoch + 1, losses[: epoch + 1]) for epoch in range(4)]
+    assert watch.condition == [(epoch, epoch + 1, losses[: epoch + 1]) for epoch in range(4)]
     assert watch.events == ["setup", "begin fit", *["begin epoch"] * 4, "teardown"]
     for copied, rebuilt in watch.copies:
         # What was handed out stays as it was while training goes on.
@@ -672,8 +672,8 @@ def test_nothing_is_said_by_default(small, rows, capfd):
 def test_a_column_without_weight_is_seen_and_not_rebuilt(tmp_path):
     """The first two columns hang together, and the one unit is spent on them alone."""
     rng = np.random.default_rng(0)
-    told = rng.normal(size=(400, 1))
-    X = np.hstack([told, -2 * told, told + 0.01 * rng.normal(size=(400, 1)), rng.normal(size=(400, 3))])
+    condition = rng.normal(size=(400, 1))
+    X = np.hstack([condition, -2 * condition, condition + 0.01 * rng.normal(size=(400, 1)), rng.normal(size=(400, 3))])
     weights = np.array([1.0, 1, 0, 0, 0, 0])
     quick = {"max_epochs": 60, "random_state": 0, "early_stopping": False, "linear_path": False}
     model = Autoencoder(1, hidden_layer_sizes=(16,), feature_weights=weights, **quick).fit(X)

@@ -2,23 +2,23 @@ import numpy as np
 import optax
 import pytest
 
-from isthmus.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.parameters import PARAMETERS
+from isthmus.data.scaling import ColumnStatistics, Scaler
 from isthmus.estimators.build import (
     batch_rows,
     check_range,
     corruption_for,
-    dials_for,
     draw_seed,
-    held_back_share,
+    holdout_share,
     network_for,
     objective_for,
     optimizer_for,
     pick_device,
+    schedules_for,
     settings_for,
     sparsity_for,
 )
-from isthmus.parameters import PARAMETERS
-from isthmus.scaling import ColumnStatistics, Scaler
 from isthmus.sparsity import SPARSITIES
 
 
@@ -64,7 +64,7 @@ def test_a_missing_device_is_refused(name):
     ],
 )
 def test_the_share_held_back(n_rows, changes, expected):
-    assert held_back_share(values(**changes), n_rows) == expected
+    assert holdout_share(values(**changes), n_rows) == expected
 
 
 @pytest.mark.parametrize(
@@ -187,12 +187,15 @@ def test_losses_are_summed_as_the_paper_has_them(sparsity):
 
 def test_dials():
     given = values(sparsity="l1", sparsity_weight=4, l2_penalty=0.1)
-    dials = dials_for(given, sparsity_for(given), None, 16, 300)
-    ends = {name: float(dial(np.ones(1))[0]) for name, dial in dials.items()}
+    scheduled = schedules_for(given, sparsity_for(given), None, 16, 300)
+    ends = {name: float(schedule(np.ones(1))[0]) for name, schedule in scheduled.items()}
     assert ends == {"weight": 4, "dead_after": 600, "l2": 0.1}
-    assert dials_for(values(), None, None, 16, 300) == {}
+    assert schedules_for(values(), None, None, 16, 300) == {}
     noisy = values(corruption="masking", corruption_level=0.4, untouched_weight=0.5)
-    ends = {float(dial(np.ones(1))[0]) for dial in dials_for(noisy, None, corruption_for(noisy), 16, 300).values()}
+    ends = {
+        float(schedule(np.ones(1))[0])
+        for schedule in schedules_for(noisy, None, corruption_for(noisy), 16, 300).values()
+    }
     assert ends == {0.4, 0.5}
 
 

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from isthmus import Autoencoder, AutoencoderClassifier, DenoisingAutoencoder
-from isthmus.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
 
 rng = np.random.default_rng(0)
 QUICK = {"max_epochs": 5, "random_state": 0}

@@ -7,7 +7,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import isthmus
 from isthmus import Autoencoder, ConvolutionalAutoencoder
-from isthmus.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.sparsity import TopK
 
 SMALL = {"channels": (4, 8), "max_epochs": 3, "random_state": 0}

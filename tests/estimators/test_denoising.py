@@ -5,11 +5,11 @@ from scipy.spatial import cKDTree
 from sklearn.datasets import make_swiss_roll
 
 from isthmus import Autoencoder, DenoisingAutoencoder
+from isthmus.core.errors import InvalidParameterError
 from isthmus.corruption import CORRUPTIONS, Blockout, Chain, Gaussian, Masking, Poisson
-from isthmus.errors import InvalidParameterError
+from isthmus.data.sources import open_source
 from isthmus.estimators.build import columns_for
 from isthmus.estimators.fitting import prepare, start_fit
-from isthmus.sources import open_source
 
 rng = np.random.default_rng(0)
 RAW = {"scaling": None, "output_activation": "identity", "random_state": 0}
@@ -163,7 +163,7 @@ def test_chunks_and_files_corrupt_alike(tmp_path, monkeypatch):
     build = lambda: DenoisingAutoencoder(  # noqa: E731
         2, corruption=Gaussian(0.3), batch_size=32, max_epochs=3, random_state=0
     )
-    monkeypatch.setattr("isthmus.batches.CHUNK_BYTES", 1)
+    monkeypatch.setattr("isthmus.engine.loading.CHUNK_BYTES", 1)
     memory, disk = build().fit(X), build().fit(tmp_path / "x.npy")
     monkeypatch.undo()
     assert memory.history_["loss"] == disk.history_["loss"]
@@ -174,7 +174,12 @@ def test_told_masking_learns_to_fill_holes_of_a_whole_table():
     mixing = np.random.default_rng(0).standard_normal((2, 8))
     X = np.random.default_rng(1).standard_normal((2000, 2)) @ mixing
     model = DenoisingAutoencoder(
-        4, hidden_layer_sizes=(64,), corruption=Masking(0.3, told=True), missing="mask", max_epochs=60, random_state=0
+        4,
+        hidden_layer_sizes=(64,),
+        corruption=Masking(0.3, condition=True),
+        missing="mask",
+        max_epochs=60,
+        random_state=0,
     ).fit(X)
     assert np.abs(model.params_["indicator"]).max() > 0.01
     missing = np.random.default_rng(2).random(X.shape) < 0.2
@@ -187,7 +192,7 @@ def test_what_a_corruption_knows_of_the_columns(scaling):
     X = rng.normal([5, -3, 0], [1, 0.1, 10], (500, 3))
     estimator = DenoisingAutoencoder(2, corruption="gaussian", scaling=scaling, random_state=0, early_stopping=False)
     ready = prepare(estimator, open_source(X), 0.0)
-    scaled = ready.walk.scaler.scaled(X, np.float64)
+    scaled = ready.loader.scaler.scaled(X, np.float64)
     columns = ready.columns
     assert_allclose(columns.low, scaled.min(0), rtol=1e-6)
     assert_allclose(columns.high, scaled.max(0), rtol=1e-6)
@@ -196,9 +201,9 @@ def test_what_a_corruption_knows_of_the_columns(scaling):
         assert np.isnan(columns.unit).all()
         assert columns_for is not None
     else:
-        unit = ready.walk.scaler.scaled(np.ones((1, 3)), np.float64) - ready.walk.scaler.scaled(np.zeros((1, 3)))
+        unit = ready.loader.scaler.scaled(np.ones((1, 3)), np.float64) - ready.loader.scaler.scaled(np.zeros((1, 3)))
         assert_allclose(columns.unit, unit[0], rtol=1e-5)
-        assert_allclose(columns.zero, ready.walk.scaler.scaled(np.zeros((1, 3)), np.float64)[0], atol=1e-12)
+        assert_allclose(columns.zero, ready.loader.scaler.scaled(np.zeros((1, 3)), np.float64)[0], atol=1e-12)
 
 
 @pytest.mark.parametrize(

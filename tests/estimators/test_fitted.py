@@ -10,9 +10,9 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import r2_score
 
 from isthmus import Autoencoder, open_source
-from isthmus.errors import InvalidDataError, InvalidParameterError
-from isthmus.sources import ArraySource, SparseCodesSource
-from isthmus.sources.base import Block
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.data.sources import ArraySource, SparseCodesSource
+from isthmus.data.sources.base import Block
 
 
 def scaled(model, rows):
@@ -85,9 +85,9 @@ def test_rows_are_read_as_they_are_written(tmp_path, model, curve, method, write
 
 
 def test_progress_knows_the_end_where_the_source_does(tmp_path, model, curve):
-    told = []
-    model.transform_to(curve, tmp_path / "out.csv", progress=lambda *args: told.append(args))
-    assert told[-1] == (500, 500)
+    condition = []
+    model.transform_to(curve, tmp_path / "out.csv", progress=lambda *args: condition.append(args))
+    assert condition[-1] == (500, 500)
 
 
 def test_columns_carry_names(tmp_path, curve):
@@ -319,12 +319,12 @@ def test_frames_of_sparse_codes_are_refused_by_scikit_learn(sparse, rows):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_code_statistics_are_those_of_codes_and_rebuilt_rows(tmp_path, relu, rows_at_rest, dtype):
-    X, told = rows_at_rest.astype(dtype), []
+    X, condition = rows_at_rest.astype(dtype), []
     np.save(tmp_path / "rows.npy", X)
     codes, far = relu.transform(X), scaled(relu, relu.reconstruct(X.astype(np.float64)))
     near = scaled(relu, X.astype(np.float64))
-    report = relu.code_statistics(X, progress=lambda *seen: told.append(seen))
-    assert told[-1] == (250, 250)
+    report = relu.code_statistics(X, progress=lambda *seen: condition.append(seen))
+    assert condition[-1] == (250, 250)
     assert_array_equal(report.codes.active_rows, np.count_nonzero(codes, axis=0))
     assert_array_equal(report.codes.largest_activation, codes.max(axis=0))
     assert_allclose(report.codes.mean_activation, codes.astype(np.float64).mean(axis=0), rtol=1e-12)

@@ -9,17 +9,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.decomposition import PCA
 
 from isthmus import Autoencoder
-from isthmus.batches import chunk_rows
-from isthmus.errors import InterruptedFitWarning, InvalidDataError, InvalidParameterError
+from isthmus.core.errors import InterruptedFitWarning, InvalidDataError, InvalidParameterError
+from isthmus.core.types import Stopping
+from isthmus.data.sources import open_source
+from isthmus.data.splitting import HashHoldout
+from isthmus.engine.loading import chunk_rows
 from isthmus.estimators.fitting import measure, prepare, start_fit, start_partial_fit
-from isthmus.held_back import HeldBack
-from isthmus.sources import open_source
-from isthmus.types import Stopping
 
 
 @pytest.fixture
 def many_chunks(monkeypatch):
-    monkeypatch.setattr("isthmus.batches.CHUNK_BYTES", 1)
+    monkeypatch.setattr("isthmus.engine.loading.CHUNK_BYTES", 1)
     assert chunk_rows(32, 16) == 32
 
 
@@ -57,7 +57,7 @@ def test_rows_scaled_one_by_one_train_alike_in_memory_and_on_disk(small, tmp_pat
 
 def test_held_back_rows_are_in_no_scalings_statistics(small, rows):
     model = small(scaling="zca", validation_fraction=0.3).fit(rows)
-    held = HeldBack(0, 0.3).mask(0, len(rows))
+    held = HashHoldout(0, 0.3).mask(0, len(rows))
     assert held.any()
     alone = small(scaling="zca", early_stopping=False).fit(rows[~held])
     assert_allclose(model.scaler_.whitening, alone.scaler_.whitening, rtol=1e-9)
@@ -77,7 +77,7 @@ def test_a_cell_that_is_not_finite_is_named_whatever_the_scaling(small, rows, sc
 def test_a_scaling_that_is_kept_is_not_measured_anew(small, rows, monkeypatch):
     model = small(scaling="zca", warm_start=True, max_epochs=1).fit(rows)
     scaler = model.scaler_
-    monkeypatch.setattr("isthmus.scaling.statistics.ColumnStatistics._update_moments", None)
+    monkeypatch.setattr("isthmus.data.scaling.statistics.ColumnStatistics._update_moments", None)
     assert model.fit(rows).scaler_ is scaler
     assert model.partial_fit(rows).scaler_ is scaler
     with pytest.raises(InvalidParameterError, match="set warm_start=False"):
@@ -87,8 +87,8 @@ def test_a_scaling_that_is_kept_is_not_measured_anew(small, rows, monkeypatch):
 def test_an_interruption_in_an_epoch_ends_after_the_chunk(small, rows, many_chunks):
     model = small(early_stopping=False)
     run = start_fit(model, open_source(rows))
-    told, heard = [], []
-    run.watcher = SimpleNamespace(begin=lambda: None, end=lambda run: told.append(run.state.epoch))
+    condition, heard = [], []
+    run.watcher = SimpleNamespace(begin=lambda: None, end=lambda run: condition.append(run.state.epoch))
 
     def progress(done):
         heard.append(done)
@@ -99,7 +99,7 @@ def test_an_interruption_in_an_epoch_ends_after_the_chunk(small, rows, many_chun
     outcome = run.train()
     assert run.interrupted
     assert len(heard) == 7
-    assert told == [1]
+    assert condition == [1]
     assert outcome.n_iter_ == len(outcome.history_["loss"]) == 1
     once = small(early_stopping=False, max_epochs=1).fit(rows)
     assert not np.array_equal(outcome.params_["encoder"][0]["weight"], once.params_["encoder"][0]["weight"])
@@ -125,12 +125,12 @@ def test_the_optimizer_moves_with_the_code(small, rows, optimizer):
     run.arranges = False
     plain = run.train()
     run.arranges = True
-    arranged = run.outcome(run.state)
-    before, after = plain.params_["encoder"][-1]["bias"], arranged.params_["encoder"][-1]["bias"]
+    reordered = run.outcome(run.state)
+    before, after = plain.params_["encoder"][-1]["bias"], reordered.params_["encoder"][-1]["bias"]
     order = np.array([int(np.argmin(abs(abs(before) - abs(value)))) for value in after])
     signs = np.sign(after) * np.sign(before[order])
     assert sorted(order) == [0, 1, 2]
-    assert_same_trees(arranged.params_, model_arranged(plain, plain.params_, order, signs))
+    assert_same_trees(reordered.params_, model_arranged(plain, plain.params_, order, signs))
     shape = jax.tree.structure(plain.params_)
     moments = [
         [
@@ -138,7 +138,7 @@ def test_the_optimizer_moves_with_the_code(small, rows, optimizer):
             for node in jax.tree.leaves(tree, is_leaf=lambda n: jax.tree.structure(n) == shape)
             if isinstance(node, dict)
         ]
-        for tree in (plain.optimizer_state_, arranged.optimizer_state_)
+        for tree in (plain.optimizer_state_, reordered.optimizer_state_)
     ]
     assert len(moments[0]) == {"adam": 2, "sgd": 0}.get(optimizer, 1)
     for number, (old, new) in enumerate(zip(*moments, strict=True)):
@@ -147,12 +147,12 @@ def test_the_optimizer_moves_with_the_code(small, rows, optimizer):
 
 
 def model_arranged(fitted, tree, order, signs):
-    return fitted.network_.arranged(tree, order, signs.astype(np.float32))
+    return fitted.network_.reordered(tree, order, signs.astype(np.float32))
 
 
 def test_held_back_rows_are_not_measured():
     values = np.random.default_rng(0).standard_normal((500, 3))
-    held = HeldBack(3, 0.3)
+    held = HashHoldout(3, 0.3)
     statistics = measure(open_source(values), "standard", (), held)
     kept = values[~held.mask(0, 500)]
     assert statistics.n_rows == len(kept) < 500
@@ -165,7 +165,7 @@ def test_held_back_rows_are_not_measured():
 def test_no_row_left_to_train_on(small, rows):
     with pytest.raises(InvalidParameterError, match="holds back all 6 rows"):
         prepare(small(), open_source(rows[:6]), 1 - 1e-9)
-    assert prepare(small(), open_source(rows[:6]), 0.5).walk.count() > 0
+    assert prepare(small(), open_source(rows[:6]), 0.5).loader.count() > 0
 
 
 def test_a_seed_that_is_given_is_kept(small, rows):
@@ -180,10 +180,10 @@ def test_a_seed_that_is_given_is_kept(small, rows):
 def test_which_rows_judge(small, rows, n_rows, own, stopping, watched):
     model = small(early_stopping=stopping)
     trainer = start_fit(model, open_source(rows[:n_rows]), open_source(rows[:7]) if own else None).trainer
-    held = HeldBack(0, 0.1).count(n_rows)
+    held = HashHoldout(0, 0.1).count(n_rows)
     expected = {"some": (n_rows - held, held), "all": (30, 30), "own": (150, 7), "none": (150, 0)}[watched]
-    assert (trainer.n_rows, trainer.n_held_back) == expected
-    assert trainer.watches is (watched != "none")
+    assert (trainer.n_rows, trainer.n_held_out) == expected
+    assert trainer.validates is (watched != "none")
 
 
 def test_partial_fit_takes_up_where_it_was(small, rows):

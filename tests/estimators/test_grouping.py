@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from isthmus import Autoencoder, open_source
-from isthmus.errors import InvalidDataError, InvalidParameterError
-from isthmus.estimators.grouping import Groups, LastRows, held_back_by
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.estimators.grouping import Groups, LastRows, holdout_by
 
 rng = np.random.default_rng(0)
 ROWS = rng.normal(size=(400, 3))
@@ -38,8 +38,8 @@ def sources(folder):
 
 @pytest.mark.parametrize("name", ["pandas", "categories", "polars", "csv", "parquet", "source"])
 def test_groups_are_held_back_whole_and_alike_whatever_the_format(name, folder):
-    expected = held_back_by(MODEL, FRAME, "site", None)[1](7, 0.25)
-    rows, groups = held_back_by(MODEL, sources(folder)[name], "site", None)
+    expected = holdout_by(MODEL, FRAME, "site", None)[1](7, 0.25)
+    rows, groups = holdout_by(MODEL, sources(folder)[name], "site", None)
     held = groups(7, 0.25)
     assert_array_equal(held.held, expected.held)
     inside, outside = set(SITES[held.held]), set(SITES[~held.held])
@@ -59,7 +59,7 @@ def test_a_fit_by_groups_learns_what_one_with_those_rows_apart_does(name, folder
     model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=3, random_state=0, validation_fraction=0.3)
     model.fit(sources(folder)[name], validation_by="site")
     assert list(model.feature_names_in_) == ["a", "b", "c"]
-    held = held_back_by(MODEL, FRAME, "site", None)[1](0, 0.3)
+    held = holdout_by(MODEL, FRAME, "site", None)[1](0, 0.3)
     scaler = model.scaler_
     np.testing.assert_allclose(scaler.affine[0], ROWS[~held.held].mean(0), atol=1e-9)
 
@@ -76,7 +76,7 @@ def test_the_last_rows_are_held_back(tmp_path):
 
 
 def test_a_missing_value_is_a_group():
-    codes = held_back_by(MODEL, FRAME.assign(site=[None] * 100 + ["x"] * 300), "site", None)[1].codes
+    codes = holdout_by(MODEL, FRAME.assign(site=[None] * 100 + ["x"] * 300), "site", None)[1].codes
     assert len(set(codes[:100])) == len(set(codes[100:])) == 1
     assert codes[0] != codes[-1]
 

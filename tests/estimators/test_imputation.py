@@ -15,7 +15,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import isthmus
 from isthmus import AutoencoderImputer
-from isthmus.errors import InvalidDataError, InvalidParameterError, IsthmusWarning, ModelFileError
+from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusWarning, ModelFileError
 
 
 def quick(**settings):
@@ -48,8 +48,8 @@ def conditional_mean(rows, covariance):
         gone = np.isnan(row)
         if gone.any():
             seen = ~gone
-            slope = covariance[np.ix_(gone, seen)] @ np.linalg.inv(covariance[np.ix_(seen, seen)])
-            row[gone] = slope @ row[seen]
+            gradient = covariance[np.ix_(gone, seen)] @ np.linalg.inv(covariance[np.ix_(seen, seen)])
+            row[gone] = gradient @ row[seen]
     return filled
 
 

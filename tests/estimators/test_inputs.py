@@ -10,8 +10,8 @@ import scipy.sparse
 from numpy.testing import assert_allclose, assert_array_equal
 
 from isthmus import open_source
-from isthmus.errors import InvalidDataError, InvalidParameterError, MissingFileError
-from isthmus.estimators.inputs import finite_blocks, is_outside, open_rows, rows_of
+from isthmus.core.errors import InvalidDataError, InvalidParameterError, MissingFileError
+from isthmus.estimators.inputs import finite_blocks, is_external, open_rows, rows_of
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -172,10 +172,10 @@ def test_streams_are_read_into_memory(rows, tmp_path):
 
 
 def test_what_is_outside(tmp_path):
-    assert is_outside("X.npy")
-    assert is_outside(tmp_path)
-    assert is_outside(open_source(np.eye(2)))
-    assert not any(map(is_outside, (np.eye(2), [[1, 2]], pd.DataFrame(np.eye(2)), None)))
+    assert is_external("X.npy")
+    assert is_external(tmp_path)
+    assert is_external(open_source(np.eye(2)))
+    assert not any(map(is_external, (np.eye(2), [[1, 2]], pd.DataFrame(np.eye(2)), None)))
 
 
 def test_arrays_are_not_copied():

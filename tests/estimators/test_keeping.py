@@ -11,8 +11,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from isthmus import Autoencoder, open_source
-from isthmus.errors import BrokenFileError, InvalidDataError, InvalidParameterError
-from isthmus.sources import SparseCodesSource
+from isthmus.core.errors import BrokenFileError, InvalidDataError, InvalidParameterError
+from isthmus.data.sources import SparseCodesSource
 
 N = 700
 NAMES = list("abcd")
@@ -80,9 +80,9 @@ def test_columns_of_any_type_travel_along_before_the_codes(tmp_path, folder, tab
 
 def test_order_is_kept_through_many_small_blocks(tmp_path, monkeypatch, folder, table, rows, model):
     # Neither of source nor of network nor of file do the blocks end together.
-    monkeypatch.setattr("isthmus.sources.arrays.BLOCK_BYTES", 37 * 40)
-    monkeypatch.setattr("isthmus.inference._MOST_ROWS", 16)
-    monkeypatch.setattr("isthmus.sinks._GROUP_BYTES", 500)
+    monkeypatch.setattr("isthmus.data.sources.arrays.BLOCK_BYTES", 37 * 40)
+    monkeypatch.setattr("isthmus.engine.inference._MOST_ROWS", 16)
+    monkeypatch.setattr("isthmus.data.sinks._GROUP_BYTES", 500)
     for out in (".parquet", ".feather", ".csv"):
         model.transform_to(folder / "rows.parquet", tmp_path / f"codes{out}", keep=["id", "group"])
         kept, codes = split(tmp_path / f"codes{out}", 2)
@@ -91,11 +91,11 @@ def test_order_is_kept_through_many_small_blocks(tmp_path, monkeypatch, folder, 
 
 
 def test_no_more_rows_wait_than_are_under_way(tmp_path, monkeypatch, folder, model):
-    monkeypatch.setattr("isthmus.sources.arrays.BLOCK_BYTES", 20 * 40)
-    monkeypatch.setattr("isthmus.inference._MOST_ROWS", 16)
+    monkeypatch.setattr("isthmus.data.sources.arrays.BLOCK_BYTES", 20 * 40)
+    monkeypatch.setattr("isthmus.engine.inference._MOST_ROWS", 16)
     waiting = []
-    take = "isthmus.sources.kept.KeptRows.take"
-    from isthmus.sources.kept import KeptRows
+    take = "isthmus.data.sources.kept.KeptRows.take"
+    from isthmus.data.sources.kept import KeptRows
 
     taken = KeptRows.take
 
@@ -283,7 +283,7 @@ def test_text_keeps_its_zeros_and_empty_cells(tmp_path, model):
 
 
 def test_text_that_changes_its_type_late(tmp_path, monkeypatch, model):
-    monkeypatch.setattr("isthmus.sources.tables._CSV_BLOCK", 1 << 10)
+    monkeypatch.setattr("isthmus.data.sources.tables._CSV_BLOCK", 1 << 10)
     text = "id,a,b,c,d\n" + "".join(f"{i},1,1,2,3\n" for i in range(500))
     (tmp_path / "rows.csv").write_text(text + "A7,1,1,2,3\n")
     with pytest.raises(BrokenFileError, match=r"rows\.csv cannot be read: .*invalid value 'A7'"):

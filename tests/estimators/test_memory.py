@@ -6,9 +6,9 @@ import pytest
 from numpy.testing import assert_array_equal
 from pyarrow import feather
 
-import isthmus.batches
+import isthmus.engine.loading
 from isthmus import Autoencoder
-from isthmus.errors import InvalidParameterError
+from isthmus.core.errors import InvalidParameterError
 from isthmus.estimators.memory import Memory
 
 ROWS = np.random.default_rng(0).normal(size=(3000, 5))
@@ -73,7 +73,7 @@ def expected():
 @pytest.mark.parametrize("most", [None, "1kB"])
 def test_weights_are_the_same_from_any_format_in_memory_or_not(name, most, expected, tmp_path, monkeypatch):
     monkeypatch.setattr(Memory, "check", lambda *run: None)
-    monkeypatch.setattr(isthmus.batches, "CHUNK_BYTES", 20_000)
+    monkeypatch.setattr(isthmus.engine.loading, "CHUNK_BYTES", 20_000)
     model = Autoencoder(2, **OPTIONS, shuffle="window").fit(write(tmp_path / name, ROWS), max_memory=most)
     for ours, theirs in zip(jax.tree.leaves(model.params_), jax.tree.leaves(expected.params_), strict=True):
         assert_array_equal(ours, theirs)

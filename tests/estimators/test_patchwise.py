@@ -7,8 +7,8 @@ from PIL import Image
 
 import isthmus
 from isthmus import Autoencoder, DenoisingAutoencoder, PatchAutoencoder
+from isthmus.core.errors import InvalidDataError, InvalidParameterError, ModelFileError
 from isthmus.corruption import Gaussian
-from isthmus.errors import InvalidDataError, InvalidParameterError, ModelFileError
 
 rng = np.random.default_rng(0)
 QUICK = {"max_epochs": 3, "hidden_layer_sizes": (16,), "random_state": 0}

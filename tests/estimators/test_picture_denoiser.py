@@ -12,8 +12,14 @@ from typer.testing import CliRunner
 import isthmus
 from isthmus import PictureDenoiser
 from isthmus.cli import app
-from isthmus.denoiser import Denoiser
-from isthmus.errors import DivergedError, InterruptedFitWarning, InvalidDataError, InvalidParameterError, ModelFileError
+from isthmus.core.errors import (
+    DivergedError,
+    InterruptedFitWarning,
+    InvalidDataError,
+    InvalidParameterError,
+    ModelFileError,
+)
+from isthmus.images.denoiser import Denoiser
 
 rng = np.random.default_rng(0)
 SMALL = {"start": None, "widths": (8,), "blocks": (1,), "crop_size": 16, "batch_size": 4, "random_state": 0}
@@ -58,7 +64,7 @@ def test_what_is_shipped_learns_another_kind_of_picture_in_few_steps():
     seen = noisy(clean, 60)
     fitted = PictureDenoiser(60, max_steps=30, crop_size=32, batch_size=4, random_state=0).fit(learned_from)
     assert fitted.denoiser_.strongest == 60
-    with pytest.warns(isthmus.errors.IsthmusWarning, match="more than 55"):
+    with pytest.warns(isthmus.core.errors.IsthmusWarning, match="more than 55"):
         before = error(255 * Denoiser.shipped().clean(seen / 255, 60), clean)
     assert error(fitted.denoise([seen], noise=60)[0], clean) < 0.9 * before
 

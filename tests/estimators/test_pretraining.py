@@ -4,9 +4,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from isthmus import Autoencoder, DenoisingAutoencoder
-from isthmus.errors import InvalidParameterError
+from isthmus.core.errors import InvalidParameterError
+from isthmus.data.sources import open_source
 from isthmus.estimators.fitting import start_fit
-from isthmus.sources import open_source
 
 rng = np.random.default_rng(0)
 X = rng.random((300, 3)) @ rng.random((3, 8)) / 3
@@ -51,7 +51,7 @@ def test_each_layer_is_a_denoising_autoencoder_of_the_codes_below(tied):
 def test_held_back_rows_are_not_learned_from():
     model = DenoisingAutoencoder(**{**DEEP, "early_stopping": True, "validation_fraction": 0.3})
     run = start_fit(model, open_source(X))
-    held = run.trainer.walk.held_back.mask(0, len(X))
+    held = run.trainer.loader.holdout.mask(0, len(X))
     shallow = Autoencoder(6, output_activation="identity", random_state=7, **LAYER).fit(X[~held].astype(np.float32))
     assert_array_equal(run.state.params["encoder"][0]["weight"], shallow.params_["encoder"][0]["weight"])
 

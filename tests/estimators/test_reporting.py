@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from isthmus.data.sources import open_source
 from isthmus.estimators.fitting import start_fit
 from isthmus.estimators.reporting import Estimate, Reporter, estimate
-from isthmus.sources import open_source
 
 DURATION = r"[\d.]+ (ms|s|min|h)"
 
@@ -46,7 +46,7 @@ def test_an_estimate_of_a_run(small, rows):
     found = estimate(run.trainer, run.state)
     assert 0 < found.seconds_per_epoch < 60
     assert found.max_epochs == 4
-    chunks = 2 * np.prod(run.trainer.walk.chunk_shape) * 4
+    chunks = 2 * np.prod(run.trainer.loader.chunk_shape) * 4
     assert chunks < found.bytes < chunks + 1e6
     wider = start_fit(small(hidden_layer_sizes=(600,)), open_source(rows))
     more = 4 * (4 * 600 + 600 * 2 - 4 * 6 - 6 * 2) * 2 * 5  # two halves; params thrice, and Adam's two moments

@@ -4,9 +4,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from isthmus import SparseAutoencoder
+from isthmus.data.sources import open_source
 from isthmus.estimators.fitting import start_fit
 from isthmus.estimators.resampling import resampled
-from isthmus.sources import open_source
 from isthmus.sparsity import L1, JumpReLU, TopK
 
 DEAD = [2, 5, 7]
@@ -38,7 +38,7 @@ def alive_of(state):
 
 
 @pytest.mark.parametrize(("sparsity", "loud"), [(TopK(2), 1.0), (L1(), 0.2)], ids=["topk", "l1"])
-def test_dead_units_become_what_badly_rebuilt_rows_lack(rows, sparsity, loud):
+def test_dead_units_become_what_badly_rebuilt_rows_lack(rows, sparsity, encoder_scale):
     run, before = begun(rows, sparsity)
     after = resampled(run.trainer, before, sparsity)
     alive, encoder, decoder = alive_of(before)
@@ -57,7 +57,7 @@ def test_dead_units_become_what_badly_rebuilt_rows_lack(rows, sparsity, loud):
     assert_allclose((made / length @ directions.T).max(axis=1), 1, atol=1e-3)
 
     looks = new_encoder["weight"][:, DEAD]
-    wanted = loud * np.linalg.norm(encoder["weight"][:, alive], axis=0).mean()
+    wanted = encoder_scale * np.linalg.norm(encoder["weight"][:, alive], axis=0).mean()
     assert_allclose(looks.T / wanted, made / length, atol=1e-4)
     assert_allclose(new_encoder["bias"][DEAD], encoder["bias"][alive].mean(), rtol=1e-5)
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from isthmus.errors import InvalidDataError
+from isthmus.core.errors import InvalidDataError
+from isthmus.data.sources import SparseCodesSource, open_source
 from isthmus.estimators.results import counted, joined, joined_sparse, written
-from isthmus.sources import SparseCodesSource, open_source
 
 ROWS = np.arange(12.0).reshape(6, 2) - 4
 
@@ -27,12 +27,12 @@ def test_what_a_narrower_type_rounds_to_zero_is_not_kept():
 
 
 def test_rows_are_told_when_they_are_used():
-    told = []
-    dealt = counted(parts(2, 5), 6, lambda *seen: told.append(seen))
+    condition = []
+    dealt = counted(parts(2, 5), 6, lambda *seen: condition.append(seen))
     assert len(next(dealt)) == 2
-    assert told == []
+    assert condition == []
     assert [len(part) for part in dealt] == [3, 1]
-    assert told == [(2, 6), (5, 6), (6, 6)]
+    assert condition == [(2, 6), (5, 6), (6, 6)]
 
 
 @pytest.mark.parametrize("sparse", [False, True])

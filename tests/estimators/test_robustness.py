@@ -4,8 +4,8 @@ from numpy.testing import assert_allclose
 from sklearn.decomposition import PCA
 
 from isthmus import DenoisingAutoencoder
+from isthmus.core.errors import InvalidParameterError
 from isthmus.corruption import Chain, Gaussian, Masking
-from isthmus.errors import InvalidParameterError
 
 rng = np.random.default_rng(0)
 ROWS = rng.standard_normal((600, 2)) @ rng.standard_normal((2, 6)) + 0.1 * rng.standard_normal((600, 6))

@@ -10,9 +10,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from isthmus import Autoencoder
-from isthmus.errors import InvalidParameterError, MissingFileError, ModelFileError
-from isthmus.model_file import read_model, write_model
-from isthmus.parameters import LOSS_NAMES, OPTIMIZER_NAMES, SCALING_NAMES
+from isthmus.core.errors import InvalidParameterError, MissingFileError, ModelFileError
+from isthmus.core.parameters import LOSS_NAMES, OPTIMIZER_NAMES, SCALING_NAMES
+from isthmus.core.persistence import read_model, write_model
 
 
 def own_network(n_features, n_components, key):

@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from isthmus import Autoencoder, SparseAutoencoder
-from isthmus.datasets import load_seven_segment
+from isthmus.data.datasets import load_seven_segment
 from isthmus.sparsity import L1, BatchTopK, Gated, JumpReLU, Lifetime, Matryoshka, TopK
 
 seeds = range(10)
@@ -168,12 +168,12 @@ def test_a_planted_dictionary_comes_out(planted, method, revives, least):
     slow = {"learning_rate": 0.005} if isinstance(method, BatchTopK) else {}
     model = dictionary(method, resample_dead=1 if revives else None, **slow).fit(rows)
     assert best_cosines(model, atoms) >= least
-    awake = (model.transform(rows) != 0).sum(axis=1)
+    active = (model.transform(rows) != 0).sum(axis=1)
     if isinstance(method, TopK):
-        assert awake.max() <= 2
+        assert active.max() <= 2
     if not isinstance(method, Lifetime):
         # Outside training too, where a fixed threshold stands for the batch.
-        assert abs(awake.mean() / model.history_["l0"][-1] - 1) < 0.05
+        assert abs(active.mean() / model.history_["l0"][-1] - 1) < 0.05
 
 
 def test_a_wide_code_copies_unless_it_is_sparse(planted):

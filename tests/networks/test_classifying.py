@@ -2,10 +2,10 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
-from isthmus.counters import key_words
+from isthmus.core.random import key_words
+from isthmus.core.types import Noise
 from isthmus.networks.classifying import Classifying
 from isthmus.networks.dense import Dense
-from isthmus.types import Noise
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(5, 4)).astype(np.float32)
@@ -17,7 +17,7 @@ def test_logits_are_a_linear_map_of_the_code():
     code = np.maximum(np.asarray(network.body.encode(params, X)), 0)
     logits = np.asarray(network.encode(params, X))
     assert_allclose(logits, code @ params["head"]["weight"] + params["head"]["bias"], rtol=1e-5, atol=1e-6)
-    probabilities = np.asarray(network.activate(jnp.asarray(logits)))
+    probabilities = np.asarray(network.activate_code(jnp.asarray(logits)))
     assert_allclose(probabilities, np.exp(logits) / np.exp(logits).sum(1, keepdims=True), rtol=1e-5)
     assert (network.n_features, network.n_components, network.dtype) == (4, 2, np.float32)
 

@@ -40,13 +40,13 @@ def test_whatever_way_it_and_its_derivative_are_xlas_own(kernel, channels, backe
 
     with jax.enable_x64(True):
         assert_allclose(convolve(jnp.asarray(x), jnp.asarray(k)), plain(x, k), rtol=1e-10, atol=1e-12)
-        slopes = [
+        gradients = [
             jax.grad(lambda x, k, way=way: jnp.sum(jnp.sin(way(x, k)) * weights), argnums=(0, 1))(
                 jnp.asarray(x), jnp.asarray(k)
             )
             for way in (convolve, plain)
         ]
-    for mine, theirs in zip(*slopes, strict=True):
+    for mine, theirs in zip(*gradients, strict=True):
         assert_allclose(mine, theirs, rtol=1e-10, atol=1e-12)
 
 

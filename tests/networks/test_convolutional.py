@@ -33,7 +33,7 @@ def test_gradients_equal_finite_differences():
     x = rng.normal(size=(3, 40))
 
     def loss(params):
-        code = network.activate(network.encode(params, jnp.asarray(x)))
+        code = network.activate_code(network.encode(params, jnp.asarray(x)))
         return jnp.mean((network.decode(params, code) - x) ** 2)
 
     with jax.enable_x64(True):
@@ -53,7 +53,7 @@ def test_a_rearranged_code_is_the_same_network():
     network = Convolutional((6, 6, 1), 4, (3,))
     params, x = network.init(0), rng.normal(size=(3, 36)).astype(np.float32)
     order, signs = np.array([2, 0, 3, 1]), np.array([1, -1, 1, -1], np.float32)
-    moved = network.arranged(params, order, signs)
+    moved = network.reordered(params, order, signs)
     code = np.asarray(network.encode(params, x))
     assert_allclose(network.encode(moved, x), code[:, order] * signs, rtol=1e-5, atol=1e-6)
     again = network.decode(moved, network.encode(moved, x))

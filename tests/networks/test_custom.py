@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 
-from isthmus.errors import InvalidParameterError
+from isthmus.core.errors import InvalidParameterError
 from isthmus.networks.custom import Custom
 
 
@@ -40,11 +40,11 @@ def test_it_computes_row_by_row_what_the_modules_do(network):
     encoder, decoder = linear(5, 2, jax.random.key(3))
     pre_code = network.encode(params, x)
     assert_allclose(pre_code, x @ np.asarray(encoder.weight).T + np.asarray(encoder.bias), rtol=1e-5, atol=1e-6)
-    code = network.activate(pre_code)
+    code = network.activate_code(pre_code)
     assert_allclose(code, np.tanh(pre_code), rtol=1e-5)
     pre_output = network.decode(params, code)
     assert_allclose(pre_output, np.stack([decoder(row) for row in code]), rtol=1e-5, atol=1e-6)
-    assert_allclose(network.finish(pre_output), expit(np.asarray(pre_output)), rtol=1e-5)
+    assert_allclose(network.activate_output(pre_output), expit(np.asarray(pre_output)), rtol=1e-5)
 
 
 def test_parameters_are_drawn_by_seed(network):

@@ -4,11 +4,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 
-from isthmus.counters import key_words
+from isthmus.core.random import key_words
+from isthmus.core.types import Noise, Statistics
 from isthmus.networks.activations import ACTIVATIONS
 from isthmus.networks.dense import Dense
 from isthmus.networks.initializers import INITIALIZERS
-from isthmus.types import Noise, Statistics
 
 FUNCTIONS = {"tanh": np.tanh, "sigmoid": expit, "identity": lambda x: x}
 rng = np.random.default_rng(0)
@@ -21,8 +21,8 @@ def randomised(params, seed=5):
 
 
 def reconstruct(network, params, x):
-    code = network.activate(network.encode(params, x))
-    return np.asarray(code), np.asarray(network.finish(network.decode(params, code)))
+    code = network.activate_code(network.encode(params, x))
+    return np.asarray(code), np.asarray(network.activate_output(network.decode(params, code)))
 
 
 def by_hand(network, params, x):
@@ -133,13 +133,13 @@ def test_the_linear_path_starts_at_pca(sizes, tied, activation, init_name):
 def test_before_a_sigmoid_the_path_starts_at_the_mean(tied):
     network = Dense(6, 2, (5,), (5,), "sigmoid", output_activation="sigmoid", linear_path=True, tied=tied)
     params = network.init(0, PCA)
-    out = network.finish(network.decode(params, np.zeros((1, 2), np.float32)))
+    out = network.activate_output(network.decode(params, np.zeros((1, 2), np.float32)))
     assert_allclose(out[0], rows.mean(0), atol=1e-5)
     if not tied:
         assert_allclose(params["decoder_path"], 4 * PCA.components, rtol=1e-6)
         # To first order a sigmoid's slope undoes the factor where the mean is near a half.
         small = np.full((1, 2), 0.01, np.float32)
-        moved = network.finish(network.decode(params, small))[0] - out[0]
+        moved = network.activate_output(network.decode(params, small))[0] - out[0]
         assert_allclose(moved, 0.01 * PCA.components.sum(0), atol=2e-3)
 
 
@@ -216,10 +216,10 @@ def test_arranging_changes_the_code_and_not_the_network(sizes, tied, linear_path
     order, signs = np.array([2, 0, 1]), np.ones(3, np.float32)
     if network.signs_are_free:
         signs[1] = -1
-    arranged = network.arranged(params, order, signs)
+    reordered = network.reordered(params, order, signs)
     jax.tree.map(assert_array_equal, params, before)
     code, out = reconstruct(network, params, single)
-    new_code, new_out = reconstruct(network, arranged, single)
+    new_code, new_out = reconstruct(network, reordered, single)
     assert_allclose(new_code, code[:, order] * signs, rtol=1e-4, atol=1e-5)
     assert_allclose(new_out, out, rtol=1e-4, atol=1e-5)
 
@@ -263,7 +263,7 @@ def test_halves_around_the_code_are_the_whole(network):
     pre_code = network.before_code(params, single, None, None) @ weight + bias + path
     assert_allclose(pre_code, network.encode(params, single), rtol=1e-5, atol=1e-5)
     assert_array_equal(network.code_bias(params), bias)
-    code = np.asarray(network.activate(pre_code))
+    code = np.asarray(network.activate_code(pre_code))
     out = network.after_code(params, code @ network.decoder_weights(params)[0], None, None)
     if network.linear_path:
         out = out + code @ (params["encoder_path"].T if network.tied else params["decoder_path"])
@@ -272,15 +272,15 @@ def test_halves_around_the_code_are_the_whole(network):
 
 @pytest.mark.parametrize("hidden", [(), (3,)])
 def test_the_indicator_is_a_leaf_of_its_own_that_starts_at_zero(hidden):
-    plain, told = Dense(4, 2, hidden, hidden), Dense(4, 2, hidden, hidden, indicator=True)
-    params = told.init(5)
+    plain, masked = Dense(4, 2, hidden, hidden), Dense(4, 2, hidden, hidden, indicator=True)
+    params = masked.init(5)
     assert not params["indicator"].any()
     drawn = {name: leaf for name, leaf in params.items() if name != "indicator"}
     jax.tree.map(assert_array_equal, drawn, plain.init(5))
     x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
-    assert_array_equal(told.encode(params, x, told=np.ones_like(x)), plain.encode(drawn, x))
+    assert_array_equal(masked.encode(params, x, condition=np.ones_like(x)), plain.encode(drawn, x))
     params["indicator"] = np.ones_like(params["indicator"])
     # Of a row of ones, the indicator adds to the first layer as much as there are cells.
     shifted = jax.tree.map(np.copy, drawn)
     shifted["encoder"][0]["bias"] += 4
-    assert_allclose(told.encode(params, x, told=np.ones_like(x)), plain.encode(shifted, x), rtol=1e-6)
+    assert_allclose(masked.encode(params, x, condition=np.ones_like(x)), plain.encode(shifted, x), rtol=1e-6)

@@ -3,10 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from isthmus.counters import key_words
-from isthmus.gaussian import Gaussian, conditional_mean, factors
+from isthmus.core.random import key_words
+from isthmus.core.types import Noise
+from isthmus.engine.gaussian import Gaussian, conditional_mean, factors
 from isthmus.networks.mixed import Mixed
-from isthmus.types import Noise
 
 
 @pytest.fixture(scope="module")

@@ -65,8 +65,8 @@ def test_numpy_computes_the_same(network):
     pictures = np.random.default_rng(1).random((2, 16, 24), np.float32)
     noise = np.array([0.1, 0.4], np.float32)
     cleaned = jax.jit(network.clean)(params, pictures, noise)
-    for one, picture, told in zip(cleaned, pictures, noise, strict=True):
-        assert_allclose(one, by_hand(network, params, picture.astype(float), told), rtol=1e-4, atol=1e-4)
+    for one, picture, level in zip(cleaned, pictures, noise, strict=True):
+        assert_allclose(one, by_hand(network, params, picture.astype(float), level), rtol=1e-4, atol=1e-4)
 
 
 @on_networks
@@ -94,9 +94,9 @@ def test_reach_is_how_far_a_pixel_is_felt(network):
     # From every corner of the grid that shuffles make: blocks of pixels reach further on one side than on the other.
     felt = []
     for shift in (0, network.multiple - 1):
-        touched = pictures.copy()
-        touched[0, middle + shift, middle + shift] += 100
-        difference = jax.jit(network.clean)(params, touched, noise) - jax.jit(network.clean)(params, pictures, noise)
+        corrupted = pictures.copy()
+        corrupted[0, middle + shift, middle + shift] += 100
+        difference = jax.jit(network.clean)(params, corrupted, noise) - jax.jit(network.clean)(params, pictures, noise)
         where = np.argwhere(np.abs(difference[0]) > 0)
         felt.append(np.abs(where - middle - shift).max())
     assert network.reach - 2 * network.multiple < max(felt) <= network.reach

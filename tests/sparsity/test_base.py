@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from isthmus.errors import InvalidParameterError
+from isthmus.core.errors import InvalidParameterError
 from isthmus.networks.dense import Dense
 from isthmus.sparsity import KL, L1, SPARSITIES, BatchTopK, Gated, JumpReLU, Lifetime, Matryoshka, TopK
 from isthmus.sparsity.base import check_number, check_whole, constant, decoder_norms, ramp
@@ -77,15 +77,15 @@ def test_dials():
 
 @pytest.mark.parametrize("kind", SPARSITIES.values(), ids=list(SPARSITIES))
 def test_numbers_over_a_run(kind):
-    dials = kind(**OTHERS[kind]).dials(20, 500)
-    values = {name: dial(SHARES) for name, dial in dials.items()}
+    scheduled = kind(**OTHERS[kind]).schedules(20, 500)
+    values = {name: schedule(SHARES) for name, schedule in scheduled.items()}
     for name, value in OTHERS[kind].items():
         if name in values:
             assert values[name][-1] == value
             warms = name == "weight"
             assert_allclose(values[name], value * (np.minimum(SHARES / 0.3, 1) if warms else 1))
     if kind.counts_dead:
-        assert kind().dials(20, 500)["dead_after"](SHARES)[0] == 2 * 500
+        assert kind().schedules(20, 500)["dead_after"](SHARES)[0] == 2 * 500
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, "1", None, True, -1])
@@ -121,8 +121,8 @@ def test_the_length_of_decoder_rows(tied):
 def test_a_row_of_zeros_has_no_slope():
     network = Dense(5, 4)
     params = jax.tree.map(np.zeros_like, network.init(0))
-    slope = jax.grad(lambda params: decoder_norms(network, params).sum())(params)
-    assert_array_equal(slope["decoder"][0]["weight"], np.zeros((4, 5)))
+    gradient = jax.grad(lambda params: decoder_norms(network, params).sum())(params)
+    assert_array_equal(gradient["decoder"][0]["weight"], np.zeros((4, 5)))
 
 
 # Dead units --------------------------------------------------------------------------------------------------------
@@ -154,8 +154,8 @@ def test_rows_since_a_unit_was_awake_are_counted_exactly(method):
 def by_method(method, network, params, state, x):
     with jax.enable_x64(True):
         pre_code = network.encode(params, x)
-        dials = {"bandwidth": 1.0, "target": getattr(method, "target", None)}
-        return np.asarray(method.select(network, params, state, pre_code, np.ones(len(x)), dials, train=True)[0])
+        scheduled = {"bandwidth": 1.0, "target": getattr(method, "target", None)}
+        return np.asarray(method.select(network, params, state, pre_code, np.ones(len(x)), scheduled, train=True)[0])
 
 
 def test_the_count_does_not_turn_over():
@@ -169,12 +169,12 @@ def test_the_count_does_not_turn_over():
 
 def test_a_sigmoid_code_counts_none():
     assert KL().init(8) == {}
-    assert "dead_after" not in KL().dials(8, 100)
+    assert "dead_after" not in KL().schedules(8, 100)
 
 
 def test_a_decoder_row_of_zeros_has_a_length_with_a_slope():
     network = Dense(3, 2)
     params = network.init(0)
     params["decoder"][0]["weight"][1] = 0
-    slope = jax.grad(lambda p: jax.numpy.sum(decoder_norms(network, p)))(params)["decoder"][0]["weight"]
-    assert np.isfinite(slope).all() and not slope[1].any()
+    gradient = jax.grad(lambda p: jax.numpy.sum(decoder_norms(network, p)))(params)["decoder"][0]["weight"]
+    assert np.isfinite(gradient).all() and not gradient[1].any()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from isthmus.errors import InvalidParameterError
+from isthmus.core.errors import InvalidParameterError
 from isthmus.networks.custom import Custom
 from isthmus.networks.dense import Dense
 from isthmus.sparsity import Gated, JumpReLU
@@ -34,7 +34,7 @@ VALUES = np.array([[0.0, 0.45, 0.5], [0.52, 0.549, 0.56], [0.7, 2.0, 0.451]])
 THRESHOLD = np.array([0.5, 0.5, 0.5])
 
 
-def slopes(function):
+def gradients(function):
     pull = rng.normal(size=(3, 3))
     with jax.enable_x64(True):
         found = jax.vjp(function, *map(jnp.asarray, (VALUES, THRESHOLD, 0.1)))[1](jnp.asarray(pull))
@@ -43,7 +43,7 @@ def slopes(function):
 
 def test_the_jump_and_its_pseudo_derivative():
     assert_array_equal(jump(VALUES, THRESHOLD, 0.1), np.where(VALUES > 0.5, VALUES, 0).astype("f4"))
-    pull, (at_values, at_threshold, _) = slopes(jump)
+    pull, (at_values, at_threshold, _) = gradients(jump)
     assert_allclose(at_values, pull * (VALUES > 0.5))
     # Equation 11 of the paper: -(theta / epsilon) K((z - theta) / epsilon).
     assert_allclose(at_threshold, -(0.5 / 0.1 * rectangle((VALUES - 0.5) / 0.1) * pull).sum(axis=0))
@@ -51,7 +51,7 @@ def test_the_jump_and_its_pseudo_derivative():
 
 def test_the_step_and_its_pseudo_derivative():
     assert_array_equal(passes(VALUES, THRESHOLD, 0.1), VALUES > 0.5)
-    pull, (at_values, at_threshold, _) = slopes(passes)
+    pull, (at_values, at_threshold, _) = gradients(passes)
     assert_array_equal(at_values, np.zeros((3, 3)))
     # Equation 12: -(1 / epsilon) K((z - theta) / epsilon).
     assert_allclose(at_threshold, -(rectangle((VALUES - 0.5) / 0.1) / 0.1 * pull).sum(axis=0))

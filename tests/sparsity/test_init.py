@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from isthmus.errors import InvalidParameterError
+from isthmus.core.errors import InvalidParameterError
 from isthmus.networks.dense import Dense
 from isthmus.sparsity import (
     KL,
@@ -40,9 +40,11 @@ def test_padding_has_no_part_in_anything(name):
     params, state = drawn(network, method), method.init(32)
     if "idle" in state:
         state["idle"][:20] = 5000
-    loud, quiet = (step(network, method, params, x, WEIGHT, state) for x in (X, np.where(WEIGHT[:, None] > 0, X, 0)))
-    jax.tree.map(lambda one, other: assert_allclose(one, other, rtol=1e-9, atol=1e-12), loud, quiet)
-    assert loud.terms.get("auxiliary", 1) > 0
+    encoder_scale, quiet = (
+        step(network, method, params, x, WEIGHT, state) for x in (X, np.where(WEIGHT[:, None] > 0, X, 0))
+    )
+    jax.tree.map(lambda one, other: assert_allclose(one, other, rtol=1e-9, atol=1e-12), encoder_scale, quiet)
+    assert encoder_scale.terms.get("auxiliary", 1) > 0
     empty = step(network, method, params, X, np.zeros(8), state)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(empty))
 
@@ -56,10 +58,10 @@ def test_shapes_types_and_slopes(name):
     jax.tree.map(assert_array_equal, taken, step(network, method, params, X, WEIGHT))
     assert all(np.shape(term) == () for term in taken.terms.values())
     assert {k: (v.shape, v.dtype) for k, v in taken.state.items()} == {k: (v.shape, v.dtype) for k, v in state.items()}
-    for one, slope in zip(jax.tree.leaves(params), jax.tree.leaves(taken.gradients), strict=True):
-        assert (slope.shape, slope.dtype) == (one.shape, np.float64)
-        assert np.isfinite(slope).all()
-        assert np.abs(slope).max() > 1e-9
+    for one, gradient in zip(jax.tree.leaves(params), jax.tree.leaves(taken.gradients), strict=True):
+        assert (gradient.shape, gradient.dtype) == (one.shape, np.float64)
+        assert np.isfinite(gradient).all()
+        assert np.abs(gradient).max() > 1e-9
     pre_code = np.asarray(network.encode(params, X[:6].astype("f4")))
     code, _ = method.select(network, params, state, pre_code, None, {}, train=False)
     assert code.shape == (6, 32)
@@ -75,7 +77,7 @@ def test_what_is_declared_is_there(name):
     assert issubclass(kind, Sparsity)
     assert kind.loss_reduction in ("mean", "sum", "half_sum")
     assert set(kind.traced) <= set(method.get_params())
-    assert set(method.dials(8, 10)) >= set(kind.traced)
+    assert set(method.schedules(8, 10)) >= set(kind.traced)
     assert kind.__doc__.rstrip().endswith(".")
     assert all(f"\n    {setting}" in kind.__doc__ or f", {setting}" in kind.__doc__ for setting in method.get_params())
     assert method.prefixes_of(32)[-1] == 32

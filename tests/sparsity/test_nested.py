@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from isthmus.errors import InvalidParameterError
+from isthmus.core.errors import InvalidParameterError
 from isthmus.networks.dense import Dense
 from isthmus.sparsity import BatchTopK, Matryoshka, TopK
 from stepping import drawn, slopes_agree, step

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.special import expit
 
-from isthmus.errors import InvalidParameterError
+from isthmus.core.errors import InvalidParameterError
 from isthmus.networks.custom import Custom
 from isthmus.networks.dense import Dense
 from isthmus.sparsity import KL, L1
@@ -34,12 +34,12 @@ def codes(network, params, x, function=expit):
 @given(SHARES, SHARES)
 def test_the_formula_and_its_slope(rho, mean):
     with jax.enable_x64(True):
-        value, slope = jax.value_and_grad(relative_entropy, argnums=1)(jnp.float64(rho), jnp.float64(mean))
+        value, gradient = jax.value_and_grad(relative_entropy, argnums=1)(jnp.float64(rho), jnp.float64(mean))
     assert_allclose(value, divergence(rho, mean), rtol=1e-12, atol=1e-15)
-    assert_allclose(slope, -rho / mean + (1 - rho) / (1 - mean), rtol=1e-9, atol=1e-9)
+    assert_allclose(gradient, -rho / mean + (1 - rho) / (1 - mean), rtol=1e-9, atol=1e-9)
     reach = 1e-7 * min(mean, 1 - mean)
     difference = (divergence(rho, mean + reach) - divergence(rho, mean - reach)) / (2 * reach)
-    assert_allclose(slope, difference, rtol=1e-4, atol=1e-5 / reach * 1e-9)
+    assert_allclose(gradient, difference, rtol=1e-4, atol=1e-5 / reach * 1e-9)
 
 
 @given(st.floats(2**-10, 1 - 2**-10, width=32))
@@ -51,9 +51,9 @@ def test_nothing_exactly_where_the_mean_is_the_target(rho):
 
 @pytest.mark.parametrize("mean", [0.0, 1.0])
 def test_a_unit_that_has_rounded_to_an_end_costs_a_finite_price(mean):
-    value, slope = jax.value_and_grad(relative_entropy, argnums=1)(jnp.float32(0.05), jnp.float32(mean))
+    value, gradient = jax.value_and_grad(relative_entropy, argnums=1)(jnp.float32(0.05), jnp.float32(mean))
     assert 0 < value < 100
-    assert np.isfinite(slope)
+    assert np.isfinite(gradient)
 
 
 # KL ----------------------------------------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ def test_each_unit_is_weighed_by_its_decoder_row(hidden):
     network, method = Dense(4, 7, hidden, hidden, "tanh", "relu"), L1(0.3)
     params = drawn(network, method)
     with jax.enable_x64(True):
-        code = np.asarray(network.activate(network.encode(params, X[:4])))
+        code = np.asarray(network.activate_code(network.encode(params, X[:4])))
     lengths = np.linalg.norm(params["decoder"][0]["weight"], axis=1)
     taken = step(network, method, params, X, WEIGHT)
     assert_allclose(taken.terms["l1"], 0.3 * (code * lengths).sum(axis=1).mean(), rtol=1e-10)

@@ -69,11 +69,11 @@ def test_long_rows_full_of_ties(values, k):
 @pytest.mark.parametrize("rank", [None, 2])
 def test_gradients_pass_through_what_is_kept(rank):
     values, weight = WIDE["ties"], rng.normal(size=(5, 2048)).astype("f4")
-    slope = jax.grad(lambda values: jnp.sum(weight * keep_top(values, 3, rank and jnp.int32(rank))))(values)
+    gradient = jax.grad(lambda values: jnp.sum(weight * keep_top(values, 3, rank and jnp.int32(rank))))(values)
     _, columns = by_sorting(values, rank or 3)
     expected = np.zeros_like(values)
     np.put_along_axis(expected, columns, np.take_along_axis(weight, columns, axis=1), axis=1)
-    assert_array_equal(slope, expected)
+    assert_array_equal(gradient, expected)
 
 
 def nth_by_sorting(values, n, axis):

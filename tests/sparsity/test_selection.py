@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import stepping
-from isthmus.errors import InvalidParameterError
+from isthmus.core.errors import InvalidParameterError
 from isthmus.networks.dense import Dense
 from isthmus.sparsity import BatchTopK, Lifetime, Matryoshka, TopK, selection
 from stepping import drawn, numbers_at, slopes_agree, step
@@ -26,14 +26,14 @@ def rebuilt(params, code):
     return code @ params["decoder"][0]["weight"] + params["decoder"][0]["bias"]
 
 
-def largest(values, k):
+def global_maximum(values, k):
     kept = np.zeros_like(values)
     columns = np.argsort(-values, axis=1, kind="stable")[:, :k]
     np.put_along_axis(kept, columns, np.take_along_axis(values, columns, axis=1), axis=1)
     return kept
 
 
-def selects(method, values, weight=None, state=None, train=True, lengths=None, **dials):
+def selects(method, values, weight=None, state=None, train=True, lengths=None, **scheduled):
     """The code and state of activations, by a network that leaves them as they are."""
     values = np.asarray(values, np.float32)
     state = method.init(values.shape[1]) if state is None else state
@@ -42,8 +42,8 @@ def selects(method, values, weight=None, state=None, train=True, lengths=None, *
     rows = np.zeros((values.shape[1], 3), np.float32)
     rows[:, 0] = 1 if lengths is None else lengths
     params = {"decoder": [{"weight": rows}]}
-    dials = {name: np.float32(value) for name, value in dials.items()}
-    return jax.tree.map(np.asarray, method.select(network, params, state, values, weight, dials, train=train))
+    scheduled = {name: np.float32(value) for name, value in scheduled.items()}
+    return jax.tree.map(np.asarray, method.select(network, params, state, values, weight, scheduled, train=train))
 
 
 # top-k -------------------------------------------------------------------------------------------------------------
@@ -53,7 +53,7 @@ def selects(method, values, weight=None, state=None, train=True, lengths=None, *
 def test_topk_rebuilds_from_the_k_largest(k):
     method = TopK(k, auxiliary=0)
     params = drawn(NETWORK, method)
-    code = largest(activations(params, REAL), k)
+    code = global_maximum(activations(params, REAL), k)
     taken = step(NETWORK, method, params, X, WEIGHT)
     assert_allclose(taken.total, np.square(rebuilt(params, code) - REAL).mean(), rtol=1e-12)
     assert_allclose(taken.terms["l0"], (code > 0).sum(axis=1).mean())
@@ -63,7 +63,7 @@ def test_topk_rebuilds_from_the_k_largest(k):
 @given(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 1.0]), min_size=6, max_size=6), st.integers(1, 6))
 def test_never_more_than_k_and_ties_by_place(row, k):
     code, _ = selects(TopK(k), [row])
-    assert_array_equal(code, largest(np.maximum([row], 0), k))
+    assert_array_equal(code, global_maximum(np.maximum([row], 0), k))
     assert (code != 0).sum() <= k
     assert_array_equal(selects(TopK(k), [row], train=False)[0], code)
 
@@ -82,11 +82,11 @@ def test_k_is_annealed(kind):
         assert round(numbers_at(method, 16, share=share)["k"]) == k
         values = activations(params, REAL)
         lengths = np.linalg.norm(params["decoder"][0]["weight"], axis=1)
-        code = largest(values, k) if kind is TopK else batch_kept(values, k * len(REAL), lengths)
+        code = global_maximum(values, k) if kind is TopK else batch_kept(values, k * len(REAL), lengths)
         taken = step(NETWORK, method, params, X, WEIGHT, share=share)
         assert_allclose(taken.total, np.square(rebuilt(params, code) - REAL).mean(), rtol=1e-12)
         assert_allclose(taken.terms["l0"], (code > 0).sum(axis=1).mean())
-    assert "k" not in kind(2).dials(16, 100)
+    assert "k" not in kind(2).schedules(16, 100)
 
 
 # Dead units --------------------------------------------------------------------------------------------------------
@@ -98,8 +98,8 @@ def test_dead_units_explain_the_residual():
     dead = np.isin(np.arange(16), [1, 4, 5, 9, 12])
     state["idle"] = np.where(dead, 100, 99).astype(np.uint32)
     D, values = params["decoder"][0]["weight"], activations(params, REAL)
-    residual = REAL - rebuilt(params, largest(values, 2))
-    code = largest(np.where(dead, values, 0), 3)
+    residual = REAL - rebuilt(params, global_maximum(values, 2))
+    code = global_maximum(np.where(dead, values, 0), 3)
     assert (code > 0).sum(axis=1).max() == 3
 
     taken = step(NETWORK, method, params, X, WEIGHT, state)
@@ -131,7 +131,7 @@ def test_few_dead_units_count_by_their_share():
     params, state = drawn(NETWORK, method), method.init(16)
     state["idle"][3] = 100
     D, values = params["decoder"][0]["weight"], activations(params, REAL)
-    residual = REAL - rebuilt(params, largest(values, 2))
+    residual = REAL - rebuilt(params, global_maximum(values, 2))
     alone = residual - values[:, [3]] @ D[[3]]
     assert_allclose(
         step(NETWORK, method, params, X, WEIGHT, state).terms["auxiliary"], 0.25 / 3 * np.square(alone).mean()

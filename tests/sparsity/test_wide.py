@@ -51,5 +51,5 @@ def test_units_that_come_twice_add_up():
     values, units = np.array([[1.0, 2.0]]), np.array([[3, 3]])
     with jax.enable_x64(True):
         assert_allclose(decode_top(values, units, DECODER)[0], 3 * DECODER[3])
-        slope = jax.grad(lambda weight: decode_top(values, units, weight).sum())(jnp.asarray(DECODER))
-    assert_array_equal(slope, 3 * (np.arange(12) == 3)[:, None] * np.ones(4))
+        gradient = jax.grad(lambda weight: decode_top(values, units, weight).sum())(jnp.asarray(DECODER))
+    assert_array_equal(gradient, 3 * (np.arange(12) == 3)[:, None] * np.ones(4))

@@ -4,7 +4,7 @@ Results go to stdout and everything else to stderr. Exit codes: 0, 1 (it failed)
 141 (whoever read stdout went away). Commands import the library when they run, so that ``isthmus --help`` is quick.
 """
 
-from isthmus.cli import convert, demo, denoise, fit, impute, inspect
+from isthmus.cli import cache, convert, demo, denoise, fit, impute, inspect
 from isthmus.cli.app import app, main, register
 
 __all__ = ["app", "main"]
@@ -20,6 +20,7 @@ COMMANDS = (
     inspect.inspect,
     denoise.denoise,
     impute.impute,
+    cache.cache,
 )
 for _command in COMMANDS:
     register(_command)

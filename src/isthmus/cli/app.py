@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isthmus import __version__
-from isthmus.errors import DivergedError, IsthmusError, LostProcessError, UnwritableError
+from isthmus.core.errors import DivergedError, IsthmusError, LostProcessError, UnwritableError
+from isthmus.core.version import __version__
 
 if TYPE_CHECKING:
     from isthmus.estimators.results import Progress
@@ -60,7 +60,7 @@ def say(text: object) -> None:
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
+def errors_as_lines() -> Iterator[None]:
     """Turn errors into one line and an exit code."""
     try:
         with warnings.catch_warnings():
@@ -88,7 +88,7 @@ def told() -> Iterator[None]:
 
 def _leave(ending: typer.Exit | SystemExit) -> None:
     # Loaded only where a run of several processes was joined.
-    if distributed := sys.modules.get("isthmus.distributed"):
+    if distributed := sys.modules.get("isthmus.core.processes"):
         code = ending.exit_code if isinstance(ending, typer.Exit) else ending.code
         distributed.leave(code if isinstance(code, int) else 1)
 
@@ -99,7 +99,7 @@ def register(run: Callable[..., None]) -> None:
     @functools.wraps(run)
     def guarded(*args: Any, **options: Any) -> None:
         try:
-            with told():
+            with errors_as_lines():
                 run(*args, **options)
         except (typer.Exit, SystemExit) as ending:
             _leave(ending)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from isthmus.errors import IsthmusError
+from isthmus.core.errors import IsthmusError
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
@@ -44,7 +44,7 @@ Output = Annotated[
 @contextlib.contextmanager
 def rows_of(data: str, columns: str | None = None, drop: str | None = None, key: str | None = None) -> Iterator[Any]:
     """Give what the library reads: a path, or a source where options choose from what is in it."""
-    from isthmus.sources import open_source
+    from isthmus.data.sources import open_source
 
     options: dict[str, Any] = {
         "columns": columns.split(",") if columns else None,

@@ -11,7 +11,7 @@ import typer
 
 from isthmus.cli.app import print_result, progress_of
 from isthmus.cli.arguments import STANDARD, Columns, Data, Drop, Json, Key, Model, Output, Quiet, load_model, rows_of
-from isthmus.errors import InvalidParameterError
+from isthmus.core.errors import InvalidParameterError
 
 Keep = Annotated[
     str | None, typer.Option("--keep", metavar="A,B", help="Columns of a table that travel along, before the result.")
@@ -56,8 +56,8 @@ def _encode_with_ray(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    from isthmus.ray import encode, of_actors
-    from isthmus.sources.places import is_url
+    from isthmus.data.sources.places import is_url
+    from isthmus.export.ray import encode, of_actors
 
     folder = Path(output)
     taken = not is_url(output) and folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
@@ -119,7 +119,7 @@ def _stream(
 
 def _tell(output: str, n_rows: int, seconds: float, *, as_json: bool, quiet: bool) -> None:
     """Print what was written where, without the keys that a URL may have in it."""
-    from isthmus.sources.places import is_url, public_url
+    from isthmus.data.sources.places import is_url, public_url
 
     where = public_url(output) if is_url(output) else output
     facts = {"output": where, "rows": n_rows, "seconds": seconds}

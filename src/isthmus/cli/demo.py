@@ -21,7 +21,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Train the founding network, our defaults and PCA on handwritten digits, and draw them side by side."""
-    from isthmus.demo import run
+    from isthmus.cli.founding import run
 
     silent = quiet or as_json
     metrics = run(output, quick=quick, data_home=data_home, say=(lambda text: None) if silent else print)

@@ -14,7 +14,7 @@ from isthmus.cli.app import print_result, say
 from isthmus.cli.arguments import Json, Quiet, load_model
 
 if TYPE_CHECKING:
-    from isthmus.cleaning import Cleaned
+    from isthmus.images.cleaning import Cleaned
 
 _Tell = Callable[[str | None], None]  # told of each picture that is done: its line, or None
 
@@ -49,7 +49,7 @@ def denoise(
 
     Broken pictures are passed over and named at the end; the exit code is then 1.
     """
-    from isthmus.cleaning import clean_files
+    from isthmus.images.cleaning import clean_files
 
     began = time.perf_counter()
     estimator = None if model is None else load_model(model)
@@ -58,7 +58,7 @@ def denoise(
     with _progress(len(cleaning), quiet or as_json) as tell:
         for done in cleaning:
             results.append(done)
-            tell(None if done.error or quiet or as_json else _line(done, told=noise is not None))
+            tell(None if done.error or quiet or as_json else _line(done, errors_as_lines=noise is not None))
     failed = [done.error for done in results if done.error]
     seconds = time.perf_counter() - began
     facts = {
@@ -74,8 +74,8 @@ def denoise(
         raise typer.Exit(1)
 
 
-def _line(done: Cleaned, told: bool) -> str:
-    return f"{done.out}: noise {done.noise:.1f}{'' if told else ' (estimated)'}, {done.seconds:.1f} s"
+def _line(done: Cleaned, errors_as_lines: bool) -> str:
+    return f"{done.out}: noise {done.noise:.1f}{'' if errors_as_lines else ' (estimated)'}, {done.seconds:.1f} s"
 
 
 def _sum_up(failed: list[str], n_pictures: int) -> None:

@@ -13,9 +13,9 @@ import typer
 from isthmus.cli.app import print_result, say
 from isthmus.cli.arguments import STANDARD, Columns, Data, Drop, Json, Key, Quiet, load_model, rows_of
 from isthmus.cli.facts import facts_of
-from isthmus.errors import InterruptedFitWarning, InvalidParameterError, IsthmusWarning
-from isthmus.options import value_of, with_parameters
-from isthmus.parameters import PARAMETERS
+from isthmus.cli.options import value_of, with_parameters
+from isthmus.core.errors import InterruptedFitWarning, InvalidParameterError, IsthmusWarning
+from isthmus.core.parameters import PARAMETERS
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
@@ -68,7 +68,7 @@ def fit(
     --checkpoint, SIGTERM writes a checkpoint, and the exit code is 143.
     """
     if distributed:
-        from isthmus.distributed import join
+        from isthmus.core.processes import join
 
         join()
     values = {name: value_of(PARAMETERS[name], text) for name, text in given.items() if text is not None}
@@ -78,17 +78,17 @@ def fit(
     target = _model_target(output, data, dry_run)
     with contextlib.ExitStack() as stack:
         rows = stack.enter_context(rows_of(data, columns, drop, key))
-        judges = stack.enter_context(rows_of(validation, columns, drop, key)) if validation else None
+        early_stops = stack.enter_context(rows_of(validation, columns, drop, key)) if validation else None
         model = _model(values, target)
         if dry_run:
-            estimate = model.estimate_fit(rows, validation_data=judges)
+            estimate = model.estimate_fit(rows, validation_data=early_stops)
             print_result(estimate._asdict(), str(estimate), as_json=as_json)
             return
         began = time.perf_counter()
         interrupted = _trained(
             model,
             rows,
-            validation_data=judges,
+            validation_data=early_stops,
             validation_by=validation_by,
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
@@ -107,7 +107,7 @@ def fit(
 
 def _model_target(output: str | None, data: str, dry_run: bool) -> str:
     """Return the path of the model file; refuse one that could not be written now rather than after the fit."""
-    from isthmus.files import check_writable
+    from isthmus.core.files import check_writable
 
     if dry_run:
         return output or ""
@@ -133,9 +133,9 @@ def _model(values: dict[str, Any], target: str) -> Autoencoder:
 
 
 def _speaks() -> bool:
-    from isthmus.distributed import speaks
+    from isthmus.core.processes import is_main_process
 
-    return speaks()
+    return is_main_process()
 
 
 def _trained(model: Autoencoder, rows: Any, **options: Any) -> bool:
@@ -160,10 +160,10 @@ def _show(codes: Any) -> None:
     """Open a figure of codes in a window, or say that there is none to open it in."""
     from matplotlib import pyplot
 
-    from isthmus import plots
+    from isthmus.evaluation import plots
 
     if not _has_display():
-        say("there is no display to show the codes on; draw them into a file with isthmus.plots")
+        say("there is no display to show the codes on; draw them into a file with isthmus.evaluation.plots")
         return
     # The figure is of the first two units, of codes that may be sparse.
     figure = plots.codes(codes[:, :2].toarray() if hasattr(codes, "toarray") else codes)

@@ -11,7 +11,7 @@ import typer
 
 from isthmus.cli.app import print_result, say
 from isthmus.cli.arguments import Json, Quiet
-from isthmus.errors import InvalidParameterError, ModelFileError
+from isthmus.core.errors import InvalidParameterError, ModelFileError
 
 if TYPE_CHECKING:
     from isthmus.estimators.imputation import AutoencoderImputer
@@ -43,9 +43,9 @@ def impute(
     as_json: Json = False,
 ) -> None:
     """Fill a table's holes; its columns, their types and every cell that is there stay as they are."""
-    from isthmus.columns import cells_of, describe
-    from isthmus.files import check_writable
-    from isthmus.tables import check_target, read_table, write_table
+    from isthmus.core.files import check_writable
+    from isthmus.data.columns import cells_of, describe
+    from isthmus.data.tables import check_target, read_table, write_table
 
     began = time.perf_counter()
     whole = read_table(table)
@@ -85,7 +85,7 @@ def impute(
 
 def _chosen(table: Any, columns: str | None, drop: str | None) -> list[str]:
     """Return the columns to fill: those asked for, or all that hold numbers or categories."""
-    from isthmus.columns import frames_of
+    from isthmus.data.columns import frames_of
 
     frames = frames_of(table)
     assert frames is not None

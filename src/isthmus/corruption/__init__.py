@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from isthmus.core.errors import InvalidParameterError, unknown_name
 from isthmus.corruption.additive import Gaussian, Uniform
 from isthmus.corruption.base import Corruption
 from isthmus.corruption.blocks import Blockout
 from isthmus.corruption.composed import Chain, Function
 from isthmus.corruption.photons import Poisson
 from isthmus.corruption.replaced import Masking, SaltAndPepper, Swap
-from isthmus.errors import InvalidParameterError, unknown_name
 
 __all__ = [
     "CORRUPTIONS",

@@ -9,10 +9,10 @@ from typing import ClassVar, Literal
 import jax.numpy as jnp
 from jax import Array
 
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.random import mix
+from isthmus.core.types import Batch, Columns, Corrupted, Noise
 from isthmus.corruption.base import Corruption, Numbers, cell_words, row_level, settled, signed_share
-from isthmus.counters import mix
-from isthmus.errors import InvalidParameterError
-from isthmus.types import Batch, Columns, Corrupted, Noise
 
 Unit = Literal["deviation", "input"]
 
@@ -77,9 +77,9 @@ class Gaussian(_Additive):
     traced: ClassVar[tuple[str, ...]] = ("scale",)
     main: ClassVar[str] = "scale"
 
-    def __call__(self, noise: Noise, batch: Batch, columns: Columns, dials: Mapping[str, Array]) -> Corrupted:
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Mapping[str, Array]) -> Corrupted:
         """Return the rows with noise added."""
-        level = row_level(noise, batch, dials, "scale")
+        level = row_level(noise, batch, scheduled, "scale")
         return self._added(batch, columns, level, normal(cell_words(noise, batch, 1), batch.x.dtype))
 
 
@@ -102,7 +102,7 @@ class Uniform(_Additive):
     traced: ClassVar[tuple[str, ...]] = ("width",)
     main: ClassVar[str] = "width"
 
-    def __call__(self, noise: Noise, batch: Batch, columns: Columns, dials: Mapping[str, Array]) -> Corrupted:
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Mapping[str, Array]) -> Corrupted:
         """Return the rows with noise added."""
-        level = row_level(noise, batch, dials, "width")
+        level = row_level(noise, batch, scheduled, "width")
         return self._added(batch, columns, level, signed_share(cell_words(noise, batch, 2), batch.x.dtype))

@@ -15,12 +15,12 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from isthmus.counters import cell_bits, mix, row_bits
-from isthmus.errors import InvalidParameterError
-from isthmus.types import Batch, Columns, Corrupted, Dial, Noise
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.random import cell_bits, mix, row_bits
+from isthmus.core.types import Batch, Columns, Corrupted, Noise, Schedule
 
-Schedule = Callable[[float], float]  # share of training done, 0 to 1, to a number
-Number = float | Schedule
+LevelSchedule = Callable[[float], float]  # share of training done, 0 to 1, to a number
+Number = float | LevelSchedule
 Numbers = Number | tuple[float, float]  # a pair: drawn uniformly between its ends, for each row and epoch
 
 PREFIX = "corruption_"  # of the names of a run's numbers
@@ -48,7 +48,7 @@ class Corruption(ABC):
             self._check_numbers(name, value)
 
     @abstractmethod
-    def __call__(self, noise: Noise, batch: Batch, columns: Columns, dials: Mapping[str, Array]) -> Corrupted:
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Mapping[str, Array]) -> Corrupted:
         """Return the corrupted rows, which cells were touched, and what there is to tell the network."""
 
     # Settings --------------------------------------------------------------------------------------------------
@@ -84,8 +84,8 @@ class Corruption(ABC):
                 f"{type(self).__name__} is told in the input's own units, which rows have lost after a scaling that "
                 f"mixes columns; use scaling='standard'{remedy}"
             )
-        for dial in self.dials().values():
-            dial(np.linspace(0, 1, 11))
+        for schedule in self.schedules().values():
+            schedule(np.linspace(0, 1, 11))
 
     def bound(self, image_shape: tuple[int, ...] | None) -> Self:
         """Return this corruption as it is for rows that are pictures of a shape."""
@@ -96,9 +96,9 @@ class Corruption(ABC):
         unseen = {f.name: f.default for f in dataclasses.fields(self) if f.name in self.traced}
         return dataclasses.replace(self, **unseen)
 
-    def dials(self) -> dict[str, Dial]:
+    def schedules(self) -> dict[str, Schedule]:
         """Return the least and the greatest of each traced number over a run; equal where it is no pair."""
-        ends: dict[str, Dial] = {}
+        ends: dict[str, Schedule] = {}
         for name in self.traced:
             value = getattr(self, name)
             low, high = value if isinstance(value, tuple) else (value, value)
@@ -127,11 +127,11 @@ class Corruption(ABC):
     def _range(self) -> str:
         return "at least 0" if math.isinf(self.limit) else f"at least 0 and at most {self.limit:g}"
 
-    def _dial(self, name: str, value: Number) -> Dial:
+    def _dial(self, name: str, value: Number) -> Schedule:
         if not callable(value):
             return lambda share: np.full_like(share, value)
 
-        def dial(share: Any) -> NDArray[np.float64]:
+        def schedule(share: Any) -> NDArray[np.float64]:
             numbers = [value(float(done)) for done in np.asarray(share)]
             for done, number in zip(np.asarray(share), numbers, strict=True):
                 if not self._is_legal(number):
@@ -140,7 +140,7 @@ class Corruption(ABC):
                     )
             return np.array(numbers, np.float64)
 
-        return dial
+        return schedule
 
 
 # What a cell draws -------------------------------------------------------------------------------------------------
@@ -179,14 +179,16 @@ def signed_share(words: Array, dtype: Any) -> Array:
     return odd.astype(dtype) * jnp.asarray(2.0**-24, dtype)
 
 
-def row_level(noise: Noise, batch: Batch, dials: Mapping[str, Array], name: str) -> Array:
+def row_level(noise: Noise, batch: Batch, scheduled: Mapping[str, Array], name: str) -> Array:
     """Return a traced number for each row (B,), between its ends."""
-    low, high = dials[f"{PREFIX}{name}_low"], dials[f"{PREFIX}{name}_high"]
+    low, high = scheduled[f"{PREFIX}{name}_low"], scheduled[f"{PREFIX}{name}_high"]
     return low + (high - low) * share_of(jnp.asarray(row_bits(stream(noise, 0), batch.row)), batch.x.dtype)
 
 
-def settled(batch: Batch, noisy: Array, touched: Array, level: Array | None = None, *, told: bool = False) -> Corrupted:
+def settled(
+    batch: Batch, noisy: Array, corrupted: Array, level: Array | None = None, *, as_missing: bool = False
+) -> Corrupted:
     """Return corrupted rows in which missing and untouched cells are as they were, to the bit."""
     if batch.observed is not None:
-        touched = touched & batch.observed
-    return Corrupted(jnp.where(touched, noisy, batch.x), touched, touched if told else None, level)
+        corrupted = corrupted & batch.observed
+    return Corrupted(jnp.where(corrupted, noisy, batch.x), corrupted, corrupted if as_missing else None, level)

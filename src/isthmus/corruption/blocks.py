@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Self
 import jax.numpy as jnp
 from jax import Array
 
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.random import row_bits
+from isthmus.core.types import Batch, Columns, Corrupted, Noise
 from isthmus.corruption.base import Corruption, Number, is_whole, row_level, settled, share_of, stream
-from isthmus.counters import row_bits
-from isthmus.errors import InvalidParameterError
-from isthmus.types import Batch, Columns, Corrupted, Noise
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,13 @@ class Blockout(Corruption):
             return self
         return replace(self, image_shape=tuple(image_shape))
 
-    def __call__(self, noise: Noise, batch: Batch, columns: Columns, dials: Mapping[str, Array]) -> Corrupted:
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Mapping[str, Array]) -> Corrupted:
         """Return the pictures with rectangles taken out."""
         if self.image_shape is None:
             raise InvalidParameterError(
                 "Blockout takes rectangles out of pictures; give it image_shape=(height, width)"
             )
-        size = row_level(noise, batch, dials, "size")
+        size = row_level(noise, batch, scheduled, "size")
         height, width = self.image_shape[:2]
         inside = jnp.zeros((len(size), height, width), bool)
         for number in range(self.number):
@@ -96,8 +96,8 @@ class Blockout(Corruption):
             across = self._spans(noise, batch, size, width, 9 + 2 * number)
             inside = inside | (down[:, :, None] & across[:, None, :])
         channels = self.image_shape[2] if len(self.image_shape) == 3 else 1
-        touched = jnp.repeat(inside.reshape(len(size), -1), channels, axis=1)
-        return settled(batch, jnp.zeros_like(batch.x), touched, size)
+        corrupted = jnp.repeat(inside.reshape(len(size), -1), channels, axis=1)
+        return settled(batch, jnp.zeros_like(batch.x), corrupted, size)
 
     def _spans(self, noise: Noise, batch: Batch, size: Array, side: int, number: int) -> Array:
         """Return which of a side's pixels lie in each row's rectangle, (B, side)."""

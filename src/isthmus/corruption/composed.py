@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.random import mix, row_bits
+from isthmus.core.types import Batch, Columns, Corrupted, Noise, Schedule
 from isthmus.corruption.base import PREFIX, Corruption, settled, stream
-from isthmus.counters import mix, row_bits
-from isthmus.errors import InvalidParameterError
-from isthmus.types import Batch, Columns, Corrupted, Dial, Noise
 
 
 @dataclass(frozen=True)
@@ -60,29 +60,29 @@ class Chain(Corruption):
         """Return this chain without its parts' traced numbers."""
         return replace(self, parts=tuple(part.static() for part in self.parts))
 
-    def dials(self) -> dict[str, Dial]:
+    def schedules(self) -> dict[str, Schedule]:
         """Return the parts' numbers over a run, under names that tell the position."""
         return {
-            f"{PREFIX}{position}_{name.removeprefix(PREFIX)}": dial
+            f"{PREFIX}{position}_{name.removeprefix(PREFIX)}": schedule
             for position, part in enumerate(self.parts)
-            for name, dial in part.dials().items()
+            for name, schedule in part.schedules().items()
         }
 
-    def __call__(self, noise: Noise, batch: Batch, columns: Columns, dials: Mapping[str, Array]) -> Corrupted:
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Mapping[str, Array]) -> Corrupted:
         """Return the rows after the last part."""
-        x, touched = batch.x, jnp.zeros(batch.x.shape, bool)
+        x, corrupted = batch.x, jnp.zeros(batch.x.shape, bool)
         hidden, level, observed = None, None, batch.observed
         for position, part in enumerate(self.parts):
             prefix = f"{PREFIX}{position}_"
-            own = {f"{PREFIX}{n.removeprefix(prefix)}": value for n, value in dials.items() if n.startswith(prefix)}
+            own = {f"{PREFIX}{n.removeprefix(prefix)}": value for n, value in scheduled.items() if n.startswith(prefix)}
             apart = noise._replace(seed=noise.seed ^ mix(jnp.uint32(0x632BE5AB + position)))
             made = part(apart, batch._replace(x=x, observed=observed), columns, own)
-            x, touched = made.x, touched | made.touched
+            x, corrupted = made.x, corrupted | made.corrupted
             level = made.level if level is None else level
             if made.hidden is not None:
                 hidden = made.hidden if hidden is None else hidden | made.hidden
                 observed = ~hidden if batch.observed is None else batch.observed & ~hidden
-        return Corrupted(x, touched, hidden, level)
+        return Corrupted(x, corrupted, hidden, level)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Function(Corruption):
             ) from error
         self._check_shape(made, rows)
 
-    def __call__(self, noise: Noise, batch: Batch, columns: Columns, dials: Mapping[str, Array]) -> Corrupted:
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Mapping[str, Array]) -> Corrupted:
         """Return what the function makes of the rows."""
         words = row_bits(stream(noise, 0x1000), batch.row[0]), row_bits(stream(noise, 0x1001), batch.row[0])
         made = self._made(jax.random.wrap_key_data(jnp.stack(words), impl="threefry2x32"), batch.x)

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 from jax import Array
 
+from isthmus.core.types import Batch, Columns, Corrupted, Noise
 from isthmus.corruption.additive import normal
 from isthmus.corruption.base import Corruption, Number, cell_words, is_number, row_level, settled, share_of
-from isthmus.types import Batch, Columns, Corrupted, Noise
 
 _FEW = 4.0  # means up to this are counted out
 _MOST = 17  # of which no share below 1 - 2^-20 asks for more
@@ -48,9 +48,9 @@ class Poisson(Corruption):
         """Whether it is told in the input's own units: always."""
         return True
 
-    def __call__(self, noise: Noise, batch: Batch, columns: Columns, dials: Mapping[str, Array]) -> Corrupted:
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Mapping[str, Array]) -> Corrupted:
         """Return the rows as counted."""
-        peak = row_level(noise, batch, dials, "peak")
+        peak = row_level(noise, batch, scheduled, "peak")
         mean = jnp.maximum((batch.x - columns.zero) / columns.unit, 0) * peak[:, None]
         words = cell_words(noise, batch, 7)
         counts = jnp.where(mean <= _FEW, _few(words, jnp.minimum(mean, _FEW)), _many(words, jnp.maximum(mean, _FEW)))

@@ -9,9 +9,9 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jax import Array, lax
 
+from isthmus.core.random import mix
+from isthmus.core.types import Batch, Columns, Corrupted, Noise
 from isthmus.corruption.base import Corruption, Numbers, cell_words, row_level, settled, share_of
-from isthmus.counters import mix
-from isthmus.types import Batch, Columns, Corrupted, Noise
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class _Replacing(Corruption):
     limit: ClassVar[float] = 1
 
     def _chosen(
-        self, noise: Noise, batch: Batch, dials: Mapping[str, Array], number: int
+        self, noise: Noise, batch: Batch, scheduled: Mapping[str, Array], number: int
     ) -> tuple[Array, Array, Array]:
         """Return each row's rate, which cells are chosen, and the words that chose them by their upper 24 bits."""
-        level, words = row_level(noise, batch, dials, "rate"), cell_words(noise, batch, number)
+        level, words = row_level(noise, batch, scheduled, "rate"), cell_words(noise, batch, number)
         return level, share_of(words, batch.x.dtype) < level[:, None], words
 
 
@@ -42,7 +42,7 @@ class Masking(_Replacing):
     rate : float, tuple of float or callable
         Chance of each cell, 0 to 1: a number; a pair (low, high), between which each row draws its own in each epoch;
         or a function from the share of training done, 0 to 1, to a number.
-    told : bool
+    as_missing : bool
         Whether the network is told of these cells as of missing ones, where it has an input for that
         (``missing="mask"``): it then learns to fill holes from rows that have none.
 
@@ -52,12 +52,12 @@ class Masking(_Replacing):
     2008.
     """
 
-    told: bool = False
+    as_missing: bool = False
 
-    def __call__(self, noise: Noise, batch: Batch, columns: Columns, dials: Mapping[str, Array]) -> Corrupted:
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Mapping[str, Array]) -> Corrupted:
         """Return the rows with cells set to 0."""
-        level, chosen, _ = self._chosen(noise, batch, dials, 3)
-        return settled(batch, jnp.zeros_like(batch.x), chosen, level, told=self.told)
+        level, chosen, _ = self._chosen(noise, batch, scheduled, 3)
+        return settled(batch, jnp.zeros_like(batch.x), chosen, level, as_missing=self.as_missing)
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ class SaltAndPepper(_Replacing):
     Vincent, Larochelle, Lajoie, Bengio and Manzagol, "Stacked denoising autoencoders", 2010.
     """
 
-    def __call__(self, noise: Noise, batch: Batch, columns: Columns, dials: Mapping[str, Array]) -> Corrupted:
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Mapping[str, Array]) -> Corrupted:
         """Return the rows with cells set to their column's ends."""
-        level, chosen, words = self._chosen(noise, batch, dials, 4)
+        level, chosen, words = self._chosen(noise, batch, scheduled, 4)
         # The lowest bit: the choice was made by the others.
         end = jnp.where(words & 1, columns.high, columns.low).astype(batch.x.dtype)
         return settled(batch, end, chosen, level)
@@ -97,9 +97,9 @@ class Swap(_Replacing):
         or a function from the share of training done, 0 to 1, to a number.
     """
 
-    def __call__(self, noise: Noise, batch: Batch, columns: Columns, dials: Mapping[str, Array]) -> Corrupted:
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Mapping[str, Array]) -> Corrupted:
         """Return the rows with cells of other rows."""
-        level, chosen, words = self._chosen(noise, batch, dials, 5)
+        level, chosen, words = self._chosen(noise, batch, scheduled, 5)
         alive = batch.weight > 0
         n_alive, place = jnp.sum(alive), jnp.cumsum(alive) - 1
         # So many rows further on among those alive, and round: any of them but the row itself.

@@ -1,1 +1,21 @@
-"""Estimators: the only place where names become objects."""
+"""The estimators: one public class per file, and the table of their names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isthmus.core.registry import Registry
+
+ESTIMATORS: Registry[Any] = Registry(
+    "estimator",
+    {
+        "Autoencoder": "isthmus.estimators.autoencoder:Autoencoder",
+        "AutoencoderClassifier": "isthmus.estimators.classifier:AutoencoderClassifier",
+        "AutoencoderImputer": "isthmus.estimators.imputation:AutoencoderImputer",
+        "ConvolutionalAutoencoder": "isthmus.estimators.convolutional:ConvolutionalAutoencoder",
+        "DenoisingAutoencoder": "isthmus.estimators.denoising:DenoisingAutoencoder",
+        "PatchAutoencoder": "isthmus.estimators.patchwise:PatchAutoencoder",
+        "PictureDenoiser": "isthmus.estimators.picture_denoiser:PictureDenoiser",
+        "SparseAutoencoder": "isthmus.estimators.sparse:SparseAutoencoder",
+    },
+)

@@ -11,16 +11,16 @@ from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import Tags
 
-from isthmus.checkpoint import Checkpoints
-from isthmus.errors import DivergedError, InterruptedFitWarning
+from isthmus.core.errors import DivergedError, InterruptedFitWarning
+from isthmus.core.parameters import check_parameters
+from isthmus.data.sources import is_iterator
+from isthmus.engine.checkpoint import Checkpoints
 from isthmus.estimators.fitted import Array, FittedModel, Rows
 from isthmus.estimators.fitting import FitRun, Fitted, start_fit, start_partial_fit
-from isthmus.estimators.grouping import held_back_by
+from isthmus.estimators.grouping import holdout_by
 from isthmus.estimators.inputs import open_rows
 from isthmus.estimators.memory import Memory
 from isthmus.estimators.reporting import Estimate, estimate
-from isthmus.parameters import check_parameters
-from isthmus.sources import is_iterator
 
 
 class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ignore[misc]
@@ -388,7 +388,7 @@ class Autoencoder(CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ig
         before = dict(self.__dict__)
         try:
             memory = Memory.of(max_memory)
-            X, hold = held_back_by(self, X, validation_by, validation_data)
+            X, hold = holdout_by(self, X, validation_by, validation_data)
             source = open_rows(self, X, reset=True, memory=memory)
             validation = (
                 None if validation_data is None else open_rows(self, validation_data, reset=False, memory=memory)

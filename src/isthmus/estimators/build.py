@@ -10,18 +10,18 @@ import jax
 import numpy as np
 
 from isthmus import corruption as corruptions
-from isthmus.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.types import Columns, Schedule
+from isthmus.data.scaling import ColumnStatistics, Scaling
+from isthmus.engine.devices import Placement
+from isthmus.engine.loop import Settings
+from isthmus.engine.optimizers import DEFAULT_DECAY, Optimizer
+from isthmus.losses.reconstruction import Reconstruction
 from isthmus.networks.convolutional import Convolutional
 from isthmus.networks.custom import Custom
 from isthmus.networks.dense import Dense
-from isthmus.objective import Reconstruction
-from isthmus.optimizers import DEFAULT_DECAY, Optimizer
-from isthmus.placement import Placement
-from isthmus.scaling import ColumnStatistics, Scaling
 from isthmus.sparsity import Sparsity, resolve
 from isthmus.sparsity.base import constant
-from isthmus.training import Settings
-from isthmus.types import Columns, Dial
 
 _RELU_FAMILY = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu", "softplus"})
 # Fewer rows than this held back would decide by luck; the training rows then decide.
@@ -61,7 +61,7 @@ def placement_for(name: str | None) -> Placement:
     return Placement(device) if len(devices) == 1 else Placement.over(devices)
 
 
-def held_back_share(values: Mapping[str, Any], n_rows: int) -> float:
+def holdout_share(values: Mapping[str, Any], n_rows: int) -> float:
     """Return the share of rows to hold back for early stopping, 0 where they would be too few to judge by."""
     share = float(values["validation_fraction"]) if values["early_stopping"] else 0.0
     return share if share * n_rows >= _FEWEST_HELD_BACK else 0.0
@@ -189,15 +189,15 @@ def _feature_weights(values: Mapping[str, Any], n_features: int) -> tuple[float,
     return weights
 
 
-def dials_for(
+def schedules_for(
     values: Mapping[str, Any], sparsity: Sparsity | None, corruption: Any, n_components: int, n_rows: int
-) -> dict[str, Dial]:
+) -> dict[str, Schedule]:
     """Return the traced numbers of the objective over a run."""
-    numbers = {} if sparsity is None else sparsity.dials(n_components, n_rows)
+    numbers = {} if sparsity is None else sparsity.schedules(n_components, n_rows)
     if values["l2_penalty"] > 0:
         numbers["l2"] = constant(values["l2_penalty"])
     if corruption is not None:
-        numbers |= corruption.dials()
+        numbers |= corruption.schedules()
         if values["untouched_weight"] != 1:
             numbers["untouched_weight"] = constant(values["untouched_weight"])
     return numbers

@@ -14,15 +14,20 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, column_or_1d
 
-from isthmus.batches import Walk
-from isthmus.classification import CrossEntropy
-from isthmus.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.parameters import PARAMETERS
+from isthmus.data.sources.base import Source
+from isthmus.data.splitting import NO_HOLDOUT, HashHoldout
+from isthmus.engine.inference import Inference, blocks_for, masks_missing
+from isthmus.engine.loading import RowLoader
+from isthmus.engine.loop import Interruption, Settings, Trainer, precision_scope
+from isthmus.engine.optimizers import Optimizer
 from isthmus.estimators.build import (
     batch_rows,
     columns_for,
     corruption_for,
     draw_seed,
-    held_back_share,
+    holdout_share,
     pick_device,
     placement_for,
 )
@@ -30,15 +35,10 @@ from isthmus.estimators.fitted import Rows
 from isthmus.estimators.fitting import measure
 from isthmus.estimators.inputs import open_rows, rows_of
 from isthmus.estimators.results import joined
-from isthmus.held_back import NOTHING_HELD, HeldBack
-from isthmus.inference import Inference, blocks_for, masks_missing
+from isthmus.losses.classification import CrossEntropy
 from isthmus.networks.classifying import Classifying
 from isthmus.networks.dense import Dense
-from isthmus.optimizers import Optimizer
-from isthmus.parameters import PARAMETERS
-from isthmus.sources.base import Source
 from isthmus.sparsity.base import constant
-from isthmus.training import Interruption, Settings, Trainer, precision_scope
 
 # What the encoder of each network reads of an autoencoder's parameters.
 _DECODER_ONLY = ("decoder", "decoder_path", "sparsity")
@@ -204,23 +204,23 @@ class AutoencoderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     def _train(self, source: Source, labels: NDArray[np.int32]) -> None:
         fitted, values = self.autoencoder_, self.get_params(deep=False)
         seed = draw_seed(self.random_state)
-        share = held_back_share(values, rows_of(source))
-        held_back = HeldBack(seed, share) if share else NOTHING_HELD
+        share = holdout_share(values, rows_of(source))
+        holdout = HashHoldout(seed, share) if share else NO_HOLDOUT
         corruption = corruption_for({**values, "untouched_weight": 1.0}, source.schema.image_shape)
         masks, names = masks_missing(fitted.network_), list(getattr(self, "feature_names_in_", ()))
-        statistics = measure(source, None, names, held_back, moments=corruption is not None, missing=masks)
+        statistics = measure(source, None, names, holdout, moments=corruption is not None, missing=masks)
         if corruption is not None:
             corruption.check(source.schema.n_features, fitted.scaler_.affine is not None)
         network = self._network(len(self.classes_))
         rows = batch_rows(self.batch_size, rows_of(source))
-        walk = Walk(source, fitted.scaler_, rows, network.dtype, held_back, seed, shuffle=True, missing=masks)
-        dials = {"l2": constant(self.l2_penalty)} | ({} if corruption is None else corruption.dials())
+        loader = RowLoader(source, fitted.scaler_, rows, network.dtype, holdout, seed, shuffle=True, missing=masks)
+        scheduled = {"l2": constant(self.l2_penalty)} | ({} if corruption is None else corruption.schedules())
         trainer = Trainer(
             CrossEntropy(network, bool(self.freeze_encoder)),
             Optimizer("adam"),
-            walk,
+            loader,
             self._settings(),
-            dials=dials,
+            scheduled=scheduled,
             interruption=Interruption(),
             placement=placement_for(self.device),
             corruption=corruption,
@@ -230,7 +230,7 @@ class AutoencoderClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         start = trainer.start({**params, **network.init(seed)}, seed, {"labels": labels})
         with trainer.interruption.listening():
             state = deque(trainer.epochs(start), maxlen=1)[0]
-        best = state.best[0] if state.best is not None and trainer.judges else state.params
+        best = state.best[0] if state.best is not None and trainer.early_stops else state.params
         with precision_scope(network.dtype):
             self.params_ = jax.tree.map(np.asarray, best)
         self.network_, self.history_, self.n_iter_ = network, state.metrics, state.epoch

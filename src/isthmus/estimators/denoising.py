@@ -353,7 +353,7 @@ class DenoisingAutoencoder(Autoencoder):
         Returns
         -------
         curve : RobustnessCurve
-            ``print(curve)`` is a table, ``isthmus.plots.tradeoffs(curve.curves)`` its figure.
+            ``print(curve)`` is a table, ``isthmus.evaluation.plots.tradeoffs(curve.curves)`` its figure.
 
         Raises
         ------

@@ -13,17 +13,18 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from isthmus.batches import Walk, chunk_rows
-from isthmus.columns import ColumnOfTable
+from isthmus.core.compilation import keep_programs
+from isthmus.core.types import Columns, Params, TrainState
 from isthmus.corruption import Masking
-from isthmus.filling import Filling
-from isthmus.gaussian import Gaussian, factors, fit_gaussian
+from isthmus.data.columns import ColumnOfTable
+from isthmus.data.scaling import Scaler
+from isthmus.data.sources import ArraySource
+from isthmus.engine.gaussian import Gaussian, factors, fit_gaussian
+from isthmus.engine.loading import RowLoader, chunk_rows
+from isthmus.engine.loop import Interruption, Settings, Trainer
+from isthmus.engine.optimizers import Optimizer
+from isthmus.losses.imputation import ImputationLoss
 from isthmus.networks.mixed import Mixed
-from isthmus.optimizers import Optimizer
-from isthmus.scaling import Scaler
-from isthmus.sources import ArraySource
-from isthmus.training import Interruption, Settings, Trainer
-from isthmus.types import Columns, Params, TrainState
 
 Floats = NDArray[np.float64]
 
@@ -97,14 +98,15 @@ def _compiled(network: Mixed) -> Callable[[Params, Any], Array]:
 
     def fill(params: Params, rows: Array) -> Array:
         missing = jnp.isnan(rows)
-        x, told = jnp.where(missing, 0.0, rows), missing.astype(rows.dtype)
-        outputs = jax.vmap(lambda one: network.fill(one, x, told))(params)
+        x, condition = jnp.where(missing, 0.0, rows), missing.astype(rows.dtype)
+        outputs = jax.vmap(lambda one: network.fill(one, x, condition))(params)
         found = jnp.mean(outputs.reconstruction, axis=0)
         for column, logits in zip(categories, outputs.logits, strict=True):
             likeliest = jnp.argmax(jnp.mean(jax.nn.softmax(logits), axis=0), axis=1)
             found = found.at[:, column].set(likeliest.astype(rows.dtype))
         return found
 
+    keep_programs()
     return jax.jit(fill)
 
 
@@ -113,7 +115,7 @@ def learn(
     columns: Sequence[ColumnOfTable],
     plan: Plan,
     interruption: Interruption,
-    told: Callable[[int, TrainState], None],
+    after_epoch: Callable[[int, TrainState], None],
 ) -> tuple[Filler, list[TrainState]]:
     """Return what fills rows like these, and the last state of each network's training.
 
@@ -151,7 +153,7 @@ def learn(
             # to better.
             own = {**start, **_gaussian_start(fit_gaussian(wide[fold != member], gaussian, 5))}
             begun = {**params, "start": jax.tree.map(np.float32, own)}
-            state = _trained(trainer, begun, plan.seed + member, functools.partial(told, member))
+            state = _trained(trainer, begun, plan.seed + member, functools.partial(after_epoch, member))
             members[member] = _best(state)
             states.append(state)
             if interruption.signal:
@@ -212,7 +214,7 @@ def _trainer(
     member: int,
     interruption: Interruption,
 ) -> Trainer:
-    masking = Masking(plan.masking, told=True)
+    masking = Masking(plan.masking, as_missing=True)
     settings = Settings(
         plan.max_epochs,
         plan.learning_rate,
@@ -222,11 +224,11 @@ def _trainer(
         tol=0.0,
     )
     return Trainer(
-        Filling(network),
+        ImputationLoss(network),
         Optimizer("adam"),
         _walk(rows, _EPOCH_ROWS, plan, member),
         settings,
-        dials=masking.dials(),
+        scheduled=masking.schedules(),
         validation=_walk(held, _JUDGED_ROWS, plan, member),
         interruption=interruption,
         corruption=masking,
@@ -242,14 +244,14 @@ def _known_of(rows: NDArray[np.float32]) -> Columns:
     return Columns(filled.min(axis=0), filled.max(axis=0), ones, ones, zeros)
 
 
-def _walk(rows: NDArray[np.float32], fewest: int, plan: Plan, member: int) -> Walk:
+def _walk(rows: NDArray[np.float32], fewest: int, plan: Plan, member: int) -> RowLoader:
     width = rows.shape[1]
     many = np.tile(rows, (-(-fewest // len(rows)), 1))
     # Folds differ by a row: room for as many whole batches in each, so that one program serves all.
     room = -(-(max(fewest, len(rows)) + len(rows) + 1) // plan.batch_size) * plan.batch_size
     room = min(room, chunk_rows(plan.batch_size, 4 * width))
     scaler = Scaler("none", np.zeros(width), np.ones(width))
-    return Walk(
+    return RowLoader(
         ArraySource(many),
         scaler,
         plan.batch_size,
@@ -261,10 +263,10 @@ def _walk(rows: NDArray[np.float32], fewest: int, plan: Plan, member: int) -> Wa
     )
 
 
-def _trained(trainer: Trainer, params: Params, seed: int, told: Callable[[TrainState], None]) -> TrainState:
+def _trained(trainer: Trainer, params: Params, seed: int, after_epoch: Callable[[TrainState], None]) -> TrainState:
     state = trainer.start(params, seed)
     for after in trainer.epochs(state):
-        told(after)
+        after_epoch(after)
         state = after
     return state
 

@@ -10,11 +10,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from isthmus import __version__
-from isthmus.columns import ColumnOfTable
-from isthmus.errors import InvalidParameterError, ModelFileError
+from isthmus.core.errors import InvalidParameterError, ModelFileError
+from isthmus.core.persistence import Tensors, read_model, write_model
+from isthmus.core.version import __version__
+from isthmus.data.columns import ColumnOfTable
 from isthmus.estimators.filler import Filler
-from isthmus.model_file import Tensors, read_model, write_model
 from isthmus.networks.mixed import Mixed
 
 _PLACES = ("center", "scale", "usual")

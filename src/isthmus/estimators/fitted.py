@@ -14,17 +14,17 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from isthmus.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.data.sources import CsrSource
+from isthmus.data.sources.base import Block, Source
+from isthmus.engine.inference import Inference, blocks_for, masks_missing
 from isthmus.estimators import stored
 from isthmus.estimators.build import pick_device
-from isthmus.estimators.code_report import CodeReport, activation_target
-from isthmus.estimators.inputs import finite_blocks, is_outside, open_codes, open_rows, open_stream, rows_of
+from isthmus.estimators.inputs import finite_blocks, is_external, open_codes, open_rows, open_stream, rows_of
 from isthmus.estimators.keeping import keeping, open_keeping
 from isthmus.estimators.results import Progress, joined, joined_sparse, written
-from isthmus.inference import Inference, blocks_for, masks_missing
-from isthmus.metrics import CodeStatistics, ExplainedVariance, Fidelity
-from isthmus.sources import CsrSource
-from isthmus.sources.base import Block, Source
+from isthmus.evaluation.code_report import CodeReport, activation_target
+from isthmus.evaluation.metrics import CodeStatistics, ExplainedVariance, Fidelity
 
 Rows = Any  # an array, a frame, a path or a source
 Array = NDArray[Any]
@@ -178,11 +178,11 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
             The rows, in the units that `fit` saw. A table with named columns may have more than the model's; those
             are not read.
         out : path-like
-            A file with a suffix of `isthmus.sinks.SUFFIXES`, a URL of one (``s3://``, ``gs://``), or ``"-"`` for CSV on
+            A file with a suffix of `isthmus.data.sinks.SUFFIXES`, a URL of one (``s3://``, ``gs://``), or ``"-"`` for CSV on
             stdout. Its columns have the names of `get_feature_names_out` and the type that `transform` gives. An older
             file stays until all is written.
             A model with ``sparse_output=True`` writes Parquet with what is not 0 alone, as two columns of lists;
-            `isthmus.sinks.SparseParquetSink` says how to read it with pandas and polars.
+            `isthmus.data.sinks.SparseParquetSink` says how to read it with pandas and polars.
         keep : sequence of str, optional
             Columns of a table or a DataFrame, of any type, to write before the codes, such as the rows' names; read in
             the same pass. Those that the model was not fitted on are not part of the rows. From a text file they have
@@ -246,7 +246,7 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         return written(rows, out, self._names_of_rows(), dtype, codes.n_rows, progress, kept=kept)
 
     def _open_codes(self, source: Rows) -> Source:
-        codes = open_codes(source if is_outside(source) else self._check_codes(source), self.get_feature_names_out())
+        codes = open_codes(source if is_external(source) else self._check_codes(source), self.get_feature_names_out())
         self._check_code_width(codes.schema.n_features)
         return codes
 
@@ -362,9 +362,9 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         Returns
         -------
         report : CodeReport
-            ``print(report)`` tells it in lines. ``report.codes`` (`isthmus.metrics.CodeStatistics`) has the number of
+            ``print(report)`` tells it in lines. ``report.codes`` (`isthmus.evaluation.metrics.CodeStatistics`) has the number of
             active units per row, and each unit's frequency and activation; ``report.fidelity``
-            (`isthmus.metrics.Fidelity`) squared error, explained variance and cosine similarity of the rebuilt rows,
+            (`isthmus.evaluation.metrics.Fidelity`) squared error, explained variance and cosine similarity of the rebuilt rows,
             in scaled units; ``report.activation_target`` the mean activation that the model's sparsity asks for.
 
         Raises
@@ -469,7 +469,7 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         """
         check_is_fitted(self)
         deep = "decoder" not in self.params_ or len(self.params_["decoder"]) > 1 or "encoder_path" in self.params_
-        atoms = self._inference().slopes(self.mean_code_) if deep else self.decoder_weights_[0]
+        atoms = self._inference().code_jacobian(self.mean_code_) if deep else self.decoder_weights_[0]
         directions: Array = self.scaler_.directions(np.asarray(atoms, np.float64))
         return directions
 

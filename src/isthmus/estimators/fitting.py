@@ -15,23 +15,32 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.batches import Walk
-from isthmus.checkpoint import Checkpoints, Found
-from isthmus.distributed import exchanged, from_first, part, shared_out, speaks, together
-from isthmus.errors import InvalidParameterError
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.processes import all_gathered, broadcast, is_main_process, part, row_share, together
+from isthmus.core.types import Columns, TrainState
+from isthmus.data.scaling import ColumnStatistics, Scaling, choose_scaler, gathered, sample_stride
+from isthmus.data.sources.base import Block, Source
+from isthmus.data.splitting import NO_HOLDOUT, HashHoldout, Holdout
+from isthmus.engine.checkpoint import Checkpoints, Found
+from isthmus.engine.devices import Placement
+from isthmus.engine.inference import Inference
+from isthmus.engine.loading import RowLoader
+from isthmus.engine.loop import Interruption, Settings, Trainer, precision_scope
+from isthmus.engine.pca import Principal, starting_bias
+from isthmus.engine.sampling import shuffle_for
 from isthmus.estimators.build import (
     batch_rows,
     check_range,
     columns_for,
     corruption_for,
-    dials_for,
     draw_seed,
-    held_back_share,
+    holdout_share,
     is_dictionary,
     network_for,
     objective_for,
     optimizer_for,
     placement_for,
+    schedules_for,
     settings_for,
     sparsity_for,
 )
@@ -39,17 +48,8 @@ from isthmus.estimators.inputs import finite_blocks, rows_of
 from isthmus.estimators.pretraining import check_layerwise, layerwise
 from isthmus.estimators.reporting import Reporter
 from isthmus.estimators.resampling import resampled
-from isthmus.held_back import NOTHING_HELD, Held, HeldBack
-from isthmus.inference import Inference
-from isthmus.order import shuffle_for
-from isthmus.placement import Placement
-from isthmus.principal import Principal, starting_bias
-from isthmus.scaling import ColumnStatistics, Scaling, choose_scaler, gathered, sample_stride
-from isthmus.sources.base import Block, Source
-from isthmus.training import Interruption, Settings, Trainer, precision_scope
-from isthmus.types import Columns, TrainState
 
-Hold = Callable[[int, float], Held]  # a seed and a share to the rows that are held back
+Hold = Callable[[int, float], Holdout]  # a seed and a share to the rows that are held back
 
 
 class Fitted(NamedTuple):
@@ -146,11 +146,11 @@ class FitRun:
 
     def _leave_if_told(self, checkpoints: Checkpoints) -> None:
         """End the process where SIGTERM asked for it: what it would do on is in the checkpoint."""
-        told = self.trainer.interruption.signal
-        if told == signal.SIGTERM:
+        number = self.trainer.interruption.signal
+        if number == signal.SIGTERM:
             self.reporter.say(f"SIGTERM: a checkpoint is in {checkpoints.folder}; the same fit goes on from it")
             part()
-            raise SystemExit(128 + told)
+            raise SystemExit(128 + number)
 
     def keep_in(self, checkpoints: Checkpoints, found: Found | None) -> None:
         """Write checkpoints while training, and begin at the one that was found."""
@@ -159,13 +159,13 @@ class FitRun:
         trainer.after_chunk = checkpoints.offer
         trainer.interruption.signals = (signal.SIGINT, signal.SIGTERM)
         if found is not None:
-            with precision_scope(trainer.walk.compute):
+            with precision_scope(trainer.loader.compute):
                 self.state = checkpoints.restored(found, self.state, trainer.put)
             self.reporter.say(f"goes on after {self.state.epoch} epochs and {self.state.cursor:,} rows")
 
     def outcome(self, state: TrainState) -> Fitted:
         """Return what an estimator keeps of a state."""
-        restored = state.best is not None and self.trainer.judges
+        restored = state.best is not None and self.trainer.early_stops
         params, model = _to_host(state.best if restored else (state.params, state.model))
         if restored and state.stopping.best_epoch == 0 and self.better_start is not None:
             params = self.better_start()
@@ -180,7 +180,7 @@ class FitRun:
             params_=params,
             history_=_even(state.metrics),
             n_iter_=state.epoch,
-            best_iter_=state.stopping.best_epoch if self.trainer.judges else state.epoch,
+            best_iter_=state.stopping.best_epoch if self.trainer.early_stops else state.epoch,
             loss_=losses[-1] if losses else float("nan"),
             optimizer_state_=optimizer,
             sparsity_state_=model,
@@ -198,7 +198,7 @@ class FitRun:
             sparsity=parts["sparsity_"],
             state=model,
         )
-        rows = _first_rows(self.trainer.walk)
+        rows = _first_rows(self.trainer.loader)
         return np.concatenate(list(inference.encode([Block(rows, 0)]))).astype(np.float64)
 
     def _arrangement(self, code: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[Any]]:
@@ -216,7 +216,7 @@ class FitRun:
         )
         signs = np.ones(code.shape[1], network.dtype)
         if network.signs_are_free and sparsity is None:
-            rows = np.nan_to_num(self.parts["scaler_"].scaled(_first_rows(self.trainer.walk), np.float64))
+            rows = np.nan_to_num(self.parts["scaler_"].scaled(_first_rows(self.trainer.loader), np.float64))
             together = code[:, order].T @ (rows - rows.mean(axis=0))
             strongest = np.take_along_axis(together, np.abs(together).argmax(axis=1)[:, None], axis=1)[:, 0]
             signs[strongest < 0] = -1
@@ -232,8 +232,8 @@ class FitRun:
         def by_unit(tree: Any) -> Any:
             return jax.tree.map(lambda leaf: leaf[order] if leaf.ndim else leaf, tree)
 
-        def arranged(tree: Any, signs: NDArray[Any]) -> Any:
-            new = network.arranged(tree, order, signs)
+        def reordered(tree: Any, signs: NDArray[Any]) -> Any:
+            new = network.reordered(tree, order, signs)
             return {**new, "sparsity": by_unit(tree["sparsity"])} if "sparsity" in tree else new
 
         def rearrange(node: Any) -> Any:
@@ -241,10 +241,10 @@ class FitRun:
                 return node
             # Second moments are squares: they move with their unit and never turn.
             squares = all((leaf >= 0).all() for leaf in jax.tree.leaves(node))
-            return arranged(node, np.abs(signs) if squares else signs)
+            return reordered(node, np.abs(signs) if squares else signs)
 
         moved = jax.tree.map(rearrange, optimizer, is_leaf=lambda node: jax.tree.structure(node) == shape)
-        return arranged(params, signs), moved, by_unit(model)
+        return reordered(params, signs), moved, by_unit(model)
 
 
 def _even(history: dict[str, list[float]]) -> dict[str, list[float]]:
@@ -257,10 +257,10 @@ def _to_host(tree: Any) -> Any:
     return jax.tree.map(np.asarray, tree)
 
 
-def _first_rows(walk: Walk) -> NDArray[Any]:
-    numbers = np.arange(min(walk.n_rows, 4096), dtype=np.uint32)
-    raw = np.empty((len(numbers), walk.source.schema.n_features), walk.source.dtype)
-    walk.source.take(numbers, raw)
+def _first_rows(loader: RowLoader) -> NDArray[Any]:
+    numbers = np.arange(min(loader.n_rows, 4096), dtype=np.uint32)
+    raw = np.empty((len(numbers), loader.source.schema.n_features), loader.source.dtype)
+    loader.source.take(numbers, raw)
     return raw
 
 
@@ -268,7 +268,7 @@ def measure(
     source: Source,
     scaling: str | None,
     names: Sequence[str],
-    held_back: Held,
+    holdout: Holdout,
     *,
     moments: bool = False,
     missing: bool = False,
@@ -287,11 +287,11 @@ def measure(
         missing=missing,
     )
     # Of several processes each reads its share of the rows.
-    mine = shared_out(rows_of(source))
+    mine = row_share(rows_of(source))
     for values, start in finite_blocks(source, names, *mine, missing=missing):
         statistics.holes = statistics.holes or (statistics.missing and bool(np.isnan(values).any()))
-        statistics.update(values[~held_back.mask(start, start + len(values))] if held_back.share else values, start)
-    parts: list[ColumnStatistics] = exchanged(statistics)
+        statistics.update(values[~holdout.mask(start, start + len(values))] if holdout.share else values, start)
+    parts: list[ColumnStatistics] = all_gathered(statistics)
     for other in parts[1:]:
         parts[0].merge(other)
     return parts[0]
@@ -302,7 +302,7 @@ class Preparation(NamedTuple):
 
     values: dict[str, Any]
     seed: int
-    walk: Walk
+    loader: RowLoader
     placement: Placement
     corruption: Any
     columns: Columns | None
@@ -318,10 +318,10 @@ def prepare(
 ) -> Preparation:
     """Return the walk through the rows, their scaling measured and their seed drawn unless they are given."""
     values = estimator.get_params(deep=False)
-    seed = from_first(draw_seed(values["random_state"])) if seed is None else seed
-    held_back = (hold or HeldBack)(seed, share) if share else NOTHING_HELD
+    seed = broadcast(draw_seed(values["random_state"])) if seed is None else seed
+    holdout = (hold or HashHoldout)(seed, share) if share else NO_HOLDOUT
     n_rows = rows_of(source)
-    if held_back.count(n_rows) == n_rows:
+    if holdout.count(n_rows) == n_rows:
         raise InvalidParameterError(
             f"validation_fraction={share:g} holds back all {n_rows} rows; lower it, or set early_stopping=False"
         )
@@ -329,7 +329,7 @@ def prepare(
     # A scaling that is given needs nothing of the rows but their range, against which the loss is checked.
     corruption, missing = corruption_for(values, source.schema.image_shape), values["missing"] == "mask"
     scaling = values["scaling"] if scaler is None else None
-    statistics = measure(source, scaling, names, held_back, moments=corruption is not None, missing=missing)
+    statistics = measure(source, scaling, names, holdout, moments=corruption is not None, missing=missing)
     if scaler is None:
         scaler = choose_scaler(statistics, scaling)
         _say_unseen(statistics, names)
@@ -341,35 +341,35 @@ def prepare(
     # A whole table is learned from by the very program of missing="refuse": to the bit as if no holes were looked for.
     holes = statistics.holes or bool(statistics.unseen.any())
     shuffle = shuffle_for(values["shuffle"], n_rows, source.schema.n_features)
-    walk = Walk(source, scaler, rows, compute, held_back, seed, shuffle, missing=holes)
+    loader = RowLoader(source, scaler, rows, compute, holdout, seed, shuffle, missing=holes)
     columns = None if corruption is None else columns_for(statistics, scaler)
-    return Preparation(values, seed, walk, placement_for(values["device"]), corruption, columns)
+    return Preparation(values, seed, loader, placement_for(values["device"]), corruption, columns)
 
 
 def _say_unseen(statistics: ColumnStatistics, names: Sequence[str]) -> None:
     unseen = np.flatnonzero(statistics.unseen)
     if statistics.n_rows and len(unseen):
-        told = ", ".join(repr(str(names[column])) if len(names) else str(column) for column in unseen[:5])
+        listed = ", ".join(repr(str(names[column])) if len(names) else str(column) for column in unseen[:5])
         more = f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""
-        warnings.warn(f"missing in every row, and left so: column {told}{more}", UserWarning, stacklevel=2)
+        warnings.warn(f"missing in every row, and left so: column {listed}{more}", UserWarning, stacklevel=2)
 
 
 def _new_network(ready: Preparation, *, pretrained: bool = True) -> tuple[Any, Any]:
     """Return the network and its first parameters; without `pretrained`, parameters of their shape."""
-    values, walk = ready.values, ready.walk
-    width, wanted = walk.chunk_shape[1], values["n_components"]
+    values, loader = ready.values, ready.loader
+    width, wanted = loader.chunk_shape[1], values["n_components"]
     principal = None
     if not isinstance(wanted, Integral):
-        principal = Principal(walk)
+        principal = Principal(loader)
         wanted = principal.components_for(float(wanted))
-    network = network_for(values, width, int(wanted), walk.scaler, walk.source.schema.image_shape)
+    network = network_for(values, width, int(wanted), loader.scaler, loader.source.schema.image_shape)
     start = None
     if getattr(network, "linear_path", False):
-        start = (principal or Principal(walk)).statistics(network.n_components)
+        start = (principal or Principal(loader)).statistics(network.n_components)
     params = network.init(ready.seed, start)
     if values["pretrain"] is not None and pretrained:
         check_layerwise(network)
-        params = layerwise(network, params, walk, values, ready.seed)
+        params = layerwise(network, params, loader, values, ready.seed)
     return network, _with_sparsity(ready, network, params)
 
 
@@ -388,15 +388,15 @@ def _with_sparsity(ready: Preparation, network: Any, params: Any) -> Any:
             raise InvalidParameterError(
                 f"bias_start={start!r} needs output_activation='identity', not {network.output_activation!r}"
             )
-        params["decoder"][-1]["bias"] = starting_bias(ready.walk, start).astype(network.dtype)
+        params["decoder"][-1]["bias"] = starting_bias(ready.loader, start).astype(network.dtype)
     return params
 
 
 def _old_network(estimator: Any, ready: Preparation) -> tuple[Any, Any]:
     """Return the network and parameters of the last fit, for a warm start."""
-    walk = ready.walk
-    shape = walk.source.schema.image_shape
-    network = network_for(ready.values, walk.chunk_shape[1], estimator.n_components_, walk.scaler, shape)
+    loader = ready.loader
+    shape = loader.source.schema.image_shape
+    network = network_for(ready.values, loader.chunk_shape[1], estimator.n_components_, loader.scaler, shape)
     wanted = ready.values["n_components"]
     if network != estimator.network_ or (isinstance(wanted, Integral) and wanted != estimator.n_components_):
         raise _other_network()
@@ -435,7 +435,7 @@ def start_fit(
     warm = estimator.warm_start and hasattr(estimator, "params_")
     if warm and source.schema.n_features != estimator.scaler_.n_features:
         raise _other_network()
-    share = 0.0 if validation is not None else held_back_share(estimator.get_params(deep=False), rows_of(source))
+    share = 0.0 if validation is not None else holdout_share(estimator.get_params(deep=False), rows_of(source))
     found = (
         None
         if checkpoints is None
@@ -444,16 +444,18 @@ def start_fit(
     seed = None if found is None else int(found.header["seed"])
     ready = prepare(estimator, source, share, estimator.scaler_ if warm else None, seed, hold)
     network, params = _old_network(estimator, ready) if warm else _new_network(ready, pretrained=found is None)
-    walk = ready.walk
+    loader = ready.loader
     if validation is not None and ready.values["missing"] == "mask":
-        walk = replace(walk, missing=True)
-    judge = None if validation is None else replace(walk, source=validation, held_back=NOTHING_HELD, shuffle=False)
+        loader = replace(loader, missing=True)
+    validation_loader = (
+        None if validation is None else replace(loader, source=validation, holdout=NO_HOLDOUT, shuffle=False)
+    )
     settings = settings_for(ready.values)
-    if settings.early_stopping and judge is None and walk.count(validation=True) == 0:
-        judge = replace(walk, shuffle=False)
-    run = _run(ready._replace(walk=walk), network, settings, judge, arranges=True, watcher=watcher)
+    if settings.early_stopping and validation_loader is None and loader.count(validation=True) == 0:
+        validation_loader = replace(loader, shuffle=False)
+    run = _run(ready._replace(loader=loader), network, settings, validation_loader, arranges=True, watcher=watcher)
     run.state = run.trainer.start(params, ready.seed, _first_state(estimator if warm else None, run))
-    run.trainer.between_epochs = functools.partial(_revived, run, ready.values["resample_dead"])
+    run.trainer.between_epochs = functools.partial(_reinitialised, run, ready.values["resample_dead"])
     if share and not warm and getattr(network, "linear_path", False) and run.parts["sparsity_"] is None:
         run.better_start = functools.cache(lambda: _start_of_all_rows(ready, network))
     if checkpoints is not None:
@@ -495,7 +497,7 @@ def _start_of_all_rows(ready: Preparation, network: Any) -> Any:
     tenth of a hundred portraits 2 %. On the rows that judged it is no worse, since it is the best for all together and
     the other the best for the rest.
     """
-    principal = Principal(replace(ready.walk, held_back=NOTHING_HELD))
+    principal = Principal(replace(ready.loader, holdout=NO_HOLDOUT))
     return network.init(ready.seed, principal.statistics(network.n_components))
 
 
@@ -509,14 +511,14 @@ def start_partial_fit(estimator: Any, source: Source) -> FitRun:
     settings = replace(settings_for(ready.values), schedule="constant", early_stopping=False, max_epochs=done + 1)
     run = _run(ready, network, settings, None, arranges=False, watcher=None)
     # A pass does not know how many will follow: every number of the run is what it is at the end.
-    run.trainer.dials = {name: _ended(dial) for name, dial in run.trainer.dials.items()}
+    run.trainer.schedules = {name: _ended(schedule) for name, schedule in run.trainer.schedules.items()}
     state = run.trainer.start(params, ready.seed, _first_state(estimator if going_on else None, run))
     if going_on:
         state = state._replace(epoch=done, step=done * run.trainer.steps_per_epoch, metrics=estimator.history_)
         optimizer = estimator.optimizer_state_
         shape: Any = jax.tree.structure(state.optimizer)
         if jax.tree.structure(optimizer) == shape:
-            with precision_scope(ready.walk.compute):
+            with precision_scope(ready.loader.compute):
                 state = state._replace(optimizer=run.trainer.put(optimizer))
     run.state = state
     return run
@@ -533,7 +535,7 @@ def _first_state(estimator: Any, run: FitRun) -> Any:
     return last if jax.tree.structure(last) == shape else fresh
 
 
-def _revived(run: FitRun, every: int | None, state: TrainState) -> TrainState:
+def _reinitialised(run: FitRun, every: int | None, state: TrainState) -> TrainState:
     """Return the state to go on with: dead units begin anew every so many epochs, until three quarters are done."""
     early = 4 * state.epoch <= 3 * run.trainer.settings.max_epochs
     if every is None or not early or state.epoch % every:
@@ -541,30 +543,32 @@ def _revived(run: FitRun, every: int | None, state: TrainState) -> TrainState:
     return resampled(run.trainer, state, run.parts["sparsity_"])
 
 
-def _ended(dial: Any) -> Any:
-    return lambda share: dial(np.ones_like(share))
+def _ended(schedule: Any) -> Any:
+    return lambda share: schedule(np.ones_like(share))
 
 
 def _run(
     ready: Preparation,
     network: Any,
     settings: Settings,
-    judge: Walk | None,
+    validation_loader: RowLoader | None,
     *,
     arranges: bool,
     watcher: Watcher | None,
 ) -> FitRun:
-    values, walk = ready.values, ready.walk
+    values, loader = ready.values, ready.loader
     sparsity = sparsity_for(values)
-    n_rows = walk.count()
-    reporter = Reporter(int(values["verbose"]), int(values["display_step"]), settings.max_epochs, speaks=speaks())
+    n_rows = loader.count()
+    reporter = Reporter(
+        int(values["verbose"]), int(values["display_step"]), settings.max_epochs, is_main_process=is_main_process()
+    )
     trainer = Trainer(
         objective_for(values, network, sparsity),
         optimizer_for(values),
-        walk,
+        loader,
         settings,
-        dials=dials_for(values, sparsity, ready.corruption, network.n_components, n_rows),
-        validation=judge,
+        scheduled=schedules_for(values, sparsity, ready.corruption, network.n_components, n_rows),
+        validation=validation_loader,
         interruption=Interruption(),
         progress=reporter.rows_done,
         before_epoch=watcher.begin if watcher else None,
@@ -574,10 +578,10 @@ def _run(
     )
     parts = {
         "network_": network,
-        "scaler_": walk.scaler,
+        "scaler_": loader.scaler,
         "n_components_": network.n_components,
         "seed_": ready.seed,
-        "image_shape_": walk.source.schema.image_shape,
+        "image_shape_": loader.source.schema.image_shape,
         "sparsity_": sparsity,
     }
     return FitRun(trainer, parts, reporter, arranges=arranges, watcher=watcher)

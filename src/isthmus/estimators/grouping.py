@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.errors import InvalidDataError, InvalidParameterError
-from isthmus.held_back import HeldMask
-from isthmus.sources import TableSource, is_place, open_source
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.data.sources import TableSource, is_location, open_source
+from isthmus.data.splitting import MaskHoldout
 
 LAST = "last"
 
@@ -21,10 +21,10 @@ class LastRows:
     def __init__(self, n_rows: int) -> None:
         self.n_rows = n_rows
 
-    def __call__(self, seed: int, share: float) -> HeldMask:
+    def __call__(self, seed: int, share: float) -> MaskHoldout:
         """Return the rows that are held back; at least one, and never all."""
         held = min(max(1, round(share * self.n_rows)), self.n_rows - 1)
-        return HeldMask(np.arange(self.n_rows) >= self.n_rows - held)
+        return MaskHoldout(np.arange(self.n_rows) >= self.n_rows - held)
 
     def __str__(self) -> str:
         return LAST
@@ -52,14 +52,14 @@ class Groups:
                 f"validation_by={name!r}: all rows are of one group, {values[0]!r}; hold back by row"
             )
 
-    def __call__(self, seed: int, share: float) -> HeldMask:
+    def __call__(self, seed: int, share: float) -> MaskHoldout:
         """Return the rows that are held back: at least one group's, and never all."""
         drawn = sorted(range(len(self.values)), key=lambda code: _words(seed, self.values[code]))
         rows = np.cumsum(np.bincount(self.codes, minlength=len(self.values))[drawn])
         held = int(np.searchsorted(rows, share * len(self.codes))) + 1
         chosen = np.zeros(len(self.values), bool)
         chosen[drawn[: min(held, len(drawn) - 1)]] = True
-        return HeldMask(chosen[self.codes])
+        return MaskHoldout(chosen[self.codes])
 
     def __str__(self) -> str:
         return self.name
@@ -69,7 +69,7 @@ def _words(seed: int, value: str) -> bytes:
     return hashlib.blake2b(value.encode(), digest_size=8, key=seed.to_bytes(8, "little")).digest()
 
 
-def held_back_by(estimator: Any, X: Any, by: str | None, validation_data: Any) -> tuple[Any, Any]:
+def holdout_by(estimator: Any, X: Any, by: str | None, validation_data: Any) -> tuple[Any, Any]:
     """Return the rows without the column they are grouped by, and what holds some of them back; None by row.
 
     Raises
@@ -87,7 +87,7 @@ def held_back_by(estimator: Any, X: Any, by: str | None, validation_data: Any) -
         source = X if hasattr(X, "__len__") and not isinstance(X, str) else _counted(X)
         n_rows = source.n_rows if hasattr(source, "n_rows") else len(source)
         return source, LastRows(n_rows) if n_rows > 1 else None
-    if is_place(X) or isinstance(X, TableSource):
+    if is_location(X) or isinstance(X, TableSource):
         return _of_table(X, by)
     if by in list(getattr(X, "columns", ())):
         column, rest = X[by], X.drop(columns=by) if hasattr(X, "iloc") else X.drop(by)
@@ -98,7 +98,7 @@ def held_back_by(estimator: Any, X: Any, by: str | None, validation_data: Any) -
 
 
 def _counted(X: Any) -> Any:
-    from isthmus.sources.spooled import gathered_rows
+    from isthmus.data.sources.spooled import gathered_rows
 
     source = open_source(X)
     return source if source.n_rows is not None else gathered_rows(source, 1 << 30)

@@ -13,15 +13,15 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from isthmus.columns import ColumnOfTable, cells_of, describe, described, frames_of, with_cells
+from isthmus.core.errors import InterruptedFitWarning, InvalidDataError, IsthmusWarning
+from isthmus.core.parameters import PARAMETERS, Parameter
+from isthmus.core.types import TrainState
 from isthmus.corruption import Masking
-from isthmus.errors import InterruptedFitWarning, InvalidDataError, IsthmusWarning
+from isthmus.data.columns import ColumnOfTable, cells_of, describe, described, frames_of, with_cells
+from isthmus.engine.loop import Interruption
 from isthmus.estimators import filler_file
 from isthmus.estimators.build import draw_seed
 from isthmus.estimators.filler import Plan, learn
-from isthmus.parameters import PARAMETERS, Parameter
-from isthmus.training import Interruption
-from isthmus.types import TrainState
 
 Floats = NDArray[np.float64]
 
@@ -164,7 +164,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         interruption = Interruption()
         with interruption.listening():
             filler, states = learn(
-                values[:, known], [columns[place] for place in known], plan, interruption, self._told
+                values[:, known], [columns[place] for place in known], plan, interruption, self._with_condition
             )
         if interruption.signal:
             warnings.warn("interrupted; what was learned is kept", InterruptedFitWarning, stacklevel=2)
@@ -276,7 +276,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 stacklevel=3,
             )
 
-    def _told(self, network: int, state: TrainState) -> None:
+    def _with_condition(self, network: int, state: TrainState) -> None:
         if self.verbose:
             loss = state.metrics["validation_loss"][-1]
             print(f"network {network + 1} of {self.n_networks}, epoch {state.epoch}: validation loss {loss:.4f}")

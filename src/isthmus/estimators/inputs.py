@@ -12,28 +12,28 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
-from isthmus.errors import InvalidDataError, InvalidParameterError
-from isthmus.estimators.memory import NO_LIMIT, Memory
-from isthmus.scaling import refuse_non_finite
-from isthmus.sources import (
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.data.scaling import refuse_non_finite
+from isthmus.data.sources import (
     ArraySource,
     CsrSource,
     TableSource,
     is_arrow,
     is_iterator,
-    is_place,
+    is_location,
     is_sequence,
     open_source,
     source_kind,
 )
-from isthmus.sources.base import Block, Source
-from isthmus.sources.images import PictureFiles, luminance
-from isthmus.sources.spooled import gathered_rows
+from isthmus.data.sources.base import Block, Source
+from isthmus.data.sources.images import PictureFiles, luminance
+from isthmus.data.sources.spooled import gathered_rows
+from isthmus.estimators.memory import NO_LIMIT, Memory
 
 
-def is_outside(X: object) -> bool:
+def is_external(X: object) -> bool:
     """Whether `X` is a place, a source, a data set or an iterator rather than something array-like."""
-    if is_place(X) or is_iterator(X) or is_sequence(X):
+    if is_location(X) or is_iterator(X) or is_sequence(X):
         return True
     # A table of pyarrow goes through scikit-learn's checks, as other frames do.
     is_data_set = (is_arrow(X) and not hasattr(X, "to_pandas")) or type(X).__module__.startswith("datasets")
@@ -44,7 +44,7 @@ def open_rows(estimator: Any, X: Any, *, reset: bool, memory: Memory = NO_LIMIT)
     """Return `X` as a source with random access, its width and names checked or, with ``reset=True``, remembered."""
     if isinstance(X, np.ndarray) and X.ndim > 2 and getattr(estimator, "channels", None) is not None:
         X = open_source(X)
-    if not is_outside(X):
+    if not is_external(X):
         if isinstance(X, np.ma.MaskedArray) and X.mask.any():
             # scikit-learn would take what lies under the mask; as NaN it is refused, by row and column.
             X = np.ma.filled(X.astype(np.float64), np.nan)
@@ -62,7 +62,7 @@ def open_rows(estimator: Any, X: Any, *, reset: bool, memory: Memory = NO_LIMIT)
 
 def open_stream(estimator: Any, X: Any) -> Source:
     """Return `X` as a source whose blocks are read when they are asked for, its width and names checked."""
-    if not is_outside(X):
+    if not is_external(X):
         return open_rows(estimator, X, reset=False)
     source = _open_columns(estimator, X)
     _check_columns(estimator, source, reset=False)
@@ -81,7 +81,7 @@ def open_codes(X: Any, names: Sequence[str]) -> Source:
 
 def is_table(X: Any) -> bool:
     """Whether `X` is a place where a table lies, or a data set of one, whose columns have names."""
-    kind = source_kind(X) if is_place(X) else None
+    kind = source_kind(X) if is_location(X) else None
     return is_arrow(X) or (isinstance(kind, type) and issubclass(kind, TableSource))
 
 

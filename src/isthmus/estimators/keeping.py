@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from isthmus.columns import frames_of
-from isthmus.errors import InvalidDataError, InvalidParameterError
-from isthmus.estimators.inputs import is_outside, is_table, open_stream
-from isthmus.sources import open_source
-from isthmus.sources.arrays import one_line
-from isthmus.sources.base import Source
-from isthmus.sources.kept import KeepingSource, KeepsColumns, KeptRows
-from isthmus.sources.tables import refuse_unknown
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.data.columns import frames_of
+from isthmus.data.sources import open_source
+from isthmus.data.sources.arrays import one_line
+from isthmus.data.sources.base import Source
+from isthmus.data.sources.kept import KeepingSource, KeepsColumns, KeptRows
+from isthmus.data.sources.tables import refuse_unknown
+from isthmus.estimators.inputs import is_external, is_table, open_stream
 
 Opened = tuple[Source, KeptRows | None]
 
@@ -42,7 +42,7 @@ def keeping(X: Any, keep: Sequence[str] | None, used: Sequence[str], opened: Cal
     if frames_of(X) is not None:
         rows, kept = _divided(X, keep, used)
         return opened(rows), kept
-    source = opened(X) if is_outside(X) else None
+    source = opened(X) if is_external(X) else None
     if not isinstance(source, KeepsColumns):
         raise InvalidParameterError(
             f"keep={list(keep)}: {X if isinstance(X, str | os.PathLike) else type(X).__name__} has no named columns to "

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from numbers import Integral
 
-from isthmus.errors import InvalidParameterError
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.types import TrainState
+from isthmus.engine.loop import Trainer
 from isthmus.estimators.reporting import estimate_bytes
-from isthmus.training import Trainer
-from isthmus.types import TrainState
 
 _FOR_TABLES = 1 << 30
 _UNITS = {"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "b": 1}

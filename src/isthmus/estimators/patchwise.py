@@ -11,13 +11,13 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 import isthmus
-from isthmus.errors import InvalidParameterError, ModelFileError
+from isthmus.core.errors import InvalidParameterError, ModelFileError
+from isthmus.core.persistence import read_model
+from isthmus.data.sources import PatchSource
+from isthmus.data.sources.patches import centered
 from isthmus.estimators import stored
 from isthmus.estimators.build import draw_seed
 from isthmus.estimators.inputs import each_picture
-from isthmus.model_file import read_model
-from isthmus.sources import PatchSource
-from isthmus.sources.patches import centered
 
 Picture = NDArray[Any]
 # Patches that are rebuilt at a time: of 17 x 17 floats, 19 MB.

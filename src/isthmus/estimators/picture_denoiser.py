@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.denoiser import Denoiser
-from isthmus.denoiser_training import Reached, Recipe, first_weights, learning
-from isthmus.errors import DivergedError, InterruptedFitWarning, InvalidParameterError, ModelFileError
+from isthmus.core.errors import DivergedError, InterruptedFitWarning, InvalidParameterError, ModelFileError
+from isthmus.core.persistence import read_model
+from isthmus.core.types import Params
+from isthmus.data.sources import PatchSource
+from isthmus.engine.loop import Interruption
 from isthmus.estimators.build import draw_seed
 from isthmus.estimators.inputs import each_picture
-from isthmus.model_file import read_model
+from isthmus.images.denoiser import Denoiser
+from isthmus.images.training import Reached, Recipe, first_weights, learning
 from isthmus.networks.residual import ResidualDenoiser
-from isthmus.sources import PatchSource
-from isthmus.training import Interruption
-from isthmus.types import Params
 
 Picture = NDArray[Any]
 

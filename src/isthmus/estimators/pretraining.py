@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.batches import Walk
-from isthmus.errors import InvalidParameterError
+from isthmus.core.errors import InvalidParameterError
+from isthmus.data.sources import open_source
+from isthmus.data.sources.base import Source
+from isthmus.engine.loading import RowLoader
 from isthmus.networks.dense import Dense
-from isthmus.sources import open_source
-from isthmus.sources.base import Source
 
 # What a shallow autoencoder shares with the deep one.
 _SHARED = (
@@ -47,7 +47,7 @@ def check_layerwise(network: Any) -> None:
         )
 
 
-def layerwise(network: Dense, params: Any, walk: Walk, values: Mapping[str, Any], seed: int) -> Any:
+def layerwise(network: Dense, params: Any, loader: RowLoader, values: Mapping[str, Any], seed: int) -> Any:
     """Return parameters whose layers are those of shallow autoencoders, each fitted on the codes of the one below.
 
     A layer's rows are corrupted, its codes are of clean ones (Vincent et al. 2010, section 3.2). They are kept in
@@ -59,7 +59,7 @@ def layerwise(network: Dense, params: Any, walk: Walk, values: Mapping[str, Any]
         The deep network.
     params : dict
         Its parameters, to be replaced layer by layer.
-    walk : Walk
+    walk : RowLoader
         The rows; held-back ones are not learned from.
     values : mapping
         The deep estimator's parameters.
@@ -68,7 +68,7 @@ def layerwise(network: Dense, params: Any, walk: Walk, values: Mapping[str, Any]
     """
     from isthmus.estimators.autoencoder import Autoencoder
 
-    codes: Any = _training_rows(walk)
+    codes: Any = _training_rows(loader)
     params = {**params, "encoder": list(params["encoder"]), "decoder": list(params["decoder"])}
     for number, settings in enumerate(_layers(network, values)):
         shallow = Autoencoder(**settings, random_state=seed + number)
@@ -111,13 +111,13 @@ def _layers(network: Dense, values: Mapping[str, Any]) -> Iterator[dict[str, Any
         }
 
 
-def _training_rows(walk: Walk) -> Source:
+def _training_rows(loader: RowLoader) -> Source:
     """Return the scaled rows that are not held back, as pictures where they are."""
-    rows: NDArray[Any] = np.empty((walk.count(), walk.chunk_shape[1]), walk.compute)
+    rows: NDArray[Any] = np.empty((loader.count(), loader.chunk_shape[1]), loader.compute)
     done = 0
-    for values, start in walk.source.blocks():
-        kept = values[~walk.held_back.mask(start, start + len(values))]
-        rows[done : done + len(kept)] = walk.scaler.scaled(kept, walk.compute)
+    for values, start in loader.source.blocks():
+        kept = values[~loader.holdout.mask(start, start + len(values))]
+        rows[done : done + len(kept)] = loader.scaler.scaled(kept, loader.compute)
         done += len(kept)
-    shape = walk.source.schema.image_shape
+    shape = loader.source.schema.image_shape
     return open_source(rows if shape is None else rows.reshape(-1, *shape))

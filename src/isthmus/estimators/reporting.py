@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, Self
 
 import jax
 
-from isthmus.training import Trainer
-from isthmus.types import TrainState
+from isthmus.core.types import TrainState
+from isthmus.engine.loop import Trainer
 
 
 class Estimate(NamedTuple):
@@ -30,16 +30,16 @@ def estimate(trainer: Trainer, state: TrainState) -> Estimate:
     """Return what a run will take: time from a few steps tried and thrown away, memory from the arrays' sizes."""
     per_row = trainer.trial(state)
     # Held-back rows go forward only, a third of a training row's work.
-    rows = trainer.n_rows + (trainer.n_held_back / 3 if trainer.watches else 0)
+    rows = trainer.n_rows + (trainer.n_held_out / 3 if trainer.validates else 0)
     return Estimate(per_row * rows, trainer.settings.max_epochs, estimate_bytes(trainer, state))
 
 
 def estimate_bytes(trainer: Trainer, state: TrainState) -> int:
     """Return the bytes of a run's arrays: weights, gradients, the best ones, the optimizer's, chunks, a batch's."""
-    shape, itemsize = trainer.walk.chunk_shape, trainer.walk.dtype.itemsize
+    shape, itemsize = trainer.loader.chunk_shape, trainer.loader.dtype.itemsize
     weights = sum(leaf.nbytes for leaf in jax.tree.leaves((state.params, state.params, state.params, state.optimizer)))
     widths = sum(max(leaf.shape, default=1) for leaf in jax.tree.leaves(state.params))
-    activations = 2 * 4 * trainer.walk.batch_size * widths
+    activations = 2 * 4 * trainer.loader.batch_size * widths
     chunks = (trainer.placement.readers + 1) * shape[0] * shape[1] * itemsize
     return int(chunks + weights + activations)
 
@@ -67,11 +67,11 @@ class Reporter:
         Whether this is the process that speaks; others compute the estimate along, and say nothing.
     """
 
-    def __init__(self, verbose: int, display_step: int, max_epochs: int, *, speaks: bool = True) -> None:
+    def __init__(self, verbose: int, display_step: int, max_epochs: int, *, is_main_process: bool = True) -> None:
         self.verbose = verbose
         self.display_step = display_step
         self.max_epochs = max_epochs
-        self.speaks = speaks
+        self.is_main_process = is_main_process
         self._bar: Any = None
         self._task: Any = None
 
@@ -86,16 +86,16 @@ class Reporter:
         """Say what the run will take."""
         if self.verbose != 1:
             return
-        told = str(estimate(trainer, state))
-        self.say(told)
-        if self.speaks and sys.stderr.isatty():
+        estimated = str(estimate(trainer, state))
+        self.say(estimated)
+        if self.is_main_process and sys.stderr.isatty():
             self._bar = rich_bar()
             self._task = self._bar.add_task("training", total=trainer.n_rows * self.max_epochs, loss="")
             self._bar.start()
 
     def say(self, text: str) -> None:
         """Print a line on stderr, where there is to be progress."""
-        if self.speaks and self.verbose == 1:
+        if self.is_main_process and self.verbose == 1:
             print(f"isthmus: {text}", file=sys.stderr, flush=True)
 
     def rows_done(self, rows: int) -> None:
@@ -105,7 +105,7 @@ class Reporter:
 
     def epoch_done(self, state: TrainState) -> None:
         """Say how an epoch went."""
-        if not self.speaks or not self.verbose or not state.metrics:
+        if not self.is_main_process or not self.verbose or not state.metrics:
             return
         loss = state.metrics["loss"][-1]
         # Only of units that can die.

@@ -8,18 +8,18 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.inference import Inference
-from isthmus.principal import scaled_rows
-from isthmus.scaling import Scaler
-from isthmus.sources.base import Block
-from isthmus.training import Trainer
-from isthmus.types import TrainState
+from isthmus.core.types import TrainState
+from isthmus.data.scaling import Scaler
+from isthmus.data.sources.base import Block
+from isthmus.engine.inference import Inference
+from isthmus.engine.loop import Trainer
+from isthmus.engine.pca import scaled_rows
 
 Floats = NDArray[np.float64]
 _MOST_ROWS = 8192
 # A new unit of a method that punishes activity begins quietly, as Bricken et al. have it; one that has to be among the
 # largest to be heard at all begins as loud as the others.
-_QUIET = 0.2
+_QUIET_SCALE = 0.2
 
 
 def resampled(trainer: Trainer, state: TrainState, sparsity: Any) -> TrainState:
@@ -30,7 +30,7 @@ def resampled(trainer: Trainer, state: TrainState, sparsity: Any) -> TrainState:
     (Bricken et al., "Towards monosemanticity", Anthropic, 2023, with the residual in place of the row).
     """
     params, model = jax.tree.map(np.array, (state.params, state.model))
-    dead = model["idle"] >= float(trainer.dials["dead_after"](np.ones(1))[0])
+    dead = model["idle"] >= float(trainer.schedules["dead_after"](np.ones(1))[0])
     if not dead.any() or dead.all():
         return state
     objective: Any = trainer.objective
@@ -45,8 +45,8 @@ def resampled(trainer: Trainer, state: TrainState, sparsity: Any) -> TrainState:
         return state
     rng = np.random.default_rng(np.random.SeedSequence([state.seed, 5, state.epoch]))
     drawn = rng.choice(len(rows), size=int(dead.sum()), p=losses**2 / np.sum(losses**2))
-    loud = 1.0 if hasattr(sparsity, "k_of") else _QUIET
-    _start_anew(network, params, dead, rows, lacking, drawn, loud)
+    encoder_scale = 1.0 if hasattr(sparsity, "k_of") else _QUIET_SCALE
+    _start_anew(network, params, dead, rows, lacking, drawn, encoder_scale)
     own = sparsity.learned(len(dead))
     for name, start in own.items():
         params["sparsity"][name][dead] = start[dead]
@@ -62,9 +62,9 @@ def _identity(width: int) -> Scaler:
 
 def _next_rows(trainer: Trainer, epoch: int) -> NDArray[Any]:
     """Return the scaled rows an epoch begins with."""
-    chunk = next(trainer.walk.chunks(epoch))
+    chunk = next(trainer.loader.chunks(epoch))
     values = chunk.values[: min(chunk.count, _MOST_ROWS)]
-    return scaled_rows(trainer.walk, values, trainer.walk.compute)
+    return scaled_rows(trainer.loader, values, trainer.loader.compute)
 
 
 def _start_anew(
@@ -74,7 +74,7 @@ def _start_anew(
     rows: NDArray[Any],
     lacking: Floats,
     drawn: NDArray[np.integer],
-    loud: float,
+    encoder_scale: float,
 ) -> None:
     encoder, decoder = params["encoder"][-1], params["decoder"][0]
     if network.encoder_sizes:
@@ -85,7 +85,7 @@ def _start_anew(
         looks = _unit(lacking[drawn])
     alive = ~dead
     lengths = np.linalg.norm(encoder["weight"][:, alive], axis=0)
-    encoder["weight"][:, dead] = (looks * lengths.mean() * loud).T
+    encoder["weight"][:, dead] = (looks * lengths.mean() * encoder_scale).T
     encoder["bias"][dead] = encoder["bias"][alive].mean()
     length = np.linalg.norm(decoder["weight"][alive], axis=1).mean()
     if network.decoder_sizes:

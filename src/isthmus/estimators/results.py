@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.errors import InvalidDataError
-from isthmus.sinks import open_sink
-from isthmus.sources.kept import KeptRows
-from isthmus.sparse_table import csr_of, sparse_rows
+from isthmus.core.errors import InvalidDataError
+from isthmus.data.sinks import open_sink
+from isthmus.data.sources.kept import KeptRows
+from isthmus.data.sparse_table import csr_of, sparse_rows
 
 Array = NDArray[Any]
 Progress = Callable[[int, int | None], None]  # rows done, and all there are where that is known

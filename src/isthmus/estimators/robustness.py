@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.random import key_words
+from isthmus.core.types import Batch, Noise
 from isthmus.corruption import Corruption
-from isthmus.counters import key_words
-from isthmus.errors import InvalidParameterError
+from isthmus.data.sources.base import Block, Source
+from isthmus.data.splitting import NO_HOLDOUT
+from isthmus.engine.inference import Inference
 from isthmus.estimators.build import columns_for, corruption_for
 from isthmus.estimators.fitting import measure
 from isthmus.estimators.inputs import open_rows
-from isthmus.held_back import NOTHING_HELD
-from isthmus.inference import Inference
-from isthmus.sources.base import Block, Source
-from isthmus.types import Batch, Noise
 
 Floats = NDArray[np.float64]
 _LEVELS = 7
@@ -49,7 +49,7 @@ class RobustnessCurve:
 
     @property
     def curves(self) -> dict[str, tuple[Floats, Floats]]:
-        """Levels and errors by name, as `isthmus.plots.tradeoffs` draws them."""
+        """Levels and errors by name, as `isthmus.evaluation.plots.tradeoffs` draws them."""
         return {name: (self.levels, errors) for name, errors in self.errors.items()}
 
     def __str__(self) -> str:
@@ -68,10 +68,10 @@ def robustness(
     """Return the curve that `DenoisingAutoencoder.robustness_curve` describes."""
     source = open_rows(model, X, reset=False)
     rows = np.concatenate([block.values for block in source.blocks()])
-    spoils = _corruption(model, corruption, source)
-    chosen = _levels(spoils, levels)
+    corruption = _corruption(model, corruption, source)
+    chosen = _levels(corruption, levels)
     clean = model.scaler_.scaled(rows, np.float32)
-    statistics = measure(source, None, (), NOTHING_HELD, moments=True)
+    statistics = measure(source, None, (), NO_HOLDOUT, moments=True)
     columns = columns_for(statistics, model.scaler_)
     ways: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {"model": _rebuilder(model), "noisy": lambda noisy: noisy}
     if fit_on is not None:
@@ -83,37 +83,37 @@ def robustness(
         ways["PCA"] = lambda noisy: pca.inverse_transform(pca.transform(noisy))
     errors: dict[str, list[float]] = {name: [] for name in ways}
     for level in chosen:
-        noisy = _spoilt(replace(spoils, **{spoils.main: float(level)}), clean, columns, seed)
+        noisy = _corrupted_rows(replace(corruption, **{corruption.main: float(level)}), clean, columns, seed)
         for name, way in ways.items():
             errors[name].append(float(np.mean(np.square(way(noisy).astype(np.float64) - clean))))
-    return RobustnessCurve(chosen, {name: np.array(values) for name, values in errors.items()}, spoils)
+    return RobustnessCurve(chosen, {name: np.array(values) for name, values in errors.items()}, corruption)
 
 
 def _corruption(model: Any, given: Any, source: Source) -> Corruption:
     values = {**model.get_params(deep=False), "untouched_weight": 1.0}
     if given is not None:
         values |= {"corruption": given, "corruption_level": None}
-    spoils = corruption_for(values, source.schema.image_shape)
-    if spoils is None or not spoils.main:
+    corruption = corruption_for(values, source.schema.image_shape)
+    if corruption is None or not corruption.main:
         raise InvalidParameterError(
             f"a robustness curve needs a corruption with a level, not {values['corruption']!r}; pass corruption="
         )
-    spoils.check(source.schema.n_features, model.scaler_.affine is not None)
-    found: Corruption = spoils
+    corruption.check(source.schema.n_features, model.scaler_.affine is not None)
+    found: Corruption = corruption
     return found
 
 
-def _levels(spoils: Corruption, levels: Sequence[float] | None) -> Floats:
+def _levels(corruption: Corruption, levels: Sequence[float] | None) -> Floats:
     if levels is not None:
         chosen = np.asarray(levels, np.float64)
         if chosen.ndim != 1 or not len(chosen):
             raise InvalidParameterError(f"levels={levels!r} is not legal; it takes numbers, at least one")
         return chosen
-    own = getattr(spoils, spoils.main)
+    own = getattr(corruption, corruption.main)
     own = max(own) if isinstance(own, tuple) else own
     if callable(own):
         own = max(float(own(share)) for share in np.linspace(0, 1, 11))
-    return np.linspace(0, min(2 * float(own), spoils.limit), _LEVELS)
+    return np.linspace(0, min(2 * float(own), corruption.limit), _LEVELS)
 
 
 def _rebuilder(model: Any, scaler: Any = None) -> Callable[[NDArray[Any]], NDArray[Any]]:
@@ -131,14 +131,14 @@ def _rebuilder(model: Any, scaler: Any = None) -> Callable[[NDArray[Any]], NDArr
     return rebuilt
 
 
-def _spoilt(spoils: Corruption, clean: NDArray[Any], columns: Any, seed: int) -> NDArray[Any]:
+def _corrupted_rows(corruption: Corruption, clean: NDArray[Any], columns: Any, seed: int) -> NDArray[Any]:
     numbers = np.arange(len(clean), dtype=np.uint32)
     batch = Batch(
         jnp.asarray(clean), jnp.ones(len(clean), jnp.float32), jnp.asarray(np.stack([numbers, 0 * numbers], axis=1))
     )
     noise = Noise(jnp.asarray(key_words(seed, 4)), jnp.uint32(0))
-    dials = {name: jnp.float32(dial(np.ones(1))[0]) for name, dial in spoils.dials().items()}
-    static = spoils.static()
+    scheduled = {name: jnp.float32(schedule(np.ones(1))[0]) for name, schedule in corruption.schedules().items()}
+    static = corruption.static()
     columns = type(columns)(*(jnp.asarray(values, jnp.float32) for values in columns))
-    made = jax.jit(lambda batch, dials: static(noise, batch, columns, dials).x)(batch, dials)
+    made = jax.jit(lambda batch, scheduled: static(noise, batch, columns, scheduled).x)(batch, scheduled)
     return np.asarray(made)

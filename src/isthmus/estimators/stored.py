@@ -10,19 +10,19 @@ import jax
 import numpy as np
 
 import isthmus
-from isthmus import __version__
+from isthmus.core.errors import InvalidParameterError, IsthmusError, ModelFileError
+from isthmus.core.parameters import PARAMETERS, check_parameters
+from isthmus.core.persistence import Tensors, read_header, read_model, write_model
+from isthmus.core.version import __version__
 from isthmus.corruption import CORRUPTIONS, Chain, Corruption
-from isthmus.errors import InvalidParameterError, IsthmusError, ModelFileError
+from isthmus.data.scaling import Scaling, scaler_class
+from isthmus.engine.loop import precision_scope
+from isthmus.engine.optimizers import Optimizer
 from isthmus.estimators.build import sparsity_for
-from isthmus.model_file import Tensors, read_header, read_model, write_model
 from isthmus.networks.convolutional import Convolutional
 from isthmus.networks.custom import Custom
 from isthmus.networks.dense import Dense
-from isthmus.optimizers import Optimizer
-from isthmus.parameters import PARAMETERS, check_parameters
-from isthmus.scaling import Scaling, scaler_class
 from isthmus.sparsity import SPARSITIES, Sparsity
-from isthmus.training import precision_scope
 
 
 def write(

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 from jax import Array
 
+from isthmus.core.types import Network, Noise, Params, Statistics
 from isthmus.networks.initializers import INITIALIZERS
-from isthmus.types import Network, Noise, Params, Statistics
 
 _HEAD_DROPS = 101  # told apart from the hidden layers, whose dropout goes by their number
 
@@ -62,16 +62,16 @@ class Classifying:
         x: Array,
         row: Array | None = None,
         noise: Noise | None = None,
-        told: Array | None = None,
+        condition: Array | None = None,
     ) -> Array:
         """Return a logit for each class (B, n_classes)."""
         body: Any = self.body
-        code = body.activate(body.encode(params, x, row, noise, told))
+        code = body.activate_code(body.encode(params, x, row, noise, condition))
         if getattr(body, "dropout", 0.0) and noise is not None and row is not None:
             code = body.dropped(code, row, noise, _HEAD_DROPS)
         logits: Array = code @ params["head"]["weight"] + params["head"]["bias"]
         return logits
 
-    def activate(self, logits: Array) -> Array:
+    def activate_code(self, logits: Array) -> Array:
         """Return the classes' probabilities (B, n_classes)."""
         return jax.nn.softmax(logits)

@@ -61,10 +61,8 @@ def _lines_of_products(x: Array, kernel: Array) -> Array:
     height, width, inputs, outputs = kernel.shape
     rows, columns = x.shape[1:3]
     padded = _padded(x, height, width)
-    beside = jnp.concatenate([padded[:, :, j : j + columns] for j in range(width)], axis=-1)
-    lines = [
-        beside[:, i : i + rows].reshape(-1, width * inputs) @ kernel[i].reshape(-1, outputs) for i in range(height)
-    ]
+    extra = jnp.concatenate([padded[:, :, j : j + columns] for j in range(width)], axis=-1)
+    lines = [extra[:, i : i + rows].reshape(-1, width * inputs) @ kernel[i].reshape(-1, outputs) for i in range(height)]
     return functools.reduce(jnp.add, lines).reshape(*x.shape[:-1], outputs)
 
 
@@ -77,28 +75,28 @@ def _forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
     return _by_products(x, kernel), (x, kernel)
 
 
-def _backward(kept: tuple[Array, Array], slope: Array) -> tuple[Array, Array]:
+def _backward(kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
     x, kernel = kept
-    at_x = _by_products(slope, jnp.flip(kernel, (0, 1)).swapaxes(2, 3))
+    at_x = _by_products(gradient, jnp.flip(kernel, (0, 1)).swapaxes(2, 3))
     height, width = kernel.shape[:2]
-    way = _slope_at_once if slope.size * height * width <= 2 * _IN_CACHE else _slope_by_place
-    return at_x, way(x, slope, height, width).reshape(kernel.shape)
+    way = _slope_at_once if gradient.size * height * width <= 2 * _IN_CACHE else _slope_by_place
+    return at_x, way(x, gradient, height, width).reshape(kernel.shape)
 
 
-def _slope_by_place(x: Array, slope: Array, height: int, width: int) -> Array:
-    rows, columns = slope.shape[1:3]
-    padded, flat = _padded(x, height, width), slope.reshape(-1, slope.shape[-1])
+def _slope_by_place(x: Array, gradient: Array, height: int, width: int) -> Array:
+    rows, columns = gradient.shape[1:3]
+    padded, flat = _padded(x, height, width), gradient.reshape(-1, gradient.shape[-1])
     shifted = [padded[:, i : i + rows, j : j + columns] for i in range(height) for j in range(width)]
     return jnp.stack([piece.reshape(-1, x.shape[-1]).T @ flat for piece in shifted])
 
 
-def _slope_at_once(x: Array, slope: Array, height: int, width: int) -> Array:
+def _slope_at_once(x: Array, gradient: Array, height: int, width: int) -> Array:
     """Lay the slopes side by side, shifted the other way, for one product: thin where outputs are few."""
-    rows, columns, outputs = slope.shape[1:]
-    padded = jnp.flip(_padded(jnp.flip(slope, (1, 2)), height, width), (1, 2))
+    rows, columns, outputs = gradient.shape[1:]
+    padded = jnp.flip(_padded(jnp.flip(gradient, (1, 2)), height, width), (1, 2))
     places = [(height - 1 - i, width - 1 - j) for i in range(height) for j in range(width)]
-    beside = jnp.concatenate([padded[:, i : i + rows, j : j + columns] for i, j in places], axis=-1)
-    product = x.reshape(-1, x.shape[-1]).T @ beside.reshape(-1, beside.shape[-1])
+    extra = jnp.concatenate([padded[:, i : i + rows, j : j + columns] for i, j in places], axis=-1)
+    product = x.reshape(-1, x.shape[-1]).T @ extra.reshape(-1, extra.shape[-1])
     return product.reshape(x.shape[-1], height * width, outputs).swapaxes(0, 1)
 
 

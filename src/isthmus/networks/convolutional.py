@@ -13,10 +13,10 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from isthmus.core.types import Noise, Params, Statistics
 from isthmus.networks.activations import ACTIVATIONS, ODD
 from isthmus.networks.convolution import convolve, to_channels, to_pixels
 from isthmus.networks.initializers import INITIALIZERS
-from isthmus.types import Noise, Params, Statistics
 
 _HALVING = 2
 _SIDE = 3
@@ -112,7 +112,7 @@ class Convolutional:
         x: Array,
         row: Array | None = None,
         noise: Noise | None = None,
-        told: Array | None = None,
+        condition: Array | None = None,
     ) -> Array:
         """Return the pre-code (B, K) of rows (B, D)."""
         height, width, _ = self.image_shape
@@ -127,7 +127,7 @@ class Convolutional:
         code: Array = hidden.reshape(len(x), -1) @ last["weight"] + last["bias"]
         return code
 
-    def activate(self, pre_code: Array) -> Array:
+    def activate_code(self, pre_code: Array) -> Array:
         """Return the code (B, K) of a pre-code."""
         return ACTIVATIONS[self.code_activation](pre_code)
 
@@ -142,7 +142,7 @@ class Convolutional:
         output: Array = hidden[:, :height, :width].reshape(len(code), -1)
         return output
 
-    def finish(self, pre_output: Array) -> Array:
+    def activate_output(self, pre_output: Array) -> Array:
         """Return the reconstruction (B, D)."""
         return ACTIVATIONS[self.output_activation](pre_output)
 
@@ -157,7 +157,7 @@ class Convolutional:
         """Whether a code unit's sign may be turned without changing what the network computes."""
         return self.code_activation in ODD
 
-    def arranged(self, params: Params, order: NDArray[np.integer], signs: NDArray[Any]) -> Params:
+    def reordered(self, params: Params, order: NDArray[np.integer], signs: NDArray[Any]) -> Params:
         """Return parameters whose code units are permuted and turned: the same network, its code rearranged."""
         new = {name: [dict(layer) for layer in params[name]] for name in ("encoder", "decoder")}
         last, first = new["encoder"][-1], new["decoder"][0]

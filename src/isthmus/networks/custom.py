@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from isthmus.errors import InvalidParameterError
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.types import Noise, Params, Statistics
 from isthmus.networks.activations import ACTIVATIONS
-from isthmus.types import Noise, Params, Statistics
 
 Factory = Callable[[int, int, Array], tuple[Callable[[Array], Array], Callable[[Array], Array]]]
 
@@ -86,13 +86,13 @@ class Custom:
         x: Array,
         row: Array | None = None,
         noise: Noise | None = None,
-        told: Array | None = None,
+        condition: Array | None = None,
     ) -> Array:
         """Return the pre-code (B, K) of rows (B, D)."""
         pre_code: Array = jax.vmap(self.modules(params)[0])(x)
         return pre_code
 
-    def activate(self, pre_code: Array) -> Array:
+    def activate_code(self, pre_code: Array) -> Array:
         """Return the code (B, K) of a pre-code."""
         return ACTIVATIONS[self.code_activation](pre_code)
 
@@ -101,6 +101,6 @@ class Custom:
         output: Array = jax.vmap(self.modules(params)[1])(code)
         return output
 
-    def finish(self, pre_output: Array) -> Array:
+    def activate_output(self, pre_output: Array) -> Array:
         """Return the reconstruction (B, D)."""
         return ACTIVATIONS[self.output_activation](pre_output)

@@ -12,10 +12,10 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from isthmus.counters import cell_bits, chance, mix
+from isthmus.core.random import cell_bits, chance, mix
+from isthmus.core.types import Noise, Params, Statistics
 from isthmus.networks.activations import ACTIVATIONS, ODD
 from isthmus.networks.initializers import INITIALIZERS, draw_bias
-from isthmus.types import Noise, Params, Statistics
 
 # A sigmoid's slope at its middle is a quarter, so its linear path starts four times as steep.
 _SIGMOID_SLOPE = 4.0
@@ -150,27 +150,29 @@ class Dense:
         x: Array,
         row: Array | None = None,
         noise: Noise | None = None,
-        told: Array | None = None,
+        condition: Array | None = None,
     ) -> Array:
         """Return the pre-code (B, K) of rows (B, D); `told` (B, D) is 1 where a cell is missing."""
         weight, bias = self.code_layer(params)
-        code: Array = self._product(self.before_code(params, x, row, noise, told), weight) + bias
+        code: Array = self._product(self.before_code(params, x, row, noise, condition), weight) + bias
         if not self.encoder_sizes:
-            code = self._told(params, code, told)
+            code = self._with_condition(params, code, condition)
         return code + self._product(x, params["encoder_path"]) if self.linear_path else code
 
     def before_code(
-        self, params: Params, x: Array, row: Array | None, noise: Noise | None, told: Array | None = None
+        self, params: Params, x: Array, row: Array | None, noise: Noise | None, condition: Array | None = None
     ) -> Array:
         """Return what the code layer reads (B, H) of rows (B, D)."""
         hidden = x - params["decoder"][-1]["bias"] if self.pre_bias else x
         for number, layer in enumerate(params["encoder"][:-1]):
             pre = self._product(hidden, layer["weight"])
-            hidden = self._ended(layer, pre if number else self._told(params, pre, told), row, noise, number)
+            hidden = self._ended(
+                layer, pre if number else self._with_condition(params, pre, condition), row, noise, number
+            )
         return hidden
 
-    def _told(self, params: Params, pre: Array, told: Array | None) -> Array:
-        return pre if told is None or not self.indicator else pre + self._product(told, params["indicator"])
+    def _with_condition(self, params: Params, pre: Array, condition: Array | None) -> Array:
+        return pre if condition is None or not self.indicator else pre + self._product(condition, params["indicator"])
 
     def code_layer(self, params: Params) -> tuple[Array, Array]:
         """Return the matrix (H, K) and bias (K,) that make the pre-code."""
@@ -182,7 +184,7 @@ class Dense:
         bias: Array = params["encoder"][-1]["bias"]
         return bias
 
-    def activate(self, pre_code: Array) -> Array:
+    def activate_code(self, pre_code: Array) -> Array:
         """Return the code (B, K) of a pre-code."""
         return ACTIVATIONS[self.code_activation](pre_code)
 
@@ -204,7 +206,7 @@ class Dense:
         output: Array = pre + params["decoder"][-1]["bias"]
         return output
 
-    def finish(self, pre_output: Array) -> Array:
+    def activate_output(self, pre_output: Array) -> Array:
         """Return the reconstruction (B, D)."""
         return ACTIVATIONS[self.output_activation](pre_output)
 
@@ -242,7 +244,7 @@ class Dense:
         """Whether a code unit's sign may be turned without changing what the network computes."""
         return self.code_activation in ODD
 
-    def arranged(self, params: Params, order: NDArray[np.integer], signs: NDArray[Any]) -> Params:
+    def reordered(self, params: Params, order: NDArray[np.integer], signs: NDArray[Any]) -> Params:
         """Return parameters whose code units are permuted and turned: the same network, its code rearranged."""
         new: dict[str, Any] = {
             name: [dict(layer) for layer in value] if isinstance(value, list) else value

@@ -12,10 +12,10 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from isthmus.counters import cell_bits, chance, mix
+from isthmus.core.random import cell_bits, chance, mix
+from isthmus.core.types import Noise, Output, Params
 from isthmus.networks.activations import ACTIVATIONS
 from isthmus.networks.initializers import INITIALIZERS
-from isthmus.types import Noise, Output, Params
 
 _LEAST_CHANCE = 1e-3  # of a category, before its logit is taken
 
@@ -124,10 +124,10 @@ class Mixed:
         is_level = np.asarray(self.n_levels)[self.wide_of] > 0
         return jnp.where(is_level, (wide == level).astype(x.dtype), wide)
 
-    def expected(self, params: Params, x: Array, told: Array) -> Array:
+    def expected(self, params: Params, x: Array, condition: Array) -> Array:
         """Return rows (B, W) whose holes, where `told` (B, C) is 1, hold the Gaussian's conditional mean."""
         start = jax.lax.stop_gradient(params["start"])
-        seen = 1 - told[:, self.wide_of]
+        seen = 1 - condition[:, self.wide_of]
         about = seen * ((self.widened(x) - start["center"]) / start["scale"] - start["mean"])
         rank, width = self.n_factors, len(self.wide_of)
         pairs = start["factors"][:, None, :] * start["factors"][None, :, :]
@@ -139,7 +139,7 @@ class Mixed:
         return raw
 
     def fill(
-        self, params: Params, x: Array, told: Array, row: Array | None = None, noise: Noise | None = None
+        self, params: Params, x: Array, condition: Array, row: Array | None = None, noise: Noise | None = None
     ) -> Output:
         """Return what belongs in the cells of rows (B, C) that `told` (B, C) calls holes.
 
@@ -148,10 +148,10 @@ class Mixed:
         output : Output
             ``reconstruction`` (B, C) of numbers, 0 for categories, whose ``logits`` (B, levels) stand beside it.
         """
-        filled = jax.lax.stop_gradient(self.expected(params, x, told))
+        filled = jax.lax.stop_gradient(self.expected(params, x, condition))
         chances = [self._chances(filled[:, columns]) for columns in self.levels]
         embedded = [share @ table for share, table in zip(chances, params["embeddings"], strict=True)]
-        hidden = jnp.concatenate([filled[:, self.numbers], *embedded, 0.5 - told], axis=1)
+        hidden = jnp.concatenate([filled[:, self.numbers], *embedded, 0.5 - condition], axis=1)
         hidden = self._through(params["encoder"], hidden, row, noise, 0)
         change = self._through(params["decoder"], hidden, row, noise, len(self.hidden_sizes))
         logits = tuple(jnp.log(share) + change[:, columns] for share, columns in zip(chances, self.levels, strict=True))

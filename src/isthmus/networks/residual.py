@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from isthmus.core.types import Params
 from isthmus.networks.convolution import convolve, to_channels, to_pixels
-from isthmus.types import Params
 
 # Pixels on a side that become channels before the first convolution: a quarter of the work, twice the reach.
 _SHUFFLE = 2
@@ -106,8 +106,8 @@ class ResidualDenoiser:
     def noise(self, params: Params, pictures: Array, noise: Array) -> Array:
         """Return what `clean` takes away; all but the first convolution in the precision of the other kernels."""
         pixels = to_channels(pictures[..., None], _SHUFFLE)
-        told = jnp.broadcast_to(noise[:, None, None, None], (*pixels.shape[:3], 1))
-        x = _convolve(params["enter"], jnp.concatenate([pixels, told], axis=-1))
+        condition = jnp.broadcast_to(noise[:, None, None, None], (*pixels.shape[:3], 1))
+        x = _convolve(params["enter"], jnp.concatenate([pixels, condition], axis=-1))
         x = self._level(params, x.astype(params["leave"].dtype), 0)
         return to_pixels(_convolve(params["leave"], x), _SHUFFLE)[..., 0].astype(pictures.dtype)
 

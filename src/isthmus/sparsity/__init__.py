@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from isthmus.errors import InvalidParameterError, unknown_name
+from isthmus.core.errors import InvalidParameterError, unknown_name
 from isthmus.sparsity.base import Sparsity, Step
 from isthmus.sparsity.gates import Gated, JumpReLU
 from isthmus.sparsity.nested import Matryoshka

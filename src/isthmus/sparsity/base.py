@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from isthmus.errors import InvalidParameterError
-from isthmus.reductions import weighted_mean
-from isthmus.types import Batch, Dial, ModelState, Noise, Output, Params
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.reductions import weighted_mean
+from isthmus.core.types import Batch, ModelState, Noise, Output, Params, Schedule
 
 # Rows without a single activation after which a unit counts as dead, where nothing else is said: epochs' worth.
 _DEAD_EPOCHS = 2
@@ -30,7 +30,7 @@ class Step(NamedTuple):
     batch: Batch
     x: Array  # (B, D) what the encoder sees
     noise: Noise | None
-    dials: Mapping[str, Array]  # the numbers of the run at this step
+    scheduled: Mapping[str, Array]  # the numbers of the run at this step
     loss_of: Callable[[Array], Array]  # an output before its activation (B, D) -> the batch's reconstruction loss
     rare: bool | None = None  # whether terms that are mostly 0 are needed; None is not yet known
 
@@ -76,11 +76,11 @@ class Sparsity:
         unseen = {*self.traced, *self.host_only}
         return dataclasses.replace(self, **{f.name: f.default for f in dataclasses.fields(self) if f.name in unseen})
 
-    def dials(self, n_components: int, n_rows: int) -> dict[str, Dial]:
+    def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
         """Return the traced numbers over a run whose epochs have `n_rows` rows."""
         return {name: constant(getattr(self, name)) for name in self.traced} | self._dead_after(n_rows)
 
-    def _dead_after(self, n_rows: int) -> dict[str, Dial]:
+    def _dead_after(self, n_rows: int) -> dict[str, Schedule]:
         if not self.counts_dead:
             return {}
         after = getattr(self, "dead_after", None)
@@ -109,11 +109,11 @@ class Sparsity:
     def forward(self, step: Step) -> tuple[Output, Array, ModelState]:
         """Return a network's output for a step's rows, its value before the output activation, and the new state."""
         network, params, row = step.network, step.params, step.batch.row
-        pre_code = network.encode(params, step.x, row, step.noise, step.batch.told)
-        code, state = self.select(network, params, step.state, pre_code, step.batch.weight, step.dials, train=True)
+        pre_code = network.encode(params, step.x, row, step.noise, step.batch.condition)
+        code, state = self.select(network, params, step.state, pre_code, step.batch.weight, step.scheduled, train=True)
         pre_output = network.decode(params, code, row, step.noise)
         state = self._aged(state, jnp.any((code != 0) & (step.batch.weight[:, None] > 0), axis=0), step.batch.weight)
-        return Output(pre_code, code, network.finish(pre_output)), pre_output, state
+        return Output(pre_code, code, network.activate_output(pre_output)), pre_output, state
 
     def select(
         self,
@@ -122,12 +122,12 @@ class Sparsity:
         state: ModelState,
         pre_code: Array,
         weight: Array | None,
-        dials: Mapping[str, Array],
+        scheduled: Mapping[str, Array],
         *,
         train: bool,
     ) -> tuple[Array, ModelState]:
         """Return the code (B, K) of a pre-code, and the new state; outside training there are no weights or dials."""
-        return network.activate(pre_code), state
+        return network.activate_code(pre_code), state
 
     def penalties(self, step: Step, output: Output, pre_output: Array) -> dict[str, Array]:
         """Return named terms to add to the loss."""
@@ -137,7 +137,7 @@ class Sparsity:
         """Whether some terms are mostly 0, and the weights so many that zeros for their slopes would cost time."""
         return False
 
-    def rarely(self, state: ModelState, dials: Mapping[str, Array]) -> Array:
+    def rarely(self, state: ModelState, scheduled: Mapping[str, Array]) -> Array:
         """Return whether such terms are needed now."""
         raise NotImplementedError
 
@@ -157,12 +157,12 @@ class Sparsity:
         return {**state, "idle": idle}
 
 
-def constant(value: float) -> Dial:
+def constant(value: float) -> Schedule:
     """Return a number that stays."""
     return lambda share: np.full_like(share, value)
 
 
-def ramp(value: float, over: float, start: float = 0.0) -> Dial:
+def ramp(value: float, over: float, start: float = 0.0) -> Schedule:
     """Return a number that goes straight from `start` to `value` over the first share `over` of training."""
     return lambda share: start + (value - start) * np.minimum(share / over, 1.0) if over else np.full_like(share, value)
 

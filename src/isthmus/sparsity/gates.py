@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from isthmus.errors import InvalidParameterError
-from isthmus.reductions import weighted_mean
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.reductions import weighted_mean
+from isthmus.core.types import ModelState, Output, Params, Schedule
 from isthmus.sparsity.base import Sparsity, Step, check_number, check_whole, constant, ramp
-from isthmus.types import Dial, ModelState, Output, Params
 
 
 def _window(distance: Array) -> Array:
@@ -116,10 +116,10 @@ class JumpReLU(Sparsity):
         """Return this method without its traced numbers; of the target it is left whether there is one."""
         return dataclasses.replace(super().static(), target=None if self.target is None else 1.0)
 
-    def dials(self, n_components: int, n_rows: int) -> dict[str, Dial]:
+    def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
         """Return the numbers over a run."""
         target = {} if self.target is None else {"target": constant(self.target)}
-        return super().dials(n_components, n_rows) | target | {"weight": ramp(self.weight, self.warm_up)}
+        return super().schedules(n_components, n_rows) | target | {"weight": ramp(self.weight, self.warm_up)}
 
     def learned(self, n_components: int) -> dict[str, Any]:
         """Return the logarithms of the thresholds, which keeps them above 0."""
@@ -132,21 +132,23 @@ class JumpReLU(Sparsity):
         state: ModelState,
         pre_code: Array,
         weight: Array | None,
-        dials: Mapping[str, Array],
+        scheduled: Mapping[str, Array],
         *,
         train: bool,
     ) -> tuple[Array, ModelState]:
         """Return the code, units below their threshold 0."""
         threshold = jnp.exp(params["sparsity"]["log_threshold"])
-        return jump(network.activate(pre_code), threshold, dials["bandwidth"] if train else jnp.ones(())), state
+        return jump(
+            network.activate_code(pre_code), threshold, scheduled["bandwidth"] if train else jnp.ones(())
+        ), state
 
     def penalties(self, step: Step, output: Output, pre_output: Array) -> dict[str, Array]:
         """Return lambda times the mean L0, or times its squared distance from the target."""
         threshold = jnp.exp(step.params["sparsity"]["log_threshold"])
-        active = passes(step.network.activate(output.pre_code), threshold, step.dials["bandwidth"])
+        active = passes(step.network.activate_code(output.pre_code), threshold, step.scheduled["bandwidth"])
         mean = weighted_mean(jnp.sum(active, axis=1), step.batch.weight)
-        beside = mean if self.target is None else (mean / step.dials["target"] - 1) ** 2
-        return {"l0_penalty": step.dials["weight"] * beside}
+        extra = mean if self.target is None else (mean / step.scheduled["target"] - 1) ** 2
+        return {"l0_penalty": step.scheduled["weight"] * extra}
 
 
 @dataclass(frozen=True)
@@ -188,9 +190,9 @@ class Gated(Sparsity):
         """Refuse another activation than relu, which the magnitude is made of."""
         _needs_relu("gated", network)
 
-    def dials(self, n_components: int, n_rows: int) -> dict[str, Dial]:
+    def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
         """Return the numbers over a run."""
-        return super().dials(n_components, n_rows) | {"weight": ramp(self.weight, self.warm_up)}
+        return super().schedules(n_components, n_rows) | {"weight": ramp(self.weight, self.warm_up)}
 
     def learned(self, n_components: int) -> dict[str, Any]:
         """Return the magnitude's log scale r and bias; the gate's bias is the encoder's."""
@@ -203,7 +205,7 @@ class Gated(Sparsity):
         state: ModelState,
         pre_code: Array,
         weight: Array | None,
-        dials: Mapping[str, Array],
+        scheduled: Mapping[str, Array],
         *,
         train: bool,
     ) -> tuple[Array, ModelState]:
@@ -220,7 +222,7 @@ class Gated(Sparsity):
         l1 = weighted_mean(jnp.sum(gate, axis=1), step.batch.weight)
         still = jax.lax.stop_gradient(step.params)
         rebuilt = step.network.decode(still, gate, step.batch.row, step.noise)
-        return {"gate_l1": step.dials["weight"] * l1, "gate_reconstruction": step.loss_of(rebuilt)}
+        return {"gate_l1": step.scheduled["weight"] * l1, "gate_reconstruction": step.loss_of(rebuilt)}
 
 
 def _needs_relu(name: str, network: Any) -> None:

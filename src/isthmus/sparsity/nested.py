@@ -12,10 +12,10 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from isthmus.errors import InvalidParameterError, unknown_name
+from isthmus.core.errors import InvalidParameterError, unknown_name
+from isthmus.core.types import ModelState, Output, Params
 from isthmus.sparsity.base import Step
 from isthmus.sparsity.selection import BatchTopK, TopK, _Selecting
-from isthmus.types import ModelState, Output, Params
 
 _INNER: dict[str, type[_Selecting]] = {"topk": TopK, "batch_topk": BatchTopK}
 
@@ -94,12 +94,12 @@ class Matryoshka(_Selecting):
         state: ModelState,
         pre_code: Array,
         weight: Array | None,
-        dials: Mapping[str, Array],
+        scheduled: Mapping[str, Array],
         *,
         train: bool,
     ) -> tuple[Array, ModelState]:
         """Return the code that the selection inside makes."""
-        code, state = self.selection.select(network, params, state, pre_code, weight, dials, train=train)
+        code, state = self.selection.select(network, params, state, pre_code, weight, scheduled, train=train)
         return code, state
 
     def penalties(self, step: Step, output: Output, pre_output: Array) -> dict[str, Array]:

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from isthmus.errors import InvalidParameterError
-from isthmus.reductions import weighted_mean
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.reductions import weighted_mean
+from isthmus.core.types import ModelState, Output, Schedule
 from isthmus.sparsity.base import Sparsity, Step, check_number, check_whole, decoder_norms, ramp
-from isthmus.types import Dial, ModelState, Output
 
 
 def relative_entropy(target: Array, mean: Array) -> Array:
@@ -74,9 +74,9 @@ class KL(Sparsity):
         """Return rho, in the code's units."""
         return 2 * self.target - 1 if code_activation == "tanh" else self.target
 
-    def dials(self, n_components: int, n_rows: int) -> dict[str, Dial]:
+    def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
         """Return target and weight over a run."""
-        return super().dials(n_components, n_rows) | {"weight": ramp(self.weight, self.warm_up)}
+        return super().schedules(n_components, n_rows) | {"weight": ramp(self.weight, self.warm_up)}
 
     def init(self, n_components: int) -> dict[str, Any]:
         """Return the remembered mean, and how much of it is there yet."""
@@ -100,7 +100,7 @@ class KL(Sparsity):
             known = self.memory * step.state["known"] + (1 - self.memory)
             remembered = (self.memory * step.state["mean"] + (1 - self.memory) * mean) / known
             mean = mean + jax.lax.stop_gradient(remembered - mean)
-        return {"kl": step.dials["weight"] * jnp.sum(relative_entropy(step.dials["target"], mean))}
+        return {"kl": step.scheduled["weight"] * jnp.sum(relative_entropy(step.scheduled["target"], mean))}
 
     def _mean(self, step: Step, output: Output) -> Array:
         weight = step.batch.weight
@@ -144,7 +144,7 @@ class L1(Sparsity):
         if self.dead_after is not None:
             check_whole("dead_after", self.dead_after)
 
-    def dials(self, n_components: int, n_rows: int) -> dict[str, Dial]:
+    def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
         """Return the weight over a run."""
         return {"weight": ramp(self.weight, self.warm_up)} | self._dead_after(n_rows)
 
@@ -152,4 +152,4 @@ class L1(Sparsity):
         """Return lambda times the mean over rows of the weighed L1."""
         norms = decoder_norms(step.network, step.params)
         size = jnp.abs(output.code) if norms is None else jnp.abs(output.code) * norms
-        return {"l1": step.dials["weight"] * weighted_mean(jnp.sum(size, axis=1), step.batch.weight)}
+        return {"l1": step.scheduled["weight"] * weighted_mean(jnp.sum(size, axis=1), step.batch.weight)}

@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from isthmus.errors import InvalidParameterError
-from isthmus.reductions import weighted_mean
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.reductions import weighted_mean
+from isthmus.core.types import ModelState, Output, Params, Schedule
 from isthmus.sparsity.base import Sparsity, Step, check_number, check_whole, decoder_norms, ramp
 from isthmus.sparsity.ranking import keep_top, nth_largest
 from isthmus.sparsity.wide import SparseCode, decode_top, encode_top
-from isthmus.types import Dial, ModelState, Output, Params
 
 # Where adding up rows beats products with zeros: measured at 24,576 units and k 32 (benchmarks/topk.py), these two
 # lines between there and small codes are drawn by judgement.
@@ -24,9 +24,9 @@ _WIDE_SHARE = 64
 _WIDE_UNITS = 4096
 
 
-def _dead(state: ModelState, dials: Mapping[str, Array]) -> Array:
+def _dead(state: ModelState, scheduled: Mapping[str, Array]) -> Array:
     # As whole numbers: a float32 counts no further than 16 million rows.
-    dead: Array = state["idle"] >= dials["dead_after"].astype(jnp.uint32)
+    dead: Array = state["idle"] >= scheduled["dead_after"].astype(jnp.uint32)
     return dead
 
 
@@ -75,9 +75,9 @@ class _Selecting(Sparsity):
                 f"k_start={self.k_start} is below k={self.k_of(network.n_components)}: k is annealed downwards"
             )
 
-    def dials(self, n_components: int, n_rows: int) -> dict[str, Dial]:
+    def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
         """Return the numbers over a run, k among them where it is annealed."""
-        numbers = super().dials(n_components, n_rows)
+        numbers = super().schedules(n_components, n_rows)
         if self.k_start:
             numbers["k"] = ramp(self.k_of(n_components), self.anneal, self.most_of(n_components))
         return numbers
@@ -86,7 +86,7 @@ class _Selecting(Sparsity):
         """Return the loss of what dead units make of the residual (Gao et al. 2024, section A.2), times its weight."""
         if not self.auxiliary:
             return {}
-        dead = _dead(step.state, step.dials)
+        dead = _dead(step.state, step.scheduled)
 
         def explained() -> Array:
             wanted = self.auxiliary_count(step.network)
@@ -101,9 +101,9 @@ class _Selecting(Sparsity):
             return {"auxiliary": self.auxiliary * jax.lax.cond(jnp.any(dead), explained, nothing)}
         return {"auxiliary": self.auxiliary * (explained() if step.rare else nothing())}
 
-    def rarely(self, state: ModelState, dials: Mapping[str, Array]) -> Array:
+    def rarely(self, state: ModelState, scheduled: Mapping[str, Array]) -> Array:
         """Return whether any unit is dead."""
-        return jnp.any(_dead(state, dials))
+        return jnp.any(_dead(state, scheduled))
 
     def auxiliary_count(self, network: Any) -> int:
         """Return how many dead units try to explain the residual: at most half as many as there are features."""
@@ -114,7 +114,7 @@ class _Selecting(Sparsity):
     def dead_output(self, step: Step, pre_code: Array, dead: Array, wanted: int) -> Array:
         """Return what the strongest dead units add to the output, before its activation."""
         network, params, row = step.network, step.params, step.batch.row
-        code = keep_top(jnp.where(dead, network.activate(pre_code), 0), wanted)
+        code = keep_top(jnp.where(dead, network.activate_code(pre_code), 0), wanted)
         none = network.decode(params, jnp.zeros_like(code[:1]), row[:1], None)
         addition: Array = network.decode(params, code, row, None) - none
         return addition
@@ -172,10 +172,10 @@ class TopK(_Selecting):
         code = encode_top(hidden, *network.code_layer(params), self.most_of(network.n_components))
         first = decode_top(*code, network.decoder_weights(params)[0])
         pre_output = network.after_code(params, first, row, step.noise)
-        awake = (code.values > 0) & (step.batch.weight[:, None] > 0)
-        fired = jnp.zeros(network.n_components, bool).at[code.units.reshape(-1)].max(awake.reshape(-1))
+        active = (code.values > 0) & (step.batch.weight[:, None] > 0)
+        fired = jnp.zeros(network.n_components, bool).at[code.units.reshape(-1)].max(active.reshape(-1))
         state = self._aged(step.state, fired, step.batch.weight)
-        return Output(hidden, code, network.finish(pre_output)), pre_output, state
+        return Output(hidden, code, network.activate_output(pre_output)), pre_output, state
 
     def select(
         self,
@@ -184,14 +184,14 @@ class TopK(_Selecting):
         state: ModelState,
         pre_code: Array,
         weight: Array | None,
-        dials: Mapping[str, Array],
+        scheduled: Mapping[str, Array],
         *,
         train: bool,
     ) -> tuple[Array, ModelState]:
         """Return the code with all but the k largest units of each row 0."""
-        values, size = network.activate(pre_code), network.n_components
+        values, size = network.activate_code(pre_code), network.n_components
         if train and self.k_start:
-            return keep_top(values, self.most_of(size), jnp.round(dials["k"])), state
+            return keep_top(values, self.most_of(size), jnp.round(scheduled["k"])), state
         return keep_top(values, self.k_of(size)), state
 
     def dead_output(self, step: Step, pre_code: Array, dead: Array, wanted: int) -> Array:
@@ -258,27 +258,28 @@ class BatchTopK(_Selecting):
         state: ModelState,
         pre_code: Array,
         weight: Array | None,
-        dials: Mapping[str, Array],
+        scheduled: Mapping[str, Array],
         *,
         train: bool,
     ) -> tuple[Array, ModelState]:
         """Return the batch's largest in training, and what passes the threshold after it."""
-        values = network.activate(pre_code)
+        values = network.activate_code(pre_code)
         sizes = jax.lax.stop_gradient(contributions(network, params, values))
         if not train or weight is None:
             threshold = (state["threshold"] / jnp.maximum(state["known"], 1e-12)).astype(values.dtype)
             return jnp.where((sizes >= threshold) & (values > 0), values, 0), state
         real = jnp.where(weight[:, None] > 0, sizes, -jnp.inf)
-        k = jnp.round(dials["k"]) if self.k_start else self.k_of(network.n_components)
+        k = jnp.round(scheduled["k"]) if self.k_start else self.k_of(network.n_components)
         wanted = jnp.maximum(k * jnp.sum(weight), 1).astype(jnp.int32)
         least = nth_largest(real, wanted)
         kept = (sizes >= least) & (values > 0)
         smallest = jnp.min(jnp.where(kept & (weight[:, None] > 0), real, jnp.inf))
         # A batch without a single activation tells nothing.
-        tells = jnp.isfinite(smallest)
-        memory = jnp.where(tells, self.memory, 1.0).astype(np.float32)
+        condition_kind = jnp.isfinite(smallest)
+        memory = jnp.where(condition_kind, self.memory, 1.0).astype(np.float32)
         new = {
-            "threshold": memory * state["threshold"] + (1 - memory) * jnp.where(tells, smallest, 0).astype(np.float32),
+            "threshold": memory * state["threshold"]
+            + (1 - memory) * jnp.where(condition_kind, smallest, 0).astype(np.float32),
             "known": memory * state["known"] + (1 - memory),
         }
         return jnp.where(kept, values, 0), {**state, **new}
@@ -315,14 +316,14 @@ class Lifetime(Sparsity):
         state: ModelState,
         pre_code: Array,
         weight: Array | None,
-        dials: Mapping[str, Array],
+        scheduled: Mapping[str, Array],
         *,
         train: bool,
     ) -> tuple[Array, ModelState]:
         """Return each unit's strongest activations of the batch."""
-        values = network.activate(pre_code)
+        values = network.activate_code(pre_code)
         if not train or weight is None:
             return values, state
         real = jax.lax.stop_gradient(jnp.where(weight[:, None] > 0, values, -jnp.inf))
-        wanted = jnp.maximum(jnp.round(dials["target"] * jnp.sum(weight)), 1).astype(jnp.int32)
+        wanted = jnp.maximum(jnp.round(scheduled["target"] * jnp.sum(weight)), 1).astype(jnp.int32)
         return jnp.where(values >= nth_largest(real, wanted, axis=0), values, 0), state

@@ -44,12 +44,12 @@ def _encode_backward(
     k: int, kept: tuple[Array, Array, SparseCode], cotangent: SparseCode
 ) -> tuple[Array, Array, Array]:
     x, weight, code = kept
-    slope = jnp.where(code.values > 0, cotangent.values, 0)
+    gradient = jnp.where(code.values > 0, cotangent.values, 0)
     size = weight.shape[1]
-    at_weight = _rows_added(slope, code.units, x, size).T
-    at_bias = jnp.zeros(size, x.dtype).at[code.units.reshape(-1)].add(slope.reshape(-1))
+    at_weight = _rows_added(gradient, code.units, x, size).T
+    at_bias = jnp.zeros(size, x.dtype).at[code.units.reshape(-1)].add(gradient.reshape(-1))
     # The transposed copy is made only where the layer below is trained: otherwise nothing asks for this gradient.
-    return _rows_summed(slope, code.units, weight.T), at_weight, at_bias
+    return _rows_summed(gradient, code.units, weight.T), at_weight, at_bias
 
 
 encode_top.defvjp(_encode_forward, _encode_backward)

@@ -1,0 +1,36 @@
+"""``isthmus cache``: the compiled programs kept on disk."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from isthmus.cli.app import print_result
+from isthmus.cli.arguments import Json
+
+
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all compiled programs.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show, or clear, the compiled programs that isthmus keeps on disk.
+
+    A later process loads them instead of compiling them again. The environment variable ISTHMUS_CACHE names another
+    folder; ISTHMUS_CACHE=off keeps none.
+    """
+    from isthmus.core import compilation
+
+    folder = compilation.cache_folder()
+    if folder is None:
+        print_result({"folder": None}, "off: ISTHMUS_CACHE=off", as_json=as_json)
+        return
+    if clear:
+        files, n_bytes = compilation.clear()
+        text = f"{folder}: removed {files} programs, {n_bytes / 1e6:.1f} MB"
+    else:
+        sizes = [stat.st_size for _, stat in compilation.entries(folder)]
+        files, n_bytes = len(sizes), sum(sizes)
+        text = f"{folder}: {files} programs, {n_bytes / 1e6:.1f} MB of at most {compilation.MAX_BYTES / 1e6:.0f} MB"
+    facts = {"folder": str(folder), "files": files, "bytes": n_bytes, "cleared": clear}
+    print_result(facts, text, as_json=as_json)

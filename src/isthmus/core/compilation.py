@@ -1,0 +1,116 @@
+"""Compiled programs kept on disk, so that a later process loads them instead of compiling them again.
+
+JAX writes and reads the entries (its persistent compilation cache); this module says where, and keeps the folder's
+size bounded. A folder that the user configured in JAX is left as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import platform
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+VARIABLE = "ISTHMUS_CACHE"
+OFF = "off"
+MAX_BYTES = 512 << 20
+# What is left after the oldest entries are removed, so that not every process has some to remove.
+_KEPT_BYTES = 384 << 20
+
+
+def cache_folder() -> Path | None:
+    """Return the folder of compiled programs, or None where ``ISTHMUS_CACHE=off``.
+
+    ``ISTHMUS_CACHE`` names another folder. Programs are specific to a processor, so each kind has a folder of its own:
+    a home directory may be shared by machines of several kinds.
+    """
+    given = os.environ.get(VARIABLE, "")
+    if given.lower() == OFF:
+        return None
+    root = Path(given).expanduser() if given else user_cache_path("isthmus")
+    return root / "programs" / f"{platform.machine()}-{_processor()}"
+
+
+@functools.cache
+def _processor() -> str:
+    """Return a short hash of the processor's instruction sets."""
+    described = platform.processor()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        described += next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+    return hashlib.blake2b(described.encode(), digest_size=4).hexdigest()
+
+
+@functools.cache
+def keep_programs() -> None:
+    """Make JAX keep the programs of this process on disk, unless the user has configured a folder or turned it off.
+
+    Nothing is raised where the folder cannot be written: programs are then compiled anew in each process.
+    """
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    folder = cache_folder()
+    if folder is None or jax.config.values["jax_compilation_cache_dir"] is not None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_oldest(folder)
+    except OSError:
+        return
+    # An entry cut short, by a full disk or a kill, is compiled again: its checksum fails, and JAX says so in a warning.
+    warnings.filterwarnings("ignore", message=".*persistent compilation cache entry")
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    # JAX decides once per process whether it has a cache, at the first compilation, which may have been before this.
+    compilation_cache.reset_cache()
+
+
+def entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield the files of a folder with their sizes and times; those that another process removes are left out."""
+    if not folder.is_dir():
+        return
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            found = path.stat()
+            if path.is_file():
+                yield path, found
+
+
+def remove_oldest(folder: Path, most: int = MAX_BYTES, kept: int = _KEPT_BYTES) -> int:
+    """Remove the entries that were written first until `kept` bytes are left, where there are more than `most`.
+
+    Returns
+    -------
+    n_bytes : int
+        The bytes that were removed.
+    """
+    found = sorted(entries(folder), key=lambda entry: entry[1].st_mtime)
+    total = sum(stat.st_size for _, stat in found)
+    removed = 0
+    if total <= most:
+        return 0
+    for path, stat in found:
+        if total - removed <= kept:
+            break
+        with contextlib.suppress(OSError):
+            path.unlink()
+            removed += stat.st_size
+    return removed
+
+
+def clear() -> tuple[int, int]:
+    """Remove every entry of the folder; return the number of files and of bytes that were removed."""
+    folder = cache_folder()
+    files = n_bytes = 0
+    for path, stat in [] if folder is None else list(entries(folder)):
+        path.unlink(missing_ok=True)
+        files, n_bytes = files + 1, n_bytes + stat.st_size
+    return files, n_bytes

@@ -1,0 +1,75 @@
+"""Tables of named things, whose rows are imported when they are first used.
+
+A row is the object itself or, so that reading the names imports nothing, the place it is defined at, written
+``"module:attribute"``. The command line's choices, the messages and the contract tests are read from these tables, and
+``TABLE["name"] = thing`` adds a row from anywhere.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any, TypeVar
+
+from isthmus.core.errors import unknown_name
+
+T = TypeVar("T")
+
+
+class Registry(MutableMapping[str, T]):
+    """Named things of one sort, in the order in which they were added.
+
+    Parameters
+    ----------
+    sort : str
+        What the things are, for messages: ``"sparsity"``.
+    rows : mapping of str to object or str
+        Each name with its object, or with the ``"module:attribute"`` that the object is imported from.
+
+    Raises
+    ------
+    InvalidParameterError
+        On looking up a name that is not in the table; the message lists the names and the nearest of them.
+    """
+
+    def __init__(self, sort: str, rows: Mapping[str, T | str]) -> None:
+        self.sort = sort
+        self._rows: dict[str, Any] = dict(rows)
+
+    def __getitem__(self, name: str) -> T:
+        """Return the thing of a name, imported if it is not yet."""
+        if name not in self._rows:
+            raise unknown_name(self.sort, name, self._rows)
+        row = self._rows[name]
+        if isinstance(row, str):
+            module, _, attribute = row.partition(":")
+            row = self._rows[name] = getattr(importlib.import_module(module), attribute)
+        thing: T = row
+        return thing
+
+    def __setitem__(self, name: str, thing: T) -> None:
+        """Add a row, or replace one."""
+        self._rows[name] = thing
+
+    def __delitem__(self, name: str) -> None:
+        """Remove a row."""
+        del self._rows[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a row of this name; nothing is imported."""
+        return name in self._rows
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names; nothing is imported."""
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._rows)
+
+    def name_of(self, thing: object) -> str | None:
+        """Return the name of a thing in the table, or None."""
+        return next((name for name in self._rows if self[name] is thing), None)
+
+    def __repr__(self) -> str:
+        return f"Registry({self.sort!r}, {list(self._rows)})"

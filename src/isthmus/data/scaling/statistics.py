@@ -1,0 +1,234 @@
+"""One pass over the rows: what the scalings need to know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+
+Floats = NDArray[np.float64]
+# Means and deviations of columns, their covariance, the rows' Euclidean norms, the deviation within rows.
+Quantity = Literal["moments", "covariance", "norms", "contrast"]
+_MOMENTS: tuple[Quantity, ...] = ("moments",)
+
+# Statistics of a block are taken over pieces this large, so that their float64 copies stay in cache.
+_PIECE_CELLS = 1 << 17
+_SIDE_BY_SIDE = 512
+# A covariance is added to once a piece; larger ones spare wide rows most of that.
+_COVARIANCE_CELLS = 1 << 20
+# 134 MB, of which whitening holds a few.
+_WIDEST_COVARIANCE = 4096
+
+
+def refuse_non_finite(values: NDArray[Any], start: int, names: Sequence[str], *, missing: bool = False) -> None:
+    """Raise InvalidDataError for the first NaN or infinity, with its row (the block begins at `start`) and column.
+
+    With ``missing=True`` a NaN is a missing cell, and only an infinity is refused.
+    """
+    bad = np.argwhere(np.isinf(values) if missing else ~np.isfinite(values))
+    if not len(bad):
+        return
+    row, column = bad[0]
+    is_nan = np.isnan(values[row, column])
+    what, remedy = (
+        ("NaN", "set missing='mask', fill the cell or drop the row")
+        if is_nan
+        else ("infinity", "clip or drop the cell first")
+    )
+    name = repr(str(names[column])) if len(names) else column
+    raise InvalidDataError(f"Input X contains {what} at row {start + row}, column {name}; {remedy}")
+
+
+def _side_by_side(rows: NDArray[Any]) -> list[NDArray[Any]]:
+    """Return views of all rows, narrow ones many side by side: four columns then take a tenth of the time."""
+    width = rows.shape[1]
+    extra = max(1, _SIDE_BY_SIDE // width) if rows.flags.c_contiguous else 1
+    whole = len(rows) // extra * extra
+    return [part for part in (rows[:whole].reshape(-1, extra * width), rows[whole:]) if len(part)]
+
+
+def _by_column(ufunc: np.ufunc, rows: NDArray[Any]) -> NDArray[Any]:
+    """Return each column of at least one row reduced."""
+    width = rows.shape[1]
+    parts = [ufunc.reduce(part, axis=0).reshape(-1, width) for part in _side_by_side(rows)]
+    return np.asarray(ufunc.reduce(np.concatenate(parts), axis=0))
+
+
+class ColumnStatistics:
+    """Count and range of every column, and whatever else a scaling needs, gathered block by block in float64.
+
+    Means, squared deviations and their products are merged as Chan, Golub and LeVeque do ("Updating formulae and a
+    pairwise algorithm for computing sample variances", 1979), so a large offset costs no digits.
+
+    Parameters
+    ----------
+    n_features : int
+        The width of a row.
+    dtype : numpy.dtype
+        The type of the raw values.
+    gathers : collection of {"moments", "covariance", "norms", "contrast"}
+        What is wanted beside count and range: means and deviations of the columns, which narrow integers rarely need;
+        the columns' covariance; the rows' mean Euclidean norm; the deviation of cells from the mean of their row.
+    sample_every : int
+        Keep each so-manyth row for quantiles and for a look at how the values are spread.
+    missing : bool
+        Whether NaN is a missing cell, which counts for nothing.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a covariance of more than 4,096 columns is asked for.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        dtype: np.dtype[Any],
+        *,
+        gathers: Collection[Quantity] = _MOMENTS,
+        sample_every: int = 1,
+        missing: bool = False,
+    ) -> None:
+        covaries = "covariance" in gathers
+        if covaries and n_features > _WIDEST_COVARIANCE:
+            raise InvalidParameterError(
+                f"whitening needs the covariance of all columns, at most {_WIDEST_COVARIANCE:,}, and rows have "
+                f"{n_features:,}; cut smaller patches or choose a scaling by column"
+            )
+        self.dtype = dtype
+        self.gathers = frozenset(gathers)
+        self.n_rows = 0
+        self.missing = missing and dtype.kind == "f"
+        self.holes = False  # whether any row, held back or not, has a missing cell
+        self._seen: Any = np.zeros(n_features) if self.missing else 0  # observed cells of each column
+        self.whole = dtype.kind in "iu"
+        self._may_be_whole = True
+        self.low: Floats = np.full(n_features, np.inf)
+        self.high: Floats = np.full(n_features, -np.inf)
+        self.mean: Floats = np.zeros(n_features)
+        self._squares: Floats = np.zeros(n_features)
+        self._products: Floats | None = np.zeros((n_features, n_features)) if covaries else None
+        self._norms = self._contrasts = 0.0
+        self._sample_every = sample_every
+        self._sample: list[NDArray[Any]] = []
+
+    def update(self, values: NDArray[Any], start: int = 0) -> None:
+        """Take in a block of rows, the first of which is number `start` of its source."""
+        cells = _PIECE_CELLS if self._products is None else _COVARIANCE_CELLS
+        rows = max(1, cells // max(values.shape[1], 1))
+        for first in range(0, len(values), rows):
+            self._update_piece(values[first : first + rows], start + first)
+
+    def _update_piece(self, piece: NDArray[Any], start: int) -> None:
+        low, high = _by_column(np.fmin, piece), _by_column(np.fmax, piece)
+        if piece.dtype.kind == "f" and self._may_be_whole:
+            self._may_be_whole = bool(((piece == np.floor(piece)) | np.isnan(piece)).all())
+        self.low, self.high = np.fmin(self.low, low), np.fmax(self.high, high)
+        self._sample.append(piece[-start % self._sample_every :: self._sample_every].copy())
+        if self.gathers & {"moments", "covariance"}:
+            self._update_moments(piece)
+        if self.gathers & {"norms", "contrast"}:
+            self._update_rows(piece)
+        self.n_rows += len(piece)
+
+    def _update_moments(self, piece: NDArray[Any]) -> None:
+        wide = piece.astype(np.float64)
+        count: Any = len(piece)
+        holes = np.isnan(wide) if self.missing else None
+        if holes is not None:
+            count = len(piece) - holes.sum(axis=0)
+            wide[holes] = 0.0
+        mean = _by_column(np.add, wide) / np.maximum(count, 1)
+        for rows in _side_by_side(wide):
+            rows -= np.tile(mean, rows.shape[1] // len(mean))
+        if holes is not None:
+            wide[holes] = 0.0
+        products = None if self._products is None else wide.T @ wide
+        np.square(wide, out=wide)
+        self._merge_moments(count, mean, _by_column(np.add, wide), products)
+
+    def _merge_moments(self, count: Any, mean: Floats, squares: Floats, products: Floats | None) -> None:
+        shift, before = np.where(count > 0, mean - self.mean, 0.0), self._seen
+        self._seen = before + count
+        share = count / np.maximum(self._seen, 1)
+        if self._products is not None:
+            self._products += products + np.outer(shift, shift * (before * share))
+        self._squares += squares + shift**2 * (before * share)
+        self.mean += shift * share
+
+    def merge(self, other: ColumnStatistics) -> None:
+        """Take in the statistics of other rows of the same source, which come after those so far."""
+        self.low, self.high = np.fmin(self.low, other.low), np.fmax(self.high, other.high)
+        self._may_be_whole &= other._may_be_whole
+        self.holes |= other.holes
+        self._sample += other._sample
+        self._merge_moments(other._seen, other.mean, other._squares, other._products)
+        self._norms += other._norms
+        self._contrasts += other._contrasts
+        self.n_rows += other.n_rows
+
+    def _update_rows(self, piece: NDArray[Any]) -> None:
+        wide = piece.astype(np.float64, order="C")
+        if "norms" in self.gathers:
+            self._norms += float(np.sqrt(np.square(wide).sum(axis=1)).sum())
+        if "contrast" in self.gathers:
+            wide -= wide.mean(axis=1, keepdims=True)
+            self._contrasts += float(np.square(wide, out=wide).sum())
+
+    @property
+    def whole_numbers(self) -> bool:
+        """Whether every value seen is a whole number."""
+        return self.whole or (self.dtype.kind == "f" and self._may_be_whole)
+
+    @property
+    def deviation(self) -> Floats:
+        """The population deviation of each column."""
+        deviation: Floats = np.sqrt(self._squares / np.maximum(self._seen, 1))
+        return deviation
+
+    @property
+    def covariance(self) -> Floats:
+        """The population covariance of the columns, (n_features, n_features)."""
+        assert self._products is not None, "it is not gathered unless asked for"
+        covariance: Floats = self._products / max(self.n_rows, 1)
+        return covariance
+
+    @property
+    def mean_norm(self) -> float:
+        """The mean Euclidean norm of the rows."""
+        return self._norms / max(self.n_rows, 1)
+
+    @property
+    def contrast(self) -> float:
+        """The root of the mean square, over all cells, of what is left when each row's own mean is taken off."""
+        return float(np.sqrt(self._contrasts / max(self.n_rows * len(self.low), 1)))
+
+    @property
+    def rounding(self) -> Floats:
+        """The deviation of each column below which it is rounding error of its own values."""
+        epsilon = np.finfo(self.dtype).eps if self.dtype.kind == "f" else np.finfo(np.float64).eps
+        largest = np.maximum(np.abs(self.low), np.abs(self.high))
+        return np.maximum(8 * epsilon * largest, np.finfo(np.float64).tiny)
+
+    @property
+    def sample(self) -> NDArray[Any]:
+        """The kept rows, evenly spaced over all of them."""
+        return np.concatenate(self._sample)
+
+    def quantiles(self, *levels: float) -> list[Floats]:
+        """Return quantiles of each column over the kept sample."""
+        if not self.missing:
+            return list(np.quantile(self.sample.astype(np.float64), levels, axis=0))
+        rows = self.sample.astype(np.float64)
+        # A column that no kept row has a value of stands at 0, with no spread.
+        rows[:, np.isnan(rows).all(axis=0)] = 0.0
+        return list(np.nanquantile(rows, levels, axis=0))
+
+    @property
+    def unseen(self) -> NDArray[np.bool_]:
+        """Which columns have no value in any row."""
+        return np.isinf(self.low) & (self.low > 0)

@@ -1,0 +1,314 @@
+"""Rows that are pictures: IDX files, single pictures, and folders and zip archives of pictures."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.core.errors import BrokenFileError, InvalidDataError, IsthmusError
+from isthmus.data.sources.arrays import (
+    ArraySource,
+    block_rows,
+    check_rows,
+    existing,
+    made_up_columns,
+    naming,
+    one_line,
+    rows_fingerprint,
+)
+from isthmus.data.sources.base import Block, Schema
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".pgm", ".ppm")
+
+
+def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Read an IDX file, the format MNIST comes in.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file, plain or gzipped whatever its name says.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the shape and type that the file's head tells, in this machine's byte order.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    BrokenFileError
+        If it is not an IDX file, is cut off, or goes on past its end.
+    """
+    file = existing(path)
+    try:
+        content = file.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise BrokenFileError(f"{file} cannot be read: {one_line(error)}; fetch it again") from error
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _IDX_TYPES or not content[3]:
+        raise BrokenFileError(
+            f"{file} is not an IDX file: it begins with {content[:4].hex(' ') or 'nothing'}, where two zeros, a type "
+            "from 08 to 0e and the number of dimensions belong"
+        )
+    dtype, n_axes = np.dtype(_IDX_TYPES[content[2]]), content[3]
+    head = 4 + 4 * n_axes
+    if len(content) < head:
+        raise BrokenFileError(f"{file} is cut off in its head: {len(content)} of {head} bytes; fetch it again")
+    shape = struct.unpack(f">{n_axes}I", content[4:head])
+    expected = head + math.prod(shape) * dtype.itemsize
+    if len(content) != expected:
+        state = "is cut off" if len(content) < expected else "goes on past its end"
+        raise BrokenFileError(
+            f"{file} {state}: {shape} {dtype.newbyteorder('=')} values make {expected} bytes, and {len(content)} were "
+            "found; fetch it again"
+        )
+    try:
+        values = np.frombuffer(content, dtype, offset=head).reshape(shape)
+    except ValueError:
+        # One length of zero among many: as many bytes as there are, and no array for all that.
+        raise BrokenFileError(f"{file} tells of {n_axes} dimensions that make no array; fetch it again") from None
+    return values.astype(dtype.newbyteorder("="))
+
+
+class IdxSource(ArraySource):
+    """The rows of an IDX file, read into memory: pictures, or labels as rows of one number.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file, plain or gzipped; see `read_idx` for the errors.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        values = read_idx(self.path)
+        with naming(self.path):
+            super().__init__(values.reshape(-1, 1) if values.ndim == 1 else values)
+
+
+class PictureFiles:
+    """The encoded pictures of a folder, of a zip archive or of one file, in the order of their names.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        As `ImageFolderSource` takes it, with its errors.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = existing(path)
+        self._archive: zipfile.ZipFile | None = None
+        self.names = self._listed()
+        if not self.names:
+            raise InvalidDataError(f"{self.path} holds no pictures ({', '.join(PICTURES)})")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def _listed(self) -> list[str]:
+        if self.path.is_dir():
+            names = [p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file()]
+        elif self.path.suffix.lower() == ".zip":
+            with _reading(self.path):
+                self._archive = zipfile.ZipFile(self.path)
+            names = self._archive.namelist()
+        else:
+            return [self.path.name]
+        return sorted(name for name in names if name.lower().endswith(PICTURES) and not _hidden(name))
+
+    def where(self, number: int) -> str:
+        """Return where a picture lies, for messages."""
+        return str(self.path / self.names[number]) if self._archive or self.path.is_dir() else str(self.path)
+
+    def read(self, number: int) -> NDArray[Any]:
+        """Return a picture's pixels, as `decode_picture` does."""
+        place = self.where(number)
+        with _reading(place):
+            content = self._archive.read(self.names[number]) if self._archive else Path(place).read_bytes()
+            return decode_picture(content, place)
+
+    def look(self, number: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Return the shape and type that `read` will give, from the picture's head alone."""
+        place = self.where(number)
+        with (
+            _reading(place),
+            self._archive.open(self.names[number]) if self._archive else Path(place).open("rb") as file,
+        ):
+            return picture_looks(file, place)
+
+
+class ImageFolderSource:
+    """Pictures as rows, in the order of their names, each read when it is asked for.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A folder or a ``.zip`` of pictures, those in subfolders too, or one picture. Files with another suffix than
+        those in `PICTURES` and hidden ones are passed over.
+
+    Notes
+    -----
+    All must have the size and mode of the first; a picture that differs is told when it is read. Grey pictures have
+    shape (height, width), coloured ones (height, width, 3). A palette becomes colours, black and white becomes 0 and
+    255, 16-bit grey stays uint16; a fully opaque alpha channel is dropped. Pillow reads 16-bit colour as 8-bit.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such path.
+    InvalidDataError
+        If there are no pictures, or one differs from the first, has transparent pixels, or has several frames.
+    BrokenFileError
+        If a picture or the archive is damaged.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ()
+    random_access: bool = True
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._files = PictureFiles(path)
+        self.path, self.names = self._files.path, self._files.names
+        first = self._files.read(0)
+        self.dtype: np.dtype[Any] = first.dtype
+        self.schema: Schema = Schema(
+            made_up_columns(first.size, "real" if first.dtype.kind == "f" else "integer"),
+            image_shape=first.shape,
+        )
+        self.n_rows: int | None = len(self.names)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of shape, type and at most 64 pictures: the same as of an array of them."""
+        return rows_fingerprint(len(self.names), self.schema.n_features, self.dtype, self.take)
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
+        """Yield pictures `start` to `stop` as rows in blocks of at most about 8 MB."""
+        stop = len(self.names) if stop is None else min(stop, len(self.names))
+        step = block_rows(self.schema.n_features * self.dtype.itemsize)
+        for low in range(start, stop, step):
+            rows = np.arange(low, min(low + step, stop))
+            values = np.empty((len(rows), self.schema.n_features), self.dtype)
+            self.take(rows, values)
+            yield Block(values, low)
+
+    def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
+        """Read the pictures numbered `rows`, in that order, into the first ``len(rows)`` rows of `out`."""
+        check_rows(rows, len(self.names))
+        for place, row in enumerate(rows.tolist()):
+            picture = self._files.read(row)
+            if picture.shape != self.schema.image_shape or picture.dtype != self.dtype:
+                raise InvalidDataError(
+                    f"{self._files.where(row)} is {looks(picture.shape, picture.dtype)}, but {self.names[0]} is "
+                    f"{looks(self.schema.image_shape or (), self.dtype)}; bring all to one size and mode"
+                )
+            out[place] = picture.reshape(-1)
+
+
+def decode_picture(content: bytes, name: str) -> NDArray[Any]:
+    """Return the pixels of an encoded picture as (height, width) or (height, width, 3); `name` is for errors."""
+    from PIL import Image
+
+    with _reading(name), Image.open(io.BytesIO(content)) as image:
+        _refuse_frames(image, name)
+        image.load()
+        plain = _without_alpha(image, name)
+        mode = plain.mode
+        if mode == "1":
+            plain = plain.convert("L")
+        elif mode not in _KEPT_MODES:
+            plain = plain.convert("RGB")
+        pixels = np.asarray(plain)
+        return pixels.astype(_type_of(mode, image.format), copy=False)
+
+
+def picture_looks(file: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return the shape and type that `decode_picture` gives of an open file, from its head alone."""
+    from PIL import Image
+
+    with _reading(name), Image.open(file) as image:
+        _refuse_frames(image, name)
+        colour = image.mode not in (*_GREY_MODES, *_KEPT_MODES) or image.mode == "RGB"
+        shape = (image.height, image.width)
+        return ((*shape, 3) if colour else shape), _type_of(image.mode, image.format)
+
+
+def luminance(picture: NDArray[Any]) -> NDArray[Any]:
+    """Return a colour picture (height, width, 3) as grey (height, width), of its own type, by Rec. ITU-R BT.601.
+
+    Bytes are weighed in 16-bit fixed point, as Pillow weighs them; other integers are rounded.
+    """
+    if picture.dtype == np.uint8:
+        red, green, blue = (picture[..., channel].astype(np.uint32) for channel in range(3))
+        return ((19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16).astype(np.uint8)
+    grey = picture.astype(np.float64) @ [0.299, 0.587, 0.114]
+    return (grey if picture.dtype.kind == "f" else np.rint(grey)).astype(picture.dtype)
+
+
+def _type_of(mode: str, format: str | None) -> np.dtype[Any]:
+    # Pillow holds 16-bit PGM as 32-bit integers.
+    if mode.startswith("I;16") or (mode == "I" and format in ("PPM", "PNG")):
+        return np.dtype(np.uint16)
+    return np.dtype({"I": np.int32, "F": np.float32}.get(mode, np.uint8))
+
+
+def _refuse_frames(image: Any, name: str) -> None:
+    if getattr(image, "is_animated", False):
+        raise InvalidDataError(f"{name} holds several frames; save each as a picture of its own")
+
+
+def _without_alpha(image: Any, name: str) -> Any:
+    if not image.has_transparency_data or image.mode.startswith("I"):
+        return image
+    grey = image.mode in ("L", "LA", "La")
+    full = image.convert("LA" if grey else "RGBA")
+    if full.getchannel("A").getextrema()[0] < 255:
+        raise InvalidDataError(f"{name} has transparent pixels; flatten it onto a background colour first")
+    return full.convert("L" if grey else "RGB")
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+
+
+def looks(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    """Return a picture's size and kind in words."""
+    return f"{shape[1]}x{shape[0]} {'grey' if len(shape) == 2 else 'colour'} {dtype}"
+
+
+@contextmanager
+def _reading(name: object) -> Iterator[None]:
+    from PIL import Image
+
+    try:
+        yield
+    except (IsthmusError, MemoryError):
+        raise
+    # Decoders raise whatever their format's damage makes them stumble on, struct.error and SyntaxError among it.
+    except Exception as error:
+        if isinstance(error, Image.DecompressionBombError):
+            raise InvalidDataError(f"{name} is too large to be one row: {one_line(error)}") from error
+        message = "not a picture" if "cannot identify image" in str(error) else one_line(error)
+        raise BrokenFileError(f"{name} cannot be read: {message}; replace it or take it out") from error
+
+
+_KEPT_MODES = ("L", "RGB", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+_GREY_MODES = ("1", "L", "LA", "La")
+_IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

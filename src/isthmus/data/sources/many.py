@@ -1,0 +1,192 @@
+"""Rows of several arrays as one source, of a remote ``.npy`` file, and of a sequence that gives one row at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.core.errors import BrokenFileError, InvalidDataError
+from isthmus.data.sources.arrays import ArraySource, block_rows, check_rows, made_up_columns, one_line, rows_fingerprint
+from isthmus.data.sources.base import Block, Schema
+from isthmus.data.sources.places import RemoteFile, reaching
+
+
+class StackedSource:
+    """The rows of several arrays, one array's after another's.
+
+    Parameters
+    ----------
+    parts : sequence of ArraySource
+        Of one width and one type.
+    label : str
+        What to call them in messages.
+
+    Raises
+    ------
+    InvalidDataError
+        If widths or types differ.
+    """
+
+    random_access: bool = True
+
+    def __init__(self, parts: Sequence[ArraySource], label: str) -> None:
+        first = parts[0]
+        for number, part in enumerate(parts):
+            if (part.schema.n_features, part.dtype) != (first.schema.n_features, first.dtype):
+                raise InvalidDataError(
+                    f"{label}: file {number + 1} has rows of {part.schema.n_features} {part.dtype}, the first of "
+                    f"{first.schema.n_features} {first.dtype}"
+                )
+        self.parts = list(parts)
+        self.schema: Schema = first.schema
+        self.dtype: np.dtype[Any] = first.dtype
+        self._ends = np.cumsum([len(part.values) for part in parts])
+        self.n_rows: int | None = int(self._ends[-1])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the parts' hashes."""
+        return hashlib.blake2b("".join(part.fingerprint for part in self.parts).encode(), digest_size=16).hexdigest()
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
+        """Yield rows `start` to `stop` in blocks of about 8 MB."""
+        stop = int(self._ends[-1]) if stop is None else stop
+        for part, end in zip(self.parts, self._ends, strict=True):
+            first = int(end) - len(part.values)
+            if first < stop and start < end:
+                for block in part.blocks(max(start - first, 0), min(stop, int(end)) - first):
+                    yield Block(block.values, block.start + first)
+
+    def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
+        """Copy the rows numbered `rows`, in that order, into the first ``len(rows)`` rows of `out`."""
+        check_rows(rows, int(self._ends[-1]))
+        where = np.searchsorted(self._ends, rows, side="right")
+        for number in np.unique(where):
+            part, mine = self.parts[number], np.flatnonzero(where == number)
+            found = np.empty((len(mine), out.shape[1]), self.dtype)
+            part.take(rows[mine] - (self._ends[number] - len(part.values)), found)
+            out[mine] = found
+
+
+class RemoteNpySource:
+    """The rows of a ``.npy`` file on a remote file system, read in order.
+
+    Parameters
+    ----------
+    file : RemoteFile
+        With an array of two dimensions, in C order.
+    """
+
+    random_access: bool = False
+
+    def __init__(self, file: RemoteFile) -> None:
+        self.file = file
+        with reaching(file), file.open() as stream:
+            try:
+                version = np.lib.format.read_magic(stream)
+                head: Any = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+                shape, fortran, dtype = head[version](stream)
+            except (KeyError, ValueError, EOFError) as error:
+                raise BrokenFileError(
+                    f"{file} cannot be read as an array: {one_line(error)}; write it again"
+                ) from error
+            self._begin = stream.tell()
+        if len(shape) != 2 or fortran or dtype.kind not in "iuf" or dtype.hasobject:
+            raise InvalidDataError(f"{file} holds no rows of numbers that can be read in order: {shape} {dtype}")
+        if file.size < self._begin + int(np.prod(shape)) * dtype.itemsize:
+            raise BrokenFileError(f"{file} is truncated: its head tells of {shape[0]} rows, which are not all there")
+        self.schema = Schema(made_up_columns(shape[1], "integer" if dtype.kind in "iu" else "real"))
+        self.dtype: np.dtype[Any] = dtype.newbyteorder("=")
+        self._stored = dtype
+        self.n_rows: int | None = shape[0]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of shape, type and at most 64 rows: the same as that of the array."""
+        return rows_fingerprint(self.n_rows or 0, self.schema.n_features, self.dtype, self.take)
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
+        """Yield rows `start` to `stop` in blocks of about 8 MB."""
+        n_rows, width = self.n_rows or 0, self.schema.n_features
+        stop = n_rows if stop is None else min(stop, n_rows)
+        step = block_rows(width * self.dtype.itemsize)
+        with reaching(self.file), self.file.open() as stream:
+            for first in range(start, stop, step):
+                yield Block(self._read(stream, first, min(step, stop - first)), first)
+
+    def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
+        """Copy the rows numbered `rows` into `out`, one request for each: for a few rows alone."""
+        with reaching(self.file), self.file.open() as stream:
+            for place, row in enumerate(rows):
+                out[place] = self._read(stream, int(row), 1)[0]
+
+    def _read(self, stream: Any, first: int, count: int) -> NDArray[Any]:
+        width = self.schema.n_features
+        stream.seek(self._begin + first * width * self.dtype.itemsize)
+        read = stream.read(count * width * self.dtype.itemsize)
+        return np.frombuffer(read, self._stored).reshape(count, width).astype(self.dtype, copy=False)
+
+
+class SequenceSource:
+    """The rows of a sequence that gives one at a time, such as a torch ``Dataset``.
+
+    Parameters
+    ----------
+    items : object
+        With ``__len__`` and ``__getitem__``, which gives a row or a picture as an array or a tensor of numbers, or a
+        tuple whose first is one.
+
+    Raises
+    ------
+    InvalidDataError
+        If there are no items, or they are no arrays of numbers of one shape.
+    """
+
+    random_access: bool = True
+
+    def __init__(self, items: Any) -> None:
+        self.items = items
+        self.n_rows: int | None = len(items)
+        if not self.n_rows:
+            raise InvalidDataError(f"{type(items).__name__} holds no items; a fit needs at least one")
+        first = self._item(0)
+        if first.dtype.kind not in "iufb":
+            raise InvalidDataError(f"items of {type(items).__name__} are no numbers but {first.dtype}")
+        self.shape = first.shape
+        self.dtype: np.dtype[Any] = np.dtype(np.uint8) if first.dtype.kind == "b" else first.dtype
+        kind: Any = "integer" if self.dtype.kind in "iu" else "real"
+        self.schema = Schema(
+            made_up_columns(max(1, first.size), kind), image_shape=first.shape if first.ndim > 1 else None
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of shape, type and at most 64 rows."""
+        return rows_fingerprint(self.n_rows or 0, self.schema.n_features, self.dtype, self.take)
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
+        """Yield rows `start` to `stop` in blocks of about 8 MB."""
+        n_rows, width = self.n_rows or 0, self.schema.n_features
+        stop = n_rows if stop is None else min(stop, n_rows)
+        step = block_rows(width * self.dtype.itemsize)
+        for first in range(start, stop, step):
+            values = np.empty((min(step, stop - first), width), self.dtype)
+            self.take(np.arange(first, first + len(values)), values)
+            yield Block(values, first)
+
+    def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
+        """Copy the rows numbered `rows`, in that order, into the first ``len(rows)`` rows of `out`."""
+        for place, row in enumerate(rows):
+            item = self._item(int(row))
+            if item.shape != self.shape:
+                raise InvalidDataError(f"item {row} has shape {item.shape}, where item 0 has {self.shape}")
+            out[place] = item.reshape(-1)
+
+    def _item(self, number: int) -> NDArray[Any]:
+        item = self.items[number]
+        return np.asarray(item[0] if isinstance(item, tuple | list) and hasattr(item[0], "__array__") else item)

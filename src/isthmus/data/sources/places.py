@@ -1,0 +1,238 @@
+"""Where files lie: paths, patterns, lists of paths, and URLs of remote file systems."""
+
+from __future__ import annotations
+
+import glob
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, BinaryIO
+
+from isthmus.core.errors import (
+    BrokenFileError,
+    InvalidDataError,
+    InvalidParameterError,
+    IsthmusError,
+    MissingFileError,
+    UnwritableError,
+)
+from isthmus.core.files import atomic_write
+from isthmus.data.sources.arrays import existing, one_line
+
+_SPECIAL = frozenset("*?[")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a remote file system, with those manners of a path that reading needs.
+
+    Parameters
+    ----------
+    url : str
+        What the user calls it.
+    filesystem : pyarrow.fs.FileSystem
+        What reads it.
+    key : str
+        Its path there.
+    size : int
+        Its bytes.
+    """
+
+    url: str
+    filesystem: Any
+    key: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.key.rsplit("/", 1)[-1]
+
+    @property
+    def suffix(self) -> str:
+        """The name's last suffix."""
+        return Path(self.name).suffix
+
+    def open(self, mode: str = "rb") -> Any:
+        """Open it for reading bytes."""
+        return self.filesystem.open_input_file(self.key)
+
+    def stat(self) -> Any:
+        """Return its size, as a path would."""
+        return SimpleNamespace(st_size=self.size)
+
+    def __str__(self) -> str:
+        return self.url
+
+
+Place = Path | RemoteFile
+
+
+@dataclass(frozen=True)
+class FileList:
+    """Files that make up one source, in their order, and what to call them together."""
+
+    label: str
+    files: tuple[Place, ...]
+
+    def __str__(self) -> str:
+        return self.label
+
+
+def is_location(where: object) -> bool:
+    """Whether something tells where files lie: a path, a pattern, a URL, or a list of these."""
+    if isinstance(where, list | tuple):
+        return bool(where) and all(isinstance(one, str | os.PathLike) for one in where)
+    return isinstance(where, str | os.PathLike | FileList)
+
+
+def is_url(where: str | os.PathLike[str]) -> bool:
+    """Whether a place is told by a URL."""
+    return "://" in os.fspath(where)
+
+
+def public_url(url: str) -> str:
+    """Return a URL without the keys and settings that it may have in it: it is printed, and kept in messages."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
+
+
+def locate(where: Any) -> Path | FileList:
+    """Return the path, or the files, that a path, a pattern, a URL or a list of these stands for.
+
+    Raises
+    ------
+    MissingFileError
+        If there is nothing.
+    InvalidParameterError, BrokenFileError
+        If no file system has the URL's scheme, or it cannot be reached.
+    """
+    if isinstance(where, FileList):
+        return where
+    if isinstance(where, list | tuple):
+        return _listed(where)
+    text = os.fspath(where)
+    if is_url(text):
+        return _remote(text)
+    if _SPECIAL & set(text) and not Path(text).exists():
+        # Path.glob takes no absolute pattern.
+        found = sorted(path for path in map(Path, glob.glob(text, recursive=True)) if path.is_file())  # noqa: PTH207
+        if not found:
+            raise MissingFileError(f"no file matches {text}; check the spelling and the working directory")
+        return FileList(text, tuple(found))
+    return existing(text)
+
+
+def _listed(places: Sequence[Any]) -> FileList:
+    files: list[Place] = []
+    for place in map(locate, places):
+        if isinstance(place, FileList):
+            files += place.files
+        elif place.is_dir():
+            raise InvalidDataError(f"{place} in a list of files is a folder; list its files, or pass it alone")
+        else:
+            files.append(place)
+    more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+    return FileList(f"{places[0]}{more}", tuple(files))
+
+
+def _filesystem(given: str) -> tuple[Any, str]:
+    """Return the file system of a URL, and the path in it."""
+    from pyarrow import fs
+
+    try:
+        filesystem, key = fs.FileSystem.from_uri(given)
+    except (ValueError, NotImplementedError) as error:
+        url = public_url(given)
+        raise InvalidParameterError(f"{url} cannot be reached: {one_line(error).replace(given, url)[:200]}") from None
+    return filesystem, key
+
+
+@contextmanager
+def uploaded_whole(given: str) -> Iterator[BinaryIO]:
+    """Give a file to write to, which is copied to a URL when it is complete; until then, whatever is there stays.
+
+    It grows in the folder for temporary files, which ``TMPDIR`` names: some formats write their head last, and object
+    stores do not let them.
+
+    Raises
+    ------
+    UnwritableError
+        In one line, where there is no such bucket or the file cannot be written.
+    InvalidParameterError
+        If no file system has the URL's scheme.
+    """
+    from pyarrow import fs
+
+    url = public_url(given)
+    try:
+        filesystem, key = _filesystem(given)
+        if isinstance(filesystem, fs.LocalFileSystem):
+            with atomic_write(key) as file:
+                yield file
+            return
+        bucket = key.split("/")[0]
+        # Better before a long run than after it.
+        if filesystem.get_file_info(bucket).type == fs.FileType.NotFound:
+            raise UnwritableError(f"cannot write {url}: there is no bucket {bucket!r}, or you may not see it")
+        with tempfile.TemporaryDirectory(prefix="isthmus-out-") as folder:
+            path = Path(folder, "out")
+            with atomic_write(path) as file:
+                yield file
+            # In one call: Python's own file would be closed, and so made visible, by whatever interrupts it.
+            fs.copy_files(str(path), key, fs.LocalFileSystem(), filesystem)
+    except IsthmusError:
+        raise
+    except OSError as error:
+        raise UnwritableError(f"cannot write {url}: {one_line(error)[:300]}") from error
+
+
+def _remote(given: str) -> FileList:
+    from pyarrow import fs
+
+    url, scheme = public_url(given), given.partition("://")[0]
+    with reaching(url):
+        filesystem, key = _filesystem(given)
+        folder, _, pattern = key.rpartition("/") if _SPECIAL & set(key.rsplit("/", 1)[-1]) else (key, "", "")
+        info = filesystem.get_file_info(folder)
+        if info.type == fs.FileType.File:
+            return FileList(url, (RemoteFile(url, filesystem, key, info.size),))
+        if info.type == fs.FileType.NotFound:
+            raise MissingFileError(f"{url} does not exist; check the spelling, the bucket and who may read it")
+        inside = filesystem.get_file_info(fs.FileSelector(folder, recursive=not pattern))
+    wanted = _matching(pattern) if pattern else lambda name: not name.startswith((".", "_"))
+    files = [one for one in inside if one.type == fs.FileType.File and one.size and wanted(one.base_name)]
+    if not files:
+        raise MissingFileError(f"{url} holds no files with rows in them")
+    files.sort(key=lambda one: one.path)
+    return FileList(url, tuple(RemoteFile(f"{scheme}://{one.path}", filesystem, one.path, one.size) for one in files))
+
+
+def _matching(pattern: str) -> Any:
+    from fnmatch import fnmatchcase
+
+    return lambda name: fnmatchcase(name, pattern)
+
+
+@contextmanager
+def reaching(what: object) -> Iterator[None]:
+    """Tell in one line that a remote file cannot be reached."""
+    try:
+        yield
+    except (MissingFileError, BrokenFileError):
+        raise
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{what} does not exist; check the spelling, the bucket and who may read it") from error
+    except OSError as error:
+        raise BrokenFileError(f"{what} cannot be reached: {one_line(error)[:300]}") from error
+
+
+def arrow_place(place: Place) -> tuple[str, Any]:
+    """Return a file's path and file system as pyarrow wants them."""
+    from pyarrow import fs
+
+    return (place.key, place.filesystem) if isinstance(place, RemoteFile) else (str(place), fs.LocalFileSystem())

@@ -1,0 +1,181 @@
+"""Rows that are mostly zeros, as sparse codes are: in a scipy matrix, or in a Parquet file of units and values."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.core.errors import BrokenFileError
+from isthmus.data.sources.arrays import block_rows, check_rows, existing, made_up_columns, rows_fingerprint
+from isthmus.data.sources.base import Block, Column, Schema
+from isthmus.data.sources.tables import reading, refuse_unknown
+from isthmus.data.sparse_table import UNIT, VALUE, Note, SparseRows, csr_of, from_arrow, note_of, schema_for
+
+_HASHED_BYTES = 1 << 16
+
+
+class CsrSource:
+    """The rows of a scipy CSR matrix, made whole block by block.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_matrix or csr_array of shape (n_rows, n_features)
+        Finite numbers; it is kept, not copied.
+    schema : Schema or None
+        The columns; None names them ``x0``, ``x1``, ….
+    """
+
+    random_access = True
+
+    def __init__(self, matrix: Any, *, schema: Schema | None = None) -> None:
+        self.matrix = matrix
+        self.n_rows: int | None = int(matrix.shape[0])
+        self.dtype: np.dtype[Any] = matrix.dtype
+        self.schema = schema or Schema(made_up_columns(matrix.shape[1]))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of shape, type and at most 64 evenly spaced rows."""
+        count, width = self.matrix.shape
+        return rows_fingerprint(count, width, self.dtype, self.take)
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
+        """Yield rows `start` to `stop` in blocks of about 8 MB."""
+        count, width = self.matrix.shape
+        stop = count if stop is None else min(stop, count)
+        size = block_rows(width * self.dtype.itemsize)
+        for first in range(start, stop, size):
+            yield Block(self.matrix[first : min(first + size, stop)].toarray(), first)
+
+    def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
+        """Copy the rows numbered `rows`, in that order, into the first ``len(rows)`` rows of `out`."""
+        check_rows(rows, self.matrix.shape[0])
+        out[: len(rows)] = self.matrix[rows].toarray()
+
+
+class SparseCodesSource:
+    """The codes in a Parquet file of `isthmus.data.sinks.SparseParquetSink`, made whole block by block.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        One file.
+
+    Notes
+    -----
+    The file has no random access: the first `take` reads it all as a CSR matrix and keeps that.
+
+    Raises
+    ------
+    MissingFileError, BrokenFileError
+        If the file is missing, damaged, from a newer isthmus, or holds no sparse codes.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ()
+    random_access = False
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = existing(path)
+        with self._opened() as file:
+            self.n_rows: int | None = int(file.metadata.num_rows)
+            note, found = note_of(file.schema_arrow.metadata, self.path), file.schema_arrow
+        if note is None:
+            raise BrokenFileError(f"{self.path} holds no sparse codes; open it with open_source")
+        self.dtype: np.dtype[Any] = _value_type(found, note, self.path)
+        self.schema = Schema(tuple(map(Column, note.names)), named=True)
+        self._loaded: CsrSource | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the file's size, its columns and its two ends."""
+        size = self.path.stat().st_size
+        digest = hashlib.blake2b(repr((size, self.schema.names, self.dtype.str)).encode(), digest_size=16)
+        with self.path.open("rb") as stream:
+            digest.update(stream.read(_HASHED_BYTES))
+            stream.seek(max(0, size - _HASHED_BYTES))
+            digest.update(stream.read(_HASHED_BYTES))
+        return digest.hexdigest()
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
+        """Yield rows `start` to `stop` in blocks of at most about 8 MB."""
+        width = self.schema.n_features
+        for rows, first in self._pieces(block_rows(width * self.dtype.itemsize)):
+            if stop is not None and first >= stop:
+                return
+            end = len(rows.counts) if stop is None else min(stop - first, len(rows.counts))
+            if (begin := max(start - first, 0)) < end:
+                yield Block(rows.dense(width)[begin:end], first + begin)
+
+    def kept_schema(self, names: Sequence[str]) -> Any:
+        """Return the Arrow schema of other columns of the file, as `blocks_keeping` hands them on."""
+        import pyarrow as pa
+
+        with self._opened() as file:
+            columns = file.schema_arrow
+        refuse_unknown("keep", self.path, columns.names, names)
+        return pa.schema([columns.field(name) for name in names])
+
+    def blocks_keeping(self, names: Sequence[str]) -> Iterator[tuple[Block, Any]]:
+        """Yield all rows in order, each block beside an Arrow batch of other columns of its rows."""
+        width, first = self.schema.n_features, 0
+        for batch in self._batches(block_rows(width * self.dtype.itemsize), dict.fromkeys([UNIT, VALUE, *names])):
+            rows = from_arrow(batch, width, first, self.path)
+            yield Block(rows.dense(width), first), batch.select(list(names))
+            first += batch.num_rows
+
+    def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
+        """Copy the rows numbered `rows` into `out`; the first call reads the whole file and keeps it, sparse."""
+        if self._loaded is None:
+            self._loaded = CsrSource(self.csr(), schema=self.schema)
+        self._loaded.take(rows, out)
+
+    def csr(self) -> Any:
+        """Return all codes as a scipy CSR matrix, (n_rows, n_units)."""
+        return csr_of((rows for rows, _ in self._pieces(1 << 16)), self.schema.n_features, self.dtype)
+
+    def _pieces(self, size: int) -> Iterator[tuple[SparseRows, int]]:
+        first = 0
+        for batch in self._batches(size, (UNIT, VALUE)):
+            rows = from_arrow(batch, self.schema.n_features, first, self.path)
+            yield rows, first
+            first += len(rows.counts)
+
+    def _batches(self, size: int, columns: Iterable[str]) -> Iterator[Any]:
+        with self._opened() as file, reading(self.path):
+            yield from file.iter_batches(batch_size=size, columns=list(columns))
+
+    def _opened(self) -> Any:
+        from pyarrow import parquet
+
+        with reading(self.path):
+            return parquet.ParquetFile(self.path)
+
+
+def is_sparse_codes(path: Path) -> bool:
+    """Whether a file is Parquet that `SparseCodesSource` reads; of one that is no Parquet others have more to tell."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        metadata = parquet.read_schema(path).metadata
+    except (pa.ArrowException, OSError, ValueError):
+        return False
+    return note_of(metadata, path) is not None
+
+
+def _value_type(found: Any, note: Note, path: Path) -> np.dtype[Any]:
+    """Return the type of the values of a file whose columns are as its note says."""
+    kinds: list[np.dtype[Any]] = [np.dtype(np.float32), np.dtype(np.float64)]
+    for kind in kinds:
+        wanted = schema_for(note.names, kind)
+        if all(name in found.names and found.field(name).type.equals(wanted.field(name).type) for name in wanted.names):
+            return kind
+    columns = ", ".join(f"{field.name} ({field.type})" for field in found)
+    raise BrokenFileError(f"{path} says it holds sparse codes, but its columns are {columns}; write it again")

@@ -1,0 +1,118 @@
+"""Rows of a source without random access, gathered: in memory where they fit, else once in a temporary file."""
+
+from __future__ import annotations
+
+import tempfile
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.core.errors import InvalidDataError, UnwritableError
+from isthmus.data.sources.arrays import ArraySource
+from isthmus.data.sources.base import Schema, Source
+
+
+class SpooledSource(ArraySource):
+    """Rows in a temporary file of numbers, memory-mapped; the file is gone when nothing refers to the source.
+
+    Parameters
+    ----------
+    file : binary file
+        Which holds the rows and nothing else, and has no name any more.
+    shape : tuple of int
+        (n_rows, n_features).
+    dtype : numpy.dtype
+        Of the rows.
+    schema : Schema
+        Their columns.
+    """
+
+    def __init__(self, file: IO[bytes], shape: tuple[int, int], dtype: np.dtype[Any], schema: Schema) -> None:
+        weakref.finalize(self, file.close)
+        super().__init__(np.memmap(file, dtype, "r", shape=shape), schema=schema)
+
+
+def gathered_rows(source: Source, most_bytes: int) -> ArraySource:
+    """Return the rows of a source with random access, read once.
+
+    Parameters
+    ----------
+    source : Source
+        Whose rows come in order.
+    most_bytes : int
+        The bytes up to which they are kept in memory; more go to a file in the folder for temporary files, which
+        ``TMPDIR`` names.
+
+    Raises
+    ------
+    InvalidDataError
+        If there are no rows.
+    UnwritableError
+        If the file cannot be written, for want of space or leave.
+    """
+    row_bytes = source.schema.n_features * source.dtype.itemsize
+    blocks = (block.values for block in source.blocks())
+    if source.n_rows is not None and source.n_rows * row_bytes <= most_bytes:
+        return _in_memory(source, _filled(np.empty((source.n_rows, source.schema.n_features), source.dtype), blocks))
+    waiting: list[NDArray[Any]] = []
+    n_bytes = 0
+    if source.n_rows is None:
+        for values in blocks:
+            waiting.append(values)
+            n_bytes += values.nbytes
+            if n_bytes > most_bytes:
+                break
+        else:
+            width = source.schema.n_features
+            return _in_memory(source, np.concatenate([*waiting, np.empty((0, width), source.dtype)]))
+    return _in_file(source, waiting, blocks)
+
+
+def _in_memory(source: Source, values: NDArray[Any]) -> ArraySource:
+    if not len(values):
+        raise InvalidDataError("the source holds no rows; a fit needs at least one")
+    return ArraySource(values, schema=source.schema)
+
+
+def _filled(out: NDArray[Any], blocks: Iterator[NDArray[Any]]) -> NDArray[Any]:
+    n_rows = 0
+    for values in blocks:
+        if n_rows + len(values) > len(out):
+            raise InvalidDataError(f"the source told of {len(out)} rows and gives more; was it changed meanwhile?")
+        out[n_rows : n_rows + len(values)] = values
+        n_rows += len(values)
+    return out[:n_rows]
+
+
+def _in_file(source: Source, waiting: list[NDArray[Any]], blocks: Iterator[NDArray[Any]]) -> SpooledSource:
+    n_rows = 0
+    with _writing():
+        file = tempfile.TemporaryFile(prefix="isthmus-rows-")  # noqa: SIM115, it lives as long as the source
+    while waiting:
+        n_rows += _written(file, waiting.pop(0))
+    for values in blocks:
+        n_rows += _written(file, values)
+    with _writing():
+        file.flush()
+    return SpooledSource(file, (n_rows, source.schema.n_features), source.dtype, source.schema)
+
+
+def _written(file: IO[bytes], values: NDArray[Any]) -> int:
+    with _writing():
+        file.write(np.ascontiguousarray(values).data)
+    return len(values)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnwritableError(
+            f"rows that do not fit in memory cannot be written to {tempfile.gettempdir()}: {error.strerror or error}; "
+            "set TMPDIR to a folder with room, or raise max_memory"
+        ) from error

@@ -1,0 +1,182 @@
+"""Rows that are mostly zeros as a table of two list columns: the numbers of the units that are not 0, and their values.
+
+A file of such a table says so in its schema's metadata, with the number of units and their names, so that a row is
+given back whole. Beside that it is plain Parquet, which anything reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.core.errors import BrokenFileError
+
+FORMAT = 1
+UNIT, VALUE = "unit", "value"
+_KEY = b"isthmus.sparse_rows"
+_READ_ME = "row i: values value[i] at the units unit[i], in rising order, of n_units; zeros everywhere else"
+
+
+class SparseRows(NamedTuple):
+    """Rows by what is not 0 in them, unit by unit in rising order."""
+
+    counts: NDArray[np.int64]  # (rows,) units of each row
+    units: NDArray[Any]  # (all units,) their numbers
+    values: NDArray[Any]  # (all units,)
+
+    def dense(self, n_units: int) -> NDArray[Any]:
+        """Return the rows whole, (rows, n_units)."""
+        rows = np.zeros((len(self.counts), n_units), self.values.dtype)
+        rows[np.repeat(np.arange(len(rows)), self.counts), self.units] = self.values
+        return rows
+
+
+class Note(NamedTuple):
+    """What a file says of its rows."""
+
+    n_units: int
+    names: tuple[str, ...]
+
+
+def unit_type(n_units: int) -> np.dtype[Any]:
+    """Return the narrower of uint16 and uint32 that numbers so many units."""
+    return np.dtype(np.uint16 if n_units <= 1 << 16 else np.uint32)
+
+
+def sparse_rows(rows: NDArray[Any], numbers: Any = np.int32) -> SparseRows:
+    """Return what is not 0 in whole rows (rows, n_units); units are numbered in the type `numbers`."""
+    flat = rows.ravel()
+    places = np.flatnonzero(flat != 0)
+    owners, units = np.divmod(places, rows.shape[1])
+    return SparseRows(np.bincount(owners, minlength=len(rows)), units.astype(numbers), flat[places])
+
+
+def joined(pieces: Sequence[SparseRows]) -> SparseRows:
+    """Return pieces, at least one, as one."""
+    return SparseRows(*map(np.concatenate, zip(*pieces, strict=True)))
+
+
+def csr_of(pieces: Iterable[SparseRows], n_units: int, dtype: Any) -> Any:
+    """Return pieces as one scipy CSR matrix, or CSR array where scikit-learn is set to these.
+
+    Memory is at most a quarter more than that of the result.
+    """
+    import sklearn
+    from scipy.sparse import csr_array, csr_matrix
+
+    counts, units, values = _Growing(np.int64), _Growing(np.int32), _Growing(dtype)
+    for piece in pieces:
+        counts.append(piece.counts)
+        units.append(piece.units)
+        values.append(piece.values)
+    ends = np.concatenate([[0], np.cumsum(counts.whole())])
+    # One type numbers units and ends, as scipy wants it.
+    number = np.int32 if ends[-1] <= np.iinfo(np.int32).max else np.int64
+    parts = (values.whole(), units.whole().astype(number, copy=False), ends.astype(number))
+    kind = csr_array if sklearn.get_config()["sparse_interface"] == "sparray" else csr_matrix
+    return kind(parts, shape=(len(ends) - 1, n_units))
+
+
+class _Growing:
+    """An array that grows in place: pieces kept until all are there would take the memory twice."""
+
+    def __init__(self, dtype: Any) -> None:
+        self._values = np.empty(0, dtype)
+        self._length = 0
+
+    def append(self, piece: NDArray[Any]) -> None:
+        end = self._length + len(piece)
+        if end > len(self._values):
+            self._values.resize(max(end, len(self._values) * 5 // 4), refcheck=False)
+        self._values[self._length : end] = piece
+        self._length = end
+
+    def whole(self) -> NDArray[Any]:
+        self._values.resize(self._length, refcheck=False)
+        return self._values
+
+
+def schema_for(names: Sequence[str], dtype: Any) -> Any:
+    """Return the Arrow schema of rows with units of these names and values of a type, the note in its metadata."""
+    import pyarrow as pa
+
+    def column(name: str, kind: Any) -> Any:
+        return pa.field(name, pa.list_(pa.field("element", pa.from_numpy_dtype(kind), nullable=False)), nullable=False)
+
+    # Thousands of names that differ in their number alone are kept as what they share.
+    stem = names[0].removesuffix("0")
+    stored = stem if all(name == f"{stem}{i}" for i, name in enumerate(names)) else list(names)
+    note = {"format": FORMAT, "n_units": len(names), "names": stored, "read_me": _READ_ME}
+    columns = [column(UNIT, unit_type(len(names))), column(VALUE, np.dtype(dtype))]
+    return pa.schema(columns, metadata={_KEY: json.dumps(note).encode()})
+
+
+def note_of(metadata: Mapping[bytes, bytes] | None, where: object) -> Note | None:
+    """Return what a schema's metadata say of sparse rows, or None where the table is another.
+
+    Raises
+    ------
+    BrokenFileError
+        Where they are damaged or those of a newer isthmus.
+    """
+    if _KEY not in (metadata or {}):
+        return None
+    assert metadata is not None
+    try:
+        note = json.loads(metadata[_KEY])
+        number, n_units, stored = int(note["format"]), int(note["n_units"]), note["names"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise BrokenFileError(f"{where} holds sparse rows, but its note on them is damaged; write it again") from error
+    if number > FORMAT:
+        raise BrokenFileError(
+            f"{where} holds sparse rows of format {number}, newer than {FORMAT}, the last this isthmus reads; upgrade "
+            "isthmus"
+        )
+    names = tuple(f"{stored}{i}" for i in range(n_units)) if isinstance(stored, str) else tuple(map(str, stored))
+    if n_units < 1 or len(names) != n_units:
+        raise BrokenFileError(f"{where} holds sparse rows, but names {len(names)} of {n_units} units; write it again")
+    return Note(n_units, names)
+
+
+def to_arrow(rows: SparseRows, schema: Any) -> Any:
+    """Return rows as an Arrow table of `schema`."""
+    import pyarrow as pa
+
+    offsets = pa.array(np.concatenate([[0], np.cumsum(rows.counts)]).astype(np.int32))
+    contents = (rows.units, rows.values)
+    columns = [
+        pa.ListArray.from_arrays(offsets, pa.array(content, field.type.value_type), type=field.type)
+        for content, field in zip(contents, schema, strict=True)
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def from_arrow(batch: Any, n_units: int, start: int, where: object) -> SparseRows:
+    """Return the rows of an Arrow batch whose first is number `start` of a file, refusing what no sink has written."""
+    unit_lists, value_lists = batch.column(UNIT), batch.column(VALUE)
+    if unit_lists.null_count or value_lists.null_count:
+        raise BrokenFileError(f"{where} is damaged: rows from {start} on have missing lists")
+    units, values = unit_lists.flatten(), value_lists.flatten()
+    if units.null_count or values.null_count:
+        raise BrokenFileError(f"{where} is damaged: rows from {start} on have missing units or values")
+    counts = np.diff(unit_lists.offsets.to_numpy()).astype(np.int64)
+    rows = SparseRows(counts, units.to_numpy(), values.to_numpy())
+    lengths = np.diff(value_lists.offsets.to_numpy())
+    if (wrong := np.flatnonzero(counts != lengths)).size:
+        row = wrong[0]
+        raise BrokenFileError(
+            f"{where} is damaged: row {start + row} has {counts[row]} units, but {lengths[row]} values"
+        )
+    owner = np.repeat(np.arange(len(counts)), counts)
+    numbers = rows.units.astype(np.int64)
+    falls = (np.diff(numbers, prepend=-1) <= 0) & (np.diff(owner, prepend=-1) == 0)
+    if (wrong := np.flatnonzero((numbers >= n_units) | falls)).size:
+        raise BrokenFileError(
+            f"{where} is damaged: row {start + owner[wrong[0]]} has unit {numbers[wrong[0]]} where units rise from 0 "
+            f"to {n_units - 1}"
+        )
+    return rows

@@ -1,0 +1,1 @@
+"""Sampling, loading, devices, PCA, optimizers, the training loop, checkpoints and inference."""

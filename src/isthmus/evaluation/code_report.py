@@ -1,0 +1,110 @@
+"""What a code is like on some rows, as numbers to read: which units are active, and how close rows come back."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from isthmus.evaluation.metrics import CodeStatistics, Counts, DensityHistogram, Fidelity, density_histogram
+
+_BAR = 30  # characters of the longest bar of a histogram in text
+
+
+class CodeReport(NamedTuple):
+    """What a code is like on some rows; ``print`` it, or read its parts.
+
+    Parameters
+    ----------
+    codes : CodeStatistics
+        Which units are active, how often and how strongly.
+    fidelity : Fidelity
+        How close the rebuilt rows come, in scaled units.
+    activation_target : float or None
+        The mean activation that the model's sparsity asks of each unit, where it asks for one.
+    """
+
+    codes: CodeStatistics
+    fidelity: Fidelity
+    activation_target: float | None = None
+
+    def near_target(self, tolerance: float = 0.2) -> float | None:
+        """Return the share of units whose mean activation is off the target by at most `tolerance` of it."""
+        if self.activation_target is None:
+            return None
+        off = np.abs(self.codes.mean_activation - self.activation_target)
+        return float(np.mean(off <= tolerance * abs(self.activation_target)))
+
+    def facts(self) -> dict[str, Any]:
+        """Return everything by name, in numbers, lists of numbers and None."""
+        codes, fidelity, density = self.codes, self.fidelity, density_histogram(self.codes.frequency)
+        by_unit = ("frequency", "mean_activation", "largest_activation")
+        return {
+            "rows": codes.count,
+            "mse": fidelity.mse,
+            "explained_variance": fidelity.explained_variance,
+            "fvu": fidelity.fvu,
+            "cosine": fidelity.cosine,
+            "zero_rows": fidelity.zero_rows,
+            "l0": codes.l0,
+            "l0_histogram": codes.l0_histogram.tolist(),
+            "dead": codes.dead,
+            "fraction_dead": codes.fraction_dead,
+            "fraction_alive": codes.fraction_alive,
+            "activation_target": self.activation_target,
+            "near_target": self.near_target(),
+            **{name: getattr(codes, name).tolist() for name in by_unit},
+            "log10_density": {"edges": density.edges.tolist(), "counts": density.counts.tolist()},
+        }
+
+    def __str__(self) -> str:
+        codes, fidelity = self.codes, self.fidelity
+        if not codes.count:
+            return f"{'rows':18}0"
+        width, alive = codes.n_components, codes.n_components - codes.dead
+        least, middle, most = _levels(codes.l0_histogram)
+        means, peak = codes.mean_activation, codes.largest_activation.max()
+        lines = {
+            "rows": f"{codes.count:,}",
+            "squared error": f"{fidelity.mse:.6g} a cell, in scaled units",
+            "explained": f"{fidelity.explained_variance:.6g} of the variance",
+            "FVU": f"{fidelity.fvu:.6g}, the variance left unexplained",
+            "cosine": f"{fidelity.cosine:.6g} between a row and itself rebuilt",
+            "L0": f"{codes.l0:.6g} of {width} units active in a row (least {least}, median {middle}, most {most})",
+            "alive": f"{alive} of {width} units, {codes.fraction_alive:.1%}",
+            "dead": f"{codes.dead} of {width} units, {codes.fraction_dead:.1%}",
+            "mean activation": f"{means.mean():.6g} (least {means.min():.6g}, most {means.max():.6g}; peak {peak:.6g})",
+        }
+        if self.activation_target is not None:
+            lines["target"] = f"{self.activation_target:.6g}, {self.near_target():.1%} of units within 20 % of it"
+        rows = [f"{name:18}{text}" for name, text in lines.items()]
+        return "\n".join([*rows, *_density_lines(density_histogram(codes.frequency, per_decade=2))])
+
+
+def activation_target(model: Any) -> float | None:
+    """Return the mean activation that a fitted model's sparsity asks of each unit, in the code's own units."""
+    sparsity = model.sparsity_
+    return None if sparsity is None else sparsity.wanted_activation(model.network_.code_activation)
+
+
+def _levels(histogram: Counts) -> tuple[int, int, int]:
+    """Return the least, the (lower) median and the largest of the numbers whose counts these are."""
+    below = np.cumsum(histogram)
+    there = np.flatnonzero(histogram)
+    return int(there[0]), int(np.searchsorted(below, (below[-1] + 1) // 2)), int(there[-1])
+
+
+def _density_lines(density: DensityHistogram) -> list[str]:
+    bins = {
+        f"{_percent(low)} to {_percent(high)} %": count
+        for low, high, count in zip(density.edges, density.edges[1:], density.counts.tolist(), strict=False)
+    }
+    most = max(bins.values()) or 1
+    return [
+        f"{'units active in' if not i else '':18}{name:18}{count:>7,} {'#' * -(-count * _BAR // most)}".rstrip()
+        for i, (name, count) in enumerate(bins.items())
+    ]
+
+
+def _percent(power: float) -> str:
+    return f"{float(f'{100 * 10**power:.2g}'):g}"

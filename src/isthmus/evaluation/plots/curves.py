@@ -1,0 +1,121 @@
+"""Training as curves over epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.evaluation.plots.canvas import canvas
+from isthmus.evaluation.plots.checks import Array
+from isthmus.evaluation.plots.style import Style
+
+# A duration is no loss, and one batch's loss is the epoch's with noise on it.
+_NOT_LOSSES = ("epoch", "seconds", "last_batch_loss", "learning_rate")
+
+
+def history(
+    history: Mapping[str, Sequence[float]],
+    *,
+    best: int | None = None,
+    title: str | None = None,
+    dark: bool = False,
+) -> Figure:
+    """Draw the loss over epochs, and the learning rate below it.
+
+    Parameters
+    ----------
+    history : mapping of str to sequence of float
+        One value per epoch, as an estimator's `history_`: ``loss``, ``validation_loss`` and any other named term;
+        ``epoch`` where they do not count from 1. ``seconds`` and ``last_batch_loss`` are not drawn.
+    best : int or None
+        The epoch to mark as best; 0 is the start.
+    title : str or None
+        Title of the figure.
+    dark : bool
+        Draw for a dark background.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+        The loss axis is logarithmic where the losses are positive and span more than a factor of ten.
+
+    Raises
+    ------
+    InvalidDataError, InvalidParameterError
+        Where the lists differ in length or hold nothing to draw, or `best` is no epoch.
+    """
+    terms, epochs = _terms(history)
+    curves = {name: values for name, values in terms.items() if name not in _NOT_LOSSES}
+    rate = terms.get("learning_rate")
+    if not any(np.isfinite(values).any() for values in curves.values()):
+        raise InvalidDataError("the history has no finite loss to draw; pass a fitted estimator's history_")
+    if best is not None and not 0 <= best <= epochs[-1]:
+        raise InvalidParameterError(f"best={best!r} is no epoch; they are 0 (the start) to {epochs[-1]:g}")
+    with canvas(dark, 8.0, 4.5 if rate is None else 5.4, title) as (figure, style):
+        ratios = [1] if rate is None else [4, 1]
+        axes = figure.subplots(len(ratios), 1, squeeze=False, sharex=True, height_ratios=ratios).ravel()
+        _draw_curves(axes[0], epochs, curves, style)
+        if best is not None:
+            _mark_best(axes[0], epochs, curves, best, style)
+        axes[0].legend()
+        if rate is not None:
+            axes[1].plot(epochs, rate, color=style.muted, marker="o" if len(epochs) == 1 else None)
+            axes[1].set_ylabel("learning\nrate")
+            axes[1].set_ylim(bottom=0)
+            axes[1].yaxis.set_major_locator(MaxNLocator(2))
+        axes[-1].set_xlabel("epoch")
+        axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.align_ylabels()
+    return figure
+
+
+def _terms(history: Mapping[str, Sequence[float]]) -> tuple[dict[str, Array], Array]:
+    if not isinstance(history, Mapping):
+        raise InvalidDataError(
+            f"a history is a mapping of name to one number per epoch, not {type(history).__name__}; pass history_"
+        )
+    terms = {}
+    for name, values in history.items():
+        try:
+            terms[name] = np.asarray(values, np.float64)
+        except (TypeError, ValueError) as error:
+            raise InvalidDataError(f"history {name!r} is not a list of numbers") from error
+    lengths = {name: values.shape for name, values in terms.items()}
+    if len(set(lengths.values())) > 1 or any(len(shape) != 1 for shape in lengths.values()):
+        listed = ", ".join(f"{name} {shape}" for name, shape in lengths.items())
+        raise InvalidDataError(f"the history's lists differ in length ({listed}); each has one number per epoch")
+    n_epochs = len(next(iter(terms.values()), ()))
+    if not n_epochs:
+        raise InvalidDataError("the history is empty; fit for at least one epoch")
+    return terms, terms.get("epoch", np.arange(1.0, n_epochs + 1))
+
+
+def _draw_curves(ax: Axes, epochs: Array, curves: Mapping[str, Array], style: Style) -> None:
+    marker = "o" if len(epochs) == 1 else None
+    first = [name for name in ("loss", "validation_loss") if name in curves]
+    for place, name in enumerate([*first, *(name for name in curves if name not in first)]):
+        colour = style.palette[place % len(style.palette)]
+        line = "-" if name in first else (0, (4, 1.5))
+        ax.plot(epochs, curves[name], color=colour, linestyle=line, marker=marker, label=name.replace("_", " "))
+    ax.set_ylabel("loss")
+    leading = np.concatenate([curves[name] for name in first or curves])
+    leading = leading[np.isfinite(leading)]
+    if len(leading) and leading.min() > 0 and leading.max() > 10 * leading.min():
+        ax.set_yscale("log", nonpositive="mask")
+        if leading.max() < 1e3 * leading.min():
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _mark_best(ax: Axes, epochs: Array, curves: Mapping[str, Array], best: int, style: Style) -> None:
+    label = f"best: epoch {best}" if best else "best: the start"
+    ax.axvline(best, color=style.muted, linewidth=1.2, linestyle=":", zorder=0, label=label)
+    name = next((name for name in ("validation_loss", "loss") if name in curves), next(iter(curves)))
+    at = epochs == best
+    ax.plot(epochs[at], curves[name][at], "o", color=style.ink, markersize=8)

@@ -1,0 +1,156 @@
+"""What a row's colour means: labels as classes or as numbers, and the legend or the bar that tells them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from isthmus.core.errors import InvalidDataError
+from isthmus.evaluation.plots.canvas import colour_bar
+from isthmus.evaluation.plots.checks import ArrayLike
+from isthmus.evaluation.plots.style import Style
+
+MOST_CLASSES = 20
+
+
+class Labels(NamedTuple):
+    """One label for each row: numbers, or places in `classes`; NaN where it is missing."""
+
+    values: NDArray[np.float64]
+    classes: tuple[str, ...] = ()  # none for continuous labels
+    named: bool = False  # whether the classes are names, which have no order
+    gathered: bool = False  # whether the last class is all the rare ones
+
+
+@dataclass(frozen=True)
+class ColourKey:
+    """The colour and the marker of every label."""
+
+    values: NDArray[np.float64]
+    classes: tuple[str, ...]
+    named: bool
+    name: str
+    colours: Colormap
+    scale: Normalize
+    style: Style
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Which labels are missing."""
+        return np.isnan(self.values)
+
+    def marker(self, place: int) -> str:
+        """Return the marker of a class: names beyond the palette's ten colours go round again as triangles."""
+        return "^" if self.named and place >= len(self.style.palette) else "o"
+
+    def draw(self, figure: Figure, axes: list[Axes], cax: Axes | None = None) -> None:
+        """Put the legend or the colour bar beside `axes`, or the bar into `cax`."""
+        if self.named:
+            self._legend(figure, axes[-1])
+            return
+        label = f"{self.name} (grey: none)" if self.missing.any() else self.name
+        ticks = range(len(self.classes)) if self.classes else None
+        bar = colour_bar(
+            figure, ScalarMappable(self.scale, self.colours), label, ax=axes, cax=cax, ticks=ticks, aspect=25
+        )
+        if self.classes:
+            bar.ax.set_yticklabels(self.classes)
+            bar.ax.tick_params(length=0)
+
+    def _legend(self, figure: Figure, ax: Axes) -> None:
+        entries: list[tuple[str, Any, str]]
+        entries = [(name, self.colours(i), self.marker(i)) for i, name in enumerate(self.classes)]
+        if self.missing.any():
+            entries.append(("missing", self.style.missing, "o"))
+        handles = [
+            Line2D([], [], linestyle="", marker=marker, markersize=8, color=colour, label=name)
+            for name, colour, marker in entries
+        ]
+        # Two columns where one would be taller than the figure.
+        columns = 1 if len(handles) <= 14 else 2
+        figure.set_figwidth(figure.get_figwidth() + 1.7 * (columns - 1))
+        place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1, 1.02), "borderpad": 0}
+        ax.legend(handles=handles, title=self.name, alignment="left", ncols=columns, handletextpad=0.2, **place)
+
+
+def colour_key(labels: ArrayLike | None, n_rows: int, name: str | None, style: Style) -> ColourKey | None:
+    """Return the key of one label for each of `n_rows` rows; without labels there is none."""
+    if labels is None:
+        return None
+    values, classes, named, gathered = _read(labels, n_rows)
+    if name is None:
+        of_series = getattr(labels, "name", None)
+        name = of_series if isinstance(of_series, str) else ""
+    colours, scale = style.sequential, Normalize(float(np.nanmin(values)), float(np.nanmax(values)))
+    if classes:
+        count, palette = len(classes), style.palette
+        if count <= len(palette) or named:
+            shades = [palette[i % len(palette)] for i in range(count)]
+        else:
+            # Numbers have an order, and so do these; twenty colours that all eyes tell apart do not exist.
+            shades = list(style.sequential(np.linspace(0, 1, count)))
+        if gathered:
+            shades[-1] = style.ink
+        colours, scale = ListedColormap(shades), BoundaryNorm(np.arange(count + 1) - 0.5, count)
+    return ColourKey(values, classes, named, name, colours.with_extremes(bad=style.missing), scale, style)
+
+
+def _read(labels: ArrayLike, n_rows: int) -> Labels:
+    array = np.asarray(labels)
+    if array.ndim != 1 or len(array) != n_rows:
+        raise InvalidDataError(f"labels have shape {array.shape}, but there are {n_rows} rows; pass one for each")
+    if array.dtype.kind in "iuf":
+        return _of_numbers(array.astype(np.float64))
+    if array.dtype.kind not in "bOSUT":
+        raise InvalidDataError(f"labels of dtype {array.dtype} cannot be drawn; pass numbers, strings or categories")
+    values = array.astype(str).tolist() if array.dtype.kind in "SU" else array.tolist()
+    values = [None if _is_missing(value) else value for value in values]
+    present = [value for value in values if value is not None]
+    if all(isinstance(value, int | float | np.number) and not isinstance(value, bool) for value in present):
+        return _of_numbers(np.array(values, np.float64))
+    categories = getattr(getattr(labels, "cat", labels), "categories", None)
+    return _of_names([None if value is None else str(value) for value in values], categories)
+
+
+def _of_numbers(values: NDArray[np.float64]) -> Labels:
+    distinct = np.unique(values[~np.isnan(values)])
+    if not len(distinct):
+        raise InvalidDataError("every label is missing; leave labels out")
+    if not np.isfinite(distinct).all():
+        raise InvalidDataError("labels hold infinite numbers; replace or drop them")
+    if len(distinct) > MOST_CLASSES or (distinct != np.round(distinct)).any():
+        return Labels(values)
+    places = np.where(np.isnan(values), np.nan, np.searchsorted(distinct, values))
+    return Labels(places, tuple(f"{value:.0f}" for value in distinct))
+
+
+def _of_names(names: list[str | None], order: ArrayLike | None) -> Labels:
+    """Return names as classes, in the order of their categories if they have one, the rarest of too many as one."""
+    counts = Counter(name for name in names if name is not None)
+    classes = sorted(counts) if order is None else [name for name in map(str, order) if name in counts]
+    rare: set[str] = set()
+    if len(classes) > MOST_CLASSES:
+        common = {name for name, _ in counts.most_common(MOST_CLASSES - 1)}
+        rare = set(classes) - common
+        classes = [*(name for name in classes if name in common), f"other ({len(rare)})"]
+    places = {name: place for place, name in enumerate(classes)} | dict.fromkeys(rare, len(classes) - 1)
+    values = np.array([np.nan if name is None else places[name] for name in names], np.float64)
+    return Labels(values, tuple(classes), named=True, gathered=bool(rare))
+
+
+def _is_missing(value: object) -> bool:
+    # pandas' NA and NaT by their types' names, since pandas may not be installed.
+    return (
+        value is None
+        or type(value).__name__ in ("NAType", "NaTType")
+        or (isinstance(value, float | np.floating) and bool(np.isnan(value)))
+    )

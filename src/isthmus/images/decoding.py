@@ -1,0 +1,173 @@
+"""Encoded pictures of every kind that is read, as samples of the depth they were stored in."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.core.errors import BrokenFileError, InvalidDataError, IsthmusError
+from isthmus.data.sources.arrays import one_line
+from isthmus.images.picture import Picture, to_floats
+from isthmus.images.png import bit_depth
+
+
+def decode(content: bytes, name: str) -> Picture:
+    """Return the picture in the content of a file; `name` is for errors. See `read_picture`."""
+    with _reading(name):
+        if not content:
+            raise BrokenFileError(f"{name} is empty; replace it or take it out")
+        return _of_array(content, name) if content.startswith(_NPY) else _of_image(content, name)
+
+
+def open_image(content: bytes) -> Any:
+    """Return Pillow's picture, of which only the head has been read."""
+    from PIL import Image
+
+    Image.init()
+    return Image.open(io.BytesIO(content), formats=[name for name in _FORMATS if name in Image.OPEN])
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of half the size that it refuses, and of oddities in what is beside the pixels.
+            warnings.simplefilter("ignore")
+            yield
+    except (IsthmusError, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise InvalidDataError(f"{name} is too large: {one_line(error)}; cut it into parts") from error
+    # Decoders raise whatever their format's damage makes them stumble on, struct.error and SyntaxError among it.
+    except Exception as error:
+        message = "not a picture, or not of a kind that is read" if "cannot identify" in str(error) else one_line(error)
+        raise BrokenFileError(f"{name} cannot be read: {message}; replace it or take it out") from error
+
+
+def _of_array(content: bytes, name: str) -> Picture:
+    array: NDArray[Any] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    if array.ndim not in (2, 3) or not array.size or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise InvalidDataError(f"{name} has shape {array.shape}; a picture has (height, width[, 1, 3 or 4 channels])")
+    if array.dtype.kind not in "bf" and array.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
+        raise InvalidDataError(f"{name} holds {array.dtype}; a picture holds bool, uint8, uint16 or floats")
+    return _picture(array, array.ndim == 3 and array.shape[2] == 4, "NPY", content, name)
+
+
+def _of_image(content: bytes, name: str) -> Picture:
+    image = open_image(content)
+    format = image.format
+    # Phones put a depth map or a brighter picture behind the first one.
+    if getattr(image, "n_frames", 1) > 1 and format != "MPO":
+        raise InvalidDataError(f"{name} holds {image.n_frames} frames; save each as a picture of its own")
+    if _bits(image, content) > 8 and image.mode in _COLOUR_MODES:
+        samples = _wide_samples(image, content, name)
+        has_alpha = samples.shape[2] == 2 or image.mode == "RGBA"
+        if isinstance(key := image.info.get("transparency"), tuple):
+            return _picture(_keyed(samples, key), True, format, content, name)
+    else:
+        samples, has_alpha = _plain_samples(image, name)
+    return _picture(samples, has_alpha, format, content, name)
+
+
+def _picture(samples: NDArray[Any], has_alpha: bool, format: str, content: bytes, name: str) -> Picture:
+    alpha = samples[..., -1] if has_alpha else None
+    colours = samples[..., :-1] if has_alpha else samples
+    if colours.ndim == 3 and colours.shape[2] == 1:
+        colours = colours[..., 0]
+    return Picture(to_floats(colours), alpha, samples.dtype.newbyteorder("="), format, content, name)
+
+
+def _plain_samples(image: Any, name: str) -> tuple[NDArray[Any], bool]:
+    """Return what Pillow reads as it is, (height, width[, n_channels]), and whether the last channel is alpha."""
+    key = image.info.get("transparency")
+    image.load()
+    if image.mode in ("P", "PA"):
+        return _of_palette(image)
+    if key is not None and image.mode in _WITH_ALPHA:
+        image = image.convert(_WITH_ALPHA[image.mode])
+    if image.mode == "I" and image.format == "PPM":
+        return np.asarray(image).astype(np.uint16), False
+    if image.format == "TIFF" and 2 in image.tag_v2.get(_SAMPLE_FORMAT, ()):
+        raise InvalidDataError(f"{name} has pixels with a sign, which are not read; convert it to grey or RGB")
+    if image.mode not in _READ_MODES:
+        raise InvalidDataError(f"{name} has pixels of mode {image.mode}, which is not read; convert it to grey or RGB")
+    samples = np.asarray(image)
+    if image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == 0 and image.mode.startswith("I;16"):
+        samples = 65535 - samples  # zero is white, which Pillow sees to in bytes only
+    if key is not None and samples.dtype.kind == "u" and samples.itemsize == 2:
+        return _keyed(samples[..., None], (key,)), True
+    return samples, image.mode in ("LA", "RGBA")
+
+
+def _of_palette(image: Any) -> tuple[NDArray[Any], bool]:
+    """Return colours, or greys where the palette has no others."""
+    has_alpha = image.has_transparency_data
+    samples = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
+    if (samples[..., :1] == samples[..., 1:3]).all():
+        samples = samples[..., 2:]
+    return samples, has_alpha
+
+
+def _keyed(samples: NDArray[Any], key: tuple[int, ...]) -> NDArray[Any]:
+    """Add an alpha channel that is zero where the pixel is of the one transparent colour."""
+    opaque = (samples != np.array(key)).any(axis=-1, keepdims=True)
+    return np.concatenate([samples, opaque * samples.dtype.type(np.iinfo(samples.dtype).max)], axis=-1)
+
+
+def _bits(image: Any, content: bytes) -> int:
+    if image.format == "PNG":
+        return bit_depth(content)
+    if image.format == "TIFF":
+        return int(max(image.tag_v2.get(258, (1,))))
+    if image.format == "PPM" and image.tile[0].codec_name.startswith("ppm"):
+        return int(image.tile[0].args[-1]).bit_length()
+    return 8
+
+
+def _wide_samples(image: Any, content: bytes, name: str) -> NDArray[Any]:
+    """Return 16-bit colours: Pillow reads their upper halves and, told the other order of bytes, the lower ones."""
+    tile = image.tile[0]
+    if image.format == "PPM" and tile.codec_name == "ppm":
+        raw = np.frombuffer(content, ">u2", image.height * image.width * 3, tile.offset)
+        scaled: NDArray[Any] = np.rint(raw * (65535 / tile.args[1])).astype(np.uint16)
+        return scaled.reshape(image.height, image.width, 3)
+    layout = tile.args if isinstance(tile.args, str) else tile.args[0]
+    if layout == "LA;16B":
+        halves = np.asarray(_decoded(content, "RGBA"))
+        return _joined(halves[..., ::2], halves[..., 1::2])
+    if len(layout) < 3 or layout[:-1] != f"{image.mode};16":
+        raise InvalidDataError(f"{name} has 16-bit colours in a layout that is not read; save it as PNG or 8-bit")
+    upper = np.asarray(_decoded(content, layout))
+    lower = np.asarray(_decoded(content, layout[:-1] + _OTHER_ORDER[layout[-1]]))
+    return _joined(upper, lower)
+
+
+def _joined(upper: NDArray[Any], lower: NDArray[Any]) -> NDArray[np.uint16]:
+    return (upper.astype(np.uint16) << np.uint16(8)) | lower.astype(np.uint16)
+
+
+def _decoded(content: bytes, layout: str) -> Any:
+    image = open_image(content)
+    image.tile = [
+        tile._replace(args=layout if isinstance(tile.args, str) else (layout, *tile.args[1:])) for tile in image.tile
+    ]
+    image.load()
+    return image
+
+
+_PHOTOMETRIC, _SAMPLE_FORMAT = 262, 339
+_NPY = b"\x93NUMPY"
+# Others, such as PostScript, would have Pillow start programs.
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM")
+_COLOUR_MODES = ("RGB", "RGBA", "CMYK")
+_READ_MODES = ("1", "L", "LA", "RGB", "RGBA", "CMYK", "I;16", "I;16B", "I;16L", "I;16N", "F")
+_WITH_ALPHA = {"1": "LA", "L": "LA", "RGB": "RGBA"}
+_OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if np.little_endian else "L"}

@@ -1,0 +1,128 @@
+"""TIFF files of any depth, with everything a file said beside its pixels.
+
+Pillow writes no colours of 16 bits; its directories do the rest of the work here.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_DEFLATE = 8
+_DIFFERENCES, _PLAIN = 2, 1
+
+
+def encode_tiff(samples: NDArray[Any], n_colours: int, original: Any, described: dict[str, Any]) -> bytes:
+    """Return a TIFF file: one strip, deflated where the original was compressed in any way, else as it is.
+
+    Parameters
+    ----------
+    samples : numpy.ndarray of bool, uint8, uint16 or float, shape (height, width, n_channels)
+        Colours or inks, and then alpha if there is one more; bool only alone.
+    n_colours : {1, 3, 4}
+        Grey, colours, or four inks.
+    original : PIL.TiffImagePlugin.TiffImageFile or None
+        The picture as it was opened, if it was a TIFF: its tags are kept.
+    described : dict
+        What else to say: ``icc_profile`` and ``dpi`` where the picture was no TIFF.
+    """
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    height, width, n_channels = samples.shape
+    compressed = original is None or original.tag_v2.get(_TAGS["Compression"], _PLAIN) != _PLAIN
+    data, differences = _packed(samples, compressed)
+    # Pillow's directories are little-endian unless told.
+    directory = ImageFileDirectory_v2()
+    _copy_tags(original, directory, described)
+    bits = 1 if samples.dtype.kind == "b" else 8 * samples.dtype.itemsize
+    tags: dict[str, Any] = {
+        "ImageWidth": width,
+        "ImageLength": height,
+        "BitsPerSample": (bits,) * n_channels,
+        "Compression": _DEFLATE if compressed else _PLAIN,
+        "PhotometricInterpretation": {1: 1, 3: 2, 4: 5}[n_colours],
+        "SamplesPerPixel": n_channels,
+        "RowsPerStrip": height,
+        "StripOffsets": 0,  # Pillow adds where the directory ends
+        "StripByteCounts": len(data),
+        "PlanarConfiguration": 1,
+    }
+    if samples.dtype.kind == "f":
+        tags["SampleFormat"] = (3,) * n_channels
+        if original is not None:  # floats are left as they are, with white at zero if need be
+            tags["PhotometricInterpretation"] = original.tag_v2[_TAGS["PhotometricInterpretation"]]
+    if n_channels > n_colours:
+        tags["ExtraSamples"] = (2,)  # alpha that the colours were not multiplied by
+    if differences:
+        tags["Predictor"] = _DIFFERENCES
+    for name, value in tags.items():
+        directory[_TAGS[name]] = value
+    file = io.BytesIO()
+    directory.save(file)
+    return file.getvalue() + data
+
+
+def _packed(samples: NDArray[Any], compressed: bool) -> tuple[bytes, bool]:
+    """Return the pixels as bytes, and whether they are differences from pixel to pixel, which compress better."""
+    if samples.dtype.kind == "b":
+        rows: NDArray[Any] = np.packbits(samples[..., 0], axis=1)
+        return (zlib.compress(rows.tobytes()) if compressed else rows.tobytes()), False
+    little = samples.astype(samples.dtype.newbyteorder("<"))
+    if not compressed:
+        return little.tobytes(), False
+    if little.dtype.kind == "f":
+        return zlib.compress(little.tobytes()), False
+    little[:, 1:] -= little[:, :-1].copy()
+    return zlib.compress(little.tobytes()), True
+
+
+def _copy_tags(original: Any, directory: Any, described: dict[str, Any]) -> None:
+    if original is None:
+        if described.get("icc_profile"):
+            directory[_TAGS["ICCProfile"]] = described["icc_profile"]
+        for name, value in zip(("XResolution", "YResolution"), described.get("dpi", ()), strict=False):
+            directory[_TAGS[name]] = value
+            directory[_TAGS["ResolutionUnit"]] = 2
+        return
+    for tag, value in original.tag_v2.items():
+        if tag in _OF_THE_CODING:
+            continue
+        if tag in _DIRECTORIES:
+            directory.tagtype[tag] = 4
+            value = dict(original.getexif().get_ifd(tag))
+        else:
+            directory.tagtype[tag] = original.tag_v2.tagtype[tag]
+        directory[tag] = value
+
+
+_TAGS = {
+    "ImageWidth": 256,
+    "ImageLength": 257,
+    "BitsPerSample": 258,
+    "Compression": 259,
+    "PhotometricInterpretation": 262,
+    "StripOffsets": 273,
+    "SamplesPerPixel": 277,
+    "RowsPerStrip": 278,
+    "StripByteCounts": 279,
+    "XResolution": 282,
+    "YResolution": 283,
+    "PlanarConfiguration": 284,
+    "ResolutionUnit": 296,
+    "Predictor": 317,
+    "ExtraSamples": 338,
+    "SampleFormat": 339,
+    "ICCProfile": 34675,
+}
+# Beside these: order of bits, orientation (Pillow turned the pixels upright), extremes, fax options, colour map, tiles,
+# ink set, further directories, JPEG's tables, YCbCr.
+_OF_THE_CODING = {
+    *(tag for name, tag in _TAGS.items() if name not in ("XResolution", "YResolution", "ResolutionUnit", "ICCProfile")),
+    *(266, 274, 280, 281, 288, 289, 292, 293, 320, 322, 323, 324, 325, 330, 332, 340, 341, 347, 529, 530, 531, 532),
+    *range(512, 522),
+}
+_DIRECTORIES = (34665, 34853)  # Exif and GPS

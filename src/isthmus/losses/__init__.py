@@ -1,0 +1,1 @@
+"""What training minimises: one loss per file."""

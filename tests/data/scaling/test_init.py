@@ -1,0 +1,297 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from isthmus.data.scaling import (
+    SCALINGS,
+    ColumnStatistics,
+    Scaler,
+    choose_scaler,
+    gathered,
+    sample_stride,
+    scaled_in_program,
+    scaler_class,
+)
+
+rng = np.random.default_rng(0)
+
+
+def measured(values, scaling="standard", gathers=None):
+    statistics = ColumnStatistics(
+        values.shape[1], values.dtype, gathers=gathered(scaling, values.dtype) if gathers is None else gathers
+    )
+    statistics.update(values[:10])
+    statistics.update(values[10:], 10) if len(values) > 10 else None
+    return statistics
+
+
+def chosen(values, scaling):
+    return choose_scaler(measured(values, scaling), scaling)
+
+
+COLUMNS = {
+    "unit floats": rng.random((300, 3)).astype(np.float32),
+    "pixels as floats": rng.integers(0, 256, (300, 20)).astype(np.float32),
+    "pixels": rng.integers(0, 256, (300, 20), np.uint8),
+    "bits": rng.integers(0, 2, (300, 4), np.uint8),
+    "seconds": 1.7e9 + 86_400 * rng.random((300, 2)),
+    "nanoseconds": (1.7e18 + 8.64e13 * rng.random((300, 2))).astype(np.int64),
+    "outliers": rng.standard_cauchy((300, 3)),
+    "tiny": rng.normal(size=(300, 2)) * 1e-30,
+    "huge": rng.normal(size=(300, 2)) * 1e30,
+    "constant": np.full((300, 2), 0.1, np.float32),
+    "constant seconds": np.full((300, 2), 1.7e9 + 0.1),
+    "one row": rng.normal(size=(1, 3)),
+    "half": rng.normal(size=(300, 3)).astype(np.float16),
+}
+
+
+BY_COLUMN = [name for name, recipe in SCALINGS.items() if recipe.makes is Scaler]
+
+
+@pytest.mark.parametrize("scaling", ["auto", None, *BY_COLUMN])
+@pytest.mark.parametrize("columns", COLUMNS)
+def test_there_and_back_is_the_identity(scaling, columns):
+    raw = COLUMNS[columns]
+    scaler = chosen(raw, scaling)
+    wide = raw.astype(np.float64)
+    # Values that keep their offset keep what digits their own type has.
+    compute = np.float64 if scaling in (None, "mean_norm") else np.float32
+    back = scaler.raw(scaler.scaled(raw, compute), np.float64)
+    reach = np.maximum(wide.max(0) - wide.min(0), 4 * np.spacing(np.abs(wide).max(0)))
+    assert (np.abs(back - wide) <= 1e-6 * reach + 4 * np.spacing(np.abs(wide))).all()
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("columns", COLUMNS)
+def test_scaling_contract(scaling, columns):
+    raw = COLUMNS[columns]
+    scaler = chosen(raw, scaling)
+    assert isinstance(scaler, SCALINGS[scaling].makes)
+    assert isinstance(scaler, scaler_class(scaling))
+    assert (scaler.kind, scaler.crowded, scaler.n_features) == (scaling, False, raw.shape[1])
+    assert {scaler: 1}[scaler] == 1
+    scaled = scaler.scaled(raw)
+    assert scaled.dtype == np.float32
+    assert scaled.shape == raw.shape
+    assert np.isfinite(scaled).all()
+    low, high = scaler.reach(raw.min(0).astype(np.float64), raw.max(0).astype(np.float64))
+    assert low <= scaler.scaled(raw, np.float64).min() + 1e-12 * abs(low)
+    assert high >= scaler.scaled(raw, np.float64).max() - 1e-12 * abs(high)
+    if scaler.affine is None:
+        assert scaling not in BY_COLUMN
+        return
+    center, scale = scaler.affine
+    assert center.dtype == scale.dtype == np.float64
+    assert (scale > 0).all()
+    assert_allclose(scaler.scaled(raw, np.float64), (raw.astype(np.float64) - center) / scale)
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("columns", ["pixels", "outliers", "one row"])
+def test_a_scaling_and_the_file_it_was_kept_in_agree_to_the_bit(scaling, columns):
+    raw = COLUMNS[columns]
+    scaler = chosen(raw, scaling)
+    header, tensors = scaler.to_header(), scaler.tensors()
+    kind = scaler_class(header["kind"])
+    assert {name: np.shape(t) for name, t in tensors.items()} == {
+        name: t.shape for name, t in kind.blank(raw.shape[1]).items()
+    }
+    other = kind.from_file(header, tensors, raw.shape[1])
+    assert (other.kind, other.crowded, other.n_features) == (scaler.kind, scaler.crowded, scaler.n_features)
+    scaled = scaler.scaled(raw)
+    assert_array_equal(other.scaled(raw), scaled)
+    assert_array_equal(other.raw(scaled, np.float64), scaler.raw(scaled, np.float64))
+    assert_array_equal(other.raw(scaled, np.float64, like=raw), scaler.raw(scaled, np.float64, like=raw))
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+def test_a_scaling_keeps_nothing_of_the_statistics(scaling):
+    statistics = measured(COLUMNS["pixels"], scaling)
+    tensors = choose_scaler(statistics, scaling).tensors().values()
+    assert not any(np.shares_memory(t, own) for t in tensors for own in (statistics.mean, statistics.low))
+
+
+def test_what_each_scaling_makes():
+    raw = np.concatenate([rng.normal(size=(500, 2)) * [3, 50] + 7, [[1e4, 1e4]]])
+    standard, minmax, robust = (chosen(raw, name).scaled(raw, np.float64) for name in ("standard", "minmax", "robust"))
+    assert_allclose([standard.mean(0), standard.std(0)], [[0, 0], [1, 1]], atol=1e-12)
+    assert_allclose([minmax.min(0), minmax.max(0)], [[0, 0], [1, 1]])
+    quartiles = np.quantile(robust, [0.25, 0.5, 0.75], axis=0)
+    assert_allclose(quartiles[1], 0, atol=1e-12)
+    assert_allclose(quartiles[2] - quartiles[0], 1)
+
+
+def test_a_column_without_spread_between_its_quartiles_takes_its_deviation():
+    raw = np.zeros((100, 1))
+    raw[:5] = 10
+    assert_allclose(chosen(raw, "robust").scale, raw.std(0))
+
+
+def test_rounding_noise_counts_as_constant():
+    raw = np.float32(1e6) + np.float32(0.0625) * (np.arange(40)[:, None] % 2).astype(np.float32)
+    assert_array_equal(chosen(raw, "standard").scale, [1])
+    assert chosen(raw.astype(np.float64), "standard").scale < 1
+
+
+fill = rng.random((200, 20))
+AUTO = {
+    "uint8": (COLUMNS["pixels"], "unit", 255, False),
+    "uint8 of 0 and 1": (COLUMNS["bits"], "unit", 1, True),
+    "strokes": (np.where(fill < 0.8, 0, fill).astype(np.float32), "unit", 1, True),
+    "shades": (fill.astype(np.float32), "unit", 1, False),
+    "one-hot floats": (np.eye(4), "unit", 1, True),
+    "pixels as floats": (COLUMNS["pixels as floats"], "unit", 255, False),
+    "digits of 0 to 16": (rng.integers(0, 17, (300, 64)).astype(float), "unit", 16, False),
+    "16-bit pixels": (rng.integers(0, 65_536, (300, 64)).astype(np.uint16), "unit", 65_535, False),
+    "a few counts": (rng.integers(0, 17, (300, 4)), "standard", None, False),
+    "counts of several ranges": (rng.integers(0, 2 ** np.arange(1, 21), (300, 20)), "standard", None, False),
+    "negative": (rng.normal(size=(300, 20)), "standard", None, False),
+    "near zero": (rng.random((300, 20)) * 1e-3, "standard", None, False),
+    "shares of several orders": (rng.random((300, 20)) * 10.0 ** -np.arange(20), "standard", None, False),
+    "all zero": (np.zeros((10, 3)), "standard", None, False),
+}
+
+
+@pytest.mark.parametrize("name", AUTO)
+def test_auto(name):
+    raw, kind, divisor, crowded = AUTO[name]
+    scaler = chosen(raw, "auto")
+    assert (scaler.kind, scaler.crowded) == (kind, crowded)
+    if divisor is None:
+        assert_allclose(scaler.center, raw.mean(0), atol=1e-9)
+        deviation = raw.std(0)
+        assert_allclose(scaler.scale, np.where(deviation > 0, deviation, 1))
+    else:
+        assert abs(scaler.scale - divisor).max() <= (300 if divisor > 60_000 else 0)
+        assert not scaler.center.any()
+
+
+def test_none_is_the_identity():
+    scaler = chosen(COLUMNS["seconds"], None)
+    assert scaler.kind == "none"
+    assert_array_equal(scaler.scaled(COLUMNS["seconds"], np.float64), COLUMNS["seconds"])
+
+
+GATHERED = {
+    ("standard", "u1"): {"moments"},
+    ("robust", "f4"): {"moments"},
+    ("auto", "u1"): set(),
+    ("auto", "f4"): {"moments"},
+    (None, "f4"): set(),
+    ("minmax", "f4"): set(),
+    ("mean_norm", "u1"): {"norms"},
+    ("patches", "u1"): {"moments", "contrast"},
+    ("zca", "f4"): {"moments", "covariance"},
+    ("whitened_patches", "f4"): {"moments", "covariance"},
+}
+
+
+@pytest.mark.parametrize(("scaling", "dtype"), GATHERED)
+def test_what_is_needed_is_gathered_and_no_more(scaling, dtype):
+    assert set(gathered(scaling, np.dtype(dtype))) == GATHERED[scaling, dtype]
+    raw = COLUMNS["pixels"].astype(dtype)
+    few = choose_scaler(measured(raw, scaling), scaling)
+    everything = ("moments", "covariance", "norms", "contrast")
+    all_ = choose_scaler(measured(raw, gathers=everything), scaling)
+    # Sums of a covariance's larger pieces round differently.
+    assert_allclose(few.scaled(raw, np.float64), all_.scaled(raw, np.float64), rtol=1e-9, atol=1e-9)
+
+
+@given(st.integers(0, 10**9))
+def test_a_sample_is_large_enough_and_not_larger(n_rows):
+    for scaling, most in (("robust", 65_536), ("auto", 4096)):
+        stride = sample_stride(scaling, n_rows)
+        assert min(n_rows, most) / 2 <= -(-n_rows // stride) <= most
+
+
+@pytest.mark.parametrize("pair", ["u1 f4", "i2 f4", "f2 f4", "f4 f4", "f4 f8", "f8 f8"])
+def test_narrow_types_go_to_the_program_as_they_are(pair):
+    assert scaled_in_program(*map(np.dtype, pair.split()))
+
+
+@pytest.mark.parametrize("pair", ["f8 f4", "i4 f4", "i8 f4", "u8 f8", "? f4"])
+def test_wide_types_and_booleans_do_not(pair):
+    assert not scaled_in_program(*map(np.dtype, pair.split()))
+
+
+def test_mean_norm_is_one_number_for_all_columns():
+    raw = (rng.normal(size=(400, 7)) * np.arange(1, 8) + 3).astype(np.float32)
+    scaler = chosen(raw, "mean_norm")
+    center, scale = scaler.affine
+    assert not center.any()
+    assert len(set(scale)) == 1
+    assert_allclose(np.linalg.norm(scaler.scaled(raw, np.float64), axis=1).mean(), np.sqrt(7))
+    assert_array_equal(chosen(np.zeros((3, 2)), "mean_norm").affine[1], [1, 1])
+
+
+# Rows whose columns are correlated as pixels are, over a brightness of their own.
+PIXELS = (rng.normal(size=(500, 6)) @ rng.normal(size=(6, 6)) + rng.normal(100, 30, (500, 1))).astype(np.float32)
+
+
+def test_patches_are_ngs():
+    wide = PIXELS.astype(np.float64)
+    wide -= wide.mean(axis=1, keepdims=True)
+    bound = 3 * wide.std()
+    expected = (np.maximum(np.minimum(wide, bound), -bound) / bound + 1) * 0.4 + 0.1
+    scaler = chosen(PIXELS, "patches")
+    assert_allclose(scaler.scaled(PIXELS, np.float64), expected)
+    assert_allclose(scaler.level, PIXELS.mean(dtype=np.float64))
+
+
+def test_whitened_rows_have_the_damped_covariance():
+    wide = PIXELS.astype(np.float64)
+    variances, vectors = np.linalg.eigh(np.cov(wide.T, ddof=0))
+    damped = variances / (variances + 0.01 * variances.mean())
+    scaled = chosen(PIXELS, "zca").scaled(PIXELS, np.float64)
+    assert_allclose(scaled.mean(0), 0, atol=1e-9)
+    assert_allclose(np.cov(scaled.T, ddof=0), (vectors * damped) @ vectors.T, atol=1e-9)
+
+
+def test_whitening_does_not_depend_on_units_and_turns_nothing():
+    scaler = chosen(PIXELS, "zca")
+    other = chosen(PIXELS * np.float32(1 / 256), "zca")
+    assert_allclose(other.scaled(PIXELS / 256), scaler.scaled(PIXELS), rtol=1e-4, atol=1e-4)
+    assert_allclose(scaler.whitening, scaler.whitening.T)
+    assert (np.linalg.eigvalsh(scaler.whitening) > 0).all()
+
+
+def test_whitened_patches_are_whitened_then_ngs():
+    white = chosen(PIXELS, "zca").scaled(PIXELS, np.float64)
+    scaler = chosen(PIXELS, "whitened_patches")
+    # What is known from the covariance alone equals what a second pass would measure.
+    assert_allclose(scaler.patches.deviation, (white - white.mean(1, keepdims=True)).std())
+    assert_allclose(scaler.scaled(PIXELS, np.float64), chosen(white, "patches").scaled(white, np.float64))
+
+
+@pytest.mark.parametrize("scaling", ["patches", "zca", "whitened_patches"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        np.full((9, 4), 0.1, np.float32),
+        np.full((9, 4), 1.7e9 + 0.1),
+        np.full((9, 1), 7, np.uint8),
+        np.arange(3.0)[None],
+    ],
+)
+def test_constant_rows_and_a_single_row_are_scaled_by_nothing(scaling, raw):
+    scaler = chosen(raw, scaling)
+    assert_allclose(
+        scaler.scaled(raw, np.float64), chosen(raw, scaling).scaled(raw[:1], np.float64).repeat(len(raw), 0)
+    )
+    # A single row that varies within itself has a contrast, and no covariance.
+    if scaling != "patches" or len(raw) > 1:
+        assert_allclose(scaler.scaled(raw, np.float64), 0.5 if "patches" in scaling else 0, atol=1e-6)
+    assert_allclose(scaler.raw(scaler.scaled(raw, np.float64), np.float64, like=raw), raw, rtol=1e-7)
+
+
+def test_fewer_rows_than_columns_and_constant_columns_are_whitened():
+    raw = np.concatenate([rng.normal(size=(5, 12)), np.full((5, 2), 3.0)], axis=1)
+    scaler = chosen(raw, "zca")
+    scaled = scaler.scaled(raw, np.float64)
+    assert np.linalg.matrix_rank(scaled) == 4
+    assert_allclose(scaled[:, 12:], 0, atol=1e-9)
+    assert_allclose(scaler.raw(scaled, np.float64), raw, atol=1e-9)
+    assert np.abs(scaler.raw(scaler.scaled(raw), np.float32) - raw).max() < 1e-4

@@ -1,0 +1,125 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from pyarrow import dataset
+
+from isthmus import Autoencoder
+from isthmus.core.errors import InvalidDataError
+from isthmus.data.sources import ArraySource, ArrowSource, SequenceSource, StackedSource, open_source
+
+ROWS = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+OPTIONS = {"hidden_layer_sizes": (4,), "max_epochs": 2, "random_state": 0}
+
+
+def read(source, *within):
+    return np.concatenate([np.empty((0, 3), source.dtype), *(block.values for block in source.blocks(*within))])
+
+
+class Digits:
+    """What torch calls a map-style data set: a length, and for each number a picture and its label."""
+
+    def __init__(self, rows, shape=(3,)):
+        self.rows, self.shape = rows, shape
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, number):
+        return self.rows[number].reshape(self.shape), number % 10
+
+
+@given(st.lists(st.integers(0, 50), max_size=4), st.integers(0, 50), st.integers(0, 50), st.integers(0, 99))
+def test_stacked_arrays_are_one(cuts, start, stop, seed):
+    parts = [ArraySource(part) for part in np.split(ROWS, sorted(cuts)) if len(part)]
+    source = StackedSource(parts, "parts")
+    assert source.n_rows == 50
+    assert_array_equal(read(source, start, stop), ROWS[start:stop])
+    rows = np.random.default_rng(seed).integers(0, 50, 20)
+    out = np.empty((20, 3), np.float32)
+    source.take(rows, out)
+    assert_array_equal(out, ROWS[rows])
+    blocks = list(source.blocks())
+    assert [block.start for block in blocks] == list(np.cumsum([0, *(len(block.values) for block in blocks[:-1])]))
+
+
+def test_arrays_of_other_widths_or_types_do_not_stack():
+    for other in (ROWS[:, :2], ROWS.astype(np.float64)):
+        with pytest.raises(InvalidDataError, match=r"parts: file 2 has rows of . float.., the first of 3 float32"):
+            StackedSource([ArraySource(ROWS), ArraySource(other)], "parts")
+
+
+def test_fingerprints_tell_rows_apart():
+    def stacked(rows):
+        return StackedSource([ArraySource(rows[:20]), ArraySource(rows[20:])], "").fingerprint
+
+    assert stacked(ROWS) == stacked(ROWS.copy()) != stacked(ROWS + 1)
+    assert SequenceSource(Digits(ROWS)).fingerprint == ArraySource(ROWS).fingerprint
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 3), (3, 1, 1)])
+def test_a_sequence_of_pictures_and_labels(shape):
+    source = open_source(Digits(ROWS, shape))
+    assert source.schema.image_shape == (shape if len(shape) > 1 else None)
+    assert_array_equal(read(source), ROWS)
+    model = Autoencoder(2, **OPTIONS).fit(Digits(ROWS, shape))
+    assert_array_equal(model.transform(Digits(ROWS, shape)), Autoencoder(2, **OPTIONS).fit(ROWS).transform(ROWS))
+
+
+def test_sequences_that_are_no_rows():
+    with pytest.raises(InvalidDataError, match="Digits holds no items"):
+        open_source(Digits(ROWS[:0]))
+    with pytest.raises(InvalidDataError, match="are no numbers"):
+        open_source(Digits(np.array([["a", "b", "c"]])))
+
+    class Uneven(Digits):
+        def __getitem__(self, number):
+            return self.rows[number][: 3 - number % 2]
+
+    with pytest.raises(InvalidDataError, match=r"item 1 has shape \(2,\), where item 0 has \(3,\)"):
+        read(open_source(Uneven(ROWS)))
+
+
+TABLE = pa.table({name: ROWS[:, number] for number, name in enumerate("abc")})
+
+
+@pytest.mark.parametrize(
+    "given", [TABLE, TABLE.to_batches()[0], dataset.dataset(TABLE)], ids=["table", "batch", "data set"]
+)
+def test_tables_of_pyarrow(given):
+    source = open_source(given, columns=["c", "a"])
+    assert isinstance(source, ArrowSource)
+    assert source.n_rows == 50
+    assert source.schema.names == ("c", "a")
+    assert_array_equal(np.concatenate([block.values for block in source.blocks()]), ROWS[:, [2, 0]])
+    assert source.fingerprint != open_source(given, columns=["a", "c"]).fingerprint
+
+
+def test_a_column_of_lists_is_the_rows():
+    lists = pa.table({"embedding": pa.FixedSizeListArray.from_arrays(ROWS.reshape(-1), 3)})
+    assert_array_equal(read(open_source(lists)), ROWS)
+    with pytest.raises(InvalidDataError, match="lists in column 'embedding' are of several lengths"):
+        open_source(pa.table({"embedding": pa.array([[1.0], [1.0, 2.0]])}))
+
+
+def test_hugging_faces_data_sets():
+    datasets = pytest.importorskip("datasets")
+    own = datasets.Dataset.from_dict({name: ROWS[:, number] for number, name in enumerate("abc")})
+    assert_array_equal(read(open_source(own)), ROWS)
+    assert_array_equal(read(open_source(own.select([3, 1]))), ROWS[[3, 1]])
+    model = Autoencoder(2, **OPTIONS).fit(own)
+    assert list(model.feature_names_in_) == ["a", "b", "c"]
+
+
+def test_an_iterator_is_for_partial_fit_alone():
+    parts = np.split(ROWS, [20, 40])
+    model = Autoencoder(2, **OPTIONS).partial_fit(iter(parts))
+    expected = Autoencoder(2, **OPTIONS)
+    for part in parts:
+        expected.partial_fit(part)
+    assert_array_equal(model.transform(ROWS), expected.transform(ROWS))
+    for call in (model.fit, model.transform, model.score, model.reconstruct):
+        with pytest.raises(InvalidDataError, match=r"can be read once, .*; use partial_fit, or write a file"):
+            call(iter(parts))

@@ -1,0 +1,146 @@
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array, csr_matrix
+
+from isthmus.core.errors import BrokenFileError, InvalidDataError, InvalidParameterError, MissingFileError
+from isthmus.data.sinks import open_sink
+from isthmus.data.sources import CsrSource, ParquetSource, Source, SparseCodesSource, open_source
+from isthmus.data.sparse_table import schema_for
+
+NAMES = ["unit0", "unit1", "unit2", "unit3"]
+ROWS = np.zeros((200, 4), np.float32)
+ROWS[::3, 1] = np.linspace(-1, 1, 67)
+ROWS[7] = [1e-30, np.pi, -2.5, 1e30]
+ROWS[150:, 3] = 5
+
+
+def write(path, rows=ROWS, names=NAMES, dtype=np.float32):
+    with open_sink(path, names, dtype, sparse=True) as sink:
+        sink.write(rows)
+    return path
+
+
+def joined(source, *span):
+    return np.concatenate([np.empty((0, 4), np.float32), *(block.values for block in source.blocks(*span))])
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("codes") / "codes.parquet")
+
+
+@pytest.fixture(params=["file", "matrix", "array"])
+def source(request, path):
+    forms = {"file": lambda: SparseCodesSource(path), "matrix": lambda: CsrSource(csr_matrix(ROWS))}
+    return forms.get(request.param, lambda: CsrSource(csr_array(ROWS)))()
+
+
+def test_it_is_a_source_of_whole_rows(source):
+    assert isinstance(source, Source)
+    assert (source.n_rows, source.dtype, source.schema.n_features) == (200, np.float32, 4)
+    assert_array_equal(joined(source), ROWS, strict=True)
+
+
+@given(st.integers(0, 210), st.integers(0, 210), st.integers(1, 60))
+def test_any_span_in_any_blocks(path, start, stop, size):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("isthmus.data.sources.sparse.block_rows", lambda row_bytes: size)
+        for source in (SparseCodesSource(path), CsrSource(csr_matrix(ROWS))):
+            blocks = list(source.blocks(start, stop))
+            assert all(len(block.values) <= size for block in blocks)
+            for block in blocks:
+                assert_array_equal(block.values, ROWS[block.start : block.start + len(block.values)])
+            assert_array_equal(joined(source, start, stop), ROWS[start:stop])
+
+
+def test_rows_by_number(source):
+    wanted, out = np.array([7, 0, 199, 7]), np.full((5, 4), 9, np.float32)
+    source.take(wanted, out)
+    assert_array_equal(out, np.vstack([ROWS[wanted], [[9] * 4]]))
+    with pytest.raises(InvalidParameterError, match="row 200 was asked for, but the rows are 0 to 199"):
+        source.take(np.array([200]), out)
+
+
+def test_fingerprints_tell_rows_apart(tmp_path, path):
+    other = ROWS.copy()
+    other[0, 0] = 1
+    again, different = write(tmp_path / "a.parquet"), write(tmp_path / "b.parquet", other)
+    first, second, third = (SparseCodesSource(each).fingerprint for each in (path, again, different))
+    assert first == second != third
+    first, second, third = (CsrSource(csr_matrix(each)).fingerprint for each in (ROWS, ROWS.copy(), other))
+    assert first == second != third
+
+
+def test_a_file_knows_its_names_and_its_suffix_leads_to_it(path):
+    source = open_source(path)
+    assert isinstance(source, SparseCodesSource)
+    assert source.schema.names == tuple(NAMES)
+    assert source.schema.named
+    assert not source.random_access
+    found = source.csr()
+    assert (found != csr_matrix(ROWS)).nnz == 0
+    assert found.dtype == np.float32
+
+
+def test_a_file_without_rows(tmp_path):
+    source = open_source(write(tmp_path / "none.parquet", ROWS[:0], dtype=np.float64))
+    assert (source.n_rows, source.dtype) == (0, np.float64)
+    assert list(source.blocks()) == []
+    assert source.csr().shape == (0, 4)
+
+
+def test_other_parquet_is_left_to_others(tmp_path, path):
+    table = tmp_path / "table.parquet"
+    pq.write_table(pa.table({"unit": [1, 2], "value": [0.5, 1]}), table)
+    assert isinstance(open_source(table), ParquetSource)
+    with pytest.raises(BrokenFileError, match=r"table\.parquet holds no sparse codes; open it with open_source"):
+        SparseCodesSource(table)
+    with pytest.raises(InvalidParameterError, match=r"columns= does not apply to .*, which takes no options"):
+        open_source(path, columns=["unit0"])
+
+
+def test_folders_of_sparse_codes_are_refused(tmp_path):
+    write(tmp_path / "part.parquet")
+    with pytest.raises(InvalidDataError, match=r"sparse codes like part\.parquet cannot be read; open one file of"):
+        open_source(tmp_path)
+    with pytest.raises(MissingFileError):
+        SparseCodesSource(tmp_path / "gone.parquet")
+
+
+def damaged(path, how):
+    whole = bytearray(path.read_bytes())
+    if how == "cut":
+        whole = whole[: len(whole) // 2]
+    elif how == "pages":
+        whole[4:200] = bytes(196)
+    else:
+        whole = b"PAR1 not a table PAR1"
+    return bytes(whole)
+
+
+@pytest.mark.parametrize("how", ["cut", "pages", "foreign"])
+def test_damaged_files(tmp_path, how):
+    path = write(tmp_path / "codes.parquet")
+    path.write_bytes(damaged(path, how))
+    with pytest.raises(BrokenFileError, match=r"codes\.parquet cannot be read: ") as caught:
+        list(open_source(path).blocks())
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("columns", "match"),
+    [
+        ({"unit": pa.array([[0]], pa.list_(pa.uint16()))}, r"its columns are unit \(list"),
+        ({"unit": [1], "value": [0.5]}, r"its columns are unit \(int64\), value \(double\); write it again"),
+    ],
+)
+def test_columns_that_are_not_as_noted(tmp_path, columns, match):
+    metadata = schema_for(NAMES, np.float32).metadata
+    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), tmp_path / "codes.parquet")
+    with pytest.raises(BrokenFileError, match=rf"codes\.parquet says it holds sparse codes, but {match}"):
+        open_source(tmp_path / "codes.parquet")

@@ -1,0 +1,321 @@
+import gzip
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.testing import assert_array_equal
+
+from isthmus.core.errors import BrokenFileError, InvalidDataError, InvalidParameterError, MissingFileError
+from isthmus.data.sources import CsvSource, ParquetSource, open_source
+from isthmus.data.tables import read_table
+
+COLUMNAR = {".parquet": pq.write_table, ".feather": pyarrow.feather.write_feather}
+
+
+def read(source):
+    blocks = [block.values for block in source.blocks()]
+    return np.concatenate(blocks) if blocks else np.empty((0, source.schema.n_features), source.dtype)
+
+
+def text(folder, content, name="rows.csv"):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def refused(error, path, match, **options):
+    with pytest.raises(error, match=match) as caught:
+        read(open_source(path, **options))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(params=COLUMNAR)
+def write(request, tmp_path):
+    def written(columns, name="rows", **options):
+        path = tmp_path / f"{name}{request.param}"
+        COLUMNAR[request.param](columns if isinstance(columns, pa.Table) else pa.table(columns), path, **options)
+        return path
+
+    return written
+
+
+@pytest.mark.parametrize(
+    ("columns", "dtype", "kinds"),
+    [
+        ({"a": pa.array([1, 2], "u1"), "b": pa.array([3, 4], "u1")}, "u1", ["integer"] * 2),
+        ({"a": pa.array([True, False])}, "u1", ["boolean"]),
+        ({"a": pa.array([True, False]), "b": pa.array([3, -4], "i1")}, "i2", ["boolean", "integer"]),
+        ({"a": pa.array([1, 2], "i2"), "b": pa.array([3, 4], "i8")}, "i8", ["integer"] * 2),
+        ({"a": pa.array([1, 2], "f4"), "b": pa.array([3, 4], "f4")}, "f4", ["real"] * 2),
+        ({"a": pa.array([1, 2], "i8"), "b": pa.array([3, 4], "f4")}, "f8", ["integer", "real"]),
+        ({"a": pa.array([1, 2], "f4"), "b": pa.array([3, 4], "f8")}, "f8", ["real"] * 2),
+        ({"a": pa.array([1, None], "u1"), "b": pa.array([3, 4], "u1")}, "f8", ["integer"] * 2),
+        ({"a": pa.array([True, None])}, "f8", ["boolean"]),
+        ({"a": pa.array([1, None], "f4")}, "f4", ["real"]),
+        ({"a": pa.array([None, None])}, "f8", ["real"]),
+        ({"a": pa.array([1, 2]).cast(pa.decimal128(21, 2))}, "f8", ["real"]),
+    ],
+)
+def test_types(write, columns, dtype, kinds):
+    source = open_source(write(columns))
+    assert source.dtype == dtype
+    assert [column.kind for column in source.schema.columns] == kinds
+    assert source.schema.named
+    assert source.n_rows == 2
+    values = read(source)
+    assert values.dtype == dtype
+    expected = np.array([[np.nan if v is None else v for v in c.to_pylist()] for c in columns.values()], "f8").T
+    assert_array_equal(values.astype("f8"), expected)
+
+
+def test_parquet_without_statistics(tmp_path):
+    for values, dtype in (([1, 2], "i8"), ([1, None], "f8")):
+        pq.write_table(pa.table({"a": values}), tmp_path / "rows.parquet", write_statistics=False)
+        assert open_source(tmp_path / "rows.parquet").dtype == dtype
+
+
+def test_columns_and_drop(write):
+    path = write({"a.b": [1, 2], "name": ["x", "y"], "c": [3, 4], "d": [5, 6]})
+    assert_array_equal(read(open_source(path, columns=["d", "a.b"])), [[5, 1], [6, 2]])
+    assert open_source(path, drop=["name"]).schema.names == ("a.b", "c", "d")
+    assert open_source(path, columns=["d", "name"], drop=["name"]).schema.names == ("d",)
+    refused(InvalidDataError, path, r"column 'name' holds text \(string\), .*drop=\['name'\]")
+    refused(
+        InvalidParameterError, path, r"columns: .*no column 'nam', only 'a.b', .*did you mean 'name'", columns=["nam"]
+    )
+    refused(InvalidParameterError, path, "drop: .*no column 'e'", drop=["e"])
+    refused(InvalidParameterError, path, r"pass a list, drop=\['name'\]", drop="name")
+    refused(InvalidParameterError, path, "twice", columns=["c", "c"])
+    refused(InvalidParameterError, path, "no column .* is left", columns=["name"], drop=["name"])
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        (pa.array(["a"]), "text"),
+        (pa.array(["a"]).dictionary_encode(), "categories"),
+        (pa.array([0]).cast(pa.timestamp("s")), "dates or times"),
+        (pa.array([[1, 2]]), "nested values"),
+        (pa.array([b"a"]), "binary values"),
+    ],
+)
+def test_refused_columns(write, values, what):
+    path = write({"a": [1], "odd": values})
+    refused(InvalidDataError, path, rf"column 'odd' holds {what}.* leave it out with drop=\['odd'\]")
+    assert_array_equal(read(open_source(path, drop=["odd"])), [[1]])
+
+
+def test_wide_tables_are_listed_in_part(write):
+    path = write({f"c{i}": [1] for i in range(100)})
+    refused(InvalidParameterError, path, "'c7' and 92 more$", columns=["zzz"])
+
+
+def test_truncated_and_foreign_files(write, tmp_path):
+    path = write({"a": np.random.default_rng(0).random(5000)})
+    whole = path.read_bytes()
+    for broken in (whole[: len(whole) // 2], whole[:3], b"not a table at all"):
+        path.write_bytes(broken)
+        refused(BrokenFileError, path, f"{path.name} cannot be read: ")
+    path.write_bytes(b"")
+    refused(InvalidDataError, path, "is empty")
+
+
+def test_a_feather_column_that_claims_more_cells_than_the_file_has(tmp_path):
+    # Arrow reads on past its end, whatever lies there.
+    path = tmp_path / "rows.feather"
+    pyarrow.feather.write_feather(pa.table({"a": np.arange(1234.0) + 0.5}), path, compression="uncompressed")
+    path.write_bytes(path.read_bytes().replace((1234).to_bytes(8, "little"), (2468).to_bytes(8, "little")))
+    with pytest.raises(BrokenFileError, match=r"rows\.feather cannot be read: .*Buffer #1 too small"):
+        next(open_source(path).blocks())
+    with pytest.raises(BrokenFileError, match=r"rows\.feather cannot be read as a table: .*Buffer #1 too small"):
+        read_table(path)
+
+
+def test_damaged_pages(tmp_path):
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"a": np.random.default_rng(0).random(5000)}), path, compression="zstd")
+    whole = bytearray(path.read_bytes())
+    whole[10:3000] = bytes(2990)
+    path.write_bytes(whole)
+    refused(BrokenFileError, path, "rows.parquet cannot be read: ")
+
+
+def test_folder(write, tmp_path):
+    folder = tmp_path / "folder"
+    (folder / "b").mkdir(parents=True)
+    parts = [write({"a": [1, 2], "b": [3, 4]}), write({"b": [0.5], "a": [6.5]}, "other")]
+    suffix = parts[0].suffix
+    parts[0].rename(folder / f"a{suffix}")
+    parts[1].rename(folder / "b" / f"a{suffix}")
+    (folder / "_SUCCESS").touch()
+    (folder / f".hidden{suffix}").write_text("no table")
+    (folder / f"empty{suffix}").touch()
+    source = open_source(folder)
+    assert source.n_rows == 3
+    assert source.dtype == "f8"
+    assert_array_equal(read(source), [[1, 3], [2, 4], [6.5, 0.5]])
+    assert [(b.start, b.values.tolist()) for b in source.blocks(2)] == [(2, [[6.5, 0.5]])]
+    write({"a": [1]}).rename(folder / f"c{suffix}")
+    refused(BrokenFileError, folder, "has no column 'b', but .* beside it has one")
+    write({"a": [1], "b": [2], "c": [3]}).rename(folder / f"c{suffix}")
+    refused(BrokenFileError, folder, "has a column 'c', but .* beside it has none")
+    write({"a": [1], "b": ["x"]}).rename(folder / f"c{suffix}")
+    refused(InvalidDataError, folder, f"c{suffix}: column 'b' holds text")
+    (folder / f"c{suffix}").rename(folder / "readme.txt")
+    refused(InvalidDataError, folder, "holds readme.txt beside tables like")
+    (folder / "readme.txt").rename(folder / "rows.npy")
+    refused(InvalidDataError, folder, "holds several formats, .*rows.npy")
+
+
+def test_columns_of_one_name(write):
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["a", "a"])
+    refused(InvalidDataError, write(table), "more than one column named 'a'")
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)),
+    st.sampled_from([".csv", ".parquet", ".feather", ".npy"]),
+)
+def test_every_float_survives(values, suffix):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"rows{suffix}"
+        columns = {f"c{i}": column for i, column in enumerate(values.T)}
+        if suffix == ".csv":
+            pd.DataFrame(columns).to_csv(path, index=False, na_rep="nan")
+        elif suffix == ".npy":
+            np.save(path, values)
+        else:
+            COLUMNAR[suffix](pa.table(columns), path)
+        assert_array_equal(read(open_source(path)), values)
+
+
+def test_empty_folder(tmp_path):
+    (tmp_path / "_SUCCESS").touch()
+    with pytest.raises(InvalidDataError, match="holds no files"):
+        ParquetSource(tmp_path)
+    with pytest.raises(MissingFileError):
+        ParquetSource(tmp_path / "none")
+
+
+def test_only_wanted_files_are_read(write, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for i in range(3):
+        path = write({"a": [i * 10, i * 10 + 1]})
+        path.rename(folder / f"{i}{path.suffix}")
+    source = open_source(folder)
+    source._parts[0] = None
+    assert next(source.blocks(3)).values.tolist() == [[11]]  # would fail on the first file
+
+
+@pytest.mark.parametrize(
+    ("content", "names", "rows"),
+    [
+        ("a,b\n1,2\n3,4\n", ("a", "b"), [[1, 2], [3, 4]]),
+        ("\ufeffa,b\r\n1,2\r\n", ("a", "b"), [[1, 2]]),
+        ("1,2.5\n3,4\n", ("x0", "x1"), [[1, 2.5], [3, 4]]),
+        ("\ufeff1,2\n3,4", ("x0", "x1"), [[1, 2], [3, 4]]),
+        ("a;b\n1;2\n", ("a", "b"), [[1, 2]]),
+        ('"a\nb",c\n1,2\n', ("a\nb", "c"), [[1, 2]]),
+        ("a,b\n1,\nnan,NA\n", ("a", "b"), [[1, np.nan], [np.nan, np.nan]]),
+        ("a,b\ntrue,1e400\nFalse,-2\n", ("a", "b"), [[1, np.inf], [0, -2]]),
+        ("a\n" + "1\n" * 10 + "1.5\n", ("a",), [[1]] * 10 + [[1.5]]),
+        ("a\n\n1\n\n2\n", ("a",), [[1], [2]]),
+        ("a,b\n", ("a", "b"), np.empty((0, 2))),
+    ],
+)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_csv(tmp_path, content, names, rows, zipped):
+    path = text(tmp_path, content, "rows.csv")
+    if zipped:
+        path = text(tmp_path, gzip.compress(content.encode(), mtime=0), "rows.csv.gz")
+    source = open_source(path)
+    assert source.n_rows is None
+    assert source.dtype == "f8"
+    assert source.schema.names == names
+    assert source.schema.named == (not names[0].startswith("x"))
+    assert_array_equal(read(source), rows)
+
+
+def test_csv_types_do_not_come_from_the_first_block(tmp_path, monkeypatch):
+    monkeypatch.setattr("isthmus.data.sources.tables._CSV_BLOCK", 1 << 10)
+    path = text(tmp_path, "a,b\n" + "1,\n" * 2000 + "2.5,7\n")
+    assert_array_equal(read(open_source(path))[-1], [2.5, 7])
+
+
+def test_csv_row_longer_than_a_block(tmp_path, monkeypatch):
+    monkeypatch.setattr("isthmus.data.sources.tables._CSV_BLOCK", 1 << 10)
+    frame = pd.DataFrame(np.random.default_rng(0).random((5, 500)))
+    frame.to_csv(tmp_path / "rows.csv", index=False, header=False)
+    assert_array_equal(read(open_source(tmp_path / "rows.csv")), frame)
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "match"),
+    [
+        ("", InvalidDataError, "rows.csv is empty"),
+        ("\n\n", InvalidDataError, "rows.csv is empty"),
+        (
+            "a,b\n1,2\n3,4,5\n",
+            BrokenFileError,
+            r"rows.csv cannot be read: CSV parse error: row 3: Expected 2 columns, got 3",
+        ),
+        ("a,b\n1,2\n3\n", BrokenFileError, "row 3: Expected 2 columns, got 1"),
+        ("a,b\n1,x\n", InvalidDataError, r"column 'b' holds text \(string\).*drop=\['b'\]"),
+        ("a,b\n1,2020-01-01\n", InvalidDataError, "column 'b' holds dates or times"),
+        ("a,a\n1,2\n", InvalidDataError, "more than one column named 'a'"),
+        (b"a\xff,b\n1,2\n", BrokenFileError, "is not UTF-8 text"),
+        ("a,b\n1,2\n".encode("utf-16"), BrokenFileError, "is not UTF-8 text"),
+    ],
+)
+def test_broken_csv(tmp_path, content, error, match):
+    refused(error, text(tmp_path, content), match)
+
+
+def test_csv_that_breaks_late(tmp_path, monkeypatch):
+    monkeypatch.setattr("isthmus.data.sources.tables._CSV_BLOCK", 1 << 10)
+    good = "a,b\n" + "1,2\n" * 2000
+    refused(BrokenFileError, text(tmp_path, good + "1,2,3\n"), "row 2002: Expected 2 columns, got 3")
+    refused(BrokenFileError, text(tmp_path, good + "1,?\n"), r"column #1: row 2002: .* invalid value '\?'")
+
+
+def test_truncated_gzip(tmp_path):
+    zipped = gzip.compress(b"a,b\n" + b"".join(b"%d,2\n" % i for i in range(5000)))
+    refused(BrokenFileError, text(tmp_path, zipped[: len(zipped) // 2], "rows.csv.gz"), "rows.csv.gz cannot be read")
+    refused(BrokenFileError, text(tmp_path, b"a,b\n1,2\n", "rows.csv.gz"), "rows.csv.gz cannot be read")
+
+
+def test_csv_folder(tmp_path):
+    text(tmp_path, "a,b\n1,2\n", "0.csv")
+    text(tmp_path, "b\ta\n4\t3\n", "1.tsv")
+    assert_array_equal(read(CsvSource(tmp_path)), [[1, 2], [3, 4]])
+    text(tmp_path, "1,2\n", "2.csv")
+    refused(BrokenFileError, tmp_path, "2.csv has no column 'a'")
+
+
+def test_take_keeps_the_table(tmp_path):
+    path = text(tmp_path, "a,b\n1,2\n3,4\n")
+    source = open_source(path)
+    out = np.empty((1, 2))
+    source.take(np.array([1]), out)
+    path.unlink()
+    source.take(np.array([0]), out)
+    assert_array_equal(out, [[1, 2]])
+    assert source.n_rows == 2
+    assert not source.random_access
+
+
+def test_fingerprint(tmp_path):
+    path = text(tmp_path, "a,b\n1,2\n3,4\n")
+    known = open_source(path).fingerprint
+    assert open_source(path, columns=["a"]).fingerprint != known
+    assert open_source(path.rename(tmp_path / "other.csv")).fingerprint == known

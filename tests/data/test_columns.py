@@ -1,0 +1,125 @@
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from isthmus.core.errors import InvalidDataError
+from isthmus.data.columns import MAX_LEVELS, ColumnOfTable, cells_of, describe, frames_of, with_cells
+
+PANDAS = pd.DataFrame(
+    {
+        "real": [0.1, np.nan, 0.3],
+        "float32": np.array([1.5, np.nan, 2.5], np.float32),
+        "whole": pd.array([3, None, 7], dtype="Int16"),
+        "flag": pd.array([True, None, False], dtype="boolean"),
+        "text": pd.Series(["b", None, "a"], dtype="str"),
+        "object": pd.Series(["b", None, "a"], dtype=object),
+        "category": pd.Categorical(["b", None, "a"], categories=["b", "a", "never"]),
+    }
+)
+POLARS = pl.DataFrame(
+    {
+        "real": [0.1, None, 0.3],
+        "float32": pl.Series([1.5, float("nan"), 2.5], dtype=pl.Float32),
+        "whole": pl.Series([3, None, 7], dtype=pl.Int16),
+        "flag": [True, None, False],
+        "text": ["b", None, "a"],
+        "object": pl.Series(["b", None, "a"], dtype=pl.Enum(["b", "a", "never"])),
+        "category": pl.Series(["b", None, "a"], dtype=pl.Categorical),
+    }
+)
+TABLES = {"pandas": PANDAS, "polars": POLARS, "pyarrow": POLARS.to_arrow()}
+KINDS = ["real", "real", "integer", "boolean", "category", "category", "category"]
+
+
+def types_of(table):
+    return table.schema if hasattr(table, "schema") else table.dtypes.to_dict()
+
+
+def values_of(table):
+    return {
+        "pandas": lambda: table.astype(object).to_numpy().tolist(),
+        "polars": lambda: [list(row) for row in table.rows()],
+        "pyarrow": lambda: [list(row.values()) for row in table.to_pylist()],
+    }[type(table).__module__.partition(".")[0]]()
+
+
+@pytest.mark.parametrize("library", TABLES)
+def test_kinds_ranges_and_levels_are_read(library):
+    columns = describe(TABLES[library])
+    assert [column.kind for column in columns] == KINDS
+    assert (columns[2].low, columns[2].high) == (3, 7)
+    assert [column.levels for column in columns] == [()] * 4 + [("a", "b")] * 3
+
+
+@pytest.mark.parametrize("library", TABLES)
+def test_cells_are_numbers_and_codes(library):
+    table = TABLES[library]
+    values, holes = cells_of(table, describe(table))
+    np.testing.assert_array_equal(holes, np.outer([False, True, False], np.ones(7, bool)))
+    np.testing.assert_allclose(values[0], [0.1, 1.5, 3, 1, 1, 1, 1])
+    assert np.isnan(values[1]).all()
+
+
+@pytest.mark.parametrize("library", TABLES)
+def test_filled_cells_take_the_columns_types_and_the_rest_stays(library):
+    table = TABLES[library]
+    columns = describe(table)
+    values, holes = cells_of(table, columns)
+    filled = np.where(holes, [0.25, 0.25, 9.4, 0.7, 0, 0, 0], values)
+    whole = with_cells(table, columns, filled, holes)
+    assert types_of(whole) == types_of(table)
+    first, second, third = values_of(whole)
+    assert second == [0.25, 0.25, 7, True, "a", "a", "a"]
+    assert [first, third] == [values_of(table)[0], values_of(table)[2]]
+    assert cells_of(table, columns)[1].sum() == 7, "the table given is not written to"
+
+
+@pytest.mark.parametrize("library", TABLES)
+def test_an_unknown_category_is_no_hole(library):
+    table = TABLES[library]
+    columns = tuple(ColumnOfTable(c.name, c.kind, c.low, c.high, c.levels[:1]) for c in describe(table))
+    values, holes = cells_of(table, columns)
+    assert np.isnan(values[0, 4])
+    assert not holes[0, 4]
+
+
+def test_only_the_most_frequent_categories_are_kept():
+    many = [f"c{number}" for number in range(MAX_LEVELS + 20) for _ in range(1 + (number < 10))]
+    levels = describe(pd.DataFrame({"c": many}))[0].levels
+    assert len(levels) == MAX_LEVELS
+    assert {f"c{number}" for number in range(10)} <= set(levels)
+
+
+def test_a_value_may_stand_for_missing():
+    table = pd.DataFrame({"a": [1, -9, 3], "b": ["x", "?", "x"]})
+    assert describe(table, -9)[0].low == 1
+    assert describe(table, "?")[1].levels == ("x",)
+    assert cells_of(table, describe(table, -9), -9)[1][:, 0].tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (pd.DataFrame({"when": pd.to_datetime(["2020-01-01"])}), "'when' is of type datetime64"),
+        (pl.DataFrame({"list": [[1, 2]]}), "'list' is of type List"),
+        (pa.table({"time": pa.array([1], pa.timestamp("s"))}), "'time' is of type timestamp"),
+        (pd.DataFrame({"a": [1.0, np.inf]}), "'a' is infinite in row 1"),
+    ],
+)
+def test_what_cannot_be_filled_is_said(table, said):
+    with pytest.raises(InvalidDataError, match=said) as caught:
+        describe(table)
+    assert "\n" not in str(caught.value)
+
+
+def test_another_kind_than_was_learned_is_refused():
+    columns = describe(pd.DataFrame({"a": [1.0]}))
+    with pytest.raises(InvalidDataError, match=r"'a' is of type .*, but was learned as real"):
+        cells_of(pd.DataFrame({"a": ["x"]}), columns)
+
+
+def test_arrays_are_no_tables():
+    assert frames_of(np.zeros(3)) is None
+    assert frames_of(PANDAS["real"]) is None

@@ -1,0 +1,56 @@
+import datetime
+
+import pyarrow as pa
+import pytest
+
+from isthmus.core.errors import BrokenFileError, InvalidParameterError, MissingFileError, UnwritableError
+from isthmus.data.tables import FORMATS, check_target, read_table, write_table
+
+TABLE = pa.table(
+    {
+        "real": [0.1, None, 2.0],
+        "whole": pa.array([1, None, 3], pa.int64()),
+        "flag": [True, None, False],
+        "text": ["a", None, "b"],
+        "day": pa.array([datetime.date(2020, 1, 1), None, None], pa.date32()),
+    }
+)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_table_comes_back_with_its_types(tmp_path, suffix):
+    path = tmp_path / f"table{suffix}"
+    write_table(TABLE, path)
+    assert read_table(path).equals(TABLE)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error", "said"),
+    [
+        ("none.csv", None, MissingFileError, "there is no table"),
+        ("table.xlsx", b"", InvalidParameterError, "known are .csv, .parquet, .feather"),
+        ("table.parquet", b"a,b\n1,2\n", BrokenFileError, "cannot be read as a table"),
+        ("table.feather", b"", BrokenFileError, "cannot be read as a table"),
+        ("table.csv", b"", BrokenFileError, "cannot be read as a table"),
+        ("head.csv", b"a,b\n", BrokenFileError, "0 rows and 2 columns"),
+        ("ragged.csv", b"a,b\n1,2\n3\n", BrokenFileError, "cannot be read as a table"),
+        ("twice.csv", b"a,a\n1,2\n", BrokenFileError, "several columns named 'a'"),
+    ],
+)
+def test_what_is_no_table_gets_one_line(tmp_path, name, content, error, said):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(error, match=said) as caught:
+        read_table(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_target_is_checked_before_the_work(tmp_path):
+    with pytest.raises(UnwritableError, match="cannot write"):
+        check_target(tmp_path / "nowhere" / "table.csv")
+    with pytest.raises(InvalidParameterError, match="no table by its name"):
+        check_target(tmp_path / "table")
+    check_target(tmp_path / "table.csv")
+    assert not list(tmp_path.iterdir())

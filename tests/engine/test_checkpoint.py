@@ -1,0 +1,246 @@
+import json
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import isthmus.engine.loading
+from isthmus import Autoencoder, DenoisingAutoencoder, SparseAutoencoder
+from isthmus.core.errors import InvalidParameterError, ModelFileError, UnwritableError
+from isthmus.core.persistence import read_model, write_model
+from isthmus.engine.checkpoint import Checkpoints
+
+rng = np.random.default_rng(0)
+ROWS = (rng.normal(size=(700, 6)) @ rng.normal(size=(6, 6))).astype(np.float32)
+OPTIONS = {"max_epochs": 3, "random_state": 0, "batch_size": 16, "hidden_layer_sizes": (8,)}
+MODELS = {
+    "early stopping": lambda: Autoencoder(2, **OPTIONS, learning_rate=0.03),
+    "dropout, float64": lambda: Autoencoder(2, **OPTIONS, dropout=0.3, precision="float64", optimizer="adamw"),
+    "one cycle": lambda: Autoencoder(2, **OPTIONS, learning_rate_schedule="one_cycle", early_stopping=False),
+    "layer by layer": lambda: DenoisingAutoencoder(2, **OPTIONS, pretrain="layerwise", pretrain_epochs=1),
+    "batch top-k": lambda: SparseAutoencoder(
+        24, sparsity="batch_topk", k=2, max_epochs=3, random_state=0, batch_size=16, resample_dead=1
+    ),
+    "window": lambda: Autoencoder(2, **OPTIONS, shuffle="window"),
+}
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    # Ten batches a chunk: five chunks an epoch.
+    monkeypatch.setattr(isthmus.engine.loading, "CHUNK_BYTES", 16 * 6 * 4 * 10)
+
+
+def killed_after(monkeypatch, model, folder, saves, rows=ROWS):
+    """Fit until so many checkpoints are written, and then no further."""
+    written = Checkpoints.save
+
+    def save(self, state):
+        written(self, state)
+        save.left -= 1
+        if not save.left:
+            raise Killed
+
+    save.left = saves
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(Checkpoints, "save", save)
+        model.fit(rows, checkpoint=folder, checkpoint_every=0)
+
+
+def learned(model):
+    trees = jax.tree.leaves((model.params_, model.optimizer_state_, model.sparsity_state_))
+    return [np.asarray(leaf) for leaf in trees]
+
+
+def same(model, other):
+    for ours, theirs in zip(learned(model), learned(other), strict=True):
+        assert_array_equal(ours, theirs)
+    assert model.history_.keys() == other.history_.keys()
+    for name in model.history_.keys() - {"seconds", "waiting"}:
+        assert_array_equal(model.history_[name], other.history_[name])
+    assert (model.n_iter_, model.best_iter_, model.seed_) == (other.n_iter_, other.best_iter_, other.seed_)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_fit_that_was_killed_ends_as_one_that_was_not(name, tmp_path, monkeypatch):
+    whole = MODELS[name]().fit(ROWS)
+    for saves in (1, 4, 3):
+        killed_after(monkeypatch, MODELS[name](), tmp_path, saves)
+    resumed = MODELS[name]().fit(ROWS, checkpoint=tmp_path)
+    same(resumed, whole)
+    assert len(list(tmp_path.iterdir())) <= 2
+    # What is finished stays so.
+    same(MODELS[name]().fit(ROWS, checkpoint=tmp_path), whole)
+
+
+def test_a_fit_goes_on_for_more_epochs_than_before(tmp_path):
+    options = {**OPTIONS, "early_stopping": False, "learning_rate_schedule": "constant"}
+    Autoencoder(2, **options).fit(ROWS, checkpoint=tmp_path)
+    longer = Autoencoder(2, **{**options, "max_epochs": 5}).fit(ROWS, checkpoint=tmp_path)
+    same(longer, Autoencoder(2, **{**options, "max_epochs": 5}).fit(ROWS))
+
+
+def test_a_seed_that_was_drawn_is_kept(tmp_path, monkeypatch):
+    options = {**OPTIONS, "random_state": None}
+    killed_after(monkeypatch, Autoencoder(2, **options), tmp_path, 2)
+    header, _ = read_model(next(iter(tmp_path.iterdir())))
+    resumed = Autoencoder(2, **options).fit(ROWS, checkpoint=tmp_path)
+    assert resumed.seed_ == header["seed"]
+    same(resumed, Autoencoder(2, **{**OPTIONS, "random_state": resumed.seed_}).fit(ROWS))
+
+
+@pytest.mark.parametrize(
+    ("change", "rows", "said"),
+    [
+        ({"n_components": 3}, ROWS, "n_components was 2, now 3"),
+        ({"hidden_layer_sizes": (9,)}, ROWS, "hidden_layer_sizes was (8,), now (9,)"),
+        ({"learning_rate": 0.5}, ROWS, "learning_rate was 0.001, now 0.5"),
+        ({"random_state": 1}, ROWS, "random_state was 0, now 1"),
+        ({}, ROWS[:-1], "rows was 700, now 699"),
+        ({}, ROWS + 1, "data was"),
+    ],
+)
+def test_another_run_is_refused_with_what_differs(change, rows, said, tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.getbasetemp() / "refused"
+    if not folder.exists():
+        killed_after(monkeypatch, Autoencoder(2, **OPTIONS), folder, 1)
+    before = sorted(file.read_bytes() for file in folder.iterdir())
+    with pytest.raises(InvalidParameterError) as refusal:
+        Autoencoder(2, **OPTIONS).set_params(**change).fit(rows, checkpoint=folder)
+    assert said in str(refusal.value)
+    assert "name another folder, or empty it" in str(refusal.value)
+    assert sorted(file.read_bytes() for file in folder.iterdir()) == before
+
+
+def test_what_may_differ(tmp_path, monkeypatch, capsys):
+    killed_after(monkeypatch, Autoencoder(2, **OPTIONS), tmp_path, 2)
+    Autoencoder(2, **OPTIONS, verbose=1, device="cpu").fit(ROWS, checkpoint=tmp_path)
+    assert "goes on after 0 epochs and" in capsys.readouterr().err
+
+
+def test_a_torn_checkpoint_is_passed_over(tmp_path, monkeypatch):
+    killed_after(monkeypatch, Autoencoder(2, **OPTIONS), tmp_path, 3)
+    older, newest = sorted(tmp_path.iterdir())
+    newest.write_bytes(newest.read_bytes()[:100])
+    (tmp_path / ".checkpoint-000.safetensors.half").write_bytes(b"half")
+    found = Checkpoints(tmp_path).newest()
+    assert found.header == read_model(older)[0]
+    same(Autoencoder(2, **OPTIONS).fit(ROWS, checkpoint=tmp_path), Autoencoder(2, **OPTIONS).fit(ROWS))
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_folder_without_a_readable_checkpoint_is_refused(tmp_path):
+    (tmp_path / "checkpoint-000000000001-000000.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ModelFileError, match="not a readable model file"):
+        Autoencoder(2, **OPTIONS).fit(ROWS, checkpoint=tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["missing", "shape", "words"])
+def test_a_checkpoint_that_does_not_fit_is_refused(damage, tmp_path, monkeypatch):
+    killed_after(monkeypatch, Autoencoder(2, **OPTIONS), tmp_path, 1)
+    (file,) = tmp_path.iterdir()
+    header, tensors = read_model(file)
+    if damage == "missing":
+        del tensors["params/0"]
+    elif damage == "shape":
+        tensors["params/0"] = tensors["params/0"][:1]
+    else:
+        header["epoch"] = "three"
+    write_model(file, {name: value for name, value in header.items() if name != "format"}, tensors)
+    with pytest.raises(ModelFileError, match="does not fit"):
+        Autoencoder(2, **OPTIONS).fit(ROWS, checkpoint=tmp_path)
+
+
+def test_a_full_disk_costs_no_earlier_checkpoint(tmp_path, monkeypatch):
+    killed_after(monkeypatch, Autoencoder(2, **OPTIONS), tmp_path, 3)
+    before = sorted(tmp_path.iterdir())
+
+    def full(*arguments, **options):
+        raise UnwritableError("cannot write: no space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("isthmus.engine.checkpoint.write_model", full)
+        with pytest.raises(UnwritableError, match="no space left"):
+            Autoencoder(2, **OPTIONS).fit(ROWS, checkpoint=tmp_path, checkpoint_every=0)
+    assert sorted(tmp_path.iterdir()) == before
+    same(Autoencoder(2, **OPTIONS).fit(ROWS, checkpoint=tmp_path), Autoencoder(2, **OPTIONS).fit(ROWS))
+
+
+def test_folders_that_cannot_be(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(InvalidParameterError, match="is a file; name a folder"):
+        Checkpoints(file)
+    with pytest.raises(UnwritableError, match="cannot make the folder"):
+        Checkpoints(file / "below")
+    with pytest.raises(InvalidParameterError, match="checkpoint_every=-1"):
+        Checkpoints(tmp_path, -1)
+
+
+def test_checkpoints_are_written_so_many_seconds_apart(tmp_path, monkeypatch):
+    clock = iter(np.arange(0, 1000, 7.0))
+    monkeypatch.setattr("isthmus.engine.checkpoint.time.monotonic", lambda: next(clock))
+    saved = []
+    checkpoints = Checkpoints(tmp_path, 30)
+
+    def save(state):
+        saved.append(state)
+        checkpoints._last = 7.0 * state
+
+    monkeypatch.setattr(checkpoints, "save", save)
+    for number in range(1, 20):
+        checkpoints.offer(number)
+    assert saved == [5, 10, 15]
+
+
+def test_sigterm_writes_a_checkpoint_and_leaves(tmp_path):
+    def terminate():
+        while not list(tmp_path.glob("checkpoint-*")):
+            time.sleep(0.001)
+        signal.raise_signal(signal.SIGTERM)
+
+    model = Autoencoder(2, **{**OPTIONS, "max_epochs": 400, "n_iter_no_change": 400})
+    before = signal.getsignal(signal.SIGTERM)
+    waiting = threading.Thread(target=terminate)
+    waiting.start()
+    with pytest.raises(SystemExit) as left:
+        model.fit(ROWS, checkpoint=tmp_path, checkpoint_every=0)
+    waiting.join()
+    assert left.value.code == 143
+    assert not hasattr(model, "params_")
+    assert signal.getsignal(signal.SIGTERM) is before
+    header = Checkpoints(tmp_path).newest().header
+    assert header["epoch"] + header["cursor"] > 0
+    assert header["epoch"] < 400
+
+
+def test_checkpoints_hold_json_and_arrays_alone(tmp_path, monkeypatch):
+    killed_after(monkeypatch, MODELS["batch top-k"](), tmp_path, 2)
+    header, tensors = read_model(sorted(tmp_path.iterdir())[-1])
+    assert json.loads(json.dumps(header)) == header
+    assert {name.split("/")[0] for name in tensors} == {"params", "optimizer", "model", "best"}
+    assert header["underway"].keys() >= {"loss", "seconds", "waited", "last_batch_loss"}
+
+
+def test_processes_that_are_killed(monkeypatch, capsys):
+    scripts = Path(__file__).parents[2] / "scripts"
+    monkeypatch.syspath_prepend(scripts)
+    import kill_and_resume
+
+    monkeypatch.setattr(sys, "argv", ["kill_and_resume.py", "--kills", "1", "--epochs", "8"])
+    with pytest.raises(SystemExit) as ended:
+        kill_and_resume.main()
+    assert not ended.value.code
+    assert capsys.readouterr().out.endswith("nothing differs\n")
+    shutil.rmtree(scripts / "__pycache__", ignore_errors=True)

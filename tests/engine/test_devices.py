@@ -1,0 +1,120 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from isthmus import Autoencoder, DenoisingAutoencoder, SparseAutoencoder
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.reductions import weighted_mean
+from isthmus.core.types import Batch
+from isthmus.engine.devices import Placement
+from isthmus.engine.loading import Chunk
+from isthmus.estimators.build import placement_for
+
+# Those that take something over the whole batch: means, the n-th largest of it or of a column, dead units.
+METHODS = ("kl", "batch_topk", "lifetime")
+OPTIONS = {"max_epochs": 3, "random_state": 0, "batch_size": 64}
+MODELS = {
+    "dropout": lambda: Autoencoder(3, hidden_layer_sizes=(16,), dropout=0.2, **OPTIONS),
+    "swap": lambda: DenoisingAutoencoder(5, hidden_layer_sizes=(16,), corruption="swap", **OPTIONS),
+    "float64": lambda: Autoencoder(3, hidden_layer_sizes=(16,), precision="float64", missing="mask", **OPTIONS),
+    "penalty": lambda: Autoencoder(3, l2_penalty=1e-3, feature_weights=[1, 0, 2, 1, 1, 0.5, 1, 1], **OPTIONS),
+    "gaussian": lambda: DenoisingAutoencoder(5, corruption="gaussian", untouched_weight=0.5, **OPTIONS),
+    **{name: lambda name=name: SparseAutoencoder(24, sparsity=name, **OPTIONS) for name in METHODS},
+}
+
+
+def losses(names):
+    """Return each model's losses, held-back rows' losses and dead units, epoch by epoch."""
+    rng = np.random.default_rng(0)
+    rows = (rng.normal(size=(701, 8)) @ rng.normal(size=(8, 8))).astype(np.float32)
+    found = {}
+    for name in names:
+        history = MODELS[name]().fit(rows).history_
+        found[name] = [history["loss"], history["validation_loss"], history.get("dead_units", [])]
+    return found
+
+
+@pytest.fixture(scope="module")
+def row_share():
+    # How many devices a process has is settled when it starts.
+    code = "import json, sys, test_devices as t; print(json.dumps(t.losses(t.MODELS)))"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parent,
+        env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=3"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def test_processors_read_ahead_by_one_thread_and_serve_accelerators_by_several(monkeypatch):
+    assert (Placement().readers, Placement().chunk_bytes) == (1, None)
+    elsewhere = Placement(SimpleNamespace(platform="gpu"))
+    for cores, readers in ((1, 1), (2, 1), (8, 4), (128, 8)):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        assert elsewhere.readers == readers
+    assert elsewhere.chunk_bytes > 8 << 20
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_three_devices_train_as_one(name, row_share):
+    alone = losses([name])[name]
+    assert_allclose(row_share[name][0], alone[0], rtol=2e-5)
+    assert_allclose(row_share[name][1], alone[1], rtol=2e-5)
+    assert row_share[name][2] == alone[2]
+
+
+def test_one_device_takes_whole_batches():
+    placement = placement_for(None)
+    assert placement == Placement()
+    assert placement.n_devices == 1
+    assert placement.shard(64) is None
+    assert placement.replicated is None
+    chunk = Chunk(np.arange(12.0).reshape(6, 2), np.arange(6, dtype=np.uint32), 5)
+    values, rows = placement.upload(chunk, 3)
+    assert values.shape == (2, 3, 2)
+    np.testing.assert_array_equal(rows, [[0, 1, 2], [3, 4, 5]])
+
+
+def test_a_mesh_of_one_is_laid_out_as_one_of_many():
+    placement = Placement.over(jax.devices())
+    assert placement.n_devices == 1
+    assert placement.shard(5) == (5, 0, 5)
+    given = {"a": np.arange(3.0, dtype=np.float32)}
+    put = placement.put(given)
+    given["a"][0] = 7
+    np.testing.assert_array_equal(put["a"], [0, 1, 2])
+    assert put["a"].sharding.is_fully_replicated
+
+
+def test_what_devices_sum_up_once_is_the_mean_over_rows():
+    """Gradients too: with a batch for which the whole is a mean over rows, padding left out."""
+    rng = np.random.default_rng(0)
+    x, weight = rng.normal(size=(6, 3)), np.array([1, 1, 0, 1, 1, 0.0])
+    batch = Batch(x, weight, np.zeros((6, 2), np.uint32))
+
+    def means(params, state, batch, noisy, noise, scheduled):
+        return jax.value_and_grad(lambda w: weighted_mean((batch.x @ w) ** 2, batch.weight))(params)
+
+    given = (np.ones(3), (), batch, x, None, {})
+    lowered = jax.jit(Placement.over(jax.devices()).summed_once(means)).lower(*given)
+    assert lowered.as_text().count("stablehlo.all_reduce") == 1
+    for one, other in zip(lowered.compile()(*given), means(*given), strict=True):
+        assert_allclose(one, other, rtol=1e-5)
+
+
+def test_a_device_by_its_number():
+    assert placement_for("cpu:0") == Placement(jax.devices("cpu")[0])
+    with pytest.raises(InvalidParameterError, match=r"device='cpu:9' is not here"):
+        placement_for("cpu:9")

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from drawing import SHAPE, images, rng, tiles
+from isthmus.evaluation import plots
+
+ATOMS = rng.normal(size=(7, 12)) * np.array([1, 5, 0, 2, 9, 3, 4])[:, None]
+FREQUENCY = np.array([0.5, 0, 0.1, 1, 0, 0.2, 0.2])
+BY_NORM = np.argsort(-np.linalg.norm(ATOMS, axis=1))
+
+
+@pytest.mark.parametrize(
+    ("options", "units", "title"),
+    [
+        ({}, BY_NORM, "7 of 7 units, largest norm first"),
+        ({"n": 3}, BY_NORM[:3], "3 of 7 units, largest norm first"),
+        ({"sort": None, "n": 4}, range(4), "4 of 7 units"),
+        ({"sort": None, "frequency": FREQUENCY}, range(7), "7 of 7 units"),
+        ({"sort": "frequency", "frequency": FREQUENCY}, [3, 0, 5, 6, 2], "5 of 7 units, most often active first"),
+        ({"frequency": FREQUENCY}, [k for k in BY_NORM if FREQUENCY[k]], "5 of 7 units, largest norm first"),
+    ],
+)
+def test_atoms_in_order(options, units, title):
+    figure = plots.atoms(ATOMS, image_shape=SHAPE, **options)
+    (image,) = images(figure)
+    shown = tiles(image.get_array(), *SHAPE)
+    for tile, k in zip(shown, units, strict=False):
+        assert_allclose(tile, (ATOMS[k] / (np.abs(ATOMS[k]).max() or 1)).reshape(SHAPE))
+    assert np.isfinite([tile.filled(np.nan)[0, 0] for tile in shown]).sum() == len(units)
+    assert figure.get_suptitle() == title
+
+
+def test_atoms_are_the_weights_of_the_last_layer():
+    one, other = (
+        images(figure)[0].get_array()
+        for figure in (plots.atoms(ATOMS, image_shape=(2, 2, 3)), plots.weights(ATOMS.T, image_shape=(2, 2, 3)))
+    )
+    assert_array_equal(one, other)

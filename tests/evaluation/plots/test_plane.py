@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from drawing import CODES, LABELS, NAMES, SHAPE, decode, images, points, tiles
+from isthmus.evaluation import plots
+
+
+@pytest.mark.parametrize("labels", [None, LABELS, NAMES])
+def test_manifold_is_the_decoder_over_the_plane(labels):
+    codes = np.column_stack([CODES[:, 0], np.full(30, 7.0), CODES[:, 1] * 3])
+    asked = []
+
+    def watched(grid):
+        asked.append(grid)
+        return decode(grid)
+
+    figure = plots.manifold(watched, codes, image_shape=SHAPE, n=5, components=(0, 2), labels=labels)
+    (grid,) = asked
+    assert grid.shape == (25, 3)
+    assert (grid[:, 1] == 7).all()
+    x, y = (np.linspace(*np.quantile(codes[:, k], [0.01, 0.99]), 5) for k in (0, 2))
+    (mosaic,) = images(figure)
+    left, right, bottom, top = mosaic.get_extent()
+    assert_allclose([left, right], [x[0] - (x[1] - x[0]) / 2, x[-1] + (x[1] - x[0]) / 2])
+    assert_allclose([bottom, top], [y[0] - (y[1] - y[0]) / 2, y[-1] + (y[1] - y[0]) / 2])
+    low, high = min(x[0], y[0]), max(x[-1], y[-1])
+    shown = tiles(mosaic.get_array(), *SHAPE, gap=0)
+    for place, (at_x, at_y) in enumerate((at_x, at_y) for at_y in y[::-1] for at_x in x):
+        assert shown[place][0, 0] == pytest.approx((at_x - low) / (high - low))
+        assert shown[place][-1, -1] == pytest.approx((at_y - low) / (high - low))
+    pictures = figure.axes[0]
+    assert (pictures.get_xlabel(), pictures.get_ylabel()) == ("code 0", "code 2")
+    if labels is not None:
+        assert figure.axes[1].get_xlim() == pictures.get_xlim()
+        assert_allclose(np.sort(points(figure.axes[1]), axis=0), np.sort(codes[:, [0, 2]], axis=0))
+
+
+def test_manifold_of_one_unit_is_a_line():
+    figure = plots.manifold(decode, CODES[:, :1], image_shape=SHAPE, n=6)
+    assert images(figure)[0].get_array().shape == (4, 18)
+    assert figure.axes[0].get_ylabel() == ""
+
+
+def test_manifold_of_a_dead_unit():
+    figure = plots.manifold(decode, np.zeros((5, 2)), image_shape=SHAPE, n=1)
+    assert images(figure)[0].get_extent() == [-0.5, 0.5, -0.5, 0.5]

@@ -1,0 +1,458 @@
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import equinox as eqx
+import ml_dtypes
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from safetensors.numpy import load_file, save_file
+from sklearn.exceptions import NotFittedError
+
+from isthmus import Autoencoder, SparseAutoencoder
+from isthmus.core.errors import InvalidParameterError, MissingFileError, ModelFileError, UnwritableError
+from isthmus.estimators.fitting import start_fit
+from isthmus.estimators.inputs import open_rows
+from isthmus.export import sae_lens as sae
+from isthmus.export.sae_lens import CONFIG, WEIGHTS, from_sae_lens, to_sae_lens
+from isthmus.sparsity import Matryoshka, Sparsity
+
+D_IN, D_SAE = 6, 16
+# Sparsity, the architecture it is written as, and the tensors of that beside W_enc, W_dec and b_dec.
+KINDS = {
+    "l1": ("l1", "standard", {"b_enc"}),
+    "lifetime": ("lifetime", "standard", {"b_enc"}),
+    "topk": ("topk", "topk", {"b_enc"}),
+    "batch_topk": ("batch_topk", "jumprelu", {"b_enc", "threshold"}),
+    "jumprelu": ("jumprelu", "jumprelu", {"b_enc", "threshold"}),
+    "gated": ("gated", "gated", {"b_gate", "r_mag", "b_mag"}),
+    "matryoshka of topk": (Matryoshka(3, inner="topk"), "topk", {"b_enc"}),
+    "matryoshka of batch_topk": (Matryoshka(3), "jumprelu", {"b_enc", "threshold"}),
+}
+OPTIONS = {"by default": {}, "uncentred": {"pre_bias": False}, "raw": {"pre_bias": False, "scaling": None}}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(0)
+    return (rng.standard_normal((200, D_IN)) * [1, 5, 0.2, 3, 1, 2] + [0, 20, -1, 30, 0, 5]).astype(np.float32)
+
+
+def untrained(model, rows):
+    """The model as if fitted, without an epoch's compiling."""
+    run = start_fit(model, open_rows(model, rows, reset=True))
+    model._adopt(run.outcome(run.state))
+    return model
+
+
+def scattered(model, rows):
+    """The model as if fitted: its scaling measured, everything else that it learns drawn at random."""
+    untrained(model, rows)
+    rng = np.random.default_rng(1)
+
+    def drawn(tree):
+        if isinstance(tree, dict):
+            return {name: drawn(leaf) for name, leaf in tree.items()}
+        if isinstance(tree, list):
+            return [drawn(leaf) for leaf in tree]
+        return rng.normal(0, 0.5, tree.shape).astype(tree.dtype)
+
+    model.params_ = drawn(model.params_)
+    if "known" in model.sparsity_state_:
+        model.sparsity_state_ |= {"threshold": np.float32(0.2), "known": np.float32(0.4)}
+    return model
+
+
+def of_kind(kind, **options):
+    sparsity = KINDS[kind][0]
+    k = 3 if sparsity in ("topk", "batch_topk") else None
+    return SparseAutoencoder(D_SAE, sparsity=sparsity, k=k, random_state=0, **options)
+
+
+def read(folder):
+    return json.loads((folder / CONFIG).read_text()), load_file(folder / WEIGHTS)
+
+
+def computed(config, tensors, rows):
+    """Codes and rebuilt rows by the formulas of the layout, in float64."""
+    t = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
+    norms = np.linalg.norm(t["W_dec"], axis=1) if config.get("rescale_acts_by_decoder_norm") else np.ones(D_SAE)
+    product = (rows - t["b_dec"] * config["apply_b_dec_to_input"]) @ t["W_enc"]
+    if config["architecture"] == "gated":
+        magnitude = np.maximum(product * np.exp(t["r_mag"]) + t["b_mag"], 0)
+        codes = np.where(product + t["b_gate"] > 0, magnitude, 0)
+    else:
+        pre = (product + t["b_enc"]) * norms
+        codes = np.maximum(pre, 0)
+        if config["architecture"] == "topk":
+            ranks = np.argsort(np.argsort(-pre, axis=1), axis=1)
+            codes[ranks >= config["k"]] = 0
+        elif config["architecture"] != "standard":
+            codes[pre <= t["topk_threshold" if "topk_threshold" in t else "threshold"]] = 0
+    return codes, codes / norms @ t["W_dec"] + t["b_dec"]
+
+
+def assert_same(model, rows, codes, rebuilt):
+    assert (codes != 0).any() and (codes == 0).any()
+    assert_allclose(model.transform(rows), codes, atol=1e-5 * np.abs(codes).max())
+    assert_allclose(model.reconstruct(rows), rebuilt, atol=1e-5 * np.abs(rebuilt).max())
+
+
+# Writing ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_there_and_back(kind, options, rows, tmp_path):
+    model = scattered(of_kind(kind, **options), rows)
+    to_sae_lens(model, tmp_path / "made" / "for it")
+    config, tensors = read(tmp_path / "made" / "for it")
+    assert (config["architecture"], set(tensors)) == (KINDS[kind][1], {"W_enc", "W_dec", "b_dec", *KINDS[kind][2]})
+    assert (config["d_in"], config["d_sae"], config["dtype"]) == (D_IN, D_SAE, "float32")
+    assert (config["normalize_activations"], config["reshape_activations"]) == ("none", "none")
+    assert_same(model, rows, *computed(config, tensors, rows))
+    other = from_sae_lens(tmp_path / "made" / "for it")
+    assert_same(other, rows, *computed(config, tensors, rows))
+    assert_allclose(other.components_, model.components_, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scaling", ["minmax", "robust", "mean_norm", "zca"])
+@pytest.mark.parametrize("pre_bias", [True, False])
+def test_scalings_are_folded_in(scaling, pre_bias, rows, tmp_path):
+    model = scattered(of_kind("gated", scaling=scaling, pre_bias=pre_bias), rows)
+    to_sae_lens(model, tmp_path)
+    assert_same(model, rows, *computed(*read(tmp_path), rows))
+
+
+def test_without_scaling_the_weights_are_the_models_own(rows, tmp_path):
+    model = scattered(of_kind("topk", scaling=None, pre_bias=False, precision="float64"), rows)
+    to_sae_lens(model, tmp_path)
+    config, tensors = read(tmp_path)
+    assert (config["apply_b_dec_to_input"], config["dtype"], config["k"]) == (False, "float64", 3)
+    assert_array_equal(tensors["W_enc"], model.encoder_weights_[0])
+    assert_array_equal(tensors["W_dec"], model.decoder_weights_[0])
+    assert_array_equal(tensors["b_enc"], model.encoder_biases_[0])
+    assert_array_equal(tensors["b_dec"], model.decoder_biases_[0])
+    other = from_sae_lens(tmp_path)
+    assert_array_equal(other.transform(rows.astype(np.float64)), model.transform(rows.astype(np.float64)))
+
+
+def test_bytes_and_a_code_without_sparsity(tmp_path):
+    pixels = np.random.default_rng(0).integers(60, 200, (50, D_IN), dtype=np.uint8)
+    plain = {"hidden_layer_sizes": (), "code_activation": "relu", "linear_path": False, "random_state": 0}
+    model = untrained(Autoencoder(3, **plain), pixels)
+    assert model.scaler_.kind == "unit"
+    to_sae_lens(model, tmp_path)
+    assert_allclose(from_sae_lens(tmp_path).transform(pixels), model.transform(pixels), atol=1e-5)
+    assert_allclose(from_sae_lens(tmp_path).reconstruct(pixels), model.reconstruct(pixels), atol=1e-3)
+
+
+def test_what_batch_topk_keeps_at_the_very_threshold_stays(rows, tmp_path):
+    model = scattered(of_kind("batch_topk", scaling=None), rows)
+    sizes = model.transform(rows) * np.linalg.norm(model.params_["decoder"][0]["weight"], axis=1)
+    model.sparsity_state_["threshold"] = np.float32(np.sort(sizes.ravel())[-9])
+    model.sparsity_state_["known"] = np.float32(1)
+    to_sae_lens(model, tmp_path)
+    kept = model.transform(rows)
+    assert (kept != 0).sum() in (8, 9)  # the ninth within rounding of the product
+    threshold = np.broadcast_to(read(tmp_path)[1]["threshold"], kept.shape)
+    assert (kept > threshold * (1 - 1e-6))[kept != 0].all()
+
+
+def test_a_threshold_that_nothing_has_taught_is_zero(rows, tmp_path):
+    model = scattered(of_kind("batch_topk"), rows)
+    model.sparsity_state_ |= {"threshold": np.float32(0), "known": np.float32(0)}
+    to_sae_lens(model, tmp_path)
+    assert_array_equal(read(tmp_path)[1]["threshold"], np.zeros(D_SAE))
+
+
+class Other(Sparsity):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"hidden_layer_sizes": (5, 4)}, r"hidden layers \(6-5-4-16-4-5-6\) .*fit with hidden_layer_sizes=\(\)"),
+        ({"decoder_layer_sizes": (5,), "transposed_start": False}, r"hidden layers \(6-16-5-6\)"),
+        ({"linear_path": True}, "linear_path=True .*fit with linear_path=False"),
+        ({"tied_weights": True}, "tied_weights=True .*fit with tied_weights=False"),
+        ({"sparsity": "kl"}, "the sigmoid code of sparsity='kl' .*fit with sparsity='topk' or 'l1'"),
+        ({"code_activation": "identity"}, "code_activation='identity' .*fit with code_activation='relu'"),
+        ({"output_activation": "sigmoid"}, "output_activation='sigmoid' .*fit with output_activation='identity'"),
+        ({"scaling": "patches", "output_activation": "identity"}, "scaling='patches'.*fit with scaling='standard'"),
+        ({"scaling": "whitened_patches", "output_activation": "identity"}, "scaling='whitened_patches'"),
+        ({"sparsity": Other()}, "sparsity=.*fit with one of isthmus.sparsity's L1, "),
+    ],
+)
+def test_what_the_layout_cannot_hold_is_refused_in_one_line(options, match, rows, tmp_path):
+    model = scattered(SparseAutoencoder(D_SAE, random_state=0, **options), rows)
+    with pytest.raises(InvalidParameterError, match=match) as caught:
+        to_sae_lens(model, tmp_path / "new")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_network_of_ones_own_and_none_at_all_are_refused(rows, tmp_path):
+    def factory(n_features, n_components, key):
+        return eqx.nn.Linear(n_features, n_components, key=key), eqx.nn.Linear(n_components, n_features, key=key)
+
+    model = untrained(Autoencoder(2, network=factory, random_state=0), rows)
+    with pytest.raises(InvalidParameterError, match=r"a network of your own .*fit with network=None"):
+        to_sae_lens(model, tmp_path)
+    with pytest.raises(NotFittedError):
+        to_sae_lens(SparseAutoencoder(), tmp_path)
+
+
+def test_both_files_or_neither(rows, tmp_path, monkeypatch):
+    model = scattered(of_kind("topk"), rows)
+    to_sae_lens(model, tmp_path / "old")
+    before = [path.read_bytes() for path in sorted((tmp_path / "old").iterdir())]
+    (tmp_path / "file").touch()
+    (tmp_path / "taken" / CONFIG).mkdir(parents=True)
+    with pytest.raises(UnwritableError, match="cannot make the folder"):
+        to_sae_lens(model, tmp_path / "file")
+    with pytest.raises(UnwritableError, match="is a folder"):
+        to_sae_lens(model, tmp_path / "taken")
+    assert [path.name for path in (tmp_path / "taken").iterdir()] == [CONFIG]
+
+    def full(tensors):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sae, "save", full)
+    for folder in ("old", "new"):
+        with pytest.raises(UnwritableError, match="No space left on device"):
+            to_sae_lens(model, tmp_path / folder)
+    assert not (tmp_path / "new").exists()
+    assert [path.read_bytes() for path in sorted((tmp_path / "old").iterdir())] == before
+
+
+# Reading ---------------------------------------------------------------------------------------------------------
+
+SHAPES = {"W_enc": (D_IN, D_SAE), "W_dec": (D_SAE, D_IN), "b_dec": (D_IN,), "topk_threshold": ()}
+
+
+def foreign(folder, architecture, own, dtype=np.float32, **fields):
+    """A folder as another program may write it; its configuration and tensors."""
+    rng = np.random.default_rng(2)
+    tensors = {
+        name: np.abs(rng.normal(0, 0.5, SHAPES.get(name, (D_SAE,)))) * (1 if "threshold" in name else -1)
+        for name in ("W_enc", "W_dec", "b_dec", *own)
+    }
+    for name in ("W_enc", "W_dec"):
+        tensors[name] *= rng.choice([-1, 1], tensors[name].shape)
+    tensors = {name: np.asarray(tensor, dtype) for name, tensor in tensors.items()}
+    config = {"architecture": architecture, "d_in": D_IN, "d_sae": D_SAE, "apply_b_dec_to_input": True, **fields}
+    folder.mkdir(exist_ok=True)
+    (folder / CONFIG).write_text(json.dumps(config))
+    save_file(tensors, folder / WEIGHTS)
+    return config, tensors
+
+
+@pytest.mark.parametrize(
+    ("architecture", "own", "fields", "expected"),
+    [
+        ("standard", ["b_enc"], {"apply_b_dec_to_input": False}, {"sparsity": "l1", "pre_bias": False}),
+        ("topk", ["b_enc"], {"k": 4}, {"sparsity": "topk", "k": 4, "pre_bias": True}),
+        ("topk", ["b_enc"], {"k": 4, "rescale_acts_by_decoder_norm": True}, {"unit_norm_decoder": "auto"}),
+        ("jumprelu", ["b_enc", "threshold"], {"reshape_activations": "hook_z"}, {"unit_norm_decoder": False}),
+        ("gated", ["b_gate", "r_mag", "b_mag"], {"normalize_activations": None}, {"sparsity": "gated"}),
+        (
+            "batchtopk",
+            ["b_enc", "topk_threshold"],
+            {"k": 2.6, "rescale_acts_by_decoder_norm": True},
+            {"sparsity": "batch_topk", "k": 3},
+        ),
+        (
+            "matryoshka_batchtopk",
+            ["b_enc", "topk_threshold"],
+            {"k": 2, "matryoshka_widths": [4, 8], "rescale_acts_by_decoder_norm": True},
+            {"sparsity": Matryoshka(2, prefixes=(4, 8, 16))},
+        ),
+        # A threshold for activations as they are, whatever they add: a JumpReLU.
+        ("batchtopk", ["b_enc", "topk_threshold"], {"k": 3}, {"sparsity": "jumprelu", "unit_norm_decoder": False}),
+    ],
+)
+def test_what_others_have_written(architecture, own, fields, expected, rows, tmp_path):
+    config, tensors = foreign(tmp_path, architecture, own, **fields)
+    model = from_sae_lens(tmp_path)
+    assert_same(model, rows, *computed(config, tensors, rows))
+    assert expected.items() <= model.get_params(deep=False).items()
+    assert (model.n_features_in_, model.n_components_, model.n_iter_, model.history_) == (D_IN, D_SAE, 0, {})
+
+
+def test_older_versions_and_narrow_types(rows, tmp_path):
+    fields = {"activation_fn_str": "topk", "activation_fn_kwargs": {"k": 3}, "normalize_activations": False}
+    config, tensors = foreign(tmp_path / "a", "standard", ["b_enc"], **fields)
+    save_file(tensors | {"scaling_factor": np.ones(D_SAE)}, tmp_path / "a" / WEIGHTS)
+    codes, rebuilt = computed({**config, "architecture": "topk", "k": 3}, tensors, rows)
+    assert_same(from_sae_lens(tmp_path / "a"), rows, codes, rebuilt)
+    config, tensors = foreign(tmp_path / "b", "jumprelu", ["b_enc", "threshold"], ml_dtypes.bfloat16)
+    assert_same(from_sae_lens(tmp_path / "b"), rows, *computed(config, tensors, rows))
+    logarithm = np.log(tensors.pop("threshold").astype(np.float32))
+    save_file(tensors | {"log_threshold": logarithm}, tmp_path / "b" / WEIGHTS)
+    tensors["threshold"] = np.exp(logarithm)
+    assert_same(from_sae_lens(tmp_path / "b"), rows, *computed(config, tensors, rows))
+
+
+def test_thresholds_at_zero_and_below_leave_it_to_relu(rows, tmp_path):
+    config, tensors = foreign(tmp_path, "jumprelu", ["b_enc", "threshold"])
+    tensors["threshold"][:8], tensors["threshold"][8:] = 0, -0.5
+    save_file(tensors, tmp_path / WEIGHTS)
+    assert_same(from_sae_lens(tmp_path), rows, *computed(config, tensors, rows))
+
+
+def test_training_goes_on_and_the_model_can_be_kept(rows, tmp_path):
+    config, tensors = foreign(tmp_path / "a", "standard", ["b_enc"])
+    model = from_sae_lens(tmp_path / "a")
+    model.save(tmp_path / "model.safetensors")
+    kept = SparseAutoencoder.load(tmp_path / "model.safetensors")
+    assert_array_equal(kept.transform(rows), model.transform(rows))
+    kept.set_params(learning_rate=1e-9).partial_fit(rows)
+    assert_same(kept, rows, *computed(config, tensors, rows))
+    assert (kept.n_iter_, len(kept.history_["loss"])) == (1, 1)
+    kept.set_params(learning_rate=0.01).partial_fit(rows)
+    kept.partial_fit(rows)
+    assert kept.history_["reconstruction"][2] < kept.history_["reconstruction"][0]
+
+
+def change(**fields):
+    def spoil(config, tensors):
+        config.update(fields)
+
+    return spoil
+
+
+def shrink(config, tensors):
+    tensors["W_dec"] = tensors["W_dec"][:, :5].copy()
+
+
+def poison(config, tensors):
+    tensors["b_enc"][3] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("spoil", "match"),
+    [
+        (change(architecture="transcoder"), "architecture='transcoder' is not one of 'standard', 'topk', "),
+        (change(activation_fn="tanh-relu"), "has activation_fn='tanh-relu'; isthmus reads 'relu' and 'topk'"),
+        (change(normalize_activations="layer_norm"), "'layer_norm' scales each row by itself"),
+        (change(normalize_activations="expected_average_only_in"), "needs a number that is not in these files; fold"),
+        (change(k=17), "k=17 is more than the code's 16 units"),
+        (change(k="many"), "k='many' is no whole number of at least 1"),
+        (change(k=float("inf")), "holds no sparse autoencoder that isthmus can use"),
+        (change(d_sae=15), r"has W_enc of shape \(6, 16\), not \(6, 15\) as cfg\.json says"),
+        (lambda config, tensors: config.pop("d_in"), "cfg.json lacks 'd_in'"),
+        (lambda config, tensors: config.pop("k"), "cfg.json lacks 'k'"),
+        (lambda config, tensors: tensors.pop("b_enc"), "lacks the tensor b_enc of architecture 'topk'"),
+        (lambda config, tensors: tensors.update(W_skip=np.ones(3)), "tensor W_skip, which architecture 'topk' has not"),
+        (shrink, r"has W_dec of shape \(16, 5\), not \(16, 6\)"),
+        (poison, "has a value in b_enc that is not finite"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_one_line(spoil, match, tmp_path):
+    config, tensors = foreign(tmp_path, "topk", ["b_enc"], k=3)
+    spoil(config, tensors)
+    (tmp_path / CONFIG).write_text(json.dumps(config))
+    save_file(tensors, tmp_path / WEIGHTS)
+    with pytest.raises(ModelFileError, match=match) as caught:
+        from_sae_lens(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "match"),
+    [
+        (CONFIG, b"{", "is not readable JSON"),
+        (CONFIG, b"\xff\xfe", "is not readable JSON"),
+        (CONFIG, b"[1]", "holds a list, not a configuration"),
+        (WEIGHTS, b"", "is not a readable safetensors file"),
+        (WEIGHTS, b"\x08" + bytes(30), "is not a readable safetensors file"),
+    ],
+)
+def test_damaged_files(name, content, match, tmp_path):
+    foreign(tmp_path, "topk", ["b_enc"], k=3)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelFileError, match=match) as caught:
+        from_sae_lens(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_files(tmp_path):
+    with pytest.raises(MissingFileError, match=r"there is no .*cfg\.json; SAELens's layout is a folder with"):
+        from_sae_lens(tmp_path / "nowhere")
+    foreign(tmp_path, "topk", ["b_enc"], k=3)
+    (tmp_path / WEIGHTS).unlink()
+    with pytest.raises(MissingFileError, match=r"there is no .*sae_weights\.safetensors"):
+        from_sae_lens(tmp_path)
+
+
+# The real SAELens ------------------------------------------------------------------------------------------------
+
+# Says what SAELens makes of our folders, and what of its own, for use and as checkpoints of training.
+SAE_LENS = """
+import json, pathlib, sys
+import numpy as np, torch
+from sae_lens import SAE
+from sae_lens.registry import get_sae_training_class
+
+root = pathlib.Path(sys.argv[1])
+rows = torch.from_numpy(np.load(root / "rows.npy"))
+
+def say(folder, *copies):
+    with torch.no_grad():
+        sae = SAE.load_from_disk(folder)
+        codes = sae.encode(rows)
+        for place in (folder, *copies):
+            np.savez(place / "said.npz", codes=codes.numpy(), rebuilt=sae.decode(codes).numpy())
+
+for folder in sorted((root / "ours").iterdir()):
+    say(folder)
+torch.manual_seed(0)
+for name, fields in json.loads(sys.argv[2]).items():
+    kind, configuration = get_sae_training_class(name)
+    sae = kind(configuration(d_in=rows.shape[1], d_sae=16, **fields))
+    with torch.no_grad():
+        for parameter in sae.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    if hasattr(sae, "topk_threshold"):
+        sae.topk_threshold.fill_(0.7)
+    use, checkpoint = root / "theirs" / name, root / "theirs" / f"{name} checkpoint"
+    sae.save_inference_model(use)
+    sae.save_model(checkpoint)
+    say(use, checkpoint)
+"""
+THEIRS = {
+    "standard": {},
+    "topk": {"k": 3},
+    "jumprelu": {},
+    "gated": {"apply_b_dec_to_input": False},
+    "batchtopk": {"k": 3},
+    "matryoshka_batchtopk": {"k": 3, "matryoshka_widths": [4, 16]},
+}
+
+
+def test_the_real_sae_lens_agrees(rows, tmp_path):
+    python = os.environ.get("ISTHMUS_SAE_PYTHON") or (sys.executable if importlib.util.find_spec("sae_lens") else None)
+    if python is None:
+        pytest.skip("sae_lens is not installed here, and ISTHMUS_SAE_PYTHON names no interpreter that has it")
+    np.save(tmp_path / "rows.npy", rows)
+    ours = {kind: scattered(of_kind(kind), rows) for kind in KINDS}
+    for kind, model in ours.items():
+        to_sae_lens(model, tmp_path / "ours" / kind)
+    done = subprocess.run(
+        [python, "-c", SAE_LENS, str(tmp_path), json.dumps(THEIRS)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    theirs = {folder.name: from_sae_lens(folder) for folder in (tmp_path / "theirs").iterdir()}
+    assert set(theirs) == {*THEIRS, *(f"{name} checkpoint" for name in THEIRS)}
+    for place, models in (("ours", ours), ("theirs", theirs)):
+        for name, model in models.items():
+            said = np.load(tmp_path / place / name / "said.npz")
+            assert_same(model, rows, said["codes"], said["rebuilt"])

@@ -1,0 +1,296 @@
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from isthmus.core.errors import BrokenFileError, InvalidDataError, InvalidParameterError, MissingFileError
+from isthmus.images.cleaning import clean_files
+from isthmus.images.files import read_picture
+
+RNG = np.random.default_rng(0)
+
+
+class Inverting:
+    """Stands for a denoiser, and remembers what it was told."""
+
+    def __init__(self):
+        self.calls = []
+
+    def clean(self, picture, noise=None):
+        self.calls.append((picture.shape, noise))
+        return 1 - picture
+
+
+class Failing(Inverting):
+    def clean(self, picture, noise=None):
+        raise (MemoryError, RuntimeError)[picture.shape[0] % 2]("out of\nmemory")
+
+
+def png(height=5, width=4, value=None):
+    pixels = RNG.integers(0, 256, (height, width), np.uint8) if value is None else np.full((height, width), value, "u1")
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def filled(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(png())
+    return folder
+
+
+def zipped(path, *names, content=None):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, png() if content is None else content)
+    return path
+
+
+def run(inputs, output, cleaner=None, **options):
+    options.setdefault("noise", 25)
+    return list(clean_files(inputs, output, cleaner=cleaner or Inverting(), **options))
+
+
+def files_below(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def inverts(out, source):
+    return np.allclose(read_picture(out).values, 1 - read_picture(source).values, atol=1e-6)
+
+
+def refused(error, match, *args, **options):
+    with pytest.raises(error, match=match) as caught:
+        run(*args, **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return filled(tmp_path / "photos", "a.png", "b.PNG", "deep/a.png", ".hidden.png", "__MACOSX/a.png", "notes.txt")
+
+
+def test_a_file_to_a_file_or_into_a_folder(tmp_path, photos):
+    (done,) = run(photos / "a.png", tmp_path / "out.png")
+    assert (done.path, done.out, done.noise, done.error) == (str(photos / "a.png"), str(tmp_path / "out.png"), 25, None)
+    assert inverts(tmp_path / "out.png", photos / "a.png")
+    (tmp_path / "there").mkdir()
+    assert run(str(photos / "a.png"), tmp_path / "there")[0].out == str(tmp_path / "there" / "a.png")
+    assert run(photos / "a.png", f"{tmp_path}/new/")[0].out == str(tmp_path / "new" / "a.png")
+    run(photos / "a.png", tmp_path / "other.tif")
+    assert Image.open(io.BytesIO((tmp_path / "other.tif").read_bytes())).format == "TIFF"
+
+
+def test_a_folder_keeps_its_names(tmp_path, photos):
+    cleaning = clean_files(photos, tmp_path / "out", noise=25, cleaner=Inverting())
+    assert len(cleaning) == 3
+    assert not (tmp_path / "out").exists(), "nothing is done before it is asked for"
+    assert [done.error for done in cleaning] == [None] * 3
+    assert files_below(tmp_path / "out") == ["a.png", "b.PNG", "deep/a.png"]
+    assert all(inverts(tmp_path / "out" / name, photos / name) for name in files_below(tmp_path / "out"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("*.png", ["a.png"]),
+        ("**/a.png", ["a.png", "deep/a.png"]),
+        ("d*/*", ["deep/a.png"]),
+        ("?.*", ["a.png", "b.PNG"]),
+    ],
+)
+def test_patterns_keep_names_below_their_fixed_part(tmp_path, photos, pattern, names):
+    run(f"{photos}/{pattern}", tmp_path / "out")
+    assert files_below(tmp_path / "out") == names
+
+
+def test_a_name_may_look_like_a_pattern(tmp_path):
+    filled(tmp_path, "a[1].png", "a1.png")
+    assert run(str(tmp_path / "a[1].png"), tmp_path / "out.png")[0].path.endswith("a[1].png")
+
+
+def test_lists(tmp_path, photos):
+    zipped(tmp_path / "z.zip", "c.png")
+    done = run([photos / "b.PNG", photos / "deep", tmp_path / "z.zip"], tmp_path / "out")
+    assert [item.path for item in done] == [
+        str(photos / "b.PNG"),
+        str(photos / "deep" / "a.png"),
+        f"{tmp_path}/z.zip/c.png",
+    ]
+    assert files_below(tmp_path / "out") == ["a.png", "b.PNG", "c.png"]
+
+
+def test_archives(tmp_path, photos):
+    source = zipped(tmp_path / "in.zip", "x/a.png", "b.png", "notes.txt", "__MACOSX/b.png")
+    run(source, tmp_path / "folder")
+    assert files_below(tmp_path / "folder") == ["b.png", "x/a.png"]
+    done = run(source, tmp_path / "out.zip")
+    assert done[0].out == f"{tmp_path}/out.zip/b.png"
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive, zipfile.ZipFile(source) as given:
+        assert archive.testzip() is None
+        assert sorted(archive.namelist()) == ["b.png", "x/a.png"]
+        for name in archive.namelist():
+            assert inverts(archive.read(name), given.read(name))
+    run(photos, tmp_path / "photos.zip")
+    run(photos / "a.png", tmp_path / "one.zip")
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        assert archive.namelist() == ["a.png"]
+
+
+def test_the_rest_of_a_folder_is_done(tmp_path, photos):
+    (photos / "b.PNG").write_text("to whom it may concern")
+    (photos / "c.jpg").write_bytes(b"")
+    done = run(photos, tmp_path / "out")
+    assert [item.error is None for item in done] == [True, False, False, True]
+    assert "b.PNG cannot be read: not a picture" in done[1].error
+    assert (done[1].out, done[1].noise) == (None, None)
+    assert "c.jpg is empty" in done[2].error
+    assert files_below(tmp_path / "out") == ["a.png", "deep/a.png"]
+
+
+def test_what_may_not_be_read(tmp_path, photos, monkeypatch):
+    def read_bytes(path, read=Path.read_bytes):
+        if path.name == "b.PNG":  # root may read anything
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    done = run(photos, tmp_path / "out")
+    assert [item.error for item in done] == [None, f"{photos}/b.PNG cannot be opened: Permission denied", None]
+
+
+def test_places_that_take_no_file(tmp_path, photos):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "deep").write_text("a file where a folder is to be")
+    done = run(photos, tmp_path / "out")
+    assert [item.error is None for item in done] == [True, True, False]
+    assert f"cannot write {tmp_path}/out/deep/a.png: File exists" in done[2].error
+
+
+def test_a_cleaner_that_fails_fails_one_picture(tmp_path):
+    for height in (4, 5):
+        (tmp_path / f"{height}.png").write_bytes(png(height))
+    done = run(tmp_path, tmp_path / "out", Failing())
+    assert [item.error for item in done] == [
+        f"{tmp_path}/4.png: MemoryError: out of memory",
+        f"{tmp_path}/5.png: RuntimeError: out of memory",
+    ]
+
+
+def test_an_archive_of_nothing_is_not_left(tmp_path):
+    zipped(tmp_path / "in.zip", "a.png", content=b"nonsense")
+    (done,) = run(tmp_path / "in.zip", tmp_path / "out.zip")
+    assert "in.zip/a.png cannot be read" in done.error
+    assert files_below(tmp_path) == ["in.zip"]
+
+
+def test_an_interruption_leaves_whole_files_only(tmp_path, photos):
+    for output in ("out", "out.zip"):
+        for done in clean_files(photos, tmp_path / output, noise=25, cleaner=Inverting()):
+            assert done.error is None
+            break
+    assert files_below(tmp_path / "out") == ["a.png"]
+    assert not (tmp_path / "out.zip").exists()
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_nothing_is_written_over_without_force(tmp_path, photos):
+    before = (photos / "a.png").read_bytes()
+    for inputs, output in ((photos / "a.png", photos / "a.png"), (photos, photos), (photos / "a.png", photos)):
+        refused(InvalidParameterError, r"a.png would be written over its input; .*force", inputs, output)
+    filled(tmp_path / "out", "b.PNG", "deep/a.png")
+    refused(InvalidParameterError, r"b.PNG exists, and 1 more do; .*force", photos, tmp_path / "out")
+    refused(InvalidParameterError, r"b.PNG exists; ", photos / "a.png", tmp_path / "out" / "b.PNG")
+    source = zipped(tmp_path / "in.zip", "a.png")
+    refused(InvalidParameterError, r"in.zip would be written over its input", source, source)
+    assert (photos / "a.png").read_bytes() == before
+    assert files_below(tmp_path / "out") == ["b.PNG", "deep/a.png"]
+    run(photos, photos, force=True)
+    assert inverts(photos / "a.png", before)
+    run(source, source, force=True)
+    assert zipfile.ZipFile(source).namelist() == ["a.png"]
+
+
+def test_an_earlier_result_inside_the_folder_is_no_input(tmp_path, photos):
+    run(photos, photos / "clean")
+    assert len(run(photos, photos / "clean", force=True)) == 3
+    assert files_below(photos / "clean") == ["a.png", "b.PNG", "deep/a.png"]
+
+
+def test_two_inputs_for_one_output(tmp_path, photos):
+    match = "a.png and .*a.png would both go to .*a.png; clean them apart"
+    refused(InvalidParameterError, match, [photos / "a.png", photos / "deep" / "a.png"], tmp_path / "out")
+    filled(photos, "A.png")
+    refused(InvalidParameterError, "would both go to", photos, tmp_path / "out", force=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_asked_wrongly(tmp_path, photos):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.zip").write_text("no archive")
+    zipped(tmp_path / "texts.zip", "notes.txt")
+    for error, match, inputs, output in (
+        (MissingFileError, r"gone.png does not exist", tmp_path / "gone.png", "out.png"),
+        (InvalidDataError, r"matches no pictures \(.png", f"{tmp_path}/*.png", "out"),
+        (InvalidDataError, r"empty holds no pictures \(.png", tmp_path / "empty", "out"),
+        (InvalidDataError, r"texts.zip holds no pictures", tmp_path / "texts.zip", "out"),
+        (BrokenFileError, r"bad.zip cannot be opened", tmp_path / "bad.zip", "out"),
+        (InvalidParameterError, r"out.pgn has no picture's suffix", photos / "a.png", "out.pgn"),
+        (InvalidParameterError, r"out.png is one file; .* go to a folder or a .zip", photos, "out.png"),
+        (InvalidParameterError, r"there are no pictures", [], "out"),
+    ):
+        refused(error, match, inputs, tmp_path / output)
+    for noise in (-1, float("nan"), float("inf")):
+        refused(InvalidParameterError, f"noise={noise} is not legal", photos, tmp_path / "out", noise=noise)
+    with pytest.raises(InvalidParameterError, match="the model is a dict, which does not denoise pictures"):
+        clean_files(photos, tmp_path / "out", model={})
+
+
+def test_names_that_climb_out_of_an_archive(tmp_path):
+    source = zipped(tmp_path / "in.zip", "../evil.png", "good.png")
+    done = run(source, tmp_path / "deep" / "out")
+    assert ["outside the folder" in (item.error or "") for item in done] == [True, False]
+    assert files_below(tmp_path) == ["deep/out/good.png", "in.zip"]
+
+
+def test_noise_is_estimated_where_it_is_not_told(tmp_path):
+    levels = {"5.png": 5, "40.png": 40}
+    for name, sigma in levels.items():
+        pixels = np.rint(128 + sigma * RNG.normal(size=(90, 90))).clip(0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / name)
+    cleaner = Inverting()
+    done = run(tmp_path, tmp_path / "out", cleaner, noise=None)
+    assert [item.noise for item in done] == [noise for _, noise in cleaner.calls]
+    assert [item.noise for item in done] == pytest.approx([40, 5], rel=0.06)
+
+
+def test_four_inks_are_three_and_one(tmp_path):
+    Image.fromarray(RNG.integers(0, 256, (6, 7, 4), np.uint8), "CMYK").save(tmp_path / "a.tif")
+    cleaner = Inverting()
+    run(tmp_path / "a.tif", tmp_path / "b.tif", cleaner)
+    assert [shape for shape, _ in cleaner.calls] == [(6, 7, 3), (6, 7)]
+    assert inverts(tmp_path / "b.tif", tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize(
+    ("value", "match"), [(np.nan, "NaN or infinity"), (200.0, "values up to 200; floats are read as")]
+)
+def test_floats_out_of_scale(tmp_path, value, match):
+    np.save(tmp_path / "a.npy", np.full((9, 9), value))
+    (done,) = run(tmp_path / "a.npy", tmp_path / "b.npy")
+    assert match in done.error
+
+
+def test_a_model_denoises_pictures(tmp_path, photos):
+    class Model:
+        def denoise_picture(self, picture, noise):
+            return picture * (noise / 50)
+
+    list(clean_files(photos / "a.png", tmp_path / "out.npy", model=Model(), noise=50))
+    list(clean_files(photos / "a.png", tmp_path / "half.png", model=Model(), noise=25))
+    whole, half = read_picture(photos / "a.png").values, read_picture(tmp_path / "half.png").values
+    assert np.abs(half - whole / 2).max() < 0.51 / 255

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from encoded import EXACT, npy, palette, rewritten, saved, with_alpha
+from isthmus.core.errors import InvalidParameterError, UnwritableError
+from isthmus.images.files import SUFFIXES, read_picture, write_picture
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("name", ["grey.png", "colour.png", "alpha.png", "grey16.png", "inks.tif", "floats.tif"])
+def test_another_suffix_is_another_format_with_the_same_pixels_or_refused(tmp_path, name, suffix):
+    picture = read_picture(EXACT[name][0], name)
+    try:
+        write_picture(picture, picture.values, tmp_path / f"a{suffix}")
+    except InvalidParameterError as error:
+        assert f"of {name}" in str(error)
+        assert list(tmp_path.iterdir()) == []
+        return
+    again = read_picture(tmp_path / f"a{suffix}")
+    if suffix in (".gif", ".jpg", ".jpeg"):
+        assert again.values.shape == picture.values.shape
+        return
+    values = again.values[..., 0] if suffix == ".webp" and picture.values.ndim == 2 else again.values
+    if suffix == ".npy" and name == "inks.tif":
+        values = with_alpha(values, again.alpha / 255)
+    assert_allclose(values, picture.values, atol=1e-6)
+    assert again.dtype == picture.dtype
+
+
+def test_what_a_format_has_no_room_for(tmp_path):
+    for name, suffix, what in (
+        ("alpha.png", ".jpg", "JPEG has no room for transparent pixels of alpha.png; write a TIFF"),
+        ("grey16.png", ".jpg", "16 bits of grey16.png"),
+        ("floats.tif", ".png", "PNG has no room for float32"),
+        ("inks.tif", ".png", r"four inks \(CMYK\)"),
+        ("alpha.png", ".gif", "the half transparent pixels"),
+        ("grey.png", ".pgn", r"a.pgn has no picture's suffix .*did you mean '\.p[nbg][gm]'"),
+    ):
+        picture = read_picture(EXACT[name][0], name)
+        with pytest.raises(InvalidParameterError, match=what):
+            write_picture(picture, picture.values, tmp_path / f"a{suffix}")
+
+
+def test_what_a_format_is_too_small_for(tmp_path):
+    picture = read_picture(npy(np.zeros((1, 16384, 3), np.uint8)), "long.npy")
+    with pytest.raises(UnwritableError, match=r"cannot write .*a.webp: .*; write another format") as caught:
+        write_picture(picture, picture.values, tmp_path / "a.webp")
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gif_keeps_what_is_transparent(tmp_path):
+    image = palette()
+    content = saved(image, "GIF", transparency=3)
+    picture, target = rewritten(content, "a.gif", tmp_path)
+    assert_array_equal(picture.alpha, np.where(np.asarray(image) == 3, 0, 255))
+    again = read_picture(target)
+    assert_array_equal(again.alpha, picture.alpha)
+    assert_array_equal(again.values[again.alpha > 0], picture.values[again.alpha > 0])
