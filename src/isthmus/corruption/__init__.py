@@ -1,17 +1,25 @@
-"""Clean rows to corrupted ones: one small class for each corruption, and the table of their names."""
+"""Corruptions: what replaces the clean rows at the network's input during training, and the table of their names."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from isthmus.core.errors import InvalidParameterError, unknown_name
-from isthmus.corruption.additive import Gaussian, Uniform
-from isthmus.corruption.base import Corruption
-from isthmus.corruption.blocks import Blockout
-from isthmus.corruption.composed import Chain, Function
-from isthmus.corruption.photons import Poisson
-from isthmus.corruption.replaced import Masking, SaltAndPepper, Swap
+from isthmus.core.registry import Registry
+
+if TYPE_CHECKING:
+    from isthmus.corruption.additive import Gaussian as Gaussian
+    from isthmus.corruption.additive import Uniform as Uniform
+    from isthmus.corruption.base import Corruption as Corruption
+    from isthmus.corruption.blocks import Blockout as Blockout
+    from isthmus.corruption.composed import Chain as Chain
+    from isthmus.corruption.composed import Function as Function
+    from isthmus.corruption.photons import Poisson as Poisson
+    from isthmus.corruption.replaced import Masking as Masking
+    from isthmus.corruption.replaced import SaltAndPepper as SaltAndPepper
+    from isthmus.corruption.replaced import Swap as Swap
 
 __all__ = [
     "CORRUPTIONS",
@@ -28,52 +36,86 @@ __all__ = [
     "resolve",
 ]
 
-CORRUPTIONS: dict[str, type[Corruption]] = {
-    "gaussian": Gaussian,
-    "uniform": Uniform,
-    "masking": Masking,
-    "salt_and_pepper": SaltAndPepper,
-    "swap": Swap,
-    "poisson": Poisson,
-    "blockout": Blockout,
+_ROWS = {
+    "gaussian": "isthmus.corruption.additive:Gaussian",
+    "uniform": "isthmus.corruption.additive:Uniform",
+    "masking": "isthmus.corruption.replaced:Masking",
+    "salt_and_pepper": "isthmus.corruption.replaced:SaltAndPepper",
+    "swap": "isthmus.corruption.replaced:Swap",
+    "poisson": "isthmus.corruption.photons:Poisson",
+    "blockout": "isthmus.corruption.blocks:Blockout",
+}
+_MODULES = {
+    "Chain": "isthmus.corruption.composed",
+    "Corruption": "isthmus.corruption.base",
+    "Function": "isthmus.corruption.composed",
+    **{attribute: module for module, _, attribute in (row.partition(":") for row in _ROWS.values())},
 }
 
+CORRUPTIONS: Registry[type[Corruption]] = Registry("corruption", _ROWS)
 
-def resolve(corruption: Any, level: float | None = None) -> Corruption | None:
-    """Return the corruption that a name with its level, an object or a function stands for; None for None.
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def resolve(corruption: Any, level: float | None = None, untouched_weight: float | None = None) -> Corruption | None:
+    """Return the corruption object for a name, an object or a function; None for None.
+
+    Parameters
+    ----------
+    corruption : str, Corruption, callable or None
+        A name in `CORRUPTIONS`, an object, or a function ``(key, x) -> x``.
+    level : float or None
+        The main setting of a named corruption; None keeps its default.
+    untouched_weight : float or None
+        The `untouched_weight` of a named corruption or of a function, 0 to 1; None keeps its default.
 
     Raises
     ------
     InvalidParameterError
-        Where the name is unknown, the level is out of range, or it stands beside anything but a name.
+        If the name is unknown, a value is out of range, or `level` or `untouched_weight` has no effect.
     """
+    settings = {"corruption_level": level, "untouched_weight": untouched_weight}
+    given = {name: value for name, value in settings.items() if value is not None}
     if corruption is None:
-        if level is not None:
-            raise InvalidParameterError(f"corruption_level={level!r} has no effect without corruption")
+        for name, value in given.items():
+            raise InvalidParameterError(f"{name}={value!r} has no effect without corruption")
         return None
     if isinstance(corruption, str):
-        return _by_name(corruption, level)
+        return _by_name(corruption, given)
     if isinstance(corruption, type):
         raise InvalidParameterError(f"corruption={corruption.__name__} is a class; write {corruption.__name__}()")
     if not callable(corruption):
         raise unknown_name("corruption", corruption, CORRUPTIONS)
-    if level is not None:
+    from isthmus.corruption.base import Corruption
+    from isthmus.corruption.composed import Function
+
+    if not isinstance(corruption, Corruption):
+        if level is not None:
+            raise InvalidParameterError(
+                f"corruption_level={level!r} cannot be combined with a function; set the level inside the function"
+            )
+        return Function(corruption, **given)
+    for name, value in given.items():
         kind = type(corruption)
-        main = kind.main if isinstance(corruption, Corruption) else ""
-        remedy = f"write {kind.__name__}({main}={level!r})" if main else "give the level to it"
-        raise InvalidParameterError(f"corruption_level={level!r} stands beside an object; {remedy}")
+        own = kind.main if name == "corruption_level" else name
+        remedy = f"write {kind.__name__}({own}={value!r})" if own else "set the level of its parts"
+        raise InvalidParameterError(f"{name}={value!r} cannot be combined with a corruption object; {remedy}")
     # A copy: a setting changed after the fit, as searches do, does not reach what was fitted.
-    return dataclasses.replace(corruption) if isinstance(corruption, Corruption) else Function(corruption)
+    return dataclasses.replace(corruption)
 
 
-def _by_name(name: str, level: float | None) -> Corruption:
-    if name not in CORRUPTIONS:
-        raise unknown_name("corruption", name, CORRUPTIONS)
+def _by_name(name: str, given: dict[str, float]) -> Corruption:
     kind = CORRUPTIONS[name]
-    if level is None:
-        return kind()
     try:
-        return kind(**{kind.main: level})
+        return kind(**{kind.main if key == "corruption_level" else key: value for key, value in given.items()})
     except InvalidParameterError as error:
-        # The estimator's word for it.
+        # The estimator's name of the setting.
         raise InvalidParameterError(str(error).replace(f"{kind.main}=", "corruption_level=", 1)) from error

@@ -1,4 +1,4 @@
-"""Noise that is added to every cell."""
+"""Additive noise: Gaussian and uniform."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from jax import Array
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.random import mix
 from isthmus.core.types import Batch, Columns, Corrupted, Noise
-from isthmus.corruption.base import Corruption, Numbers, cell_words, row_level, settled, signed_share
+from isthmus.corruption.base import Corruption, Numbers, cell_words, replace_cells, row_level, signed_share
 
 Unit = Literal["deviation", "input"]
 
-# sin(pi/2 s) as an odd polynomial, by least squares of its relative error at Chebyshev's points; off by 6e-9 at most.
+# sin(pi/2 s) as an odd polynomial, by least squares of its relative error at Chebyshev points; error at most 6e-9.
 _SINE = (1.57079632, -0.645963710, 0.0796896744, -0.00467375960, 0.000151481719)
 
 
 def normal(words: Array, dtype: jnp.dtype[jnp.floating]) -> Array:
-    """Return independent standard normal numbers, one for each uint32 word; none is beyond 5.9.
+    """Return independent standard normal numbers, one for each uint32 word; none exceeds 5.9 in size.
 
     Box and Muller, "A note on the generation of random normal deviates", 1958: the sine of an angle uniform over half
-    a turn has the law of that over a whole one, and needs no reduction. On 256 x 784 cells it takes 0.24 ms,
-    ``lax.erf_inv`` of one word 0.39 and `jax.random.normal` 2.0.
+    a turn has the distribution of that over a whole one, and needs no range reduction. 256 x 784 cells take 0.24 ms;
+    ``lax.erf_inv`` of one word takes 0.39 and `jax.random.normal` 2.0.
     """
-    # Half a step off 0, which has no logarithm.
+    # Plus half a step: 0 has no logarithm.
     radius = jnp.sqrt(-2 * jnp.log(((words >> 8).astype(jnp.int32).astype(dtype) + 0.5) * jnp.asarray(2.0**-24, dtype)))
     angle = signed_share(mix(words ^ jnp.uint32(0x51ED270B)), dtype)
     square, sine = angle * angle, jnp.asarray(_SINE[-1], dtype)
@@ -37,7 +37,7 @@ def normal(words: Array, dtype: jnp.dtype[jnp.floating]) -> Array:
 
 
 class _Additive(Corruption):
-    unit: Unit  # no field here, or it would come before those of a subclass
+    unit: Unit  # not a dataclass field here: it would come before the subclass's own
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,12 +46,12 @@ class _Additive(Corruption):
 
     @property
     def in_units(self) -> bool:
-        """Whether it is told in the input's own units."""
+        """Whether `unit` is ``"input"``."""
         return self.unit == "input"
 
     def _added(self, batch: Batch, columns: Columns, level: Array, drawn: Array) -> Corrupted:
         size = level[:, None] * (columns.spread if self.unit == "deviation" else columns.unit)
-        return settled(batch, batch.x + size * drawn, size != 0, level)
+        return replace_cells(batch, batch.x + size * drawn, size != 0, level)
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,12 @@ class Gaussian(_Additive):
     Parameters
     ----------
     scale : float, tuple of float or callable
-        Deviation of the noise, at least 0: a number; a pair (low, high), between which each row draws its own in each
-        epoch; or a function from the share of training done, 0 to 1, to a number.
+        Standard deviation of the noise, >= 0: a number; a pair (low, high), from which each row draws its own value in
+        each epoch; or a function from the share of training done, 0 to 1, to a number.
     unit : {"deviation", "input"}
-        What `scale` counts in: standard deviations of each column, or units of the rows as they came in.
+        Unit of `scale`: standard deviations of each column, or units of the rows before scaling.
+    untouched_weight : float, keyword-only
+        Weight in the loss of cells that were not corrupted, 0 to 1; corrupted cells have weight 1.
 
     References
     ----------
@@ -90,10 +92,13 @@ class Uniform(_Additive):
     Parameters
     ----------
     width : float, tuple of float or callable
-        Greatest size of the noise, at least 0; its deviation is ``width / sqrt(3)``. A number, a pair (low, high),
-        between which each row draws its own in each epoch, or a function from the share of training done to a number.
+        Largest size of the noise, >= 0; its standard deviation is ``width / sqrt(3)``. A number; a pair (low, high),
+        from which each row draws its own value in each epoch; or a function from the share of training done, 0 to 1,
+        to a number.
     unit : {"deviation", "input"}
-        What `width` counts in: standard deviations of each column, or units of the rows as they came in.
+        Unit of `width`: standard deviations of each column, or units of the rows before scaling.
+    untouched_weight : float, keyword-only
+        Weight in the loss of cells that were not corrupted, 0 to 1; corrupted cells have weight 1.
     """
 
     width: Numbers = 0.5

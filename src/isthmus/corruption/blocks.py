@@ -1,4 +1,4 @@
-"""Whole pieces of a picture taken out."""
+"""Rectangles of an image set to 0."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from jax import Array
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.random import row_bits
 from isthmus.core.types import Batch, Columns, Corrupted, Noise
-from isthmus.corruption.base import Corruption, Number, is_whole, row_level, settled, share_of, stream
+from isthmus.corruption.base import Corruption, Number, is_integer, replace_cells, row_level, share_of, stream
 
 
 @dataclass(frozen=True)
 class Blockout(Corruption):
-    """Rectangles of a picture set to 0 of the scaled space, all channels alike, each wholly inside the picture.
+    """Sets rectangles of an image to 0 after scaling, in all channels; each rectangle is inside the image.
 
     Parameters
     ----------
     size : float or callable
-        Side of a rectangle: below 1 a share of the picture's height and of its width, rounded, at least one pixel;
-        from 1 on pixels; 0 is nothing. A number, or a function from the share of training done, 0 to 1, to one.
+        Side of a rectangle: below 1 a share of the image's height and width, rounded, at least one pixel; from 1 on
+        pixels; 0 is none. A number, or a function from the share of training done, 0 to 1, to a number.
     number : int
-        Rectangles in each picture, at least 1; they may overlap.
+        Rectangles in each image, >= 1; they may overlap.
     image_shape : tuple of int or None
-        Height, width and, with colours, channels of the picture that a row is; None takes the shape of the pictures
-        that are fitted, which a table of pixels does not have.
+        Height, width and optionally channels of the image in each row; None takes the shape of the fitted images, which
+        a table of pixels does not have.
+    untouched_weight : float, keyword-only
+        Weight in the loss of cells that were not corrupted, 0 to 1; corrupted cells have weight 1.
 
     References
     ----------
@@ -46,48 +48,46 @@ class Blockout(Corruption):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not is_whole(self.number) or self.number < 1:
-            raise InvalidParameterError(f"number={self.number!r} is not legal; it takes a whole number of at least 1")
+        if not is_integer(self.number) or self.number < 1:
+            raise InvalidParameterError(f"number={self.number!r} must be an integer >= 1")
         shape: Any = self.image_shape
         if isinstance(shape, list):
             object.__setattr__(self, "image_shape", shape := tuple(shape))
         if shape is not None and not (
-            isinstance(shape, tuple) and len(shape) in (2, 3) and all(is_whole(side) and side > 0 for side in shape)
+            isinstance(shape, tuple) and len(shape) in (2, 3) and all(is_integer(side) and side > 0 for side in shape)
         ):
-            raise InvalidParameterError(
-                f"image_shape={shape!r} is not legal; it takes (height, width) or (height, width, channels)"
-            )
+            raise InvalidParameterError(f"image_shape={shape!r} must be (height, width) or (height, width, channels)")
 
     def check(self, n_features: int, by_column: bool) -> None:
-        """Refuse rows that are no pictures, or smaller ones than the rectangles."""
+        """Check that rows are images, and not smaller than the rectangles."""
         super().check(n_features, by_column)
         shape = self.image_shape
         if shape is None:
             raise InvalidParameterError(
-                "Blockout takes rectangles out of pictures, and these rows have no shape; give it image_shape=(height, "
-                "width), or fit an array of pictures"
+                "Blockout needs images, and these rows have no image shape; write Blockout(image_shape=(height, "
+                "width)) or fit an array of images"
             )
         if math.prod(shape) != n_features:
             raise InvalidParameterError(
-                f"Blockout's image_shape={shape!r} has {math.prod(shape)} values, and the rows have {n_features}"
+                f"image_shape={shape!r} of Blockout has {math.prod(shape)} values, but rows have {n_features}; use the "
+                "shape of the rows"
             )
         if not callable(self.size) and self.size > min(shape[:2]):
             raise InvalidParameterError(
-                f"Blockout's size={self.size!r} is more pixels than a picture of {shape[0]} x {shape[1]} has on a side"
+                f"size={self.size!r} of Blockout is larger than an image of {shape[0]} x {shape[1]} pixels; use a "
+                "smaller size"
             )
 
     def bound(self, image_shape: tuple[int, ...] | None) -> Self:
-        """Return this corruption for pictures of a shape; its own shape, where it has one, stands."""
+        """Return this corruption for images of a shape; its own image_shape takes precedence."""
         if self.image_shape is not None or image_shape is None:
             return self
         return replace(self, image_shape=tuple(image_shape))
 
     def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Mapping[str, Array]) -> Corrupted:
-        """Return the pictures with rectangles taken out."""
+        """Return the images with rectangles set to 0."""
         if self.image_shape is None:
-            raise InvalidParameterError(
-                "Blockout takes rectangles out of pictures; give it image_shape=(height, width)"
-            )
+            raise InvalidParameterError("Blockout needs images; write Blockout(image_shape=(height, width))")
         size = row_level(noise, batch, scheduled, "size")
         height, width = self.image_shape[:2]
         inside = jnp.zeros((len(size), height, width), bool)
@@ -97,10 +97,10 @@ class Blockout(Corruption):
             inside = inside | (down[:, :, None] & across[:, None, :])
         channels = self.image_shape[2] if len(self.image_shape) == 3 else 1
         corrupted = jnp.repeat(inside.reshape(len(size), -1), channels, axis=1)
-        return settled(batch, jnp.zeros_like(batch.x), corrupted, size)
+        return replace_cells(batch, jnp.zeros_like(batch.x), corrupted, size)
 
     def _spans(self, noise: Noise, batch: Batch, size: Array, side: int, number: int) -> Array:
-        """Return which of a side's pixels lie in each row's rectangle, (B, side)."""
+        """Return which pixels along one side are in each row's rectangle, (B, side)."""
         pixels = jnp.where(size < 1, jnp.where(size > 0, jnp.maximum(jnp.round(size * side), 1), 0), jnp.round(size))
         pixels = jnp.minimum(pixels, side)
         share = share_of(jnp.asarray(row_bits(stream(noise, number), batch.row)), batch.x.dtype)

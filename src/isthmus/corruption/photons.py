@@ -1,4 +1,4 @@
-"""Photon noise: light arrives in whole counts."""
+"""Photon noise: Poisson counts."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ from jax import Array
 
 from isthmus.core.types import Batch, Columns, Corrupted, Noise
 from isthmus.corruption.additive import normal
-from isthmus.corruption.base import Corruption, Number, cell_words, is_number, row_level, settled, share_of
+from isthmus.corruption.base import Corruption, Number, cell_words, is_number, replace_cells, row_level, share_of
 
-_FEW = 4.0  # means up to this are counted out
-_MOST = 17  # of which no share below 1 - 2^-20 asks for more
+_SMALL_MEAN = 4.0  # up to this mean, counts are drawn by inversion
+_MAX_COUNT = 17  # the largest count of such a mean at a probability below 1 - 2^-20
 
 
 @dataclass(frozen=True)
 class Poisson(Corruption):
-    """Photon counts: a value v of the rows as they came in becomes ``Poisson(v * peak) / peak``.
+    """Photon counts: a value v before scaling becomes ``Poisson(v * peak) / peak``.
 
     Its mean is v and its variance ``v / peak``; values below 0 count as 0. Counts of mean up to 4 are drawn by
-    inversion, exact to 20 bits of chance; larger ones from a normal number by the expansion of the inverse to third
-    order, which errs by less than a count in a thousand draws and leaves mean and variance to a thousandth.
+    inversion, exact to 20 bits of probability. Larger ones come from a normal number by the third-order expansion of
+    the inverse: fewer than one draw in a thousand is off by a count, and mean and variance are right to a thousandth.
 
     Parameters
     ----------
     peak : float or callable
-        Mean count at a value of 1, above 0: 30 is grainy for values in [0, 1]; values up to 255 are as grainy at
-        30 / 255. A number, or a function from the share of training done, 0 to 1, to one.
+        Mean count at a value of 1, > 0: 30 is strong noise for values in [0, 1]; 30 / 255 is as strong for values up
+        to 255. A number, or a function from the share of training done, 0 to 1, to a number.
+    untouched_weight : float, keyword-only
+        Weight in the loss of cells that were not corrupted, 0 to 1; corrupted cells have weight 1.
 
     References
     ----------
@@ -45,40 +47,44 @@ class Poisson(Corruption):
 
     @property
     def in_units(self) -> bool:
-        """Whether it is told in the input's own units: always."""
+        """True: counts need the input's units."""
         return True
 
     def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Mapping[str, Array]) -> Corrupted:
-        """Return the rows as counted."""
+        """Return the rows with their values replaced by counts."""
         peak = row_level(noise, batch, scheduled, "peak")
         mean = jnp.maximum((batch.x - columns.zero) / columns.unit, 0) * peak[:, None]
         words = cell_words(noise, batch, 7)
-        counts = jnp.where(mean <= _FEW, _few(words, jnp.minimum(mean, _FEW)), _many(words, jnp.maximum(mean, _FEW)))
-        return settled(batch, columns.zero + counts / peak[:, None] * columns.unit, mean > 0, peak)
+        counts = jnp.where(
+            mean <= _SMALL_MEAN,
+            _small_counts(words, jnp.minimum(mean, _SMALL_MEAN)),
+            _large_counts(words, jnp.maximum(mean, _SMALL_MEAN)),
+        )
+        return replace_cells(batch, columns.zero + counts / peak[:, None] * columns.unit, mean > 0, peak)
 
-    def _is_legal(self, value: Any) -> bool:
+    def _in_range(self, value: Any) -> bool:
         return is_number(value) and value > 0
 
     def _range(self) -> str:
-        return "above 0"
+        return "> 0"
 
 
-def _few(words: Array, mean: Array) -> Array:
-    # Terms that round add up to a little less than 1; a share beyond would count on to the end.
+def _small_counts(words: Array, mean: Array) -> Array:
+    # The rounded terms add up to slightly less than 1; a larger share would return the largest count.
     share = jnp.minimum(share_of(words, mean.dtype), 1 - 2.0**-20)
     term = jnp.exp(-mean)
     reached, count = term, jnp.zeros_like(mean)
-    for number in range(1, _MOST + 1):
+    for number in range(1, _MAX_COUNT + 1):
         term = term * mean * (1 / number)
         count = count + (share >= reached)
         reached = reached + term
     return count
 
 
-def _many(words: Array, mean: Array) -> Array:
+def _large_counts(words: Array, mean: Array) -> Array:
     z, root = normal(words, mean.dtype), jnp.sqrt(mean)
     square = z * z
-    # Of 1, 1 / root, 1 / mean and 1 / (mean * root); the last fitted to the exact inverse at means of 30 to 220.
+    # Coefficients of 1, 1 / root, 1 / mean and 1 / (mean * root); the last is fitted at means of 30 to 220.
     orders = (
         1 / 3 + square / 6,
         -z * (1 / 36 + square / 72),

@@ -1,4 +1,4 @@
-"""Update rules and learning-rate schedules by name."""
+"""Update rules and learning-rate schedules; their tables of names are in `isthmus.engine`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from jax import Array
 from numpy.typing import NDArray
 
 from isthmus.core.types import Params
+from isthmus.engine import OPTIMIZERS, SCHEDULES
 
-Schedule = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+# The meaning of weight_decay=None; the default of all others is 0.
+DEFAULT_DECAY = {"adamw": 1e-2}
 
 
 class Hyper(NamedTuple):
-    """The numbers of a step; traced, so that other values compile nothing."""
+    """The scheduled values of a step; traced, so that other values need no compilation."""
 
     rate: Any
     decay: Any
@@ -28,14 +30,14 @@ class Hyper(NamedTuple):
 
 @dataclass(frozen=True)
 class Optimizer:
-    """One update rule, hashed by value.
+    """An update rule, hashed by value.
 
     Parameters
     ----------
     rule : str or optax.GradientTransformation
-        A name in `OPTIMIZERS`, whose direction is then times the learning rate, or a finished transformation.
+        A name in `OPTIMIZERS`, whose update is multiplied by the learning rate, or a complete transformation.
     clips, decays : bool
-        Whether the gradient's norm is bounded and whether matrices decay; what is off costs nothing.
+        Whether the gradient's norm is clipped, and whether matrices decay.
     """
 
     rule: Any
@@ -47,10 +49,10 @@ class Optimizer:
         return OPTIMIZERS[self.rule]() if isinstance(self.rule, str) else self.rule
 
     def init(self, params: Params) -> Any:
-        """Return the rule's state at the start."""
+        """Return the rule's initial state."""
         if not isinstance(self.rule, str):
             return self.rule.init(params)
-        # All named rules begin at zero. On the device each shape would compile a program for its zeros.
+        # All named rules start at zero. On the device, each shape would need a compiled program for its zeros.
         shapes = jax.eval_shape(self._transformation.init, params)
         return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
 
@@ -73,41 +75,53 @@ class Optimizer:
         return jax.tree.map(step, params, updates), state
 
 
-OPTIMIZERS: dict[str, Callable[[], optax.GradientTransformation]] = {
-    "adam": optax.scale_by_adam,
-    "adamw": optax.scale_by_adam,
-    "sgd": optax.identity,
-    "momentum": lambda: optax.trace(0.9),
-    "nesterov": lambda: optax.trace(0.9, nesterov=True),
-    "rmsprop": optax.scale_by_rms,
-    "lion": optax.scale_by_lion,
-}
-
-# What weight_decay=None means; the others do not decay unless they are told to.
-DEFAULT_DECAY = {"adamw": 1e-2}
+def momentum() -> optax.GradientTransformation:
+    """Return gradient descent with momentum 0.9."""
+    return optax.trace(0.9)
 
 
-def _one_cycle(share: NDArray[np.float64]) -> NDArray[np.float64]:
-    # Smith and Topin, "Super-convergence", 2017: up from a 25th in the first 30 %, then down to nothing.
+def nesterov() -> optax.GradientTransformation:
+    """Return gradient descent with Nesterov momentum 0.9."""
+    return optax.trace(0.9, nesterov=True)
+
+
+def cosine(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return half a cosine, from 1 to 0."""
+    return 0.5 * (1 + np.cos(np.pi * share))
+
+
+def one_cycle(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a rise from 1/25 to 1 in the first 30 % and a fall to 0 (Smith and Topin, "Super-convergence", 2017)."""
     rising = 1 / 25 + (1 - 1 / 25) * 0.5 * (1 - np.cos(np.pi * share / 0.3))
     falling = 0.5 * (1 + np.cos(np.pi * (share - 0.3) / 0.7))
     return np.where(share < 0.3, rising, falling)
 
 
-SCHEDULES: dict[str, Schedule] = {
-    "constant": np.ones_like,
-    "cosine": lambda share: 0.5 * (1 + np.cos(np.pi * share)),
-    "one_cycle": _one_cycle,
-    "exponential": lambda share: 0.01**share,
-    "warmup": lambda share: np.minimum(1.0, share / 0.05),
-}
+def exponential(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return an exponential decay from 1 to 0.01."""
+    return 0.01**share
+
+
+def warmup(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a linear rise to 1 in the first 5 %."""
+    return np.minimum(1.0, share / 0.05)
 
 
 def learning_rates(
     schedule: str | Callable[[float], float], rate: float, first_step: int, n_steps: int, total_steps: int
 ) -> NDArray[np.float64]:
-    """Return the learning rate of each of `n_steps` steps; a schedule maps the share done to a factor of `rate`."""
-    # Half a step on, so that neither the first nor the last step of a run is wasted on a rate of zero.
+    """Return the learning rate of each of `n_steps` steps.
+
+    Parameters
+    ----------
+    schedule : str or callable
+        A name in `SCHEDULES`, or a function from the share of training done, 0 to 1, to a factor of `rate`.
+    rate : float
+        The learning rate at a factor of 1.
+    first_step, n_steps, total_steps : int
+        The number of the first step, how many steps, and how many the run has.
+    """
+    # Plus half a step, so that neither the first nor the last step of a run has a rate of zero.
     share = np.minimum((np.arange(first_step, first_step + n_steps) + 0.5) / max(total_steps, 1), 1.0)
     if isinstance(schedule, str):
         return rate * SCHEDULES[schedule](share)
