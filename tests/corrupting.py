@@ -1,4 +1,4 @@
-"""One batch through a corruption, as a training step hands it over."""
+"""Apply a corruption to one batch, as a training step does."""
 
 import jax
 import jax.numpy as jnp
@@ -23,5 +23,5 @@ def corrupted(corruption, x, *, seed=0, epoch=1, rows=None, weight=None, observe
     columns = Columns(*(jnp.asarray(values, jnp.float32) for values in columns or columns_of(x)))
     scheduled = {name: jnp.float32(schedule(np.array([share]))[0]) for name, schedule in corruption.schedules().items()}
     noise = Noise(jnp.asarray(key_words(seed, 4)), jnp.uint32(epoch))
-    made = jax.jit(corruption.static().__call__)(noise, batch, columns, scheduled)
-    return made._replace(**{name: np.asarray(value) for name, value in made._asdict().items() if value is not None})
+    result = jax.jit(corruption.static().__call__)(noise, batch, columns, scheduled)
+    return result._replace(**{name: np.asarray(value) for name, value in result._asdict().items() if value is not None})

@@ -15,21 +15,23 @@ UNITS = columns_of(X, unit=0.25)
 
 @pytest.mark.parametrize(("unit", "size"), [("deviation", X.std(0)), ("input", 0.25)])
 @pytest.mark.parametrize(
-    ("kind", "law"), [(Gaussian, ("norm", (0, 1.5))), (Uniform, ("uniform", (-1.5, 3.0)))], ids=["gaussian", "uniform"]
+    ("kind", "distribution"),
+    [(Gaussian, ("norm", (0, 1.5))), (Uniform, ("uniform", (-1.5, 3.0)))],
+    ids=["gaussian", "uniform"],
 )
-def test_a_million_cells_have_the_law(kind, law, unit, size):
-    # Against zeros: what is added to 5 is rounded to the steps of float32 there.
+def test_noise_has_its_distribution(kind, distribution, unit, size):
+    # On zeros: float32 rounds what is added to larger numbers.
     made = corrupted(kind(1.5, unit=unit), 0 * X, columns=UNITS)
     drawn = made.x / size
     assert made.corrupted.all()
-    assert kstest(drawn.ravel(), *law).pvalue > 1e-3
+    assert kstest(drawn.ravel(), *distribution).pvalue > 1e-3
     assert abs(np.corrcoef(drawn[1:, 0], drawn[:-1, 0])[0, 1]) < 0.01
     assert np.abs(np.corrcoef(drawn.T) - np.eye(3)).max() < 0.01
     assert np.abs(np.corrcoef(drawn.T**2) - np.eye(3)).max() < 0.01
     assert_allclose(corrupted(kind(1.5, unit=unit), X, columns=UNITS).x, X + made.x, rtol=1e-6, atol=1e-5)
 
 
-def test_normal_numbers_have_the_tails():
+def test_normal_numbers_have_normal_tails():
     words = np.random.default_rng(1).integers(0, 2**32, 4_000_000, dtype=np.uint32)
     z = np.asarray(normal(jnp.asarray(words), jnp.float32))
     for bound in (2, 3, 4, 4.5):
@@ -40,14 +42,14 @@ def test_normal_numbers_have_the_tails():
     assert np.isfinite(np.asarray(normal(jnp.array([0, 255, 2**32 - 1], jnp.uint32), jnp.float32))).all()
 
 
-def test_normal_numbers_are_box_and_mullers():
+def test_normal_numbers_equal_box_muller():
     words = np.random.default_rng(2).integers(0, 2**32, 10_000, dtype=np.uint32)
     radius = np.sqrt(-2 * np.log(((words >> 8) + 0.5) / 2**24))
     angle = np.pi / 2 * (2 * (mix(words ^ np.uint32(0x51ED270B)) >> 8).astype(float) + 1 - 2**24) / 2**24
     assert_allclose(normal(jnp.asarray(words), jnp.float32), radius * np.sin(angle), rtol=2e-6, atol=1e-5)
 
 
-def test_a_column_without_spread_is_left_alone():
+def test_a_constant_column_gets_no_noise():
     x = np.column_stack([np.full(50, 3.0), np.arange(50)])
     made = corrupted(Gaussian(1.0), x)
     assert_array_equal(made.x[:, 0], x[:, 0])

@@ -7,18 +7,18 @@ from isthmus.core.errors import InvalidParameterError
 from isthmus.corruption import Blockout
 
 
-def pictures(n, *shape):
+def images(n, *shape):
     return np.ones((n, int(np.prod(shape))))
 
 
 def blocked(method, n, *shape, **options):
-    made = corrupted(method.bound(shape), pictures(n, *shape), **options)
+    made = corrupted(method.bound(shape), images(n, *shape), **options)
     assert_array_equal(made.x, np.where(made.corrupted, 0, 1))
     return made.corrupted.reshape(n, *shape)
 
 
 @pytest.mark.parametrize(("size", "side"), [(3, (3, 3)), (0.5, (4, 6)), (0.01, (1, 1)), (8, (8, 8)), (3.0, (3, 3))])
-def test_a_rectangle_of_the_size_lies_inside(size, side):
+def test_a_rectangle_has_the_size_and_is_inside(size, side):
     for inside in blocked(Blockout(size), 100, 8, 12):
         rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
         assert (len(rows), len(columns)) == side
@@ -26,7 +26,7 @@ def test_a_rectangle_of_the_size_lies_inside(size, side):
         assert inside.sum() == side[0] * side[1]
 
 
-def test_every_place_is_as_likely():
+def test_all_places_are_equally_likely():
     share = blocked(Blockout(3), 20_000, 10, 8).mean(0)
 
     def along(side):
@@ -35,13 +35,13 @@ def test_every_place_is_as_likely():
 
     expected = np.outer(along(10), along(8))
     assert np.abs(share - expected).max() < 5 * np.sqrt(0.25 / 20_000)
-    # Epochs place it anew.
+    # Each epoch draws new places.
     assert (blocked(Blockout(3), 50, 10, 8, epoch=1) != blocked(Blockout(3), 50, 10, 8, epoch=2)).any(
         axis=(1, 2)
     ).sum() > 40
 
 
-def test_several_rectangles_are_placed_apart():
+def test_several_rectangles_are_independent():
     two = blocked(Blockout(2, number=2), 5000, 9, 9)
     assert 4 <= two.sum((1, 2)).min() < two.sum((1, 2)).max() == 8
     overlap = (8 - two.sum((1, 2))).mean()
@@ -49,13 +49,13 @@ def test_several_rectangles_are_placed_apart():
     assert_allclose(overlap, along**2, rtol=0.15)
 
 
-def test_channels_go_together():
+def test_channels_are_corrupted_together():
     corrupted = blocked(Blockout(0.5), 20, 6, 6, 3)
     assert_array_equal(corrupted, np.broadcast_to(corrupted[..., :1], corrupted.shape))
     assert corrupted.any()
 
 
-def test_its_own_shape_stands():
+def test_its_own_shape_takes_precedence():
     method = Blockout(2, image_shape=[4, 5])
     assert method.bound(None) is method
     assert method.bound((2, 10)).image_shape == (4, 5)
@@ -64,29 +64,32 @@ def test_its_own_shape_stands():
 
 
 @pytest.mark.parametrize(
-    ("build", "said"),
+    ("build", "message"),
     [
         (
             lambda: Blockout(2).check(12, True),
-            "Blockout takes rectangles out of pictures, and these rows have no shape",
+            "Blockout needs images, and these rows have no image shape",
         ),
         (
-            lambda: corrupted(Blockout(2), pictures(2, 12)),
-            "Blockout takes rectangles out of pictures; give it image_sh",
+            lambda: corrupted(Blockout(2), images(2, 12)),
+            "Blockout needs images; write Blockout(image_shape",
         ),
         (
             lambda: Blockout(2, image_shape=(3, 5)).check(12, True),
-            "Blockout's image_shape=(3, 5) has 15 values, and the rows have 12",
+            "image_shape=(3, 5) of Blockout has 15 values, but rows have 12",
         ),
-        (lambda: Blockout(4).bound((3, 5)).check(15, True), "Blockout's size=4 is more pixels than a picture of 3 x 5"),
-        (lambda: Blockout(2, number=0), "number=0 is not legal"),
-        (lambda: Blockout(2, number=1.5), "number=1.5 is not legal"),
-        (lambda: Blockout(2, image_shape=(3,)), "image_shape=(3,) is not legal; it takes (height, width)"),
-        (lambda: Blockout((1, 2)), "size=(1, 2) is not legal; it takes a number at least 0 or a function"),
+        (
+            lambda: Blockout(4).bound((3, 5)).check(15, True),
+            "size=4 of Blockout is larger than an image of 3 x 5 pix",
+        ),
+        (lambda: Blockout(2, number=0), "number=0 must be an integer >= 1"),
+        (lambda: Blockout(2, number=1.5), "number=1.5 must be an integer >= 1"),
+        (lambda: Blockout(2, image_shape=(3,)), "image_shape=(3,) must be (height, width) or"),
+        (lambda: Blockout((1, 2)), "size=(1, 2) must be a number >= 0 or a function"),
     ],
 )
-def test_what_is_refused(build, said):
+def test_errors(build, message):
     with pytest.raises(InvalidParameterError) as caught:
         build()
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)

@@ -10,7 +10,7 @@ from isthmus.corruption import Blockout, Chain, Function, Gaussian, Masking, Poi
 X = np.random.default_rng(0).normal(3, 1, (300, 40)).astype(np.float32)
 
 
-def test_two_of_a_kind_draw_apart():
+def test_two_parts_of_one_class_draw_independently():
     once = corrupted(Chain((Gaussian(1.0),)), X).x - X
     both = corrupted(Chain((Gaussian(1.0), Gaussian(1.0))), X).x - X
     second = both - once
@@ -18,7 +18,7 @@ def test_two_of_a_kind_draw_apart():
     assert_allclose(second.std(), X.std(0).mean(), rtol=0.03)
 
 
-def test_touched_and_hidden_are_unions():
+def test_corrupted_and_hidden_are_unions():
     rates = (0.3, 0.2, 0.1)
     made = corrupted(Chain((Masking(0.3, as_missing=True), Masking(0.2), Masking(0.1, as_missing=True))), X)
     left = np.prod(1 - np.array(rates))
@@ -28,13 +28,13 @@ def test_touched_and_hidden_are_unions():
     assert_array_equal(made.level, np.float32(0.3))
 
 
-def test_cells_that_are_told_stay_zero():
+def test_cells_marked_as_missing_stay_zero():
     made = corrupted(Chain((Masking(0.5, as_missing=True), Gaussian(1.0), Swap(0.5))), X)
     assert_array_equal(made.x == 0, made.hidden)
     assert made.corrupted.all()
 
 
-def test_each_part_has_numbers_of_its_own():
+def test_each_part_has_its_own_schedules():
     chain = Chain((Masking(0.1), Chain((Masking(0.2), Gaussian((0.1, 0.4))))))
     values = {name: schedule(np.zeros(1))[0] for name, schedule in chain.schedules().items()}
     assert values == {
@@ -51,7 +51,7 @@ def test_each_part_has_numbers_of_its_own():
     assert_allclose(inner.corrupted.mean(), 0.4, atol=0.03)
 
 
-def test_parts_are_bound_and_asked():
+def test_parts_are_bound_and_checked():
     chain = Chain([Gaussian(0.1), Blockout(2)]).bound((5, 8))
     assert chain.parts[1].image_shape == (5, 8)
     chain.check(40, False)
@@ -71,7 +71,7 @@ def test_a_function_gets_the_rows_and_a_key():
         assert (corrupted(Function(noisy), X, **other).x != made.x).mean() > 0.99
 
 
-def test_a_function_touches_what_it_changes():
+def test_cells_that_a_function_changes_are_corrupted():
     observed = np.random.default_rng(1).random(X.shape) < 0.8
     made = corrupted(Function(lambda key, x: x.at[:, ::2].set(9.0)), X, observed=observed)
     assert_array_equal(made.corrupted, observed & (np.arange(40) % 2 == 0))
@@ -87,19 +87,23 @@ def failing(key, x):
 
 
 @pytest.mark.parametrize(
-    ("build", "said"),
+    ("build", "message"),
     [
-        (lambda: Chain(()), "parts=() is not legal; it takes corruptions, at least one"),
+        (lambda: Chain(()), "parts=() must be a sequence of one or more corruptions"),
         (lambda: Chain(Gaussian()), "parts=Gaussian("),
-        (lambda: Chain((Gaussian(), "masking")), "parts has 'masking', which is no object of isthmus.corruption"),
-        (lambda: Chain((Masking(), Blockout(2))).check(4, True), "Blockout takes rectangles out of pictures"),
-        (lambda: Chain((Gaussian(unit="input"),)).check(4, False), "Gaussian is told in the input's own units"),
-        (lambda: Function(3), "function=3 is not legal; it takes a function (key, x) -> x"),
+        (lambda: Chain((Gaussian(), "masking")), "parts[1]='masking' must be an object of isthmus.corruption"),
+        (
+            lambda: Chain((Gaussian(), Masking(untouched_weight=0.5)), untouched_weight=0.5),
+            "untouched_weight=0.5 of parts[1] has no effect in a Chain; write Chain(parts, untouched_weight=0.5)",
+        ),
+        (lambda: Chain((Masking(), Blockout(2))).check(4, True), "Blockout needs images"),
+        (lambda: Chain((Gaussian(unit="input"),)).check(4, False), "Gaussian uses the input's units"),
+        (lambda: Function(3), "function=3 must be a function (key, x) -> x"),
         (
             lambda: Function(wrong).check(5, True),
-            "corruption=wrong made an array of shape (4, 4) of rows of shape (4, 5)",
+            "corruption=wrong returned shape (4, 4) for rows of shape (4, 5)",
         ),
-        (lambda: corrupted(Function(wrong), X), "corruption=wrong made an array of shape (300, 39)"),
+        (lambda: corrupted(Function(wrong), X), "corruption=wrong returned shape (300, 39)"),
         (
             lambda: Function(failing).check(5, True),
             "corruption=failing failed on (key, x) with x of shape (4, 5): KeyErr",
@@ -107,8 +111,8 @@ def failing(key, x):
         (lambda: Function(abs).check(5, True), "corruption=abs failed on (key, x)"),
     ],
 )
-def test_what_is_refused(build, said):
+def test_errors(build, message):
     with pytest.raises(InvalidParameterError) as caught:
         build()
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)

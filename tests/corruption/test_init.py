@@ -1,3 +1,7 @@
+import dataclasses
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -5,7 +9,6 @@ from sklearn.base import clone
 
 from corrupting import columns_of, corrupted
 from isthmus.core.errors import InvalidParameterError
-from isthmus.core.parameters import CORRUPTION_NAMES
 from isthmus.corruption import (
     CORRUPTIONS,
     Blockout,
@@ -30,11 +33,11 @@ def of(name, **settings):
     return CORRUPTIONS[name](**settings).bound((6, 8))
 
 
-# Every row of the table --------------------------------------------------------------------------------------------
+# Contract of every row of the table -------------------------------------------------------------------------------
 
 
 @NAMES
-def test_the_same_key_gives_the_same(name):
+def test_the_same_seed_and_epoch_give_the_same_result(name):
     one, again = corrupted(of(name), X), corrupted(of(name), X)
     assert_array_equal(one.x, again.x)
     for other in ({"epoch": 2}, {"seed": 1}):
@@ -43,7 +46,7 @@ def test_the_same_key_gives_the_same(name):
 
 @NAMES
 @pytest.mark.parametrize("order", [np.arange(60)[::-1], np.r_[0:60:7], np.array([31])], ids=["back", "some", "one"])
-def test_a_rows_noise_depends_on_nothing_else(name, order):
+def test_a_rows_noise_does_not_depend_on_its_batch(name, order):
     if name == "swap":
         pytest.skip("takes values of other rows")
     columns = columns_of(X)
@@ -55,7 +58,7 @@ def test_a_rows_noise_depends_on_nothing_else(name, order):
 
 
 @NAMES
-def test_shapes_types_and_what_is_untouched(name):
+def test_shapes_types_and_uncorrupted_cells(name):
     observed = rng.random(X.shape) < 0.7
     made = corrupted(of(name), np.where(observed, X, 0), observed=observed)
     assert (made.x.shape, made.x.dtype) == (X.shape, np.float32)
@@ -67,16 +70,16 @@ def test_shapes_types_and_what_is_untouched(name):
 
 
 @NAMES
-def test_nothing_at_level_zero(name):
+def test_level_0_corrupts_nothing(name):
     if name == "poisson":
-        pytest.skip("has no such level")
+        pytest.skip("has no level 0")
     made = corrupted(of(name, **{CORRUPTIONS[name].main: 0}), -X)
     assert_array_equal(made.x.view(np.uint32), (-X).view(np.uint32))
     assert not made.corrupted.any()
 
 
 @NAMES
-def test_what_is_declared_is_there(name):
+def test_declarations(name):
     kind = CORRUPTIONS[name]
     assert issubclass(kind, Corruption)
     assert kind.main in kind.traced
@@ -94,12 +97,12 @@ def test_what_is_declared_is_there(name):
 
 
 @NAMES
-def test_a_name_stands_for_its_class(name):
+def test_a_name_gives_its_class(name):
     assert resolve(name) == CORRUPTIONS[name]()
     given = CORRUPTIONS[name]()
     found = resolve(given)
     assert found == given
-    # What was fitted does not change with what was given.
+    # A copy, so that a later change of the object does not reach what was fitted.
     assert found is not given
 
 
@@ -115,7 +118,7 @@ def test_a_name_stands_for_its_class(name):
         ("blockout", 5.0, Blockout(5)),
     ],
 )
-def test_the_level_is_the_main_number(name, level, expected):
+def test_the_level_is_the_main_setting(name, level, expected):
     assert resolve(name, level) == expected
 
 
@@ -129,25 +132,63 @@ def wrapped(key, x):
 
 
 @pytest.mark.parametrize(
-    ("given", "level", "said"),
+    ("given", "level", "message"),
     [
         (None, 0.5, "corruption_level=0.5 has no effect without corruption"),
         ("gausian", None, "corruption='gausian' is not one of 'gaussian', 'uniform', 'masking',"),
         (3, None, "corruption=3 is not one of"),
         (Gaussian, None, "corruption=Gaussian is a class; write Gaussian()"),
-        (Gaussian(), 0.5, "corruption_level=0.5 stands beside an object; write Gaussian(scale=0.5)"),
-        (Chain((Gaussian(),)), 0.5, "corruption_level=0.5 stands beside an object; give the level to it"),
-        (wrapped, 0.5, "corruption_level=0.5 stands beside an object; give the level to it"),
-        ("masking", 1.5, "corruption_level=1.5 is not legal; it takes a number at least 0 and at most 1"),
-        ("poisson", 0, "corruption_level=0 is not legal; it takes a number above 0"),
+        (
+            Gaussian(),
+            0.5,
+            "corruption_level=0.5 cannot be combined with a corruption object; write Gaussian(scale=0.5",
+        ),
+        (
+            Chain((Gaussian(),)),
+            0.5,
+            "corruption_level=0.5 cannot be combined with a corruption object; set the level",
+        ),
+        (wrapped, 0.5, "corruption_level=0.5 cannot be combined with a function; set the level inside"),
+        ("masking", 1.5, "corruption_level=1.5 must be a number >= 0 and <= 1"),
+        ("poisson", 0, "corruption_level=0 must be a number > 0"),
     ],
 )
-def test_what_is_refused(given, level, said):
+def test_errors_of_the_level(given, level, message):
     with pytest.raises(InvalidParameterError) as caught:
         resolve(given, level)
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 
-def test_names_are_those_of_the_parameter():
-    assert (*CORRUPTIONS,) == CORRUPTION_NAMES
+@pytest.mark.parametrize("name", [*CORRUPTIONS, wrapped])
+def test_the_untouched_weight_goes_with_a_name_or_a_function(name):
+    assert resolve(name, untouched_weight=0.5).untouched_weight == 0.5
+    assert resolve(name, untouched_weight=0) == dataclasses.replace(resolve(name), untouched_weight=0)
+    assert resolve(name).untouched_weight == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, "untouched_weight=0.5 has no effect without corruption"),
+        (Masking(), "untouched_weight=0.5 cannot be combined with a corruption object; write Masking(untouched_weigh"),
+        (Chain((Masking(),)), "untouched_weight=0.5 cannot be combined with a corruption object; write Chain(untouch"),
+    ],
+)
+def test_errors_of_the_untouched_weight(given, message):
+    with pytest.raises(InvalidParameterError) as caught:
+        resolve(given, untouched_weight=0.5)
+    assert str(caught.value).startswith(message)
+    with pytest.raises(InvalidParameterError, match="untouched_weight=2 must be a number >= 0 and <= 1"):
+        resolve("masking", untouched_weight=2)
+
+
+def test_names_are_read_without_jax():
+    code = (
+        "import sys\n"
+        "from isthmus.corruption import CORRUPTIONS\n"
+        "from isthmus.engine import OPTIMIZERS, SCHEDULES\n"
+        "assert len([*CORRUPTIONS, *OPTIMIZERS, *SCHEDULES]) == 19\n"
+        "assert not {'jax', 'numpy', 'optax'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

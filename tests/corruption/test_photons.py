@@ -7,14 +7,14 @@ from scipy.stats import norm, poisson
 from corrupting import columns_of, corrupted
 from isthmus.core.random import mix
 from isthmus.corruption import Poisson
-from isthmus.corruption.photons import _few, _many
+from isthmus.corruption.photons import _large_counts, _small_counts
 
 MEANS = [0.01, 0.5, 3.0, 3.9, 4.1, 8.0, 12.0, 30.0, 400.0]
 WORDS = np.random.default_rng(0).integers(0, 2**32, 200_000, dtype=np.uint32)
 
 
 @pytest.mark.parametrize("mean", MEANS)
-def test_a_million_counts_have_the_law(mean):
+def test_a_million_counts_have_the_distribution(mean):
     made = corrupted(Poisson(mean / 0.5), np.full((1000, 1000), 0.5))
     counts = made.x.ravel().astype(float) * (mean / 0.5)
     assert_allclose(counts, np.round(counts), atol=0.01)
@@ -23,36 +23,36 @@ def test_a_million_counts_have_the_law(mean):
     values, found = np.unique(np.round(counts), return_counts=True)
     expected = 1e6 * poisson.pmf(values, mean)
     likely = expected > 20
-    # Five deviations, and what the expansion may be off.
+    # Five standard deviations, and the error of the expansion.
     assert (np.abs(found - expected) < 5 * np.sqrt(expected) + 100 * (mean > 4))[likely].all()
 
 
 @pytest.mark.parametrize("mean", [0.01, 0.5, 3.0, 4.0])
-def test_few_photons_are_the_inverse_of_the_law(mean):
-    count = np.asarray(_few(jnp.asarray(WORDS), jnp.full(len(WORDS), mean, jnp.float32)))
+def test_small_counts_equal_the_inverse(mean):
+    count = np.asarray(_small_counts(jnp.asarray(WORDS), jnp.full(len(WORDS), mean, jnp.float32)))
     exact = poisson.ppf(((WORDS >> 8) + 0.5) / 2**24, np.float32(mean))
-    # Sums of float32 move the boundaries by their rounding.
+    # Float32 sums round the boundaries.
     assert (count != exact).mean() < 1e-5
     assert np.abs(count - exact).max() <= 1
 
 
 @pytest.mark.parametrize("mean", [4.0, 8.0, 20.0, 300.0])
-def test_many_photons_are_nearly_so(mean):
+def test_large_counts_are_close_to_the_inverse(mean):
     radius = np.sqrt(-2 * np.log(((WORDS >> 8) + 0.5) / 2**24))
     angle = np.pi / 2 * (2 * (mix(WORDS ^ np.uint32(0x51ED270B)) >> 8).astype(float) + 1 - 2**24) / 2**24
     exact = poisson.ppf(norm.cdf(radius * np.sin(angle)), mean)
-    off = np.asarray(_many(jnp.asarray(WORDS), jnp.full(len(WORDS), mean, jnp.float32))) - exact
+    off = np.asarray(_large_counts(jnp.asarray(WORDS), jnp.full(len(WORDS), mean, jnp.float32))) - exact
     assert (off != 0).mean() < 1e-3
     assert np.abs(off).max() <= 1
 
 
-def test_no_light_is_no_photons():
+def test_values_of_at_most_0_stay():
     made = corrupted(Poisson(5), np.array([[0.0, -2.0, 1.0]]))
     assert_array_equal(made.corrupted, [[False, False, True]])
     assert_array_equal(made.x[:, :2], [[0, -2]])
 
 
-def test_values_are_counted_in_the_inputs_units():
+def test_counts_are_in_the_inputs_units():
     raw = np.full((1000, 100), 4.0)
     scaled = (raw - 10) / 2
     columns = columns_of(scaled, unit=0.5, zero=-5.0)

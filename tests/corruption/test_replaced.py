@@ -7,22 +7,22 @@ from isthmus.corruption import Masking, SaltAndPepper, Swap
 
 rng = np.random.default_rng(0)
 X = rng.normal(3, 1, (1000, 1000)).astype(np.float32)
-DIGITS = np.arange(1.0, 21)[:, None] + 100 * np.arange(5000)  # a value tells its row and its column
+DIGITS = np.arange(1.0, 21)[:, None] + 100 * np.arange(5000)  # a value identifies its row and its column
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.25, 0.9])
 @pytest.mark.parametrize("kind", [Masking, SaltAndPepper, Swap])
-def test_a_million_cells_are_touched_at_the_rate(kind, rate):
+def test_a_million_cells_are_corrupted_at_the_rate(kind, rate):
     changed = corrupted(kind(rate), X).corrupted
     assert abs(changed.mean() - rate) < 5 * np.sqrt(rate * (1 - rate) / X.size)
     for axis in (0, 1):
-        # Each cell by itself: rows and columns scatter as binomial numbers do.
+        # Cells are independent: the counts of rows and columns are binomial.
         assert_allclose(changed.sum(axis).var(), 1000 * rate * (1 - rate), rtol=0.25)
     assert abs(np.corrcoef(changed[:, 1:].ravel(), changed[:, :-1].ravel())[0, 1]) < 0.005
 
 
 @pytest.mark.parametrize("kind", [Masking, SaltAndPepper])
-def test_all_cells_at_rate_one(kind):
+def test_all_cells_are_corrupted_at_rate_1(kind):
     assert corrupted(kind(1.0), X).corrupted.all()
 
 
@@ -35,7 +35,7 @@ def test_masked_cells_are_zero(as_missing):
         assert_array_equal(made.hidden, made.corrupted)
 
 
-def test_salt_is_as_likely_as_pepper():
+def test_salt_and_pepper_are_equally_likely():
     columns = columns_of(X)
     made = corrupted(SaltAndPepper(0.5), X, columns=columns)
     high, low = made.x == columns.high, made.x == columns.low
@@ -45,7 +45,7 @@ def test_salt_is_as_likely_as_pepper():
     assert (low | high)[made.corrupted].all()
 
 
-def test_swapped_cells_come_from_every_other_row_alike():
+def test_swapped_cells_come_equally_from_all_other_rows():
     made = corrupted(Swap(1.0), DIGITS)
     assert made.corrupted.all()
     assert_array_equal((made.x - 1) // 100, (DIGITS - 1) // 100)
@@ -53,7 +53,7 @@ def test_swapped_cells_come_from_every_other_row_alike():
     counts = np.array([np.bincount(row, minlength=20) for row in source])
     assert_array_equal(np.diag(counts), 0)
     others = counts[~np.eye(20, dtype=bool)]
-    assert ((others - 5000 / 19) ** 2 / (5000 / 19)).sum() < 500  # chi squared of 360 degrees
+    assert ((others - 5000 / 19) ** 2 / (5000 / 19)).sum() < 500  # chi-squared with 360 degrees of freedom
 
 
 def test_padding_is_never_swapped_in():
@@ -65,9 +65,9 @@ def test_padding_is_never_swapped_in():
     assert_array_equal(made.x[~weight], DIGITS[~weight])
 
 
-@pytest.mark.parametrize("n_alive", [0, 1])
-def test_a_row_alone_is_left_as_it_is(n_alive):
-    made = corrupted(Swap(1.0), DIGITS[:4], weight=np.arange(4) < n_alive)
+@pytest.mark.parametrize("n_rows", [0, 1])
+def test_a_single_row_stays(n_rows):
+    made = corrupted(Swap(1.0), DIGITS[:4], weight=np.arange(4) < n_rows)
     assert_array_equal(made.x, DIGITS[:4])
     assert not made.corrupted.any()
 

@@ -5,7 +5,9 @@ import optax
 import pytest
 from numpy.testing import assert_allclose
 
-from isthmus.engine.optimizers import DEFAULT_DECAY, OPTIMIZERS, SCHEDULES, Hyper, Optimizer, learning_rates
+from isthmus.core.errors import InvalidParameterError
+from isthmus.engine import OPTIMIZERS, SCHEDULES
+from isthmus.engine.optimizers import DEFAULT_DECAY, Hyper, Optimizer, learning_rates
 
 rng = np.random.default_rng(0)
 START = {"weight": rng.normal(size=(3, 2)), "bias": rng.normal(size=2)}
@@ -70,14 +72,14 @@ def ours(optimizer, rates, decay=0.0, clip=0.0):
     return params
 
 
-def test_every_rule_is_written_out():
+def test_every_rule_has_a_reference():
     assert set(RULES) == set(OPTIMIZERS)
     assert set(DEFAULT_DECAY) <= set(OPTIMIZERS)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize(("decay", "clip"), [(0, 0), (0.1, 0), (0, 0.5), (0.1, 2.0)])
-def test_steps_equal_numpys(name, decay, clip):
+def test_steps_equal_numpy(name, decay, clip):
     rates = 0.1 * np.cos(np.arange(12) / 10)
     found = ours(Optimizer(name, clips=clip > 0, decays=decay > 0), rates, decay, clip)
     expected = by_hand(RULES[name], rates, decay, clip or np.inf)
@@ -91,12 +93,12 @@ def test_a_zero_gradient_is_clipped_to_zero():
     jax.tree.map(lambda a, b: assert_allclose(a, b, rtol=1e-6), params, START)
 
 
-def test_an_optax_transformation_brings_its_own_rate():
+def test_an_optax_transformation_has_its_own_rate():
     found = ours(Optimizer(optax.adam(0.05)), np.full(12, 99.0))
     jax.tree.map(lambda a, b: assert_allclose(a, b, rtol=1e-7), found, by_hand(adam, np.full(12, 0.05)))
 
 
-def test_equal_rules_are_one():
+def test_equal_rules_are_equal_and_hash_equally():
     assert Optimizer("adam", clips=True) == Optimizer("adam", clips=True)
     assert hash(Optimizer("adam")) == hash(Optimizer("adam"))
     assert Optimizer("adam") != Optimizer("adam", decays=True)
@@ -124,7 +126,7 @@ def test_schedules(name):
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_rates_are_taken_half_a_step_on(name):
+def test_rates_are_those_half_a_step_later(name):
     rates = learning_rates(name, 0.3, 0, 40, 40)
     assert_allclose(rates, 0.3 * SCHEDULES[name]((np.arange(40) + 0.5) / 40))
     assert rates.min() > 0
@@ -138,10 +140,24 @@ def test_a_callable_is_a_schedule():
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_named_rules_begin_at_zero(name):
+def test_named_rules_start_at_zero(name):
     params = {"weight": np.ones((3, 2), np.float32), "bias": np.ones(2, np.float16)}
     state, expected = Optimizer(name).init(params), OPTIMIZERS[name]().init(params)
     assert jax.tree.structure(state) == jax.tree.structure(expected)
     for leaf, other in zip(jax.tree.leaves(state), jax.tree.leaves(expected), strict=True):
         assert (leaf.shape, leaf.dtype) == (other.shape, other.dtype)
         assert_allclose(leaf, other)
+
+
+def test_a_row_can_be_added_from_outside():
+    OPTIMIZERS["toy"], SCHEDULES["toy"] = optax.identity, lambda share: 1 - share
+    try:
+        assert_allclose(learning_rates("toy", 2.0, 0, 2, 2), [1.5, 0.5])
+        found, expected = ours(Optimizer("toy"), np.ones(12)), ours(Optimizer("sgd"), np.ones(12))
+        jax.tree.map(assert_allclose, found, expected)
+    finally:
+        del OPTIMIZERS["toy"], SCHEDULES["toy"]
+    with pytest.raises(InvalidParameterError, match="optimizer='toy' is not one of 'adam', "):
+        Optimizer("toy").init(START)
+    with pytest.raises(InvalidParameterError, match="learning_rate_schedule='toy' is not one of 'constant', "):
+        learning_rates("toy", 2.0, 0, 2, 2)
