@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from isthmus.core.errors import InvalidDataError
-from isthmus.data.columns import MAX_LEVELS, ColumnOfTable, cells_of, describe, frames_of, with_cells
+from isthmus.data.columns import MAX_LEVELS, ColumnOfTable, cells_of, describe, frame_of, select, with_cells
 
 PANDAS = pd.DataFrame(
     {
@@ -63,7 +63,7 @@ def test_cells_are_numbers_and_codes(library):
 
 
 @pytest.mark.parametrize("library", TABLES)
-def test_filled_cells_take_the_columns_types_and_the_rest_stays(library):
+def test_filled_cells_have_the_types_of_their_columns_and_other_cells_are_unchanged(library):
     table = TABLES[library]
     columns = describe(table)
     values, holes = cells_of(table, columns)
@@ -73,11 +73,11 @@ def test_filled_cells_take_the_columns_types_and_the_rest_stays(library):
     first, second, third = values_of(whole)
     assert second == [0.25, 0.25, 7, True, "a", "a", "a"]
     assert [first, third] == [values_of(table)[0], values_of(table)[2]]
-    assert cells_of(table, columns)[1].sum() == 7, "the table given is not written to"
+    assert cells_of(table, columns)[1].sum() == 7, "the table that was passed is unchanged"
 
 
 @pytest.mark.parametrize("library", TABLES)
-def test_an_unknown_category_is_no_hole(library):
+def test_an_unknown_category_is_not_missing(library):
     table = TABLES[library]
     columns = tuple(ColumnOfTable(c.name, c.kind, c.low, c.high, c.levels[:1]) for c in describe(table))
     values, holes = cells_of(table, columns)
@@ -92,7 +92,7 @@ def test_only_the_most_frequent_categories_are_kept():
     assert {f"c{number}" for number in range(10)} <= set(levels)
 
 
-def test_a_value_may_stand_for_missing():
+def test_a_value_can_mark_missing_cells():
     table = pd.DataFrame({"a": [1, -9, 3], "b": ["x", "?", "x"]})
     assert describe(table, -9)[0].low == 1
     assert describe(table, "?")[1].levels == ("x",)
@@ -108,18 +108,35 @@ def test_a_value_may_stand_for_missing():
         (pd.DataFrame({"a": [1.0, np.inf]}), "'a' is infinite in row 1"),
     ],
 )
-def test_what_cannot_be_filled_is_said(table, said):
+def test_columns_that_cannot_be_filled_are_refused(table, said):
     with pytest.raises(InvalidDataError, match=said) as caught:
         describe(table)
     assert "\n" not in str(caught.value)
 
 
-def test_another_kind_than_was_learned_is_refused():
+def test_a_column_of_another_kind_than_learned_is_refused():
     columns = describe(pd.DataFrame({"a": [1.0]}))
     with pytest.raises(InvalidDataError, match=r"'a' is of type .*, but was learned as real"):
         cells_of(pd.DataFrame({"a": ["x"]}), columns)
 
 
-def test_arrays_are_no_tables():
-    assert frames_of(np.zeros(3)) is None
-    assert frames_of(PANDAS["real"]) is None
+def test_arrays_and_series_are_not_tables():
+    assert frame_of(np.zeros(3)) is None
+    assert frame_of(PANDAS["real"]) is None
+
+
+def test_columns_of_one_name_are_refused():
+    with pytest.raises(InvalidDataError, match="give each column its own name"):
+        frame_of(pd.DataFrame(np.zeros((1, 2)), columns=["a", "a"]))
+
+
+def test_columns_of_pandas_may_be_numbered():
+    table = pd.DataFrame([[1, "x"], [None, "y"]])
+    columns = describe(table)
+    assert [(column.name, column.kind) for column in columns] == [(0, "real"), (1, "category")]
+    assert select(table, [1]).columns.tolist() == [1]
+
+
+def test_large_integers_are_rounded():
+    table = pa.table({"a": [2**60 + 1, None]})
+    assert cells_of(table, describe(table))[0][0, 0] == float(2**60)

@@ -85,15 +85,15 @@ def impute(
 
 def _chosen(table: Any, columns: str | None, drop: str | None) -> list[str]:
     """Return the columns to fill: those asked for, or all that hold numbers or categories."""
-    from isthmus.data.columns import frames_of
+    from isthmus.data.columns import column_kind, frame_of
 
-    frames = frames_of(table)
-    assert frames is not None
+    frame = frame_of(table)
+    assert frame is not None
     asked = _present(table, columns.split(",")) if columns else list(table.column_names)
     left_out = _present(table, drop.split(",")) if drop else []
     kept = [name for name in asked if name not in left_out]
     if not columns:
-        kept = [name for name in kept if frames.kind(table, name) is not None]
+        kept = [name for name in kept if column_kind(frame, name) is not None]
     if not kept:
         raise InvalidParameterError("no column of numbers or categories is left to fill")
     return kept

@@ -17,7 +17,16 @@ from isthmus.core.errors import InterruptedFitWarning, InvalidDataError, Isthmus
 from isthmus.core.parameters import PARAMETERS, Parameter
 from isthmus.core.types import TrainState
 from isthmus.corruption import Masking
-from isthmus.data.columns import ColumnOfTable, cells_of, describe, described, frames_of, with_cells
+from isthmus.data.columns import (
+    ColumnOfTable,
+    cells_of,
+    column_kind,
+    describe,
+    described,
+    frame_of,
+    select,
+    with_cells,
+)
 from isthmus.engine.loop import Interruption
 from isthmus.estimators import filler_file
 from isthmus.estimators.build import draw_seed
@@ -188,7 +197,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             Of the type and the column types of `X`; an array is of real numbers.
         """
         check_is_fitted(self)
-        if frames_of(X) is not None:
+        if frame_of(X) is not None:
             return self._filled_table(X)
         if any(column.kind == "category" for column in self.columns_):
             raise InvalidDataError("X is an array, but the imputer was fitted on a table with categories; give a table")
@@ -239,7 +248,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _first_sight(self, X: Any) -> tuple[tuple[ColumnOfTable, ...], Floats]:
-        if frames_of(X) is None:
+        if frame_of(X) is None:
             X, holes = self._array(X, reset=True)
             values = np.where(holes, np.nan, X.astype(np.float64))
             return tuple(described(f"x{place}", "real", values[:, place]) for place in range(values.shape[1])), values
@@ -297,18 +306,18 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _filled_table(self, X: Any) -> Any:
         self._check_table(X, reset=False)
-        columns, frames = self.columns_, frames_of(X)
-        assert frames is not None
-        names = frames.names(X)
+        columns, frame = self.columns_, frame_of(X)
+        assert frame is not None
+        names = frame.columns
         if not hasattr(self, "feature_names_in_"):
             columns = tuple(
-                replace(c, name=name, kind=frames.kind(X, name) or c.kind)
+                replace(c, name=name, kind=column_kind(frame, name) or c.kind)
                 for c, name in zip(columns, names, strict=True)
             )
         values, holes = cells_of(X, columns, self._sentinel)
         table = with_cells(X, columns, self._filled(values, holes), holes)
         kept = self._kept()
-        return table if len(kept) == len(names) else frames.select(table, [names[place] for place in kept])
+        return table if len(kept) == len(names) else select(table, [names[place] for place in kept])
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
-from isthmus.data.columns import frames_of
+from isthmus.data.columns import frame_of, select
 from isthmus.data.sources import open_source
 from isthmus.data.sources.arrays import one_line
 from isthmus.data.sources.base import Source
@@ -39,8 +39,8 @@ def keeping(X: Any, keep: Sequence[str] | None, used: Sequence[str], opened: Cal
     if not keep:
         return opened(X), None
     _refuse_unclear(keep)
-    if frames_of(X) is not None:
-        rows, kept = _divided(X, keep, used)
+    if (frame := frame_of(X)) is not None:
+        rows, kept = _divided(frame, keep, used)
         return opened(rows), kept
     source = opened(X) if is_external(X) else None
     if not isinstance(source, KeepsColumns):
@@ -70,24 +70,14 @@ def _refuse_unclear(keep: Sequence[str]) -> None:
 
 
 def _divided(frame: Any, keep: Sequence[str], used: Sequence[str]) -> tuple[Any, KeptRows]:
-    """Return a frame without the columns that are only kept, and those that are."""
-    frames = frames_of(frame)
-    assert frames is not None
-    refuse_unknown("keep", f"the {type(frame).__name__}", frames.names(frame), keep)
-    kept = KeptRows.of(_to_arrow(frames.select(frame, keep)))
-    left = [name for name in frames.names(frame) if name not in keep or name in used]
-    return frames.select(frame, left), kept
-
-
-def _to_arrow(frame: Any) -> Any:
+    """Return a frame without the columns that are only kept, and the kept columns."""
     import pyarrow as pa
 
-    if isinstance(frame, pa.Table):
-        return frame
-    if hasattr(frame, "to_arrow"):  # polars
-        return frame.to_arrow()
+    columns = frame.columns
+    refuse_unknown("keep", f"the {type(frame.to_native()).__name__}", columns, keep)
     try:
-        table = pa.Table.from_pandas(frame, preserve_index=False)
+        kept = frame.select(keep).to_arrow().replace_schema_metadata(None)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise InvalidDataError(f"keep: a column's values are not of one type: {one_line(error)}") from error
-    return table.replace_schema_metadata(None)
+    left = [name for name in columns if name not in keep or name in used]
+    return select(frame.to_native(), left), KeptRows.of(kept)

@@ -1,0 +1,154 @@
+"""Validation rows chosen together: the last rows, or all rows that share a value of a column."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.data.columns import frame_of
+from isthmus.data.sources import TableSource, is_arrow, is_location, open_source
+from isthmus.data.sources.spooled import gathered_rows
+from isthmus.data.splitting import Holdout, MaskHoldout
+
+LAST = "last"
+_IN_MEMORY = 1 << 30  # bytes
+
+
+class Hold(Protocol):
+    """A rule that chooses validation rows; ``str`` gives its name."""
+
+    def __call__(self, seed: int, share: float) -> Holdout:
+        """Return the validation rows for a seed and a share of the rows in (0, 1)."""
+        ...
+
+
+class LastRows:
+    """Hold out the last share of `n_rows` rows."""
+
+    def __init__(self, n_rows: int) -> None:
+        self.n_rows = n_rows
+
+    def __call__(self, seed: int, share: float) -> MaskHoldout:
+        """Return the validation rows: at least one of several, and never all."""
+        count = min(max(1, round(share * self.n_rows)), self.n_rows - 1)
+        return MaskHoldout(np.arange(self.n_rows) >= self.n_rows - count)
+
+    def __str__(self) -> str:
+        return LAST
+
+
+class Groups:
+    """Hold out whole groups of rows, in the order of a hash of seed and value, until they make up the share.
+
+    Parameters
+    ----------
+    name : str
+        The column.
+    codes : ndarray of int of shape (n_rows,)
+        The group of each row.
+    values : list of str
+        The value that the rows of each group share.
+
+    Raises
+    ------
+    InvalidDataError
+        If there are fewer than two groups.
+    """
+
+    def __init__(self, name: str, codes: NDArray[np.integer], values: list[str]) -> None:
+        self.name = name
+        self.codes = codes
+        self.values = values
+        if len(values) < 2:
+            found = f"all rows are of one group, {values[0]!r}" if values else "there are no rows"
+            raise InvalidDataError(f"validation_by={name!r}: {found}; hold out single rows instead")
+
+    def __call__(self, seed: int, share: float) -> MaskHoldout:
+        """Return the validation rows: at least one group, and never all."""
+        drawn = sorted(range(len(self.values)), key=lambda code: _hashed(seed, self.values[code]))
+        rows = np.cumsum(np.bincount(self.codes, minlength=len(self.values))[drawn])
+        count = int(np.searchsorted(rows, share * len(self.codes))) + 1
+        chosen = np.zeros(len(self.values), bool)
+        chosen[drawn[: min(count, len(drawn) - 1)]] = True
+        return MaskHoldout(chosen[self.codes])
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _hashed(seed: int, value: str) -> bytes:
+    return hashlib.blake2b(value.encode(), digest_size=8, key=seed.to_bytes(8, "little")).digest()
+
+
+def split_by(X: Any, by: str) -> tuple[Any, Hold]:
+    """Return the rows without the column that groups them, and the rule that chooses validation rows.
+
+    Parameters
+    ----------
+    X : array-like, DataFrame, str, os.PathLike or Source
+        The rows, as `isthmus.open_source` takes them.
+    by : str
+        ``"last"`` for the last rows, or the name of a column, whose type does not matter. A missing value is a group
+        like any other.
+
+    Returns
+    -------
+    rows : object
+        `X`, or a source of it, without the column.
+    hold : Hold
+        Its call ``hold(seed, share)`` gives the validation rows; ``str(hold)`` is `by`.
+
+    Raises
+    ------
+    InvalidParameterError
+        If `X` has no such column, or is a source that reads the column as a feature.
+    InvalidDataError
+        If all rows have the same value.
+    """
+    if by == LAST:
+        rows, n_rows = _counted(X)
+        return rows, LastRows(n_rows)
+    frame = frame_of(X)
+    if frame is not None and by in frame.columns:
+        return frame.drop(by).to_native(), _grouped(by, [frame.get_column(by).to_arrow()])
+    if frame is None and (is_location(X) or is_arrow(X) or isinstance(X, TableSource)):
+        source: Any = X if isinstance(X, TableSource) else open_source(X, drop=[by])
+        if by in source.schema.names:
+            raise InvalidParameterError(f"validation_by={by!r} is a feature of this source; open it with drop=[{by!r}]")
+        return source, _grouped(by, (kept.column(0) for _, kept in source.blocks_keeping([by])))
+    raise InvalidParameterError(
+        f"validation_by={by!r} is neither 'last' nor a column of these rows; pass a table or a DataFrame that has one"
+    )
+
+
+def _counted(X: Any) -> tuple[Any, int]:
+    """Return rows and their number; text files, which do not state it, are read and kept."""
+    if not is_location(X) and hasattr(X, "shape"):
+        return X, int(X.shape[0])
+    if not is_location(X) and hasattr(X, "__len__"):
+        return X, len(X)
+    source = open_source(X)
+    if source.n_rows is None:
+        source = gathered_rows(source, _IN_MEMORY)
+    assert source.n_rows is not None
+    return source, source.n_rows
+
+
+def _grouped(name: str, columns: Iterable[Any]) -> Groups:
+    """Return the groups of an Arrow column that comes in pieces."""
+    import pyarrow as pa
+
+    known: dict[str, int] = {}
+    codes = [np.empty(0, np.int32)]
+    for column in columns:
+        encoded = column.dictionary_encode()
+        for chunk in encoded.chunks if isinstance(encoded, pa.ChunkedArray) else [encoded]:
+            values = [*map(str, chunk.dictionary.to_pylist()), *(["None"] if chunk.null_count else [])]
+            here = np.array([known.setdefault(value, len(known)) for value in values], np.int32)
+            codes.append(here[chunk.indices.fill_null(len(values) - 1).to_numpy(zero_copy_only=False)])
+    return Groups(name, np.concatenate(codes), list(known))

@@ -1,0 +1,98 @@
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+from numpy.testing import assert_array_equal
+
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.data.groups import Groups, LastRows, split_by
+from isthmus.data.sources import open_source
+
+rng = np.random.default_rng(0)
+ROWS = rng.normal(size=(400, 3))
+SITES = np.array([f"site {number}" for number in rng.integers(0, 20, 400)])
+FRAME = pd.DataFrame(ROWS, columns=list("abc")).assign(site=SITES)
+FORMATS = ("pandas", "categories", "polars", "pyarrow", "csv", "parquet", "source", "data set")
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("grouped")
+    FRAME.to_csv(folder / "rows.csv", index=False)
+    pq.write_table(pa.Table.from_pandas(FRAME), folder / "rows.parquet", row_group_size=70)
+    return {
+        "pandas": FRAME,
+        "categories": FRAME.astype({"site": "category"}),
+        "polars": pl.from_pandas(FRAME),
+        "pyarrow": pa.Table.from_pandas(FRAME),
+        "csv": folder / "rows.csv",
+        "parquet": str(folder / "rows.parquet"),
+        "source": open_source(folder / "rows.parquet", drop=["site"]),
+        "data set": ds.dataset(folder / "rows.parquet"),
+    }
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_whole_groups_are_held_out_the_same_in_every_format(name, tables):
+    expected = split_by(FRAME, "site")[1](7, 0.25)
+    rows, hold = split_by(tables[name], "site")
+    holdout = hold(7, 0.25)
+    assert str(hold) == "site"
+    assert_array_equal(holdout.held, expected.held)
+    assert not set(SITES[holdout.held]) & set(SITES[~holdout.held])
+    assert 0.25 <= holdout.share < 0.25 + 0.1
+    assert open_source(rows).schema.names == ("a", "b", "c")
+    assert (hold(8, 0.25).held != holdout.held).any()
+
+
+def test_the_last_rows_are_held_out():
+    holdout = LastRows(100)(0, 0.1)
+    assert_array_equal(np.flatnonzero(holdout.held), np.arange(90, 100))
+    assert holdout.count(95) == 5
+    assert_array_equal(holdout.mask(88, 92), [False, False, True, True])
+    assert LastRows(1)(0, 0.1).held.tolist() == [False]
+
+
+def test_rows_are_counted_whatever_their_format(tmp_path):
+    file = tmp_path / "rows.csv"
+    np.savetxt(file, ROWS, delimiter=",")
+    for given in (ROWS, ROWS.tolist(), FRAME[list("abc")], file, str(file), [file], open_source(ROWS)):
+        rows, hold = split_by(given, "last")
+        assert str(hold) == "last"
+        assert np.flatnonzero(hold(0, 0.1).held).tolist() == list(range(360, 400))
+        assert open_source(rows).n_rows == 400
+
+
+def test_a_missing_value_is_a_group():
+    codes = split_by(FRAME.assign(site=[None] * 100 + ["x"] * 300), "site")[1].codes
+    assert len(set(codes[:100])) == len(set(codes[100:])) == 1
+    assert codes[0] != codes[-1]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.999])
+def test_each_side_has_at_least_one_group(share):
+    holdout = Groups("g", np.array([0, 0, 1, 1, 2, 2]), ["a", "b", "c"])(3, share)
+    assert 0 < holdout.held.sum() < 6
+
+
+@pytest.mark.parametrize(("rows", "by"), [(ROWS, "site"), (FRAME, "sight"), (pl.from_pandas(FRAME), "sight")])
+def test_an_unknown_column_is_refused(rows, by):
+    with pytest.raises(InvalidParameterError, match="is neither 'last' nor a column of these rows"):
+        split_by(rows, by)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"), [(FRAME.assign(site="x"), "all rows are of one group, 'x'"), (FRAME[:0], "there are no rows")]
+)
+def test_fewer_than_two_groups_are_refused(rows, said):
+    with pytest.raises(InvalidDataError, match=said):
+        split_by(rows, "site")
+
+
+def test_a_column_that_the_source_reads_is_refused(tables):
+    source = open_source(tables["parquet"], columns=["a", "b"])
+    with pytest.raises(InvalidParameterError, match=r"open it with drop=\['a'\]"):
+        split_by(source, "a")
