@@ -69,7 +69,7 @@ def main(folder: str = "runs/clean_photos", levels: tuple[int, ...] = (15, 25, 5
             shown[f"noise {level}: {psnr(clean, noisy):.1f} dB"] = noisy
             shown[f"cleaned of {level}: {psnr(clean, ways['isthmus']):.1f} dB"] = ways["isthmus"]
         pictures = {each: np.clip(picture, 0, 1) for each, picture in shown.items()}
-        plots.save(plots.gallery(pictures, across=2), home / f"{name}.png")
+        plots.save(plots.gallery(pictures, columns=2), home / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def cat(folder, n_units, k, max_epochs, stride, size=8):
         decibels = -10 * np.log10(mean_square(whole, np.clip(each, 0, 1)))
         print(f"{name}: {decibels:.1f}")
         named[f"{name}: {decibels:.1f} dB"] = each
-    plots.save(plots.gallery(named, across=2), folder / "chelsea.png")
+    plots.save(plots.gallery(named, columns=2), folder / "chelsea.png")
     frequency = model.code_statistics(rows).codes.frequency
     figure = plots.atoms(model.components_, image_shape=(size, size, 3), n=60, sort="frequency", frequency=frequency)
     plots.save(figure, folder / "chelsea_atoms.png")

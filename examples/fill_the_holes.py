@@ -38,7 +38,7 @@ def main(folder: str = "runs/fill_the_holes", n_train: int = 1500, max_epochs: i
         print(f"{way}: {error / 16:.4f}")
     rows["the digits"] = digits[test]
     shown = {name: strip(np.clip(each[:n_shown] / 16, 0, 1)) for name, each in rows.items()}
-    plots.save(plots.gallery(shown, across=1), home / "digits.png")
+    plots.save(plots.gallery(shown, columns=1), home / "digits.png")
 
 
 def strip(rows):

@@ -70,7 +70,7 @@ def main(folder: str = "runs/noisy_digits", n_train: int = 12000, max_epochs: in
         for way, rows in ways.items():
             print(f"{way}: {psnr(clean, rows):.2f}")
         strips = {way: strip(rows[:n_shown]) for way, rows in {**ways, "the digits": clean}.items()}
-        plots.save(plots.gallery(strips, across=1), home / f"{kind.split()[-1]}.png")
+        plots.save(plots.gallery(strips, columns=1), home / f"{kind.split()[-1]}.png")
 
     curve = models["grain"].robustness_curve(clean, [0, 0.15, 0.3, 0.5, 0.7, 1.0], fit_on=train)
     cleaned = {name: points for name, points in curve.curves.items() if name != "noisy"}  # that dwarfs the others

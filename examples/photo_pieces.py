@@ -83,7 +83,7 @@ def tiles_of_others(folder, n_tiles, max_epochs, stride, noise=0.1):
         taken = bank[nearest(model.transform(thumbnails(bank)), model.transform(thumbnails(wanted)))]
         pictures[f"tiles of other photographs, {side} by {side}"] = from_patches(taken.astype(float), shape)
     named = {name: picture.astype(np.uint8) for name, picture in pictures.items()}
-    plots.save(plots.gallery(named, across=3), folder / "tiles.png")
+    plots.save(plots.gallery(named, columns=3), folder / "tiles.png")
 
 
 def psnr(picture, rebuilt):
@@ -165,7 +165,7 @@ def pieces_of_others(folder, n_patches, n_atoms, max_epochs, counts):
     plots.save(figure, folder / "atoms.png")
     some = {k: whole["isthmus, top-k"][k] for k in (counts[0], middle, counts[-1])}
     shown = {f"{k} piece{'s' * (k > 1)}, {psnr(picture, each):.1f} dB": each for k, each in some.items()}
-    plots.save(plots.gallery({"the photograph": picture, **shown}, across=2), folder / "rebuilt.png")
+    plots.save(plots.gallery({"the photograph": picture, **shown}, columns=2), folder / "rebuilt.png")
 
 
 def main(

@@ -1,4 +1,4 @@
-"""What the tests of figures share: rows to draw, and how to read a drawing."""
+"""Data for the tests of figures, and functions that read figures."""
 
 import io
 
@@ -10,30 +10,22 @@ from PIL import Image
 from isthmus.evaluation.plots import FIGURES
 
 rng = np.random.default_rng(0)
-
-
 ROWS = rng.random((30, 12))
-
-
 CODES = rng.normal(size=(30, 2))
-
-
 LABELS = np.arange(30) % 10
-
-
 SHAPE = (4, 3)
 NAMES = np.array(["zero", "one", "_two"])[LABELS % 3]
 
 
 def decode(codes):
-    """Row k of a picture of 4 x 3 is code 0, save the last cell, which is code 1."""
+    """Return pictures of 4 x 3 pixels equal to code 0, except for the last pixel, which is code 1."""
     rows = np.tile(codes[:, :1], (1, 12))
     rows[:, -1] = codes[:, -1]
     return rows
 
 
 def drawn(name, n_rows=30, **options):
-    """Return the figure of a row of the table, of `n_rows` rows."""
+    """Return the figure `name` of `n_rows` rows of example data."""
     history = {
         "epoch": range(1, n_rows + 1),
         "loss": np.geomspace(1, 0.01, n_rows),
@@ -58,7 +50,8 @@ def drawn(name, n_rows=30, **options):
     return FIGURES[name](*positional, **named, **options)
 
 
-def refused(error, match, call, *args, **options):
+def assert_raises(error, match, call, *args, **options):
+    """Assert that a call raises an error with a one-line message."""
     with pytest.raises(error, match=match) as caught:
         call(*args, **options)
     assert "\n" not in str(caught.value)
@@ -79,9 +72,9 @@ def colours(ax):
 
 
 def tiles(mosaic, height, width, gap=1):
-    down, across = (mosaic.shape[0] + gap) // (height + gap), (mosaic.shape[1] + gap) // (width + gap)
-    steps = [(i * (height + gap), j * (width + gap)) for i in range(down) for j in range(across)]
-    return [mosaic[y : y + height, x : x + width] for y, x in steps]
+    rows, columns = (mosaic.shape[0] + gap) // (height + gap), (mosaic.shape[1] + gap) // (width + gap)
+    corners = [(i * (height + gap), j * (width + gap)) for i in range(rows) for j in range(columns)]
+    return [mosaic[y : y + height, x : x + width] for y, x in corners]
 
 
 def images(figure):

@@ -12,18 +12,18 @@ from isthmus.sparsity import KL, JumpReLU, Lifetime
 
 CODES = np.array([[0.0, 2, 1, 0], [0, 0, 1, 0], [0, 0, 1.5, 0], [0, 0.4, 0.5, 0]])
 ROWS = np.array([[1.0, 2], [3, 4], [0, 0], [5, 7]])
-REBUILT = ROWS + np.array([0.5, -0.5])
+RECONSTRUCTED = ROWS + np.array([0.5, -0.5])
 
 
 @pytest.fixture
 def report():
     codes, fidelity = CodeStatistics(4), Fidelity()
     codes.update(CODES)
-    fidelity.update(ROWS, REBUILT)
+    fidelity.update(ROWS, RECONSTRUCTED)
     return CodeReport(codes, fidelity, 0.6)
 
 
-def test_facts_are_plain_and_complete(report):
+def test_facts_are_json_and_complete(report):
     facts = report.facts()
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
     assert facts["l0_histogram"] == [0, 2, 2, 0, 0]
@@ -39,30 +39,30 @@ def test_facts_are_plain_and_complete(report):
     assert facts["log10_density"] == {"edges": [-0.5, -0.25, 0], "counts": [1, 1]}
 
 
-def test_lines_say_the_same(report):
+def test_text_agrees_with_the_facts(report):
     lines = {line[:18].strip(): line[18:] for line in str(report).splitlines() if line[:1] != " "}
     assert lines["rows"] == "4"
-    assert lines["squared error"].startswith("0.25 a cell")
-    assert lines["L0"] == "1.5 of 4 units active in a row (least 1, median 1, most 2)"
+    assert lines["squared error"].startswith("0.25 per cell")
+    assert lines["L0"] == "1.5 of 4 units active per row (min 1, median 1, max 2)"
     assert lines["alive"] == lines["dead"] == "2 of 4 units, 50.0%"
-    assert lines["mean activation"] == "0.4 (least 0, most 1; peak 2)"
+    assert lines["mean activation"] == "0.4 (min 0, max 1; peak 2)"
     assert lines["target"] == "0.6, 25.0% of units within 20 % of it"
     assert lines["units active in"].split() == ["32", "to", "100", "%", "2", "#" * 30]
 
 
-def test_without_a_target_nothing_is_said_of_it(report):
+def test_without_a_target_none_is_printed(report):
     report = report._replace(activation_target=None)
     assert report.near_target() is report.facts()["near_target"] is None
     assert "target" not in str(report)
 
 
-def test_the_share_of_units_near_the_target(report):
+def test_fraction_of_units_near_the_target(report):
     assert report.near_target(0.2) == 0.25
     assert report.near_target(0.7) == 0.5
     assert report.near_target(1) == 1
 
 
-def test_no_rows_and_no_living_unit():
+def test_no_rows_and_only_dead_units():
     empty = CodeReport(CodeStatistics(3), Fidelity())
     assert str(empty).split() == ["rows", "0"]
     empty.codes.update(np.zeros((2, 3)))
@@ -82,6 +82,6 @@ def test_no_rows_and_no_living_unit():
         (None, "relu", None),
     ],
 )
-def test_the_target_is_the_sparsitys_in_the_codes_own_units(sparsity, activation, expected):
+def test_activation_target_is_in_units_of_the_code(sparsity, activation, expected):
     model = SimpleNamespace(sparsity_=sparsity, network_=SimpleNamespace(code_activation=activation))
     assert activation_target(model) == expected

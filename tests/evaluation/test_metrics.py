@@ -28,46 +28,48 @@ pairs = hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=12).flatma
 
 
 @given(pairs, st.data())
-def test_explained_variance_is_r2_over_all_cells_in_any_blocks(pair, data):
-    rows, rebuilt = pair
+def test_explained_variance_is_r2_over_all_cells_for_any_blocks(pair, data):
+    rows, reconstructed = pair
     wide = rows.astype(np.float64)
     spread = np.square(wide - wide.mean(axis=0)).sum()
     if spread < 1e-6:
         return
-    expected = 1 - np.square(wide - rebuilt).sum() / spread
-    assert_allclose(explained_variance(rows, rebuilt), expected, rtol=1e-9, atol=1e-9)
+    expected = 1 - np.square(wide - reconstructed).sum() / spread
+    assert_allclose(explained_variance(rows, reconstructed), expected, rtol=1e-9, atol=1e-9)
     cut = data.draw(st.integers(1, len(rows)))
     blocks = ExplainedVariance()
     for part in (slice(0, cut), slice(cut, None)):
         if len(rows[part]):
-            blocks.update(rows[part], rebuilt[part])
+            blocks.update(rows[part], reconstructed[part])
     assert_allclose(blocks.value, expected, rtol=1e-9, atol=1e-9)
 
 
-def test_explained_variance_equals_scikit_learns():
+def test_explained_variance_equals_r2_score():
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((200, 5)) * [1, 2, 3, 4, 5] + 1e6
-    rebuilt = rows + rng.standard_normal(rows.shape)
+    reconstructed = rows + rng.standard_normal(rows.shape)
     assert_allclose(
-        explained_variance(rows, rebuilt), r2_score(rows, rebuilt, multioutput="variance_weighted"), rtol=1e-9
+        explained_variance(rows, reconstructed),
+        r2_score(rows, reconstructed, multioutput="variance_weighted"),
+        rtol=1e-9,
     )
     assert explained_variance(rows, rows) == 1
     assert_allclose(explained_variance(rows, np.broadcast_to(rows.mean(axis=0), rows.shape)), 0, atol=1e-12)
 
 
-def test_rows_that_do_not_vary():
+def test_explained_variance_of_constant_rows():
     constant = np.full((4, 2), 3.0)
     assert explained_variance(constant, constant) == 1
     assert explained_variance(constant, constant + 1) == 0
 
 
 @pytest.mark.parametrize("other", [np.zeros((3, 2)), np.zeros(4)])
-def test_shapes_that_differ_are_refused(other):
+def test_different_shapes_raise(other):
     with pytest.raises(InvalidDataError, match=r"rows of shape \(4, 2\) cannot be compared"):
         explained_variance(np.zeros((4, 2)), other)
 
 
-def test_neighbours_vote():
+def test_neighbour_accuracy():
     codes = np.array([[0.0], [0.1], [0.2], [10.0], [10.1], [10.2]])
     labels = np.array(["a", "a", "b", "b", "b", "b"])
     assert neighbour_accuracy(codes, labels, [[0.05], [10.05]], ["a", "b"], n_neighbors=3) == 1
@@ -75,7 +77,7 @@ def test_neighbours_vote():
     assert neighbour_accuracy(codes, labels, [[0.2]], ["b"], n_neighbors=1) == 1
 
 
-# Rebuilt rows ----------------------------------------------------------------------------------------------------
+# Fidelity --------------------------------------------------------------------------------------------------------
 
 
 def cut(n_rows, places):
@@ -84,20 +86,20 @@ def cut(n_rows, places):
 
 
 @given(pairs, st.lists(st.integers(0, 12), max_size=4))
-def test_fidelity_is_numpys_in_any_blocks(pair, places):
-    rows, rebuilt = pair
+def test_fidelity_agrees_with_numpy_for_any_blocks(pair, places):
+    rows, reconstructed = pair
     found = Fidelity()
     for part in cut(len(rows), places):
-        found.update(rows[part], rebuilt[part])
-    x, y = rows.astype(np.float64), rebuilt.astype(np.float64)
+        found.update(rows[part], reconstructed[part])
+    x, y = rows.astype(np.float64), reconstructed.astype(np.float64)
     norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
-    there = x.any(axis=1)
-    cosines = np.divide((x * y).sum(axis=1), norms, out=np.zeros(len(x)), where=norms > 0)[there]
+    nonzero = x.any(axis=1)
+    cosines = np.divide((x * y).sum(axis=1), norms, out=np.zeros(len(x)), where=norms > 0)[nonzero]
     assert found.count == len(rows)
-    assert found.zero_rows == (~there).sum()
+    assert found.zero_rows == (~nonzero).sum()
     assert_allclose(found.mse, np.mean((x - y) ** 2), rtol=1e-12)
-    assert_allclose(found.cosine, cosines.mean() if there.any() else np.nan, rtol=1e-9, atol=1e-12)
-    assert_allclose(found.explained_variance, explained_variance(rows, rebuilt), rtol=1e-9, atol=1e-9)
+    assert_allclose(found.cosine, cosines.mean() if nonzero.any() else np.nan, rtol=1e-9, atol=1e-12)
+    assert_allclose(found.explained_variance, explained_variance(rows, reconstructed), rtol=1e-9, atol=1e-9)
     assert found.fvu == 1 - found.explained_variance
 
 
@@ -108,20 +110,22 @@ def test_cosine_of_tiny_and_huge_rows():
     assert found.zero_rows == 1
 
 
-def test_a_row_rebuilt_as_zeros_has_no_likeness():
+def test_a_reconstruction_of_zeros_has_cosine_zero():
     found = Fidelity()
     found.update(np.eye(4), np.diag([1.0, 1, 1, 0]))
     assert found.cosine == 0.75
 
 
-def test_few_rows_have_no_variance():
+def test_zero_and_one_rows():
     found = Fidelity()
     found.update(np.empty((0, 2)), np.empty((0, 2)))
     assert np.isnan([found.mse, found.cosine, found.explained_variance, found.fvu]).all()
     found.update(np.ones((1, 2)), np.zeros((1, 2)))
     assert (found.count, found.mse, found.cosine) == (1, 1, 0)
     assert np.isnan(found.fvu)
-    with pytest.raises(InvalidDataError, match=r"rows of shape \(1, 2\) cannot be compared with rebuilt ones of \(2"):
+    with pytest.raises(
+        InvalidDataError, match=r"rows of shape \(1, 2\) cannot be compared with a reconstruction of shape \(2"
+    ):
         found.update(np.ones((1, 2)), np.ones((2, 2)))
 
 
@@ -133,7 +137,7 @@ some_codes = hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max
 
 
 @given(some_codes, st.lists(st.integers(0, 9), max_size=4), st.lists(st.booleans(), min_size=5, max_size=5))
-def test_code_statistics_are_numpys_in_any_blocks_dense_or_sparse(codes, places, sparse):
+def test_code_statistics_agree_with_numpy_for_dense_and_sparse_blocks(codes, places, sparse):
     found = CodeStatistics(codes.shape[1])
     for part, as_matrix in zip(cut(len(codes), places), sparse, strict=False):
         found.update(csr_matrix(codes[part]) if as_matrix else codes[part])
@@ -151,7 +155,7 @@ def test_code_statistics_are_numpys_in_any_blocks_dense_or_sparse(codes, places,
     assert found.fraction_dead == (~active.any(axis=0)).mean()
 
 
-def test_zeros_that_a_sparse_matrix_stores_are_not_active():
+def test_explicit_zeros_of_a_sparse_matrix_are_not_active():
     twice = csr_matrix(([1.0, -1, 0, 5], [0, 0, 1, 2], [0, 2, 4, 4]), shape=(3, 4))
     before = twice.data.copy()
     found = CodeStatistics(4)
@@ -169,7 +173,7 @@ def test_largest_activation_may_be_negative():
         assert_array_equal(found.largest_activation, [-1, 0, 0])
 
 
-def test_before_the_first_row():
+def test_code_statistics_of_no_rows():
     found = CodeStatistics(2)
     found.update(np.empty((0, 2)))
     assert found.count == 0
@@ -181,14 +185,14 @@ def test_before_the_first_row():
 @pytest.mark.parametrize(
     ("codes", "match"),
     [
-        (np.zeros((2, 3)), r"codes of shape \(2, 3\) are not codes of 2 units"),
-        (np.zeros(2), r"codes of shape \(2,\)"),
-        (csr_matrix((2, 5)), r"codes of shape \(2, 5\)"),
+        (np.zeros((2, 3)), r"codes have shape \(2, 3\); expected \(n_rows, 2\)"),
+        (np.zeros(2), r"codes have shape \(2,\)"),
+        (csr_matrix((2, 5)), r"codes have shape \(2, 5\)"),
         (np.array([[0, np.nan]]), "codes of unit 1 are not finite"),
         (csr_matrix([[np.inf, 0]]), "codes of unit 0 are not finite"),
     ],
 )
-def test_codes_that_are_none(codes, match):
+def test_invalid_codes_raise(codes, match):
     found = CodeStatistics(2)
     with pytest.raises(InvalidDataError, match=match):
         found.update(codes)
@@ -199,7 +203,7 @@ def test_codes_that_are_none(codes, match):
     st.lists(st.one_of(st.just(0.0), st.floats(1e-9, 1)), min_size=1, max_size=30),
     st.integers(1, 5),
 )
-def test_every_unit_is_in_one_bin_or_dead(shares, per_decade):
+def test_every_unit_is_dead_or_in_one_bin(shares, per_decade):
     edges, counts, dead = density_histogram(shares, per_decade=per_decade)
     assert dead == shares.count(0)
     assert counts.sum() == len(shares) - dead
@@ -212,7 +216,7 @@ def test_every_unit_is_in_one_bin_or_dead(shares, per_decade):
     assert len(counts) == 1 or counts[0]
 
 
-def test_frequencies_are_shares():
+def test_frequencies_outside_0_to_1_raise():
     for wrong in (1.5, -0.1, np.nan):
-        with pytest.raises(InvalidDataError, match=rf"shares of rows in \[0, 1\], not {wrong:g}"):
+        with pytest.raises(InvalidDataError, match=rf"fractions of rows in \[0, 1\], not {wrong:g}"):
             density_histogram([0.5, wrong])

@@ -1,4 +1,4 @@
-"""What a code is like on some rows, as numbers to read: which units are active, and how close rows come back."""
+"""Report on the codes of some rows: active units and reconstruction error."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 
 from isthmus.evaluation.metrics import CodeStatistics, Counts, DensityHistogram, Fidelity, density_histogram
 
-_BAR = 30  # characters of the longest bar of a histogram in text
+_BAR_WIDTH = 30  # characters of the longest bar of the text histogram
 
 
 class CodeReport(NamedTuple):
-    """What a code is like on some rows; ``print`` it, or read its parts.
+    """Statistics of the codes of some rows; ``print`` it, or read its attributes.
 
     Parameters
     ----------
     codes : CodeStatistics
-        Which units are active, how often and how strongly.
+        How often and how strongly each unit is active.
     fidelity : Fidelity
-        How close the rebuilt rows come, in scaled units.
+        Reconstruction error, in scaled units.
     activation_target : float or None
-        The mean activation that the model's sparsity asks of each unit, where it asks for one.
+        The mean activation that the model's sparsity prescribes for each unit, or None if it prescribes none.
     """
 
     codes: CodeStatistics
@@ -29,14 +29,14 @@ class CodeReport(NamedTuple):
     activation_target: float | None = None
 
     def near_target(self, tolerance: float = 0.2) -> float | None:
-        """Return the share of units whose mean activation is off the target by at most `tolerance` of it."""
+        """Return the fraction of units whose mean activation is within `tolerance * target` of the target."""
         if self.activation_target is None:
             return None
-        off = np.abs(self.codes.mean_activation - self.activation_target)
-        return float(np.mean(off <= tolerance * abs(self.activation_target)))
+        difference = np.abs(self.codes.mean_activation - self.activation_target)
+        return float(np.mean(difference <= tolerance * abs(self.activation_target)))
 
     def facts(self) -> dict[str, Any]:
-        """Return everything by name, in numbers, lists of numbers and None."""
+        """Return all values by name, as numbers, lists of numbers and None."""
         codes, fidelity, density = self.codes, self.fidelity, density_histogram(self.codes.frequency)
         by_unit = ("frequency", "mean_activation", "largest_activation")
         return {
@@ -62,18 +62,18 @@ class CodeReport(NamedTuple):
         if not codes.count:
             return f"{'rows':18}0"
         width, alive = codes.n_components, codes.n_components - codes.dead
-        least, middle, most = _levels(codes.l0_histogram)
+        low, median, high = _quantiles(codes.l0_histogram)
         means, peak = codes.mean_activation, codes.largest_activation.max()
         lines = {
             "rows": f"{codes.count:,}",
-            "squared error": f"{fidelity.mse:.6g} a cell, in scaled units",
+            "squared error": f"{fidelity.mse:.6g} per cell, in scaled units",
             "explained": f"{fidelity.explained_variance:.6g} of the variance",
-            "FVU": f"{fidelity.fvu:.6g}, the variance left unexplained",
-            "cosine": f"{fidelity.cosine:.6g} between a row and itself rebuilt",
-            "L0": f"{codes.l0:.6g} of {width} units active in a row (least {least}, median {middle}, most {most})",
+            "FVU": f"{fidelity.fvu:.6g}, fraction of variance unexplained",
+            "cosine": f"{fidelity.cosine:.6g} between a row and its reconstruction",
+            "L0": f"{codes.l0:.6g} of {width} units active per row (min {low}, median {median}, max {high})",
             "alive": f"{alive} of {width} units, {codes.fraction_alive:.1%}",
             "dead": f"{codes.dead} of {width} units, {codes.fraction_dead:.1%}",
-            "mean activation": f"{means.mean():.6g} (least {means.min():.6g}, most {means.max():.6g}; peak {peak:.6g})",
+            "mean activation": f"{means.mean():.6g} (min {means.min():.6g}, max {means.max():.6g}; peak {peak:.6g})",
         }
         if self.activation_target is not None:
             lines["target"] = f"{self.activation_target:.6g}, {self.near_target():.1%} of units within 20 % of it"
@@ -82,16 +82,16 @@ class CodeReport(NamedTuple):
 
 
 def activation_target(model: Any) -> float | None:
-    """Return the mean activation that a fitted model's sparsity asks of each unit, in the code's own units."""
+    """Return the mean activation that a fitted model's sparsity prescribes for each unit, in units of the code."""
     sparsity = model.sparsity_
     return None if sparsity is None else sparsity.wanted_activation(model.network_.code_activation)
 
 
-def _levels(histogram: Counts) -> tuple[int, int, int]:
-    """Return the least, the (lower) median and the largest of the numbers whose counts these are."""
-    below = np.cumsum(histogram)
-    there = np.flatnonzero(histogram)
-    return int(there[0]), int(np.searchsorted(below, (below[-1] + 1) // 2)), int(there[-1])
+def _quantiles(histogram: Counts) -> tuple[int, int, int]:
+    """Return the minimum, the (lower) median and the maximum of the integers with these counts."""
+    cumulative = np.cumsum(histogram)
+    present = np.flatnonzero(histogram)
+    return int(present[0]), int(np.searchsorted(cumulative, (cumulative[-1] + 1) // 2)), int(present[-1])
 
 
 def _density_lines(density: DensityHistogram) -> list[str]:
@@ -101,7 +101,7 @@ def _density_lines(density: DensityHistogram) -> list[str]:
     }
     most = max(bins.values()) or 1
     return [
-        f"{'units active in' if not i else '':18}{name:18}{count:>7,} {'#' * -(-count * _BAR // most)}".rstrip()
+        f"{'units active in' if not i else '':18}{name:18}{count:>7,} {'#' * -(-count * _BAR_WIDTH // most)}".rstrip()
         for i, (name, count) in enumerate(bins.items())
     ]
 

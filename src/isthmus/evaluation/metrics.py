@@ -1,4 +1,4 @@
-"""How good a code is: what is rebuilt from it, which of its units are active, and what its neighbourhoods know."""
+"""Metrics of a code: explained variance, active units, and k-NN accuracy."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ Counts = NDArray[np.int64]
 
 
 class ExplainedVariance:
-    """The share of rows' variance that is rebuilt, gathered block by block in float64.
+    """Fraction of the rows' variance that their reconstruction explains, accumulated block by block in float64.
 
-    It is scikit-learn's ``r2_score(rows, rebuilt, multioutput="variance_weighted")`` of all rows together. Variances
-    are merged as Chan, Golub and LeVeque do (1979), so a large offset costs no digits. A cell that is NaN in the rows
-    is missing and counts for nothing.
+    Equal to scikit-learn's ``r2_score(rows, reconstructed, multioutput="variance_weighted")`` over all rows. Variances
+    are merged as in Chan, Golub and LeVeque (1979), so a large offset loses no precision. Cells that are NaN in the
+    rows are missing and are ignored.
 
     Attributes
     ----------
     count : int
-        The rows so far.
+        Number of rows so far.
     squared_error : float
-        The sum of squared differences over all cells.
+        Sum of squared differences over all cells.
     value : float
-        At most 1; below 0 where the columns' means would do better. Where no column varies, 1 for rows that are
-        rebuilt exactly and else 0.
+        At most 1; below 0 where the column means are a better prediction. If no column varies, 1 for an exact
+        reconstruction and 0 otherwise.
     """
 
     def __init__(self) -> None:
@@ -36,164 +36,166 @@ class ExplainedVariance:
         self.squared_error = 0.0
         self._spread = 0.0
         self._mean: Floats | float = 0.0
-        self._seen: Any = 0  # observed cells of each column
+        self._observed: Any = 0  # observed cells of each column
 
-    def update(self, rows: NDArray[Any], rebuilt: NDArray[Any]) -> None:
-        """Take in rows (rows, n_features) and the same rows rebuilt."""
+    def update(self, rows: NDArray[Any], reconstructed: NDArray[Any]) -> None:
+        """Add rows and their reconstruction, both (n_rows, n_features)."""
         if not len(rows):
             return
         rows = rows.astype(np.float64, copy=False)
-        holes = np.isnan(rows)
-        observed = len(rows) - holes.sum(axis=0)
-        mean = np.where(holes, 0.0, rows).sum(axis=0) / np.maximum(observed, 1)
-        shift, together = np.where(observed > 0, mean - self._mean, 0.0), np.maximum(self._seen + observed, 1)
-        self.squared_error += float(np.where(holes, 0.0, np.square(rows - rebuilt)).sum())
-        self._spread += float(np.where(holes, 0.0, np.square(rows - mean)).sum())
-        self._spread += float((np.square(shift) * (self._seen * observed / together)).sum())
-        self._mean = self._mean + shift * (observed / together)
-        self._seen = self._seen + observed
+        missing = np.isnan(rows)
+        observed = len(rows) - missing.sum(axis=0)
+        mean = np.where(missing, 0.0, rows).sum(axis=0) / np.maximum(observed, 1)
+        shift, total = np.where(observed > 0, mean - self._mean, 0.0), np.maximum(self._observed + observed, 1)
+        self.squared_error += float(np.where(missing, 0.0, np.square(rows - reconstructed)).sum())
+        self._spread += float(np.where(missing, 0.0, np.square(rows - mean)).sum())
+        self._spread += float((np.square(shift) * (self._observed * observed / total)).sum())
+        self._mean = self._mean + shift * (observed / total)
+        self._observed = self._observed + observed
         self.count += len(rows)
 
     @property
     def value(self) -> float:
-        """The share so far."""
+        """Explained variance of the rows so far."""
         return 1 - self.squared_error / self._spread if self._spread > 0 else float(self.squared_error == 0)
 
 
-def explained_variance(rows: ArrayLike, rebuilt: ArrayLike) -> float:
-    """Return the share of rows' variance that is rebuilt.
+def explained_variance(rows: ArrayLike, reconstructed: ArrayLike) -> float:
+    """Return the fraction of the rows' variance that their reconstruction explains.
 
     Parameters
     ----------
-    rows, rebuilt : array-like of shape (n_samples, n_features)
-        Rows, and the same rows rebuilt from their codes.
+    rows, reconstructed : array-like of shape (n_samples, n_features)
+        Rows and their reconstruction.
 
     Returns
     -------
-    share : float
+    explained : float
         At most 1; see `ExplainedVariance`.
 
     Raises
     ------
     InvalidDataError
-        If the shapes differ or are not two-dimensional.
+        If the shapes differ or are not two-dimensional, or there are no rows.
     """
-    rows, rebuilt = np.asarray(rows), np.asarray(rebuilt)
-    _check_pair(rows, rebuilt)
+    rows, reconstructed = np.asarray(rows), np.asarray(reconstructed)
+    _check_pair(rows, reconstructed)
     if not len(rows):
-        raise InvalidDataError("there are no rows; explained variance needs some")
-    share = ExplainedVariance()
-    share.update(rows, rebuilt)
-    return share.value
+        raise InvalidDataError("there are no rows; pass at least one")
+    explained = ExplainedVariance()
+    explained.update(rows, reconstructed)
+    return explained.value
 
 
-def _check_pair(rows: NDArray[Any], rebuilt: NDArray[Any]) -> None:
-    if rows.shape != rebuilt.shape or rows.ndim != 2:
-        raise InvalidDataError(f"rows of shape {rows.shape} cannot be compared with rebuilt ones of {rebuilt.shape}")
+def _check_pair(rows: NDArray[Any], reconstructed: NDArray[Any]) -> None:
+    if rows.shape != reconstructed.shape or rows.ndim != 2:
+        raise InvalidDataError(
+            f"rows of shape {rows.shape} cannot be compared with a reconstruction of shape {reconstructed.shape}"
+        )
 
 
 class Fidelity:
-    """How close rebuilt rows come to the rows, gathered block by block in float64.
+    """Reconstruction error of rows, accumulated block by block in float64.
 
     Attributes
     ----------
     count : int
-        The rows so far.
+        Number of rows so far.
     mse : float
-        Mean squared error of a cell.
+        Mean squared error per cell.
     explained_variance : float
         See `ExplainedVariance`; NaN for fewer than two rows.
     fvu : float
-        Fraction of variance unexplained, the complement of `explained_variance`.
+        Fraction of variance unexplained, ``1 - explained_variance``.
     cosine : float
-        Mean cosine similarity of a row and the same row rebuilt. A row of zeros has no direction and is left out; any
-        other that is rebuilt as zeros counts as 0. NaN where there is no row but zeros.
+        Mean cosine similarity of a row and its reconstruction. Rows of zeros are excluded; a reconstruction of zeros
+        counts as 0. NaN if every row is zero.
     zero_rows : int
-        The rows of zeros, which `cosine` leaves out.
+        Number of rows of zeros, which `cosine` excludes.
     """
 
     def __init__(self) -> None:
-        self._share = ExplainedVariance()
+        self._variance = ExplainedVariance()
         self._cells = 0
         self._cosines = 0.0
         self.zero_rows = 0
 
-    def update(self, rows: NDArray[Any], rebuilt: NDArray[Any]) -> None:
-        """Take in rows (rows, n_features) and the same rows rebuilt."""
-        _check_pair(rows, rebuilt)
-        rows, rebuilt = rows.astype(np.float64, copy=False), rebuilt.astype(np.float64, copy=False)
-        self._share.update(rows, rebuilt)
-        holes = np.isnan(rows)
-        if holes.any():
-            rows, rebuilt = np.where(holes, 0.0, rows), np.where(holes, 0.0, rebuilt)
-        self._cells += rows.size - int(holes.sum())
-        units, directed = _directions(rows)
-        self._cosines += float((units * _directions(rebuilt)[0]).sum())
-        self.zero_rows += len(rows) - directed
+    def update(self, rows: NDArray[Any], reconstructed: NDArray[Any]) -> None:
+        """Add rows and their reconstruction, both (n_rows, n_features)."""
+        _check_pair(rows, reconstructed)
+        rows, reconstructed = rows.astype(np.float64, copy=False), reconstructed.astype(np.float64, copy=False)
+        self._variance.update(rows, reconstructed)
+        missing = np.isnan(rows)
+        if missing.any():
+            rows, reconstructed = np.where(missing, 0.0, rows), np.where(missing, 0.0, reconstructed)
+        self._cells += rows.size - int(missing.sum())
+        directions, nonzero = _normalized(rows)
+        self._cosines += float((directions * _normalized(reconstructed)[0]).sum())
+        self.zero_rows += len(rows) - nonzero
 
     @property
     def count(self) -> int:
-        """The rows so far."""
-        return self._share.count
+        """Number of rows so far."""
+        return self._variance.count
 
     @property
     def mse(self) -> float:
-        """Mean squared error of a cell."""
-        return self._share.squared_error / self._cells if self._cells else float("nan")
+        """Mean squared error per cell."""
+        return self._variance.squared_error / self._cells if self._cells else float("nan")
 
     @property
     def explained_variance(self) -> float:
-        """The share of the variance that is rebuilt."""
-        return self._share.value if self.count > 1 else float("nan")
+        """Explained variance, NaN for fewer than two rows."""
+        return self._variance.value if self.count > 1 else float("nan")
 
     @property
     def fvu(self) -> float:
-        """The share of the variance that is not rebuilt."""
+        """Fraction of variance unexplained."""
         return 1 - self.explained_variance
 
     @property
     def cosine(self) -> float:
-        """Mean cosine similarity of a row and the same row rebuilt."""
-        directed = self.count - self.zero_rows
-        return self._cosines / directed if directed else float("nan")
+        """Mean cosine similarity of a row and its reconstruction."""
+        nonzero = self.count - self.zero_rows
+        return self._cosines / nonzero if nonzero else float("nan")
 
 
-def _directions(rows: Floats) -> tuple[Floats, int]:
-    """Return rows of norm 1, or of zeros where a row has no direction, and how many have one."""
-    # Divided by their largest cell first: squares of very small or large cells would leave the range of floats.
+def _normalized(rows: Floats) -> tuple[Floats, int]:
+    """Return rows scaled to norm 1, with rows of zeros unchanged, and the number of nonzero rows."""
+    # Dividing by the largest cell first keeps the squares of very small or large cells within the range of floats.
     largest = np.abs(rows).max(axis=1, keepdims=True, initial=0)
-    directed = largest > 0
-    rows = np.divide(rows, largest, out=np.zeros_like(rows), where=directed)
+    nonzero = largest > 0
+    rows = np.divide(rows, largest, out=np.zeros_like(rows), where=nonzero)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, norms, out=rows, where=directed), int(directed.sum())
+    return np.divide(rows, norms, out=rows, where=nonzero), int(nonzero.sum())
 
 
 class CodeStatistics:
-    """Which units of a code are active, how often and how strongly, gathered block by block.
+    """Activation frequency and strength of each unit of a code, accumulated block by block.
 
-    A unit is active in a row where its code is not 0. Counts are exact; sums are float64.
+    A unit is active in a row if its code is not 0. Counts are exact; sums are float64.
 
     Parameters
     ----------
     n_components : int
-        Units of the code, K.
+        Number of units of the code, K.
 
     Attributes
     ----------
     count : int
-        The rows so far.
+        Number of rows so far.
     l0 : float
-        Mean number of active units in a row.
+        Mean number of active units per row.
     l0_histogram : ndarray of int64, shape (K + 1,)
-        The rows with 0, 1, …, K active units.
+        Number of rows with 0, 1, …, K active units.
     active_rows : ndarray of int64, shape (K,)
-        The rows in which each unit is active.
+        Number of rows in which each unit is active.
     frequency : ndarray of float64, shape (K,)
-        The share of rows in which each unit is active, its density.
+        Fraction of rows in which each unit is active (its density).
     mean_activation, largest_activation : ndarray of float64, shape (K,)
-        Of each unit over all rows, those in which it is not active too.
+        Mean and maximum of each unit over all rows, including those in which it is not active.
     dead : int
-        Units that are active in no row.
+        Number of units that are active in no row.
     """
 
     def __init__(self, n_components: int) -> None:
@@ -205,21 +207,21 @@ class CodeStatistics:
 
     @property
     def n_components(self) -> int:
-        """Units of the code."""
+        """Number of units of the code."""
         return len(self.active_rows)
 
     def update(self, codes: Any) -> None:
-        """Take in codes (rows, K), an array or a scipy sparse matrix.
+        """Add codes (n_rows, K), an array or a scipy sparse matrix.
 
         Raises
         ------
         InvalidDataError
-            If the codes have another width or are not finite.
+            If the codes do not have K columns or are not finite.
         """
         sparse = hasattr(codes, "tocsr")
         codes = codes.tocsr() if sparse else np.asarray(codes)
         if codes.ndim != 2 or codes.shape[1] != self.n_components:
-            raise InvalidDataError(f"codes of shape {codes.shape} are not codes of {self.n_components} units")
+            raise InvalidDataError(f"codes have shape {codes.shape}; expected (n_rows, {self.n_components})")
         if not codes.shape[0]:
             return
         row_counts, unit_counts, sums, largest = _sparse_parts(codes) if sparse else _dense_parts(codes)
@@ -234,40 +236,40 @@ class CodeStatistics:
 
     @property
     def l0(self) -> float:
-        """Mean number of active units in a row."""
+        """Mean number of active units per row."""
         return int(self.active_rows.sum()) / self.count if self.count else float("nan")
 
     @property
     def frequency(self) -> Floats:
-        """The share of rows in which each unit is active."""
-        return self._over_rows(self.active_rows)
+        """Fraction of rows in which each unit is active."""
+        return self._per_row(self.active_rows)
 
     @property
     def mean_activation(self) -> Floats:
-        """The mean activation of each unit over all rows."""
-        return self._over_rows(self._sums)
+        """Mean activation of each unit over all rows."""
+        return self._per_row(self._sums)
 
     @property
     def largest_activation(self) -> Floats:
-        """The largest activation of each unit over all rows."""
+        """Largest activation of each unit over all rows."""
         return self._largest.copy() if self.count else np.full(self.n_components, np.nan)
 
-    def _over_rows(self, sums: NDArray[Any]) -> Floats:
+    def _per_row(self, sums: NDArray[Any]) -> Floats:
         return sums / self.count if self.count else np.full(self.n_components, np.nan)
 
     @property
     def dead(self) -> int:
-        """Units that are active in no row."""
+        """Number of units that are active in no row."""
         return int((self.active_rows == 0).sum())
 
     @property
     def fraction_dead(self) -> float:
-        """The share of units that are active in no row."""
+        """Fraction of units that are active in no row."""
         return self.dead / self.n_components
 
     @property
     def fraction_alive(self) -> float:
-        """The share of units that are active in at least one row."""
+        """Fraction of units that are active in at least one row."""
         return (self.n_components - self.dead) / self.n_components
 
 
@@ -288,44 +290,44 @@ def _sparse_parts(codes: Any) -> _Parts:
     width = codes.shape[1]
     unit_counts = np.bincount(codes.indices, minlength=width)
     sums: Floats = np.bincount(codes.indices, weights=codes.data, minlength=width).astype(np.float64, copy=False)
-    # A unit that is not active in every row is 0 in some.
+    # A unit that is not active in every row has the code 0 in at least one.
     largest = np.where(unit_counts < codes.shape[0], 0.0, -np.inf)
     np.maximum.at(largest, codes.indices, codes.data)
     return np.diff(codes.indptr), unit_counts, sums, largest
 
 
 class DensityHistogram(NamedTuple):
-    """How many units are active how often, by powers of ten."""
+    """Histogram of the units' activation frequencies, with logarithmic bins."""
 
-    edges: Floats  # of log10 of the share of rows; one more than counts, the last is 0
+    edges: Floats  # of log10(frequency); one more than counts, the last is 0
     counts: Counts
-    dead: int  # units that are never active, which have no logarithm
+    dead: int  # units that are never active; they have no logarithm
 
 
 def density_histogram(frequency: ArrayLike, *, per_decade: int = 4) -> DensityHistogram:
-    """Return the histogram of log10 of units' frequencies, the dead units apart.
+    """Return the histogram of log10 of the units' activation frequencies; dead units are counted separately.
 
     Parameters
     ----------
     frequency : array-like of shape (n_components,)
-        The share of rows in which each unit is active, in [0, 1].
+        Fraction of rows in which each unit is active, in [0, 1].
     per_decade : int
-        Bins in each factor of ten. Each holds its lower edge; the last one, up to all rows, both.
+        Number of bins per factor of ten. A bin includes its lower edge; the last bin includes both edges.
 
     Returns
     -------
     histogram : DensityHistogram
-        Its bins begin at the last edge below the rarest unit that is alive; there is at least one.
+        The first bin contains the least frequent unit that is not dead. There is at least one bin.
 
     Raises
     ------
     InvalidDataError
-        If a frequency is not a share.
+        If a frequency is outside [0, 1].
     """
     shares = np.asarray(frequency, np.float64).ravel()
     if not ((shares >= 0) & (shares <= 1)).all():
         wrong = shares[~((shares >= 0) & (shares <= 1))][0]
-        raise InvalidDataError(f"frequencies are shares of rows in [0, 1], not {wrong:g}")
+        raise InvalidDataError(f"frequencies must be fractions of rows in [0, 1], not {wrong:g}")
     alive = np.log10(shares[shares > 0])
     lowest = min(int(np.floor(alive.min(initial=0) * per_decade)), -1)
     edges = np.arange(lowest, 1) / per_decade
@@ -335,16 +337,16 @@ def density_histogram(frequency: ArrayLike, *, per_decade: int = 4) -> DensityHi
 def neighbour_accuracy(
     codes: ArrayLike, labels: ArrayLike, test_codes: ArrayLike, test_labels: ArrayLike, *, n_neighbors: int = 5
 ) -> float:
-    """Return how often the nearest codes agree on the label of a code they have not seen.
+    """Return the test accuracy of a k-nearest-neighbour classifier on codes.
 
     Parameters
     ----------
     codes : array-like of shape (n_samples, n_components)
-        Codes of known rows, with `labels` of shape (n_samples,).
+        Training codes, with `labels` of shape (n_samples,).
     test_codes : array-like of shape (n_test, n_components)
-        Codes to label, with their true `test_labels`.
+        Test codes, with `test_labels` of shape (n_test,).
     n_neighbors : int
-        How many nearest codes vote.
+        Number of nearest training codes that vote.
 
     Returns
     -------
@@ -353,5 +355,5 @@ def neighbour_accuracy(
     """
     from sklearn.neighbors import KNeighborsClassifier
 
-    voters = KNeighborsClassifier(n_neighbors).fit(codes, labels)
-    return float(voters.score(test_codes, test_labels))
+    classifier = KNeighborsClassifier(n_neighbors).fit(codes, labels)
+    return float(classifier.score(test_codes, test_labels))

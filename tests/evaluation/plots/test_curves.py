@@ -17,13 +17,13 @@ def test_history():
     assert_array_equal(loss.lines[-1].get_xydata(), [[5, 2]])
     assert_array_equal(rate.lines[0].get_ydata(), [0.3, 0.2, 0.1])
     assert loss.get_yscale() == "linear"
-    (alone,) = plots.history({"loss": [1, 2]}, best=0).axes
-    assert alone.lines[1].get_label() == "best: the start"
+    (ax,) = plots.history({"loss": [1, 2]}, best=0).axes
+    assert ax.lines[1].get_label() == "best: before training"
 
 
 @pytest.mark.parametrize(
     ("losses", "scale"),
     [([1, 0.05], "log"), ([1, 1e-6], "log"), ([1, 0.5], "linear"), ([1, 0], "linear"), ([5, -1], "linear")],
 )
-def test_history_is_logarithmic_where_that_helps(losses, scale):
+def test_losses_over_more_than_a_decade_are_on_a_log_axis(losses, scale):
     assert plots.history({"loss": losses}).axes[0].get_yscale() == scale

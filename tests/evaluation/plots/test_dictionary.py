@@ -17,11 +17,11 @@ BY_NORM = np.argsort(-np.linalg.norm(ATOMS, axis=1))
         ({"n": 3}, BY_NORM[:3], "3 of 7 units, largest norm first"),
         ({"sort": None, "n": 4}, range(4), "4 of 7 units"),
         ({"sort": None, "frequency": FREQUENCY}, range(7), "7 of 7 units"),
-        ({"sort": "frequency", "frequency": FREQUENCY}, [3, 0, 5, 6, 2], "5 of 7 units, most often active first"),
+        ({"sort": "frequency", "frequency": FREQUENCY}, [3, 0, 5, 6, 2], "5 of 7 units, most frequently active first"),
         ({"frequency": FREQUENCY}, [k for k in BY_NORM if FREQUENCY[k]], "5 of 7 units, largest norm first"),
     ],
 )
-def test_atoms_in_order(options, units, title):
+def test_order_and_title_of_atoms(options, units, title):
     figure = plots.atoms(ATOMS, image_shape=SHAPE, **options)
     (image,) = images(figure)
     shown = tiles(image.get_array(), *SHAPE)
@@ -31,7 +31,7 @@ def test_atoms_in_order(options, units, title):
     assert figure.get_suptitle() == title
 
 
-def test_atoms_are_the_weights_of_the_last_layer():
+def test_atoms_equal_the_transposed_weights():
     one, other = (
         images(figure)[0].get_array()
         for figure in (plots.atoms(ATOMS, image_shape=(2, 2, 3)), plots.weights(ATOMS.T, image_shape=(2, 2, 3)))

@@ -5,7 +5,7 @@ from drawing import SHAPE, images, rng, tiles
 from isthmus.evaluation import plots
 
 
-def test_weights_are_scaled_each_to_its_own():
+def test_each_unit_is_scaled_by_its_largest_weight():
     matrix = rng.normal(size=(12, 7)) * [1, 5, 0, 2, 9, 3, 4]
     order = np.argsort(-np.linalg.norm(matrix, axis=0))
     for sort, units in ((True, order[:6]), (False, range(6))):
@@ -17,7 +17,7 @@ def test_weights_are_scaled_each_to_its_own():
         assert figure.get_suptitle().startswith("6 of 7 units")
 
 
-def test_weights_of_colour_pictures_have_a_grey_zero():
+def test_zero_weights_of_colour_pictures_are_grey():
     matrix = np.zeros((12, 2))
     matrix[:3, 0] = 2, 1, -2
     first, second = tiles(images(plots.weights(matrix, image_shape=(2, 2, 3)))[0].get_array(), 2, 2)

@@ -6,7 +6,7 @@ from isthmus.evaluation import plots
 
 
 @pytest.mark.parametrize("dead", [0, 3])
-def test_dead_units_stand_apart(dead):
+def test_dead_units_have_a_separate_bar(dead):
     shares = np.concatenate([np.zeros(dead), 10.0 ** np.array([-2.9, -1.1, -1.05, -0.3, 0])])
     figure = plots.density(shares)
     (ax,) = figure.axes
@@ -27,7 +27,7 @@ def test_dead_units_stand_apart(dead):
     assert ax.get_legend().get_texts()[0].get_text() == f"median {100 * np.median(shares[dead:]):.3g}%"
 
 
-def test_no_unit_is_alive():
+def test_all_units_dead():
     (ax,) = plots.density([0, 0]).axes
     assert sum(bar.get_height() for bar in ax.patches) == 2
     assert ax.get_legend() is None

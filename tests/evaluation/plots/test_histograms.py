@@ -16,7 +16,7 @@ def test_histograms():
             assert ax.patches[0].get_path().vertices[:, 1].max() == counts.max()
 
 
-def test_histograms_of_very_many_units():
+def test_only_the_first_64_units_are_drawn():
     figure = plots.code_histograms(rng.normal(size=(5, 70)))
     assert len(figure.axes) == 64
     assert figure.axes[-1].get_title() == "code 63"

@@ -29,7 +29,7 @@ def test_every_figure(name, dark, n_rows, tmp_path):
     save(figure, tmp_path / "figure.png", dpi=50)
     picture = np.asarray(Image.open(tmp_path / "figure.png").convert("RGB"))
     assert_allclose(picture[0, 0] / 255, to_rgb(style.paper), atol=0.01)
-    # Ticks are made when it is drawn: their colour must be the style's, not whatever holds then.
+    # Ticks are created when the figure is drawn: their colour must be the style's, not the current rcParams'.
     labels = [label for ax in figure.axes for label in (*ax.get_xticklabels(), *ax.get_yticklabels())]
     assert {label.get_color() for label in labels} <= {style.ink}
     if n_rows > 1:
@@ -52,6 +52,6 @@ def test_title_and_pickle(name):
     assert_array_equal(pixels(pickle.loads(pickle.dumps(figure))), pixels(figure))
 
 
-def test_pyplot_is_left_alone():
+def test_pyplot_is_not_imported():
     code = "import sys, isthmus.evaluation.plots; print({'matplotlib.pyplot', 'jax', 'sklearn'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"

@@ -11,25 +11,25 @@ from isthmus.evaluation.plots import STYLES
 
 
 @pytest.mark.parametrize("labels", [LABELS, LABELS.astype(float), LABELS.astype("u1"), list(map(int, LABELS))])
-def test_few_whole_numbers_get_a_bar_in_segments(labels):
+def test_few_integers_get_a_segmented_colour_bar(labels):
     figure = plots.codes(CODES, labels, label_name="digit")
     ax, bar = figure.axes
     assert bar.get_ylabel() == "digit"
     assert [text.get_text() for text in bar.get_yticklabels()] == [str(k) for k in range(10)]
-    assert_allclose(bar.get_yticks(), range(10))  # segments reach from k - 0.5 to k + 0.5
-    place = [int(np.flatnonzero(np.isclose(CODES, point).all(axis=1))[0]) for point in points(ax)]
-    assert sorted(place) == list(range(30))
-    assert place != list(range(30))
+    assert_allclose(bar.get_yticks(), range(10))  # segments are from k - 0.5 to k + 0.5
+    indices = [int(np.flatnonzero(np.isclose(CODES, point).all(axis=1))[0]) for point in points(ax)]
+    assert sorted(indices) == list(range(30))
+    assert indices != list(range(30))
     palette = np.array([to_rgb(colour) for colour in STYLES["light"].palette])
-    assert_allclose(colours(ax), palette[LABELS[place]])
+    assert_allclose(colours(ax), palette[LABELS[indices]])
 
 
-def test_segments_are_the_values_there_are():
+def test_segments_are_the_distinct_values():
     bar = plots.codes(CODES, np.array([-5, 100])[LABELS % 2]).axes[1]
     assert [text.get_text() for text in bar.get_yticklabels()] == ["-5", "100"]
 
 
-def test_more_whole_numbers_than_the_palette_get_ordered_colours():
+def test_more_integers_than_palette_colours_get_ordered_colours():
     ax, bar = plots.codes(CODES, np.arange(30) % 20).axes
     assert [text.get_text() for text in bar.get_yticklabels()] == [str(k) for k in range(20)]
     lightness = lab(linear(np.unique(colours(ax), axis=0)))[:, 0]
@@ -37,13 +37,13 @@ def test_more_whole_numbers_than_the_palette_get_ordered_colours():
     assert np.diff(np.sort(lightness)).min() > 1
 
 
-def test_names_are_not_formulas():
+def test_names_are_not_parsed_as_formulas():
     figure = plots.codes(pd.DataFrame(CODES, columns=["$_{$", "$1-$2"]), np.array(["$^{$", "a"])[LABELS % 2])
     assert pixels(figure).size
 
 
 @pytest.mark.parametrize("labels", [np.arange(30), np.linspace(0.5, 7, 30)])
-def test_other_numbers_get_a_continuous_bar(labels):
+def test_other_numbers_get_a_continuous_colour_bar(labels):
     ax, bar = plots.codes(CODES, labels).axes
     assert bar.get_ylim() == (labels.min(), labels.max())
     assert len(np.unique(colours(ax), axis=0)) == 30
@@ -69,18 +69,18 @@ def test_names_get_a_legend(labels, expected):
     assert len(points(ax)) == 30
 
 
-def test_rare_names_are_gathered():
+def test_rare_names_become_one_class():
     counts = np.repeat(np.arange(25), [9] * 19 + [2, 2, 3, 1, 1, 1])
     (ax,) = plots.codes(np.zeros((len(counts), 2)), np.char.add("c", counts.astype(str))).axes
     shown = [text.get_text() for text in ax.get_legend().get_texts()]
     assert set(shown) == {f"c{k}" for k in range(19)} | {"other (6)"}
     assert shown[-1] == "other (6)"
     assert len(points(ax)) == len(counts)
-    looks = {(handle.get_color(), handle.get_marker()) for handle in ax.get_legend().legend_handles}
-    assert len(looks) == 20
+    styles = {(handle.get_color(), handle.get_marker()) for handle in ax.get_legend().legend_handles}
+    assert len(styles) == 20
 
 
-def test_a_name_like_that_of_the_rare_ones_keeps_its_colour():
+def test_a_name_that_starts_with_other_keeps_its_colour():
     (ax,) = plots.codes(CODES, np.array(["a", "other (than a)"])[LABELS % 2]).axes
     last = ax.get_legend().legend_handles[-1]
     assert to_rgb(last.get_color()) == pytest.approx(to_rgb(STYLES["light"].palette[1]))
@@ -101,7 +101,7 @@ def test_missing_numbers_in_objects(labels):
     assert [text.get_text() for text in bar.get_yticklabels()] == ["1", "2"]
 
 
-def test_sets_side_by_side_share_one_bar():
+def test_several_sets_of_codes_share_one_colour_bar():
     figure = plots.codes({"isthmus": CODES, "PCA": -CODES, "one unit": CODES[:, :1], "none": CODES}, LABELS)
     assert [ax.get_title() for ax in figure.axes] == ["isthmus", "PCA", "one unit", "none", ""]
     assert_allclose(points(figure.axes[1]), -points(figure.axes[0]))

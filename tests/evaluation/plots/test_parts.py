@@ -11,11 +11,11 @@ BASE = np.full(12, 0.25)
 
 
 @pytest.mark.parametrize("base", [None, BASE])
-def test_parts_stand_strongest_first_and_the_sum_is_of_all(base):
+def test_contributions_are_sorted_by_norm_and_the_sum_includes_all(base):
     figure = plots.parts(ROWS[:3], CODES, ATOMS, base=base, image_shape=SHAPE)
     start = 0 if base is None else base
     drawn = images(figure)
-    # The second row has no part to draw.
+    # The second row has no active unit.
     width = 3 if base is None else 4
     first, third = drawn[:width], drawn[-width:]
     for i, pictures in ((0, first), (2, third)):
@@ -29,19 +29,19 @@ def test_parts_stand_strongest_first_and_the_sum_is_of_all(base):
         shown = [tile for tile in tiles(strip, *SHAPE) if np.ma.count(tile)]
         assert_allclose(shown, parts[order].reshape(-1, *SHAPE))
         assert_allclose(pictures[-2].get_clim()[1], np.abs(parts[order]).max())
-        heads = [text.get_text() for text in pictures[-2].axes.get_xticklabels()]
-        assert heads == [f"{CODES[i, k]:.3g}" for k in order]
+        labels = [text.get_text() for text in pictures[-2].axes.get_xticklabels()]
+        assert labels == [f"{CODES[i, k]:.3g}" for k in order]
     assert [text.get_text() for ax in figure.axes for text in ax.texts] == ["no unit is active"]
 
 
-def test_no_more_parts_and_rows_than_asked_for():
+def test_maximum_numbers_of_rows_and_contributions():
     figure = plots.parts(ROWS[:3], CODES, ATOMS, image_shape=SHAPE, n=1, n_parts=1)
     row, strip, total = images(figure)
     assert strip.get_array().shape == row.get_array().shape == SHAPE
     assert_allclose(total.get_array(), np.clip(CODES[0] @ ATOMS, 0, 1).reshape(SHAPE))
 
 
-def test_pictures_in_colour():
+def test_colour_pictures():
     pictures = rng.random((1, 2, 2, 3))
     row, strip, _ = images(plots.parts(pictures, [[0, 2, 0, 0]], ATOMS))
     assert_allclose(row.get_array(), pictures[0])

@@ -7,16 +7,16 @@ from isthmus.evaluation import plots
 
 
 @pytest.mark.parametrize("labels", [None, LABELS, NAMES])
-def test_manifold_is_the_decoder_over_the_plane(labels):
+def test_manifold_decodes_a_grid_of_codes(labels):
     codes = np.column_stack([CODES[:, 0], np.full(30, 7.0), CODES[:, 1] * 3])
-    asked = []
+    calls = []
 
-    def watched(grid):
-        asked.append(grid)
+    def recording_decode(grid):
+        calls.append(grid)
         return decode(grid)
 
-    figure = plots.manifold(watched, codes, image_shape=SHAPE, n=5, components=(0, 2), labels=labels)
-    (grid,) = asked
+    figure = plots.manifold(recording_decode, codes, image_shape=SHAPE, n=5, components=(0, 2), labels=labels)
+    (grid,) = calls
     assert grid.shape == (25, 3)
     assert (grid[:, 1] == 7).all()
     x, y = (np.linspace(*np.quantile(codes[:, k], [0.01, 0.99]), 5) for k in (0, 2))
@@ -26,9 +26,9 @@ def test_manifold_is_the_decoder_over_the_plane(labels):
     assert_allclose([bottom, top], [y[0] - (y[1] - y[0]) / 2, y[-1] + (y[1] - y[0]) / 2])
     low, high = min(x[0], y[0]), max(x[-1], y[-1])
     shown = tiles(mosaic.get_array(), *SHAPE, gap=0)
-    for place, (at_x, at_y) in enumerate((at_x, at_y) for at_y in y[::-1] for at_x in x):
-        assert shown[place][0, 0] == pytest.approx((at_x - low) / (high - low))
-        assert shown[place][-1, -1] == pytest.approx((at_y - low) / (high - low))
+    for i, (at_x, at_y) in enumerate((at_x, at_y) for at_y in y[::-1] for at_x in x):
+        assert shown[i][0, 0] == pytest.approx((at_x - low) / (high - low))
+        assert shown[i][-1, -1] == pytest.approx((at_y - low) / (high - low))
     pictures = figure.axes[0]
     assert (pictures.get_xlabel(), pictures.get_ylabel()) == ("code 0", "code 2")
     if labels is not None:

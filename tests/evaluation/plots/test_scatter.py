@@ -7,7 +7,7 @@ from drawing import CODES, LABELS, ROWS, points, rng
 from isthmus.evaluation import plots
 
 
-def test_more_points_are_smaller_and_paler():
+def test_more_points_are_smaller_and_more_transparent():
     sizes, alphas = [], []
     for n_rows in (1, 100, 1000, 60_000):
         (cloud,) = plots.codes(rng.normal(size=(n_rows, 2))).axes[0].collections
@@ -33,11 +33,11 @@ def test_components_and_names():
 def test_one_unit():
     (strip,) = plots.codes(CODES[:, :1], np.where(LABELS == 9, np.nan, LABELS), label_name="digit").axes
     assert [text.get_text() for text in strip.get_yticklabels()] == [*map(str, range(9)), "missing"]
-    place = np.argmax(CODES[:, 0] == points(strip)[:, :1], axis=1)
-    assert_array_equal(np.round(points(strip)[:, 1]), LABELS[place])
+    indices = np.argmax(CODES[:, 0] == points(strip)[:, :1], axis=1)
+    assert_array_equal(np.round(points(strip)[:, 1]), LABELS[indices])
     (plane,) = plots.codes(CODES[:, :1], ROWS[:, 0], label_name="ink").axes
     assert plane.get_ylabel() == "ink"
-    place = np.argmax(CODES[:, 0] == points(plane)[:, :1], axis=1)
-    assert_allclose(points(plane)[:, 1], ROWS[place, 0])
+    indices = np.argmax(CODES[:, 0] == points(plane)[:, :1], axis=1)
+    assert_allclose(points(plane)[:, 1], ROWS[indices, 0])
     (bars,) = plots.codes(CODES[:, :1]).axes
     assert len(bars.patches) == 1

@@ -14,7 +14,7 @@ ATOMS = rng.normal(size=(5, 12))
 
 
 @pytest.mark.parametrize("form", [np.asarray, csr_matrix])
-def test_rows_that_activate_most_come_first(form):
+def test_rows_are_sorted_by_activation(form):
     figure = plots.top_rows(ROWS, form(CODES), [4, 0], image_shape=SHAPE, components=ATOMS, n=4)
     first_atom, first, second_atom, second = images(figure)
     for atom, k in ((first_atom, 4), (second_atom, 0)):
@@ -22,25 +22,25 @@ def test_rows_that_activate_most_come_first(form):
     for image, best in ((first, [1, 0]), (second, np.argsort(-CODES[:, 0])[:4])):
         shown = [tile for tile in tiles(image.get_array(), *SHAPE) if np.ma.count(tile)]
         assert_array_equal(shown, ROWS[best].reshape(-1, *SHAPE))
-    heads = [[text.get_text() for text in image.axes.get_xticklabels()] for image in (first, second)]
-    assert heads == [["1,234", "0.5"], [f"{value:.3g}" for value in np.sort(CODES[:, 0])[:-5:-1]]]
+    labels = [[text.get_text() for text in image.axes.get_xticklabels()] for image in (first, second)]
+    assert labels == [["1,234", "0.5"], [f"{value:.3g}" for value in np.sort(CODES[:, 0])[:-5:-1]]]
     assert [ax.get_ylabel() for ax in figure.axes if ax.get_ylabel()] == ["unit 4", "unit 0"]
 
 
-def test_a_unit_that_is_never_active_says_so():
+def test_a_unit_that_is_never_active_is_labelled():
     figure = plots.top_rows(ROWS, CODES, 3, image_shape=SHAPE)
     assert images(figure) == []
     assert [text.get_text() for text in figure.axes[0].texts] == ["never active"]
 
 
-def test_units_of_most_rows_unless_told():
-    often = np.argsort(-(CODES != 0).sum(axis=0), kind="stable")
+def test_default_units_are_active_in_the_most_rows():
+    by_frequency = np.argsort(-(CODES != 0).sum(axis=0), kind="stable")
     for codes in (CODES, csr_matrix(CODES)):
         figure = plots.top_rows(ROWS.reshape(30, *SHAPE), codes)
-        assert [ax.get_ylabel() for ax in figure.axes] == [f"unit {k}" for k in often]
+        assert [ax.get_ylabel() for ax in figure.axes] == [f"unit {k}" for k in by_frequency]
 
 
-def test_pictures_in_colour():
+def test_colour_pictures():
     pictures = rng.integers(0, 256, (30, 2, 2, 3)).astype(np.uint8)
     atom, strip = images(plots.top_rows(pictures, CODES, 4, components=ATOMS, n=3))
     assert_allclose(strip.get_array()[:, :2, :3], pictures[1] / 255)

@@ -14,17 +14,17 @@ SIGHT = {
 
 
 @pytest.mark.parametrize("sight", SIGHT)
-@pytest.mark.parametrize(("style", "apart"), [("light", 17), ("dark", 25)])
-def test_classes_are_told_apart_by_all_eyes(style, apart, sight):
+@pytest.mark.parametrize(("style", "distance"), [("light", 17), ("dark", 25)])
+def test_class_colours_are_distinguishable_with_colour_blindness(style, distance, sight):
     seen = lab(np.stack([linear(colour) for colour in STYLES[style].palette]) @ np.transpose(SIGHT[sight]))
     distances = np.linalg.norm(seen[:, None] - seen[None], axis=2)[np.triu_indices(10, 1)]
     assert len(seen) == 10
-    assert distances.min() > apart
+    assert distances.min() > distance
 
 
 @pytest.mark.parametrize("sight", SIGHT)
 @pytest.mark.parametrize("style", STYLES)
-def test_maps_are_read_by_all_eyes(style, sight):
+def test_colour_maps_are_readable_with_colour_blindness(style, sight):
     def seen(colour_map, at):
         return lab(np.stack([linear(colour) for colour in colour_map(at)[:, :3]]) @ np.transpose(SIGHT[sight]))
 

@@ -9,7 +9,7 @@ def dots(ax):
     return [line.get_xydata() for line in ax.lines if line.get_linestyle() == "None"]
 
 
-def test_means_fall_and_the_target_is_a_line():
+def test_means_are_sorted_and_the_target_is_a_line():
     means = np.array([0.011, 0.03, 0.0079, 0.009, 0.012])
     figure = plots.activation_against_target(means, 0.01)
     (ax,) = figure.axes
@@ -33,11 +33,11 @@ def test_without_a_target_there_is_no_line():
     ("means", "target", "scale"),
     [([1, 2], None, "linear"), ([1, 20], None, "log"), ([1, 1.5], 0.01, "log"), ([-1, 20], 1, "linear")],
 )
-def test_the_axis_is_logarithmic_where_that_helps(means, target, scale):
+def test_means_over_more_than_a_decade_are_on_a_log_axis(means, target, scale):
     assert plots.activation_against_target(means, target).axes[0].get_yscale() == scale
 
 
-def test_means_of_zero_lie_at_the_foot_of_a_logarithmic_axis():
+def test_means_of_zero_are_at_the_lower_end_of_a_log_axis():
     (ax,) = plots.activation_against_target([1, 0, 0.01, 0]).axes
     shown, zeros = dots(ax)
     assert_allclose(shown, [[1, 1], [2, 0.01]])

@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose
 from isthmus.evaluation import plots
 
 
-def test_each_method_is_a_curve_from_left_to_right():
+def test_each_method_is_a_curve_sorted_by_x():
     figure = plots.tradeoffs({"ours": ([4, 1, 2], [0.3, 0.1, 0.2]), "theirs": ([1, 3], [0.5, 0.6])}, y_label="dB")
     (ax,) = figure.axes
     ours, theirs = ax.lines
@@ -18,7 +18,7 @@ def test_each_method_is_a_curve_from_left_to_right():
 @pytest.mark.parametrize(
     ("x", "scale"), [([1, 2, 4], "linear"), ([1, 2, 8], "log"), ([0, 2, 8], "linear"), (range(1, 31), "log")]
 )
-def test_the_axis_is_logarithmic_where_that_helps(x, scale):
+def test_x_over_a_factor_of_eight_is_on_a_log_axis(x, scale):
     (ax,) = plots.tradeoffs({"a": (x, x)}).axes
     assert ax.get_xscale() == scale
     if len(x) == 3 and scale == "log":

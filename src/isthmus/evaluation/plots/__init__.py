@@ -1,7 +1,7 @@
-"""Figures of codes, rebuilt rows, training and weights: arrays in, a matplotlib Figure out.
+"""Figures of codes, reconstructions, training and weights: functions from arrays to a matplotlib Figure.
 
-Nothing here reads a file or a model, touches pyplot or needs a display. Every figure is drawn for white paper, or with
-``dark=True`` for dark slides. Each figure has a room of its own.
+No function reads a file or a model, imports pyplot or needs a display. Figures have a white background, or a dark one
+with ``dark=True``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What figures accept: finite numbers in two dimensions, pictures of one shape, units that are there."""
+"""Checks of the arguments of figures: finite two-dimensional arrays, image shapes, unit indices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ArrayLike = Any  # an array, a list or a frame
 
 
 def named_sets(values: ArrayLike | Mapping[str, ArrayLike], what: str) -> dict[str, ArrayLike]:
-    """Return arrays by name; one that came without has the empty name."""
+    """Return arrays by name; a single array gets the empty name."""
     if not isinstance(values, Mapping):
         return {"": values}
     if not values:
@@ -24,47 +24,47 @@ def named_sets(values: ArrayLike | Mapping[str, ArrayLike], what: str) -> dict[s
 
 
 def matrix_of(values: ArrayLike, what: str) -> Array:
-    """Return finite numbers in two dimensions, at least one row and one column."""
+    """Return a finite two-dimensional array with at least one row and one column."""
     if hasattr(values, "tocsr"):
         raise InvalidDataError(
-            f"{what} are a sparse matrix; pass the columns to draw, as in codes[:, [0, 1]].toarray()"
+            f"{what} are a sparse matrix; pass the columns to draw as an array, such as codes[:, [0, 1]].toarray()"
         )
     try:
         array = np.asarray(values)
         if array.dtype.kind in "OUST":
             array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise InvalidDataError(f"{what} are not an array of numbers; convert or drop the others") from error
+        raise InvalidDataError(f"{what} are not an array of numbers; convert or drop the other values") from error
     if array.dtype.kind not in "biuf":
-        raise InvalidDataError(f"{what} are not real numbers (dtype {array.dtype}); convert them")
+        raise InvalidDataError(f"{what} have dtype {array.dtype}; convert them to real numbers")
     if array.ndim == 1 and len(array):
         raise InvalidDataError(
             f"{what} have one dimension, shape {array.shape}; reshape them to (rows, columns), "
-            "with .reshape(-1, 1) if they are one column"
+            "or with .reshape(-1, 1) if they are one column"
         )
     if array.ndim != 2:
         raise InvalidDataError(f"{what} have shape {array.shape}; pass an array of shape (rows, columns)")
     if not array.size:
-        raise InvalidDataError(f"{what} are empty, shape {array.shape}; at least one row and one column are needed")
+        raise InvalidDataError(f"{what} are empty, shape {array.shape}; pass at least one row and one column")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row, column = np.argwhere(~np.isfinite(array))[0]
         raise InvalidDataError(
-            f"{what} hold {array[row, column]} at row {row}, column {column}; drop or impute such rows"
+            f"{what} contain {array[row, column]} at row {row}, column {column}; drop or impute such rows"
         )
     return array.astype(np.uint8) if array.dtype.kind == "b" else array
 
 
 def rows_of(values: ArrayLike, image_shape: Sequence[int] | None, what: str) -> tuple[Array, tuple[int, ...] | None]:
-    """Return rows in two dimensions, and the shape of a picture where they are pictures."""
+    """Return rows as a two-dimensional array, and the image shape if they are pictures, else None."""
     try:
         ndim = np.ndim(values)
-    except ValueError:  # rows of unequal length, for which matrix_of has better words
+    except ValueError:  # rows of unequal length: matrix_of raises the better message
         ndim = 2
     if ndim in (3, 4):
         array = np.asarray(values)
         own = checked_shape(array.shape[1:])
         if image_shape is not None and own != checked_shape(image_shape):
-            raise InvalidDataError(f"{what} are pictures of shape {own}, not of image_shape {tuple(image_shape)}")
+            raise InvalidDataError(f"{what} are pictures of shape {own}, but image_shape={tuple(image_shape)}")
         return matrix_of(array.reshape(len(array), int(np.prod(own))), what), own
     matrix = matrix_of(values, what)
     if image_shape is None:
@@ -75,74 +75,75 @@ def rows_of(values: ArrayLike, image_shape: Sequence[int] | None, what: str) -> 
 
 
 def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
-    """Return (height, width), or (height, width, channels) for more channels than one."""
+    """Return (height, width), or (height, width, channels) for more than one channel."""
     try:
         sizes = tuple(int(size) for size in shape)
     except (TypeError, ValueError):
         sizes = ()
     if len(sizes) not in (2, 3) or min(sizes) < 1 or (len(sizes) == 3 and sizes[2] not in (1, 3, 4)):
         raise InvalidParameterError(
-            f"image_shape={shape!r} is not (height, width) or (height, width, channels) with 1, 3 or 4 channels"
+            f"image_shape={shape!r} must be (height, width) or (height, width, channels) with 1, 3 or 4 channels"
         )
     return sizes[:2] if sizes[-1] == 1 and len(sizes) == 3 else sizes
 
 
 def check_size(width: int, shape: tuple[int, ...], what: str) -> None:
-    """Refuse rows of another width than a picture's."""
+    """Raise InvalidParameterError unless `width` is the number of values of a picture of `shape`."""
     if width != int(np.prod(shape)):
-        expected = " x ".join(map(str, shape))
         raise InvalidParameterError(
-            f"image_shape {expected} makes {int(np.prod(shape))} values, but {what} have {width}"
+            f"image_shape={shape} has {int(np.prod(shape))} values, but {what} have {width} columns"
         )
 
 
 def common_length(sets: Mapping[str, Array]) -> int:
-    """Return how many rows each of the sets of codes has."""
+    """Return the number of rows that all sets of codes have."""
     lengths = {name: len(values) for name, values in sets.items()}
     if len(set(lengths.values())) > 1:
-        expected = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise InvalidDataError(
-            f"the sets of codes have different numbers of rows ({expected}); pass codes of the same rows"
+            f"the sets of codes have different numbers of rows ({listed}); pass codes of the same rows"
         )
     return next(iter(lengths.values()))
 
 
 def chosen_units(components: Sequence[int], width: int) -> list[int]:
-    """Return the one or two units to draw; there is no choice where there is one."""
+    """Return the one or two units to draw; a code of one unit is always drawn."""
     if width == 1:
         return [0]
     try:
         chosen = [int(k) for k in components if k == int(k)]
-        expected = len(components)
+        count = len(components)
     except (TypeError, ValueError):
-        chosen, expected = [], 0
-    if len(chosen) != expected or len(set(chosen)) != expected or expected not in (1, 2):
-        raise InvalidParameterError(f"components={components!r} is not one or two different unit numbers")
+        chosen, count = [], 0
+    if len(chosen) != count or len(set(chosen)) != count or count not in (1, 2):
+        raise InvalidParameterError(f"components={components!r} must be one or two different unit indices")
     for k in chosen:
         if not 0 <= k < width:
-            raise InvalidParameterError(f"components={components!r}: there is no unit {k}, only 0 to {width - 1}")
+            raise InvalidParameterError(
+                f"components={components!r}: unit {k} does not exist; units are 0 to {width - 1}"
+            )
     return chosen
 
 
 def unit_names(names: Sequence[str] | None, values: ArrayLike, width: int, noun: str = "code") -> list[str]:
-    """Return the names given, else a frame's own where all are strings, else numbered ones."""
+    """Return the given names, else the column names of a frame if all are strings, else numbered names."""
     if names is None:
         names = getattr(values, "columns", None)
     if names is None or (len(names) == width and not all(isinstance(name, str) for name in names)):
         return [f"{noun} {k}" for k in range(width)]
     if len(names) != width:
-        raise InvalidDataError(f"there are {len(names)} names for {width} columns; pass one for each")
+        raise InvalidDataError(f"{len(names)} names for {width} columns; pass one per column")
     return [str(name) for name in names]
 
 
 def numbers_of(values: ArrayLike, what: str) -> Array:
-    """Return finite numbers in one dimension, at least one."""
+    """Return a finite one-dimensional array with at least one number."""
     if np.ndim(values) != 1:
-        raise InvalidDataError(f"{what} have shape {np.shape(values)}; pass one number for each unit")
+        raise InvalidDataError(f"{what} have shape {np.shape(values)}; pass one number per unit")
     return matrix_of(np.asarray(values)[:, None], what)[:, 0].astype(np.float64)
 
 
 def check_count(name: str, value: int) -> None:
-    """Refuse what is no whole number of at least 1."""
+    """Raise InvalidParameterError unless `value` is an integer >= 1."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise InvalidParameterError(f"{name}={value!r} is not a whole number of at least 1")
+        raise InvalidParameterError(f"{name}={value!r} must be an integer >= 1")

@@ -1,4 +1,4 @@
-"""Training as curves over epochs."""
+"""Training curves over epochs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from isthmus.evaluation.plots.canvas import canvas
 from isthmus.evaluation.plots.checks import Array
 from isthmus.evaluation.plots.style import Style
 
-# A duration is no loss, and one batch's loss is the epoch's with noise on it.
+# Not losses, except for last_batch_loss, which is a noisy version of the loss.
 _NOT_LOSSES = ("epoch", "seconds", "last_batch_loss", "learning_rate")
 
 
@@ -25,15 +25,15 @@ def history(
     title: str | None = None,
     dark: bool = False,
 ) -> Figure:
-    """Draw the loss over epochs, and the learning rate below it.
+    """Draw the loss over epochs, with the learning rate below it.
 
     Parameters
     ----------
     history : mapping of str to sequence of float
-        One value per epoch, as an estimator's `history_`: ``loss``, ``validation_loss`` and any other named term;
-        ``epoch`` where they do not count from 1. ``seconds`` and ``last_batch_loss`` are not drawn.
+        One value per epoch, such as an estimator's `history_`: ``loss``, ``validation_loss`` and other named terms;
+        ``epoch`` if epochs do not start at 1. ``seconds`` and ``last_batch_loss`` are not drawn.
     best : int or None
-        The epoch to mark as best; 0 is the start.
+        Epoch to mark as best; 0 is the state before training.
     title : str or None
         Title of the figure.
     dark : bool
@@ -42,12 +42,12 @@ def history(
     Returns
     -------
     figure : matplotlib.figure.Figure
-        The loss axis is logarithmic where the losses are positive and span more than a factor of ten.
+        The loss axis is logarithmic if the losses are positive and span more than a factor of ten.
 
     Raises
     ------
     InvalidDataError, InvalidParameterError
-        Where the lists differ in length or hold nothing to draw, or `best` is no epoch.
+        If the lists differ in length or contain no finite loss, or `best` is not an epoch.
     """
     terms, epochs = _terms(history)
     curves = {name: values for name, values in terms.items() if name not in _NOT_LOSSES}
@@ -55,7 +55,7 @@ def history(
     if not any(np.isfinite(values).any() for values in curves.values()):
         raise InvalidDataError("the history has no finite loss to draw; pass a fitted estimator's history_")
     if best is not None and not 0 <= best <= epochs[-1]:
-        raise InvalidParameterError(f"best={best!r} is no epoch; they are 0 (the start) to {epochs[-1]:g}")
+        raise InvalidParameterError(f"best={best!r} must be an epoch from 0 (before training) to {epochs[-1]:g}")
     with canvas(dark, 8.0, 4.5 if rate is None else 5.4, title) as (figure, style):
         ratios = [1] if rate is None else [4, 1]
         axes = figure.subplots(len(ratios), 1, squeeze=False, sharex=True, height_ratios=ratios).ravel()
@@ -77,18 +77,18 @@ def history(
 def _terms(history: Mapping[str, Sequence[float]]) -> tuple[dict[str, Array], Array]:
     if not isinstance(history, Mapping):
         raise InvalidDataError(
-            f"a history is a mapping of name to one number per epoch, not {type(history).__name__}; pass history_"
+            f"history must be a mapping of name to one number per epoch, not {type(history).__name__}; pass history_"
         )
     terms = {}
     for name, values in history.items():
         try:
             terms[name] = np.asarray(values, np.float64)
         except (TypeError, ValueError) as error:
-            raise InvalidDataError(f"history {name!r} is not a list of numbers") from error
+            raise InvalidDataError(f"history {name!r} is not a list of numbers; pass one number per epoch") from error
     lengths = {name: values.shape for name, values in terms.items()}
     if len(set(lengths.values())) > 1 or any(len(shape) != 1 for shape in lengths.values()):
         listed = ", ".join(f"{name} {shape}" for name, shape in lengths.items())
-        raise InvalidDataError(f"the history's lists differ in length ({listed}); each has one number per epoch")
+        raise InvalidDataError(f"the history's lists differ in length ({listed}); pass one number per epoch")
     n_epochs = len(next(iter(terms.values()), ()))
     if not n_epochs:
         raise InvalidDataError("the history is empty; fit for at least one epoch")
@@ -98,8 +98,8 @@ def _terms(history: Mapping[str, Sequence[float]]) -> tuple[dict[str, Array], Ar
 def _draw_curves(ax: Axes, epochs: Array, curves: Mapping[str, Array], style: Style) -> None:
     marker = "o" if len(epochs) == 1 else None
     first = [name for name in ("loss", "validation_loss") if name in curves]
-    for place, name in enumerate([*first, *(name for name in curves if name not in first)]):
-        colour = style.palette[place % len(style.palette)]
+    for i, name in enumerate([*first, *(name for name in curves if name not in first)]):
+        colour = style.palette[i % len(style.palette)]
         line = "-" if name in first else (0, (4, 1.5))
         ax.plot(epochs, curves[name], color=colour, linestyle=line, marker=marker, label=name.replace("_", " "))
     ax.set_ylabel("loss")
@@ -114,7 +114,7 @@ def _draw_curves(ax: Axes, epochs: Array, curves: Mapping[str, Array], style: St
 
 
 def _mark_best(ax: Axes, epochs: Array, curves: Mapping[str, Array], best: int, style: Style) -> None:
-    label = f"best: epoch {best}" if best else "best: the start"
+    label = f"best: epoch {best}" if best else "best: before training"
     ax.axvline(best, color=style.muted, linewidth=1.2, linestyle=":", zorder=0, label=label)
     name = next((name for name in ("validation_loss", "loss") if name in curves), next(iter(curves)))
     at = epochs == best

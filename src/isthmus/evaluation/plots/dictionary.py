@@ -1,4 +1,4 @@
-"""What each unit of a code puts into a rebuilt row, as pictures."""
+"""Dictionary atoms as pictures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from isthmus.evaluation.plots.checks import (
     matrix_of,
     numbers_of,
 )
-from isthmus.evaluation.plots.filters import draw_filters, drawn_of
+from isthmus.evaluation.plots.filters import draw_filters, units_title
 
 
 def atoms(
@@ -31,7 +31,7 @@ def atoms(
     title: str | None = None,
     dark: bool = False,
 ) -> Figure:
-    """Draw the atoms of a code: the pictures that its units add up to a rebuilt row.
+    """Draw the atoms of a code: the pictures whose weighted sum is the reconstruction.
 
     Parameters
     ----------
@@ -40,28 +40,28 @@ def atoms(
     image_shape : sequence of int
         (height, width) or (height, width, channels) of a row.
     n : int
-        Atoms to draw, at most.
+        Maximum number of atoms to draw.
     sort : {"norm", "frequency"} or None
-        Draw the atoms of the largest norm, or those most often active, first; None keeps the order given.
+        Draw the atoms with the largest norm, or the most frequently active ones, first; None keeps their order.
     frequency : array-like of shape (n_components,), optional
-        The share of rows in which each unit is active, as `isthmus.evaluation.metrics.CodeStatistics` has it; needed to sort by
-        it. Where it is given, units that are never active are left out unless the order is the one given.
+        Fraction of rows in which each unit is active, such as `isthmus.metrics.CodeStatistics.frequency`. Required for
+        ``sort="frequency"``. If it is given and `sort` is not None, units that are never active are not drawn.
     title : str or None
-        Title of the figure; None says which atoms are drawn.
+        Title of the figure; None describes which atoms are drawn.
     dark : bool
         Draw for a dark background.
 
     Returns
     -------
     figure : matplotlib.figure.Figure
-        Each picture is scaled to its own largest absolute value; zero is in the middle of the colours, or mid-grey in
+        Each picture is scaled by its largest absolute value; zero is the middle of the colour scale, or mid-grey in
         colour pictures.
 
     Raises
     ------
     InvalidDataError, InvalidParameterError
-        Where atoms are not finite numbers in two dimensions, `image_shape` is not their width, or frequencies are not
-        one for each.
+        If the atoms are not a finite two-dimensional array, `image_shape` does not match their width, or there is not
+        one frequency per atom.
     """
     check_count("n", n)
     shape = checked_shape(image_shape)
@@ -69,12 +69,12 @@ def atoms(
     check_size(matrix.shape[1], shape, "components")
     shares = None if frequency is None else numbers_of(frequency, "frequencies")
     if shares is not None and len(shares) != len(matrix):
-        raise InvalidDataError(f"there are {len(shares)} frequencies for {len(matrix)} atoms; pass one for each")
+        raise InvalidDataError(f"{len(shares)} frequencies for {len(matrix)} atoms; pass one per atom")
     kept = matrix[_order(matrix, sort, shares)[:n]]
     if not len(kept):
-        raise InvalidDataError("no unit is ever active; sort=None draws their atoms all the same")
+        raise InvalidDataError("no unit is ever active; pass sort=None to draw all atoms")
     if title is None:
-        title = drawn_of(len(kept), len(matrix), "" if sort is None else _ORDERS[sort])
+        title = units_title(len(kept), len(matrix), "" if sort is None else _ORDERS[sort])
     return draw_filters(kept, shape, "value", title, dark)
 
 
@@ -84,11 +84,11 @@ def _order(matrix: Array, sort: str | None, shares: Array | None) -> Array:
     if sort not in _ORDERS:
         raise unknown_name("sort", sort, _ORDERS)
     if sort == "frequency" and shares is None:
-        raise InvalidParameterError("sort='frequency' needs the units' frequencies; pass frequency=")
+        raise InvalidParameterError("sort='frequency' requires frequency=; pass the units' frequencies")
     keys = np.linalg.norm(matrix, axis=1) if sort == "norm" else shares
     assert keys is not None
     order = np.argsort(-keys, kind="stable")
     return order if shares is None else order[shares[order] > 0]
 
 
-_ORDERS = {"norm": "largest norm first", "frequency": "most often active first"}
+_ORDERS = {"norm": "largest norm first", "frequency": "most frequently active first"}

@@ -1,4 +1,4 @@
-"""What each unit of a layer looks for, as pictures."""
+"""Weights of the units of a layer, as pictures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from isthmus.evaluation.plots.canvas import bare, canvas, colour_bar, extra, panels_across
+from isthmus.evaluation.plots.canvas import canvas, colour_bar, colour_bar_axes, columns_for, remove_frame
 from isthmus.evaluation.plots.checks import Array, ArrayLike, check_count, check_size, checked_shape, matrix_of
 from isthmus.evaluation.plots.pictures import draw_picture, mosaic_of
 
@@ -21,34 +21,34 @@ def weights(
     title: str | None = None,
     dark: bool = False,
 ) -> Figure:
-    """Draw what each unit of a layer looks for: the columns of its matrix as pictures.
+    """Draw the columns of a weight matrix as pictures: the input pattern that each unit responds to.
 
     Parameters
     ----------
     weights : array-like of shape (n_inputs, n_units)
-        The matrix, such as the first of an estimator's `encoder_weights_`, or the last of its `decoder_weights_`
-        transposed.
+        Weight matrix, such as the first of an estimator's `encoder_weights_`, or the transpose of the last of its
+        `decoder_weights_`.
     image_shape : sequence of int
         (height, width) or (height, width, channels) of the inputs.
     n : int
-        Units to draw, at most.
+        Maximum number of units to draw.
     sort : bool
-        Draw the units of the largest norm, largest first; False keeps their order.
+        Draw the units with the largest norm first; False keeps their order.
     title : str or None
-        Title of the figure; None says which units are drawn.
+        Title of the figure; None describes which units are drawn.
     dark : bool
         Draw for a dark background.
 
     Returns
     -------
     figure : matplotlib.figure.Figure
-        Each picture is scaled to its own largest absolute weight; zero is in the middle of the colours, or mid-grey in
+        Each picture is scaled by its largest absolute weight; zero is the middle of the colour scale, or mid-grey in
         colour pictures.
 
     Raises
     ------
     InvalidDataError, InvalidParameterError
-        Where weights are not finite numbers in two dimensions, or `image_shape` is not the number of inputs.
+        If the weights are not a finite two-dimensional array, or `image_shape` does not match the number of inputs.
     """
     check_count("n", n)
     shape = checked_shape(image_shape)
@@ -57,19 +57,19 @@ def weights(
     order = np.argsort(-np.linalg.norm(matrix, axis=0), kind="stable") if sort else np.arange(matrix.shape[1])
     kept = matrix[:, order[:n]].T
     if title is None:
-        title = drawn_of(len(kept), matrix.shape[1], "largest norm first" if sort else "")
+        title = units_title(len(kept), matrix.shape[1], "largest norm first" if sort else "")
     return draw_filters(kept, shape, "weight", title, dark)
 
 
-def drawn_of(shown: int, there: int, order: str) -> str:
-    """Return the title that says how many units are drawn, and in which order where there is one."""
-    return f"{shown} of {there} units" + (f", {order}" if order and shown > 1 else "")
+def units_title(shown: int, total: int, order: str) -> str:
+    """Return a title with the number of units drawn and, if there is one, their order."""
+    return f"{shown} of {total} units" + (f", {order}" if order and shown > 1 else "")
 
 
 def scaled_filters(rows: Array, shape: tuple[int, ...]) -> tuple[Array, bool]:
-    """Return rows as pictures, each scaled to its own largest absolute value, and whether they are signed.
+    """Return rows as pictures, each scaled by its largest absolute value, and whether they are signed.
 
-    Signed ones have a colour for each sign, from -1 to 1; pictures in colour have mid-grey at zero, from 0 to 1.
+    Grey pictures are signed, from -1 to 1; colour pictures are from 0 to 1, with zero at mid-grey.
     """
     largest = np.abs(rows).max(axis=1, keepdims=True)
     pictures = np.divide(rows, largest, out=np.zeros_like(rows), where=largest > 0).reshape(-1, *shape)
@@ -78,17 +78,17 @@ def scaled_filters(rows: Array, shape: tuple[int, ...]) -> tuple[Array, bool]:
 
 
 def draw_filters(rows: Array, shape: tuple[int, ...], what: str, title: str, dark: bool) -> Figure:
-    """Draw rows as pictures in a grid, each scaled to its own largest absolute value; `what` names the values."""
+    """Draw rows as a grid of pictures, each scaled by its largest absolute value; `what` labels the colour bar."""
     pictures, signed = scaled_filters(rows, shape)
-    across = panels_across(len(rows), shape[0] / shape[1])
-    mosaic = mosaic_of(pictures, across)
-    width = float(np.clip(1.1 * across, 4, 9))
+    columns = columns_for(len(rows), shape[0] / shape[1])
+    mosaic = mosaic_of(pictures, columns)
+    width = float(np.clip(1.1 * columns, 4, 9))
     height = width * mosaic.shape[0] / mosaic.shape[1]
     with canvas(dark, width + (1.4 if signed else 0.4), height + 0.3, title) as (figure, style):
         ax = figure.subplots()
-        bare(ax)
+        remove_frame(ax)
         image = draw_picture(ax, mosaic, style.diverging, (-1, 1))
         if signed:
-            bar = colour_bar(figure, image, what, cax=extra(ax, 0.03), ticks=[-1, 0, 1])
+            bar = colour_bar(figure, image, what, cax=colour_bar_axes(ax, 0.03), ticks=[-1, 0, 1])
             bar.ax.set_yticklabels(["-max", "0", "max"])
     return figure

@@ -1,4 +1,4 @@
-"""How often the units of a code are active, as a histogram over powers of ten."""
+"""Histogram of the activation frequencies of the units of a code."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from isthmus.evaluation.plots.checks import ArrayLike, numbers_of
 from isthmus.evaluation.plots.style import SMALL
 
 _PER_DECADE = 4
-_GAP = 1.5  # bins between the dead units and the others
+_GAP = 1.5  # distance between the bar of dead units and the first bin, in bins
 
 
 def density(frequency: ArrayLike, *, title: str | None = None, dark: bool = False) -> Figure:
-    """Draw how many units are active how often, and apart from them those that never are.
+    """Draw the histogram of the units' activation frequencies, with a separate bar for dead units.
 
     Parameters
     ----------
     frequency : array-like of shape (n_components,)
-        The share of rows in which each unit is active, as `isthmus.evaluation.metrics.CodeStatistics` has it.
+        Fraction of rows in which each unit is active, such as `isthmus.metrics.CodeStatistics.frequency`.
     title : str or None
-        Title of the figure; None says how many units are dead.
+        Title of the figure; None states the number of dead units.
     dark : bool
         Draw for a dark background.
 
     Returns
     -------
     figure : matplotlib.figure.Figure
-        Four bins for each factor of ten; a dotted line marks the median of the units that are alive.
+        Four bins per factor of ten; a dotted line marks the median of the units that are not dead.
 
     Raises
     ------
     InvalidDataError
-        Where frequencies are not shares in [0, 1], one for each unit.
+        If the frequencies are not a one-dimensional array of numbers in [0, 1].
     """
     shares = numbers_of(frequency, "frequencies")
     histogram = density_histogram(shares, per_decade=_PER_DECADE)
@@ -48,24 +48,24 @@ def density(frequency: ArrayLike, *, title: str | None = None, dark: bool = Fals
         decades = np.arange(np.ceil(edges[0]), 1)
         ticks = {float(power): f"{100 * 10**power:g}%" for power in decades}
         if histogram.dead:
-            place = edges[0] - width * (_GAP + 0.5)
-            ax.bar(place, histogram.dead, width, color=style.palette[2])
+            position = edges[0] - width * (_GAP + 0.5)
+            ax.bar(position, histogram.dead, width, color=style.palette[2])
             ax.annotate(
                 f"{histogram.dead:,} dead",
-                (place, histogram.dead),
+                (position, histogram.dead),
                 (0, 3),
                 textcoords="offset points",
                 ha="center",
                 fontsize=SMALL,
             )
-            ticks[place] = "never"
+            ticks[position] = "never"
         ax.set_xticks(list(ticks), list(ticks.values()))
         if histogram.dead < len(shares):
-            middle = float(np.median(shares[shares > 0]))
+            median = float(np.median(shares[shares > 0]))
             ax.axvline(
-                np.log10(middle), color=style.ink, linewidth=1.2, linestyle=":", label=f"median {100 * middle:.3g}%"
+                np.log10(median), color=style.ink, linewidth=1.2, linestyle=":", label=f"median {100 * median:.3g}%"
             )
-            ax.legend(loc="upper left" if np.log10(middle) > edges[0] / 2 else "upper right")
+            ax.legend(loc="upper left" if np.log10(median) > edges[0] / 2 else "upper right")
         ax.margins(y=0.12)
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(xlabel="rows in which a unit is active", ylabel="units")

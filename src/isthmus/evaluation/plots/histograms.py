@@ -1,4 +1,4 @@
-"""Codes as histograms, one for each unit."""
+"""Histograms of the units of a code."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from isthmus.evaluation.plots.canvas import canvas, panels, panels_across
+from isthmus.evaluation.plots.canvas import canvas, columns_for, panels
 from isthmus.evaluation.plots.checks import Array, ArrayLike, matrix_of, unit_names
 from isthmus.evaluation.plots.style import SMALL, TEXT, Style
 
-MOST_PANELS = 64
+MAX_PANELS = 64
 
 
 def code_histograms(
@@ -29,43 +29,42 @@ def code_histograms(
     Parameters
     ----------
     codes : array-like of shape (n_samples, n_components)
-        Codes; the first 64 units are drawn, in their order.
+        Codes; the first 64 units are drawn, in order.
     names : sequence of str or None
-        Names of the units; None takes a frame's column names, or "code 0", "code 1", ….
+        Names of the units; None uses the column names of a frame, or "code 0", "code 1", ….
     title : str or None
-        Title of the figure; None says so where there are more than 64 units.
+        Title of the figure; None states the number of units if not all are drawn.
     dark : bool
         Draw for a dark background.
 
     Returns
     -------
     figure : matplotlib.figure.Figure
-        Where more than a fifth of a unit's values are 0, the histogram is of the others and their share is written
-        beside it; a unit that never changes is called constant.
+        If more than a fifth of a unit's values are 0, the histogram omits them and states their share. A unit with one
+        value is labelled "constant".
 
     Raises
     ------
     InvalidDataError
-        Where codes are not finite numbers in two dimensions.
+        If the codes are not a finite two-dimensional array.
     """
     values = matrix_of(codes, "codes")
     units = unit_names(names, codes, values.shape[1])
-    shown = min(values.shape[1], MOST_PANELS)
+    shown = min(values.shape[1], MAX_PANELS)
     if title is None and shown < values.shape[1]:
         title = f"first {shown} of {values.shape[1]} units"
-    across = panels_across(shown, 0.75)
-    # Few panels have room to be large; many are small and still legible.
-    width = 6.0 if across == 1 else max(1.7, 9.0 / across)
-    height = max(1.5, width * 0.72) * math.ceil(shown / across)
-    with canvas(dark, width * across + 0.3, height + 0.2, title) as (figure, style):
-        for k, ax in enumerate(panels(figure, shown, across)):
+    columns = columns_for(shown, 0.75)
+    width = 6.0 if columns == 1 else max(1.7, 9.0 / columns)
+    height = max(1.5, width * 0.72) * math.ceil(shown / columns)
+    with canvas(dark, width * columns + 0.3, height + 0.2, title) as (figure, style):
+        for k, ax in enumerate(panels(figure, shown, columns)):
             draw_histogram(ax, values[:, k], style)
-            ax.set_title(units[k], fontsize=TEXT if across < 6 else SMALL)
+            ax.set_title(units[k], fontsize=TEXT if columns < 6 else SMALL)
     return figure
 
 
 def draw_histogram(ax: Axes, values: Array, style: Style) -> None:
-    """Draw the histogram of one unit, with a note where it is often or always the same."""
+    """Draw the histogram of one unit, with a note if it is constant or often 0."""
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     ax.xaxis.set_major_locator(MaxNLocator(3))

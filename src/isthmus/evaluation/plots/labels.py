@@ -1,4 +1,4 @@
-"""What a row's colour means: labels as classes or as numbers, and the legend or the bar that tells them."""
+"""Labels as colours: classes or numbers, with a legend or a colour bar."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from isthmus.evaluation.plots.canvas import colour_bar
 from isthmus.evaluation.plots.checks import ArrayLike
 from isthmus.evaluation.plots.style import Style
 
-MOST_CLASSES = 20
+MAX_CLASSES = 20
 
 
 class Labels(NamedTuple):
-    """One label for each row: numbers, or places in `classes`; NaN where it is missing."""
+    """One label per row: numbers, or indices into `classes`; NaN if missing."""
 
     values: NDArray[np.float64]
-    classes: tuple[str, ...] = ()  # none for continuous labels
+    classes: tuple[str, ...] = ()  # empty for continuous labels
     named: bool = False  # whether the classes are names, which have no order
-    gathered: bool = False  # whether the last class is all the rare ones
+    merged: bool = False  # whether the last class contains all rare classes
 
 
 @dataclass(frozen=True)
 class ColourKey:
-    """The colour and the marker of every label."""
+    """Colours and markers of labels."""
 
     values: NDArray[np.float64]
     classes: tuple[str, ...]
@@ -48,12 +48,12 @@ class ColourKey:
         """Which labels are missing."""
         return np.isnan(self.values)
 
-    def marker(self, place: int) -> str:
-        """Return the marker of a class: names beyond the palette's ten colours go round again as triangles."""
-        return "^" if self.named and place >= len(self.style.palette) else "o"
+    def marker(self, index: int) -> str:
+        """Return the marker of a class: a triangle for names that repeat the palette's ten colours, else a circle."""
+        return "^" if self.named and index >= len(self.style.palette) else "o"
 
     def draw(self, figure: Figure, axes: list[Axes], cax: Axes | None = None) -> None:
-        """Put the legend or the colour bar beside `axes`, or the bar into `cax`."""
+        """Draw the legend or the colour bar next to `axes`, or the colour bar into `cax`."""
         if self.named:
             self._legend(figure, axes[-1])
             return
@@ -75,30 +75,30 @@ class ColourKey:
             Line2D([], [], linestyle="", marker=marker, markersize=8, color=colour, label=name)
             for name, colour, marker in entries
         ]
-        # Two columns where one would be taller than the figure.
+        # Two columns if one would be taller than the figure.
         columns = 1 if len(handles) <= 14 else 2
         figure.set_figwidth(figure.get_figwidth() + 1.7 * (columns - 1))
-        place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1, 1.02), "borderpad": 0}
-        ax.legend(handles=handles, title=self.name, alignment="left", ncols=columns, handletextpad=0.2, **place)
+        position: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1, 1.02), "borderpad": 0}
+        ax.legend(handles=handles, title=self.name, alignment="left", ncols=columns, handletextpad=0.2, **position)
 
 
 def colour_key(labels: ArrayLike | None, n_rows: int, name: str | None, style: Style) -> ColourKey | None:
-    """Return the key of one label for each of `n_rows` rows; without labels there is none."""
+    """Return the colour key of `n_rows` labels, or None without labels."""
     if labels is None:
         return None
-    values, classes, named, gathered = _read(labels, n_rows)
+    values, classes, named, merged = _read(labels, n_rows)
     if name is None:
-        of_series = getattr(labels, "name", None)
-        name = of_series if isinstance(of_series, str) else ""
+        series_name = getattr(labels, "name", None)
+        name = series_name if isinstance(series_name, str) else ""
     colours, scale = style.sequential, Normalize(float(np.nanmin(values)), float(np.nanmax(values)))
     if classes:
         count, palette = len(classes), style.palette
         if count <= len(palette) or named:
             shades = [palette[i % len(palette)] for i in range(count)]
         else:
-            # Numbers have an order, and so do these; twenty colours that all eyes tell apart do not exist.
+            # Ordered colours for ordered numbers: there are no twenty colours that the colour-blind can distinguish.
             shades = list(style.sequential(np.linspace(0, 1, count)))
-        if gathered:
+        if merged:
             shades[-1] = style.ink
         colours, scale = ListedColormap(shades), BoundaryNorm(np.arange(count + 1) - 0.5, count)
     return ColourKey(values, classes, named, name, colours.with_extremes(bad=style.missing), scale, style)
@@ -107,7 +107,7 @@ def colour_key(labels: ArrayLike | None, n_rows: int, name: str | None, style: S
 def _read(labels: ArrayLike, n_rows: int) -> Labels:
     array = np.asarray(labels)
     if array.ndim != 1 or len(array) != n_rows:
-        raise InvalidDataError(f"labels have shape {array.shape}, but there are {n_rows} rows; pass one for each")
+        raise InvalidDataError(f"labels have shape {array.shape}, but there are {n_rows} rows; pass one label per row")
     if array.dtype.kind in "iuf":
         return _of_numbers(array.astype(np.float64))
     if array.dtype.kind not in "bOSUT":
@@ -124,31 +124,31 @@ def _read(labels: ArrayLike, n_rows: int) -> Labels:
 def _of_numbers(values: NDArray[np.float64]) -> Labels:
     distinct = np.unique(values[~np.isnan(values)])
     if not len(distinct):
-        raise InvalidDataError("every label is missing; leave labels out")
+        raise InvalidDataError("all labels are missing; omit labels")
     if not np.isfinite(distinct).all():
-        raise InvalidDataError("labels hold infinite numbers; replace or drop them")
-    if len(distinct) > MOST_CLASSES or (distinct != np.round(distinct)).any():
+        raise InvalidDataError("labels contain infinite numbers; replace or drop them")
+    if len(distinct) > MAX_CLASSES or (distinct != np.round(distinct)).any():
         return Labels(values)
-    places = np.where(np.isnan(values), np.nan, np.searchsorted(distinct, values))
-    return Labels(places, tuple(f"{value:.0f}" for value in distinct))
+    indices = np.where(np.isnan(values), np.nan, np.searchsorted(distinct, values))
+    return Labels(indices, tuple(f"{value:.0f}" for value in distinct))
 
 
 def _of_names(names: list[str | None], order: ArrayLike | None) -> Labels:
-    """Return names as classes, in the order of their categories if they have one, the rarest of too many as one."""
+    """Return names as classes, in the order of the categories if given; of too many, the rarest become one class."""
     counts = Counter(name for name in names if name is not None)
     classes = sorted(counts) if order is None else [name for name in map(str, order) if name in counts]
     rare: set[str] = set()
-    if len(classes) > MOST_CLASSES:
-        common = {name for name, _ in counts.most_common(MOST_CLASSES - 1)}
+    if len(classes) > MAX_CLASSES:
+        common = {name for name, _ in counts.most_common(MAX_CLASSES - 1)}
         rare = set(classes) - common
         classes = [*(name for name in classes if name in common), f"other ({len(rare)})"]
-    places = {name: place for place, name in enumerate(classes)} | dict.fromkeys(rare, len(classes) - 1)
-    values = np.array([np.nan if name is None else places[name] for name in names], np.float64)
-    return Labels(values, tuple(classes), named=True, gathered=bool(rare))
+    indices = {name: index for index, name in enumerate(classes)} | dict.fromkeys(rare, len(classes) - 1)
+    values = np.array([np.nan if name is None else indices[name] for name in names], np.float64)
+    return Labels(values, tuple(classes), named=True, merged=bool(rare))
 
 
 def _is_missing(value: object) -> bool:
-    # pandas' NA and NaT by their types' names, since pandas may not be installed.
+    # pandas' NA and NaT are recognized by their type names: pandas may not be installed.
     return (
         value is None
         or type(value).__name__ in ("NAType", "NaTType")

@@ -1,4 +1,4 @@
-"""Rows as pictures: which values are black and white, and many pictures laid out as one."""
+"""Rows as pictures: their grey range, and many pictures in one mosaic."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from isthmus.evaluation.plots.checks import Array
 
 
 def grey_range(rows: Array) -> tuple[float, float]:
-    """Return what is black and what is white: the type's or the usual range where rows keep to it, else their own."""
+    """Return the values of black and white: (0, 255) or (0, 1) if the values lie in that range, else their range."""
     low, high = float(rows.min()), float(rows.max())
     if rows.dtype == np.uint8 and high > 1:
         return 0, 255
@@ -23,29 +23,29 @@ def grey_range(rows: Array) -> tuple[float, float]:
 
 
 def as_pictures(rows: Array, shades: tuple[float, float], shape: tuple[int, ...]) -> Array:
-    """Return rows as pictures of `shape`, 0 where they are black and 1 where they are white."""
+    """Return rows as pictures of `shape`, from 0 (black) to 1 (white)."""
     low, high = shades
     return np.clip((rows.astype(np.float64) - low) / (high - low), 0, 1).reshape(-1, *shape)
 
 
 def gap_of(width: int) -> int:
-    """Return how many cells lie between two pictures of a mosaic."""
+    """Return the number of pixels between two pictures of a mosaic."""
     return max(1, round(0.07 * width))
 
 
-def mosaic_of(pictures: Array, across: int, *, gap: int | None = None) -> Array:
-    """Lay pictures (n, height, width[, channels]) out in rows of `across`, transparent between them."""
+def mosaic_of(pictures: Array, columns: int, *, gap: int | None = None) -> Array:
+    """Return pictures (n, height, width[, channels]) as one picture, `columns` per row, with transparent gaps."""
     count, height, width = pictures.shape[:3]
-    down = math.ceil(count / across)
+    n_rows = math.ceil(count / columns)
     gap = gap_of(width) if gap is None else gap
     if pictures.ndim == 4 and pictures.shape[3] == 3:
         pictures = np.concatenate([pictures, np.ones_like(pictures[..., :1])], axis=3)
-    between = np.nan if pictures.ndim == 3 else 0.0
-    whole = np.full((down, height + gap, across, width + gap, *pictures.shape[3:]), between)
+    transparent = np.nan if pictures.ndim == 3 else 0.0
+    mosaic = np.full((n_rows, height + gap, columns, width + gap, *pictures.shape[3:]), transparent)
     for i, picture in enumerate(pictures):
-        whole[i // across, :height, i % across, :width] = picture
-    whole = whole.reshape(down * (height + gap), across * (width + gap), *pictures.shape[3:])
-    return whole[: len(whole) - gap, : whole.shape[1] - gap]
+        mosaic[i // columns, :height, i % columns, :width] = picture
+    mosaic = mosaic.reshape(n_rows * (height + gap), columns * (width + gap), *pictures.shape[3:])
+    return mosaic[: len(mosaic) - gap, : mosaic.shape[1] - gap]
 
 
 def draw_picture(
@@ -55,7 +55,7 @@ def draw_picture(
     limits: tuple[float, float] = (0, 1),
     extent: tuple[float, float, float, float] | None = None,
 ) -> AxesImage:
-    """Draw a picture of square cells, or stretched over an `extent` (left, right, bottom, top)."""
+    """Draw a picture with square pixels, or stretched to `extent` (left, right, bottom, top)."""
     return ax.imshow(
         picture,
         cmap=colours,

@@ -1,4 +1,4 @@
-"""What the decoder draws over the plane of the code."""
+"""Decoded pictures over a plane of codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from isthmus.core.errors import InvalidDataError
-from isthmus.evaluation.plots.canvas import canvas, extra, panels
+from isthmus.evaluation.plots.canvas import canvas, colour_bar_axes, panels
 from isthmus.evaluation.plots.checks import (
     Array,
     ArrayLike,
@@ -37,28 +37,28 @@ def manifold(
     title: str | None = None,
     dark: bool = False,
 ) -> Figure:
-    """Draw the decoder's pictures over the plane of the code.
+    """Draw the decoder's pictures on a grid of codes.
 
     Parameters
     ----------
     decode : callable
-        From codes (n_codes, n_components) to rows (n_codes, n_features), such as a model's `inverse_transform`;
-        called once.
+        Maps codes (n_codes, n_components) to rows (n_codes, n_features), such as a model's `inverse_transform`.
+        Called once.
     codes : array-like of shape (n_samples, n_components)
-        Codes of real rows: the plane reaches from their 1st to their 99th percentile.
+        Codes of rows: the grid spans their 1st to 99th percentiles.
     image_shape : sequence of int
         (height, width) or (height, width, channels) of a row.
     n : int
-        Pictures along each axis.
+        Number of pictures along each axis.
     components : sequence of one or two int
-        The units that span the plane, or the line; other units stay at their median.
+        The units that vary over the plane, or the line; the others have their median value.
     labels : array-like of shape (n_samples,) or None
-        Labels as `codes` takes them: the codes are then drawn beside the pictures, over the same plane. A line of one
-        unit has no plane to draw them on and leaves them out.
+        Labels as in `codes`: the codes are then drawn in a second panel, over the same plane. Not drawn for a single
+        unit.
     names : sequence of str or None
         Names of the units.
     label_name : str or None
-        What the labels are.
+        Name of the labels.
     title : str or None
         Title of the figure.
     dark : bool
@@ -67,12 +67,12 @@ def manifold(
     Returns
     -------
     figure : matplotlib.figure.Figure
-        One mosaic whose axes are in code units, each picture centred on its code.
+        One mosaic with axes in units of the code; each picture is centred on its code.
 
     Raises
     ------
     InvalidDataError, InvalidParameterError
-        Where codes are not finite, or what `decode` returns is not rows of `image_shape`.
+        If the codes are not finite, or `decode` does not return rows of `image_shape`.
     """
     check_count("n", n)
     shape = checked_shape(image_shape)
@@ -81,41 +81,43 @@ def manifold(
     units = unit_names(names, codes, values.shape[1])
     mosaic, extent = _decoded(decode, values, columns, shape, n)
     ratio = mosaic.shape[0] / mosaic.shape[1]
-    of_plane = len(columns) == 2
-    count = 2 if of_plane and labels is not None else 1
-    # Inches of one panel; the others are what labels and colour bar take.
-    width = 5.4 if of_plane else 11.0
+    is_plane = len(columns) == 2
+    count = 2 if is_plane and labels is not None else 1
+    # Width of one panel in inches; the figure adds the width of labels and colour bar.
+    width = 5.4 if is_plane else 11.0
     with canvas(dark, 13.1 if count == 2 else width + 1.0, width * ratio + 0.7, title) as (figure, style):
         axes = panels(figure, count, count)
         draw_picture(axes[0], mosaic, extent=extent)
         for ax in axes:
             ax.set_box_aspect(ratio)
             ax.set(xlabel=units[columns[0]], xlim=extent[:2], ylim=extent[2:])
-            if of_plane:
+            if is_plane:
                 ax.set_ylabel(units[columns[1]])
             else:
                 ax.set_yticks([])
         key = colour_key(labels, len(values), label_name, style) if count == 2 else None
         if key is not None:
             draw_points(axes[1], values[:, columns], key, style)
-            key.draw(figure, [axes[1]], None if key.named else extra(axes[1]))
+            key.draw(figure, [axes[1]], None if key.named else colour_bar_axes(axes[1]))
     return figure
 
 
 def _decoded(
     decode: Callable[[Array], ArrayLike], codes: Array, columns: list[int], shape: tuple[int, ...], n: int
 ) -> tuple[Array, tuple[float, float, float, float]]:
-    """Return the mosaic of the pictures over a plane or a line of codes, and its extent in code units."""
+    """Return the mosaic of the decoded grid of codes, and its extent in units of the code."""
     lines = [_line(codes[:, k], n) for k in columns]
     x, y = lines if len(lines) == 2 else (*lines, np.zeros(1))
-    # The first row of pictures is the top one.
+    # The first row of pictures is at the top.
     points = np.column_stack([np.tile(x, len(y)), np.repeat(y[::-1], len(x))])
     grid = np.tile(np.median(codes, axis=0), (len(points), 1)).astype(np.result_type(codes, np.float32))
     grid[:, columns] = points[:, : len(columns)]
-    rows = matrix_of(decode(grid), "what decode returns")
-    check_size(rows.shape[1], shape, "what decode returns")
+    rows = matrix_of(decode(grid), "the rows returned by decode")
+    check_size(rows.shape[1], shape, "the rows returned by decode")
     if len(rows) != len(grid):
-        raise InvalidDataError(f"decode returned {len(rows)} rows for {len(grid)} codes; it must return one for each")
+        raise InvalidDataError(
+            f"decode returned {len(rows)} rows for {len(grid)} codes; it must return one row per code"
+        )
     mosaic = mosaic_of(as_pictures(rows, grey_range(rows), shape), len(x), gap=0)
     return mosaic, (*_edges(x), *_edges(y))
 
@@ -128,6 +130,6 @@ def _line(values: Array, n: int) -> Array:
 
 
 def _edges(line: Array) -> tuple[float, float]:
-    """Return where pictures that are centred on `line` begin and end."""
+    """Return the outer edges of pictures that are centred on the points of `line`."""
     half = (line[1] - line[0]) / 2 if len(line) > 1 else 0.5
     return float(line[0] - half), float(line[-1] + half)

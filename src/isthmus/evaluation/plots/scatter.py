@@ -35,23 +35,23 @@ def codes(
     title: str | None = None,
     dark: bool = False,
 ) -> Figure:
-    """Scatter two units of a code, coloured by label.
+    """Draw a scatter plot of two units of a code, coloured by label.
 
     Parameters
     ----------
     codes : array-like of shape (n_samples, n_components), or mapping of name to such arrays
-        Codes; several sets of codes of the same rows are drawn side by side and share their colours.
+        Codes; several sets of codes of the same rows are drawn in separate panels with shared colours.
     labels : array-like of shape (n_samples,) or None
-        Whole numbers of at most 20 values get a colour bar in segments, other numbers a continuous one; strings,
-        booleans and categories a legend, the commonest 19 by name where there are more than 20. Missing labels are
-        grey and lie below.
+        Integers with at most 20 distinct values get a segmented colour bar, other numbers a continuous one. Strings,
+        booleans and categories get a legend; of more than 20, the 19 most frequent by name. Points with missing labels
+        are grey and below the others.
     components : sequence of one or two int
-        Which units to draw, from 0. One unit is drawn as a strip of points for each label, as label over code where
-        labels are continuous, or as a histogram without labels; so are codes of one unit.
+        Indices of the units to draw. A single unit is drawn as one strip of points per class, against the label if
+        labels are continuous, or as a histogram without labels.
     names : sequence of str or None
-        Names of the units; None takes a frame's column names, or "code 0", "code 1", ….
+        Names of the units; None uses the column names of a frame, or "code 0", "code 1", ….
     label_name : str or None
-        What the labels are; None takes a Series' name.
+        Name of the labels; None uses the name of a Series.
     title : str or None
         Title of the figure.
     dark : bool
@@ -60,23 +60,23 @@ def codes(
     Returns
     -------
     figure : matplotlib.figure.Figure
-        Points are smaller and more transparent the more there are, stand in a fixed random order so that no class
-        covers the others, and are stored as pixels in vector files.
+        The more points, the smaller and the more transparent they are. They are drawn in a fixed random order, so that
+        no class covers the others, and stored as pixels in vector files.
 
     Raises
     ------
     InvalidDataError, InvalidParameterError
-        Where codes are not finite numbers in two dimensions, labels are of another length, or a component is not there.
+        If codes are not a finite two-dimensional array, labels have another length, or a component does not exist.
     """
     given = named_sets(codes, "codes")
     sets = {name: matrix_of(values, f"codes {name!r}" if name else "codes") for name, values in given.items()}
     n_rows = common_length(sets)
     chosen = {name: chosen_units(components, values.shape[1]) for name, values in sets.items()}
     units = {name: unit_names(names, given[name], values.shape[1]) for name, values in sets.items()}
-    across = min(len(sets), 3)
-    with canvas(dark, 4.9 * across + 1.3, 4.6 * math.ceil(len(sets) / across) + 0.1, title) as (figure, style):
+    n_columns = min(len(sets), 3)
+    with canvas(dark, 4.9 * n_columns + 1.3, 4.6 * math.ceil(len(sets) / n_columns) + 0.1, title) as (figure, style):
         key = colour_key(labels, n_rows, label_name, style)
-        axes = dict(zip(sets, panels(figure, len(sets), across), strict=True))
+        axes = dict(zip(sets, panels(figure, len(sets), n_columns), strict=True))
         for name, ax in axes.items():
             columns = chosen[name]
             _draw_codes(ax, sets[name][:, columns], [units[name][k] for k in columns], key, style)
@@ -99,19 +99,18 @@ def _draw_codes(ax: Axes, values: Array, units: list[str], key: ColourKey | None
         ax.set_ylabel(key.name or "label")
     else:
         rows = [*key.classes, *(["missing"] if key.missing.any() else [])]
-        places = np.where(key.missing, len(key.classes), key.values)
-        spread = np.random.default_rng(0).uniform(-0.35, 0.35, len(places))
-        draw_points(ax, np.column_stack([values[:, 0], places + spread]), key, style)
+        indices = np.where(key.missing, len(key.classes), key.values)
+        jitter = np.random.default_rng(0).uniform(-0.35, 0.35, len(indices))
+        draw_points(ax, np.column_stack([values[:, 0], indices + jitter]), key, style)
         ax.set_yticks(range(len(rows)), rows)
         ax.set_ylim(len(rows) - 0.5, -0.5)
         ax.set_ylabel(key.name)
 
 
 def draw_points(ax: Axes, points: Array, key: ColourKey | None, style: Style) -> None:
-    """Scatter points of two coordinates, those without a label below the others."""
+    """Draw points (n, 2), those without a label below the others."""
     n_rows = len(points)
-    # Ink on the page then grows with the root of the number of points: 40 square points each for a hundred, 1.6 for
-    # 60,000.
+    # The inked area then grows with the square root of the number of points.
     look: dict[str, Any] = {
         "s": float(np.clip(400 / np.sqrt(n_rows), 0.8, 45)),
         "alpha": float(np.clip(3.2 / n_rows**0.15, 0.5, 0.9)),
@@ -124,15 +123,15 @@ def draw_points(ax: Axes, points: Array, key: ColourKey | None, style: Style) ->
         return
     order = order[np.argsort(~key.missing[order], kind="stable")]
     markers = np.array([key.marker(i) for i in range(len(key.classes))] or ["o"])
-    place = np.where(key.missing | (not key.classes), 0, key.values).astype(int)
-    # A call draws one marker: several take turns in eight slices, so that neither covers the other.
+    indices = np.where(key.missing | (not key.classes), 0, key.values).astype(int)
+    # One call draws one marker; several markers alternate in eight slices, so that none covers the others.
     for rows in [order] if len(set(markers)) == 1 else np.array_split(order, 8):
         for marker in sorted(set(markers)):
-            mine = rows[markers[place[rows]] == marker]
+            chosen = rows[markers[indices[rows]] == marker]
             ax.scatter(
-                points[mine, 0],
-                points[mine, 1],
-                c=key.values[mine],
+                points[chosen, 0],
+                points[chosen, 1],
+                c=key.values[chosen],
                 cmap=key.colours,
                 norm=key.scale,
                 marker=marker,

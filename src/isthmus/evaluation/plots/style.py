@@ -1,4 +1,4 @@
-"""How figures look: the colours and sizes of paper and of slides."""
+"""Colours and font sizes of figures, light and dark."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TITLE, TEXT, SMALL = 15, 13, 11  # points, in figures six to twelve inches wide
 
 @dataclass(frozen=True)
 class Style:
-    """Colours of a figure: background, text, secondary lines, missing labels, classes, numbers and signed values."""
+    """Colours of background, text, secondary lines, missing labels, classes, numbers and signed values."""
 
     paper: str
     ink: str
@@ -38,7 +38,7 @@ class Style:
             "axes.titlesize": TEXT,
             "axes.labelsize": TEXT,
             "font.size": TEXT,
-            "text.parse_math": False,  # a column named "$_{$" is no formula; a title may be one
+            "text.parse_math": False,  # column names are not formulas; titles may contain them
             "figure.titlesize": TITLE,
             "figure.constrained_layout.w_pad": 0.1,  # inches
             "figure.constrained_layout.h_pad": 0.08,
@@ -71,9 +71,8 @@ STYLES: dict[str, Style] = {
         ink="#e8e8e8",
         muted="#7d828c",
         missing="#3d424d",
-        # Found by annealing: at least 25 apart in CIELAB under normal sight and full protanopia, deuteranopia and
-        # tritanopia (Machado et al., IEEE TVCG 15, 2009), contrast to the background at least 4; Petroff's red and
-        # purple have 2.6.
+        # Found by simulated annealing: CIELAB distances of at least 25 under normal vision and full protanopia,
+        # deuteranopia and tritanopia (Machado et al., IEEE TVCG 15, 2009), contrast to the background of at least 4.
         palette=(
             *("#7166fc", "#faff42", "#d93f63", "#c9fee9", "#04b19c"),
             *("#9d711e", "#e8b4f3", "#6cff93", "#8d6caa", "#9dbe11"),

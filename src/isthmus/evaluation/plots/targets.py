@@ -1,4 +1,4 @@
-"""How strongly the units of a code are active on the mean, against what was asked of them."""
+"""Mean activations of the units of a code, compared with their target."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def activation_against_target(
     title: str | None = None,
     dark: bool = False,
 ) -> Figure:
-    """Draw the mean activation of each unit, the strongest first, against the target.
+    """Draw the mean activation of each unit, largest first, and the target.
 
     Parameters
     ----------
     mean_activation : array-like of shape (n_components,)
-        The mean of each unit over all rows, as `isthmus.evaluation.metrics.CodeStatistics` has it.
+        Mean of each unit over all rows, such as `isthmus.metrics.CodeStatistics.mean_activation`.
     target : float or None
-        The mean activation that was asked of each unit; None draws no line.
+        Target of the mean activation; None draws no line.
     tolerance : float
-        A band of so large a share of the target is drawn on both sides of it, and the title says how many units are in
-        it.
+        Half the width of the band drawn around the target, as a fraction of the target, in [0, 1). The default title
+        states the share of units in it.
     title : str or None
         Title of the figure.
     dark : bool
@@ -40,26 +40,26 @@ def activation_against_target(
     Returns
     -------
     figure : matplotlib.figure.Figure
-        The axis is logarithmic where the means are not negative and span more than a factor of ten; means of 0 are then
-        marked at its foot.
+        The axis is logarithmic if the means are not negative and span more than a factor of ten; means of 0 are then
+        marked at its lower end.
 
     Raises
     ------
     InvalidDataError, InvalidParameterError
-        Where means are not finite, one for each unit, or `target` or `tolerance` is no number that can be drawn.
+        If the means are not a finite one-dimensional array, or `target` or `tolerance` is out of range.
     """
     means = np.sort(numbers_of(mean_activation, "mean activations"))[::-1]
     if target is not None and not np.isfinite(target):
-        raise InvalidParameterError(f"target={target!r} is not a finite number")
+        raise InvalidParameterError(f"target={target!r} must be a finite number")
     if not 0 <= tolerance < 1:
-        raise InvalidParameterError(f"tolerance={tolerance!r} is not a share of at least 0 and below 1")
+        raise InvalidParameterError(f"tolerance={tolerance!r} must be a number >= 0 and < 1")
     if title is None and target is not None:
         near = np.mean(np.abs(means - target) <= tolerance * abs(target))
         title = f"{near:.0%} of {len(means)} units within {tolerance:.0%} of the target"
     with canvas(dark, 7.5, 4.2, title) as (figure, style):
         ax = figure.subplots()
-        foot = _axis(ax, means, target)
-        _draw(ax, means, foot, style)
+        lower = _axis(ax, means, target)
+        _draw(ax, means, lower, style)
         if target is not None:
             span = tolerance * abs(target)
             ax.axhspan(target - span, target + span, color=style.missing, linewidth=0, zorder=0)
@@ -68,36 +68,36 @@ def activation_against_target(
             ax.legend()
         ax.set_xlim(0.5 - 0.02 * len(means), len(means) * 1.02 + 0.5)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.set(xlabel="unit, strongest first", ylabel="mean activation")
+        ax.set(xlabel="unit, largest first", ylabel="mean activation")
     return figure
 
 
 def _axis(ax: Axes, means: Array, target: float | None) -> float | None:
-    """Make the axis logarithmic where that helps, and return its foot, or None where it is linear."""
+    """Choose a logarithmic or linear axis; return the lower end of a logarithmic one, else None."""
     drawn = np.append(means, [] if target is None else target)
     positive = drawn[drawn > 0]
     if drawn.min() < 0 or not len(positive) or positive.max() <= 10 * positive.min():
         return None
     ax.set_yscale("log")
-    foot = float(positive.min()) / 2
-    ax.set_ylim(foot, float(positive.max()) * 1.6)
+    lower = float(positive.min()) / 2
+    ax.set_ylim(lower, float(positive.max()) * 1.6)
     if positive.max() < 1e3 * positive.min():
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.yaxis.set_minor_formatter(NullFormatter())
-    return foot
+    return lower
 
 
-def _draw(ax: Axes, means: Array, foot: float | None, style: Style) -> None:
-    places = np.arange(1, len(means) + 1)
+def _draw(ax: Axes, means: Array, lower: float | None, style: Style) -> None:
+    ranks = np.arange(1, len(means) + 1)
     size = float(np.clip(300 / len(means), 2, 7))
-    zeros = means == 0 if foot is not None else np.zeros(len(means), bool)
-    ax.plot(places[~zeros], means[~zeros], "o", color=style.palette[0], markersize=size)
+    zeros = means == 0 if lower is not None else np.zeros(len(means), bool)
+    ax.plot(ranks[~zeros], means[~zeros], "o", color=style.palette[0], markersize=size)
     if zeros.any():
         count = int(zeros.sum())
         ax.plot(
-            places[zeros],
-            np.full(count, foot),
+            ranks[zeros],
+            np.full(count, lower),
             "v",
             color=style.palette[0],
             markersize=max(size, 4),
