@@ -1,4 +1,4 @@
-"""Random numbers by counter: which row comes when, which rows are held back, which cells are touched.
+"""Counter-based random numbers: the order of rows, the holdout rows, the corrupted cells.
 
 Each is a pure function of a seed and a position, so that nothing depends on chunk size, file format or number of
 hosts. The arithmetic is on uint32 and the same in numpy and JAX; a function takes either kind of array.
@@ -6,6 +6,7 @@ hosts. The arithmetic is on uint32 and the same in numpy and JAX; a function tak
 
 from __future__ import annotations
 
+from enum import IntEnum
 from math import isqrt
 from typing import Any, NamedTuple
 
@@ -15,8 +16,19 @@ from numpy.typing import NDArray
 MAX_ROWS = 2**32 - 2**17  # an order's two digits are 16 bits each; more rows are ordered by windows
 
 
+class Stream(IntEnum):
+    """The uses of one seed, each with random numbers of its own."""
+
+    ORDER = 1
+    WEIGHTS = 2
+    HOLDOUT = 3
+    NOISE = 4
+    RESAMPLING = 5
+    HEAD = 6
+
+
 def number_type(n_rows: int) -> np.dtype[Any]:
-    """Return the type that numbers so many rows: 32 bits where they do, for half of what is sorted and gathered."""
+    """Return the integer type of row numbers: 32 bits where they suffice, which halves what is sorted and gathered."""
     return np.dtype(np.uint32 if n_rows <= 2**32 else np.int64)
 
 
@@ -34,8 +46,13 @@ def mix(x: Any) -> Any:
 
 
 def key_words(seed: int, *purpose: int) -> NDArray[np.uint32]:
-    """Return two uint32 key words for a seed and any further whole numbers that tell one use from another."""
+    """Return two uint32 key words for a seed and a purpose: a `Stream` and any further integers."""
     return np.random.SeedSequence([seed, *purpose]).generate_state(2, np.uint32).astype(np.uint32, copy=False)
+
+
+def generator(seed: int, *purpose: int) -> np.random.Generator:
+    """Return numpy's generator for a seed and a purpose: a `Stream` and any further integers."""
+    return np.random.default_rng(np.random.SeedSequence([seed, *purpose]))
 
 
 def row_bits(key: Any, row: Any) -> Any:
@@ -49,15 +66,15 @@ def cell_bits(key: Any, row: Any, columns: Any) -> Any:
 
 
 def chance(share: float) -> np.uint32:
-    """Return the threshold below which a share of all uint32 words lies."""
+    """Return the threshold below which this share of all uint32 words is."""
     return np.uint32(min(round(share * 2**32), 2**32 - 1))
 
 
 class Order(NamedTuple):
-    """A keyed bijection of ``0 .. n_rows - 1``: a Feistel network over two digits, walked until it lands in range.
+    """A keyed bijection of ``0 .. n_rows - 1``: a Feistel network over two digits, with cycle walking.
 
-    The digits' radices multiply to barely more than the number of rows, so that almost no position walks twice.
-    (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002.)
+    The product of the digits' radices is barely more than the number of rows, so that almost no position needs a
+    second pass (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
     """
 
     n_rows: Any  # uint32
@@ -67,12 +84,12 @@ class Order(NamedTuple):
 
     @classmethod
     def draw(cls, n_rows: int, seed: int, *purpose: int) -> Order:
-        """Return the order for a seed and whole numbers that tell one use from another: the epoch, and what in it."""
+        """Return the order for a seed and any further integers, such as the epoch."""
         if n_rows > MAX_ROWS:
             raise ValueError(f"an order covers at most {MAX_ROWS} rows, not {n_rows}")
         high = isqrt(max(n_rows, 1) - 1) + 1
         low = -(-n_rows // high)
-        return cls(np.uint32(n_rows), np.uint32(high), np.uint32(low), key_words(seed, 1, *purpose))
+        return cls(np.uint32(n_rows), np.uint32(high), np.uint32(low), key_words(seed, Stream.ORDER, *purpose))
 
 
 _ROUNDS = 6
@@ -88,7 +105,7 @@ def _add(digit: Any, other: Any, radix: Any, xp: Any) -> Any:
 
 
 def permute_digits(order: Order, high: Any, low: Any, xp: Any) -> Any:
-    """Send positions, as their two digits, through the network once; the result may lie past the last row."""
+    """Apply the Feistel network once to positions, given as two digits; a result may be past the last row."""
     for number in range(_ROUNDS):
         key = order.keys[number % 2 : number % 2 + 1] + np.uint32((0x9E3779B9 * (number + 1)) % 2**32)
         if number % 2:
@@ -99,6 +116,6 @@ def permute_digits(order: Order, high: Any, low: Any, xp: Any) -> Any:
 
 
 def cycle_walk(order: Order, rows: NDArray[np.uint32]) -> None:
-    """RowLoader the few rows past the last on, in place, until all are in range."""
-    while len(astray := np.flatnonzero(rows >= order.n_rows)):
-        rows[astray] = permute_digits(order, rows[astray] // order.low, rows[astray] % order.low, np)
+    """Permute the few rows past the last again, in place, until all are in range."""
+    while len(outside := np.flatnonzero(rows >= order.n_rows)):
+        rows[outside] = permute_digits(order, rows[outside] // order.low, rows[outside] % order.low, np)

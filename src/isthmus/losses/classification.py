@@ -1,10 +1,9 @@
-"""The number that a classifier's training lowers: cross-entropy, with the labels looked up by row number."""
+"""The objective of a classifier: cross-entropy."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,30 +11,28 @@ from jax import Array
 
 from isthmus.core.reductions import weighted_mean
 from isthmus.core.types import Batch, ModelState, Noise, Params
+from isthmus.losses.base import Objective
 from isthmus.networks.classifying import Classifying
 
 
 @dataclass(frozen=True)
-class CrossEntropy:
-    """The mean negative log probability of the rows' own classes, and half `l2` times the head's squared weights.
+class CrossEntropy(Objective):
+    """The mean negative log probability of the rows' own classes, and ``l2 / 2`` times the head's squared weights.
+
+    `Batch.extras` has ``labels``, the number of each row's class.
 
     Parameters
     ----------
     network : Classifying
-        What makes logits of rows.
+        What computes the logits of rows.
     freezes : bool
         Whether the head alone is trained.
-
-    The model state holds ``labels``, one whole number for each row of the source, whatever the order it is walked in.
     """
 
     network: Classifying
     freezes: bool = False
 
-    @property
-    def condition_kind(self) -> str | None:
-        """What the network is told beside the row."""
-        return "missing" if self.network.indicator else None
+    extras = ("labels",)
 
     def __call__(
         self,
@@ -46,26 +43,18 @@ class CrossEntropy:
         noise: Noise | None,
         scheduled: Mapping[str, Array],
     ) -> tuple[Array, tuple[ModelState, dict[str, Array]]]:
-        """Return the loss, the state, and the share of rows that are told rightly."""
+        """Return the loss, the state as it was, and the accuracy."""
         logits = self.network.encode(params, noisy, batch.row, noise, batch.condition)
-        labels = state["labels"][batch.row[:, 0]]
+        labels = batch.extras["labels"]
         own = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1)[:, 0]
-        right = (jnp.argmax(logits, axis=1) == labels).astype(own.dtype)
+        correct = (jnp.argmax(logits, axis=1) == labels).astype(own.dtype)
         loss = -weighted_mean(own, batch.weight)
         penalty = scheduled["l2"] / 2 * jnp.sum(params["head"]["weight"] ** 2)
-        return loss + penalty, (state, {"accuracy": weighted_mean(right, batch.weight)})
+        return loss + penalty, (state, {"accuracy": weighted_mean(correct, batch.weight)})
 
     def constrain_gradients(self, params: Params, gradients: Params) -> Params:
-        """Return gradients without the encoder's, where that is frozen."""
+        """Return the gradients, 0 for the encoder if it is frozen."""
         if not self.freezes:
             return gradients
-        still = jax.tree.map(jnp.zeros_like, gradients)
-        return {**still, "head": gradients["head"]}
-
-    def constrain_parameters(self, params: Params) -> Params:
-        """Return parameters as they are."""
-        return params
-
-    def report(self, state: ModelState, scheduled: Mapping[str, Any]) -> dict[str, float]:
-        """Return nothing."""
-        return {}
+        frozen = jax.tree.map(jnp.zeros_like, gradients)
+        return {**frozen, "head": gradients["head"]}

@@ -1,9 +1,9 @@
-"""The number that training lowers: reconstruction loss and, where a method has them, weighted penalties."""
+"""The objective of autoencoders: a reconstruction loss and weighted penalties."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,58 +13,33 @@ import numpy as np
 from jax import Array
 
 from isthmus.core.reductions import weighted_mean
-from isthmus.core.types import Batch, ModelState, Network, Noise, Output, Params
-from isthmus.sparsity import Sparsity, Step
-
-# (reconstruction, output before its activation, target) -> loss of each cell
-CellLoss = Callable[[Array, Array, Array], Array]
-
-
-def _squared(reconstruction: Array, pre_output: Array, target: Array) -> Array:
-    return (reconstruction - target) ** 2
-
-
-def _cross_entropy(reconstruction: Array, pre_output: Array, target: Array) -> Array:
-    # From the logit rather than the probability: exact where the sigmoid has rounded to 0 or 1.
-    return jax.nn.softplus(pre_output) - target * pre_output
-
-
-def _huber(reconstruction: Array, pre_output: Array, target: Array) -> Array:
-    # Huber, "Robust estimation of a location parameter", 1964, with its corner at 1.
-    error = jnp.abs(reconstruction - target)
-    return jnp.where(error < 1, 0.5 * error**2, error - 0.5)
-
-
-LOSSES: dict[str, CellLoss] = {"mse": _squared, "bce": _cross_entropy, "huber": _huber}
-
-# Cells of a row to the row's loss; rows are always averaged.
-REDUCTIONS: dict[str, Callable[[Array], Array]] = {
-    "mean": lambda cells: jnp.mean(cells, axis=1),
-    "sum": lambda cells: jnp.sum(cells, axis=1),
-    "half_sum": lambda cells: 0.5 * jnp.sum(cells, axis=1),
-}
+from isthmus.core.types import Batch, ModelState, Noise, Output, Params
+from isthmus.losses import LOSSES, REDUCTIONS
+from isthmus.losses.base import Objective
+from isthmus.networks.base import Network
+from isthmus.sparsity.base import Sparsity, Step
 
 
 @dataclass(frozen=True)
-class Reconstruction:
-    """A reconstruction loss, and what sparsity and an L2 penalty add to it.
+class Reconstruction(Objective):
+    """A reconstruction loss, with the penalties of sparsity and of squared weights.
 
     Parameters
     ----------
     network : Network
-        What encodes and decodes.
+        The autoencoder.
     loss : str
         A name in `LOSSES`.
     reduction : str
-        A name in `REDUCTIONS`: what becomes of the cells of a row.
+        A name in `REDUCTIONS`: how the losses of a row's cells become the row's.
     sparsity : Sparsity or None
-        What makes the code sparse, without its traced numbers.
+        The method that makes the code sparse, without its traced settings.
     l2 : bool
-        Whether ``l2 / 2`` times the sum of all squared weights is added; the number l2 is traced.
+        Whether ``l2 / 2`` times the sum of all squared weights is added; l2 is a scheduled value.
     unit_norm : bool
         Whether the rows of the decoder's first matrix are kept at length 1.
     feature_weights : tuple of float or None
-        What each cell of a row counts; None counts all alike.
+        The weight of each cell of a row; None weights all equally.
     """
 
     network: Network
@@ -76,21 +51,14 @@ class Reconstruction:
     feature_weights: tuple[float, ...] | None = None
 
     @property
-    def condition_kind(self) -> str | None:
-        """What the network is told beside the row: "missing", "level" or nothing."""
-        if getattr(self.network, "tells_level", False):
-            return "level"
-        return "missing" if getattr(self.network, "indicator", False) else None
-
-    @property
     def is_mean_over_rows(self) -> bool:
-        """Whether total and terms are means over rows, and the state stays as it is: parts of a batch add up."""
+        """Whether loss and terms are means over rows and the state does not change: without sparsity."""
         return self.sparsity is None
 
     def forward(
         self, params: Params, x: Array, row: Array | None, noise: Noise | None, condition: Array | None = None
     ) -> tuple[Output, Array]:
-        """Return the network's output for rows, and its value before the output activation."""
+        """Return the network's output for rows (B, D), and the output before its activation (B, D)."""
         pre_code = self.network.encode(params, x, row, noise, condition)
         code = self.network.activate_code(pre_code)
         pre_output = self.network.decode(params, code, row, noise)
@@ -103,10 +71,9 @@ class Reconstruction:
         batch: Batch,
         noisy: Array,
         noise: Noise | None,
-        scheduled: Mapping[str, Array] | None = None,
+        scheduled: Mapping[str, Array],
     ) -> tuple[Array, tuple[ModelState, dict[str, Array]]]:
-        """Return the batch's loss, the state and the named terms beside the loss itself."""
-        scheduled = {} if scheduled is None else scheduled
+        """Return the loss, and the new state with the named terms of the loss."""
         if self.sparsity is None or not self.sparsity.branches(self.network):
             return self.loss_of(params, state, batch, noisy, noise, scheduled)
         total, rest = _by_branch(self, params, state, batch, noisy, noise, scheduled)
@@ -123,22 +90,22 @@ class Reconstruction:
         *,
         rare: bool | None = None,
     ) -> tuple[Array, tuple[ModelState, dict[str, Array]]]:
-        """Return what a call does; with `rare`, it is settled whether the terms that are mostly 0 are needed."""
+        """Return the result of a call; `rare` says whether terms that are mostly 0 are computed, None is undecided."""
 
         def loss_of(pre_output: Array) -> Array:
             cells = LOSSES[self.loss](self.network.activate_output(pre_output), pre_output, batch.x)
-            cells = _weighed(cells, batch, scheduled.get("untouched_weight"))
+            cells = _masked(cells, batch, scheduled.get("untouched_weight"))
             weights = self._cell_weights(cells.dtype)
             cells = cells if weights is None else weights * cells
-            seen = _share_seen(batch, self.reduction, weights)
-            return weighted_mean(REDUCTIONS[self.reduction](cells) * seen, batch.weight)
+            factor = _observed_factor(batch, self.reduction, weights)
+            return weighted_mean(REDUCTIONS[self.reduction](cells) * factor, batch.weight)
 
         penalties: dict[str, Array] = {}
         measures: dict[str, Array] = {}
         if self.sparsity is None:
             _, pre_output = self.forward(params, noisy, batch.row, noise, batch.condition)
         else:
-            step = Step(self.network, params, state, batch, noisy, noise, scheduled, loss_of, rare)
+            step = Step(self.network, params, state, batch, noisy, noise, scheduled, loss_of=loss_of, rare=rare)
             output, pre_output, state = self.sparsity.forward(step)
             penalties = self.sparsity.penalties(step, output, pre_output)
             measures = self.sparsity.measures(output, batch.weight)
@@ -151,30 +118,31 @@ class Reconstruction:
         return total, (state, {"reconstruction": loss, **penalties, **measures})
 
     def _cell_weights(self, dtype: Any) -> Array | None:
-        """Return what the cells of a row count, for a mean so that it is a weighted one."""
+        """Return the weights of a row's cells, of mean 1 if the reduction is a mean."""
         if self.feature_weights is None:
             return None
         weights = np.asarray(self.feature_weights, np.float64)
         return jnp.asarray(weights / weights.mean() if self.reduction == "mean" else weights, dtype)
 
     def constrain_gradients(self, params: Params, gradients: Params) -> Params:
-        """Return gradients without what would only change the length of a decoder row (Bricken et al. 2023)."""
+        """Return gradients without the component along each decoder row, of unit norm (Bricken et al. 2023)."""
         if not self.unit_norm:
             return gradients
-        rows, gradient = params["decoder"][0]["weight"], gradients["decoder"][0]["weight"]
+        rows, gradient = self.network.decoder_rows(params), self.network.decoder_rows(gradients)
         along = jnp.sum(rows * gradient, axis=1, keepdims=True)
-        return _with_first_decoder(gradients, gradient - along * rows)
+        return self.network.with_decoder_rows(gradients, gradient - along * rows)
 
     def constrain_parameters(self, params: Params) -> Params:
-        """Return parameters whose decoder rows have length 1."""
+        """Return parameters whose decoder rows have length 1 if `unit_norm` asks for it."""
         if not self.unit_norm:
             return params
-        rows = params["decoder"][0]["weight"]
+        rows = self.network.decoder_rows(params)
         # The square root of the least float32: a row of zeros stays one.
-        return _with_first_decoder(params, rows / jnp.maximum(jnp.linalg.norm(rows, axis=1, keepdims=True), 1e-19))
+        lengths = jnp.maximum(jnp.linalg.norm(rows, axis=1, keepdims=True), 1e-19)
+        return self.network.with_decoder_rows(params, rows / lengths)
 
     def report(self, state: ModelState, scheduled: Mapping[str, Any]) -> dict[str, float]:
-        """Return what an epoch's end says of what is remembered: the number of dead units."""
+        """Return the number of dead units."""
         if self.sparsity is None or not self.sparsity.counts_dead:
             return {}
         return {"dead_units": float(np.sum(np.asarray(state["idle"], np.float64) >= float(scheduled["dead_after"])))}
@@ -192,7 +160,7 @@ def _by_branch(
 ) -> tuple[Array, Any]:
     """Return an objective's value, differentiated within each of two branches.
 
-    Differentiating a branch that was not taken gives zeros, as many as there are weights: a tenth of a wide step.
+    Otherwise the branch that was not taken contributes gradients of zeros, which takes a tenth of a wide step.
     """
     return objective.loss_of(params, state, batch, noisy, noise, scheduled)
 
@@ -211,32 +179,31 @@ def _by_branch_forward(objective: Reconstruction, params: Params, state: ModelSt
 
 
 def _by_branch_backward(objective: Reconstruction, gradients: Params, cotangent: Any) -> tuple[Any, ...]:
-    # Nothing but the parameters is learned.
     return jax.tree.map(lambda gradient: cotangent[0] * gradient, gradients), *[None] * 5
 
 
 _by_branch.defvjp(_by_branch_forward, _by_branch_backward)
 
 
-def _weighed(cells: Array, batch: Batch, untouched: Array | None) -> Array:
-    """Return the losses of cells (B, D): missing ones 0, and those that the corruption left alone as heavy as told.
+def _masked(cells: Array, batch: Batch, untouched_weight: Array | None) -> Array:
+    """Return the losses of cells (B, D): 0 where missing, and weighted where the corruption left the cell alone.
 
     Vincent et al., "Stacked denoising autoencoders", 2010, section 4.4: the emphasised loss.
     """
-    if batch.corrupted is not None and untouched is not None:
-        cells = jnp.where(batch.corrupted, cells, untouched * cells)
+    if batch.corrupted is not None and untouched_weight is not None:
+        cells = jnp.where(batch.corrupted, cells, untouched_weight * cells)
     return cells if batch.observed is None else jnp.where(batch.observed, cells, 0.0)
 
 
-def _share_seen(batch: Batch, reduction: str, weights: Array | None) -> Array | float:
-    """Return what makes a row's mean one over its observed cells, which count as many as `weights` says."""
+def _observed_factor(batch: Batch, reduction: str, weights: Array | None) -> Array | float:
+    """Return the factor (B,) that makes a row's mean over all cells one over its observed cells."""
     if batch.observed is None or reduction != "mean":
         return 1.0
     if weights is not None:
-        seen = batch.observed.astype(weights.dtype) @ weights
-        # Without any that counts, the row's loss is 0 by whatever factor.
-        return jnp.sum(weights) / jnp.where(seen > 0, seen, 1)
-    # Exactly 1 for a whole row, so that a table without holes learns to the bit as if none were looked for.
+        observed = batch.observed.astype(weights.dtype) @ weights
+        # If no observed cell has a weight, the row's loss is 0 for any factor.
+        return jnp.sum(weights) / jnp.where(observed > 0, observed, 1)
+    # Exactly 1 for a complete row, so that a table without missing cells gives the same weights to the bit.
     n_features = batch.observed.shape[1]
     return n_features / jnp.maximum(jnp.sum(batch.observed, axis=1), 1).astype(batch.x.dtype)
 
@@ -244,8 +211,3 @@ def _share_seen(batch: Batch, reduction: str, weights: Array | None) -> Array | 
 def _squared_weights(params: Params) -> Array:
     squares = [jnp.sum(leaf**2) for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
     return sum(squares, jnp.zeros(()))
-
-
-def _with_first_decoder(params: Params, weight: Array) -> Params:
-    first, *others = params["decoder"]
-    return {**params, "decoder": [{**first, "weight": weight}, *others]}

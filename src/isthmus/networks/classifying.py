@@ -9,22 +9,24 @@ import jax
 import numpy as np
 from jax import Array
 
-from isthmus.core.types import Network, Noise, Params, Statistics
+from isthmus.core.random import Stream, generator
+from isthmus.core.types import Noise, Params, Statistics
+from isthmus.networks.base import Network
 from isthmus.networks.initializers import INITIALIZERS
 
-_HEAD_DROPS = 101  # told apart from the hidden layers, whose dropout goes by their number
+_HEAD_NUMBER = 101  # of its dropout; hidden layers are numbered from 0
 
 
 @dataclass(frozen=True)
-class Classifying:
-    """An encoder, and one linear layer from its code to the classes.
+class Classifying(Network):
+    """An encoder, and one linear layer from its code to the classes; its own codes are the classes' probabilities.
 
     Parameters
     ----------
     body : Network
-        What encodes; its parameters are under the same names as in the autoencoder, the head's under ``"head"``.
+        The encoder; its parameters have the same names as in the autoencoder, the head's are under ``"head"``.
     n_classes : int
-        The classes.
+        The number of classes.
     """
 
     body: Network
@@ -37,24 +39,27 @@ class Classifying:
 
     @property
     def n_components(self) -> int:
-        """What comes out for each row: as many numbers as there are classes."""
+        """The width of the output: the number of classes."""
         return self.n_classes
 
     @property
-    def dtype(self) -> Any:
-        """The type of the computation."""
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the parameters and of the computation."""
         return self.body.dtype
 
     @property
     def indicator(self) -> bool:
-        """Whether the encoder is told which cells are missing."""
-        return bool(getattr(self.body, "indicator", False))
+        """Whether the encoder's condition is the missing mask (B, D)."""
+        return self.body.indicator
 
     def init(self, seed: int, statistics: Statistics | None = None) -> Params:
-        """Draw the head alone."""
-        rng = np.random.default_rng(np.random.SeedSequence([seed, 6]))
-        weight = INITIALIZERS["glorot"](rng, self.body.n_components, self.n_classes)
+        """Return the head's initial parameters alone."""
+        weight = INITIALIZERS["glorot"](generator(seed, Stream.HEAD), self.body.n_components, self.n_classes)
         return {"head": {"weight": weight.astype(self.dtype), "bias": np.zeros(self.n_classes, self.dtype)}}
+
+    def encoder_params(self, params: Params) -> Params:
+        """Return the parameters that `encode` reads."""
+        return self.body.encoder_params(params)
 
     def encode(
         self,
@@ -65,13 +70,13 @@ class Classifying:
         condition: Array | None = None,
     ) -> Array:
         """Return a logit for each class (B, n_classes)."""
-        body: Any = self.body
+        body = self.body
         code = body.activate_code(body.encode(params, x, row, noise, condition))
-        if getattr(body, "dropout", 0.0) and noise is not None and row is not None:
-            code = body.dropped(code, row, noise, _HEAD_DROPS)
+        if body.dropout and noise is not None and row is not None:
+            code = body.dropped(code, row, noise, _HEAD_NUMBER)
         logits: Array = code @ params["head"]["weight"] + params["head"]["bias"]
         return logits
 
-    def activate_code(self, logits: Array) -> Array:
-        """Return the classes' probabilities (B, n_classes)."""
-        return jax.nn.softmax(logits)
+    def activate_code(self, pre_code: Array) -> Array:
+        """Return the classes' probabilities (B, n_classes) of logits."""
+        return jax.nn.softmax(pre_code)

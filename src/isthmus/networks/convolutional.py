@@ -1,11 +1,11 @@
-"""A convolutional encoder and its mirror, for pictures of one size, with a code of fixed width between them."""
+"""A convolutional encoder and its mirror, for images of one size, with a code of fixed width between them."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -13,38 +13,42 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.random import Stream, generator
 from isthmus.core.types import Noise, Params, Statistics
-from isthmus.networks.activations import ACTIVATIONS, ODD
+from isthmus.networks.activations import ACTIVATIONS
+from isthmus.networks.base import NetworkOptions
 from isthmus.networks.convolution import convolve, to_channels, to_pixels
 from isthmus.networks.initializers import INITIALIZERS
+from isthmus.networks.layered import Layered
 
 _HALVING = 2
 _SIDE = 3
 
 
 @dataclass(frozen=True)
-class Convolutional:
+class Convolutional(Layered):
     """A convolutional autoencoder: what it computes, without its parameters.
 
-    Each level of the encoder makes channels of two by two pixels and convolves them with kernels of 3 x 3; a dense
-    layer makes the code of the last level. The decoder is the mirror of that. Rows are pictures, flat, line by line,
-    channels last; where sides are no multiple of what the levels halve, the picture's edge is continued, and cut off at
-    the end.
+    Each level of the encoder turns blocks of two by two pixels into channels and convolves them with kernels of 3 x 3;
+    a dense layer computes the code from the last level. The decoder mirrors this. Rows are flat images, line by line,
+    channels last. Where a side is not divisible by two for each level, the image's edge is repeated, and cropped from
+    the output.
 
     Parameters
     ----------
     image_shape : tuple of int
-        Height, width and channels of a picture.
+        Height, width and channels of an image.
     n_components : int
         The width of its code.
     channels : tuple of int
-        Of each level, the input's side first.
+        The channels of each level, input side first.
     activation, code_activation, output_activation : str
         Names in `ACTIVATIONS`.
     init_name : str
         A name in `INITIALIZERS`.
     precision : str
-        ``"float64"`` computes in it, anything else in float32.
+        ``"float32"`` or ``"float64"``.
 
     References
     ----------
@@ -61,19 +65,13 @@ class Convolutional:
     init_name: str = "he"
     precision: str = "float32"
 
-    tied = False
-    linear_path = False
-    reverse_only = True  # its convolutions have a derivative of their own, which goes backwards
+    options: ClassVar[frozenset[str]] = frozenset({"channels"})
+    reverse_only = True  # the convolutions define a derivative of their own, for reverse mode
 
     @property
     def n_features(self) -> int:
-        """The cells of a picture."""
+        """The cells of an image."""
         return math.prod(self.image_shape)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type parameters are kept in."""
-        return np.dtype(np.float64 if self.precision == "float64" else np.float32)
 
     @property
     def grid(self) -> tuple[int, int, int]:
@@ -82,11 +80,38 @@ class Convolutional:
         height, width, own = self.image_shape
         return -(-height // step), -(-width // step), (self.channels or (own,))[-1]
 
-    # Parameters ------------------------------------------------------------------------------------------------
+    @property
+    def is_linear_decoder(self) -> bool:
+        """Whether the decoder is one dense layer."""
+        return not self.channels
+
+    # Construction ----------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_options(cls, options: NetworkOptions) -> Self:
+        """Return the network for an estimator's options; rows without a shape are images of one line."""
+        cls.check_supported(options, "network='convolutional'", "leave it out")
+        given = options.image_shape or (1, options.n_features)
+        shape = (*given, 1) if len(given) == 2 else given
+        if len(shape) != 3 or math.prod(shape) != options.n_features:
+            raise InvalidParameterError(
+                f"image_shape={given} is not the shape of rows of {options.n_features} cells; give height, width and, "
+                "where there are any, channels"
+            )
+        return cls(
+            shape,
+            options.n_components,
+            cls.channels if options.channels is None else options.channels,
+            options.activation,
+            options.code_activation,
+            options.output_activation,
+            options.init,
+            options.precision,
+        )
 
     def init(self, seed: int, statistics: Statistics | None = None) -> Params:
-        """Draw the parameters."""
-        rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
+        """Return the initial parameters."""
+        rng = generator(seed, Stream.WEIGHTS)
         widths, cells = (self.image_shape[2], *self.channels), math.prod(self.grid)
         pixels = _HALVING**2
         encoder = [self._kernel(rng, pixels * one, other) for one, other in pairwise(widths)]
@@ -127,10 +152,6 @@ class Convolutional:
         code: Array = hidden.reshape(len(x), -1) @ last["weight"] + last["bias"]
         return code
 
-    def activate_code(self, pre_code: Array) -> Array:
-        """Return the code (B, K) of a pre-code."""
-        return ACTIVATIONS[self.code_activation](pre_code)
-
     def decode(self, params: Params, code: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the output (B, D) before its activation."""
         first, *others = params["decoder"]
@@ -141,26 +162,3 @@ class Convolutional:
         height, width, _ = self.image_shape
         output: Array = hidden[:, :height, :width].reshape(len(code), -1)
         return output
-
-    def activate_output(self, pre_output: Array) -> Array:
-        """Return the reconstruction (B, D)."""
-        return ACTIVATIONS[self.output_activation](pre_output)
-
-    def decoder_weights(self, params: Params) -> list[Any]:
-        """Return the decoder's matrices and kernels."""
-        return [layer["weight"] for layer in params["decoder"]]
-
-    # Arranging the code ----------------------------------------------------------------------------------------
-
-    @property
-    def signs_are_free(self) -> bool:
-        """Whether a code unit's sign may be turned without changing what the network computes."""
-        return self.code_activation in ODD
-
-    def reordered(self, params: Params, order: NDArray[np.integer], signs: NDArray[Any]) -> Params:
-        """Return parameters whose code units are permuted and turned: the same network, its code rearranged."""
-        new = {name: [dict(layer) for layer in params[name]] for name in ("encoder", "decoder")}
-        last, first = new["encoder"][-1], new["decoder"][0]
-        last["weight"], last["bias"] = last["weight"][:, order] * signs, last["bias"][order] * signs
-        first["weight"] = first["weight"][order] * signs[:, None]
-        return {**params, **new}

@@ -1,10 +1,10 @@
-"""A user's own encoder and decoder: any callables on one row whose arrays are leaves of a pytree."""
+"""A user's own encoder and decoder: callables of one row whose arrays are leaves of a pytree."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import equinox as eqx
 import jax
@@ -14,13 +14,13 @@ from jax import Array
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.types import Noise, Params, Statistics
-from isthmus.networks.activations import ACTIVATIONS
+from isthmus.networks.base import Network, NetworkOptions
 
 Factory = Callable[[int, int, Array], tuple[Callable[[Array], Array], Callable[[Array], Array]]]
 
 
 @dataclass(frozen=True)
-class Custom:
+class Custom(Network):
     """The network that a factory ``(n_features, n_components, key) -> (encoder, decoder)`` builds.
 
     Encoder and decoder each take one row, as Equinox modules do: (n_features,) to (n_components,) and back.
@@ -42,10 +42,20 @@ class Custom:
         object.__setattr__(self, "_structure", jax.tree.structure(arrays))
         object.__setattr__(self, "_static", static)
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type parameters are kept in."""
-        return np.dtype(np.float64 if self.precision == "float64" else np.float32)
+    @classmethod
+    def from_options(cls, options: NetworkOptions) -> Self:
+        """Return the network that an estimator's factory builds."""
+        cls.check_supported(options, "network=", "build it into the factory")
+        if options.factory is None:
+            raise InvalidParameterError("network=None has no factory; give a function that returns (encoder, decoder)")
+        return cls(
+            options.factory,
+            options.n_features,
+            options.n_components,
+            options.code_activation,
+            options.output_activation,
+            options.precision,
+        )
 
     def _build(self, seed: int) -> Any:
         modules = self.factory(self.n_features, self.n_components, jax.random.key(seed))
@@ -70,13 +80,13 @@ class Custom:
                 raise InvalidParameterError(f"network's {name} returns shape {shape}, not ({narrow},)")
 
     def init(self, seed: int, statistics: Statistics | None = None) -> Params:
-        """Draw the parameters, ``{"modules": arrays}``, by calling the factory with a key of the seed."""
-        # A list, since the modules' own structure may hold functions that are made anew at each call and so differ.
+        """Return the initial parameters, ``{"modules": arrays}``, by calling the factory with a key of the seed."""
+        # A list: the modules' own structure may contain functions, which are new, and so unequal, at each call.
         arrays = eqx.partition(self._build(seed), eqx.is_inexact_array)[0]
         return {"modules": [np.asarray(leaf, self.dtype) for leaf in jax.tree.leaves(arrays)]}
 
     def modules(self, params: Params) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
-        """Return encoder and decoder with these parameters."""
+        """Return the encoder and decoder with these parameters."""
         encoder, decoder = eqx.combine(jax.tree.unflatten(self._structure, params["modules"]), self._static)
         return encoder, decoder
 
@@ -92,15 +102,7 @@ class Custom:
         pre_code: Array = jax.vmap(self.modules(params)[0])(x)
         return pre_code
 
-    def activate_code(self, pre_code: Array) -> Array:
-        """Return the code (B, K) of a pre-code."""
-        return ACTIVATIONS[self.code_activation](pre_code)
-
     def decode(self, params: Params, code: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the output (B, D) before its activation."""
         output: Array = jax.vmap(self.modules(params)[1])(code)
         return output
-
-    def activate_output(self, pre_output: Array) -> Array:
-        """Return the reconstruction (B, D)."""
-        return ACTIVATIONS[self.output_activation](pre_output)

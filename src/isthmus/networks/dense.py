@@ -1,10 +1,10 @@
-"""Fully connected encoder and decoder, with an optional straight linear path beside each."""
+"""Fully connected encoder and decoder, with an optional linear path parallel to each."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -12,28 +12,31 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from isthmus.core.random import cell_bits, chance, mix
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.random import Stream, generator
 from isthmus.core.types import Noise, Params, Statistics
-from isthmus.networks.activations import ACTIVATIONS, ODD
+from isthmus.networks.activations import ACTIVATIONS
+from isthmus.networks.base import NetworkOptions
 from isthmus.networks.initializers import INITIALIZERS, draw_bias
+from isthmus.networks.layered import Layered, with_layer
 
-# A sigmoid's slope at its middle is a quarter, so its linear path starts four times as steep.
+# The sigmoid's slope at 0 is a quarter, so its linear path starts four times as steep.
 _SIGMOID_SLOPE = 4.0
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(Layered):
     """A dense autoencoder: what it computes, without its parameters.
 
     The encoder's layers are ``n_features -> *encoder_sizes -> n_components`` and the decoder's ``n_components ->
-    *decoder_sizes -> n_features``. Its parameters are a dict of two lists of layers, and one matrix per linear path.
+    *decoder_sizes -> n_features``. The parameters are a dict of two lists of layers, and one matrix per linear path.
 
     Parameters
     ----------
     n_features, n_components : int
         The widths of a row and of its code.
     encoder_sizes, decoder_sizes : tuple of int
-        The widths of the hidden layers, in the order in which they are computed.
+        The widths of the hidden layers, in the order of computation.
     activation, code_activation, output_activation : str
         Names in `ACTIVATIONS`.
     linear_path : bool
@@ -41,19 +44,20 @@ class Dense:
     tied : bool
         Use the encoder's matrices, transposed, in the decoder; the sizes must mirror.
     dropout : float
-        Share of hidden activations dropped in training.
+        Fraction of hidden activations dropped in training, >= 0 and < 1.
     layer_norm : bool
         Normalise each hidden layer's input to its activation over the units (Ba, Kiros and Hinton, 2016).
     init_name : str
         A name in `INITIALIZERS`.
     precision : str
-        ``"bfloat16"`` rounds the factors of matrix products, and sums them in float32.
+        ``"float32"``, ``"float64"`` or ``"bfloat16"``, which rounds the factors of matrix products and sums them in
+        float32.
     pre_bias : bool
         Subtract the decoder's last bias from the rows before they are encoded (Bricken et al. 2023).
     transposed_start : bool
         Start the encoder's last matrix as the transpose of the decoder's first.
     indicator : bool
-        Tell the first layer which cells are missing, through a matrix of its own that starts at zero.
+        Give the first layer the missing mask, through a matrix of its own that starts at zero.
     """
 
     n_features: int
@@ -73,6 +77,37 @@ class Dense:
     transposed_start: bool = False
     indicator: bool = False
 
+    options: ClassVar[frozenset[str]] = frozenset(
+        {
+            "decoder_sizes",
+            "linear_path",
+            "tied",
+            "dropout",
+            "layer_norm",
+            "bfloat16",
+            "pre_bias",
+            "transposed_start",
+            "indicator",
+        }
+    )
+    stacks = True
+
+    @property
+    def reinitialises(self) -> bool:
+        """Whether dead units can be reinitialised: not where both halves share their weights."""
+        return not self.tied
+
+    @property
+    def is_linear_decoder(self) -> bool:
+        """Whether the decoder is one layer without a linear path."""
+        return not self.decoder_sizes and not self.linear_path
+
+    @property
+    def sparse_code_supported(self) -> bool:
+        """Whether the code is relu of `code_layer` alone, so that its active units alone can be computed with."""
+        shared = self.tied or self.linear_path or self.indicator
+        return not shared and self.code_activation == "relu" and self.precision != "bfloat16"
+
     @property
     def encoder_widths(self) -> tuple[int, ...]:
         """Every width from row to code."""
@@ -83,23 +118,48 @@ class Dense:
         """Every width from code to row."""
         return (self.n_components, *self.decoder_sizes, self.n_features)
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type parameters are kept in."""
-        return np.dtype(np.float64 if self.precision == "float64" else np.float32)
+    # Construction ----------------------------------------------------------------------------------------------
 
-    # Parameters ------------------------------------------------------------------------------------------------
+    @classmethod
+    def from_options(cls, options: NetworkOptions) -> Self:
+        """Return the network for an estimator's options."""
+        cls.check_supported(options, "network='dense'", "leave it out")
+        encoder = options.encoder_sizes
+        decoder = encoder[::-1] if options.decoder_sizes is None else options.decoder_sizes
+        _check_shape(options, encoder, decoder)
+        return cls(
+            options.n_features,
+            options.n_components,
+            encoder,
+            decoder,
+            options.activation,
+            options.code_activation,
+            options.output_activation,
+            options.linear_path,
+            options.tied,
+            options.dropout,
+            options.layer_norm,
+            options.init,
+            options.precision,
+            options.pre_bias,
+            options.transposed_start,
+            options.indicator,
+        )
+
+    def with_dropout(self, dropout: float) -> Self:
+        """Return the same network with another dropout."""
+        return replace(self, dropout=dropout)
 
     def init(self, seed: int, statistics: Statistics | None = None) -> Params:
-        """Draw the parameters; with a linear path and statistics, start it at PCA's solution."""
-        rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
+        """Return the initial parameters; a linear path starts at PCA's solution where there are statistics."""
+        rng = generator(seed, Stream.WEIGHTS)
         params: dict[str, Any] = {
             "encoder": self._draw_layers(rng, self.encoder_widths, with_weights=True),
             "decoder": self._draw_layers(rng, self.decoder_widths, with_weights=not self.tied),
         }
         if self.transposed_start:
             decoder = params["decoder"][0]["weight"]
-            # Rows of length 1, as directions: a unit then reads what it writes.
+            # Rows of length 1: each unit then encodes the direction that it decodes to.
             params["decoder"][0]["weight"] = decoder / np.linalg.norm(decoder, axis=1, keepdims=True)
             params["encoder"][-1]["weight"] = params["decoder"][0]["weight"].T
         if self.linear_path:
@@ -138,7 +198,7 @@ class Dense:
         clipped = np.clip(mean, 1e-3, 1 - 1e-3)
         last["bias"] = np.log(clipped / (1 - clipped)) if sigmoid else mean.copy()
         if self.tied:
-            # The last matrix is the encoder's first, which is not zero; what passes through it is still a constant.
+            # The last matrix is the encoder's first, which is not zero: its output for a code of zeros is subtracted.
             passed = np.asarray(self.decode(params, jnp.zeros((1, self.n_components))))[0] - last["bias"]
             last["bias"] = last["bias"] - passed
 
@@ -152,7 +212,7 @@ class Dense:
         noise: Noise | None = None,
         condition: Array | None = None,
     ) -> Array:
-        """Return the pre-code (B, K) of rows (B, D); `told` (B, D) is 1 where a cell is missing."""
+        """Return the pre-code (B, K) of rows (B, D); `condition` (B, D) is 1 where a cell is missing."""
         weight, bias = self.code_layer(params)
         code: Array = self._product(self.before_code(params, x, row, noise, condition), weight) + bias
         if not self.encoder_sizes:
@@ -160,64 +220,48 @@ class Dense:
         return code + self._product(x, params["encoder_path"]) if self.linear_path else code
 
     def before_code(
-        self, params: Params, x: Array, row: Array | None, noise: Noise | None, condition: Array | None = None
+        self,
+        params: Params,
+        x: Array,
+        row: Array | None = None,
+        noise: Noise | None = None,
+        condition: Array | None = None,
     ) -> Array:
-        """Return what the code layer reads (B, H) of rows (B, D)."""
+        """Return the code layer's input (B, H) for rows (B, D)."""
         hidden = x - params["decoder"][-1]["bias"] if self.pre_bias else x
         for number, layer in enumerate(params["encoder"][:-1]):
             pre = self._product(hidden, layer["weight"])
-            hidden = self._ended(
-                layer, pre if number else self._with_condition(params, pre, condition), row, noise, number
-            )
+            pre = pre if number else self._with_condition(params, pre, condition)
+            hidden = self._activated(layer, pre, row, noise, number)
         return hidden
 
     def _with_condition(self, params: Params, pre: Array, condition: Array | None) -> Array:
         return pre if condition is None or not self.indicator else pre + self._product(condition, params["indicator"])
 
     def code_layer(self, params: Params) -> tuple[Array, Array]:
-        """Return the matrix (H, K) and bias (K,) that make the pre-code."""
+        """Return the code layer's matrix (H, K) and bias (K,)."""
         last = params["encoder"][-1]
         return last["weight"], last["bias"]
 
-    def code_bias(self, params: Params) -> Array:
-        """Return the bias (K,) that is in the pre-code."""
-        bias: Array = params["encoder"][-1]["bias"]
-        return bias
-
-    def activate_code(self, pre_code: Array) -> Array:
-        """Return the code (B, K) of a pre-code."""
-        return ACTIVATIONS[self.code_activation](pre_code)
-
     def decode(self, params: Params, code: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the output (B, D) before its activation."""
-        first = self._product(code, self.decoder_weights(params)[0])
-        output = self.after_code(params, first, row, noise)
+        output = self.after_code(params, self._product(code, self.decoder_rows(params)), row, noise)
         if not self.linear_path:
             return output
         path = params["encoder_path"].T if self.tied else params["decoder_path"]
         return output + self._product(code, path)
 
-    def after_code(self, params: Params, first: Array, row: Array | None, noise: Noise | None) -> Array:
-        """Return the output (B, D) before its activation, of the code's product with the decoder's first matrix."""
+    def after_code(self, params: Params, first: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
+        """Return the output (B, D) before its activation for ``code @ decoder_rows``."""
         weights, pre = self.decoder_weights(params), first
         for number, layer in enumerate(params["decoder"][:-1]):
-            hidden = self._ended(layer, pre, row, noise, number + len(self.encoder_sizes))
+            hidden = self._activated(layer, pre, row, noise, number + len(self.encoder_sizes))
             pre = self._product(hidden, weights[number + 1])
         output: Array = pre + params["decoder"][-1]["bias"]
         return output
 
-    def activate_output(self, pre_output: Array) -> Array:
-        """Return the reconstruction (B, D)."""
-        return ACTIVATIONS[self.output_activation](pre_output)
-
-    def decoder_weights(self, params: Params) -> list[Any]:
-        """Return the decoder's matrices, which are the encoder's transposed where weights are tied."""
-        if self.tied:
-            return [layer["weight"].T for layer in reversed(params["encoder"])]
-        return [layer["weight"] for layer in params["decoder"]]
-
-    def _ended(self, layer: Any, pre: Array, row: Array | None, noise: Noise | None, number: int) -> Array:
-        """Return a hidden layer's output, of the product of its input and its matrix."""
+    def _activated(self, layer: Any, pre: Array, row: Array | None, noise: Noise | None, number: int) -> Array:
+        """Return a hidden layer's output for the product of its input and its matrix."""
         if self.layer_norm:
             pre = pre - jnp.mean(pre, axis=-1, keepdims=True)
             pre = pre * jax.lax.rsqrt(jnp.mean(pre**2, axis=-1, keepdims=True) + 1e-5) * layer["gain"]
@@ -226,38 +270,127 @@ class Dense:
             hidden = self.dropped(hidden, row, noise, number)
         return hidden
 
-    def dropped(self, hidden: Array, row: Array, noise: Noise, number: int) -> Array:
-        """Return activations of which a share is dropped, by counter; `number` tells one use from another."""
-        key = noise.seed ^ mix(noise.epoch + jnp.uint32(0x51ED270B + number))
-        bits = cell_bits(key, row, jnp.arange(hidden.shape[1], dtype=jnp.uint32))
-        return jnp.where(bits < chance(self.dropout), 0.0, hidden / (1 - self.dropout))
-
     def _product(self, x: Array, weight: Array) -> Array:
         if self.precision != "bfloat16":
             return x @ weight
         return jnp.dot(x.astype(jnp.bfloat16), weight.astype(jnp.bfloat16), preferred_element_type=jnp.float32)
 
-    # Arranging the code ----------------------------------------------------------------------------------------
+    # Layout of the parameters ----------------------------------------------------------------------------------
 
-    @property
-    def signs_are_free(self) -> bool:
-        """Whether a code unit's sign may be turned without changing what the network computes."""
-        return self.code_activation in ODD
+    def decoder_weights(self, params: Params) -> list[Any]:
+        """Return the decoder's matrices, code side first: the encoder's transposed where weights are tied."""
+        if self.tied:
+            return [layer["weight"].T for layer in reversed(params["encoder"])]
+        return super().decoder_weights(params)
+
+    def path(self, params: Params) -> tuple[Any, Any] | None:
+        """Return the matrices (D, K) and (K, D) of the linear path, or None without one."""
+        if not self.linear_path:
+            return None
+        return params["encoder_path"], params["encoder_path"].T if self.tied else params["decoder_path"]
+
+    def with_output_bias(self, params: Params, bias: Any) -> Params:
+        """Return parameters with another bias of the decoder's last layer (D,)."""
+        return with_layer(params, "decoder", -1, {"bias": bias})
+
+    # Changes between epochs and after training, on host arrays -------------------------------------------------
 
     def reordered(self, params: Params, order: NDArray[np.integer], signs: NDArray[Any]) -> Params:
-        """Return parameters whose code units are permuted and turned: the same network, its code rearranged."""
-        new: dict[str, Any] = {
-            name: [dict(layer) for layer in value] if isinstance(value, list) else value
-            for name, value in params.items()
-        }
-        last = new["encoder"][-1]
-        last["weight"], last["bias"] = last["weight"][:, order] * signs, last["bias"][order] * signs
+        """Return parameters of the same network with its code's units in another order (K,) and with signs (K,)."""
+        new = super().reordered(params, order, signs)
         if self.linear_path:
             new["encoder_path"] = new["encoder_path"][:, order] * signs
+            if not self.tied:
+                new["decoder_path"] = new["decoder_path"][order] * signs[:, None]
         if self.indicator and not self.encoder_sizes:
             new["indicator"] = new["indicator"][:, order] * signs
-        if not self.tied:
-            new["decoder"][0]["weight"] = new["decoder"][0]["weight"][order] * signs[:, None]
-            if self.linear_path:
-                new["decoder_path"] = new["decoder_path"][order] * signs[:, None]
         return new
+
+    def reinitialised(
+        self,
+        params: Params,
+        dead: NDArray[np.bool_],
+        rows: NDArray[Any],
+        residual: NDArray[np.float64],
+        drawn: NDArray[np.integer],
+        encoder_scale: float,
+    ) -> Params:
+        """Return parameters whose dead units are reinitialised from the residual of drawn rows, in place.
+
+        A unit's decoder row becomes the row's residual, with the mean length of the active ones; its encoder column
+        points in the same direction, and its bias becomes the active ones' mean. With hidden layers, the encoder column
+        points to the drawn row's hidden activations, and the decoder row keeps its direction.
+        """
+        encoder, decoder = params["encoder"][-1], params["decoder"][0]
+        if self.encoder_sizes:
+            hidden = np.asarray(self.before_code(params, jnp.asarray(rows)), np.float64)
+            # Less the mean of all rows: the mean of the drawn ones would leave nothing of a single one.
+            directions = _unit(hidden[drawn] - hidden.mean(axis=0))
+        else:
+            directions = _unit(residual[drawn])
+        active = ~dead
+        lengths = np.linalg.norm(encoder["weight"][:, active], axis=0)
+        encoder["weight"][:, dead] = (directions * lengths.mean() * encoder_scale).T
+        encoder["bias"][dead] = encoder["bias"][active].mean()
+        length = np.linalg.norm(decoder["weight"][active], axis=1).mean()
+        if self.decoder_sizes:
+            decoder["weight"][dead] = _unit(decoder["weight"][dead]) * length
+        else:
+            decoder["weight"][dead] = _unit(residual[drawn]) * length
+        return params
+
+    def forgotten(self, tree: Params, dead: NDArray[np.bool_]) -> Params:
+        """Set the dead units' entries of a pytree like the parameters (an optimizer's moments) to 0, in place."""
+        tree["encoder"][-1]["weight"][:, dead] = 0
+        tree["encoder"][-1]["bias"][dead] = 0
+        tree["decoder"][0]["weight"][dead] = 0
+        for leaf in tree.get("sparsity", {}).values():
+            leaf[dead] = 0
+        return tree
+
+    def shallow(self, number: int) -> Dense:
+        """Return the one-layer autoencoder of layer `number`, the input side's is 0."""
+        is_last = number == len(self.encoder_sizes)
+        return Dense(
+            self.encoder_widths[number],
+            self.encoder_widths[number + 1],
+            code_activation=self.code_activation if is_last else self.activation,
+            output_activation=self.activation if number else self.output_activation,
+            tied=self.tied,
+            init_name=self.init_name,
+            precision=self.precision,
+            indicator=self.indicator and not number,
+        )
+
+    def with_layer(self, params: Params, number: int, learned: Params) -> Params:
+        """Return parameters whose layer `number` is that of a shallow autoencoder with parameters `learned`."""
+        params = with_layer(params, "encoder", number, learned["encoder"][0])
+        params = with_layer(params, "decoder", -1 - number, learned["decoder"][0])
+        return params if number or not self.indicator else {**params, "indicator": learned["indicator"]}
+
+
+def _unit(rows: NDArray[Any]) -> NDArray[Any]:
+    unit: NDArray[Any] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return unit
+
+
+def _check_shape(options: NetworkOptions, encoder: tuple[int, ...], decoder: tuple[int, ...]) -> None:
+    """Raise InvalidParameterError where two options contradict one another."""
+    if options.tied and decoder != encoder[::-1]:
+        raise InvalidParameterError(
+            f"tied_weights=True needs a mirrored decoder: decoder_layer_sizes={decoder} is not {encoder[::-1]}"
+        )
+    if options.pre_bias and options.output_activation != "identity":
+        raise InvalidParameterError(
+            f"pre_bias=True needs output_activation='identity', not {options.output_activation!r}"
+        )
+    if not options.transposed_start:
+        return
+    if options.tied:
+        raise InvalidParameterError("transposed_start=True cannot be combined with tied_weights=True")
+    if bool(encoder) != bool(decoder):
+        raise InvalidParameterError("transposed_start=True needs hidden layers on both sides of the code or on neither")
+    if encoder and encoder[-1] != decoder[0]:
+        raise InvalidParameterError(
+            f"transposed_start=True needs the same width on both sides of the code, not {encoder[-1]} and {decoder[0]}"
+        )

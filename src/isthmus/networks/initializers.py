@@ -1,4 +1,4 @@
-"""How weights are drawn, on the host, so that a seed means the same weights on every device."""
+"""Initial weights, drawn on the host, so that a seed gives the same weights on every device."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from isthmus.core.registry import Registry
 
 Weights = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int, int], Weights]
@@ -43,14 +45,25 @@ def _truncated_normal(rng: np.random.Generator, fan_in: int, fan_out: int) -> We
 
 
 def draw_bias(name: str, rng: np.random.Generator, size: int) -> NDArray[Any]:
-    """Return a layer's biases: zeros, except where the founding program draws them from a unit normal."""
+    """Return a layer's initial biases (size,): zeros, or unit normal draws for ``"truncated_normal"``."""
     return rng.normal(size=size) if name == "truncated_normal" else np.zeros(size)
 
 
-INITIALIZERS: dict[str, Draw] = {
-    "glorot": _glorot,
-    "he": _he,
-    "lecun": _lecun,
-    "orthogonal": _orthogonal,
-    "truncated_normal": _truncated_normal,
-}
+INITIALIZERS: Registry[Draw] = Registry(
+    "init",
+    {
+        "glorot": _glorot,
+        "he": _he,
+        "lecun": _lecun,
+        "orthogonal": _orthogonal,
+        "truncated_normal": _truncated_normal,
+    },
+)
+
+# Activations whose layers start with He's weights.
+_RELU_FAMILY = {"relu", "leaky_relu", "elu", "gelu", "silu", "softplus"}
+
+
+def default_init(activation: str) -> str:
+    """Return the initializer that ``init="auto"`` stands for, for layers of an activation."""
+    return "he" if activation in _RELU_FAMILY else "glorot"

@@ -1,4 +1,4 @@
-"""A network that fills holes in rows of numbers and categories; it starts at a Gaussian's conditional mean."""
+"""A network that imputes missing numbers and categories, starting at a Gaussian's conditional mean."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from isthmus.core.random import cell_bits, chance, mix
+from isthmus.core.random import Stream, generator
 from isthmus.core.types import Noise, Output, Params
 from isthmus.networks.activations import ACTIVATIONS
+from isthmus.networks.base import Network
 from isthmus.networks.initializers import INITIALIZERS
 
-_LEAST_CHANCE = 1e-3  # of a category, before its logit is taken
+_LEAST_PROBABILITY = 1e-3  # of a category, before its logarithm is taken
 
 
 @dataclass(frozen=True)
-class Mixed:
-    """An autoencoder on the row as a Gaussian fills it, whose output is added to that row.
+class Mixed(Network):
+    """An autoencoder of rows whose missing cells hold a Gaussian's conditional mean; its output is added to those rows.
 
-    A row (C columns) is widened to W: a category becomes one column for each of its levels. The Gaussian's
-    conditional mean, given what the row shows, fills the holes; a hole's category is then a share of each level. The
-    encoder reads numbers, categories as entity embeddings and which cells were seen; the decoder's last layer starts
-    at zero, so that the network starts at the conditional mean.
+    A row of C columns is expanded to W: a category becomes one column for each of its levels. A missing cell first
+    holds the Gaussian's conditional mean given the observed cells; for a category that is a probability of each level.
+    The encoder reads numbers, entity embeddings of categories and the missing mask. The decoder's last layer starts at
+    zero, so that the network starts at the conditional mean.
 
     Parameters
     ----------
@@ -38,11 +39,11 @@ class Mixed:
     hidden_sizes : tuple of int
         The widths of the encoder's hidden layers, mirrored in the decoder.
     n_factors : int
-        Factors that the Gaussian's covariance is made of.
+        The number of factors of the Gaussian's covariance.
     activation : str
         A name in `ACTIVATIONS`.
     dropout : float
-        Share of hidden activations dropped in training.
+        Fraction of hidden activations dropped in training, >= 0 and < 1.
 
     References
     ----------
@@ -58,8 +59,13 @@ class Mixed:
 
     @property
     def n_features(self) -> int:
-        """Columns of a row."""
+        """The number of columns of a row."""
         return len(self.n_levels)
+
+    @property
+    def indicator(self) -> bool:
+        """Whether the encoder's condition is the missing mask (B, C)."""
+        return True
 
     @property
     def wide_of(self) -> NDArray[np.intp]:
@@ -68,39 +74,39 @@ class Mixed:
 
     @property
     def numbers(self) -> NDArray[np.intp]:
-        """Which of the W columns are numbers."""
+        """The numeric ones of the W columns."""
         return np.flatnonzero(np.asarray(self.n_levels)[self.wide_of] == 0)
 
     @property
     def levels(self) -> list[NDArray[np.intp]]:
-        """For each category, which of the W columns are its levels."""
+        """The W columns of each category's levels."""
         return [np.flatnonzero(self.wide_of == c) for c in np.flatnonzero(self.n_levels)]
 
     @property
     def embedding_widths(self) -> tuple[int, ...]:
-        """The widths of the embeddings: about half as many as there are levels, 16 at most."""
+        """The width of each category's embedding: about half the number of its levels, at most 16."""
         return tuple(min(16, (levels + 1) // 2) for levels in self.n_levels if levels)
 
     # Parameters ------------------------------------------------------------------------------------------------
 
-    def init(self, seed: int, start: dict[str, Any]) -> Params:
-        """Draw the parameters beside the Gaussian's.
+    def init(self, seed: int, statistics: Any = None) -> Params:
+        """Return the initial parameters, among them the Gaussian's.
 
         Parameters
         ----------
         seed : int
-            Of the draw.
-        start : dict
-            ``center`` and ``scale`` (W,) that standardise the widened columns, the Gaussian's ``mean`` (W,) and
+            The seed of the weights.
+        statistics : dict
+            ``center`` and ``scale`` (W,) that standardise the expanded columns, the Gaussian's ``mean`` (W,) and
             ``factors`` (n_factors, W) in those units, and its ``noise`` ().
         """
-        rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
+        rng = generator(seed, Stream.WEIGHTS)
         read = len(self.numbers) + sum(self.embedding_widths) + self.n_features
         down = (read, *self.hidden_sizes, self.n_components)
         up = (self.n_components, *self.hidden_sizes[::-1], len(self.wide_of))
         counts = [levels for levels in self.n_levels if levels]
         params: dict[str, Any] = {
-            "start": start,
+            "start": statistics,
             "embeddings": [rng.standard_normal(shape) for shape in zip(counts, self.embedding_widths, strict=True)],
             "encoder": self._draw(rng, down),
             "decoder": self._draw(rng, up),
@@ -115,8 +121,8 @@ class Mixed:
     # Computation -----------------------------------------------------------------------------------------------
 
     def widened(self, x: Array) -> Array:
-        """Return rows (B, W) of rows (B, C): a category's code as 1 at its level and 0 elsewhere."""
-        # One gather: of a part for each of 64 columns put together, the CPU's compiler takes minutes.
+        """Return rows (B, W) of rows (B, C): a category's code becomes 1 at its level and 0 elsewhere."""
+        # One gather: the CPU's compiler takes minutes for 64 columns that are expanded one by one.
         wide = x[:, self.wide_of]
         if not any(self.n_levels):
             return wide
@@ -125,7 +131,7 @@ class Mixed:
         return jnp.where(is_level, (wide == level).astype(x.dtype), wide)
 
     def expected(self, params: Params, x: Array, condition: Array) -> Array:
-        """Return rows (B, W) whose holes, where `told` (B, C) is 1, hold the Gaussian's conditional mean."""
+        """Return rows (B, W) with the Gaussian's conditional mean where the missing mask `condition` (B, C) is 1."""
         start = jax.lax.stop_gradient(params["start"])
         seen = 1 - condition[:, self.wide_of]
         about = seen * ((self.widened(x) - start["center"]) / start["scale"] - start["mean"])
@@ -141,44 +147,45 @@ class Mixed:
     def fill(
         self, params: Params, x: Array, condition: Array, row: Array | None = None, noise: Noise | None = None
     ) -> Output:
-        """Return what belongs in the cells of rows (B, C) that `told` (B, C) calls holes.
+        """Return the values of rows (B, C) whose cells are missing where `condition` (B, C) is 1.
 
         Returns
         -------
         output : Output
-            ``reconstruction`` (B, C) of numbers, 0 for categories, whose ``logits`` (B, levels) stand beside it.
+            ``reconstruction`` (B, C) has the numbers, and 0 for categories; ``logits`` has a (B, levels) for each
+            category.
         """
         filled = jax.lax.stop_gradient(self.expected(params, x, condition))
-        chances = [self._chances(filled[:, columns]) for columns in self.levels]
-        embedded = [share @ table for share, table in zip(chances, params["embeddings"], strict=True)]
+        probabilities = [self._probabilities(filled[:, columns]) for columns in self.levels]
+        embedded = [share @ table for share, table in zip(probabilities, params["embeddings"], strict=True)]
         hidden = jnp.concatenate([filled[:, self.numbers], *embedded, 0.5 - condition], axis=1)
         hidden = self._through(params["encoder"], hidden, row, noise, 0)
         change = self._through(params["decoder"], hidden, row, noise, len(self.hidden_sizes))
-        logits = tuple(jnp.log(share) + change[:, columns] for share, columns in zip(chances, self.levels, strict=True))
+        logits = tuple(
+            jnp.log(share) + change[:, columns] for share, columns in zip(probabilities, self.levels, strict=True)
+        )
         first = np.searchsorted(self.wide_of, np.arange(self.n_features))
         numbers = jnp.where(np.asarray(self.n_levels) > 0, 0.0, (filled + change)[:, first])
         return Output(hidden, hidden, numbers, logits)
 
-    def _chances(self, share: Array) -> Array:
-        share = jnp.clip(share, _LEAST_CHANCE, 1.0)
-        chances: Array = share / jnp.sum(share, axis=1, keepdims=True)
-        return chances
+    def _probabilities(self, share: Array) -> Array:
+        share = jnp.clip(share, _LEAST_PROBABILITY, 1.0)
+        probabilities: Array = share / jnp.sum(share, axis=1, keepdims=True)
+        return probabilities
 
     def _through(self, layers: Any, hidden: Array, row: Array | None, noise: Noise | None, number: int) -> Array:
         for place, layer in enumerate(layers[:-1], number):
             hidden = ACTIVATIONS[self.activation](hidden @ layer["weight"] + layer["bias"])
             if self.dropout and noise is not None and row is not None:
-                key = noise.seed ^ mix(noise.epoch + jnp.uint32(0x51ED270B + place))
-                bits = cell_bits(key, row, jnp.arange(hidden.shape[1], dtype=jnp.uint32))
-                hidden = jnp.where(bits < chance(self.dropout), 0.0, hidden / (1 - self.dropout))
+                hidden = self.dropped(hidden, row, noise, place)
         last: Array = hidden @ layers[-1]["weight"] + layers[-1]["bias"]
         return last
 
 
 def _solved(lower: Array, right: Array) -> Array:
-    """Return the solutions (B, R) of systems given by their Cholesky factors (B, R, R) and right sides (B, R).
+    """Return the solutions (B, R) of linear systems with Cholesky factors (B, R, R) and right sides (B, R).
 
-    The library's own triangular solve of many systems is unrolled on a CPU: with 63 rows it compiles for minutes.
+    JAX unrolls its own triangular solve of many systems on a CPU: with 63 rows it compiles for minutes.
     """
     rank = right.shape[1]
     diagonal = jnp.diagonal(lower, axis1=1, axis2=2)

@@ -1,16 +1,20 @@
-"""Code to sparse code and code to penalty: one small class for each method, and the table of their names."""
+"""Methods that make a code sparse, one small class for each, and the table of their names."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from isthmus.core.errors import InvalidParameterError, unknown_name
-from isthmus.sparsity.base import Sparsity, Step
-from isthmus.sparsity.gates import Gated, JumpReLU
-from isthmus.sparsity.nested import Matryoshka
-from isthmus.sparsity.penalised import KL, L1
-from isthmus.sparsity.selection import BatchTopK, Lifetime, TopK
+from isthmus.core.registry import Registry
+
+if TYPE_CHECKING:
+    from isthmus.sparsity.base import Sparsity, Step
+    from isthmus.sparsity.gates import Gated, JumpReLU
+    from isthmus.sparsity.nested import Matryoshka
+    from isthmus.sparsity.penalised import KL, L1
+    from isthmus.sparsity.selection import BatchTopK, Lifetime, TopK
 
 __all__ = [
     "KL",
@@ -27,60 +31,89 @@ __all__ = [
     "resolve",
 ]
 
-SPARSITIES: dict[str, type[Sparsity]] = {
-    "kl": KL,
-    "l1": L1,
-    "topk": TopK,
-    "batch_topk": BatchTopK,
-    "jumprelu": JumpReLU,
-    "gated": Gated,
-    "matryoshka": Matryoshka,
-    "lifetime": Lifetime,
+SPARSITIES: Registry[type[Sparsity]] = Registry(
+    "sparsity",
+    {
+        "kl": "isthmus.sparsity.penalised:KL",
+        "l1": "isthmus.sparsity.penalised:L1",
+        "topk": "isthmus.sparsity.selection:TopK",
+        "batch_topk": "isthmus.sparsity.selection:BatchTopK",
+        "jumprelu": "isthmus.sparsity.gates:JumpReLU",
+        "gated": "isthmus.sparsity.gates:Gated",
+        "matryoshka": "isthmus.sparsity.nested:Matryoshka",
+        "lifetime": "isthmus.sparsity.selection:Lifetime",
+    },
+)
+
+_MODULES = {
+    "Sparsity": "base",
+    "Step": "base",
+    "KL": "penalised",
+    "L1": "penalised",
+    "TopK": "selection",
+    "BatchTopK": "selection",
+    "Lifetime": "selection",
+    "JumpReLU": "gates",
+    "Gated": "gates",
+    "Matryoshka": "nested",
 }
 
 
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 def resolve(sparsity: Any, **settings: Any) -> Sparsity | None:
-    """Return the method that a name, with settings by name, or an object stands for; None for None.
+    """Return the method of a name, with settings by name, or a copy of an object; None for None.
+
+    Settings that are None or ``"auto"`` count as not given.
 
     Raises
     ------
     InvalidParameterError
-        Where the name is unknown, or a setting that is not None is not one of the method's or stands beside an object.
+        If the name is unknown, or a setting is given that the method does not have, or next to an object.
     """
-    given = {name: value for name, value in settings.items() if value is not None}
+    from isthmus.sparsity.base import Sparsity
+
+    given = {name: value for name, value in settings.items() if value is not None and value != "auto"}
     if isinstance(sparsity, Sparsity):
         for name, value in given.items():
             inside = f"{type(sparsity).__name__}({name}={value!r})"
-            raise InvalidParameterError(f"{_PARAMETERS[name]}={value!r} stands beside an object; write {inside}")
-        # A copy: a setting changed after the fit, as searches do, does not reach what was fitted.
+            raise InvalidParameterError(
+                f"{_parameter(name)}={value!r} cannot be combined with an object; write {inside}"
+            )
+        # A copy: searches change settings in place after a fit, which must not reach what was fitted.
         return dataclasses.replace(sparsity)
     if sparsity is None:
         for name, value in given.items():
-            raise InvalidParameterError(f"{_PARAMETERS[name]}={value!r} has no effect without sparsity")
+            raise InvalidParameterError(f"{_parameter(name)}={value!r} has no effect without sparsity")
         return None
-    if sparsity not in SPARSITIES:
+    if not isinstance(sparsity, str) or sparsity not in SPARSITIES:
         raise unknown_name("sparsity", sparsity, SPARSITIES)
     kind = SPARSITIES[sparsity]
-    known = _settings(kind)
     for name, value in given.items():
-        if name not in known:
-            fits = ", ".join(
-                other for other, row in SPARSITIES.items() if name in {f.name for f in dataclasses.fields(row)}
-            )
+        if name not in _settings(kind):
+            fits = ", ".join(other for other in SPARSITIES if name in _settings(SPARSITIES[other]))
             raise InvalidParameterError(
-                f"{_PARAMETERS[name]}={value!r} has no meaning for sparsity={sparsity!r}, only for {fits}"
+                f"{_parameter(name)}={value!r} has no effect with sparsity={sparsity!r}, only with {fits}"
             )
     try:
         return kind(**given)
     except InvalidParameterError as error:
-        # The estimator's word for it.
         name = str(error).partition("=")[0]
-        raise InvalidParameterError(str(error).replace(name, _PARAMETERS.get(name, name), 1)) from error
+        raise InvalidParameterError(str(error).replace(name, _parameter(name), 1)) from error
 
 
 def _settings(kind: type[Sparsity]) -> set[str]:
     return {field.name for field in dataclasses.fields(kind)}
 
 
-# A method's setting -> the estimators' parameter for it.
-_PARAMETERS = {"k": "k", "target": "sparsity_target", "weight": "sparsity_weight"}
+def _parameter(setting: str) -> str:
+    """Return the estimators' parameter for a method's setting."""
+    return {"target": "sparsity_target", "weight": "sparsity_weight"}.get(setting, setting)

@@ -1,55 +1,115 @@
-"""What every way to a sparse code has in common: its settings, what it remembers, and the count of dead units."""
+"""What all sparsity methods have in common: settings, schedules, state, and the count of inactive rows per unit."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
-from isthmus.core.errors import InvalidParameterError
+from isthmus.core.errors import InvalidParameterError, unknown_name
 from isthmus.core.reductions import weighted_mean
-from isthmus.core.types import Batch, ModelState, Noise, Output, Params, Schedule
+from isthmus.core.types import ModelState, Noise, Output, Params, Schedule
 
-# Rows without a single activation after which a unit counts as dead, where nothing else is said: epochs' worth.
+# Epochs without an activation after which a unit counts as dead, by default.
 _DEAD_EPOCHS = 2
+_BIAS_STARTS = ("auto", "zeros", "mean", "geometric_median")
+
+Switch = bool | Literal["auto"]
 
 
 class Step(NamedTuple):
-    """What a method may know of one training step."""
+    """What a method knows of one step; outside training there are no batch, rows, noise and scheduled values."""
 
-    network: Any
+    network: Any  # an isthmus.networks.base.Network
     params: Params
     state: ModelState
-    batch: Batch
-    x: Array  # (B, D) what the encoder sees
-    noise: Noise | None
-    scheduled: Mapping[str, Array]  # the numbers of the run at this step
-    loss_of: Callable[[Array], Array]  # an output before its activation (B, D) -> the batch's reconstruction loss
-    rare: bool | None = None  # whether terms that are mostly 0 are needed; None is not yet known
+    batch: Any = None  # a Batch
+    x: Any = None  # (B, D) what the encoder sees
+    noise: Noise | None = None
+    scheduled: Mapping[str, Array] = {}  # the scheduled values at this step
+    pre_code: Any = None  # (B, K), from the time it is known
+    train: bool = True
+    loss_of: Any = None  # a function: output before its activation (B, D) -> the batch's reconstruction loss
+    rare: bool | None = None  # whether the terms that are mostly 0 are computed; None is undecided
+
+    @classmethod
+    def at_inference(cls, network: Any, params: Params, state: ModelState, pre_code: Array) -> Self:
+        """Return the step of codes outside training."""
+        return cls(network, params, state, pre_code=pre_code, train=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sparsity:
-    """A way to keep few code units awake: frozen, hashed by value, its settings reached by scikit-learn's searches.
+    """A method that keeps few code units active: frozen, hashed by value, with `get_params` and `set_params`.
 
-    The numbers named in `traced` are arguments of the compiled program: another weight or target compiles nothing.
+    The settings in `traced` are arguments of the compiled program: another weight or target needs no compilation.
+
+    Parameters
+    ----------
+    resample_dead : int or None
+        Reinitialise dead units every so many epochs, >= 1; None never does.
+    pre_bias : bool or "auto"
+        Subtract the decoder's bias from the rows before they are encoded.
+    unit_norm_decoder : bool or "auto"
+        Keep the decoder's rows at length 1.
+    transposed_start : bool or "auto"
+        Start the encoder as the decoder's transpose.
+    bias_start : {"auto", "zeros", "mean", "geometric_median"}
+        The decoder's initial bias: zeros, or the mean or geometric median of the training rows.
     """
 
+    _: KW_ONLY
+    resample_dead: int | None = None
+    pre_bias: Switch = "auto"
+    unit_norm_decoder: Switch = "auto"
+    transposed_start: Switch = "auto"
+    bias_start: str = "auto"
+
     traced: ClassVar[tuple[str, ...]] = ()
-    host_only: ClassVar[tuple[str, ...]] = ("warm_up", "anneal", "threshold")  # known to dials and starts alone
+    # Settings that a compiled program does not depend on.
+    host_only: ClassVar[tuple[str, ...]] = (
+        "warm_up",
+        "anneal",
+        "threshold",
+        "resample_dead",
+        "pre_bias",
+        "unit_norm_decoder",
+        "transposed_start",
+        "bias_start",
+    )
     code_activation: ClassVar[str] = "relu"  # what code_activation="auto" means
     loss_reduction: ClassVar[str] = "mean"  # what loss_reduction="auto" means: the convention of the paper
     # What "auto" means for pre_bias, unit_norm_decoder, transposed_start and bias_start, for a one-layer network.
     dictionary: ClassVar[bool] = True
     unit_norm: ClassVar[bool] = True
     counts_dead: ClassVar[bool] = True  # whether a code unit is ever exactly 0
+    # The length of a reinitialised unit's encoder weights, in units of the active ones' mean (Bricken et al. 2023).
+    reinitialised_scale: ClassVar[float] = 0.2
+
+    def __post_init__(self) -> None:
+        if self.resample_dead is not None:
+            check_integer("resample_dead", self.resample_dead)
+        for name in ("pre_bias", "unit_norm_decoder", "transposed_start"):
+            value = getattr(self, name)
+            if not isinstance(value, bool | np.bool_) and value != "auto":
+                raise InvalidParameterError(f"{name}={value!r} must be True, False or 'auto'")
+        if self.bias_start not in _BIAS_STARTS:
+            raise unknown_name("bias_start", self.bias_start, _BIAS_STARTS)
+
+    def __repr__(self) -> str:
+        changed = {
+            f.name: getattr(self, f.name) for f in dataclasses.fields(self) if getattr(self, f.name) != f.default
+        }
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
     # Settings --------------------------------------------------------------------------------------------------
 
@@ -58,7 +118,7 @@ class Sparsity:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def set_params(self, **settings: Any) -> Self:
-        """Change settings in place, as scikit-learn does on a clone of its own before it fits it."""
+        """Change settings in place, as scikit-learn does on a clone before it fits it."""
         known = self.get_params()
         for name in settings:
             if name not in known:
@@ -69,87 +129,82 @@ class Sparsity:
         return self
 
     def check(self, network: Any) -> None:
-        """Refuse, in one line, a network whose code this method cannot make sparse."""
+        """Raise InvalidParameterError for a network whose code this method cannot make sparse."""
 
     def static(self) -> Self:
-        """Return this method without its traced numbers: what a compiled program depends on."""
+        """Return this method with the settings that a compiled program does not depend on at their defaults."""
         unseen = {*self.traced, *self.host_only}
-        return dataclasses.replace(self, **{f.name: f.default for f in dataclasses.fields(self) if f.name in unseen})
+        defaults: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(self) if f.name in unseen}
+        return dataclasses.replace(self, **defaults)
 
     def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
-        """Return the traced numbers over a run whose epochs have `n_rows` rows."""
+        """Return the schedules of the traced settings, for epochs of `n_rows` rows."""
         return {name: constant(getattr(self, name)) for name in self.traced} | self._dead_after(n_rows)
 
     def _dead_after(self, n_rows: int) -> dict[str, Schedule]:
         if not self.counts_dead:
             return {}
-        after = getattr(self, "dead_after", None)
+        after = self.get_params().get("dead_after")
         return {"dead_after": constant(_DEAD_EPOCHS * n_rows if after is None else after)}
 
-    # What is learned and remembered ----------------------------------------------------------------------------
+    # Parameters and state --------------------------------------------------------------------------------------
 
     def learned(self, n_components: int) -> dict[str, Any]:
-        """Return the method's own parameters at the start, each (K,)."""
+        """Return the method's own initial parameters, each (K,)."""
         return {}
 
     def init(self, n_components: int) -> dict[str, Any]:
-        """Return what is remembered between batches, at the start."""
+        """Return the initial state: what is remembered between batches."""
         return {"idle": np.zeros(n_components, np.uint32)} if self.counts_dead else {}
 
     def wanted_activation(self, code_activation: str) -> float | None:
-        """Return the mean activation asked of each unit, in the code's units, where one is asked for."""
+        """Return the target mean activation of each unit, in the code's units, or None without a target."""
         return None
 
     def prefixes_of(self, n_components: int) -> tuple[int, ...]:
-        """Return where groups of units end within which their order is free."""
+        """Return the ends of the groups of units within which units may be reordered."""
         return (n_components,)
+
+    def reordered(self, tree: Any, order: NDArray[np.integer]) -> Any:
+        """Return the method's state or parameters, host arrays, with the code's units in another order (K,)."""
+        return jax.tree.map(lambda leaf: leaf[order] if np.ndim(leaf) else leaf, tree)
 
     # Computation -----------------------------------------------------------------------------------------------
 
     def forward(self, step: Step) -> tuple[Output, Array, ModelState]:
-        """Return a network's output for a step's rows, its value before the output activation, and the new state."""
-        network, params, row = step.network, step.params, step.batch.row
-        pre_code = network.encode(params, step.x, row, step.noise, step.batch.condition)
-        code, state = self.select(network, params, step.state, pre_code, step.batch.weight, step.scheduled, train=True)
-        pre_output = network.decode(params, code, row, step.noise)
-        state = self._aged(state, jnp.any((code != 0) & (step.batch.weight[:, None] > 0), axis=0), step.batch.weight)
+        """Return the network's output for a training step, the output before its activation, and the new state."""
+        network, params, batch = step.network, step.params, step.batch
+        pre_code = network.encode(params, step.x, batch.row, step.noise, batch.condition)
+        code, state = self.select(step._replace(pre_code=pre_code))
+        pre_output = network.decode(params, code, batch.row, step.noise)
+        state = self._aged(state, jnp.any((code != 0) & (batch.weight[:, None] > 0), axis=0), batch.weight)
         return Output(pre_code, code, network.activate_output(pre_output)), pre_output, state
 
-    def select(
-        self,
-        network: Any,
-        params: Params,
-        state: ModelState,
-        pre_code: Array,
-        weight: Array | None,
-        scheduled: Mapping[str, Array],
-        *,
-        train: bool,
-    ) -> tuple[Array, ModelState]:
-        """Return the code (B, K) of a pre-code, and the new state; outside training there are no weights or dials."""
-        return network.activate_code(pre_code), state
+    def select(self, step: Step) -> tuple[Array, ModelState]:
+        """Return the code (B, K) of a step's pre-code, and the new state."""
+        return step.network.activate_code(step.pre_code), step.state
 
     def penalties(self, step: Step, output: Output, pre_output: Array) -> dict[str, Array]:
-        """Return named terms to add to the loss."""
+        """Return named terms that are added to the loss."""
         return {}
 
     def branches(self, network: Any) -> bool:
-        """Whether some terms are mostly 0, and the weights so many that zeros for their slopes would cost time."""
+        """Whether some terms are mostly 0, and the weights so many that gradients of zeros would take time."""
         return False
 
     def rarely(self, state: ModelState, scheduled: Mapping[str, Array]) -> Array:
-        """Return whether such terms are needed now."""
+        """Return whether the terms that are mostly 0 are needed now."""
         raise NotImplementedError
 
     def measures(self, output: Output, weight: Array) -> dict[str, Array]:
-        """Return named numbers to write down for a batch, beside the loss."""
+        """Return named numbers of a batch to record, which are no part of the loss."""
         if not self.counts_dead:
             return {}
         active = jnp.sum(output.code != 0, axis=1).astype(weight.dtype)
         return {"l0": weighted_mean(active, weight)}
 
     def _aged(self, state: ModelState, fired: Array, weight: Array) -> ModelState:
-        """Return the state with each unit's rows since it was last active; whole numbers, so exact."""
+        """Return the state with the number of rows since each unit was last active; integers, so exact."""
         if not self.counts_dead:
             return state
         rows = jnp.sum(weight).astype(jnp.uint32)
@@ -158,36 +213,36 @@ class Sparsity:
 
 
 def constant(value: float) -> Schedule:
-    """Return a number that stays."""
+    """Return the schedule of a constant value."""
     return lambda share: np.full_like(share, value)
 
 
 def ramp(value: float, over: float, start: float = 0.0) -> Schedule:
-    """Return a number that goes straight from `start` to `value` over the first share `over` of training."""
+    """Return the schedule that is linear from `start` to `value` over the first fraction `over` of training."""
     return lambda share: start + (value - start) * np.minimum(share / over, 1.0) if over else np.full_like(share, value)
 
 
 def check_number(name: str, value: object, low: float, high: float = math.inf, *, open_ends: bool = True) -> None:
-    """Refuse a setting that is no number between its ends."""
+    """Raise InvalidParameterError for a setting that is not a number of a range."""
     if isinstance(value, Real) and not isinstance(value, bool):
         number = float(value)
         if math.isfinite(number) and (low < number < high if open_ends else low <= number <= high):
             return
-    lower = f"{'above' if open_ends else 'at least'} {low:g}"
-    upper = "" if math.isinf(high) else f" and {'below' if open_ends else 'at most'} {high:g}"
-    raise InvalidParameterError(f"{name}={value!r} is not legal; it takes a number {lower}{upper}")
+    equal = "" if open_ends else "="
+    upper = "" if math.isinf(high) else f" and <{equal} {high:g}"
+    raise InvalidParameterError(f"{name}={value!r} must be a number >{equal} {low:g}{upper}")
 
 
-def check_whole(name: str, value: object, low: int = 1) -> None:
-    """Refuse a setting that is no whole number of at least `low`."""
+def check_integer(name: str, value: object, low: int = 1) -> None:
+    """Raise InvalidParameterError for a setting that is not an integer of at least `low`."""
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < low:
-        raise InvalidParameterError(f"{name}={value!r} is not legal; it takes a whole number of at least {low}")
+        raise InvalidParameterError(f"{name}={value!r} must be an integer >= {low}")
 
 
 def decoder_norms(network: Any, params: Params) -> Array | None:
-    """Return the length of each unit's row of the decoder's first matrix, (K,); None where a network has no such."""
-    if not hasattr(network, "decoder_weights"):
+    """Return the length of each unit's row of the decoder's first matrix, (K,), or None without one."""
+    weight = network.decoder_rows(params)
+    if weight is None:
         return None
-    weight = network.decoder_weights(params)[0]
-    # A row that an L2 penalty has shrunk to nothing: the root of 0 has no slope, and one NaN would end the run.
+    # The square root has no gradient at 0, which an L2 penalty can reach: one NaN would end the run.
     return jnp.sqrt(jnp.maximum(jnp.sum(weight**2, axis=1), np.finfo(weight.dtype).tiny))

@@ -1,9 +1,8 @@
-"""Sparse by what each unit has learned to let through: JumpReLU's thresholds and gated units."""
+"""Sparsity by learned gates: JumpReLU's thresholds and gated units."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -14,8 +13,8 @@ from jax import Array
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.reductions import weighted_mean
-from isthmus.core.types import ModelState, Output, Params, Schedule
-from isthmus.sparsity.base import Sparsity, Step, check_number, check_whole, constant, ramp
+from isthmus.core.types import ModelState, Output, Schedule
+from isthmus.sparsity.base import Sparsity, Step, check_integer, check_number, constant, ramp
 
 
 def _window(distance: Array) -> Array:
@@ -25,7 +24,7 @@ def _window(distance: Array) -> Array:
 
 @jax.custom_vjp
 def jump(values: Array, threshold: Array, bandwidth: Array) -> Array:
-    """Return values above their threshold and 0 for the others; the threshold's gradient is estimated in a window."""
+    """Return values (B, K) above their threshold (K,), else 0; the threshold's gradient is estimated in a window."""
     return jnp.where(values > threshold, values, 0)
 
 
@@ -45,7 +44,7 @@ jump.defvjp(_jump_forward, _jump_backward)
 
 @jax.custom_vjp
 def passes(values: Array, threshold: Array, bandwidth: Array) -> Array:
-    """Return 1 where values are above their threshold, else 0; the threshold's gradient is estimated in a window."""
+    """Return 1 for values (B, K) above their threshold (K,), else 0, with the same kind of estimated gradient."""
     return (values > threshold).astype(values.dtype)
 
 
@@ -62,24 +61,27 @@ def _passes_backward(kept: tuple[Array, Array, Array], cotangent: Array) -> tupl
 passes.defvjp(_passes_forward, _passes_backward)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class JumpReLU(Sparsity):
-    """A learned threshold for each unit, and a penalty on the number of units that pass theirs (L0).
+    """A learned threshold for each unit, and a penalty on the number of units above theirs (L0).
 
     Parameters
     ----------
     weight : float
-        Lambda: the loss of one active unit more per row or, with a target, of being wholly beside it. At least 0.
+        Lambda, >= 0: the penalty per active unit or, with a target, the factor of the squared relative distance.
     target : float or None
-        The wanted number of active units per row: the penalty is then ``weight * (L0 / target - 1)^2``.
+        The target number of active units per row, > 0: the penalty is then ``weight * (L0 / target - 1)^2``.
     threshold : float
-        Every unit's threshold at the start, above 0.
+        The initial threshold of every unit, > 0.
     bandwidth : float
-        Width of the window around the threshold in which gradients are estimated, above 0, in units of the code.
+        Width of the window around the threshold in which gradients are estimated, > 0, in units of the code.
     warm_up : float
-        Share of training over which the weight rises from 0.
+        Fraction of training over which the weight rises from 0, 0 to 1.
     dead_after : int or None
-        Rows without activation after which a unit counts as dead; None is two epochs' rows.
+        Rows without an activation after which a unit counts as dead, >= 1; None is the rows of two epochs.
+
+    resample_dead, pre_bias, unit_norm_decoder, transposed_start, bias_start
+        As in `Sparsity`.
 
     References
     ----------
@@ -97,6 +99,7 @@ class JumpReLU(Sparsity):
     loss_reduction: ClassVar[str] = "sum"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number("weight", self.weight, 0, open_ends=False)
         check_number("threshold", self.threshold, 0)
         check_number("bandwidth", self.bandwidth, 0)
@@ -104,43 +107,34 @@ class JumpReLU(Sparsity):
         if self.target is not None:
             check_number("target", self.target, 0)
         if self.dead_after is not None:
-            check_whole("dead_after", self.dead_after)
+            check_integer("dead_after", self.dead_after)
 
     def check(self, network: Any) -> None:
-        """Refuse a code that may be negative: no threshold above 0 would let it through."""
+        """Raise InvalidParameterError unless codes are relu and the target is at most their width."""
         _needs_relu("jumprelu", network)
         if self.target is not None and self.target > network.n_components:
-            raise InvalidParameterError(f"target={self.target:g} is more than the code's {network.n_components} units")
+            raise InvalidParameterError(
+                f"sparsity_target={self.target:g} must be at most the code's {network.n_components} units"
+            )
 
     def static(self) -> Self:
-        """Return this method without its traced numbers; of the target it is left whether there is one."""
+        """Return this method with what a compiled program depends on; of the target, whether there is one."""
         return dataclasses.replace(super().static(), target=None if self.target is None else 1.0)
 
     def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
-        """Return the numbers over a run."""
+        """Return the schedules of the traced settings."""
         target = {} if self.target is None else {"target": constant(self.target)}
         return super().schedules(n_components, n_rows) | target | {"weight": ramp(self.weight, self.warm_up)}
 
     def learned(self, n_components: int) -> dict[str, Any]:
-        """Return the logarithms of the thresholds, which keeps them above 0."""
+        """Return the logarithms of the initial thresholds, which keep these above 0."""
         return {"log_threshold": np.full(n_components, np.log(self.threshold))}
 
-    def select(
-        self,
-        network: Any,
-        params: Params,
-        state: ModelState,
-        pre_code: Array,
-        weight: Array | None,
-        scheduled: Mapping[str, Array],
-        *,
-        train: bool,
-    ) -> tuple[Array, ModelState]:
-        """Return the code, units below their threshold 0."""
-        threshold = jnp.exp(params["sparsity"]["log_threshold"])
-        return jump(
-            network.activate_code(pre_code), threshold, scheduled["bandwidth"] if train else jnp.ones(())
-        ), state
+    def select(self, step: Step) -> tuple[Array, ModelState]:
+        """Return the code, with 0 for units that are not above their threshold."""
+        threshold = jnp.exp(step.params["sparsity"]["log_threshold"])
+        bandwidth = step.scheduled["bandwidth"] if step.train else jnp.ones(())
+        return jump(step.network.activate_code(step.pre_code), threshold, bandwidth), step.state
 
     def penalties(self, step: Step, output: Output, pre_output: Array) -> dict[str, Array]:
         """Return lambda times the mean L0, or times its squared distance from the target."""
@@ -151,22 +145,25 @@ class JumpReLU(Sparsity):
         return {"l0_penalty": step.scheduled["weight"] * extra}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Gated(Sparsity):
-    """Whether a unit is awake, and how much, by two functions of one product: a gate and a magnitude.
+    """Units with a gate, which decides whether they are active, and a magnitude, from one product.
 
     With ``p = W (x - b)``: the gate is ``p + b_gate > 0``, the magnitude ``relu(exp(r) p + b_mag)``, the code their
-    product. An L1 of ``relu(p + b_gate)`` makes gates sparse, and a second reconstruction from it, through a decoder
-    that this term does not train, makes them useful: shrinkage then touches no magnitude.
+    product. The L1 of ``relu(p + b_gate)`` makes gates sparse, and a second reconstruction from it, through a decoder
+    that this term does not train, makes them useful. The L1 does not shrink the magnitudes.
 
     Parameters
     ----------
     weight : float
-        Lambda of the L1 of the gates, at least 0.
+        Lambda of the L1 of the gates, >= 0.
     warm_up : float
-        Share of training over which the weight rises from 0.
+        Fraction of training over which the weight rises from 0, 0 to 1.
     dead_after : int or None
-        Rows without activation after which a unit counts as dead; None is two epochs' rows.
+        Rows without an activation after which a unit counts as dead, >= 1; None is the rows of two epochs.
+
+    resample_dead, pre_bias, unit_norm_decoder, transposed_start, bias_start
+        As in `Sparsity`.
 
     References
     ----------
@@ -181,52 +178,43 @@ class Gated(Sparsity):
     loss_reduction: ClassVar[str] = "sum"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number("weight", self.weight, 0, open_ends=False)
         check_number("warm_up", self.warm_up, 0, 1, open_ends=False)
         if self.dead_after is not None:
-            check_whole("dead_after", self.dead_after)
+            check_integer("dead_after", self.dead_after)
 
     def check(self, network: Any) -> None:
-        """Refuse another activation than relu, which the magnitude is made of."""
+        """Raise InvalidParameterError unless codes are relu, as the magnitude is."""
         _needs_relu("gated", network)
 
     def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
-        """Return the numbers over a run."""
+        """Return the schedules of the traced settings."""
         return super().schedules(n_components, n_rows) | {"weight": ramp(self.weight, self.warm_up)}
 
     def learned(self, n_components: int) -> dict[str, Any]:
-        """Return the magnitude's log scale r and bias; the gate's bias is the encoder's."""
+        """Return the magnitude's initial log scale r and bias; the gate's bias is the encoder's."""
         return {"log_scale": np.zeros(n_components), "magnitude_bias": np.zeros(n_components)}
 
-    def select(
-        self,
-        network: Any,
-        params: Params,
-        state: ModelState,
-        pre_code: Array,
-        weight: Array | None,
-        scheduled: Mapping[str, Array],
-        *,
-        train: bool,
-    ) -> tuple[Array, ModelState]:
-        """Return the magnitude of units whose gate is open."""
-        own = params["sparsity"]
-        # A network of one's own has no bias to tell apart; the magnitude's own bias then makes up for it.
-        gate_bias = network.code_bias(params) if hasattr(network, "code_bias") else 0.0
-        magnitude = jax.nn.relu(jnp.exp(own["log_scale"]) * (pre_code - gate_bias) + own["magnitude_bias"])
-        return jnp.where(pre_code > 0, magnitude, 0), state
+    def select(self, step: Step) -> tuple[Array, ModelState]:
+        """Return the magnitude of units with an open gate."""
+        own, pre_code = step.params["sparsity"], step.pre_code
+        # Where the gate's bias is not known and so not subtracted, the magnitude's bias learns the difference.
+        product = pre_code - step.network.code_bias(step.params)
+        magnitude = jax.nn.relu(jnp.exp(own["log_scale"]) * product + own["magnitude_bias"])
+        return jnp.where(pre_code > 0, magnitude, 0), step.state
 
     def penalties(self, step: Step, output: Output, pre_output: Array) -> dict[str, Array]:
-        """Return the gates' L1 and the loss of the rows rebuilt from them by a decoder held still."""
+        """Return the gates' L1, and the loss of their reconstruction by a decoder without a gradient."""
         gate = jax.nn.relu(output.pre_code)
         l1 = weighted_mean(jnp.sum(gate, axis=1), step.batch.weight)
-        still = jax.lax.stop_gradient(step.params)
-        rebuilt = step.network.decode(still, gate, step.batch.row, step.noise)
-        return {"gate_l1": step.scheduled["weight"] * l1, "gate_reconstruction": step.loss_of(rebuilt)}
+        fixed = jax.lax.stop_gradient(step.params)
+        pre_reconstruction = step.network.decode(fixed, gate, step.batch.row, step.noise)
+        return {"gate_l1": step.scheduled["weight"] * l1, "gate_reconstruction": step.loss_of(pre_reconstruction)}
 
 
 def _needs_relu(name: str, network: Any) -> None:
     if network.code_activation != "relu":
         raise InvalidParameterError(
-            f"sparsity={name!r} is defined on relu codes, not {network.code_activation}; use code_activation='relu'"
+            f"sparsity={name!r} needs relu codes, not {network.code_activation}; use code_activation='relu'"
         )

@@ -1,9 +1,9 @@
-"""Nested codes: each prefix of the code rebuilds the input by itself."""
+"""Nested codes: each prefix of the code reconstructs the input by itself."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Integral
@@ -13,28 +13,31 @@ import jax.numpy as jnp
 from jax import Array
 
 from isthmus.core.errors import InvalidParameterError, unknown_name
-from isthmus.core.types import ModelState, Output, Params
+from isthmus.core.types import ModelState, Output
 from isthmus.sparsity.base import Step
 from isthmus.sparsity.selection import BatchTopK, TopK, _Selecting
 
 _INNER: dict[str, type[_Selecting]] = {"topk": TopK, "batch_topk": BatchTopK}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Matryoshka(_Selecting):
-    """Prefixes of the code, each inside the next, that each rebuild the input: coarse features first, details after.
+    """Nested prefixes of the code that each reconstruct the input: coarse features first, details after.
 
     Parameters
     ----------
     k : int or None
-        Units kept per row of the whole code; None is a sixteenth of them, at least 1.
+        Mean number of active units per row of the whole code, >= 1; None is a sixteenth of the units.
     k_start, anneal, auxiliary, auxiliary_k, dead_after
         As in `TopK`.
     prefixes : tuple of int or None
-        How many units each prefix has, growing, the last all of them; None is a sixteenth, an eighth, a quarter, a half
-        and all.
+        The number of units of each prefix, increasing, the last is all of them; None is a sixteenth, an eighth, a
+        quarter, a half and all.
     inner : {"batch_topk", "topk"}
         How the units of the whole code are selected.
+
+    resample_dead, pre_bias, unit_norm_decoder, transposed_start, bias_start
+        As in `Sparsity`.
 
     References
     ----------
@@ -54,10 +57,8 @@ class Matryoshka(_Selecting):
         several = hasattr(sizes, "__len__") and not isinstance(sizes, str)
         whole = several and all(isinstance(s, Integral) and not isinstance(s, bool) for s in sizes)
         if not whole or not len(sizes) or sizes[0] < 1 or any(a >= b for a, b in pairwise(sizes)):
-            raise InvalidParameterError(
-                f"prefixes={sizes!r} do not grow; give whole numbers, each larger than the last"
-            )
-        # A list would not hash.
+            raise InvalidParameterError(f"prefixes={sizes!r} must be integers >= 1, each larger than the one before")
+        # A list has no hash.
         object.__setattr__(self, "prefixes", tuple(sizes))
 
     def prefixes_of(self, n_components: int) -> tuple[int, ...]:
@@ -68,42 +69,32 @@ class Matryoshka(_Selecting):
         return tuple(sorted({share for share in shares if share}))
 
     def check(self, network: Any) -> None:
-        """Refuse prefixes that do not end with the whole code."""
+        """Raise InvalidParameterError unless the last prefix is the whole code."""
         super().check(network)
         if self.prefixes is not None and self.prefixes[-1] != network.n_components:
             raise InvalidParameterError(
-                f"prefixes={self.prefixes} do not end with the code's {network.n_components} units"
+                f"prefixes={self.prefixes} must end with {network.n_components}, the number of the code's units"
             )
 
     @property
     def selection(self) -> Any:
-        """What selects the units of the whole code."""
+        """The method that selects the units of the whole code."""
         kind = _INNER[self.inner]
         names = {field.name for field in dataclasses.fields(kind)} & set(self.get_params())
         return kind(**{name: getattr(self, name) for name in names})
 
     def init(self, n_components: int) -> dict[str, Any]:
-        """Return what the selection remembers."""
+        """Return the selection's initial state."""
         state: dict[str, Any] = self.selection.init(n_components)
         return state
 
-    def select(
-        self,
-        network: Any,
-        params: Params,
-        state: ModelState,
-        pre_code: Array,
-        weight: Array | None,
-        scheduled: Mapping[str, Array],
-        *,
-        train: bool,
-    ) -> tuple[Array, ModelState]:
-        """Return the code that the selection inside makes."""
-        code, state = self.selection.select(network, params, state, pre_code, weight, scheduled, train=train)
+    def select(self, step: Step) -> tuple[Array, ModelState]:
+        """Return the code of the inner selection."""
+        code, state = self.selection.select(step)
         return code, state
 
     def penalties(self, step: Step, output: Output, pre_output: Array) -> dict[str, Array]:
-        """Return the reconstruction losses of the prefixes before the whole, added up, beside the auxiliary loss."""
+        """Return the auxiliary loss, and the sum of the reconstruction losses of all prefixes but the last."""
         network, params, row = step.network, step.params, step.batch.row
         column = jnp.arange(network.n_components)
         losses = [

@@ -1,4 +1,4 @@
-"""Sparse by a term of the loss: relative entropy and L1."""
+"""Sparsity by a penalty: relative entropy and L1."""
 
 from __future__ import annotations
 
@@ -13,32 +13,35 @@ from jax import Array
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.reductions import weighted_mean
 from isthmus.core.types import ModelState, Output, Schedule
-from isthmus.sparsity.base import Sparsity, Step, check_number, check_whole, decoder_norms, ramp
+from isthmus.sparsity.base import Sparsity, Step, check_integer, check_number, decoder_norms, ramp
 
 
 def relative_entropy(target: Array, mean: Array) -> Array:
     """Return ``rho log(rho / m) + (1 - rho) log((1 - rho) / (1 - m))``, elementwise; 0 exactly where they are equal."""
-    # A unit that has rounded to 0 or 1 has a slope of 0 there: the floor costs no gradient, and spares an infinity.
+    # A unit that has rounded to 0 or 1 has no gradient there: the floor loses none, and avoids an infinity.
     floor = np.finfo(mean.dtype).eps
     mean = jnp.clip(mean, floor, 1 - floor)
     return target * jnp.log(target / mean) + (1 - target) * jnp.log((1 - target) / (1 - mean))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class KL(Sparsity):
     """Relative entropy between a target and each unit's mean activation: ``weight * sum_j KL(target || mean_j)``.
 
     Parameters
     ----------
     target : float
-        Rho, the wanted mean activation of a unit, above 0 and below 1; of ``(tanh + 1) / 2`` for a tanh code.
+        Rho, the target mean activation of a unit, > 0 and < 1; of ``(tanh + 1) / 2`` for a tanh code.
     weight : float
-        Beta, at least 0.
+        Beta, >= 0.
     memory : float
-        Share of the mean that is remembered from the batches before, at least 0 and below 1; 0 takes the batch's own.
-        The penalty's gradient is that of the batch, at the remembered mean.
+        Fraction of the running mean that comes from earlier batches, >= 0 and < 1; 0 takes the batch's own mean. The
+        penalty's gradient is that of the batch, at the running mean.
     warm_up : float
-        Share of training over which the weight rises from 0.
+        Fraction of training over which the weight rises from 0, 0 to 1.
+
+    resample_dead, pre_bias, unit_norm_decoder, transposed_start, bias_start
+        As in `Sparsity`.
 
     References
     ----------
@@ -57,17 +60,18 @@ class KL(Sparsity):
     counts_dead: ClassVar[bool] = False  # a sigmoid is never 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number("target", self.target, 0, 1)
         check_number("weight", self.weight, 0, open_ends=False)
         check_number("memory", self.memory, 0, 1 - 1e-9, open_ends=False)
         check_number("warm_up", self.warm_up, 0, 1, open_ends=False)
 
     def check(self, network: Any) -> None:
-        """Refuse a code without bounds."""
+        """Raise InvalidParameterError for a code without bounds."""
         if network.code_activation not in ("sigmoid", "tanh"):
             raise InvalidParameterError(
-                "sparsity='kl' compares mean activations with a share, and a code through "
-                f"{network.code_activation!r} has no bounds; use code_activation='sigmoid' or 'tanh'"
+                f"sparsity='kl' needs a code with bounds, and that of {network.code_activation!r} has none; use "
+                "code_activation='sigmoid' or 'tanh'"
             )
 
     def wanted_activation(self, code_activation: str) -> float | None:
@@ -75,15 +79,15 @@ class KL(Sparsity):
         return 2 * self.target - 1 if code_activation == "tanh" else self.target
 
     def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
-        """Return target and weight over a run."""
+        """Return the schedules of target and weight."""
         return super().schedules(n_components, n_rows) | {"weight": ramp(self.weight, self.warm_up)}
 
     def init(self, n_components: int) -> dict[str, Any]:
-        """Return the remembered mean, and how much of it is there yet."""
+        """Return the running mean, and the sum of its weights."""
         return {"mean": np.zeros(n_components, np.float32), "known": np.zeros((), np.float32)} if self.memory else {}
 
     def forward(self, step: Step) -> tuple[Output, Array, ModelState]:
-        """Return the output, and the means remembered."""
+        """Return the output and the running means."""
         output, pre_output, state = super().forward(step)
         if self.memory:
             mean = jax.lax.stop_gradient(self._mean(step, output))
@@ -108,21 +112,25 @@ class KL(Sparsity):
         return (mean + 1) / 2 if step.network.code_activation == "tanh" else mean
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class L1(Sparsity):
-    """L1 of the code, each unit weighed by the length of its decoder row: ``weight * mean_rows sum_j |f_j| |d_j|``.
+    """L1 of the code, each unit weighted by the length of its decoder row: ``weight * mean_rows sum_j |f_j| |d_j|``.
 
-    Weighed so, shrinking codes while growing the decoder wins nothing, and the decoder needs no fixed length.
+    With these weights the penalty cannot be lowered by smaller codes and a larger decoder, so that decoder rows need no
+    fixed length.
 
     Parameters
     ----------
     weight : float
-        Lambda, at least 0.
+        Lambda, >= 0.
     warm_up : float
-        Share of training over which the weight rises from 0, so that units are not put to sleep before they mean
-        something.
+        Fraction of training over which the weight rises from 0, 0 to 1, so that units do not die before they have
+        learned a direction.
     dead_after : int or None
-        Rows without activation after which a unit counts as dead; None is two epochs' rows.
+        Rows without an activation after which a unit counts as dead, >= 1; None is the rows of two epochs.
+
+    resample_dead, pre_bias, unit_norm_decoder, transposed_start, bias_start
+        As in `Sparsity`.
 
     References
     ----------
@@ -135,21 +143,22 @@ class L1(Sparsity):
     dead_after: int | None = None
 
     traced: ClassVar[tuple[str, ...]] = ("weight", "dead_after")
-    unit_norm: ClassVar[bool] = False  # lengths are weighed instead
+    unit_norm: ClassVar[bool] = False  # the penalty is weighted by the lengths instead
     loss_reduction: ClassVar[str] = "sum"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_number("weight", self.weight, 0, open_ends=False)
         check_number("warm_up", self.warm_up, 0, 1, open_ends=False)
         if self.dead_after is not None:
-            check_whole("dead_after", self.dead_after)
+            check_integer("dead_after", self.dead_after)
 
     def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
-        """Return the weight over a run."""
+        """Return the schedule of the weight."""
         return {"weight": ramp(self.weight, self.warm_up)} | self._dead_after(n_rows)
 
     def penalties(self, step: Step, output: Output, pre_output: Array) -> dict[str, Array]:
-        """Return lambda times the mean over rows of the weighed L1."""
+        """Return lambda times the mean over rows of the weighted L1."""
         norms = decoder_norms(step.network, step.params)
         size = jnp.abs(output.code) if norms is None else jnp.abs(output.code) * norms
         return {"l1": step.scheduled["weight"] * weighted_mean(jnp.sum(size, axis=1), step.batch.weight)}

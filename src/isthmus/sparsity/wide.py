@@ -1,7 +1,7 @@
-"""A code layer so wide that its k active units are a sliver: select exactly, decode and differentiate those alone.
+"""Wide codes with few active units: exact selection, and decoding and gradients of the active units alone.
 
-A dense decoder and both weights' gradients spend their products on zeros. Here the decoder adds up k rows for each
-input, and a gradient is added into the rows of the units that were awake.
+With a dense decoder most products are with zeros. Here the decoder adds up k rows for each input, and gradients are
+added to the rows of the active units.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from isthmus.sparsity.ranking import top_k
 
 
 class SparseCode(NamedTuple):
-    """The awake units of each row."""
+    """The active units of each row."""
 
     values: Array  # (B, k), at least 0
     units: Array  # (B, k)
 
 
-def _awake(x: Array, weight: Array, bias: Array, k: int) -> SparseCode:
-    # relu only after the selection: it changes no order among those above 0, and a pass over all units is saved.
+def _active(x: Array, weight: Array, bias: Array, k: int) -> SparseCode:
+    # relu after the selection: the order of values above 0 is the same, and a pass over all units is saved.
     values, units = top_k(x @ weight + bias, k)
     return SparseCode(jnp.maximum(values, 0), units)
 
@@ -32,11 +32,11 @@ def _awake(x: Array, weight: Array, bias: Array, k: int) -> SparseCode:
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def encode_top(x: Array, weight: Array, bias: Array, k: int) -> SparseCode:
     """Return the k largest of ``relu(x @ weight + bias)`` for rows x (B, H) and a matrix (H, K)."""
-    return _awake(x, weight, bias, k)
+    return _active(x, weight, bias, k)
 
 
 def _encode_forward(x: Array, weight: Array, bias: Array, k: int) -> tuple[SparseCode, tuple[Array, Array, SparseCode]]:
-    code = _awake(x, weight, bias, k)
+    code = _active(x, weight, bias, k)
     return code, (x, weight, code)
 
 
@@ -48,7 +48,7 @@ def _encode_backward(
     size = weight.shape[1]
     at_weight = _rows_added(gradient, code.units, x, size).T
     at_bias = jnp.zeros(size, x.dtype).at[code.units.reshape(-1)].add(gradient.reshape(-1))
-    # The transposed copy is made only where the layer below is trained: otherwise nothing asks for this gradient.
+    # The transposed copy is made only if the layer below is trained: otherwise this gradient is not used.
     return _rows_summed(gradient, code.units, weight.T), at_weight, at_bias
 
 
@@ -57,7 +57,7 @@ encode_top.defvjp(_encode_forward, _encode_backward)
 
 @jax.custom_vjp
 def decode_top(values: Array, units: Array, weight: Array) -> Array:
-    """Return the sum of each row's units' rows of a matrix (K, H), times their values: (B, H)."""
+    """Return ``sum_j values[:, j] * weight[units[:, j]]`` (B, H) for a matrix (K, H)."""
     return _rows_summed(values, units, weight)
 
 
@@ -75,7 +75,7 @@ decode_top.defvjp(_decode_forward, _decode_backward)
 
 
 def _rows_summed(values: Array, units: Array, weight: Array) -> Array:
-    """Return ``sum_j values[:, j] * weight[units[:, j]]``; unit by unit, each a gather that fuses with its sum."""
+    """Return what `decode_top` does; unit by unit, each a gather that fuses with its sum."""
     total = jnp.zeros((len(values), weight.shape[1]), weight.dtype)
     for place in range(values.shape[1]):
         total = total + values[:, place, None] * weight[units[:, place]]

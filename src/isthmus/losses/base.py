@@ -1,0 +1,76 @@
+"""The interface of objectives: the number that training minimises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from jax import Array
+
+from isthmus.core.types import Batch, ModelState, Noise, Params
+from isthmus.networks.base import Network
+
+
+class Objective:
+    """A loss of parameters and a batch; a subclass is a frozen dataclass, and equal ones share one program."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def network(self) -> Network:
+            """The network that is trained."""
+
+        @property
+        def extras(self) -> tuple[str, ...]:
+            """The names of the arrays that it reads from `Batch.extras`."""
+
+    else:
+        extras = ()
+
+    @property
+    def is_mean_over_rows(self) -> bool:
+        """Whether loss and terms are means over rows and the state does not change, so that parts of a batch add up."""
+        return False
+
+    @property
+    def condition_kind(self) -> str | None:
+        """What the network's condition is: ``"level"``, ``"missing"`` or None."""
+        return self.network.condition_kind
+
+    def __call__(
+        self,
+        params: Params,
+        state: ModelState,
+        batch: Batch,
+        noisy: Array,
+        noise: Noise | None,
+        scheduled: Mapping[str, Array],
+    ) -> tuple[Array, tuple[ModelState, dict[str, Array]]]:
+        """Return the loss, and the new state with the named terms to record.
+
+        Parameters
+        ----------
+        params, state : pytree
+            The parameters, and what a method remembers between batches.
+        batch : Batch
+            The clean rows.
+        noisy : Array of shape (B, D)
+            The rows that the network sees.
+        noise : Noise or None
+            What dropout depends on; None outside training.
+        scheduled : mapping of str to Array
+            The scheduled values at this step.
+        """
+        raise NotImplementedError
+
+    def constrain_gradients(self, params: Params, gradients: Params) -> Params:
+        """Return the gradients that an update uses."""
+        return gradients
+
+    def constrain_parameters(self, params: Params) -> Params:
+        """Return the parameters after an update."""
+        return params
+
+    def report(self, state: ModelState, scheduled: Mapping[str, Any]) -> dict[str, float]:
+        """Return named numbers of the state to record at the end of an epoch."""
+        return {}
