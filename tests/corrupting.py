@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from isthmus.core.random import key_words
+from isthmus.core.random import Stream, key_words
 from isthmus.core.types import Batch, Columns, Noise
 
 
@@ -22,6 +22,6 @@ def corrupted(corruption, x, *, seed=0, epoch=1, rows=None, weight=None, observe
     batch = Batch(x, jnp.asarray(weight, jnp.float32), jnp.asarray(row), observed)
     columns = Columns(*(jnp.asarray(values, jnp.float32) for values in columns or columns_of(x)))
     scheduled = {name: jnp.float32(schedule(np.array([share]))[0]) for name, schedule in corruption.schedules().items()}
-    noise = Noise(jnp.asarray(key_words(seed, 4)), jnp.uint32(epoch))
+    noise = Noise(jnp.asarray(key_words(seed, Stream.NOISE)), jnp.uint32(epoch))
     result = jax.jit(corruption.static().__call__)(noise, batch, columns, scheduled)
     return result._replace(**{name: np.asarray(value) for name, value in result._asdict().items() if value is not None})

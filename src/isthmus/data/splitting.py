@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.compilation import keep_programs
-from isthmus.core.random import chance, key_words, number_type, row_bits
+from isthmus.core.random import Stream, chance, key_words, number_type, row_bits
 
 _HASHED = 1 << 14  # at a time
 _COUNTED = 1 << 20  # at a time
@@ -41,7 +41,7 @@ class HashHoldout:
     @property
     def key(self) -> NDArray[np.uint32]:
         """The hash's key."""
-        return key_words(self.seed, 3)
+        return key_words(self.seed, Stream.HOLDOUT)
 
     def mask(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Return which of the rows `start` to `stop` are held back."""

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 
 from isthmus.core.errors import InvalidParameterError
-from isthmus.core.random import key_words
+from isthmus.core.random import Stream, key_words
 from isthmus.core.types import Batch, Noise
 from isthmus.corruption import Corruption
 from isthmus.data.sources.base import Block, Source
@@ -136,7 +136,7 @@ def _corrupted_rows(corruption: Corruption, clean: NDArray[Any], columns: Any, s
     batch = Batch(
         jnp.asarray(clean), jnp.ones(len(clean), jnp.float32), jnp.asarray(np.stack([numbers, 0 * numbers], axis=1))
     )
-    noise = Noise(jnp.asarray(key_words(seed, 4)), jnp.uint32(0))
+    noise = Noise(jnp.asarray(key_words(seed, Stream.NOISE)), jnp.uint32(0))
     scheduled = {name: jnp.float32(schedule(np.ones(1))[0]) for name, schedule in corruption.schedules().items()}
     static = corruption.static()
     columns = type(columns)(*(jnp.asarray(values, jnp.float32) for values in columns))
