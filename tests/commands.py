@@ -1,4 +1,4 @@
-"""The command line, run in this process or in one of its own."""
+"""Functions that run the command line, in this process or in another one."""
 
 import re
 import subprocess
@@ -15,13 +15,15 @@ NAMES = ["a", "b", "c", "d"]
 
 
 def isthmus(*args, code=0, **options):
+    """Run a command in this process and check its exit code."""
     result = CliRunner().invoke(app, [str(arg) for arg in args], **options)
     assert result.exit_code == code, result.output
     assert "Traceback" not in result.output
     return result
 
 
-def refused(*args, match, code=2, **options):
+def fails(*args, match, code=2, **options):
+    """Check that a command prints nothing but a one-line error that matches."""
     result = isthmus(*args, code=code, **options)
     assert result.stdout == ""
     assert re.fullmatch(rf"isthmus: .*{match}.*\n", result.stderr), result.stderr
@@ -38,7 +40,7 @@ def read(path):
 
 
 class Terminal:
-    """Stands for stderr."""
+    """A stand-in for stderr on a terminal."""
 
     def __init__(self):
         self.text = ""

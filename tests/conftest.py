@@ -1,4 +1,5 @@
 import contextlib
+import signal
 
 import hypothesis
 import jax
@@ -13,6 +14,16 @@ from isthmus.engine.loading import RowLoader
 # A first example may compile, and a shared machine may stall.
 hypothesis.settings.register_profile("isthmus", deadline=None)
 hypothesis.settings.load_profile("isthmus")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    """Let SIGINT interrupt this process and its children, also if pytest runs in the background of a shell script."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,9 @@ def frame():
 
 
 @pytest.fixture(scope="package")
-def room(tmp_path_factory, frame):
-    """A folder with rows in every format, and a model fitted on the CSV by the command line."""
-    folder = tmp_path_factory.mktemp("room")
+def folder(tmp_path_factory, frame):
+    """A folder with rows in every format, and a model fitted on the CSV file by the command line."""
+    folder = tmp_path_factory.mktemp("cli")
     frame.to_csv(folder / "rows.csv", index=False)
     frame.to_csv(folder / "headless.csv", index=False, header=False)
     frame.to_parquet(folder / "rows.parquet")
@@ -31,11 +31,12 @@ def room(tmp_path_factory, frame):
 
 
 @pytest.fixture(scope="package")
-def model(room):
-    return Autoencoder.load(room / "model")
+def model(folder):
+    return Autoencoder.load(folder / "model")
 
 
 @pytest.fixture
-def inside(room, monkeypatch):
-    monkeypatch.chdir(room)
-    return room
+def in_folder(folder, monkeypatch):
+    """The same folder, as the current directory."""
+    monkeypatch.chdir(folder)
+    return folder

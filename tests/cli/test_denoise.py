@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commands import Terminal, isthmus, refused
+from commands import Terminal, fails, isthmus
 from isthmus.cli.denoise import _progress
 from isthmus.images.files import read_picture
 
-SLOWLY = """
+SLOW_DENOISER = """
 import sys, time, types
 class Denoiser:
     shipped = classmethod(lambda kind: kind())
@@ -28,7 +28,7 @@ RNG = np.random.default_rng(0)
 
 
 class Halving:
-    """Stands for the denoiser that is shipped."""
+    """A stand-in for the included denoiser."""
 
     @staticmethod
     def shipped():
@@ -39,7 +39,7 @@ class Halving:
 
 
 @pytest.fixture(autouse=True)
-def stand_in(monkeypatch):
+def halving(monkeypatch):
     monkeypatch.setitem(sys.modules, "isthmus.images.denoiser", types.SimpleNamespace(Denoiser=Halving))
 
 
@@ -55,7 +55,7 @@ def photos(tmp_path):
 
 @pytest.fixture
 def broken(photos):
-    (photos / "c.png").write_text("to whom it may concern")
+    (photos / "c.png").write_text("not a picture")
     return photos
 
 
@@ -63,11 +63,11 @@ def test_one_picture(tmp_path, photos):
     result = isthmus("denoise", photos / "b.png", "-o", tmp_path / "out.png", "--noise", "25")
     assert re.fullmatch(rf"{tmp_path}/out\.png: noise 25\.0, \d+\.\d s\n", result.stdout)
     assert result.stderr == ""
-    before, after = read_picture(photos / "b.png").values, read_picture(tmp_path / "out.png").values
-    assert np.abs(after - before / 2).max() < 0.51 / 255
+    noisy, clean = read_picture(photos / "b.png").values, read_picture(tmp_path / "out.png").values
+    assert np.abs(clean - noisy / 2).max() < 0.51 / 255
 
 
-def test_a_folder_with_noise_estimated(tmp_path, photos):
+def test_a_folder_with_estimated_noise(tmp_path, photos):
     lines = isthmus("denoise", photos, "-o", tmp_path / "out").stdout.splitlines()
     assert re.fullmatch(rf"{tmp_path}/out/a\.png: noise (9|10)\.\d \(estimated\), \d+\.\d s", lines[0])
     assert re.fullmatch(rf"{tmp_path}/out/b\.png: noise (29|30|31)\.\d \(estimated\), \d+\.\d s", lines[1])
@@ -86,14 +86,14 @@ def test_json(tmp_path, broken):
 
 
 @pytest.mark.parametrize("quiet", [(), ("--quiet",)])
-def test_broken_pictures_are_summed_up_at_the_end(tmp_path, broken, quiet):
+def test_unreadable_pictures_are_listed_at_the_end(tmp_path, broken, quiet):
     result = isthmus("denoise", broken, "-o", tmp_path / "out", *quiet, code=1)
     assert result.stdout.count("\n") == (0 if quiet else 2)
     first, second = result.stderr.splitlines()
     assert first == "isthmus: 1 of 3 pictures could not be cleaned:"
     assert re.fullmatch(r"isthmus: .*c\.png cannot be read: not a picture.*", second)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
-    refused("denoise", broken / "c.png", "-o", tmp_path / "c.png", code=1, match="c.png cannot be read")
+    fails("denoise", broken / "c.png", "-o", tmp_path / "c.png", code=1, match="c.png cannot be read")
 
 
 def test_quiet(tmp_path, photos):
@@ -101,39 +101,39 @@ def test_quiet(tmp_path, photos):
     assert result.stdout == result.stderr == ""
 
 
-def test_asked_wrongly(tmp_path, photos):
+def test_invalid_arguments(tmp_path, photos):
     for args, match in (
-        ((photos / "gone.png", "-o", tmp_path / "out.png"), "gone.png does not exist; check the spelling"),
-        ((photos, "-o", photos), "a.png would be written over its input; give another output, or force it"),
-        ((photos, "-o", tmp_path / "out", "--noise", "-3"), "noise=-3.0 is not legal"),
-        ((photos, "-o", tmp_path / "out", "--model", photos / "a.png"), "a.png is not a readable model file"),
+        ((photos / "gone.png", "-o", tmp_path / "out.png"), "gone.png does not exist"),
+        ((photos, "-o", photos), "a.png .*input"),
+        ((photos, "-o", tmp_path / "out", "--noise", "-3"), "noise=-3.0 "),
+        ((photos, "-o", tmp_path / "out", "--model", photos / "a.png"), "a.png .*model file"),
     ):
-        refused("denoise", *args, match=match)
+        fails("denoise", *args, match=match)
     assert "Missing option" in isthmus("denoise", photos, code=2).stderr
     isthmus("denoise", photos, "-o", photos, "--force")
     assert read_picture(photos / "a.png").values.max() < 0.51
 
 
-def test_a_model_that_has_nothing_to_do_with_pictures(tmp_path, photos, room):
-    args = ("denoise", photos, "-o", tmp_path / "out", "--model", room / "model")
-    refused(*args, match="the model is a Autoencoder, which does not denoise pictures")
+def test_a_model_that_is_not_for_pictures(tmp_path, photos, folder):
+    args = ("denoise", photos, "-o", tmp_path / "out", "--model", folder / "model")
+    fails(*args, match="Autoencoder, which does not denoise pictures")
 
 
-def test_progress_on_a_terminal_is_a_bar_and_lines(monkeypatch, capsys):
+def test_progress_on_a_terminal_is_a_bar_with_lines_above(monkeypatch, capsys):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    with _progress(7, quiet=False) as tell:
-        tell("a line")
-        tell(None)
+    with _progress(7, quiet=False) as on_picture:
+        on_picture("a line")
+        on_picture(None)
     assert capsys.readouterr().out == "a line\n"
     assert "denoise" in terminal.text
     assert "2/7" in terminal.text
 
 
-def test_ctrl_c_leaves_whole_files_only(tmp_path, photos):
+def test_ctrl_c_leaves_only_complete_files(tmp_path, photos):
     for number in range(40):
         (photos / f"{number}.png").write_bytes((photos / "a.png").read_bytes())
-    command = [sys.executable, "-c", SLOWLY, "denoise", photos, "-o", tmp_path / "out"]
+    command = [sys.executable, "-c", SLOW_DENOISER, "denoise", photos, "-o", tmp_path / "out"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         assert b"(estimated)" in process.stdout.readline()

@@ -6,13 +6,13 @@ import signal
 from numpy.testing import assert_array_equal
 from typer.main import get_command
 
-from commands import FAST, NAMES, isthmus, refused, spawn
+from commands import FAST, NAMES, fails, isthmus, spawn
 from isthmus import Autoencoder, SparseAutoencoder
 from isthmus.cli import app
 from isthmus.core.parameters import PARAMETERS
 
 
-def test_fit_is_the_estimators(room, model, frame):
+def test_fit_is_the_estimators(folder, model, frame):
     same = Autoencoder(hidden_layer_sizes=(5,), max_epochs=3, random_state=0).fit(frame)
     assert_array_equal(model.transform(frame), same.transform(frame))
     assert list(model.feature_names_in_) == NAMES
@@ -28,7 +28,7 @@ def test_options_are_the_estimators_parameters():
     assert all(f"--{PARAMETERS[name].flag}" in params[name].opts for name in signature - {"network"})
 
 
-def test_a_sparsity_asks_for_the_sparse_estimator(inside, tmp_path, frame):
+def test_a_sparsity_asks_for_the_sparse_estimator(in_folder, tmp_path, frame):
     isthmus("fit", "rows.csv", "-o", tmp_path / "m", "--sparsity", "topk", "--k", 2, *FAST[2:])
     same = SparseAutoencoder(sparsity="topk", k=2, max_epochs=3, random_state=0).fit(frame)
     model = SparseAutoencoder.load(tmp_path / "m")
@@ -36,24 +36,24 @@ def test_a_sparsity_asks_for_the_sparse_estimator(inside, tmp_path, frame):
     assert_array_equal(model.transform(frame), same.transform(frame))
     plain = isthmus("fit", "rows.csv", "-o", tmp_path / "p", "--sparsity", "none", *FAST, "--json")
     assert json.loads(plain.stdout)["kind"] == "Autoencoder"
-    refused("fit", "rows.csv", "-o", tmp_path / "p", "--sparsity", "topkk", match="did you mean 'topk'")
-    refused("fit", "rows.csv", "-o", tmp_path / "p", "--k", 2, match="k=2 has no effect without sparsity")
-    refused(
+    fails("fit", "rows.csv", "-o", tmp_path / "p", "--sparsity", "topkk", match="did you mean 'topk'")
+    fails("fit", "rows.csv", "-o", tmp_path / "p", "--k", 2, match="k=2 has no effect without sparsity")
+    fails(
         *("fit", "rows.csv", "-o", tmp_path / "p", "--sparsity", "kl", "--sparsity-target", 2),
         match="sparsity_target=2.* is not legal",
     )
 
 
-def test_a_warm_start_goes_on_with_the_files_own_estimator(inside, tmp_path):
+def test_a_warm_start_goes_on_with_the_files_own_estimator(in_folder, tmp_path):
     fit = ("fit", "rows.csv", "-o", tmp_path / "m", *FAST[2:])
     first = json.loads(isthmus(*fit, "--sparsity", "l1", "--components", 6, "--json").stdout)
     again = json.loads(isthmus(*fit, "--warm-start", "--json").stdout)
     assert (again["kind"], again["components"]) == (first["kind"], 6) == ("SparseAutoencoder", 6)
     assert again["loss"] < first["loss"]
-    refused(*fit, "--warm-start", "--sparsity", "jumprelu", match="sparsity='jumprelu' has others of its own; fit anew")
+    fails(*fit, "--warm-start", "--sparsity", "jumprelu", match="sparsity='jumprelu' has others of its own; fit anew")
 
 
-def test_dry_run_trains_and_writes_nothing(inside, tmp_path):
+def test_dry_run_trains_and_writes_nothing(in_folder, tmp_path):
     args = ("fit", "rows.csv", "-o", tmp_path / "m", "--epochs", "7", "--hidden", "5", "--dry-run")
     assert re.fullmatch(r"about .* an epoch, at most .* for 7 epochs, \d+ MB beside the data\n", isthmus(*args).stdout)
     facts = json.loads(isthmus(*args, "--json").stdout)
@@ -63,7 +63,7 @@ def test_dry_run_trains_and_writes_nothing(inside, tmp_path):
     assert "about" in isthmus("fit", "rows.csv", "--dry-run", "--hidden", "5").stdout
 
 
-def test_epochs_as_lines(inside, tmp_path):
+def test_epochs_as_lines(in_folder, tmp_path):
     args = ("fit", "rows.csv", "-o", tmp_path / "m", "--hidden", "5", "--seed", "0", "--epochs", "6")
     result = isthmus(*args, "--epochs-as-lines", "--display-step", "2", "--quiet")
     costs = re.findall(r"^Epoch: (\d{4}) cost= (\d\.\d{9})$", result.stdout, re.MULTILINE)
@@ -71,10 +71,10 @@ def test_epochs_as_lines(inside, tmp_path):
     loss = Autoencoder.load(tmp_path / "m").history_["loss"]
     assert [cost for _, cost in costs] == [f"{value:.9f}" for value in loss[1::2]]
     assert result.stdout.count("\n") == 3
-    refused(*args, "--epochs-as-lines", "--json", match="both write to stdout; choose one")
+    fails(*args, "--epochs-as-lines", "--json", match="both write to stdout; choose one")
 
 
-def test_progress_of_a_fit_is_lines_on_stderr(inside, tmp_path):
+def test_progress_of_a_fit_is_lines_on_stderr(in_folder, tmp_path):
     result = isthmus("fit", "rows.csv", "-o", tmp_path / "m", *FAST)
     assert re.fullmatch(
         rf"{tmp_path}/m: 4 -> 2, 3 epochs \(best \d\), loss [\d.e-]+, validation loss [\d.e-]+, [\d.]+ s\n",
@@ -85,7 +85,7 @@ def test_progress_of_a_fit_is_lines_on_stderr(inside, tmp_path):
     assert [line[:12] for line in rest] == [f"Epoch: 000{n} " for n in (1, 2, 3)]
 
 
-def test_columns_drop_key_and_validation(inside, tmp_path):
+def test_columns_drop_key_and_validation(in_folder, tmp_path):
     def fitted(*args):
         isthmus("fit", *args, "-o", tmp_path / "m", *FAST)
         return Autoencoder.load(tmp_path / "m")
@@ -94,27 +94,27 @@ def test_columns_drop_key_and_validation(inside, tmp_path):
     assert list(fitted("more.csv", "--drop", "label,c").feature_names_in_) == ["d", "b", "a"]
     judged = fitted("rows.npz", "--key", "test", "--validation", "rows.npz")
     assert len(judged.history_["validation_loss"]) == 3
-    refused("fit", "more.csv", "--drop", "lable", "-o", "m", match="no column 'lable'.*did you mean 'label'")
-    refused("fit", "more.csv", "-o", "m", match="column 'label' holds text")
-    refused("encode", "model", "rows.npy", "--key", "x", "-o", "c.npy", match="key= does not apply to rows.npy")
+    fails("fit", "more.csv", "--drop", "lable", "-o", "m", match="no column 'lable'.*did you mean 'label'")
+    fails("fit", "more.csv", "-o", "m", match="column 'label' holds text")
+    fails("encode", "model", "rows.npy", "--key", "x", "-o", "c.npy", match="key= does not apply to rows.npy")
 
 
-def test_a_warm_start_goes_on_from_the_file(inside, tmp_path):
+def test_a_warm_start_goes_on_from_the_file(in_folder, tmp_path):
     args = ("fit", "rows.csv", "-o", tmp_path / "m", *FAST, "--no-linear-path", "--learning-rate-schedule", "constant")
     first, again = (json.loads(isthmus(*args, "--warm-start", "--json").stdout)["loss"] for _ in range(2))
     cold = json.loads(isthmus(*args, "--json").stdout)["loss"]
     assert again < first == cold
 
 
-def test_a_diverged_fit_fails_and_writes_nothing(inside, tmp_path):
+def test_a_diverged_fit_fails_and_writes_nothing(in_folder, tmp_path):
     (tmp_path / "m").write_text("old")
     args = ["--optimizer", "sgd", "--learning-rate", "1e30", "--no-linear-path", "--hidden", "4", "--quiet"]
     match = "stopped being finite at epoch 1, step .* try a lower learning_rate"
-    refused("fit", "rows.csv", "-o", tmp_path / "m", *args, code=1, match=match)
+    fails("fit", "rows.csv", "-o", tmp_path / "m", *args, code=1, match=match)
     assert (tmp_path / "m").read_text() == "old"
 
 
-def test_show(inside, tmp_path, monkeypatch):
+def test_show(in_folder, tmp_path, monkeypatch):
     from matplotlib import pyplot
 
     args = ("fit", "rows.csv", "-o", tmp_path / "m", *FAST, "--quiet", "--show")
@@ -129,7 +129,7 @@ def test_show(inside, tmp_path, monkeypatch):
     assert any(len(points.get_offsets()) == 300 for axes in shown for points in axes.collections)
 
 
-def test_ctrl_c_keeps_what_was_learned(inside, tmp_path):
+def test_ctrl_c_keeps_what_was_learned(in_folder, tmp_path):
     endless = ["--epochs", "1000000", "--no-early-stopping", "--hidden", "5"]
     process = spawn("fit", "rows.csv", "-o", tmp_path / "m", *endless)
     try:

@@ -2,23 +2,23 @@ import json
 
 import pytest
 
-from commands import isthmus, refused
+from commands import fails, isthmus
 
 
-def test_score(inside, model, frame):
-    share = model.score(frame)
-    assert isthmus("score", "model", "rows.csv").stdout == f"explained variance: {share:.6f}\n"
-    assert json.loads(isthmus("score", "model", "rows.csv", "--json").stdout) == {"explained_variance": share}
+def test_score(in_folder, model, frame):
+    explained = model.score(frame)
+    assert isthmus("score", "model", "rows.csv").stdout == f"explained variance: {explained:.6f}\n"
+    assert json.loads(isthmus("score", "model", "rows.csv", "--json").stdout) == {"explained_variance": explained}
 
 
 @pytest.mark.filterwarnings("always")
-def test_one_row_has_no_variance_and_json_no_nan(inside):
+def test_the_score_of_one_row_is_null_in_json(in_folder):
     one = isthmus("score", "model", "-", "--json", input="1,2,3,4\n")
     assert json.loads(one.stdout) == {"explained_variance": None}
-    assert "not defined for fewer than two rows" in one.stderr
+    assert "fewer than two rows" in one.stderr
 
 
-def test_inspect(inside, model):
+def test_inspect(in_folder, model):
     text = isthmus("inspect", "model").stdout
     for line in ("kind              Autoencoder", "encoder           4 -> 5 -> 2", "feature names     a, b, c, d"):
         assert line in text.splitlines()
@@ -32,7 +32,7 @@ def test_inspect(inside, model):
 
 
 @pytest.mark.parametrize("data", ["rows.csv", "more.csv", "rows.npy"])
-def test_inspect_looks_at_codes_of_data(inside, model, frame, data):
+def test_inspect_reports_on_codes_of_data(in_folder, model, frame, data):
     plain, report = isthmus("inspect", "model").stdout, model.code_statistics(frame)
     assert isthmus("inspect", "model", "--data", data).stdout == f"{plain}\n{report}\n"
     facts = json.loads(isthmus("inspect", "model", "--data", data, "--json").stdout)
@@ -40,9 +40,9 @@ def test_inspect_looks_at_codes_of_data(inside, model, frame, data):
     assert (facts["rows"], facts["l0"], facts["dead"]) == (300, 2, 0)
 
 
-def test_inspect_reads_what_it_is_told_to(inside):
+def test_inspect_reads_the_chosen_array_and_stdin(in_folder):
     assert "rows              9\n" in isthmus("inspect", "model", "--data", "rows.npz", "--key", "test").stdout
     one = json.loads(isthmus("inspect", "model", "--data", "-", "--json", input="1,2,3,4\n").stdout)
     assert (one["rows"], one["explained_variance"], one["fvu"]) == (1, None, None)
-    refused("inspect", "model", "--data", "-", input="a,b,c,d\n", match="holds no rows")
-    refused("inspect", "model", "--data", "gone.csv", match="gone.csv does not exist")
+    fails("inspect", "model", "--data", "-", input="a,b,c,d\n", match="no rows")
+    fails("inspect", "model", "--data", "gone.csv", match="gone.csv does not exist")

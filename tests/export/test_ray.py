@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.testing import assert_array_equal
 
-from commands import isthmus, refused
+from commands import fails, isthmus
 from isthmus import Autoencoder, SparseAutoencoder
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, MissingFileError
 from isthmus.export.ray import Encoder, encode
@@ -21,9 +21,9 @@ TABLE = pa.table(
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ray")
-    (folder / "fleet").mkdir()
+    (folder / "parts").mkdir()
     for number in range(3):
-        pq.write_table(TABLE.slice(200 * number, 200), folder / "fleet" / f"part-{number}.parquet")
+        pq.write_table(TABLE.slice(200 * number, 200), folder / "parts" / f"part-{number}.parquet")
     pq.write_table(TABLE.select(["a", "b", "c"]), folder / "rows.parquet")
     model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=2, random_state=0).fit(folder / "rows.parquet")
     model.save(folder / "model")
@@ -39,10 +39,10 @@ def expected(model):
     return model.transform(pa.table({name: TABLE[name] for name in "abc"}).to_pandas())
 
 
-# The actor alone, as any engine may use it ----------------------------------------------------------------------------
+# The actor class without Ray -----------------------------------------------------------------------------------------
 
 
-def test_the_actor_gives_codes_by_name_and_keeps_columns(folder, model):
+def test_the_actor_returns_named_codes_and_kept_columns(folder, model):
     encoder = Encoder((folder / "model").read_bytes(), ["a", "b", "c"], ["id"])
     codes = encoder(TABLE)
     assert codes.column_names == ["id", *model.get_feature_names_out()]
@@ -50,15 +50,15 @@ def test_the_actor_gives_codes_by_name_and_keeps_columns(folder, model):
     assert_array_equal(np.stack([codes[name] for name in codes.column_names[1:]], axis=1), expected(model))
 
 
-def test_the_actor_makes_sparse_codes_whole(tmp_path):
+def test_the_actor_returns_sparse_codes_as_dense_columns(tmp_path):
     model = SparseAutoencoder(8, k=2, sparse_output=True, max_epochs=1, random_state=0).fit(ROWS)
     model.save(tmp_path / "model")
     codes = Encoder((tmp_path / "model").read_bytes(), ["a", "b", "c"])(TABLE)
     assert_array_equal(np.stack(codes.columns, axis=1), model.transform(ROWS).toarray())
 
 
-def test_spark_takes_the_actor_as_an_iterator_of_frames(folder, model):
-    # What mapInPandas asks for: an iterator of frames in, an iterator of frames out.
+def test_the_actor_in_an_iterator_of_frames_as_for_spark(folder, model):
+    # The signature of mapInPandas: an iterator of frames to an iterator of frames.
     content = (folder / "model").read_bytes()
 
     def codes(frames):
@@ -71,7 +71,7 @@ def test_spark_takes_the_actor_as_an_iterator_of_frames(folder, model):
     assert_array_equal(found, expected(model))
 
 
-# Ray itself -----------------------------------------------------------------------------------------------------------
+# Ray -----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -88,60 +88,64 @@ def cluster():
         ray.shutdown()
 
 
-ignoring = pytest.mark.filterwarnings("ignore")
+ignore_warnings = pytest.mark.filterwarnings("ignore")
 
 
-@ignoring
-def test_a_fleet_of_files_is_encoded_to_the_bit(cluster, folder, model):
-    codes = encode(str(folder / "fleet"), model, keep=["id"], batch_size=150).to_pandas()
+@ignore_warnings
+def test_codes_of_many_files_are_bitwise_equal_to_transform(cluster, folder, model):
+    codes = encode(str(folder / "parts"), model, keep=["id"], batch_size=150).to_pandas()
     codes = codes.set_index("id").loc[TABLE["id"].to_pylist()]
     assert list(codes.columns) == list(model.get_feature_names_out())
     assert_array_equal(codes, expected(model))
 
 
-@ignoring
+@ignore_warnings
 @pytest.mark.parametrize(
-    ("options", "error", "said"),
+    ("options", "error", "message"),
     [
         ({"keep": ["ids"]}, InvalidParameterError, "keep: the rows have no column 'ids'; did you mean 'id'"),
         ({"columns": ["a", "b", "x"]}, InvalidParameterError, "columns: the rows have no column 'x'"),
-        ({"columns": ["a", "b"]}, InvalidDataError, "the rows have 2 features, and the model is expecting 3"),
+        ({"columns": ["a", "b"]}, InvalidDataError, "the rows have 2 features, but the model expects 3"),
     ],
 )
-def test_what_does_not_fit_is_refused_before_anything_runs(cluster, folder, options, error, said):
-    with pytest.raises(error, match=said):
-        encode(str(folder / "fleet"), folder / "model", **options)
+def test_invalid_columns_raise_before_anything_runs(cluster, folder, options, error, message):
+    with pytest.raises(error, match=message):
+        encode(str(folder / "parts"), folder / "model", **options)
 
 
-@ignoring
+@ignore_warnings
 def test_the_command(cluster, folder, model, tmp_path):
     out = tmp_path / "codes"
-    condition = isthmus(
-        "encode", folder / "model", folder / "fleet", "-o", out, "--ray", "--keep", "id", "--concurrency", 1
+    result = isthmus(
+        "encode", folder / "model", folder / "parts", "-o", out, "--ray", "--keep", "id", "--concurrency", 1
     )
-    assert "600 rows in" in condition.stdout
+    assert "600 rows in" in result.stdout
     codes = pq.read_table(out).to_pandas().set_index("id")
-    assert sorted(codes.index) == sorted(TABLE["id"].to_pylist())  # under load the second file's came first once
+    assert sorted(codes.index) == sorted(
+        TABLE["id"].to_pylist()
+    )  # under load, files have been written in another order
     assert_array_equal(codes.loc[TABLE["id"].to_pylist()], expected(model))
-    refused("encode", folder / "model", folder / "fleet", "-o", out, "--ray", "--drop", "id", match="--drop and --key")
-    refused("encode", folder / "model", folder / "fleet", "-o", out, "--ray", match="name a folder that is empty")
+    fails("encode", folder / "model", folder / "parts", "-o", out, "--ray", "--drop", "id", match="--drop and --key")
+    fails("encode", folder / "model", folder / "parts", "-o", out, "--ray", match="pass an empty or new folder")
 
 
-@ignoring
-def test_an_actors_error_comes_through(cluster, folder, tmp_path):
-    holes = pa.table({**{name: TABLE[name] for name in "bc"}, "a": np.full(600, np.nan, np.float32)})
-    pq.write_table(holes, tmp_path / "holes.parquet")
-    ended = isthmus("encode", folder / "model", tmp_path / "holes.parquet", "-o", tmp_path / "none", "--ray", code=2)
-    assert re.fullmatch("isthmus: Input X contains NaN at row 0, column 'a'; .*", ended.stderr.splitlines()[-1])
+@ignore_warnings
+def test_an_actors_error_is_raised_unwrapped(cluster, folder, tmp_path):
+    incomplete = pa.table({**{name: TABLE[name] for name in "bc"}, "a": np.full(600, np.nan, np.float32)})
+    pq.write_table(incomplete, tmp_path / "incomplete.parquet")
+    result = isthmus(
+        "encode", folder / "model", tmp_path / "incomplete.parquet", "-o", tmp_path / "none", "--ray", code=2
+    )
+    assert re.fullmatch("isthmus: .*NaN at row 0, column 'a'.*", result.stderr.splitlines()[-1])
 
 
-def test_without_ray_the_remedy_is_named(monkeypatch, folder):
+def test_without_ray_the_error_names_the_package(monkeypatch, folder):
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.setitem(sys.modules, "ray.data", None)
     with pytest.raises(InvalidParameterError, match=r"pip install 'isthmus\[ray\]'"):
         encode("rows.parquet", folder / "model")
 
 
-def test_a_model_that_is_not_there(cluster, folder):
+def test_a_missing_model_file(cluster, folder):
     with pytest.raises(MissingFileError):
-        encode(str(folder / "fleet"), folder / "none")
+        encode(str(folder / "parts"), folder / "none")

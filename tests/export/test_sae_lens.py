@@ -21,7 +21,7 @@ from isthmus.export.sae_lens import CONFIG, WEIGHTS, from_sae_lens, to_sae_lens
 from isthmus.sparsity import Matryoshka, Sparsity
 
 D_IN, D_SAE = 6, 16
-# Sparsity, the architecture it is written as, and the tensors of that beside W_enc, W_dec and b_dec.
+# Sparsity, its SAELens architecture, and the tensors of that in addition to W_enc, W_dec and b_dec.
 KINDS = {
     "l1": ("l1", "standard", {"b_enc"}),
     "lifetime": ("lifetime", "standard", {"b_enc"}),
@@ -42,14 +42,14 @@ def rows():
 
 
 def untrained(model, rows):
-    """The model as if fitted, without an epoch's compiling."""
+    """Return the model with its initial weights, as if fitted, without compiling an epoch."""
     run = start_fit(model, open_rows(model, rows, reset=True))
     model._adopt(run.outcome(run.state))
     return model
 
 
-def scattered(model, rows):
-    """The model as if fitted: its scaling measured, everything else that it learns drawn at random."""
+def randomized(model, rows):
+    """Return the model as if fitted, with measured scaling and random weights."""
     untrained(model, rows)
     rng = np.random.default_rng(1)
 
@@ -77,7 +77,7 @@ def read(folder):
 
 
 def computed(config, tensors, rows):
-    """Codes and rebuilt rows by the formulas of the layout, in float64."""
+    """Return codes and reconstructions by the formulas of SAELens, in float64."""
     t = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
     norms = np.linalg.norm(t["W_dec"], axis=1) if config.get("rescale_acts_by_decoder_norm") else np.ones(D_SAE)
     product = (rows - t["b_dec"] * config["apply_b_dec_to_input"]) @ t["W_enc"]
@@ -95,10 +95,10 @@ def computed(config, tensors, rows):
     return codes, codes / norms @ t["W_dec"] + t["b_dec"]
 
 
-def assert_same(model, rows, codes, rebuilt):
+def assert_same(model, rows, codes, reconstructed):
     assert (codes != 0).any() and (codes == 0).any()
     assert_allclose(model.transform(rows), codes, atol=1e-5 * np.abs(codes).max())
-    assert_allclose(model.reconstruct(rows), rebuilt, atol=1e-5 * np.abs(rebuilt).max())
+    assert_allclose(model.reconstruct(rows), reconstructed, atol=1e-5 * np.abs(reconstructed).max())
 
 
 # Writing ---------------------------------------------------------------------------------------------------------
@@ -106,15 +106,15 @@ def assert_same(model, rows, codes, rebuilt):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_there_and_back(kind, options, rows, tmp_path):
-    model = scattered(of_kind(kind, **options), rows)
-    to_sae_lens(model, tmp_path / "made" / "for it")
-    config, tensors = read(tmp_path / "made" / "for it")
+def test_round_trip(kind, options, rows, tmp_path):
+    model = randomized(of_kind(kind, **options), rows)
+    to_sae_lens(model, tmp_path / "new" / "folder")
+    config, tensors = read(tmp_path / "new" / "folder")
     assert (config["architecture"], set(tensors)) == (KINDS[kind][1], {"W_enc", "W_dec", "b_dec", *KINDS[kind][2]})
     assert (config["d_in"], config["d_sae"], config["dtype"]) == (D_IN, D_SAE, "float32")
     assert (config["normalize_activations"], config["reshape_activations"]) == ("none", "none")
     assert_same(model, rows, *computed(config, tensors, rows))
-    other = from_sae_lens(tmp_path / "made" / "for it")
+    other = from_sae_lens(tmp_path / "new" / "folder")
     assert_same(other, rows, *computed(config, tensors, rows))
     assert_allclose(other.components_, model.components_, rtol=1e-5)
 
@@ -122,13 +122,13 @@ def test_there_and_back(kind, options, rows, tmp_path):
 @pytest.mark.parametrize("scaling", ["minmax", "robust", "mean_norm", "zca"])
 @pytest.mark.parametrize("pre_bias", [True, False])
 def test_scalings_are_folded_in(scaling, pre_bias, rows, tmp_path):
-    model = scattered(of_kind("gated", scaling=scaling, pre_bias=pre_bias), rows)
+    model = randomized(of_kind("gated", scaling=scaling, pre_bias=pre_bias), rows)
     to_sae_lens(model, tmp_path)
     assert_same(model, rows, *computed(*read(tmp_path), rows))
 
 
-def test_without_scaling_the_weights_are_the_models_own(rows, tmp_path):
-    model = scattered(of_kind("topk", scaling=None, pre_bias=False, precision="float64"), rows)
+def test_without_scaling_the_weights_are_unchanged(rows, tmp_path):
+    model = randomized(of_kind("topk", scaling=None, pre_bias=False, precision="float64"), rows)
     to_sae_lens(model, tmp_path)
     config, tensors = read(tmp_path)
     assert (config["apply_b_dec_to_input"], config["dtype"], config["k"]) == (False, "float64", 3)
@@ -150,20 +150,20 @@ def test_bytes_and_a_code_without_sparsity(tmp_path):
     assert_allclose(from_sae_lens(tmp_path).reconstruct(pixels), model.reconstruct(pixels), atol=1e-3)
 
 
-def test_what_batch_topk_keeps_at_the_very_threshold_stays(rows, tmp_path):
-    model = scattered(of_kind("batch_topk", scaling=None), rows)
+def test_values_at_the_batch_topk_threshold_are_kept(rows, tmp_path):
+    model = randomized(of_kind("batch_topk", scaling=None), rows)
     sizes = model.transform(rows) * np.linalg.norm(model.params_["decoder"][0]["weight"], axis=1)
     model.sparsity_state_["threshold"] = np.float32(np.sort(sizes.ravel())[-9])
     model.sparsity_state_["known"] = np.float32(1)
     to_sae_lens(model, tmp_path)
     kept = model.transform(rows)
-    assert (kept != 0).sum() in (8, 9)  # the ninth within rounding of the product
+    assert (kept != 0).sum() in (8, 9)  # the ninth is within rounding of the threshold
     threshold = np.broadcast_to(read(tmp_path)[1]["threshold"], kept.shape)
     assert (kept > threshold * (1 - 1e-6))[kept != 0].all()
 
 
-def test_a_threshold_that_nothing_has_taught_is_zero(rows, tmp_path):
-    model = scattered(of_kind("batch_topk"), rows)
+def test_an_untrained_threshold_is_zero(rows, tmp_path):
+    model = randomized(of_kind("batch_topk"), rows)
     model.sparsity_state_ |= {"threshold": np.float32(0), "known": np.float32(0)}
     to_sae_lens(model, tmp_path)
     assert_array_equal(read(tmp_path)[1]["threshold"], np.zeros(D_SAE))
@@ -188,41 +188,41 @@ class Other(Sparsity):
         ({"sparsity": Other()}, "sparsity=.*fit with one of isthmus.sparsity's L1, "),
     ],
 )
-def test_what_the_layout_cannot_hold_is_refused_in_one_line(options, match, rows, tmp_path):
-    model = scattered(SparseAutoencoder(D_SAE, random_state=0, **options), rows)
+def test_models_that_cannot_be_exported_raise(options, match, rows, tmp_path):
+    model = randomized(SparseAutoencoder(D_SAE, random_state=0, **options), rows)
     with pytest.raises(InvalidParameterError, match=match) as caught:
         to_sae_lens(model, tmp_path / "new")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "new").exists()
 
 
-def test_a_network_of_ones_own_and_none_at_all_are_refused(rows, tmp_path):
+def test_a_custom_network_and_an_unfitted_model_raise(rows, tmp_path):
     def factory(n_features, n_components, key):
         return eqx.nn.Linear(n_features, n_components, key=key), eqx.nn.Linear(n_components, n_features, key=key)
 
     model = untrained(Autoencoder(2, network=factory, random_state=0), rows)
-    with pytest.raises(InvalidParameterError, match=r"a network of your own .*fit with network=None"):
+    with pytest.raises(InvalidParameterError, match=r"a custom network .*fit with network=None"):
         to_sae_lens(model, tmp_path)
     with pytest.raises(NotFittedError):
         to_sae_lens(SparseAutoencoder(), tmp_path)
 
 
-def test_both_files_or_neither(rows, tmp_path, monkeypatch):
-    model = scattered(of_kind("topk"), rows)
+def test_both_files_are_written_or_neither(rows, tmp_path, monkeypatch):
+    model = randomized(of_kind("topk"), rows)
     to_sae_lens(model, tmp_path / "old")
     before = [path.read_bytes() for path in sorted((tmp_path / "old").iterdir())]
     (tmp_path / "file").touch()
-    (tmp_path / "taken" / CONFIG).mkdir(parents=True)
-    with pytest.raises(UnwritableError, match="cannot make the folder"):
+    (tmp_path / "in use" / CONFIG).mkdir(parents=True)
+    with pytest.raises(UnwritableError, match="cannot create the folder"):
         to_sae_lens(model, tmp_path / "file")
     with pytest.raises(UnwritableError, match="is a folder"):
-        to_sae_lens(model, tmp_path / "taken")
-    assert [path.name for path in (tmp_path / "taken").iterdir()] == [CONFIG]
+        to_sae_lens(model, tmp_path / "in use")
+    assert [path.name for path in (tmp_path / "in use").iterdir()] == [CONFIG]
 
-    def full(tensors):
+    def full_disk(tensors):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sae, "save", full)
+    monkeypatch.setattr(sae, "save", full_disk)
     for folder in ("old", "new"):
         with pytest.raises(UnwritableError, match="No space left on device"):
             to_sae_lens(model, tmp_path / folder)
@@ -235,8 +235,8 @@ def test_both_files_or_neither(rows, tmp_path, monkeypatch):
 SHAPES = {"W_enc": (D_IN, D_SAE), "W_dec": (D_SAE, D_IN), "b_dec": (D_IN,), "topk_threshold": ()}
 
 
-def foreign(folder, architecture, own, dtype=np.float32, **fields):
-    """A folder as another program may write it; its configuration and tensors."""
+def write_folder(folder, architecture, own, dtype=np.float32, **fields):
+    """Write a folder as another program may write it; return its configuration and tensors."""
     rng = np.random.default_rng(2)
     tensors = {
         name: np.abs(rng.normal(0, 0.5, SHAPES.get(name, (D_SAE,)))) * (1 if "threshold" in name else -1)
@@ -272,25 +272,25 @@ def foreign(folder, architecture, own, dtype=np.float32, **fields):
             {"k": 2, "matryoshka_widths": [4, 8], "rescale_acts_by_decoder_norm": True},
             {"sparsity": Matryoshka(2, prefixes=(4, 8, 16))},
         ),
-        # A threshold for activations as they are, whatever they add: a JumpReLU.
+        # A threshold on activations, not on activations times decoder norms: a JumpReLU.
         ("batchtopk", ["b_enc", "topk_threshold"], {"k": 3}, {"sparsity": "jumprelu", "unit_norm_decoder": False}),
     ],
 )
-def test_what_others_have_written(architecture, own, fields, expected, rows, tmp_path):
-    config, tensors = foreign(tmp_path, architecture, own, **fields)
+def test_reading_each_architecture(architecture, own, fields, expected, rows, tmp_path):
+    config, tensors = write_folder(tmp_path, architecture, own, **fields)
     model = from_sae_lens(tmp_path)
     assert_same(model, rows, *computed(config, tensors, rows))
     assert expected.items() <= model.get_params(deep=False).items()
     assert (model.n_features_in_, model.n_components_, model.n_iter_, model.history_) == (D_IN, D_SAE, 0, {})
 
 
-def test_older_versions_and_narrow_types(rows, tmp_path):
+def test_older_versions_and_bfloat16(rows, tmp_path):
     fields = {"activation_fn_str": "topk", "activation_fn_kwargs": {"k": 3}, "normalize_activations": False}
-    config, tensors = foreign(tmp_path / "a", "standard", ["b_enc"], **fields)
+    config, tensors = write_folder(tmp_path / "a", "standard", ["b_enc"], **fields)
     save_file(tensors | {"scaling_factor": np.ones(D_SAE)}, tmp_path / "a" / WEIGHTS)
-    codes, rebuilt = computed({**config, "architecture": "topk", "k": 3}, tensors, rows)
-    assert_same(from_sae_lens(tmp_path / "a"), rows, codes, rebuilt)
-    config, tensors = foreign(tmp_path / "b", "jumprelu", ["b_enc", "threshold"], ml_dtypes.bfloat16)
+    codes, reconstructed = computed({**config, "architecture": "topk", "k": 3}, tensors, rows)
+    assert_same(from_sae_lens(tmp_path / "a"), rows, codes, reconstructed)
+    config, tensors = write_folder(tmp_path / "b", "jumprelu", ["b_enc", "threshold"], ml_dtypes.bfloat16)
     assert_same(from_sae_lens(tmp_path / "b"), rows, *computed(config, tensors, rows))
     logarithm = np.log(tensors.pop("threshold").astype(np.float32))
     save_file(tensors | {"log_threshold": logarithm}, tmp_path / "b" / WEIGHTS)
@@ -298,64 +298,70 @@ def test_older_versions_and_narrow_types(rows, tmp_path):
     assert_same(from_sae_lens(tmp_path / "b"), rows, *computed(config, tensors, rows))
 
 
-def test_thresholds_at_zero_and_below_leave_it_to_relu(rows, tmp_path):
-    config, tensors = foreign(tmp_path, "jumprelu", ["b_enc", "threshold"])
+def test_thresholds_of_zero_and_below_have_no_effect(rows, tmp_path):
+    config, tensors = write_folder(tmp_path, "jumprelu", ["b_enc", "threshold"])
     tensors["threshold"][:8], tensors["threshold"][8:] = 0, -0.5
     save_file(tensors, tmp_path / WEIGHTS)
     assert_same(from_sae_lens(tmp_path), rows, *computed(config, tensors, rows))
 
 
-def test_training_goes_on_and_the_model_can_be_kept(rows, tmp_path):
-    config, tensors = foreign(tmp_path / "a", "standard", ["b_enc"])
+def test_a_model_can_be_saved_and_trained_further(rows, tmp_path):
+    config, tensors = write_folder(tmp_path / "a", "standard", ["b_enc"])
     model = from_sae_lens(tmp_path / "a")
     model.save(tmp_path / "model.safetensors")
-    kept = SparseAutoencoder.load(tmp_path / "model.safetensors")
-    assert_array_equal(kept.transform(rows), model.transform(rows))
-    kept.set_params(learning_rate=1e-9).partial_fit(rows)
-    assert_same(kept, rows, *computed(config, tensors, rows))
-    assert (kept.n_iter_, len(kept.history_["loss"])) == (1, 1)
-    kept.set_params(learning_rate=0.01).partial_fit(rows)
-    kept.partial_fit(rows)
-    assert kept.history_["reconstruction"][2] < kept.history_["reconstruction"][0]
+    loaded = SparseAutoencoder.load(tmp_path / "model.safetensors")
+    assert_array_equal(loaded.transform(rows), model.transform(rows))
+    loaded.set_params(learning_rate=1e-9).partial_fit(rows)
+    assert_same(loaded, rows, *computed(config, tensors, rows))
+    assert (loaded.n_iter_, len(loaded.history_["loss"])) == (1, 1)
+    loaded.set_params(learning_rate=0.01).partial_fit(rows)
+    loaded.partial_fit(rows)
+    assert loaded.history_["reconstruction"][2] < loaded.history_["reconstruction"][0]
 
 
-def change(**fields):
-    def spoil(config, tensors):
+def set_fields(**fields):
+    def damage(config, tensors):
         config.update(fields)
 
-    return spoil
+    return damage
 
 
 def shrink(config, tensors):
     tensors["W_dec"] = tensors["W_dec"][:, :5].copy()
 
 
-def poison(config, tensors):
+def add_nan(config, tensors):
     tensors["b_enc"][3] = np.nan
 
 
 @pytest.mark.parametrize(
-    ("spoil", "match"),
+    ("damage", "match"),
     [
-        (change(architecture="transcoder"), "architecture='transcoder' is not one of 'standard', 'topk', "),
-        (change(activation_fn="tanh-relu"), "has activation_fn='tanh-relu'; isthmus reads 'relu' and 'topk'"),
-        (change(normalize_activations="layer_norm"), "'layer_norm' scales each row by itself"),
-        (change(normalize_activations="expected_average_only_in"), "needs a number that is not in these files; fold"),
-        (change(k=17), "k=17 is more than the code's 16 units"),
-        (change(k="many"), "k='many' is no whole number of at least 1"),
-        (change(k=float("inf")), "holds no sparse autoencoder that isthmus can use"),
-        (change(d_sae=15), r"has W_enc of shape \(6, 16\), not \(6, 15\) as cfg\.json says"),
-        (lambda config, tensors: config.pop("d_in"), "cfg.json lacks 'd_in'"),
-        (lambda config, tensors: config.pop("k"), "cfg.json lacks 'k'"),
-        (lambda config, tensors: tensors.pop("b_enc"), "lacks the tensor b_enc of architecture 'topk'"),
-        (lambda config, tensors: tensors.update(W_skip=np.ones(3)), "tensor W_skip, which architecture 'topk' has not"),
-        (shrink, r"has W_dec of shape \(16, 5\), not \(16, 6\)"),
-        (poison, "has a value in b_enc that is not finite"),
+        (set_fields(architecture="transcoder"), "architecture='transcoder' is not one of 'standard', 'topk', "),
+        (set_fields(activation_fn="tanh-relu"), "has activation_fn='tanh-relu'; isthmus reads 'relu' and 'topk'"),
+        (set_fields(normalize_activations="layer_norm"), "'layer_norm' scales each row separately"),
+        (
+            set_fields(normalize_activations="expected_average_only_in"),
+            "needs a factor that is not in these files; fold",
+        ),
+        (set_fields(k=17), "k=17 is more than the code's 16 units"),
+        (set_fields(k="many"), "k='many' must be an integer >= 1"),
+        (set_fields(k=float("inf")), "cannot be read as a sparse autoencoder"),
+        (set_fields(d_sae=15), r"has W_enc of shape \(6, 16\), but cfg\.json implies \(6, 15\)"),
+        (lambda config, tensors: config.pop("d_in"), "cfg.json has no field 'd_in'"),
+        (lambda config, tensors: config.pop("k"), "cfg.json has no field 'k'"),
+        (lambda config, tensors: tensors.pop("b_enc"), "has no tensor b_enc, which architecture 'topk' requires"),
+        (
+            lambda config, tensors: tensors.update(W_skip=np.ones(3)),
+            "tensor W_skip, which architecture 'topk' does not use",
+        ),
+        (shrink, r"has W_dec of shape \(16, 5\), but cfg\.json implies \(16, 6\)"),
+        (add_nan, "b_enc contains a value that is not finite"),
     ],
 )
-def test_what_cannot_be_read_is_refused_in_one_line(spoil, match, tmp_path):
-    config, tensors = foreign(tmp_path, "topk", ["b_enc"], k=3)
-    spoil(config, tensors)
+def test_invalid_contents_raise(damage, match, tmp_path):
+    config, tensors = write_folder(tmp_path, "topk", ["b_enc"], k=3)
+    damage(config, tensors)
     (tmp_path / CONFIG).write_text(json.dumps(config))
     save_file(tensors, tmp_path / WEIGHTS)
     with pytest.raises(ModelFileError, match=match) as caught:
@@ -368,13 +374,13 @@ def test_what_cannot_be_read_is_refused_in_one_line(spoil, match, tmp_path):
     [
         (CONFIG, b"{", "is not readable JSON"),
         (CONFIG, b"\xff\xfe", "is not readable JSON"),
-        (CONFIG, b"[1]", "holds a list, not a configuration"),
+        (CONFIG, b"[1]", "contains a list, not a JSON object"),
         (WEIGHTS, b"", "is not a readable safetensors file"),
         (WEIGHTS, b"\x08" + bytes(30), "is not a readable safetensors file"),
     ],
 )
 def test_damaged_files(name, content, match, tmp_path):
-    foreign(tmp_path, "topk", ["b_enc"], k=3)
+    write_folder(tmp_path, "topk", ["b_enc"], k=3)
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ModelFileError, match=match) as caught:
         from_sae_lens(tmp_path)
@@ -382,17 +388,17 @@ def test_damaged_files(name, content, match, tmp_path):
 
 
 def test_missing_files(tmp_path):
-    with pytest.raises(MissingFileError, match=r"there is no .*cfg\.json; SAELens's layout is a folder with"):
+    with pytest.raises(MissingFileError, match=r"cfg\.json does not exist; pass a folder with"):
         from_sae_lens(tmp_path / "nowhere")
-    foreign(tmp_path, "topk", ["b_enc"], k=3)
+    write_folder(tmp_path, "topk", ["b_enc"], k=3)
     (tmp_path / WEIGHTS).unlink()
-    with pytest.raises(MissingFileError, match=r"there is no .*sae_weights\.safetensors"):
+    with pytest.raises(MissingFileError, match=r"sae_weights\.safetensors does not exist"):
         from_sae_lens(tmp_path)
 
 
-# The real SAELens ------------------------------------------------------------------------------------------------
+# SAELens itself ---------------------------------------------------------------------------------------------------
 
-# Says what SAELens makes of our folders, and what of its own, for use and as checkpoints of training.
+# Writes the codes and reconstructions of SAELens for our folders, and for its own models and training checkpoints.
 SAE_LENS = """
 import json, pathlib, sys
 import numpy as np, torch
@@ -402,15 +408,15 @@ from sae_lens.registry import get_sae_training_class
 root = pathlib.Path(sys.argv[1])
 rows = torch.from_numpy(np.load(root / "rows.npy"))
 
-def say(folder, *copies):
+def write_results(folder, *copies):
     with torch.no_grad():
         sae = SAE.load_from_disk(folder)
         codes = sae.encode(rows)
-        for place in (folder, *copies):
-            np.savez(place / "said.npz", codes=codes.numpy(), rebuilt=sae.decode(codes).numpy())
+        for path in (folder, *copies):
+            np.savez(path / "results.npz", codes=codes.numpy(), reconstructed=sae.decode(codes).numpy())
 
 for folder in sorted((root / "ours").iterdir()):
-    say(folder)
+    write_results(folder)
 torch.manual_seed(0)
 for name, fields in json.loads(sys.argv[2]).items():
     kind, configuration = get_sae_training_class(name)
@@ -420,10 +426,10 @@ for name, fields in json.loads(sys.argv[2]).items():
             parameter.add_(0.3 * torch.randn_like(parameter))
     if hasattr(sae, "topk_threshold"):
         sae.topk_threshold.fill_(0.7)
-    use, checkpoint = root / "theirs" / name, root / "theirs" / f"{name} checkpoint"
-    sae.save_inference_model(use)
+    inference, checkpoint = root / "theirs" / name, root / "theirs" / f"{name} checkpoint"
+    sae.save_inference_model(inference)
     sae.save_model(checkpoint)
-    say(use, checkpoint)
+    write_results(inference, checkpoint)
 """
 THEIRS = {
     "standard": {},
@@ -435,12 +441,12 @@ THEIRS = {
 }
 
 
-def test_the_real_sae_lens_agrees(rows, tmp_path):
+def test_sae_lens_agrees(rows, tmp_path):
     python = os.environ.get("ISTHMUS_SAE_PYTHON") or (sys.executable if importlib.util.find_spec("sae_lens") else None)
     if python is None:
-        pytest.skip("sae_lens is not installed here, and ISTHMUS_SAE_PYTHON names no interpreter that has it")
+        pytest.skip("sae_lens is not installed, and ISTHMUS_SAE_PYTHON is not set")
     np.save(tmp_path / "rows.npy", rows)
-    ours = {kind: scattered(of_kind(kind), rows) for kind in KINDS}
+    ours = {kind: randomized(of_kind(kind), rows) for kind in KINDS}
     for kind, model in ours.items():
         to_sae_lens(model, tmp_path / "ours" / kind)
     done = subprocess.run(
@@ -452,7 +458,7 @@ def test_the_real_sae_lens_agrees(rows, tmp_path):
     assert done.returncode == 0, done.stderr
     theirs = {folder.name: from_sae_lens(folder) for folder in (tmp_path / "theirs").iterdir()}
     assert set(theirs) == {*THEIRS, *(f"{name} checkpoint" for name in THEIRS)}
-    for place, models in (("ours", ours), ("theirs", theirs)):
+    for name_of_set, models in (("ours", ours), ("theirs", theirs)):
         for name, model in models.items():
-            said = np.load(tmp_path / place / name / "said.npz")
-            assert_same(model, rows, said["codes"], said["rebuilt"])
+            results = np.load(tmp_path / name_of_set / name / "results.npz")
+            assert_same(model, rows, results["codes"], results["reconstructed"])

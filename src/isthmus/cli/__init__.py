@@ -1,7 +1,7 @@
-"""The command line: parse, call the library, print.
+"""The command line: parse arguments, call the library, print results.
 
-Results go to stdout and everything else to stderr. Exit codes: 0, 1 (it failed), 2 (asked wrongly), 130 (Ctrl-C) and
-141 (whoever read stdout went away). Commands import the library when they run, so that ``isthmus --help`` is quick.
+Results go to stdout, messages to stderr. Exit codes: 0, 1 (failure), 2 (invalid arguments or data), 130 (Ctrl-C) and
+141 (the reader of stdout closed it). Commands import the library when they run, so that ``isthmus --help`` is fast.
 """
 
 from isthmus.cli import cache, convert, demo, denoise, fit, impute, inspect
@@ -9,7 +9,7 @@ from isthmus.cli.app import app, main, register
 
 __all__ = ["app", "main"]
 
-# In the order that --help lists them.
+# In the order of --help.
 COMMANDS = (
     demo.demo,
     fit.fit,

@@ -1,4 +1,4 @@
-"""The Typer application, and what every command does alike: speaking, failing, telling of progress."""
+"""The Typer application, and what all commands share: messages, errors, progress and results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FAILURES = (DivergedError, LostProcessError, UnwritableError)
 app = typer.Typer(
     name="isthmus",
     no_args_is_help=True,
-    rich_markup_mode=None,  # rich would double the time of --help
+    rich_markup_mode=None,  # rich would double the time that --help takes
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -39,8 +39,8 @@ def main() -> None:
     app()
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         print(f"isthmus {__version__}")
         raise typer.Exit
 
@@ -51,7 +51,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Autoencoders as easy to reach for as PCA: learn a few features from rows, and rebuild the rows from them."""
+    """Train autoencoders and use them: encode rows into a few features, and reconstruct the rows from these."""
 
 
 def say(text: object) -> None:
@@ -61,10 +61,10 @@ def say(text: object) -> None:
 
 @contextlib.contextmanager
 def errors_as_lines() -> Iterator[None]:
-    """Turn errors into one line and an exit code."""
+    """Print each error and warning as one line on stderr, and turn errors into exit codes."""
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *place: say(message)
+            warnings.showwarning = lambda message, *details: say(message)
             yield
             sys.stdout.flush()
     except (typer.Exit, typer.Abort):
@@ -76,74 +76,74 @@ def errors_as_lines() -> Iterator[None]:
         say("interrupted")
         raise typer.Exit(130) from error
     except BrokenPipeError as error:
-        # The interpreter flushes stdout once more as it ends.
+        # The interpreter flushes stdout again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(141) from error
     except Exception as error:
         if os.environ.get("ISTHMUS_DEBUG"):
             traceback.print_exc()
-        say(f"{type(error).__name__}: {' '.join(str(error).split())} (unexpected; ISTHMUS_DEBUG=1 shows where)")
+        say(f"{type(error).__name__}: {' '.join(str(error).split())} (unexpected; set ISTHMUS_DEBUG=1 for a traceback)")
         raise typer.Exit(1) from error
 
 
-def _leave(ending: typer.Exit | SystemExit) -> None:
-    # Loaded only where a run of several processes was joined.
-    if distributed := sys.modules.get("isthmus.core.processes"):
-        code = ending.exit_code if isinstance(ending, typer.Exit) else ending.code
-        distributed.leave(code if isinstance(code, int) else 1)
+def _leave_processes(error: typer.Exit | SystemExit) -> None:
+    # Imported only if this process joined a distributed run.
+    if processes := sys.modules.get("isthmus.core.processes"):
+        code = error.exit_code if isinstance(error, typer.Exit) else error.code
+        processes.leave(code if isinstance(code, int) else 1)
 
 
 def register(run: Callable[..., None]) -> None:
-    """Make a function the command of its name."""
+    """Add a function as the command of the same name."""
 
     @functools.wraps(run)
-    def guarded(*args: Any, **options: Any) -> None:
+    def command(*args: Any, **options: Any) -> None:
         try:
             with errors_as_lines():
                 run(*args, **options)
-        except (typer.Exit, SystemExit) as ending:
-            _leave(ending)
+        except (typer.Exit, SystemExit) as error:
+            _leave_processes(error)
             raise
 
-    app.command()(guarded)
+    app.command()(command)
 
 
 @contextlib.contextmanager
-def progress_of(what: str, quiet: bool) -> Iterator[Progress | None]:
-    """Give what is told of finished rows: a bar on a terminal, now and then a line anywhere else."""
+def progress_of(name: str, quiet: bool) -> Iterator[Progress | None]:
+    """Yield a callback for finished rows: a progress bar on a terminal, else a line every few seconds."""
     if quiet:
         yield None
     elif sys.stderr.isatty():
         from isthmus.estimators.reporting import rich_bar
 
         with rich_bar() as bar:
-            task = bar.add_task(what, total=None, loss="")
+            task = bar.add_task(name, total=None, loss="")
             yield lambda done, total: bar.update(task, completed=done, total=total)
     else:
-        yield _Lines(what)
+        yield _ProgressLines(name)
 
 
-class _Lines:
-    """A line on stderr every few seconds."""
+class _ProgressLines:
+    """Prints a line on stderr every few seconds."""
 
-    def __init__(self, what: str) -> None:
-        self.what = what
-        self.began = self.spoke = time.monotonic()
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.start = self.last_line = time.monotonic()
 
     def __call__(self, done: int, total: int | None) -> None:
         now = time.monotonic()
-        if now - self.spoke < _SECONDS_BETWEEN_LINES:
+        if now - self.last_line < _SECONDS_BETWEEN_LINES:
             return
-        self.spoke = now
-        speed = done / (now - self.began)
-        left = "" if total is None else f" of {total:,}, {(total - done) / speed:.0f} s left"
-        say(f"{self.what}: {done:,} rows{left}, {speed:,.0f} rows/s")
+        self.last_line = now
+        speed = done / (now - self.start)
+        remaining = "" if total is None else f" of {total:,}, {(total - done) / speed:.0f} s left"
+        say(f"{self.name}: {done:,} rows{remaining}, {speed:,.0f} rows/s")
 
 
 def print_result(facts: dict[str, Any], text: str, *, as_json: bool, quiet: bool = False) -> None:
-    """Print a result: as one JSON object, or as text unless nobody is to be told."""
+    """Print a result as one JSON object, or as text unless `quiet`."""
     if as_json:
-        # JSON knows no NaN.
+        # JSON has no NaN.
         plain = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in facts.items()}
         print(json.dumps(plain, allow_nan=False))
     elif not quiet:

@@ -1,4 +1,4 @@
-"""The arguments that commands share, and what they stand for: rows to read, a model to load."""
+"""Arguments that several commands share, and functions to open the rows and models they name."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ STANDARD = "-"  # stdin for rows, stdout for results
 
 DATA_HELP = (
     "Rows: .npy, .npz, .csv, .parquet, .feather, IDX, or a folder or zip of pictures; a quoted pattern of such "
-    "files, or a URL (s3://, gs://); - is CSV on stdin."
+    "files, or a URL (s3://, gs://); - reads CSV from stdin."
 )
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model file that fit wrote.")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model file written by fit.")]
 Data = Annotated[str, typer.Argument(metavar="DATA", help=DATA_HELP)]
-Columns = Annotated[str | None, typer.Option(metavar="A,B", help="Columns of a table to read, in that order.")]
-Drop = Annotated[str | None, typer.Option(metavar="A,B", help="Columns of a table to leave out.")]
-Key = Annotated[str | None, typer.Option(metavar="NAME", help="Which array of a .npz archive to read.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and asked-for results.")]
+Columns = Annotated[str | None, typer.Option(metavar="A,B", help="Columns of a table to read, in this order.")]
+Drop = Annotated[str | None, typer.Option(metavar="A,B", help="Columns of a table to ignore.")]
+Key = Annotated[str | None, typer.Option(metavar="NAME", help="Name of the array of a .npz archive to read.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors and requested results.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Output = Annotated[
     str,
@@ -36,14 +36,14 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="Where to: .parquet, .feather, .csv, .csv.gz, .npy, or a URL; - is CSV on stdout.",
+        help="Output file: .parquet, .feather, .csv, .csv.gz, .npy, or a URL; - writes CSV to stdout.",
     ),
 ]
 
 
 @contextlib.contextmanager
 def rows_of(data: str, columns: str | None = None, drop: str | None = None, key: str | None = None) -> Iterator[Any]:
-    """Give what the library reads: a path, or a source where options choose from what is in it."""
+    """Yield what the library reads: a path, or a source if options select a part of it."""
     from isthmus.data.sources import open_source
 
     options: dict[str, Any] = {
@@ -57,7 +57,7 @@ def rows_of(data: str, columns: str | None = None, drop: str | None = None, key:
 
 @contextlib.contextmanager
 def _standard_input() -> Iterator[str]:
-    """Give the path of a copy of what comes in on stdin, as CSV: a fit walks through its rows many times."""
+    """Yield the path of a temporary CSV copy of stdin: training reads its rows many times."""
     with tempfile.TemporaryDirectory(prefix="isthmus-") as folder:
         path = str(Path(folder, "stdin.csv"))
         with Path(path).open("wb") as file:
@@ -69,7 +69,7 @@ def _standard_input() -> Iterator[str]:
 
 
 def load_model(model: str) -> Autoencoder:
-    """Read a model file with the estimator that it names."""
+    """Load a model file as the estimator that it names."""
     import isthmus
 
     return isthmus.load(model)  # type: ignore[no-any-return]

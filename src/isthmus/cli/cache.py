@@ -1,4 +1,4 @@
-"""``isthmus cache``: the compiled programs kept on disk."""
+"""``isthmus cache``: compiled programs on disk."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove all compiled programs.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show, or clear, the compiled programs that isthmus keeps on disk.
+    """Show or clear the cache of compiled programs.
 
-    A later process loads them instead of compiling them again. The environment variable ISTHMUS_CACHE names another
-    folder; ISTHMUS_CACHE=off keeps none.
+    Later processes load programs from it instead of compiling them again. The environment variable ISTHMUS_CACHE is
+    another folder, or "off" for no cache.
     """
     from isthmus.core import compilation
 

@@ -1,4 +1,4 @@
-"""``isthmus encode``, ``decode`` and ``reconstruct``: rows to codes, codes to rows, rows to rows."""
+"""``isthmus encode``, ``decode`` and ``reconstruct``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from isthmus.cli.arguments import STANDARD, Columns, Data, Drop, Json, Key, Mode
 from isthmus.core.errors import InvalidParameterError
 
 Keep = Annotated[
-    str | None, typer.Option("--keep", metavar="A,B", help="Columns of a table that travel along, before the result.")
+    str | None,
+    typer.Option("--keep", metavar="A,B", help="Columns of a table to copy to the output, before the result."),
 ]
 
 
@@ -27,18 +28,19 @@ def encode(
     key: Key = None,
     keep: Keep = None,
     ray: Annotated[
-        bool, typer.Option("--ray", help="Encode Parquet files with Ray, into a folder of Parquet files.")
+        bool, typer.Option("--ray", help="Encode Parquet files with Ray into a folder of Parquet files.")
     ] = False,
     concurrency: Annotated[
-        int | None, typer.Option(metavar="N", help="With --ray, how many processes encode; one core has to read.")
+        int | None,
+        typer.Option(metavar="N", help="With --ray, the number of encoding processes; leave one core for reading."),
     ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Write the codes of rows. A table may have more columns than the model was fitted on."""
+    """Write the codes of rows. A table may have columns that the model was not fitted on."""
     if ray:
         if drop or key:
-            raise InvalidParameterError("--drop and --key do not go with --ray; name the columns with --columns")
+            raise InvalidParameterError("--drop and --key cannot be combined with --ray; select columns with --columns")
         _encode_with_ray(model, data, output, columns, keep, concurrency, quiet=quiet, as_json=as_json)
         return
     with rows_of(data, columns, drop, key) as rows:
@@ -57,25 +59,27 @@ def _encode_with_ray(
     as_json: bool,
 ) -> None:
     from isthmus.data.sources.places import is_url
-    from isthmus.export.ray import encode, of_actors
+    from isthmus.export.ray import actor_errors, encode
 
     folder = Path(output)
-    taken = not is_url(output) and folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-    if output == STANDARD or taken:
-        raise InvalidParameterError(f"-o {output}: Ray writes many files; name a folder that is empty or new")
-    began = time.perf_counter()
+    in_use = not is_url(output) and folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if output == STANDARD or in_use:
+        raise InvalidParameterError(f"-o {output}: Ray writes many files; pass an empty or new folder")
+    start = time.perf_counter()
     names = columns.split(",") if columns else None
-    with of_actors():
+    with actor_errors():
         codes = encode(data, model, columns=names, keep=keep.split(",") if keep else (), concurrency=concurrency)
         codes.write_parquet(output)
     from pyarrow import dataset
 
-    _tell(output, dataset.dataset(output).count_rows(), time.perf_counter() - began, as_json=as_json, quiet=quiet)
+    _print_summary(
+        output, dataset.dataset(output).count_rows(), time.perf_counter() - start, as_json=as_json, quiet=quiet
+    )
 
 
 def decode(
     model: Model,
-    codes: Annotated[str, typer.Argument(metavar="CODES", help="Codes, in a format that DATA may have.")],
+    codes: Annotated[str, typer.Argument(metavar="CODES", help="Codes, in any format of DATA.")],
     output: Output,
     columns: Columns = None,
     drop: Drop = None,
@@ -83,7 +87,7 @@ def decode(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Write the rows that codes stand for."""
+    """Write the rows decoded from codes."""
     with rows_of(codes, columns, drop, key) as rows:
         _stream(load_model(model).inverse_transform_to, rows, output, quiet=quiet, as_json=as_json)
 
@@ -99,7 +103,7 @@ def reconstruct(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Write rows rebuilt from their codes."""
+    """Write the reconstructions of rows."""
     with rows_of(data, columns, drop, key) as rows:
         _stream(load_model(model).reconstruct_to, rows, output, keep, quiet=quiet, as_json=as_json)
 
@@ -109,18 +113,18 @@ def _stream(
 ) -> None:
     if as_json and output == STANDARD:
         raise InvalidParameterError("--json and -o - both write to stdout; choose one")
-    began = time.perf_counter()
+    start = time.perf_counter()
     with progress_of(write.__name__.removesuffix("_to").replace("inverse_transform", "decode"), quiet) as progress:
-        kept = {"keep": keep.split(",")} if keep else {}
-        n_rows = write(rows, output, progress=progress, **kept)
-    seconds = time.perf_counter() - began
-    _tell(output, n_rows, seconds, as_json=as_json, quiet=quiet or output == STANDARD)
+        options = {"keep": keep.split(",")} if keep else {}
+        n_rows = write(rows, output, progress=progress, **options)
+    seconds = time.perf_counter() - start
+    _print_summary(output, n_rows, seconds, as_json=as_json, quiet=quiet or output == STANDARD)
 
 
-def _tell(output: str, n_rows: int, seconds: float, *, as_json: bool, quiet: bool) -> None:
-    """Print what was written where, without the keys that a URL may have in it."""
+def _print_summary(output: str, n_rows: int, seconds: float, *, as_json: bool, quiet: bool) -> None:
+    """Print the output path, without credentials that a URL may contain, and the number of rows."""
     from isthmus.data.sources.places import is_url, public_url
 
-    where = public_url(output) if is_url(output) else output
-    facts = {"output": where, "rows": n_rows, "seconds": seconds}
-    print_result(facts, f"{where}: {n_rows:,} rows in {seconds:.1f} s", as_json=as_json, quiet=quiet)
+    path = public_url(output) if is_url(output) else output
+    facts = {"output": path, "rows": n_rows, "seconds": seconds}
+    print_result(facts, f"{path}: {n_rows:,} rows in {seconds:.1f} s", as_json=as_json, quiet=quiet)

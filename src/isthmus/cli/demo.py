@@ -1,4 +1,4 @@
-"""``isthmus demo``: the founding experiment."""
+"""``isthmus demo``: the founding experiment on handwritten digits."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from isthmus.cli.arguments import Json, Quiet
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where results go.")] = Path(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the results.")] = Path(
         "runs/demo"
     ),
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer rows and epochs.")] = False,
-    data_home: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where MNIST's IDX files are.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Use fewer rows and epochs.")] = False,
+    data_home: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder with MNIST's IDX files.")] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Train the founding network, our defaults and PCA on handwritten digits, and draw them side by side."""
+    """Compare the founding network, the default network and PCA on handwritten digits."""
     from isthmus.cli.founding import run
 
     silent = quiet or as_json

@@ -1,4 +1,4 @@
-"""``isthmus denoise``: pictures to clean pictures."""
+"""``isthmus denoise``: remove noise from pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from isthmus.cli.arguments import Json, Quiet, load_model
 if TYPE_CHECKING:
     from isthmus.images.cleaning import Cleaned
 
-_Tell = Callable[[str | None], None]  # told of each picture that is done: its line, or None
+_OnPicture = Callable[[str | None], None]  # called after each picture with the line to print, or None
 
 
 def denoise(
@@ -26,41 +26,39 @@ def denoise(
     ],
     output: Annotated[
         str,
-        typer.Option(
-            "--output", "-o", metavar="OUT", help="A file for one picture; a folder or a .zip for any number of them."
-        ),
+        typer.Option("--output", "-o", metavar="OUT", help="A file for one picture; a folder or a .zip for several."),
     ],
     noise: Annotated[
         float | None,
         typer.Option(
             metavar="NUMBER",
-            help="Deviation of the noise on the scale from 0 to 255, whatever a file's depth. [default: estimated]",
+            help="Standard deviation of the noise on a scale of 0 to 255, for any bit depth. [default: estimated]",
         ),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="A model of pictures to clean with. [default: the one that isthmus ships]"),
+        typer.Option(metavar="MODEL", help="A model that denoises pictures. [default: the one included in isthmus]"),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over files that exist, IN among them.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files, including IN.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Clean pictures of noise; names, sizes, depths and what else a file says are kept.
+    """Remove noise from pictures; their names, sizes, bit depths and metadata are kept.
 
-    Broken pictures are passed over and named at the end; the exit code is then 1.
+    Pictures that cannot be read are skipped and listed at the end; the exit code is then 1.
     """
     from isthmus.images.cleaning import clean_files
 
-    began = time.perf_counter()
+    start = time.perf_counter()
     estimator = None if model is None else load_model(model)
     cleaning = clean_files(inputs, output, noise=noise, model=estimator, force=force)
     results = []
-    with _progress(len(cleaning), quiet or as_json) as tell:
+    with _progress(len(cleaning), quiet or as_json) as on_picture:
         for done in cleaning:
             results.append(done)
-            tell(None if done.error or quiet or as_json else _line(done, errors_as_lines=noise is not None))
+            on_picture(None if done.error or quiet or as_json else _line(done, estimated=noise is None))
     failed = [done.error for done in results if done.error]
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     facts = {
         "cleaned": len(results) - len(failed),
         "failed": len(failed),
@@ -70,15 +68,15 @@ def denoise(
     count = f"{len(results)} picture{'s' * (len(results) > 1)} in {seconds:.1f} s"
     print_result(facts, count, as_json=as_json, quiet=quiet or bool(failed) or len(results) == 1)
     if failed:
-        _sum_up(failed, len(results))
+        _print_failures(failed, len(results))
         raise typer.Exit(1)
 
 
-def _line(done: Cleaned, errors_as_lines: bool) -> str:
-    return f"{done.out}: noise {done.noise:.1f}{'' if errors_as_lines else ' (estimated)'}, {done.seconds:.1f} s"
+def _line(done: Cleaned, estimated: bool) -> str:
+    return f"{done.out}: noise {done.noise:.1f}{' (estimated)' if estimated else ''}, {done.seconds:.1f} s"
 
 
-def _sum_up(failed: list[str], n_pictures: int) -> None:
+def _print_failures(failed: list[str], n_pictures: int) -> None:
     if n_pictures > 1:
         say(f"{len(failed)} of {n_pictures} pictures could not be cleaned:")
     for error in failed:
@@ -86,8 +84,8 @@ def _sum_up(failed: list[str], n_pictures: int) -> None:
 
 
 @contextlib.contextmanager
-def _progress(n_pictures: int, quiet: bool) -> Iterator[_Tell]:
-    """Give what is told of each picture: it prints the line, and on a terminal moves a bar on."""
+def _progress(n_pictures: int, quiet: bool) -> Iterator[_OnPicture]:
+    """Yield a callback that prints a picture's line and, on a terminal, advances a progress bar."""
     if quiet or not sys.stderr.isatty():
         yield lambda line: None if line is None else print(line, flush=True)
         return
@@ -98,12 +96,12 @@ def _progress(n_pictures: int, quiet: bool) -> Iterator[_Tell]:
         *("denoise", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
         console=Console(stderr=True),
         transient=True,
-        redirect_stdout=False,  # it would go to stderr
+        redirect_stdout=False,  # rich would print stdout on stderr
         redirect_stderr=False,
     )
     task = bar.add_task("denoise", total=n_pictures)
 
-    def tell(line: str | None) -> None:
+    def on_picture(line: str | None) -> None:
         if line is not None:
             bar.stop()
             print(line, flush=True)
@@ -111,4 +109,4 @@ def _progress(n_pictures: int, quiet: bool) -> Iterator[_Tell]:
         bar.advance(task)
 
     with bar:
-        yield tell
+        yield on_picture

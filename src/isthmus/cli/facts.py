@@ -1,4 +1,4 @@
-"""What a model is and how it came to be, as named facts and as text."""
+"""Description of a fitted model, as a dictionary and as text."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
 
-_LISTED_NAMES = 12
+_MAX_NAMES = 12
 
 
 def facts_of(model: Autoencoder) -> dict[str, Any]:
-    """Return what a model is and how it came to be."""
+    """Return the structure, the settings and the training results of a model."""
     import jax
 
     network, history, best = model.network_, model.history_, model.best_iter_
@@ -35,14 +35,14 @@ def facts_of(model: Autoencoder) -> dict[str, Any]:
         "best_epoch": best,
         "loss": model.loss_,
         "validation_loss": validation[best - 1] if 0 < best <= len(validation) else None,
-        "waiting": _waiting(history),
+        "waiting": _waiting_share(history),
         "seed": model.seed_,
         "feature_names": None if names is None else [str(name) for name in names],
     }
 
 
-def _waiting(history: dict[str, list[float]]) -> float | None:
-    """Return the share of training's time in which it waited for rows."""
+def _waiting_share(history: dict[str, list[float]]) -> float | None:
+    """Return the fraction of the training time spent waiting for rows."""
     if not history.get("waiting"):
         return None
     waited = sum(map(mul, history["waiting"], history["seconds"]))
@@ -50,7 +50,7 @@ def _waiting(history: dict[str, list[float]]) -> float | None:
 
 
 def facts_table(facts: dict[str, Any]) -> str:
-    """Return facts as lines, without those that are None."""
+    """Return facts as lines of text, omitting None."""
     return "\n".join(f"{name.replace('_', ' '):18}{_cell(value)}" for name, value in facts.items() if value is not None)
 
 
@@ -58,8 +58,8 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        more = f", … {len(value) - _LISTED_NAMES} more" if len(value) > _LISTED_NAMES else ""
-        return ", ".join(value[:_LISTED_NAMES]) + more
+        more = f", … {len(value) - _MAX_NAMES} more" if len(value) > _MAX_NAMES else ""
+        return ", ".join(value[:_MAX_NAMES]) + more
     if isinstance(value, list | tuple):
         return (" -> " if isinstance(value, list) else " x ").join(map(str, value))
     return f"{value:.6g}" if isinstance(value, float) else str(value)

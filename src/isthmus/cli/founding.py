@@ -1,4 +1,4 @@
-"""The founding experiment: ten digits through two numbers, beside our defaults and beside PCA."""
+"""The founding experiment: MNIST digits encoded as two numbers by the founding network, the defaults and PCA."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from isthmus.core.errors import SampleDataWarning, UnwritableError
 from isthmus.core.files import atomic_write
 
-# 784-128-64-10-2, as the founding program has it: sigmoid layers around a linear code, weights from a unit normal cut
-# at two deviations, biases from a unit normal, squared error, Adam at 0.01, batches of 256, ten epochs.
+# 784-128-64-10-2, as in the founding program: sigmoid layers around a linear code, weights from a standard normal
+# truncated at two deviations, biases from a standard normal, squared error, Adam at 0.01, batches of 256, ten epochs.
 FOUNDING: dict[str, Any] = {
     "n_components": 2,
     "hidden_layer_sizes": (128, 64, 10),
@@ -38,38 +38,38 @@ _SEED = 0
 
 
 class Digits(NamedTuple):
-    """MNIST, or the sample of it that stands in."""
+    """MNIST, or a sample of it."""
 
     train: NDArray[np.uint8]  # (n, 784)
     train_labels: NDArray[np.int64]
     test: NDArray[np.uint8]
     test_labels: NDArray[np.int64]
-    what: str  # where they came from, in words
+    source: str  # "MNIST's" or "a sample of MNIST's"
 
     @property
     def note(self) -> str:
-        """Which digits they are and how many, in a line."""
-        return f"{self.what} digits: {len(self.train):,} to learn from, {len(self.test):,} to test on"
+        """Source and number of the digits, in one line."""
+        return f"{self.source} digits: {len(self.train):,} for training, {len(self.test):,} for testing"
 
 
 class Result(NamedTuple):
-    """One way of making two numbers of a digit."""
+    """A fitted method and its test results."""
 
     model: Any
     codes: NDArray[Any]  # of the test digits
-    rebuilt: NDArray[Any]  # the test digits rebuilt, in [0, 1]
-    figures: dict[str, float]
+    reconstructed: NDArray[Any]  # of the test digits, in [0, 1]
+    metrics: dict[str, float]
 
 
 def load_digits(data_home: str | os.PathLike[str] | None = None) -> Digits:
-    """Return the digits on this machine; nothing is downloaded."""
+    """Return the digits stored on this machine; nothing is downloaded."""
     from isthmus.data.datasets import load_mnist
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SampleDataWarning)
         train, test = (load_mnist(data_home=data_home, subset=part, download=False) for part in ("train", "test"))
-    what = "a sample of MNIST's" if any(issubclass(one.category, SampleDataWarning) for one in caught) else "MNIST's"
-    return Digits(train.data, train.target, test.data, test.target, what)
+    source = "a sample of MNIST's" if any(issubclass(one.category, SampleDataWarning) for one in caught) else "MNIST's"
+    return Digits(train.data, train.target, test.data, test.target, source)
 
 
 def run(
@@ -79,32 +79,32 @@ def run(
     data_home: str | os.PathLike[str] | None = None,
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Run the founding experiment and leave its results in a folder.
+    """Run the founding experiment and write its results to a folder.
 
     Parameters
     ----------
     folder : path-like
-        Gets ``model.safetensors`` (our defaults) and ``founding.safetensors``, ``codes.parquet`` (of the test digits),
-        ``codes.png``, ``reconstructions.png``, ``manifold.png``, ``loss.png`` and ``metrics.json``.
+        Receives ``model.safetensors`` (the defaults) and ``founding.safetensors``, ``codes.parquet`` (of the test
+        digits), ``codes.png``, ``reconstructions.png``, ``manifold.png``, ``loss.png`` and ``metrics.json``.
     quick : bool
-        Two epochs on a tenth of the digits: to see that everything works.
+        Two epochs on a tenth of the digits, as a quick check.
     data_home : path-like or None
-        A folder with MNIST's four IDX files; see `isthmus.data.datasets.load_mnist`.
+        A folder with MNIST's four IDX files; see `isthmus.datasets.load_mnist`.
     say : callable
-        Told each line of the report.
+        Called with each line of the report.
 
     Returns
     -------
     metrics : dict
-        By method, ``mse`` (per pixel in [0, 1]) and ``accuracy`` (of the 5 nearest codes' vote) on the test digits, and
-        the ``seconds`` of the fit.
+        For each method, ``mse`` (per pixel in [0, 1]) and ``accuracy`` (5-NN, of the codes) on the test digits, and the
+        ``seconds`` of training.
     """
     from sklearn.decomposition import PCA
 
     from isthmus.estimators.autoencoder import Autoencoder
 
     home = Path(folder)
-    _make(home)
+    _make_folder(home)
     digits = load_digits(data_home)
     if quick:
         digits = digits._replace(train=digits.train[::10], train_labels=digits.train_labels[::10])
@@ -113,76 +113,76 @@ def run(
     sizes = {"hidden_layer_sizes": FOUNDING["hidden_layer_sizes"], "random_state": _SEED}
     founding = Autoencoder(**FOUNDING | {"random_state": _SEED} | few)
     founding.set_callbacks(_EpochLines(say))
-    say("The founding network, 784-128-64-10-2, as it was written:")
-    results = {"founding": _update_stopping(founding, digits)}
-    say("The same sizes with isthmus's defaults, and PCA ...")
-    results["isthmus"] = _update_stopping(Autoencoder(**sizes | few), digits)
-    results["PCA"] = _update_stopping(PCA(2, random_state=_SEED), digits)
-    _leave(home, digits, results)
+    say("Training the founding network, 784-128-64-10-2:")
+    results = {"founding": _fit_and_evaluate(founding, digits)}
+    say("Training a network of the same sizes with the defaults, and PCA ...")
+    results["isthmus"] = _fit_and_evaluate(Autoencoder(**sizes | few), digits)
+    results["PCA"] = _fit_and_evaluate(PCA(2, random_state=_SEED), digits)
+    _write_results(home, digits, results)
     for line in _table(results):
         say(line)
-    say(f"Pictures, codes and models are in {home}")
-    return {name: result.figures for name, result in results.items()}
+    say(f"Figures, codes and models are in {home}")
+    return {name: result.metrics for name, result in results.items()}
 
 
-def _make(home: Path) -> None:
+def _make_folder(home: Path) -> None:
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UnwritableError(f"cannot make the folder {home}: {error.strerror or error}") from error
+        raise UnwritableError(f"cannot create the folder {home}: {error.strerror or error}") from error
 
 
 class _EpochLines:
-    """Says the founding program's line after each epoch; a callback by scikit-learn's protocol."""
+    """Prints the founding program's line after each epoch; a scikit-learn callback."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say = say
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Nothing has to be made ready."""
+        """Do nothing."""
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
-        """Nothing is said before an epoch."""
+        """Do nothing."""
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> None:
-        """Say how the epoch went."""
+        """Print the epoch and its loss."""
         if context.task_name == "epoch":
             history = estimator.history_
             self.say(f"Epoch: {int(history['epoch'][-1]):04d} cost= {history['loss'][-1]:.9f}")
 
     def teardown(self, estimator: Any, context: Any) -> None:
-        """Nothing has to be cleared away."""
+        """Do nothing."""
 
 
-def _update_stopping(model: Any, digits: Digits) -> Result:
+def _fit_and_evaluate(model: Any, digits: Digits) -> Result:
     from isthmus.evaluation.metrics import neighbour_accuracy
 
-    # PCA wants pixels as floats; the autoencoders divide bytes by 255 themselves.
+    # PCA needs floats; the autoencoders divide bytes by 255 themselves.
     divisor = np.float32(1 if hasattr(model, "reconstruct") else 255)
 
-    def ready(pixels: NDArray[np.uint8]) -> NDArray[Any]:
+    def prepared(pixels: NDArray[np.uint8]) -> NDArray[Any]:
         return pixels if divisor == 1 else pixels / divisor
 
-    began = time.perf_counter()
-    model.fit(ready(digits.train))
-    seconds = time.perf_counter() - began
-    codes, test_codes = model.transform(ready(digits.train)), model.transform(ready(digits.test))
-    rebuilt = model.inverse_transform(test_codes) * (divisor / np.float32(255))
-    error = float(np.square(rebuilt - digits.test / 255.0).mean())
+    start = time.perf_counter()
+    model.fit(prepared(digits.train))
+    seconds = time.perf_counter() - start
+    codes, test_codes = model.transform(prepared(digits.train)), model.transform(prepared(digits.test))
+    reconstructed = model.inverse_transform(test_codes) * (divisor / np.float32(255))
+    error = float(np.square(reconstructed - digits.test / 255.0).mean())
     accuracy = neighbour_accuracy(codes, digits.train_labels, test_codes, digits.test_labels)
-    return Result(model, test_codes, rebuilt, {"mse": error, "accuracy": accuracy, "seconds": seconds})
+    return Result(model, test_codes, reconstructed, {"mse": error, "accuracy": accuracy, "seconds": seconds})
 
 
 def _table(results: dict[str, Result]) -> list[str]:
     rows = [f"{'':10}{'MSE':>9}{'5-NN accuracy':>16}{'seconds':>10}"]
     for name, result in results.items():
-        figures = result.figures
-        rows.append(f"{name:10}{figures['mse']:>9.4f}{figures['accuracy']:>16.3f}{figures['seconds']:>10.1f}")
+        metrics = result.metrics
+        rows.append(f"{name:10}{metrics['mse']:>9.4f}{metrics['accuracy']:>16.3f}{metrics['seconds']:>10.1f}")
     return rows
 
 
-def _leave(home: Path, digits: Digits, results: dict[str, Result]) -> None:
-    """Write models, codes, pictures and figures."""
+def _write_results(home: Path, digits: Digits, results: dict[str, Result]) -> None:
+    """Write models, codes, metrics and figures."""
     from isthmus.data.sinks import open_sink
 
     ours, founding = results["isthmus"], results["founding"]
@@ -193,16 +193,16 @@ def _leave(home: Path, digits: Digits, results: dict[str, Result]) -> None:
         sink.write(np.column_stack([ours.codes, digits.test_labels]).astype(np.float32))
     _draw(home, digits, results)
     with atomic_write(home / "metrics.json") as file:
-        metrics = {"digits": digits.note, **{name: result.figures for name, result in results.items()}}
+        metrics = {"digits": digits.note, **{name: result.metrics for name, result in results.items()}}
         file.write(json.dumps(metrics, indent=2).encode())
 
 
 def _draw(home: Path, digits: Digits, results: dict[str, Result]) -> None:
     from isthmus.evaluation import plots
 
-    named = {"founding": "founding network", "isthmus": "isthmus, same sizes", "PCA": "PCA"}
-    codes = {named[name]: result.codes for name, result in results.items()}
-    rebuilt = {named[name]: result.rebuilt for name, result in results.items()}
+    titles = {"founding": "founding network", "isthmus": "isthmus, same sizes", "PCA": "PCA"}
+    codes = {titles[name]: result.codes for name, result in results.items()}
+    reconstructed = {titles[name]: result.reconstructed for name, result in results.items()}
     pixels, labels, ours = digits.test / 255.0, digits.test_labels, results["isthmus"]
     # The first test digit of each class.
     firsts = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
@@ -210,7 +210,7 @@ def _draw(home: Path, digits: Digits, results: dict[str, Result]) -> None:
     figures = {
         "codes": plots.codes(codes, labels, label_name="digit"),
         "reconstructions": plots.reconstructions(
-            pixels[order], {name: rows[order] for name, rows in rebuilt.items()}, image_shape=(28, 28)
+            pixels[order], {name: rows[order] for name, rows in reconstructed.items()}, image_shape=(28, 28)
         ),
         "manifold": plots.manifold(
             lambda points: ours.model.inverse_transform(points) / 255.0,

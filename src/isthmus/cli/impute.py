@@ -1,4 +1,4 @@
-"""``isthmus impute``: a table with holes to one without."""
+"""``isthmus impute``: fill the missing cells of a table."""
 
 from __future__ import annotations
 
@@ -18,125 +18,132 @@ if TYPE_CHECKING:
 
 
 def impute(
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="A .csv, .parquet or .feather file with holes.")],
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="A .csv, .parquet or .feather file with missing cells.")
+    ],
     output: Annotated[
         str,
-        typer.Option("--output", "-o", metavar="TABLE", help="Where to: .csv, .parquet or .feather, of any of them."),
+        typer.Option("--output", "-o", metavar="TABLE", help="Output file: .csv, .parquet or .feather."),
     ],
     columns: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Columns to learn from and to fill; the others stay as they are.")
+        str | None, typer.Option(metavar="A,B", help="Columns to learn from and to fill; the others are copied.")
     ] = None,
     drop: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Columns to pass over, such as a row's number or name.")
+        str | None, typer.Option(metavar="A,B", help="Columns to ignore and copy, such as row numbers or names.")
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Epochs at most; 0 leaves it to a Gaussian. [default: 100]"),
+        typer.Option(metavar="N", help="Maximum number of epochs; 0 fills by a Gaussian model. [default: 100]"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of training; the same seed fills alike.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Seed of training; equal seeds give equal results.")
+    ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Fill with an imputer that --save wrote; nothing is learned.")
+        str | None, typer.Option(metavar="MODEL", help="Fill with an imputer written by --save, without training.")
     ] = None,
-    save: Annotated[str | None, typer.Option(metavar="MODEL", help="Keep what was learned, for other tables.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over TABLE, where OUT is the same file.")] = False,
+    save: Annotated[str | None, typer.Option(metavar="MODEL", help="Write the fitted imputer to this file.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite TABLE if the output is the same file.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Fill a table's holes; its columns, their types and every cell that is there stay as they are."""
+    """Fill the missing cells of a table; columns, types and all observed cells are kept."""
     from isthmus.core.files import check_writable
     from isthmus.data.columns import cells_of, describe
     from isthmus.data.tables import check_target, read_table, write_table
 
-    began = time.perf_counter()
-    whole = read_table(table)
+    start = time.perf_counter()
+    full = read_table(table)
     if not force and Path(output).exists() and Path(output).samefile(table):
-        raise InvalidParameterError(f"{output} is the table itself; name another file, or write over it with --force")
+        raise InvalidParameterError(f"{output} is the table itself; pass another file, or overwrite it with --force")
     check_target(output)
     if save is not None:
         check_writable(save)
     if model is not None:
-        imputer = _loaded(model)
-        used = whole.select(_present(whole, [column.name for column in imputer.columns_]))
+        imputer = _load_imputer(model)
+        used = full.select(_existing(full, [column.name for column in imputer.columns_]))
     else:
-        used = whole.select(_chosen(whole, columns, drop))
-        imputer = _learned(used, epochs, seed)
+        used = full.select(_columns_to_fill(full, columns, drop))
+        imputer = _fit_imputer(used, epochs, seed)
     if save is not None:
         imputer.save(save)
     filled = imputer.transform(used)
     for name in filled.column_names:
-        place = whole.schema.get_field_index(name)
-        whole = whole.set_column(place, whole.schema.field(place), filled[name])
-    write_table(whole, output)
+        index = full.schema.get_field_index(name)
+        full = full.set_column(index, full.schema.field(index), filled[name])
+    write_table(full, output)
     kinds = {column.name: column.kind for column in imputer.columns_}
-    holes = {name: int(cells_of(used.select([name]), describe(used.select([name])))[1].sum()) for name in kinds}
+    missing = {name: int(cells_of(used.select([name]), describe(used.select([name])))[1].sum()) for name in kinds}
     facts: dict[str, Any] = {
-        "rows": whole.num_rows,
+        "rows": full.num_rows,
         "columns": [
-            {"name": name, "kind": kind if name in filled.column_names else "empty", "holes": holes[name]}
+            {"name": name, "kind": kind if name in filled.column_names else "empty", "missing": missing[name]}
             for name, kind in kinds.items()
         ],
-        "passed_over": [name for name in whole.column_names if name not in kinds],
-        "filled": sum(holes[name] for name in filled.column_names),
-        "seconds": time.perf_counter() - began,
+        "copied": [name for name in full.column_names if name not in kinds],
+        "filled": sum(missing[name] for name in filled.column_names),
+        "seconds": time.perf_counter() - start,
     }
-    _tell(facts)
+    _print_notes(facts)
     print_result(facts, _text(facts), as_json=as_json, quiet=quiet)
 
 
-def _chosen(table: Any, columns: str | None, drop: str | None) -> list[str]:
-    """Return the columns to fill: those asked for, or all that hold numbers or categories."""
+def _columns_to_fill(table: Any, columns: str | None, drop: str | None) -> list[str]:
+    """Return the columns to fill: the requested ones, or all that contain numbers or categories."""
     from isthmus.data.columns import column_kind, frame_of
 
     frame = frame_of(table)
     assert frame is not None
-    asked = _present(table, columns.split(",")) if columns else list(table.column_names)
-    left_out = _present(table, drop.split(",")) if drop else []
-    kept = [name for name in asked if name not in left_out]
+    requested = _existing(table, columns.split(",")) if columns else list(table.column_names)
+    dropped = _existing(table, drop.split(",")) if drop else []
+    kept = [name for name in requested if name not in dropped]
     if not columns:
         kept = [name for name in kept if column_kind(frame, name) is not None]
     if not kept:
-        raise InvalidParameterError("no column of numbers or categories is left to fill")
+        raise InvalidParameterError("there is no column of numbers or categories to fill; select others with --columns")
     return kept
 
 
-def _present(table: Any, names: list[str]) -> list[str]:
+def _existing(table: Any, names: list[str]) -> list[str]:
     for name in names:
         if name not in table.column_names:
-            raise InvalidParameterError(f"the table has no column {name!r}; it has {', '.join(table.column_names)}")
+            raise InvalidParameterError(
+                f"the table has no column {name!r}; its columns are {', '.join(table.column_names)}"
+            )
     return names
 
 
-def _learned(used: Any, epochs: int | None, seed: int | None) -> AutoencoderImputer:
+def _fit_imputer(used: Any, epochs: int | None, seed: int | None) -> AutoencoderImputer:
     from isthmus.estimators.imputation import AutoencoderImputer
 
     options: dict[str, Any] = {} if epochs is None else {"max_epochs": epochs}
     with warnings.catch_warnings():
-        # Empty columns are said at the end, and stay in the table.
+        # Empty columns are listed at the end, and stay in the table.
         warnings.filterwarnings("ignore", message="nothing was observed")
         return AutoencoderImputer(random_state=seed, **options).fit(used)
 
 
-def _loaded(model: str) -> AutoencoderImputer:
+def _load_imputer(model: str) -> AutoencoderImputer:
     import isthmus
 
     imputer = isthmus.load(model)
     if not isinstance(imputer, isthmus.AutoencoderImputer):
-        raise ModelFileError(f"{model} holds a {type(imputer).__name__}, which fills no tables; --save of impute does")
+        raise ModelFileError(
+            f"{model} holds a {type(imputer).__name__}, which cannot fill tables; pass a file written by impute --save"
+        )
     imputer.set_params(keep_empty_features=False)
     return imputer
 
 
-def _tell(facts: dict[str, Any]) -> None:
+def _print_notes(facts: dict[str, Any]) -> None:
     empty = [column["name"] for column in facts["columns"] if column["kind"] == "empty"]
     if empty:
-        named = ", ".join(map(repr, empty))
-        say(f"nothing was observed in {named}; left as it is")
-    if facts["passed_over"]:
-        say(f"passed over: {', '.join(facts['passed_over'])}")
+        say(f"no observed values in {', '.join(map(repr, empty))}; left empty")
+    if facts["copied"]:
+        say(f"copied without change: {', '.join(facts['copied'])}")
 
 
 def _text(facts: dict[str, Any]) -> str:
     width = max(len(column["name"]) for column in facts["columns"])
-    lines = [f"{c['name']:{width}}  {c['kind']:8}  {c['holes']:,} holes" for c in facts["columns"]]
+    lines = [f"{c['name']:{width}}  {c['kind']:8}  {c['missing']:,} missing" for c in facts["columns"]]
     total = f"{facts['filled']:,} cells of {facts['rows']:,} rows filled in {facts['seconds']:.1f} s"
     return "\n".join([*lines, total])

@@ -1,4 +1,4 @@
-"""``isthmus score`` and ``inspect``: how good a model is and what it holds."""
+"""``isthmus score`` and ``inspect``: evaluate and describe a model."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ def score(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Print the share of the rows' variance that is rebuilt: 1 is all of it, below 0 is worse than the mean."""
+    """Print the explained variance of the reconstruction: at most 1; below 0 is worse than the column means."""
     with rows_of(data, columns, drop, key) as rows:
-        share = load_model(model).score(rows)
-    print_result({"explained_variance": share}, f"explained variance: {share:.6f}", as_json=as_json)
+        explained = load_model(model).score(rows)
+    print_result({"explained_variance": explained}, f"explained variance: {explained:.6f}", as_json=as_json)
 
 
 def inspect(
     model: Model,
     data: Annotated[
-        str | None, typer.Option("--data", metavar="DATA", help="Rows whose codes to look at. " + DATA_HELP)
+        str | None,
+        typer.Option("--data", metavar="DATA", help="Rows to encode for a report on their codes. " + DATA_HELP),
     ] = None,
     columns: Columns = None,
     drop: Drop = None,
@@ -36,7 +37,7 @@ def inspect(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Print what a model file holds and, with --data, what its codes of rows are like and how close these come back."""
+    """Describe a model file and, with --data, its codes of rows: active units and reconstruction error."""
     loaded = load_model(model)
     facts = facts_of(loaded)
     if data is None:

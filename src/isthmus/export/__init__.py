@@ -1,1 +1,1 @@
-"""Other people's file layouts and engines."""
+"""Export to the file formats and engines of other projects."""

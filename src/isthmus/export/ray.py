@@ -1,4 +1,4 @@
-"""Codes of a fleet of files by Ray Data: batches of rows go to actors, each of which has loaded the model once."""
+"""Encoding of many files with Ray Data: batches of rows go to actors, each of which loads the model once."""
 
 from __future__ import annotations
 
@@ -26,61 +26,64 @@ def encode(
     batch_size: int = _BATCH,
     num_gpus: float = 0,
 ) -> Any:
-    """Return a Ray data set of codes.
+    """Return the codes of a Ray dataset.
 
     Parameters
     ----------
     dataset : ray.data.Dataset, str or list of str
-        Rows; a path, or several, are read by ``ray.data.read_csv`` where the first ends in ``.csv`` or ``.csv.gz``, and
-        else by ``ray.data.read_parquet``.
+        Rows. A path or a list of paths is read by ``ray.data.read_csv`` if the first ends in ``.csv`` or ``.csv.gz``,
+        otherwise by ``ray.data.read_parquet``.
     model : str, os.PathLike or estimator
-        A model file, or a fitted estimator. It is read here, and goes to the actors as bytes: they need not see the
-        file.
+        A model file or a fitted estimator. It is read in this process and sent to the actors as bytes, so they do not
+        need access to the file.
     columns : sequence of str or None
-        The rows' columns, in the model's order. None takes those that the model was fitted on by name or, where it
-        knows no names, all that are not kept.
+        Feature columns, in the order of the model. None uses the names that the model was fitted on or, if it has none,
+        all columns that are not in `keep`.
     keep : sequence of str
-        Columns that travel along, before the codes.
+        Columns to copy to the result, before the codes.
     concurrency : int, (int, int) or None
-        Actors, or the least and most of them. None is one for each core of the cluster but one, which reads.
+        Number of actors, or its minimum and maximum. None is one less than the cores of the cluster, which leaves one
+        for reading.
     batch_size : int
-        Rows that an actor is given at a time.
+        Number of rows per call of an actor.
     num_gpus : float
-        Of each actor.
+        Number of GPUs per actor.
 
     Returns
     -------
     ray.data.Dataset
-        Lazy, as Ray's are: nothing is computed until it is read or written. Columns of codes have the names of
-        `get_feature_names_out`. A row's code is what `transform` gives, to the bit. Rows are in order where Ray keeps
-        it: ``ray.data.DataContext.get_current().execution_options.preserve_order = True``. Under load it has
-        been seen to write them in another all the same: keep a column that tells them apart.
+        Lazy: nothing is computed until it is read or written. The columns of the codes are named as in
+        `get_feature_names_out`; the codes are bitwise equal to those of `transform`. Rows are in order if
+        ``ray.data.DataContext.get_current().execution_options.preserve_order`` is True; written files have been
+        observed in another order under load even then, so keep a column that identifies the rows.
 
     Raises
     ------
     InvalidParameterError
-        If Ray is not installed, or the rows have not the columns that are asked for.
+        If Ray is not installed, or a requested column does not exist.
     InvalidDataError
-        If they are not as many as the model's.
+        If the number of columns is not the number of features of the model.
     """
     data = _ray_data()
     rows = dataset if isinstance(dataset, data.Dataset) else _read(data, dataset)
-    content, names, width = _shipped(model)
-    there = list(rows.schema().names)
-    wanted = list(columns or names or [name for name in there if name not in set(keep)])
-    for what, asked in (("columns", wanted), ("keep", keep)):
-        if missing := [name for name in asked if name not in there]:
-            raise InvalidParameterError(f"{what}: the rows have no column {missing[0]!r}{suggest(missing[0], there)}")
-    if len(wanted) != width:
-        raise InvalidDataError(f"the rows have {len(wanted)} features, and the model is expecting {width}")
+    content, names, width = _model_content(model)
+    available = list(rows.schema().names)
+    features = list(columns or names or [name for name in available if name not in set(keep)])
+    for parameter, requested in (("columns", features), ("keep", keep)):
+        if missing := [name for name in requested if name not in available]:
+            raise InvalidParameterError(
+                f"{parameter}: the rows have no column {missing[0]!r}{suggest(missing[0], available)}"
+            )
+    if len(features) != width:
+        raise InvalidDataError(f"the rows have {len(features)} features, but the model expects {width}; pass columns=")
     if concurrency is None:
         import ray
 
-        # Actors that hold every core leave none to read with, and all would wait for ever.
+        # If actors occupied every core, none would be left for reading, and all would wait forever.
         concurrency = max(1, int(ray.cluster_resources().get("CPU", 2)) - 1)
     return rows.map_batches(
         Encoder,
-        fn_constructor_kwargs={"content": content, "columns": wanted, "keep": list(keep)},
+        fn_constructor_kwargs={"content": content, "columns": features, "keep": list(keep)},
         batch_format="pyarrow",
         batch_size=batch_size,
         concurrency=concurrency,
@@ -89,16 +92,16 @@ def encode(
 
 
 class Encoder:
-    """What an actor does; for any engine that hands on tables of pyarrow.
+    """Encodes pyarrow tables: the actor class of `encode`, usable with any engine that passes on pyarrow tables.
 
     Parameters
     ----------
     content : bytes
-        Of a model file.
+        Content of a model file.
     columns : sequence of str
-        The rows' columns, in the model's order.
+        Feature columns, in the order of the model.
     keep : sequence of str
-        Columns that travel along.
+        Columns to copy to the result.
     """
 
     def __init__(self, content: bytes, columns: Sequence[str], keep: Sequence[str] = ()) -> None:
@@ -112,7 +115,7 @@ class Encoder:
         self.keep = list(keep)
 
     def __call__(self, table: Any) -> Any:
-        """Return a table of the kept columns and the codes of a table's rows."""
+        """Return a table of the kept columns and the codes of the rows."""
         import numpy as np
         import pyarrow as pa
 
@@ -120,38 +123,38 @@ class Encoder:
 
         source = ArrowSource(table, columns=self.columns)
         blocks = [block.values for block in source.blocks()]
-        # Without names where the model has none: columns were chosen by position.
+        # A model fitted without names gets an array: the columns are matched by position.
         named = hasattr(self.model, "feature_names_in_")
         codes = self.model.transform(source if named else np.concatenate(blocks))
         codes = codes.toarray() if hasattr(codes, "toarray") else codes
         names = self.model.get_feature_names_out()
         kept = {name: table[name] for name in self.keep}
-        return pa.table(kept | {str(name): np.ascontiguousarray(codes[:, place]) for place, name in enumerate(names)})
+        return pa.table(kept | {str(name): np.ascontiguousarray(codes[:, i]) for i, name in enumerate(names)})
 
 
 @contextlib.contextmanager
-def of_actors() -> Iterator[None]:
-    """Keep rows in order for as long, and tell an actor's error as it was raised there, not as Ray wraps it."""
+def actor_errors() -> Iterator[None]:
+    """Keep the order of rows, and raise an actor's isthmus error as it was raised there, not wrapped by Ray."""
     _ray_data()
     import ray
 
     options = ray.data.DataContext.get_current().execution_options
-    kept, options.preserve_order = options.preserve_order, True
+    before, options.preserve_order = options.preserve_order, True
     log = logging.getLogger("ray.data")
     level = log.level
-    # It would print an actor's whole story before the one line that is told.
+    # Ray would log the traceback of the actor before the one-line message.
     log.setLevel(logging.CRITICAL)
     try:
         yield
     except ray.exceptions.RayError as error:
-        # What an actor raised comes back as text.
-        ours = re.search(r"^isthmus\.errors\.(\w+): (.+)$", str(error), re.MULTILINE)
-        kind = getattr(errors, ours[1], None) if ours else None
-        if ours is None or kind is None:
+        # The message of Ray's error contains the traceback of the actor as text.
+        found = re.search(r"^isthmus\.core\.errors\.(\w+): (.+)$", str(error), re.MULTILINE)
+        kind = getattr(errors, found[1], None) if found else None
+        if found is None or kind is None:
             raise
-        raise kind(ours[2]) from None
+        raise kind(found[2]) from None
     finally:
-        options.preserve_order = kept
+        options.preserve_order = before
         log.setLevel(level)
 
 
@@ -165,12 +168,12 @@ def _ray_data() -> Any:
     try:
         import ray.data
     except ImportError as error:
-        raise InvalidParameterError(f"Ray is not here ({error}); pip install 'isthmus[ray]'") from error
+        raise InvalidParameterError(f"Ray is not installed ({error}); pip install 'isthmus[ray]'") from error
     return ray.data
 
 
-def _shipped(model: Any) -> tuple[bytes, list[str], int]:
-    """Return a model's file as bytes, the names of the columns it was fitted on, and their number."""
+def _model_content(model: Any) -> tuple[bytes, list[str], int]:
+    """Return the content of a model file, the feature names of the model (or none) and the number of features."""
     from isthmus.estimators.stored import load
 
     if not hasattr(model, "transform"):

@@ -1,8 +1,8 @@
-"""Other people's layouts: SAELens's, a folder with ``cfg.json`` and ``sae_weights.safetensors``.
+"""Sparse autoencoders in the format of SAELens: a folder with ``cfg.json`` and ``sae_weights.safetensors``.
 
-As SAELens 6.54 has it: ``code = f((x - s b_dec) W_enc + b_enc)`` and ``row = code W_dec + b_dec``, where s is 1 or 0 by
-``apply_b_dec_to_input`` and f belongs to the architecture. Rows are in the units that came in: what a model does to
-them beforehand is folded into the weights.
+In SAELens 6.54, ``code = f((x - s b_dec) W_enc + b_enc)`` and ``row = code W_dec + b_dec``, where s is 1 or 0 by
+``apply_b_dec_to_input`` and f depends on the architecture. Rows are in their original units: the scaling of a model is
+folded into the weights.
 """
 
 from __future__ import annotations
@@ -35,35 +35,35 @@ __all__ = ["from_sae_lens", "to_sae_lens"]
 Tensors = dict[str, NDArray[Any]]
 
 CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"
-# Configurations that name no version, or one before 6, are read by SAELens as those of version 5.
-_LAYOUT = "6.54.0"
+# SAELens reads configurations without a version, or with one before 6, as those of version 5.
+_VERSION = "6.54.0"
 
 
 def to_sae_lens(model: Any, folder: str | os.PathLike[str]) -> None:
-    """Write a fitted sparse autoencoder as SAELens keeps them, so that ``SAE.load_from_disk(folder)`` reads it.
+    """Write a fitted sparse autoencoder in the format of SAELens, for ``SAE.load_from_disk(folder)``.
 
-    Codes and rebuilt rows are the model's own, to rounding: scalings that are affine (all but "patches" and
-    "whitened_patches") are folded into the weights. L1, lifetime and a relu code without sparsity become
-    "standard", topk "topk", jumprelu "jumprelu", gated "gated", batch_topk "jumprelu" with the threshold it has
-    learned for every unit, and matryoshka what selects its units.
+    Codes and reconstructions equal those of the model up to rounding: affine scalings (all but "patches" and
+    "whitened_patches") are folded into the weights. L1, lifetime and a relu code without sparsity become "standard",
+    topk "topk", jumprelu "jumprelu", gated "gated", batch_topk "jumprelu" with its learned threshold for every unit,
+    and matryoshka becomes the architecture of its inner sparsity.
 
     Parameters
     ----------
     model : Autoencoder or SparseAutoencoder
-        Fitted, with one layer each way. With ``precision="bfloat16"`` the float32 weights are written, and codes then
-        agree to the rounding of bfloat16.
+        Fitted, with one encoder and one decoder layer. With ``precision="bfloat16"`` the float32 weights are written;
+        codes then agree up to bfloat16 rounding.
     folder : path-like
-        Made where it is missing. Both files are written whole or neither is; older ones stay until then.
+        Created if it does not exist. The two files are replaced atomically, both or neither.
 
     Raises
     ------
     InvalidParameterError
-        Where the layout has no place for the model, with what to fit instead.
+        If the format cannot represent the model; the message names the parameter to change.
     UnwritableError
-        Where the files cannot be written.
+        If the files cannot be written.
     """
     check_is_fitted(model)
-    _check_expressible(model)
+    _check_exportable(model)
     layer = _folded(model)
     own = model.params_.get("sparsity", {})
     architecture, fields, tensors = _written(model.sparsity_, own, model.sparsity_state_, layer)
@@ -77,82 +77,82 @@ def to_sae_lens(model: Any, folder: str | os.PathLike[str]) -> None:
         "normalize_activations": "none",
         "reshape_activations": "none",
         **fields,
-        "metadata": {"sae_lens_version": _LAYOUT, "isthmus_version": __version__},
+        "metadata": {"sae_lens_version": _VERSION, "isthmus_version": __version__},
     }
     tensors |= {"W_enc": layer.encoder, "W_dec": layer.decoder, "b_dec": layer.bias}
-    whole = {name: np.ascontiguousarray(tensor, model.network_.dtype) for name, tensor in tensors.items()}
+    stored = {name: np.ascontiguousarray(tensor, model.network_.dtype) for name, tensor in tensors.items()}
     with (
-        _folder(Path(folder)) as place,
-        atomic_write(place / CONFIG) as text,
-        atomic_write(place / WEIGHTS) as weights,
+        _created_folder(Path(folder)) as path,
+        atomic_write(path / CONFIG) as text,
+        atomic_write(path / WEIGHTS) as weights,
     ):
         text.write(json.dumps(config, indent=2).encode())
-        weights.write(save(whole))
-        # A full disk shows here, before either file takes its place.
+        weights.write(save(stored))
+        # A full disk raises here, before either file is replaced.
         text.flush()
         weights.flush()
 
 
 def from_sae_lens(folder: str | os.PathLike[str]) -> SparseAutoencoder:
-    """Return the sparse autoencoder that a folder in SAELens's layout holds, fitted, without scaling.
+    """Return the sparse autoencoder in a folder in the format of SAELens, fitted, without scaling.
 
-    The architectures "standard" (read as l1), "topk", "jumprelu" and "gated" are read, saved for use or as checkpoints
-    of training, and checkpoints of "batchtopk" and "matryoshka_batchtopk", whose codes are then those of their fixed
-    threshold. Rows are (n_samples, d_in), those of attention heads flattened.
+    Reads the architectures "standard" (as l1), "topk", "jumprelu" and "gated", saved for inference or as training
+    checkpoints, and training checkpoints of "batchtopk" and "matryoshka_batchtopk", whose codes use their fixed
+    threshold. Rows are (n_samples, d_in), with attention heads flattened.
 
     Parameters
     ----------
     folder : path-like
-        With ``cfg.json`` and ``sae_weights.safetensors``; nothing in them is executed.
+        Folder with ``cfg.json`` and ``sae_weights.safetensors``; nothing in them is executed.
 
     Returns
     -------
     model : SparseAutoencoder
-        Ready to transform, to save and to go on with `partial_fit`. Settings of training other than k are isthmus's
-        own; its history is empty, and every unit counts as awake.
+        Fitted; training can be continued with `partial_fit`. Training parameters other than k have isthmus's defaults,
+        the history is empty, and every unit counts as active.
 
     Raises
     ------
     MissingFileError
-        Where a file is not there.
+        If a file does not exist.
     ModelFileError
-        In one line, where one is damaged, they do not fit together, or hold what isthmus cannot compute.
+        If a file is damaged, the files do not match, or isthmus does not support what they contain.
     """
-    place = Path(folder)
-    config, tensors = _config(place / CONFIG), _tensors(place / WEIGHTS)
+    path = Path(folder)
+    config, tensors = _config(path / CONFIG), _tensors(path / WEIGHTS)
     try:
-        return _model(place, config, tensors)
+        return _model(path, config, tensors)
     except KeyError as error:
-        raise ModelFileError(f"{place / CONFIG} lacks {error}") from error
+        raise ModelFileError(f"{path / CONFIG} has no field {error}") from error
     except (InvalidParameterError, TypeError, ValueError, OverflowError) as error:
         if isinstance(error, ModelFileError):
             raise
-        raise ModelFileError(f"{place} holds no sparse autoencoder that isthmus can use: {error}") from error
+        raise ModelFileError(f"{path} cannot be read as a sparse autoencoder: {error}") from error
 
 
 # Writing -------------------------------------------------------------------------------------------------------
 
 
 class _Layer(NamedTuple):
-    """One layer each way, in the units that came in; float64."""
+    """One encoder and one decoder layer, in the units of the rows; float64."""
 
     encoder: NDArray[np.float64]  # (d_in, d_sae)
     decoder: NDArray[np.float64]  # (d_sae, d_in)
-    bias: NDArray[np.float64]  # (d_in,) the decoder's
-    code_bias: NDArray[np.float64]  # (d_sae,) the encoder's
-    shift: NDArray[np.float64]  # (d_sae,) what the encoder's bias has in it because rows are centred
+    bias: NDArray[np.float64]  # (d_in,) of the decoder
+    code_bias: NDArray[np.float64]  # (d_sae,) of the encoder
+    shift: NDArray[np.float64]  # (d_sae,) the part of code_bias that compensates the centring of rows
     centred: bool
-    lengths: NDArray[np.float64]  # (d_sae,) of the decoder's rows, as training knows them
+    lengths: NDArray[np.float64]  # (d_sae,) norms of the decoder's rows in scaled units
 
 
-def _check_expressible(model: Any) -> None:
+def _check_exportable(model: Any) -> None:
     network, sparsity, kind = model.network_, model.sparsity_, model.scaler_.kind
 
     def refuse(what: str, remedy: str) -> None:
-        raise InvalidParameterError(f"{what} has no place in SAELens's layout; fit with {remedy}")
+        raise InvalidParameterError(f"{what} cannot be stored in the format of SAELens; fit with {remedy}")
 
     if not isinstance(network, Dense):
-        refuse("a network of your own", "network=None")
+        refuse("a custom network", "network=None")
     if network.encoder_sizes or network.decoder_sizes:
         widths = "-".join(map(str, (*network.encoder_widths, *network.decoder_widths[1:])))
         refuse(f"a network with hidden layers ({widths})", "hidden_layer_sizes=()")
@@ -169,17 +169,19 @@ def _check_expressible(model: Any) -> None:
     if network.output_activation != "identity":
         refuse(f"output_activation={network.output_activation!r}", "output_activation='identity'")
     if not isinstance(model.scaler_, Scaler | Whitening):
-        refuse(f"scaling={kind!r}, which takes off each row's own mean,", "scaling='standard', or scale rows yourself")
+        refuse(
+            f"scaling={kind!r}, which subtracts the mean of each row,", "scaling='standard', or scale the rows before"
+        )
 
 
 def _folded(model: Any) -> _Layer:
-    """Return the model's layers with its scaling folded in."""
+    """Return the layers of the model with its scaling folded in."""
     network, scaler = model.network_, model.scaler_
     first, last = model.params_["encoder"][0], model.params_["decoder"][0]
     weight, bias = first["weight"].astype(np.float64), last["bias"].astype(np.float64)
     encoder = scaler.whitening @ weight if isinstance(scaler, Whitening) else weight / scaler.scale[:, None]
-    # In place of the scaling's centre the decoder's bias is taken off, which lies where the rows do: with far offsets,
-    # the product of whole rows would lose what distinguishes them.
+    # The decoder's bias, which is near the rows, is subtracted instead of the scaling's centre: for rows far from 0,
+    # the product with rows that are not centred would lose the precision of their differences.
     centred = network.pre_bias or bool(scaler.center.any())
     shift = bias @ weight if centred and not network.pre_bias else np.zeros(network.n_components)
     return _Layer(
@@ -215,7 +217,7 @@ def _jumprelu(layer: _Layer, threshold: NDArray[Any]) -> _Written:
 
 def _batch_topk(state: Tensors, layer: _Layer) -> _Written:
     threshold = state["threshold"] / np.maximum(state["known"], np.float32(1e-12))
-    # Ours keeps what reaches the threshold, theirs what lies above it; ours counts times the decoder row's length.
+    # isthmus keeps values >= threshold, times the norm of the decoder row; SAELens keeps values > threshold.
     below = np.nextafter(threshold, np.float32(0)) if threshold > 0 else threshold
     return _jumprelu(layer, below / np.maximum(layer.lengths, np.finfo(np.float32).tiny))
 
@@ -226,19 +228,19 @@ def _gated(own: Tensors, layer: _Layer) -> _Written:
 
 
 @contextmanager
-def _folder(place: Path) -> Iterator[Path]:
-    """Give a folder that is there; one that was made for nothing goes again."""
-    made = not place.exists()
+def _created_folder(path: Path) -> Iterator[Path]:
+    """Yield an existing folder; one created here is removed again on an error."""
+    created = not path.exists()
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UnwritableError(f"cannot make the folder {place}: {error.strerror or error}") from error
+        raise UnwritableError(f"cannot create the folder {path}: {error.strerror or error}") from error
     try:
-        yield place
+        yield path
     except BaseException:
-        if made:
+        if created:
             with suppress(OSError):
-                place.rmdir()
+                path.rmdir()
         raise
 
 
@@ -246,25 +248,25 @@ def _folder(place: Path) -> Iterator[Path]:
 
 
 class _Architecture(NamedTuple):
-    """How an architecture is read."""
+    """How to read an architecture."""
 
-    tensors: tuple[str, ...]  # beside W_enc, W_dec and b_dec; the first is the encoder's bias
-    parameters: Callable[[Mapping[str, Any]], dict[str, Any]]  # configuration -> the estimator's
+    tensors: tuple[str, ...]  # in addition to W_enc, W_dec and b_dec; the first is the encoder's bias
+    parameters: Callable[[Mapping[str, Any]], dict[str, Any]]  # configuration -> parameters of the estimator
     learned: Callable[[Tensors], Tensors] = lambda tensors: {}
     state: Callable[[Tensors], Tensors] = lambda tensors: {}
 
 
 def _config(path: Path) -> dict[str, Any]:
-    """Return the configuration, in the names of SAELens 6."""
+    """Return the configuration, with the field names of SAELens 6."""
     if not path.is_file():
-        raise MissingFileError(f"there is no {path}; SAELens's layout is a folder with {CONFIG} and {WEIGHTS}")
+        raise MissingFileError(f"{path} does not exist; pass a folder with {CONFIG} and {WEIGHTS}")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelFileError(f"{path} is not readable JSON: {error}") from error
     if not isinstance(config, dict):
-        raise ModelFileError(f"{path} holds a {type(config).__name__}, not a configuration by name")
-    # Before version 6 the activation was a setting, and top-k one of its values.
+        raise ModelFileError(f"{path} contains a {type(config).__name__}, not a JSON object")
+    # Before version 6 the activation was a separate field, and top-k one of its values.
     activation = config.get("activation_fn", config.get("activation_fn_str", "relu"))
     if activation == "topk":
         kwargs = config.get("activation_fn_kwargs") or {}
@@ -276,13 +278,13 @@ def _config(path: Path) -> dict[str, Any]:
 
 def _tensors(path: Path) -> Tensors:
     if not path.is_file():
-        raise MissingFileError(f"there is no {path}; SAELens's layout is a folder with {CONFIG} and {WEIGHTS}")
+        raise MissingFileError(f"{path} does not exist; pass a folder with {CONFIG} and {WEIGHTS}")
     try:
         with safe_open(path, framework="numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, a file is no dict
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelFileError(f"{path} is not a readable safetensors file: {str(error).splitlines()[0]}") from error
-    # Checkpoints of older versions: a scale that was never used, and thresholds by their logarithm.
+    # Checkpoints of older versions have an unused scale, and the logarithm of thresholds.
     if np.all(tensors.get("scaling_factor", 0) == 1):
         del tensors["scaling_factor"]
     if "log_threshold" in tensors:
@@ -290,14 +292,14 @@ def _tensors(path: Path) -> Tensors:
     return tensors
 
 
-def _model(place: Path, config: Mapping[str, Any], tensors: Tensors) -> SparseAutoencoder:
+def _model(path: Path, config: Mapping[str, Any], tensors: Tensors) -> SparseAutoencoder:
     name = config.get("architecture", "standard")
     if name not in _ARCHITECTURES:
         raise unknown_name("architecture", name, _ARCHITECTURES)
     kind = _ARCHITECTURES[name]
-    d_in, d_sae = (_whole(field, config[field]) for field in ("d_in", "d_sae"))
-    _check_normalised(config)
-    _check_tensors(place / WEIGHTS, name, tensors, d_in, d_sae)
+    d_in, d_sae = (_positive_integer(field, config[field]) for field in ("d_in", "d_sae"))
+    _check_normalization(config)
+    _check_tensors(path / WEIGHTS, name, tensors, d_in, d_sae)
     compute = np.dtype(np.float64 if str(config.get("dtype")).endswith("float64") else np.float32)
     tensors = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
     norms = np.linalg.norm(tensors["W_dec"], axis=1)
@@ -306,14 +308,14 @@ def _model(place: Path, config: Mapping[str, Any], tensors: Tensors) -> SparseAu
         norms = np.ones(d_sae)
     unit = bool(np.allclose(norms, 1, atol=1e-3))
     if "topk_threshold" in tensors and not unit:
-        # Its threshold is for activations as they are, ours for what they add to the reconstruction.
+        # Its threshold applies to the activations, that of isthmus to activations times decoder norms.
         kind = _ARCHITECTURES["jumprelu"]
         tensors["threshold"] = np.full(d_sae, np.nextafter(tensors["topk_threshold"], -np.inf))
     model = SparseAutoencoder(
         d_sae,
         output_activation="identity",
         pre_bias=bool(config.get("apply_b_dec_to_input", True)),
-        # What has not been so from the start would change all at once.
+        # Normalizing a decoder whose rows have other norms would change the model.
         unit_norm_decoder="auto" if unit else False,
         scaling=None,
         precision=str(compute),
@@ -323,7 +325,7 @@ def _model(place: Path, config: Mapping[str, Any], tensors: Tensors) -> SparseAu
 
 
 def _fitted(model: SparseAutoencoder, d_in: int, kind: _Architecture, tensors: Tensors) -> SparseAutoencoder:
-    """Return an estimator with what `fit` would have left in it."""
+    """Return `model` with the attributes that `fit` sets."""
     values = model.get_params(deep=False)
     check_parameters(values)
     d_sae = values["n_components"]
@@ -356,23 +358,23 @@ def _fitted(model: SparseAutoencoder, d_in: int, kind: _Architecture, tensors: T
     return model
 
 
-def _whole(name: str, value: Any) -> int:
-    # A k of batches may be broken in SAELens; it matters in training alone.
+def _positive_integer(name: str, value: Any) -> int:
+    # The k of a batch may be fractional in SAELens; it only matters in training.
     if isinstance(value, bool) or not isinstance(value, int | float) or round(value) < 1:
-        raise ValueError(f"{name}={value!r} is no whole number of at least 1")
+        raise ValueError(f"{name}={value!r} must be an integer >= 1")
     return round(value)
 
 
-def _check_normalised(config: Mapping[str, Any]) -> None:
-    wanted = config.get("normalize_activations")
-    if wanted in (None, False, "none"):
+def _check_normalization(config: Mapping[str, Any]) -> None:
+    kind = config.get("normalize_activations")
+    if kind in (None, False, "none"):
         return
-    if wanted in (True, "expected_average_only_in", "covariance_whitening"):
+    if kind in (True, "expected_average_only_in", "covariance_whitening"):
         raise ValueError(
-            f"normalize_activations={wanted!r} needs a number that is not in these files; "
-            "fold it into the weights with SAELens, which does so at the end of training, and save again"
+            f"normalize_activations={kind!r} needs a factor that is not in these files; "
+            "fold it into the weights with SAELens, as it does at the end of training, and save again"
         )
-    raise ValueError(f"normalize_activations={wanted!r} scales each row by itself, which isthmus has no scaling for")
+    raise ValueError(f"normalize_activations={kind!r} scales each row separately, which isthmus does not support")
 
 
 def _check_tensors(path: Path, architecture: str, tensors: Tensors, d_in: int, d_sae: int) -> None:
@@ -381,25 +383,25 @@ def _check_tensors(path: Path, architecture: str, tensors: Tensors, d_in: int, d
         shapes[name] = () if name == "topk_threshold" else (d_sae,)
     for name, shape in shapes.items():
         if name not in tensors:
-            raise ModelFileError(f"{path} lacks the tensor {name} of architecture {architecture!r}")
+            raise ModelFileError(f"{path} has no tensor {name}, which architecture {architecture!r} requires")
         if tensors[name].shape != shape:
-            raise ModelFileError(f"{path} has {name} of shape {tensors[name].shape}, not {shape} as {CONFIG} says")
+            raise ModelFileError(f"{path} has {name} of shape {tensors[name].shape}, but {CONFIG} implies {shape}")
         if not np.isfinite(tensors[name].astype(np.float64)).all():
-            raise ModelFileError(f"{path} has a value in {name} that is not finite")
-    foreign = sorted(set(tensors) - set(shapes))
-    if foreign:
-        raise ModelFileError(f"{path} has a tensor {foreign[0]}, which architecture {architecture!r} has not")
+            raise ModelFileError(f"{path}: {name} contains a value that is not finite")
+    unexpected = sorted(set(tensors) - set(shapes))
+    if unexpected:
+        raise ModelFileError(f"{path} has a tensor {unexpected[0]}, which architecture {architecture!r} does not use")
 
 
 def _rescale(tensors: Tensors, norms: NDArray[Any]) -> None:
-    """Make codes those of a decoder whose rows have length 1."""
+    """Rescale codes to those of a decoder whose rows have norm 1."""
     tensors["W_enc"] = tensors["W_enc"] * norms
     tensors["b_enc"] = tensors["b_enc"] * norms
     tensors["W_dec"] = tensors["W_dec"] / norms[:, None]
 
 
 def _log_threshold(tensors: Tensors) -> Tensors:
-    # At 0 and below, relu alone decides; ours is kept by its logarithm, and the least number above 0 does the same.
+    # A threshold <= 0 has no effect after relu; nor has the smallest positive number, whose logarithm exists.
     threshold = tensors["threshold"]
     return {"log_threshold": np.log(np.maximum(threshold, np.finfo(threshold.dtype).tiny))}
 
@@ -410,14 +412,14 @@ def _fixed_threshold(tensors: Tensors) -> Tensors:
 
 
 def _matryoshka(config: Mapping[str, Any]) -> dict[str, Any]:
-    widths = [_whole("matryoshka_widths", width) for width in config["matryoshka_widths"]]
+    widths = [_positive_integer("matryoshka_widths", width) for width in config["matryoshka_widths"]]
     prefixes = tuple(widths if widths and widths[-1] == config["d_sae"] else [*widths, config["d_sae"]])
-    return {"sparsity": Matryoshka(k=_whole("k", config["k"]), prefixes=prefixes)}
+    return {"sparsity": Matryoshka(k=_positive_integer("k", config["k"]), prefixes=prefixes)}
 
 
 _ARCHITECTURES: dict[str, _Architecture] = {
     "standard": _Architecture(("b_enc",), lambda config: {"sparsity": "l1"}),
-    "topk": _Architecture(("b_enc",), lambda config: {"sparsity": "topk", "k": _whole("k", config["k"])}),
+    "topk": _Architecture(("b_enc",), lambda config: {"sparsity": "topk", "k": _positive_integer("k", config["k"])}),
     "jumprelu": _Architecture(("b_enc", "threshold"), lambda config: {"sparsity": "jumprelu"}, _log_threshold),
     "gated": _Architecture(
         ("b_gate", "r_mag", "b_mag"),
@@ -426,7 +428,7 @@ _ARCHITECTURES: dict[str, _Architecture] = {
     ),
     "batchtopk": _Architecture(
         ("b_enc", "topk_threshold"),
-        lambda config: {"sparsity": "batch_topk", "k": _whole("k", config["k"])},
+        lambda config: {"sparsity": "batch_topk", "k": _positive_integer("k", config["k"])},
         state=_fixed_threshold,
     ),
     "matryoshka_batchtopk": _Architecture(("b_enc", "topk_threshold"), _matryoshka, state=_fixed_threshold),
