@@ -1,4 +1,4 @@
-"""Encoded pictures of every kind, with the samples they stand for, and how to read and rewrite them."""
+"""Encoded pictures of all formats with their samples, and helpers to read and rewrite them."""
 
 import io
 import struct
@@ -30,7 +30,7 @@ def palette(colour_key=None):
 
 
 def png(samples, kind, bits=16, *extra):
-    """A PNG by the book: every row unfiltered."""
+    """Return a PNG file without row filters."""
     raw = b"".join(b"\0" + row.astype(">u2" if bits == 16 else "u1").tobytes() for row in samples)
 
     def chunk(name, data):
@@ -44,7 +44,7 @@ def png(samples, kind, bits=16, *extra):
 
 
 def tiff_of(samples, photometric, order="<", alpha=False):
-    """An uncompressed TIFF by the book: a directory, and one strip behind it."""
+    """Return an uncompressed TIFF file: a directory and one strip."""
     height, width, n_channels = samples.shape
     kind, bits = {"u": 1, "i": 2, "f": 3}[samples.dtype.kind], 8 * samples.dtype.itemsize
     data = samples.astype(samples.dtype.newbyteorder(order)).tobytes()
@@ -97,7 +97,7 @@ def frames_of(format):
 
 
 RGBA, LA = with_alpha(COLOUR, ALPHA), with_alpha(GREY, ALPHA)
-# Name, content, and the samples it stands for, alpha last.
+# Name: content, and its samples with alpha last.
 EXACT = {
     "grey.png": (saved(GREY, "PNG"), GREY),
     "colour.png": (saved(COLOUR, "PNG"), COLOUR),
@@ -162,8 +162,8 @@ EXACT = {
     "half.npy": (npy(FLOATS.astype(np.float16)), FLOATS.astype(np.float16)),
     "big-endian.npy": (npy(WIDE_COLOUR.astype(">u2")), WIDE_COLOUR),
 }
-# Palettes and transparent colours are resolved.
-BECOMES = {
+# The mode after rewriting: palettes and transparent colours are converted.
+MODE_AFTER = {
     "key.png": "LA",
     "palette.png": "RGB",
     "palette-alpha.png": "RGBA",

@@ -14,7 +14,7 @@ RNG = np.random.default_rng(0)
 
 
 class Inverting:
-    """Stands for a denoiser, and remembers what it was told."""
+    """Replaces a denoiser, and records its calls."""
 
     def __init__(self):
         self.calls = []
@@ -63,7 +63,7 @@ def inverts(out, source):
     return np.allclose(read_picture(out).values, 1 - read_picture(source).values, atol=1e-6)
 
 
-def refused(error, match, *args, **options):
+def raises(error, match, *args, **options):
     with pytest.raises(error, match=match) as caught:
         run(*args, **options)
     assert "\n" not in str(caught.value)
@@ -74,7 +74,7 @@ def photos(tmp_path):
     return filled(tmp_path / "photos", "a.png", "b.PNG", "deep/a.png", ".hidden.png", "__MACOSX/a.png", "notes.txt")
 
 
-def test_a_file_to_a_file_or_into_a_folder(tmp_path, photos):
+def test_a_file_is_written_to_a_file_or_into_a_folder(tmp_path, photos):
     (done,) = run(photos / "a.png", tmp_path / "out.png")
     assert (done.path, done.out, done.noise, done.error) == (str(photos / "a.png"), str(tmp_path / "out.png"), 25, None)
     assert inverts(tmp_path / "out.png", photos / "a.png")
@@ -88,7 +88,7 @@ def test_a_file_to_a_file_or_into_a_folder(tmp_path, photos):
 def test_a_folder_keeps_its_names(tmp_path, photos):
     cleaning = clean_files(photos, tmp_path / "out", noise=25, cleaner=Inverting())
     assert len(cleaning) == 3
-    assert not (tmp_path / "out").exists(), "nothing is done before it is asked for"
+    assert not (tmp_path / "out").exists(), "nothing is written before the first iteration"
     assert [done.error for done in cleaning] == [None] * 3
     assert files_below(tmp_path / "out") == ["a.png", "b.PNG", "deep/a.png"]
     assert all(inverts(tmp_path / "out" / name, photos / name) for name in files_below(tmp_path / "out"))
@@ -141,20 +141,20 @@ def test_archives(tmp_path, photos):
         assert archive.namelist() == ["a.png"]
 
 
-def test_the_rest_of_a_folder_is_done(tmp_path, photos):
-    (photos / "b.PNG").write_text("to whom it may concern")
+def test_a_broken_picture_does_not_stop_the_others(tmp_path, photos):
+    (photos / "b.PNG").write_text("some text")
     (photos / "c.jpg").write_bytes(b"")
     done = run(photos, tmp_path / "out")
     assert [item.error is None for item in done] == [True, False, False, True]
-    assert "b.PNG cannot be read: not a picture" in done[1].error
+    assert "b.PNG cannot be read: it is not a picture" in done[1].error
     assert (done[1].out, done[1].noise) == (None, None)
     assert "c.jpg is empty" in done[2].error
     assert files_below(tmp_path / "out") == ["a.png", "deep/a.png"]
 
 
-def test_what_may_not_be_read(tmp_path, photos, monkeypatch):
+def test_a_file_without_permission(tmp_path, photos, monkeypatch):
     def read_bytes(path, read=Path.read_bytes):
-        if path.name == "b.PNG":  # root may read anything
+        if path.name == "b.PNG":  # root can read all files
             raise PermissionError(13, "Permission denied")
         return read(path)
 
@@ -163,15 +163,15 @@ def test_what_may_not_be_read(tmp_path, photos, monkeypatch):
     assert [item.error for item in done] == [None, f"{photos}/b.PNG cannot be opened: Permission denied", None]
 
 
-def test_places_that_take_no_file(tmp_path, photos):
+def test_an_output_that_cannot_be_written(tmp_path, photos):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "deep").write_text("a file where a folder is to be")
+    (tmp_path / "out" / "deep").write_text("a file in place of a folder")
     done = run(photos, tmp_path / "out")
     assert [item.error is None for item in done] == [True, True, False]
     assert f"cannot write {tmp_path}/out/deep/a.png: File exists" in done[2].error
 
 
-def test_a_cleaner_that_fails_fails_one_picture(tmp_path):
+def test_a_denoiser_that_fails_stops_one_picture(tmp_path):
     for height in (4, 5):
         (tmp_path / f"{height}.png").write_bytes(png(height))
     done = run(tmp_path, tmp_path / "out", Failing())
@@ -181,14 +181,14 @@ def test_a_cleaner_that_fails_fails_one_picture(tmp_path):
     ]
 
 
-def test_an_archive_of_nothing_is_not_left(tmp_path):
+def test_an_archive_without_results_is_not_created(tmp_path):
     zipped(tmp_path / "in.zip", "a.png", content=b"nonsense")
     (done,) = run(tmp_path / "in.zip", tmp_path / "out.zip")
     assert "in.zip/a.png cannot be read" in done.error
     assert files_below(tmp_path) == ["in.zip"]
 
 
-def test_an_interruption_leaves_whole_files_only(tmp_path, photos):
+def test_an_interruption_leaves_no_partial_files(tmp_path, photos):
     for output in ("out", "out.zip"):
         for done in clean_files(photos, tmp_path / output, noise=25, cleaner=Inverting()):
             assert done.error is None
@@ -198,15 +198,15 @@ def test_an_interruption_leaves_whole_files_only(tmp_path, photos):
     assert not list(tmp_path.glob(".out*"))
 
 
-def test_nothing_is_written_over_without_force(tmp_path, photos):
+def test_files_are_overwritten_with_force_only(tmp_path, photos):
     before = (photos / "a.png").read_bytes()
     for inputs, output in ((photos / "a.png", photos / "a.png"), (photos, photos), (photos / "a.png", photos)):
-        refused(InvalidParameterError, r"a.png would be written over its input; .*force", inputs, output)
+        raises(InvalidParameterError, r"a.png would overwrite its input; .*force", inputs, output)
     filled(tmp_path / "out", "b.PNG", "deep/a.png")
-    refused(InvalidParameterError, r"b.PNG exists, and 1 more do; .*force", photos, tmp_path / "out")
-    refused(InvalidParameterError, r"b.PNG exists; ", photos / "a.png", tmp_path / "out" / "b.PNG")
+    raises(InvalidParameterError, r"b.PNG exists, and 1 more do; .*force", photos, tmp_path / "out")
+    raises(InvalidParameterError, r"b.PNG exists; ", photos / "a.png", tmp_path / "out" / "b.PNG")
     source = zipped(tmp_path / "in.zip", "a.png")
-    refused(InvalidParameterError, r"in.zip would be written over its input", source, source)
+    raises(InvalidParameterError, r"in.zip would overwrite its input", source, source)
     assert (photos / "a.png").read_bytes() == before
     assert files_below(tmp_path / "out") == ["b.PNG", "deep/a.png"]
     run(photos, photos, force=True)
@@ -215,49 +215,55 @@ def test_nothing_is_written_over_without_force(tmp_path, photos):
     assert zipfile.ZipFile(source).namelist() == ["a.png"]
 
 
-def test_an_earlier_result_inside_the_folder_is_no_input(tmp_path, photos):
+def test_earlier_results_inside_the_folder_are_not_inputs(tmp_path, photos):
     run(photos, photos / "clean")
     assert len(run(photos, photos / "clean", force=True)) == 3
     assert files_below(photos / "clean") == ["a.png", "b.PNG", "deep/a.png"]
 
 
 def test_two_inputs_for_one_output(tmp_path, photos):
-    match = "a.png and .*a.png would both go to .*a.png; clean them apart"
-    refused(InvalidParameterError, match, [photos / "a.png", photos / "deep" / "a.png"], tmp_path / "out")
+    match = "a.png and .*a.png would both be written to .*a.png; denoise them separately"
+    raises(InvalidParameterError, match, [photos / "a.png", photos / "deep" / "a.png"], tmp_path / "out")
     filled(photos, "A.png")
-    refused(InvalidParameterError, "would both go to", photos, tmp_path / "out", force=True)
+    raises(InvalidParameterError, "would both be written to", photos, tmp_path / "out", force=True)
     assert not (tmp_path / "out").exists()
 
 
-def test_asked_wrongly(tmp_path, photos):
+def test_invalid_arguments(tmp_path, photos):
     (tmp_path / "empty").mkdir()
-    (tmp_path / "bad.zip").write_text("no archive")
+    (tmp_path / "bad.zip").write_text("not an archive")
     zipped(tmp_path / "texts.zip", "notes.txt")
     for error, match, inputs, output in (
         (MissingFileError, r"gone.png does not exist", tmp_path / "gone.png", "out.png"),
         (InvalidDataError, r"matches no pictures \(.png", f"{tmp_path}/*.png", "out"),
-        (InvalidDataError, r"empty holds no pictures \(.png", tmp_path / "empty", "out"),
-        (InvalidDataError, r"texts.zip holds no pictures", tmp_path / "texts.zip", "out"),
+        (InvalidDataError, r"empty has no pictures \(.png", tmp_path / "empty", "out"),
+        (InvalidDataError, r"texts.zip has no pictures", tmp_path / "texts.zip", "out"),
         (BrokenFileError, r"bad.zip cannot be opened", tmp_path / "bad.zip", "out"),
-        (InvalidParameterError, r"out.pgn has no picture's suffix", photos / "a.png", "out.pgn"),
-        (InvalidParameterError, r"out.png is one file; .* go to a folder or a .zip", photos, "out.png"),
-        (InvalidParameterError, r"there are no pictures", [], "out"),
+        (InvalidParameterError, r"out.pgn must have a picture's suffix", photos / "a.png", "out.pgn"),
+        (InvalidParameterError, r"out.png is a file; .* give a folder or a .zip", photos, "out.png"),
+        (InvalidParameterError, r"inputs is empty; give at least one", [], "out"),
     ):
-        refused(error, match, inputs, tmp_path / output)
+        raises(error, match, inputs, tmp_path / output)
     for noise in (-1, float("nan"), float("inf")):
-        refused(InvalidParameterError, f"noise={noise} is not legal", photos, tmp_path / "out", noise=noise)
-    with pytest.raises(InvalidParameterError, match="the model is a dict, which does not denoise pictures"):
+        raises(
+            InvalidParameterError,
+            f"noise={noise} must be a number >= 0, or None",
+            photos,
+            tmp_path / "out",
+            noise=noise,
+        )
+    with pytest.raises(InvalidParameterError, match="model is a dict, which cannot denoise pictures"):
         clean_files(photos, tmp_path / "out", model={})
 
 
-def test_names_that_climb_out_of_an_archive(tmp_path):
+def test_names_outside_the_output_folder(tmp_path):
     source = zipped(tmp_path / "in.zip", "../evil.png", "good.png")
     done = run(source, tmp_path / "deep" / "out")
-    assert ["outside the folder" in (item.error or "") for item in done] == [True, False]
+    assert ["outside the output folder" in (item.error or "") for item in done] == [True, False]
     assert files_below(tmp_path) == ["deep/out/good.png", "in.zip"]
 
 
-def test_noise_is_estimated_where_it_is_not_told(tmp_path):
+def test_noise_is_estimated_by_default(tmp_path):
     levels = {"5.png": 5, "40.png": 40}
     for name, sigma in levels.items():
         pixels = np.rint(128 + sigma * RNG.normal(size=(90, 90))).clip(0, 255).astype(np.uint8)
@@ -268,7 +274,7 @@ def test_noise_is_estimated_where_it_is_not_told(tmp_path):
     assert [item.noise for item in done] == pytest.approx([40, 5], rel=0.06)
 
 
-def test_four_inks_are_three_and_one(tmp_path):
+def test_cmyk_is_denoised_as_three_planes_and_one(tmp_path):
     Image.fromarray(RNG.integers(0, 256, (6, 7, 4), np.uint8), "CMYK").save(tmp_path / "a.tif")
     cleaner = Inverting()
     run(tmp_path / "a.tif", tmp_path / "b.tif", cleaner)
@@ -277,7 +283,7 @@ def test_four_inks_are_three_and_one(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "match"), [(np.nan, "NaN or infinity"), (200.0, "values up to 200; floats are read as")]
+    ("value", "match"), [(np.nan, "NaN or infinite"), (200.0, "values up to 200; floats must be in")]
 )
 def test_floats_out_of_scale(tmp_path, value, match):
     np.save(tmp_path / "a.npy", np.full((9, 9), value))

@@ -18,7 +18,7 @@ from isthmus.images.denoiser import LUMA_AND_CHROMA, Denoiser
 from isthmus.images.noise_level import estimate_noise
 from isthmus.networks.residual import ResidualDenoiser
 
-DATA = files("isthmus") / "data"
+FOLDER = files("isthmus") / "images"
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +52,20 @@ def with_noise(clean, level):
 
 @pytest.mark.parametrize("name", ["camera", "astronaut"])
 @pytest.mark.parametrize("level", [15, 25, 50])
-def test_photographs_get_better(shipped, name, level):
+def test_the_error_of_photographs_decreases(shipped, name, level):
     clean = photograph(name)
     noisy = with_noise(clean, level)
     assert psnr(shipped.clean(noisy, level), clean) > psnr(noisy, clean) + 4
 
 
-def test_telling_the_noise_matters(shipped):
+def test_the_right_noise_level_gives_the_smallest_error(shipped):
     clean = photograph("camera")
     noisy = with_noise(clean, 25)
-    reached = {level: psnr(shipped.clean(noisy, level), clean) for level in (10, 25, 50)}
-    assert max(reached, key=reached.get) == 25
+    found = {level: psnr(shipped.clean(noisy, level), clean) for level in (10, 25, 50)}
+    assert max(found, key=found.get) == 25
 
 
-def test_noise_is_estimated_where_it_is_not_told(shipped):
+def test_noise_is_estimated_by_default(shipped):
     noisy = with_noise(photograph("camera"), 20)
     assert_array_equal(shipped.clean(noisy), shipped.clean(noisy, estimate_noise(noisy)))
     coloured = with_noise(photograph("astronaut"), 20)
@@ -73,7 +73,7 @@ def test_noise_is_estimated_where_it_is_not_told(shipped):
     assert_allclose(shipped.clean(coloured), shipped.clean(coloured, level), atol=1e-6)
 
 
-def test_colours_are_rotated_and_back():
+def test_colours_are_rotated_and_rotated_back():
     assert_allclose(LUMA_AND_CHROMA @ LUMA_AND_CHROMA.T, np.eye(3), atol=1e-15)
     assert_allclose(LUMA_AND_CHROMA @ [1, 1, 1], [np.sqrt(3), 0, 0], atol=1e-15)
     untrained = small()
@@ -89,7 +89,7 @@ def test_a_grey_picture_in_three_channels_stays_grey(shipped):
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(9, 7), (9, 7, 3)])
-def test_without_noise_the_picture_comes_back(shipped, shape, dtype):
+def test_without_noise_the_result_is_a_copy(shipped, shape, dtype):
     picture = random_picture(*shape, dtype=dtype)
     cleaned = shipped.clean(picture, 0)
     assert_array_equal(cleaned, picture)
@@ -117,19 +117,19 @@ def test_values_outside_the_range_are_not_clipped():
 
 
 @pytest.mark.parametrize("shape", [(256, 192), (320, 64), (192, 192, 3)])
-def test_tiles_leave_no_seams(shape):
+def test_tiles_have_no_seams(shape):
     picture = random_picture(*shape)
     assert_allclose(small(largest_tile=128).clean(picture, 25), small().clean(picture, 25), atol=1e-5)
 
 
-def test_tiles_of_the_shipped_network_leave_no_seams(shipped):
+def test_tiles_of_the_shipped_network_have_no_seams(shipped):
     in_pieces = Denoiser(shipped.network, shipped.params, shipped.strongest, largest_tile=256)
     picture = random_picture(384, 256)
     assert_allclose(in_pieces.clean(picture, 25), shipped.clean(picture, 25), atol=1e-5)
 
 
 @pytest.mark.parametrize("length", [1, 64, 65, 511, 513, 1024, 1025, 1100, 5000])
-def test_tiles_are_of_few_sides_and_not_much_larger_than_needed(length):
+def test_tiles_have_few_sizes_and_little_padding(length):
     denoiser = small()
     side, context = denoiser._side(length), 2 * denoiser.network.reach
     assert side <= denoiser.largest_tile
@@ -138,7 +138,7 @@ def test_tiles_are_of_few_sides_and_not_much_larger_than_needed(length):
     assert n_tiles * (side - context) + context <= length + 64 + n_tiles * 128
 
 
-def test_pictures_of_near_sizes_share_a_program(compilations):
+def test_pictures_of_similar_sizes_share_a_program(compilations):
     denoiser = small()
     denoiser.clean(random_picture(64, 64), 25)
     with compilations() as compiled:
@@ -152,10 +152,10 @@ def test_the_same_picture_gives_the_same_result(shipped):
     assert_array_equal(shipped.clean(picture, 25), shipped.clean(picture, 25))
 
 
-def test_more_noise_than_it_has_learned_is_told_with_a_warning(shipped):
+def test_more_noise_than_in_training_gives_a_warning(shipped):
     clean = photograph("camera")
     noisy = with_noise(clean, 75)
-    with pytest.warns(IsthmusWarning, match=r"noise of 75\.0 is more than 55"):
+    with pytest.warns(IsthmusWarning, match=r"noise=75\.0 is above 55"):
         cleaned = shipped.clean(noisy, 75)
     assert psnr(cleaned, clean) > psnr(shipped.clean(noisy, 55), clean)
 
@@ -170,40 +170,40 @@ def test_more_noise_than_it_has_learned_is_told_with_a_warning(shipped):
         (np.zeros((4, 4), np.uint8), "divide bytes by 255"),
         (np.zeros((4, 4), bool), "bool"),
         (np.full((4, 4), np.nan), "NaN"),
-        (np.full((4, 4, 3), np.inf), "NaN or infinity"),
+        (np.full((4, 4, 3), np.inf), "NaN or infinite"),
     ],
 )
-def test_what_is_no_picture_is_refused(shipped, picture, match):
+def test_invalid_pictures(shipped, picture, match):
     with pytest.raises(InvalidDataError, match=match) as caught:
         shipped.clean(picture, 25)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("noise", [-1, np.nan, np.inf])
-def test_noise_that_is_no_deviation_is_refused(shipped, noise):
+def test_invalid_noise(shipped, noise):
     with pytest.raises(InvalidParameterError, match="noise="):
         shipped.clean(np.zeros((4, 4)), noise)
 
 
 def test_the_shipped_file(shipped):
-    header, tensors = read_model(DATA / "denoiser.safetensors")
-    assert (DATA / "denoiser.safetensors").stat().st_size < 2_000_000
+    header, tensors = read_model(FOLDER / "denoiser.safetensors")
+    assert (FOLDER / "denoiser.safetensors").stat().st_size < 2_000_000
     assert {tensor.dtype for tensor in tensors.values()} == {np.dtype(np.float16)}
     assert shipped.network == ResidualDenoiser(tuple(header["widths"]), tuple(header["blocks"]))
     assert shipped.strongest == 55
     assert Denoiser.shipped() is shipped
-    card = (DATA / "denoiser.md").read_text()
+    card = (FOLDER / "denoiser.md").read_text()
     assert f"{header['steps']:,} steps" in card
     assert f"{sum(tensor.size for tensor in tensors.values()):,} parameters" in card
 
 
-def test_files_of_something_else_are_refused(tmp_path):
-    header, tensors = read_model(DATA / "denoiser.safetensors")
+def test_files_that_do_not_fit(tmp_path):
+    header, tensors = read_model(FOLDER / "denoiser.safetensors")
     file = tmp_path / "other.safetensors"
     with pytest.raises(MissingFileError):
         Denoiser.load(file)
     write_model(file, {**header, "class": "Autoencoder"}, tensors)
-    with pytest.raises(ModelFileError, match="holds a Autoencoder, not a Denoiser"):
+    with pytest.raises(ModelFileError, match="is a Autoencoder, not a Denoiser"):
         Denoiser.load(file)
     write_model(file, {**header, "blocks": [1, 1]}, tensors)
     with pytest.raises(ModelFileError, match="other parameters"):
@@ -213,7 +213,7 @@ def test_files_of_something_else_are_refused(tmp_path):
         Denoiser.load(file)
 
 
-def test_a_written_denoiser_comes_back(tmp_path):
+def test_a_denoiser_is_loaded_from_a_file(tmp_path):
     denoiser = small()
     header = {"class": "Denoiser", "widths": [4, 6], "blocks": [1, 1], "strongest": 55.0}
     write_model(tmp_path / "small.safetensors", header, jax.tree.map(np.asarray, denoiser.params))

@@ -9,7 +9,7 @@ from isthmus.images.files import SUFFIXES, read_picture, write_picture
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("name", ["grey.png", "colour.png", "alpha.png", "grey16.png", "inks.tif", "floats.tif"])
-def test_another_suffix_is_another_format_with_the_same_pixels_or_refused(tmp_path, name, suffix):
+def test_another_format_has_the_same_pixels_or_raises_an_error(tmp_path, name, suffix):
     picture = read_picture(EXACT[name][0], name)
     try:
         write_picture(picture, picture.values, tmp_path / f"a{suffix}")
@@ -28,21 +28,21 @@ def test_another_suffix_is_another_format_with_the_same_pixels_or_refused(tmp_pa
     assert again.dtype == picture.dtype
 
 
-def test_what_a_format_has_no_room_for(tmp_path):
+def test_values_that_a_format_cannot_store(tmp_path):
     for name, suffix, what in (
-        ("alpha.png", ".jpg", "JPEG has no room for transparent pixels of alpha.png; write a TIFF"),
+        ("alpha.png", ".jpg", "JPEG cannot store transparent pixels of alpha.png; write a TIFF"),
         ("grey16.png", ".jpg", "16 bits of grey16.png"),
-        ("floats.tif", ".png", "PNG has no room for float32"),
-        ("inks.tif", ".png", r"four inks \(CMYK\)"),
-        ("alpha.png", ".gif", "the half transparent pixels"),
-        ("grey.png", ".pgn", r"a.pgn has no picture's suffix .*did you mean '\.p[nbg][gm]'"),
+        ("floats.tif", ".png", "PNG cannot store float32"),
+        ("inks.tif", ".png", "CMYK colours of inks.tif"),
+        ("alpha.png", ".gif", "the partly transparent pixels"),
+        ("grey.png", ".pgn", r"a.pgn must have a picture's suffix .*did you mean '\.p[nbg][gm]'"),
     ):
         picture = read_picture(EXACT[name][0], name)
         with pytest.raises(InvalidParameterError, match=what):
             write_picture(picture, picture.values, tmp_path / f"a{suffix}")
 
 
-def test_what_a_format_is_too_small_for(tmp_path):
+def test_a_picture_beyond_a_formats_largest_size(tmp_path):
     picture = read_picture(npy(np.zeros((1, 16384, 3), np.uint8)), "long.npy")
     with pytest.raises(UnwritableError, match=r"cannot write .*a.webp: .*; write another format") as caught:
         write_picture(picture, picture.values, tmp_path / "a.webp")
@@ -50,7 +50,7 @@ def test_what_a_format_is_too_small_for(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_gif_keeps_what_is_transparent(tmp_path):
+def test_a_gif_keeps_transparent_pixels(tmp_path):
     image = palette()
     content = saved(image, "GIF", transparency=3)
     picture, target = rewritten(content, "a.gif", tmp_path)

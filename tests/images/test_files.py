@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
-from encoded import BECOMES, COLOUR, EXACT, GREY, RNG, opened, rewritten, saved, with_alpha
+from encoded import COLOUR, EXACT, GREY, MODE_AFTER, RNG, opened, rewritten, saved, with_alpha
 from isthmus.core.errors import BrokenFileError, InvalidDataError, MissingFileError, UnwritableError
 from isthmus.images.files import read_picture, write_picture
 
@@ -18,7 +18,7 @@ def all_samples(picture):
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_the_same_pixels_are_the_same_file(tmp_path, name):
+def test_unchanged_pixels_give_the_same_format_and_samples(tmp_path, name):
     content, samples = EXACT[name]
     picture, target = rewritten(content, name, tmp_path)
     assert picture.values.dtype == np.float32
@@ -31,7 +31,7 @@ def test_the_same_pixels_are_the_same_file(tmp_path, name):
     if not name.endswith(".npy"):
         before, after = opened(tmp_path / name), opened(target)
         assert after.size == before.size
-        expected = BECOMES.get(name, before.mode.replace("I;16B", "I;16"))
+        expected = MODE_AFTER.get(name, before.mode.replace("I;16B", "I;16"))
         assert after.mode == expected or "key16" in name
     else:
         before, after = np.load(tmp_path / name), np.load(target)
@@ -39,7 +39,7 @@ def test_the_same_pixels_are_the_same_file(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", [name for name in EXACT if "16" in name or name in ("grey.png", "alpha.tif")])
-def test_other_pixels_are_clipped_and_rounded_and_alpha_is_kept(tmp_path, name):
+def test_new_pixels_are_clipped_and_rounded_and_alpha_is_kept(tmp_path, name):
     content, samples = EXACT[name]
     picture, target = rewritten(content, name, tmp_path, lambda values: 1.5 * values - 0.25)
     largest = np.iinfo(samples.dtype).max
@@ -58,7 +58,7 @@ def exif_of():
     return exif
 
 
-def described(image):
+def metadata_of(image):
     exif = image.getexif()
     return SimpleNamespace(
         orientation=exif.get(0x0112),
@@ -70,27 +70,27 @@ def described(image):
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
-def test_what_is_said_beside_the_pixels_is_kept(tmp_path, suffix):
+def test_metadata_is_kept(tmp_path, suffix):
     format = {".jpg": "JPEG", ".png": "PNG", ".tif": "TIFF", ".webp": "WEBP"}[suffix]
     options = {"exif": exif_of(), "icc_profile": b"a profile", "dpi": (300, 200)}
     content = saved(COLOUR, format, **options, **({"lossless": True} if suffix == ".webp" else {}))
     picture, target = rewritten(content, f"photo{suffix}", tmp_path)
     if suffix == ".tif":
-        assert picture.values.shape == (13, 19, 3), "turned upright"
+        assert picture.values.shape == (13, 19, 3), "the orientation is applied"
         assert 0x0112 not in opened(target).tag_v2
         assert opened(target).tag_v2[0x010F] == "Maker"
-        assert described(opened(target)).taken == described(opened(tmp_path / "photo.tif")).taken
-        assert described(opened(target)).profile == b"a profile"
+        assert metadata_of(opened(target)).taken == metadata_of(opened(tmp_path / "photo.tif")).taken
+        assert metadata_of(opened(target)).profile == b"a profile"
         return
-    assert picture.values.shape == (19, 13, 3), "an orientation is kept, not applied"
+    assert picture.values.shape == (19, 13, 3), "the orientation is kept, not applied"
     before, after = opened(tmp_path / f"photo{suffix}"), opened(target)
     if suffix == ".webp":
         assert after.info["exif"] == before.info["exif"]
         assert after.info["icc_profile"] == b"a profile"
     else:
-        assert described(after) == described(before)
-        assert described(after).orientation == 6
-        assert described(after).profile == b"a profile"
+        assert metadata_of(after) == metadata_of(before)
+        assert metadata_of(after).orientation == 6
+        assert metadata_of(after).profile == b"a profile"
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 1), (17, 3000)], ids=str)
@@ -103,7 +103,7 @@ def test_odd_sizes(tmp_path, size, suffix):
     assert_array_equal(np.asarray(opened(target)), np.asarray(image))
 
 
-def test_places_without_files(tmp_path):
+def test_missing_files_and_invalid_values(tmp_path):
     with pytest.raises(MissingFileError, match=r"gone.png does not exist; check the spelling"):
         read_picture(tmp_path / "gone.png")
     with pytest.raises(BrokenFileError, match="cannot be opened: Is a directory"):

@@ -25,12 +25,12 @@ def test_a_folder(folder):
     assert not any(picture.alone for picture in found)
 
 
-def test_what_lies_in_the_output_is_no_input(folder):
+def test_files_in_the_output_folder_are_not_inputs(folder):
     for output, names in (("deep", ["a.JPG", "b.png"]), (".", ["a.JPG", "b.png", "deep/er/c.npy"])):
         assert [picture.name for picture in find_pictures(str(folder), folder / output)] == names
 
 
-def test_a_file_whatever_its_name(folder):
+def test_a_file_of_any_name(folder):
     (picture,) = find_pictures(str(folder / "notes.txt"), NOWHERE)
     assert (picture.name, picture.alone, picture.read()) == ("notes.txt", True, b"notes.txt")
 
@@ -76,7 +76,7 @@ def test_nothing_found(folder):
     for text, error, match in (
         ("gone.png", MissingFileError, "gone.png does not exist"),
         ("*.webp", InvalidDataError, r"\*.webp matches no pictures"),
-        ("empty", InvalidDataError, "empty holds no pictures"),
+        ("empty", InvalidDataError, "empty has no pictures"),
     ):
         with pytest.raises(error, match=match):
             find_pictures(str(folder / text), NOWHERE)

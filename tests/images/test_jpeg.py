@@ -19,12 +19,12 @@ from encoded import (
 @pytest.mark.parametrize("quality", [40, 97])
 def test_a_jpeg_keeps_its_quality(tmp_path, mode, samples, quality):
     smooth = np.asarray(Image.fromarray(samples, mode).resize((64, 48), Image.Resampling.BICUBIC))
-    content = saved(Image.fromarray(smooth, mode), "JPEG", quality=quality, subsampling=0, comment=b"said")
+    content = saved(Image.fromarray(smooth, mode), "JPEG", quality=quality, subsampling=0, comment=b"a comment")
     _, target = rewritten(content, "photo.jpg", tmp_path)
     before, after = opened(tmp_path / "photo.jpg"), opened(target)
     assert (after.mode, after.size, after.quantization) == (before.mode, before.size, before.quantization)
-    assert after.info["comment"] == b"said"
-    # Coded once more with the same tables, nearly every coefficient falls where it was.
+    assert after.info["comment"] == b"a comment"
+    # Encoded again with the same tables, nearly all coefficients are the same.
     assert np.abs(np.asarray(after).astype(int) - np.asarray(before)).mean() < 1
 
 
@@ -38,7 +38,7 @@ def test_a_jpeg_keeps_progression_and_sampling(tmp_path):
         assert [part[1:3] for part in after.layer] == [part[1:3] for part in opened(tmp_path / "photo.jpg").layer]
 
 
-def test_a_progressive_jpeg_of_noise_finds_room(tmp_path, monkeypatch):
+def test_a_progressive_jpeg_of_noise_fits_the_buffer(tmp_path, monkeypatch):
     noise = Image.fromarray(RNG.integers(0, 256, (300, 400, 3), np.uint8))
     monkeypatch.setattr("PIL.ImageFile.MAXBLOCK", 10**7)
     content = saved(noise, "JPEG", progressive=True, quality=100, subsampling=0)
@@ -48,7 +48,7 @@ def test_a_progressive_jpeg_of_noise_finds_room(tmp_path, monkeypatch):
     assert ImageFile.MAXBLOCK == 65536
 
 
-def test_jpegs_of_phones_have_pictures_behind_the_first(tmp_path):
+def test_of_a_phones_jpeg_the_first_picture_is_kept(tmp_path):
     frames = [Image.fromarray(COLOUR).resize((32, 32)), Image.fromarray(COLOUR).resize((32, 32))]
     content = saved(frames[0], "MPO", save_all=True, append_images=frames[1:])
     assert Image.open(io.BytesIO(content)).n_frames == 2

@@ -10,7 +10,7 @@ from encoded import BILEVEL, RNG, opened, palette, rewritten, saved
 from isthmus.images.png import Chunk, bit_depth, chunks_of, encode_png
 
 
-def test_a_pngs_chunks_are_kept_where_they_still_hold(tmp_path):
+def test_chunks_that_are_still_valid_are_kept(tmp_path):
     texts = PngImagePlugin.PngInfo()
     texts.add_text("Title", "a title")
     texts.add_itxt("Author", "Åsa", "sv")
@@ -23,11 +23,11 @@ def test_a_pngs_chunks_are_kept_where_they_still_hold(tmp_path):
     assert opened(target).text == {"Title": "a title", "Author": "Åsa"}
     assert opened(target).info["gamma"] == 0.45455
     assert b"abCdprivate, safe to copy" in kept
-    assert not any(gone in kept for gone in (b"abCD", b"PLTE", b"tRNS"))
+    assert not any(dropped in kept for dropped in (b"abCD", b"PLTE", b"tRNS"))
 
 
 def unfiltered(content):
-    """Rows of bytes by the specification's own formulas (section 9.2), one byte after the other."""
+    """Decode rows with the formulas of the specification (section 9.2), byte by byte."""
     chunks = list(chunks_of(content))
     width, height, bits, kind = struct.unpack(">IIBB", chunks[0].data[:10])
     step = max(1, bits // 8 * {0: 1, 2: 3, 4: 2, 6: 4}[kind])
@@ -50,7 +50,7 @@ def unfiltered(content):
 
 @pytest.mark.parametrize("n_channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", ["u1", "u2"])
-def test_every_filter_comes_undone(n_channels, dtype):
+def test_filters_are_reversible(n_channels, dtype):
     ramp = np.add.outer(np.arange(300) * 7, np.arange(23) * 5)[..., None] * np.arange(1, n_channels + 1)
     samples = np.concatenate([ramp, ramp[:, ::-1], RNG.integers(0, 9, ramp.shape)]).astype(f">{dtype}")
     rows, filters = unfiltered(encode_png(samples.astype(dtype), [], []))
@@ -58,12 +58,12 @@ def test_every_filter_comes_undone(n_channels, dtype):
     assert len(filters) >= 2
 
 
-def test_black_and_white_is_one_bit():
+def test_black_and_white_has_one_bit():
     content = encode_png(BILEVEL[..., None], [], [])
     assert bit_depth(content) == 1
     assert_array_equal(unfiltered(content)[0], np.packbits(BILEVEL, axis=1))
 
 
-def test_chunks_have_their_check_sums():
-    # The one that ends every file, as the specification prints it.
+def test_chunks_have_checksums():
+    # The last chunk of each file, as printed in the specification.
     assert Chunk(b"IEND", b"").encoded() == bytes.fromhex("00000000 49454e44 ae426082")

@@ -14,7 +14,7 @@ from encoded import (
 )
 
 
-def test_a_tiffs_tags_are_kept(tmp_path):
+def test_tags_are_kept(tmp_path):
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     tags[270], tags[305], tags[65000] = "a description", "a program", "private"
     _, target = rewritten(saved(GREY, "TIFF", tiffinfo=tags, dpi=(72, 72)), "a.tif", tmp_path)
@@ -23,12 +23,12 @@ def test_a_tiffs_tags_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize(("compression", "code"), [(None, 1), ("tiff_lzw", 8), ("jpeg", 8), ("packbits", 8)])
-def test_what_was_compressed_is_deflated(tmp_path, compression, code):
+def test_compressed_files_are_written_with_deflate(tmp_path, compression, code):
     _, target = rewritten(saved(COLOUR, "TIFF", compression=compression), "a.tif", tmp_path)
     assert opened(target).tag_v2[259] == code
 
 
-def test_differences_compress_a_ramp(tmp_path):
+def test_a_ramp_is_compressed_by_differences(tmp_path):
     ramp = np.add.outer(np.arange(200), np.arange(300)).astype(np.uint16)
     _, target = rewritten(saved(ramp, "TIFF", compression="tiff_deflate"), "a.tif", tmp_path)
     assert target.stat().st_size < ramp.nbytes / 20

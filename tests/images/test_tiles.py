@@ -11,8 +11,8 @@ from isthmus.images.tiles import in_tiles, padded
 SHAPES = [(1, 1), (7, 1), (3000, 17), (64, 64), (65, 129), (200, 131), (90, 70, 3)]
 
 
-def blur(reach):
-    kernel = np.random.default_rng(0).normal(size=(2 * reach + 1, 2 * reach + 1))
+def blur(radius):
+    kernel = np.random.default_rng(0).normal(size=(2 * radius + 1, 2 * radius + 1))
 
     def function(picture):
         weights = kernel if picture.ndim == 2 else kernel[..., None]
@@ -27,19 +27,19 @@ def picture_of(shape):
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize(("tile", "overlap"), [(32, 3), (64, 16), (512, 64)])
-def test_tiles_equal_the_whole(shape, tile, overlap):
+def test_tiles_give_the_same_result_as_the_whole(shape, tile, overlap):
     function, picture = blur(3), picture_of(shape)
     assert_allclose(in_tiles(function, picture, tile=tile, overlap=overlap), function(picture), atol=1e-12)
 
 
-def test_a_reach_beyond_the_overlap_shows():
+def test_a_radius_excess_the_overlap_changes_the_result():
     function, picture = blur(4), picture_of((64, 64))
     assert not np.allclose(in_tiles(function, picture, tile=32, overlap=3), function(picture))
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_tiles_keep_the_phase_of_a_network_with_strides(shape):
-    # Mean of each 4 x 4 block: another answer wherever a tile began beside the blocks' corners.
+def test_tiles_start_at_multiples_of_the_strides(shape):
+    # The mean of each 4 x 4 block changes if a tile starts inside a block.
     def blocks(picture):
         height, width = picture.shape[:2]
         means = picture.reshape(height // 4, 4, width // 4, 4, -1).mean(axis=(1, 3))
@@ -52,14 +52,14 @@ def test_tiles_keep_the_phase_of_a_network_with_strides(shape):
 
 @settings(max_examples=60)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 9), st.integers(0, 8), st.integers(1, 4))
-def test_the_function_sees_one_shape_and_every_pixel_comes_back(height, width, beyond, overlap, multiple):
+def test_all_calls_have_one_shape_and_all_pixels_are_returned(height, width, excess, overlap, multiple):
     overlap *= multiple
-    tile = 2 * overlap + beyond * multiple
+    tile = 2 * overlap + excess * multiple
     seen = set()
 
-    def function(given):
-        seen.add(given.shape)
-        return given.copy()
+    def function(piece):
+        seen.add(piece.shape)
+        return piece.copy()
 
     picture = np.arange(height * width, dtype=np.int32).reshape(height, width)
     result = in_tiles(function, picture, tile=tile, overlap=overlap, multiple=multiple)
@@ -77,14 +77,14 @@ def test_padding_reflects():
 
 
 @pytest.mark.parametrize("options", [{"tile": 8, "overlap": 4}, {"overlap": -1}, {"multiple": 0}, {"multiple": 48}])
-def test_sizes_that_do_not_go_together(options):
-    with pytest.raises(InvalidParameterError, match="more than twice its overlap"):
-        in_tiles(lambda given: given, np.zeros((3, 3)), **options)
+def test_sizes_that_contradict_one_another(options):
+    with pytest.raises(InvalidParameterError, match=r"contradict one another: tile must be > 2 \* overlap"):
+        in_tiles(lambda piece: piece, np.zeros((3, 3)), **options)
 
 
-def test_what_is_no_picture():
+def test_invalid_pictures_and_functions():
     for shape in ((3,), (0, 3), (1, 2, 3, 4)):
-        with pytest.raises(InvalidDataError, match="a picture has shape"):
-            in_tiles(lambda given: given, np.zeros(shape))
-    with pytest.raises(InvalidDataError, match="the function made"):
-        in_tiles(lambda given: given[:2], np.zeros((3, 3)))
+        with pytest.raises(InvalidDataError, match="picture has shape"):
+            in_tiles(lambda piece: piece, np.zeros(shape))
+    with pytest.raises(InvalidDataError, match="the function returned shape"):
+        in_tiles(lambda piece: piece[:2], np.zeros((3, 3)))

@@ -4,12 +4,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from isthmus.data.sources import PatchSource
-from isthmus.images.training import Recipe, _deviations, _Pace, _share_of_rate, _turned, first_weights, learning
+from isthmus.images.training import Recipe, _deviations, _flipped, _share_of_rate, _Traced, initial_weights, train
 from isthmus.networks.residual import ResidualDenoiser
 
 NETWORK = ResidualDenoiser((4,), (1,))
 RECIPE = Recipe(n_steps=320, side=8, batch=4, rate=1e-2, low=0.0, high=0.2)
-PACE = _Pace(120.0, 1e-3, 0.1, 0.3, 255.0)
+TRACED = _Traced(120.0, 1e-3, 0.1, 0.3, 255.0)
 
 
 def crops(n_patches=1280, scale=1.0, dtype=np.float32):
@@ -18,57 +18,57 @@ def crops(n_patches=1280, scale=1.0, dtype=np.float32):
     return PatchSource([waves.astype(dtype)], 8, n_patches=n_patches, random_state=0)
 
 
-def test_it_learns_and_says_where_it_stands():
-    reached = list(learning(NETWORK, first_weights(NETWORK, 0), crops(), 1.0, RECIPE, 0))
-    assert [now.step for now in reached] == [100, 200, 300, 320]
-    assert reached[-1].loss < 0.5 * reached[0].loss
-    assert {name: leaf.shape for name, leaf in reached[-1].params.items()} == NETWORK.shapes()
+def test_training_lowers_the_loss_and_yields_progress():
+    progress = list(train(NETWORK, initial_weights(NETWORK, 0), crops(), 1.0, RECIPE, 0))
+    assert [now.step for now in progress] == [100, 200, 300, 320]
+    assert progress[-1].loss < 0.5 * progress[0].loss
+    assert {name: leaf.shape for name, leaf in progress[-1].params.items()} == NETWORK.shapes()
 
 
-def test_the_same_seed_gives_the_same_weights_and_white_is_a_scale():
-    def learned(seed, **options):
+def test_the_same_seed_gives_the_same_weights_and_white_only_scales():
+    def trained(seed, **options):
         source = crops(80, **options)
         white = options.get("scale", 1.0)
-        return list(learning(NETWORK, first_weights(NETWORK, 0), source, white, RECIPE._replace(n_steps=20), seed))[-1]
+        return list(train(NETWORK, initial_weights(NETWORK, 0), source, white, RECIPE._replace(n_steps=20), seed))[-1]
 
-    first, again, other, scaled = learned(0), learned(0), learned(1), learned(0, scale=256.0)
+    first, again, other, scaled = trained(0), trained(0), trained(1), trained(0, scale=256.0)
     for name in first.params:
         assert_array_equal(first.params[name], again.params[name])
         assert_allclose(first.params[name], scaled.params[name], atol=1e-5)
     assert first.loss != other.loss
 
 
-def test_weights_that_are_handed_in_stay_as_they_are():
-    params = {name: np.asarray(leaf) for name, leaf in first_weights(NETWORK, 0).items()}
+def test_given_weights_are_not_changed():
+    params = {name: np.asarray(leaf) for name, leaf in initial_weights(NETWORK, 0).items()}
     before = {name: leaf.copy() for name, leaf in params.items()}
-    (reached,) = learning(NETWORK, params, crops(80), 1.0, RECIPE._replace(n_steps=10, rate=0.0), 0)
+    (progress,) = train(NETWORK, params, crops(80), 1.0, RECIPE._replace(n_steps=10, rate=0.0), 0)
     for name, leaf in before.items():
         assert_array_equal(params[name], leaf)
-        assert_allclose(reached.params[name], leaf, rtol=1e-6)
+        assert_allclose(progress.params[name], leaf, rtol=1e-6)
 
 
-def test_in_half_precision_it_learns_alike():
+def test_half_precision_reaches_the_same_loss():
     recipe = RECIPE._replace(n_steps=300)
     whole, half = (
-        list(learning(NETWORK, first_weights(NETWORK, 0), crops(), 1.0, way, 0))[-1]
-        for way in (recipe, recipe._replace(half=True))
+        list(train(NETWORK, initial_weights(NETWORK, 0), crops(), 1.0, variant, 0))[-1]
+        for variant in (recipe, recipe._replace(half=True))
     )
     assert whole.loss != half.loss
     assert_allclose(half.loss, whole.loss, rtol=0.02)
     assert {leaf.dtype for leaf in half.params.values()} == {np.dtype(np.float32)}
 
 
-def test_crops_are_turned_in_all_eight_ways():
+def test_crops_are_flipped_in_all_eight_ways():
     crop = np.arange(9.0).reshape(3, 3)
-    found = np.asarray(_turned(jax.random.key(0), np.repeat(crop[None], 400, axis=0)))
+    found = np.asarray(_flipped(jax.random.key(0), np.repeat(crop[None], 400, axis=0)))
     ways = [way for turns in range(4) for way in (np.rot90(crop, turns), np.rot90(crop, turns).T)]
     counts = [int((found == way).all(axis=(1, 2)).sum()) for way in ways]
     assert sum(counts) == 400 and min(counts) > 25
 
 
 @pytest.mark.parametrize(("draws", "variance"), [(1, 1 / 12), (2, 1 / 24)])
-def test_deviations_lie_in_their_range(draws, variance):
-    found = np.asarray(_deviations(jax.random.key(0), 20_000, PACE, draws))
+def test_deviations_are_in_their_range(draws, variance):
+    found = np.asarray(_deviations(jax.random.key(0), 20_000, TRACED, draws))
     assert found.min() >= 0.1 and found.max() <= 0.3
     assert_allclose(found.mean(), 0.2, atol=0.002)
     assert_allclose(found.var(), 0.2**2 * variance, rtol=0.05)

@@ -1,1 +1,1 @@
-"""Whole pictures: files to arrays and back, tiles without seams, the noise in a picture."""
+"""Picture files, tiling, noise estimation and denoising."""

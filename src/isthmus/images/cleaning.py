@@ -1,9 +1,8 @@
-"""Many picture files cleaned of noise, and written as files of the same names, sizes and kinds."""
+"""Denoising of picture files, to files of the same names, sizes and formats."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import time
 import zipfile
@@ -19,35 +18,34 @@ from isthmus.core.errors import (
     InvalidParameterError,
     IsthmusError,
     UnwritableError,
-    suggest,
 )
 from isthmus.core.files import atomic_write
 from isthmus.data.sources.arrays import one_line
 from isthmus.images.decoding import decode
-from isthmus.images.encoding import encode
+from isthmus.images.encoding import check_suffix, encode
 from isthmus.images.files import SUFFIXES
 from isthmus.images.finding import FoundPicture, find_pictures
-from isthmus.images.noise_level import picture_noise
+from isthmus.images.noise_level import check_noise, picture_noise
 from isthmus.images.picture import Picture
 
-_BRIGHTEST = 16.0  # of a file of floats: beyond, its scale is not 0 to 1
+_MAX_VALUE = 16.0  # of a file of floats: larger values mean that its scale is not 0 to 1
 
 Files = str | os.PathLike[str]
 
 
 class Cleaner(Protocol):
-    """What takes noise out of a picture."""
+    """Removes noise from a picture."""
 
     def clean(self, picture: NDArray[Any], noise: float | None = None) -> NDArray[Any]:
-        """Return a picture (height, width[, 3]), 0 to 1, without noise of a deviation on the scale from 0 to 255."""
+        """Return a denoised picture (height, width[, 3]) in [0, 1]; `noise` is its standard deviation, 0 to 255."""
 
 
 class Cleaned(NamedTuple):
-    """What became of one picture."""
+    """The result for one picture."""
 
     path: str
-    out: str | None  # None where it failed
-    noise: float | None  # its deviation, told or estimated, on the scale from 0 to 255
+    out: str | None  # None if it failed
+    noise: float | None  # the standard deviation, given or estimated, on the scale from 0 to 255
     seconds: float
     error: str | None
 
@@ -61,55 +59,55 @@ def clean_files(
     force: bool = False,
     cleaner: Cleaner | None = None,
 ) -> Cleaning:
-    """Clean pictures of noise and write them as files of the same names, sizes, depths and descriptions.
+    """Denoise picture files and write them as files of the same names, sizes, depths and metadata.
 
-    Everything that can be told beforehand is refused before the first picture is touched. A picture that fails is
-    reported and the others are done. Files are written whole: an interruption leaves none half written.
+    Arguments are checked before the first picture is read. A picture that fails is reported, and the others are still
+    written. Files are written atomically: an interruption leaves no partial files.
 
     Parameters
     ----------
     inputs : str or os.PathLike, or an iterable of these
-        Picture files; folders, whose subfolders are walked too, and ``.zip`` archives, of which what has a picture's
-        suffix is taken and hidden files are not; patterns such as ``"holiday/**/*.jpg"``.
+        Picture files; folders with their subfolders, and ``.zip`` archives, from which all files with a picture's
+        suffix are taken except hidden ones; patterns such as ``"holiday/**/*.jpg"``.
     output : str or os.PathLike
-        For one picture file, a file or a folder that is there; a file's suffix may ask for another format. For anything
-        else a folder, made if need be, or a ``.zip``: pictures keep their names below the folder, the archive or the
-        fixed part of the pattern they were found in.
+        For one picture file, a file or an existing folder; the file's suffix may be that of another format. Otherwise a
+        folder, created if missing, or a ``.zip``: pictures keep their names relative to the folder, the archive or the
+        fixed part of the pattern.
     noise : float or None, default=None
-        The deviation of the noise on the scale from 0 to 255, whatever a file's depth. None estimates it for each
-        picture.
+        Standard deviation of the noise on the scale from 0 to 255, for files of any depth, >= 0. None estimates it for
+        each picture.
     model : estimator or None, default=None
-        A fitted picture estimator, which has ``denoise_picture(picture, noise)``; None takes the denoiser that isthmus
-        ships.
+        A fitted estimator with ``denoise_picture(picture, noise)``; None is the denoiser included in isthmus.
     force : bool, default=False
-        Write over files that exist, those that are read among them.
+        Overwrite existing files, inputs included.
     cleaner : Cleaner or None, default=None
-        Anything with ``clean(picture, noise)``, in place of both.
+        Any object with ``clean(picture, noise)``, instead of `model`.
 
     Returns
     -------
     Cleaning
-        Has the number of pictures as its length, and does the work as it is iterated over: a `Cleaned` for each.
+        An iterable that denoises one picture at a time and yields a `Cleaned` for each; its length is the number of
+        pictures.
 
     Raises
     ------
     InvalidParameterError
-        If two pictures would go to one file, a file would be written over without `force`, `output` does not suit the
-        inputs, `noise` is negative or `model` cannot denoise pictures.
+        If two pictures would be written to one file, a file exists without `force`, `output` does not suit the inputs,
+        `noise` is negative or `model` cannot denoise pictures.
     MissingFileError
-        If an input does not exist or a pattern finds nothing.
+        If an input does not exist or a pattern matches nothing.
     InvalidDataError
-        If a folder or an archive holds no pictures.
+        If a folder or an archive has no pictures.
     BrokenFileError
         If an archive cannot be opened.
     """
-    if noise is not None and not (math.isfinite(noise) and noise >= 0):
-        raise InvalidParameterError(f"noise={noise} is not legal; it is a deviation from 0 on, or None to estimate it")
+    if noise is not None:
+        check_noise(noise)
     target = Path(output)
     given = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     found = [picture for item in given for picture in find_pictures(os.fspath(item), target)]
     if not found:
-        raise InvalidParameterError("there are no pictures to clean; name one")
+        raise InvalidParameterError("inputs is empty; give at least one picture")
     archive = target if target.suffix.lower() == ".zip" and not target.is_dir() else None
     to_a_folder = target.is_dir() or os.fspath(output).endswith((os.sep, "/"))
     to_one_file = len(found) == len(given) == 1 and found[0].alone and archive is None and not to_a_folder
@@ -122,7 +120,7 @@ def clean_files(
 
 
 class Cleaning:
-    """Pictures to clean, which are cleaned as this is iterated over; see `clean_files`."""
+    """An iterable that denoises pictures one at a time; see `clean_files`."""
 
     def __init__(self, jobs: list[_Job], archive: Path | None, noise: float | None, cleaner: Cleaner) -> None:
         self._jobs = jobs
@@ -136,35 +134,35 @@ class Cleaning:
     def __iter__(self) -> Iterator[Cleaned]:
         if self._archive is None:
             for job in self._jobs:
-                yield self._done(job, _write)
+                yield self._clean(job, _write)
             return
         with contextlib.suppress(_NothingCleanError), atomic_write(self._archive) as file:
             n_written = 0
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
                 for job in self._jobs:
-                    done = self._done(job, lambda job, content: archive.writestr(job.source.name, content))
-                    n_written += done.error is None
-                    yield done
+                    result = self._clean(job, lambda job, content: archive.writestr(job.source.name, content))
+                    n_written += result.error is None
+                    yield result
             if not n_written:
                 raise _NothingCleanError
 
-    def _done(self, job: _Job, write: Callable[[_Job, bytes], None]) -> Cleaned:
-        began, where = time.perf_counter(), job.source.where
+    def _clean(self, job: _Job, write: Callable[[_Job, bytes], None]) -> Cleaned:
+        start, where = time.perf_counter(), job.source.where
         level = None
         try:
             picture = decode(job.source.read(), where)
             _check_values(picture)
             level = picture_noise(picture.values) if self._noise is None else float(self._noise)
             write(job, encode(picture, _cleaned(picture.values, level, self._cleaner), str(job.target)))
-        # A device out of memory is a RuntimeError in JAX.
+        # JAX raises a RuntimeError if a device is out of memory.
         except (IsthmusError, OSError, MemoryError, RuntimeError) as error:
             text = one_line(error) if isinstance(error, IsthmusError) else f"{where}: {_described(error)}"
-            return Cleaned(where, None, level, time.perf_counter() - began, text)
-        return Cleaned(where, str(job.target), level, time.perf_counter() - began, None)
+            return Cleaned(where, None, level, time.perf_counter() - start, text)
+        return Cleaned(where, str(job.target), level, time.perf_counter() - start, None)
 
 
 def _cleaned(values: NDArray[Any], noise: float, cleaner: Cleaner) -> NDArray[Any]:
-    if values.ndim == 3 and values.shape[2] == 4:  # black is a plane of its own beside the coloured inks
+    if values.ndim == 3 and values.shape[2] == 4:  # CMYK: black is denoised separately
         return np.dstack([cleaner.clean(values[..., :3], noise), cleaner.clean(values[..., 3], noise)])
     return cleaner.clean(values, noise)
 
@@ -173,56 +171,55 @@ def _check_values(picture: Picture) -> None:
     if picture.dtype.kind != "f":
         return
     if not np.isfinite(picture.values).all():
-        raise InvalidDataError(f"{picture.name} holds NaN or infinity; fill those pixels first")
+        raise InvalidDataError(f"{picture.name} has NaN or infinite values; fill these pixels first")
     largest = float(np.abs(picture.values).max())
-    if largest > _BRIGHTEST:
+    if largest > _MAX_VALUE:
         raise InvalidDataError(
-            f"{picture.name} holds values up to {largest:g}; floats are read as 0 to 1: divide them by their range"
+            f"{picture.name} has values up to {largest:g}; floats must be in [0, 1]: divide them by their range"
         )
 
 
 class _NothingCleanError(Exception):
-    """No picture came out: there is no archive to leave."""
+    """No picture was written, so that no archive is created."""
 
 
 class _Job(NamedTuple):
-    """A picture to read, and where it goes."""
+    """A picture to read, and the file to write."""
 
     source: FoundPicture
     target: Path
 
 
 def _check_output(output: Path, to_one_file: bool, archive: Path | None) -> None:
-    suffix = output.suffix.lower()
     if to_one_file:
-        if suffix not in SUFFIXES:
-            known = ", ".join(SUFFIXES)
-            raise InvalidParameterError(f"{output} has no picture's suffix ({known}){suggest(suffix, SUFFIXES)}")
-    elif archive is None and (output.is_file() or (suffix in SUFFIXES and not output.is_dir())):
-        raise InvalidParameterError(f"{output} is one file; pictures that were searched for go to a folder or a .zip")
+        check_suffix(str(output))
+    elif archive is None and (output.is_file() or (output.suffix.lower() in SUFFIXES and not output.is_dir())):
+        raise InvalidParameterError(f"{output} is a file; for folders, archives and patterns, give a folder or a .zip")
 
 
 def _check_clashes(jobs: list[_Job]) -> None:
     taken: dict[str, str] = {}
     for source, target in jobs:
-        # File systems that fold case would let one write over the other.
+        # On file systems that ignore case, one would overwrite the other.
         key = str(target).casefold()
         if key in taken:
-            raise InvalidParameterError(f"{taken[key]} and {source.where} would both go to {target}; clean them apart")
+            raise InvalidParameterError(
+                f"{taken[key]} and {source.where} would both be written to {target}; denoise them separately"
+            )
         taken[key] = source.where
 
 
 def _check_existing(jobs: list[_Job], archive: Path | None) -> None:
     targets = [archive] if archive else [target for _, target in jobs]
-    there = [target for target in targets if target.exists()]
-    if not there:
+    existing = [target for target in targets if target.exists()]
+    if not existing:
         return
     read = {source.file.resolve() for source, _ in jobs}
-    over = next((target for target in there if target.resolve() in read), None)
+    over = next((target for target in existing if target.resolve() in read), None)
     if over is not None:
-        raise InvalidParameterError(f"{over} would be written over its input; give another output, or force it")
-    others = f", and {len(there) - 1} more do" if len(there) > 1 else ""
-    raise InvalidParameterError(f"{there[0]} exists{others}; give another output, or force it")
+        raise InvalidParameterError(f"{over} would overwrite its input; give another output or use force")
+    others = f", and {len(existing) - 1} more do" if len(existing) > 1 else ""
+    raise InvalidParameterError(f"{existing[0]} exists{others}; give another output or use force")
 
 
 def _write(job: _Job, content: bytes) -> None:
@@ -242,12 +239,14 @@ def _cleaner_of(model: Any) -> Cleaner:
         return shipped
     if not hasattr(model, "denoise_picture"):
         kind = type(model).__name__
-        raise InvalidParameterError(f"the model is a {kind}, which does not denoise pictures; fit one that does")
+        raise InvalidParameterError(
+            f"model is a {kind}, which cannot denoise pictures; use a PictureDenoiser or a PatchAutoencoder"
+        )
     return _ModelCleaner(model)
 
 
 class _ModelCleaner(NamedTuple):
-    """A fitted estimator as a cleaner."""
+    """Adapts a fitted estimator to `Cleaner`."""
 
     model: Any
 

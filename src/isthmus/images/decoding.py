@@ -1,4 +1,4 @@
-"""Encoded pictures of every kind that is read, as samples of the depth they were stored in."""
+"""Decoding of picture files to samples of the stored depth."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from isthmus.images.png import bit_depth
 
 
 def decode(content: bytes, name: str) -> Picture:
-    """Return the picture in the content of a file; `name` is for errors. See `read_picture`."""
+    """Return the picture in a file's content; `name` is for error messages. See `read_picture`."""
     with _reading(name):
         if not content:
-            raise BrokenFileError(f"{name} is empty; replace it or take it out")
+            raise BrokenFileError(f"{name} is empty; replace or remove it")
         return _of_array(content, name) if content.startswith(_NPY) else _of_image(content, name)
 
 
 def open_image(content: bytes) -> Any:
-    """Return Pillow's picture, of which only the head has been read."""
+    """Return Pillow's image, of which only the header has been read."""
     from PIL import Image
 
     Image.init()
@@ -39,34 +39,34 @@ def _reading(name: str) -> Iterator[None]:
 
     try:
         with warnings.catch_warnings():
-            # Pillow warns of half the size that it refuses, and of oddities in what is beside the pixels.
+            # Pillow warns of half its maximum size, and of unusual metadata.
             warnings.simplefilter("ignore")
             yield
     except (IsthmusError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise InvalidDataError(f"{name} is too large: {one_line(error)}; cut it into parts") from error
-    # Decoders raise whatever their format's damage makes them stumble on, struct.error and SyntaxError among it.
+    # For damaged files, decoders raise any exception, for example struct.error or SyntaxError.
     except Exception as error:
-        message = "not a picture, or not of a kind that is read" if "cannot identify" in str(error) else one_line(error)
-        raise BrokenFileError(f"{name} cannot be read: {message}; replace it or take it out") from error
+        message = "it is not a picture of a supported format" if "cannot identify" in str(error) else one_line(error)
+        raise BrokenFileError(f"{name} cannot be read: {message}; replace or remove it") from error
 
 
 def _of_array(content: bytes, name: str) -> Picture:
     array: NDArray[Any] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     if array.ndim not in (2, 3) or not array.size or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        raise InvalidDataError(f"{name} has shape {array.shape}; a picture has (height, width[, 1, 3 or 4 channels])")
+        raise InvalidDataError(f"{name} has shape {array.shape}; it must be (height, width[, 1, 3 or 4 channels])")
     if array.dtype.kind not in "bf" and array.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
-        raise InvalidDataError(f"{name} holds {array.dtype}; a picture holds bool, uint8, uint16 or floats")
+        raise InvalidDataError(f"{name} has type {array.dtype}; it must be bool, uint8, uint16 or a float")
     return _picture(array, array.ndim == 3 and array.shape[2] == 4, "NPY", content, name)
 
 
 def _of_image(content: bytes, name: str) -> Picture:
     image = open_image(content)
     format = image.format
-    # Phones put a depth map or a brighter picture behind the first one.
+    # Phones store a depth map or a brighter picture after the first one.
     if getattr(image, "n_frames", 1) > 1 and format != "MPO":
-        raise InvalidDataError(f"{name} holds {image.n_frames} frames; save each as a picture of its own")
+        raise InvalidDataError(f"{name} has {image.n_frames} frames; save each as a separate file")
     if _bits(image, content) > 8 and image.mode in _COLOUR_MODES:
         samples = _wide_samples(image, content, name)
         has_alpha = samples.shape[2] == 2 or image.mode == "RGBA"
@@ -86,7 +86,7 @@ def _picture(samples: NDArray[Any], has_alpha: bool, format: str, content: bytes
 
 
 def _plain_samples(image: Any, name: str) -> tuple[NDArray[Any], bool]:
-    """Return what Pillow reads as it is, (height, width[, n_channels]), and whether the last channel is alpha."""
+    """Return samples that Pillow reads without loss (height, width[, n_channels]), and whether the last is alpha."""
     key = image.info.get("transparency")
     image.load()
     if image.mode in ("P", "PA"):
@@ -96,19 +96,21 @@ def _plain_samples(image: Any, name: str) -> tuple[NDArray[Any], bool]:
     if image.mode == "I" and image.format == "PPM":
         return np.asarray(image).astype(np.uint16), False
     if image.format == "TIFF" and 2 in image.tag_v2.get(_SAMPLE_FORMAT, ()):
-        raise InvalidDataError(f"{name} has pixels with a sign, which are not read; convert it to grey or RGB")
+        raise InvalidDataError(f"{name} has signed pixels, which are not supported; convert it to grey or RGB")
     if image.mode not in _READ_MODES:
-        raise InvalidDataError(f"{name} has pixels of mode {image.mode}, which is not read; convert it to grey or RGB")
+        raise InvalidDataError(
+            f"{name} has pixels of mode {image.mode}, which is not supported; convert it to grey or RGB"
+        )
     samples = np.asarray(image)
     if image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == 0 and image.mode.startswith("I;16"):
-        samples = 65535 - samples  # zero is white, which Pillow sees to in bytes only
+        samples = 65535 - samples  # 0 is white, which Pillow inverts in 8 bits only
     if key is not None and samples.dtype.kind == "u" and samples.itemsize == 2:
         return _keyed(samples[..., None], (key,)), True
     return samples, image.mode in ("LA", "RGBA")
 
 
 def _of_palette(image: Any) -> tuple[NDArray[Any], bool]:
-    """Return colours, or greys where the palette has no others."""
+    """Return colours, or greys if the palette has only greys."""
     has_alpha = image.has_transparency_data
     samples = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
     if (samples[..., :1] == samples[..., 1:3]).all():
@@ -117,7 +119,7 @@ def _of_palette(image: Any) -> tuple[NDArray[Any], bool]:
 
 
 def _keyed(samples: NDArray[Any], key: tuple[int, ...]) -> NDArray[Any]:
-    """Add an alpha channel that is zero where the pixel is of the one transparent colour."""
+    """Add an alpha channel that is 0 for pixels of the transparent colour."""
     opaque = (samples != np.array(key)).any(axis=-1, keepdims=True)
     return np.concatenate([samples, opaque * samples.dtype.type(np.iinfo(samples.dtype).max)], axis=-1)
 
@@ -133,7 +135,7 @@ def _bits(image: Any, content: bytes) -> int:
 
 
 def _wide_samples(image: Any, content: bytes, name: str) -> NDArray[Any]:
-    """Return 16-bit colours: Pillow reads their upper halves and, told the other order of bytes, the lower ones."""
+    """Return 16-bit colours: Pillow reads their upper bytes and, with the other byte order, their lower ones."""
     tile = image.tile[0]
     if image.format == "PPM" and tile.codec_name == "ppm":
         raw = np.frombuffer(content, ">u2", image.height * image.width * 3, tile.offset)
@@ -144,9 +146,9 @@ def _wide_samples(image: Any, content: bytes, name: str) -> NDArray[Any]:
         halves = np.asarray(_decoded(content, "RGBA"))
         return _joined(halves[..., ::2], halves[..., 1::2])
     if len(layout) < 3 or layout[:-1] != f"{image.mode};16":
-        raise InvalidDataError(f"{name} has 16-bit colours in a layout that is not read; save it as PNG or 8-bit")
+        raise InvalidDataError(f"{name} has 16-bit colours in an unsupported layout; save it as PNG or with 8 bits")
     upper = np.asarray(_decoded(content, layout))
-    lower = np.asarray(_decoded(content, layout[:-1] + _OTHER_ORDER[layout[-1]]))
+    lower = np.asarray(_decoded(content, layout[:-1] + _OPPOSITE_ORDER[layout[-1]]))
     return _joined(upper, lower)
 
 
@@ -165,9 +167,9 @@ def _decoded(content: bytes, layout: str) -> Any:
 
 _PHOTOMETRIC, _SAMPLE_FORMAT = 262, 339
 _NPY = b"\x93NUMPY"
-# Others, such as PostScript, would have Pillow start programs.
+# For others, such as PostScript, Pillow would start external programs.
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM")
 _COLOUR_MODES = ("RGB", "RGBA", "CMYK")
 _READ_MODES = ("1", "L", "LA", "RGB", "RGBA", "CMYK", "I;16", "I;16B", "I;16L", "I;16N", "F")
 _WITH_ALPHA = {"1": "LA", "L": "LA", "RGB": "RGBA"}
-_OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if np.little_endian else "L"}
+_OPPOSITE_ORDER = {"B": "L", "L": "B", "N": "B" if np.little_endian else "L"}

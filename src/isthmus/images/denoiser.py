@@ -1,4 +1,4 @@
-"""The denoiser that isthmus ships: pictures of any size, grey or coloured, cleaned of Gaussian noise."""
+"""The denoiser included in isthmus, for Gaussian noise in grey and RGB pictures of any size."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.compilation import keep_programs
-from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusWarning, ModelFileError
+from isthmus.core.errors import InvalidDataError, IsthmusWarning, ModelFileError
 from isthmus.core.persistence import Tensors, read_model, write_model
 from isthmus.core.types import Params
-from isthmus.images.noise_level import estimate_noise
+from isthmus.images.noise_level import check_noise, picture_noise
 from isthmus.images.tiles import in_tiles
 from isthmus.networks.residual import ResidualDenoiser
 
 _SHIPPED = "denoiser.safetensors"
-_LARGEST_TILE = 1024  # pixels on a side: the features of one then take 50 MB at a time
-# Rows are light, red against blue, green against both: orthonormal, so that noise keeps its deviation in each.
+_LARGEST_TILE = 1024  # side in pixels; the features of a tile take 50 MB
+# Rows are luma and two chroma planes; orthonormal, so that the noise has the same deviation in each.
 LUMA_AND_CHROMA = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])
 
 
 class Denoiser:
-    """Takes Gaussian noise out of pictures by a small convolutional network.
+    """Removes Gaussian noise from pictures with a small convolutional network.
 
-    `Denoiser.shipped` is trained and ready. It knows white noise of one deviation throughout; noise that JPEG or a
-    camera's own software has smoothed is another thing.
+    `Denoiser.shipped` is a trained one. It is trained on white noise of the same standard deviation in all pixels, not
+    on noise that JPEG or a camera's software has smoothed.
 
     Parameters
     ----------
     network : ResidualDenoiser
-        What it computes.
+        The network.
     params : dict of array
         Its parameters.
     strongest : float
-        The largest deviation it has learned, on the scale from 0 to 255.
+        The largest standard deviation in training, on the scale from 0 to 255.
     largest_tile : int, default=1024
-        Larger pictures are cleaned in tiles of at most so many pixels on a side, which overlap by what the network sees
-        around a pixel: the result is the same.
+        Larger pictures are processed in tiles of at most this side in pixels, which overlap by the network's receptive
+        field, so that the result is the same.
 
     Examples
     --------
@@ -70,16 +70,16 @@ class Denoiser:
     def save(
         self, path: str | os.PathLike[str], *, dtype: Any = np.float32, about: dict[str, Any] | None = None
     ) -> None:
-        """Write it to one safetensors file, whole or not at all.
+        """Write the denoiser to a safetensors file, atomically.
 
         Parameters
         ----------
         path : path-like
-            Where to.
+            The file.
         dtype : numpy.dtype
-            Of the weights in the file; in half precision they take half the room and denoise alike.
+            Type of the weights in the file; half precision has half the size and denoises as well.
         about : dict or None
-            What else the file's header tells.
+            More entries of the file's header.
         """
         network = {"widths": self.network.widths, "blocks": self.network.blocks}
         header = {"class": type(self).__name__, **network, "strongest": self.strongest, **(about or {})}
@@ -87,23 +87,23 @@ class Denoiser:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Denoiser:
-        """Return the denoiser in a file that `save` wrote.
+        """Return the denoiser from a file of `save`.
 
         Raises
         ------
         MissingFileError
-            If there is no such file.
+            If the file does not exist.
         ModelFileError
-            If it holds something else, or parameters that do not fit its network.
+            If it has another model, or parameters that do not fit the network.
         """
         header, tensors = read_model(path)
         if header.get("class") != cls.__name__:
-            raise ModelFileError(f"{path} holds a {header.get('class')}, not a {cls.__name__}")
-        return cls.of_file(path, header, tensors)
+            raise ModelFileError(f"{path} is a {header.get('class')}, not a {cls.__name__}; give another file")
+        return cls.from_tensors(path, header, tensors)
 
     @classmethod
-    def of_file(cls, path: object, header: Mapping[str, Any], tensors: Tensors) -> Denoiser:
-        """Return the denoiser that a file's header and tensors tell of."""
+    def from_tensors(cls, path: object, header: Mapping[str, Any], tensors: Tensors) -> Denoiser:
+        """Return the denoiser from a file's header and tensors."""
         try:
             network = ResidualDenoiser(tuple(header["widths"]), tuple(header["blocks"]))
             strongest = float(header["strongest"])
@@ -116,39 +116,39 @@ class Denoiser:
 
     @classmethod
     def shipped(cls) -> Denoiser:
-        """Return the denoiser that comes with isthmus: noise from 0 to 55; its card is ``denoiser.md`` beside it."""
+        """Return the denoiser included in isthmus, for noise of 0 to 55; see ``denoiser.md`` in this folder."""
         return _shipped()
 
     def clean(self, picture: Any, noise: float | None = None) -> NDArray[Any]:
-        """Return a picture without its noise.
+        """Return a denoised picture.
 
         Parameters
         ----------
         picture : array-like of shape (height, width) or (height, width, 3)
-            Floats; 0 to 1 is the whole range, and values outside it are neither refused nor clipped. Colours are
-            rotated to luma and chroma, and each of the three is cleaned for itself; three equal channels are one.
+            Floats in [0, 1]; values outside are allowed and not clipped. Colours are rotated to luma and chroma, and
+            the three planes are denoised separately; three equal channels are denoised as one.
         noise : float or None, default=None
-            The deviation of the noise on the scale from 0 to 255. None estimates it from the picture; over channels,
-            it is that of the mean variance. Above `strongest` a warning says that the network was never shown such
-            noise; it is told the truth all the same, which is better than less. At 0 the picture comes back as it is.
+            Standard deviation of the noise on the scale from 0 to 255. None estimates it from the picture, for channels
+            from their mean variance. Above `strongest` it is used as given, with a warning that training had no such
+            noise. At 0 the result is a copy of the picture.
 
         Returns
         -------
         numpy.ndarray
-            Of the picture's shape and type; not clipped. It is computed in float32.
+            Of the picture's shape and type; computed in float32 and not clipped.
 
         Raises
         ------
         InvalidDataError
-            If the picture has another shape, no pixels, other values than floats, or NaN or infinity among them.
+            If the picture has another shape, no pixels, another type than floats, or values that are not finite.
         InvalidParameterError
             If `noise` is negative or not finite.
         """
         values = _checked(picture)
-        level = _estimated(values) if noise is None else _legal(noise)
+        level = picture_noise(values) if noise is None else check_noise(noise)
         if level > self.strongest:
             warnings.warn(
-                f"noise of {level:.1f} is more than {self.strongest:g}, the most the denoiser has learned: it guesses",
+                f"noise={level:.1f} is above {self.strongest:g}, the largest in training; the result may be worse",
                 IsthmusWarning,
                 stacklevel=2,
             )
@@ -158,10 +158,10 @@ class Denoiser:
         return cleaned.astype(values.dtype)
 
     def _colours(self, picture: NDArray[Any], level: float) -> NDArray[Any]:
-        # Grey in three channels has one noise, not three that are independent.
+        # The noise of grey in three channels is the same in each.
         if (picture == picture[..., :1]).all():
             return np.repeat(self._plane(picture[..., 0], level)[..., None], 3, axis=-1)
-        # Chroma lies around 0 and stays there: without biases, the network knows no other middle of its own.
+        # Chroma is centred at 0, as it should be for a network without biases.
         planes = [self._plane(plane, level) for plane in np.moveaxis(picture @ LUMA_AND_CHROMA.T, -1, 0)]
         cleaned: NDArray[Any] = np.stack(planes, axis=-1) @ LUMA_AND_CHROMA
         return cleaned
@@ -170,7 +170,7 @@ class Denoiser:
         overlap = self.network.reach
         sides = [self._side(length) for length in plane.shape]
         tile = max(sides)
-        # What fits in a tile is made as large as a few sizes, so that a folder of pictures compiles a few programs.
+        # Pictures within a tile are padded to a few sizes, so that a folder of pictures needs few compiled programs.
         missing = [(0, max(0, side - length)) for side, length in zip(sides, plane.shape, strict=True)]
         padded = np.pad(plane.astype(np.float32), missing, mode="reflect")
         condition = jnp.full(1, level / 255, jnp.float32)
@@ -203,23 +203,10 @@ def _checked(picture: Any) -> NDArray[Any]:
     values = np.asarray(picture)
     if not (values.ndim == 2 or (values.ndim == 3 and values.shape[2] == 3)) or not values.size:
         raise InvalidDataError(
-            f"a picture has shape (height, width) or (height, width, 3), not {values.shape}; clean alpha apart, or not"
+            f"picture has shape {values.shape}; it must be (height, width) or (height, width, 3), without alpha"
         )
     if values.dtype.kind != "f":
-        raise InvalidDataError(
-            f"the picture's values are of type {values.dtype}; give floats from 0 to 1: divide bytes by 255"
-        )
+        raise InvalidDataError(f"picture has type {values.dtype}; it must be floats in [0, 1]: divide bytes by 255")
     if not np.isfinite(values).all():
-        raise InvalidDataError("the picture holds NaN or infinity; fill those pixels first")
+        raise InvalidDataError("picture has NaN or infinite values; fill these pixels first")
     return values
-
-
-def _legal(noise: float) -> float:
-    if not (math.isfinite(noise) and noise >= 0):
-        raise InvalidParameterError(f"noise={noise} is not legal; it is a deviation from 0 on, or None to estimate it")
-    return float(noise)
-
-
-def _estimated(values: NDArray[Any]) -> float:
-    planes = [values] if values.ndim == 2 else np.moveaxis(values, -1, 0)
-    return math.sqrt(sum(estimate_noise(plane) ** 2 for plane in planes) / len(planes))

@@ -1,4 +1,4 @@
-"""Any picture file as an array of floats, and the array as a file of the same kind."""
+"""Reading and writing of picture files."""
 
 from __future__ import annotations
 
@@ -16,64 +16,68 @@ SUFFIXES = tuple(WRITERS)
 
 
 def read_picture(source: str | os.PathLike[str] | bytes, name: str | None = None) -> Picture:
-    """Read a picture: PNG, JPEG, TIFF, BMP, GIF, WebP, PNM or ``.npy``, by its content and whatever its name says.
+    """Read a picture: PNG, JPEG, TIFF, BMP, GIF, WebP, PNM or ``.npy``, recognised by its content.
 
     Parameters
     ----------
     source : str, os.PathLike or bytes
-        A file, or what is in one.
+        A path, or a file's content.
     name : str or None, default=None
-        What messages call it; the path, unless given.
+        The name in error messages; None is the path.
 
     Returns
     -------
     Picture
-        A palette is resolved into colours, or into greys if it has no others, and a transparent colour into an alpha
-        channel. An array of shape (height, width, 4) from a ``.npy`` file has alpha in its last channel. Of a phone's
-        JPEG with further pictures behind it (MPO) the first is read.
+        Palettes are converted to colours, or to greys if they have only greys, and a transparent colour to an alpha
+        channel. An array of shape (height, width, 4) in a ``.npy`` file has alpha in its last channel. Of a JPEG with
+        several pictures (MPO), the first is read.
 
     Raises
     ------
     MissingFileError
-        If there is no such file.
+        If the file does not exist.
     BrokenFileError
-        If it cannot be opened, is empty, cut off or no picture.
+        If it cannot be opened, is empty, truncated or not a picture.
     InvalidDataError
-        If it holds several frames, has pixels of a kind that is not read (32-bit integers, Lab, 16-bit colours whose
-        channels are stored apart), or more of them than Pillow's limit of 179 million.
+        If it has several frames, pixels of an unsupported type (32-bit integers, Lab, 16-bit colours whose channels are
+        stored separately), or more pixels than Pillow's limit of 179 million.
     """
     place = name or ("picture" if isinstance(source, bytes) else str(source))
     if isinstance(source, bytes):
         return decode(source, place)
+    return decode(read_bytes(Path(source), place), place)
+
+
+def read_bytes(path: Path, name: str) -> bytes:
+    """Return a file's content; `name` is for error messages."""
     try:
-        content = Path(source).read_bytes()
+        return path.read_bytes()
     except FileNotFoundError as error:
-        raise MissingFileError(f"{place} does not exist; check the spelling") from error
+        raise MissingFileError(f"{name} does not exist; check the spelling") from error
     except OSError as error:
-        raise BrokenFileError(f"{place} cannot be opened: {error.strerror or error}") from error
-    return decode(content, place)
+        raise BrokenFileError(f"{name} cannot be opened: {error.strerror or error}") from error
 
 
 def write_picture(picture: Picture, values: Any, path: str | os.PathLike[str]) -> None:
-    """Write other pixels into a file like a picture's: whole or not at all.
+    """Write new pixels to a file like that of a picture, atomically.
 
     Parameters
     ----------
     picture : Picture
-        What the pixels come from. Depth and alpha are kept and, in a file of the same format, all that it says beside
-        pixels: Exif with its orientation, colour profile, resolution, texts, a JPEG's quality. A file of another format
-        gets Exif (not a TIFF), colour profile and resolution.
+        The picture that the pixels come from. Depth and alpha are kept. A file of the same format keeps all metadata:
+        Exif with its orientation, colour profile, resolution, texts, a JPEG's quality. A file of another format gets
+        Exif (except TIFF), colour profile and resolution.
     values : array-like of the shape of ``picture.values``
-        Cut off at 0 and 1 and rounded to the file's depth; floats are written as they are.
+        Clipped to [0, 1] and rounded to the file's depth; floats are written unchanged.
     path : str or os.PathLike
-        Where to; the suffix tells the format. What had a palette is written without one, in a GIF with one of its own.
+        The file; its suffix gives the format. A picture with a palette is written without one, a GIF with a new one.
 
     Raises
     ------
     InvalidParameterError
-        If the suffix is of no format, or of one that has no room for the picture's depth, alpha or inks.
+        If the suffix is unknown, or its format cannot store the picture's depth, alpha or colours.
     InvalidDataError
-        If `values` have another shape or are not finite.
+        If `values` has another shape, or values that are not finite.
     UnwritableError
         If the file cannot be written, or the picture is too large for the format.
     """

@@ -1,4 +1,4 @@
-"""Picture files to read: by name, in folders and zip archives, by pattern."""
+"""Finding picture files by name, in folders and zip archives, and by pattern."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from isthmus.core.errors import BrokenFileError, InvalidDataError, MissingFileError
 from isthmus.data.sources.arrays import one_line
-from isthmus.images.files import SUFFIXES
+from isthmus.images.files import SUFFIXES, read_bytes
 
 _PATTERN = "*?["
 
@@ -17,36 +17,36 @@ _PATTERN = "*?["
 class FoundPicture(NamedTuple):
     """A picture to read."""
 
-    name: str  # below where it was found, with forward slashes
-    where: str
+    name: str  # relative to the folder or archive, with forward slashes
+    where: str  # for messages
     read: Callable[[], bytes]
-    file: Path  # the archive, of what is in one
-    alone: bool  # named as a file, rather than found
+    file: Path  # for a picture in an archive, the archive
+    alone: bool  # given as a file rather than found
 
 
 def find_pictures(text: str, output: Path) -> list[FoundPicture]:
-    """Return the pictures of a file, a folder, a ``.zip`` archive or a pattern, by name.
+    """Return the pictures of a file, a folder, a ``.zip`` archive or a pattern, sorted by name.
 
     Parameters
     ----------
     text : str
         A path, or a pattern such as ``"holiday/**/*.jpg"``.
     output : pathlib.Path
-        Where results go; what an earlier run left there, in a folder below `text`, is passed over.
+        The output folder; if it is below `text`, its files are left out, since an earlier run wrote them.
 
     Raises
     ------
     MissingFileError
-        If there is no such path.
+        If the path does not exist.
     InvalidDataError
-        If nothing in it has a picture's suffix.
+        If it has no files with a picture's suffix.
     BrokenFileError
         If an archive cannot be opened.
     """
     path = Path(text)
     if path.is_dir():
-        files = [file for file in path.rglob("*") if file.is_file() and not _lies_in(file, output, path)]
-        return _listed(path, files, f"{text} holds no pictures ({', '.join(SUFFIXES)})")
+        files = [file for file in path.rglob("*") if file.is_file() and not _is_output(file, output, path)]
+        return _listed(path, files, f"{text} has no pictures ({', '.join(SUFFIXES)})")
     if path.is_file() and path.suffix.lower() == ".zip":
         return _in_archive(path)
     if path.exists():
@@ -67,32 +67,26 @@ def _listed(root: Path, files: Iterable[Path], nothing: str) -> list[FoundPictur
 
 
 def _of_file(path: Path, name: str, *, alone: bool) -> FoundPicture:
-    def read() -> bytes:
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise BrokenFileError(f"{path} cannot be opened: {error.strerror or error}") from error
-
-    return FoundPicture(name, str(path), read, path, alone)
+    return FoundPicture(name, str(path), lambda: read_bytes(path, str(path)), path, alone)
 
 
 def _in_archive(path: Path) -> list[FoundPicture]:
     try:
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile) as error:
-        raise BrokenFileError(f"{path} cannot be opened: {one_line(error)}; fetch it again") from error
+        raise BrokenFileError(f"{path} cannot be opened: {one_line(error)}; download it again") from error
     names = sorted({name for name in archive.namelist() if _is_picture(name)})
     if not names:
-        raise InvalidDataError(f"{path} holds no pictures ({', '.join(SUFFIXES)})")
+        raise InvalidDataError(f"{path} has no pictures ({', '.join(SUFFIXES)})")
 
     def reader(name: str) -> Callable[[], bytes]:
         def read() -> bytes:
             place = PurePosixPath(name)
             if place.is_absolute() or ".." in place.parts or "\\" in name:
-                raise BrokenFileError(f"{path}/{name} would be written outside the folder of the others; rename it")
+                raise BrokenFileError(f"{path}/{name} would be written outside the output folder; rename it")
             try:
                 return archive.read(name)
-            # A damaged archive stumbles anywhere; one with a password is a RuntimeError.
+            # A damaged archive raises any exception, one with a password a RuntimeError.
             except Exception as error:
                 raise BrokenFileError(f"{path}/{name} cannot be read: {one_line(error)}") from error
 
@@ -107,7 +101,7 @@ def _is_picture(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and not hidden
 
 
-def _lies_in(file: Path, output: Path, folder: Path) -> bool:
-    """Tell what an earlier run left: it went to a folder below the one it read."""
+def _is_output(file: Path, output: Path, folder: Path) -> bool:
+    """Whether a file is below the output folder, and that one is below the folder to read."""
     inside = output.absolute()
     return inside != folder.absolute() and inside in file.absolute().parents

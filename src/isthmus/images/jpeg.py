@@ -1,4 +1,4 @@
-"""JPEG files: coded as finely as the file they come from, with everything it said beside its pixels."""
+"""Encoding of JPEG files with the quality and metadata of the original."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-_QUALITY = 95  # where the picture was no JPEG before
+_QUALITY = 95  # if the original was not a JPEG
 
 
-def encode_jpeg(samples: NDArray[Any], original: Any, content: bytes, described: dict[str, Any]) -> bytes:
+def encode_jpeg(samples: NDArray[Any], original: Any, content: bytes, metadata: dict[str, Any]) -> bytes:
     """Return a JPEG file.
 
     Parameters
     ----------
     samples : numpy.ndarray of uint8, shape (height, width, 1, 3 or 4)
-        Grey, colours, or four inks.
+        Grey, RGB or CMYK.
     original : PIL.JpegImagePlugin.JpegImageFile or None
-        The picture as it was opened, if it was a JPEG: its tables of quantisation are used again, so quality stays.
+        The original, if it was a JPEG; its quantisation tables are used, so the quality is the same.
     content : bytes
-        The file it was opened from.
-    described : dict
-        What Pillow is to say of the picture where that was no JPEG.
+        The content of the original file.
+    metadata : dict
+        Pillow's options for the metadata if the original was not a JPEG.
     """
     from PIL import Image, JpegImagePlugin
 
     file = io.BytesIO()
     image = Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples, _MODES[samples.shape[2]])
     if original is None:
-        image.save(file, "JPEG", quality=_QUALITY, subsampling=0, **described)
+        image.save(file, "JPEG", quality=_QUALITY, subsampling=0, **metadata)
         return file.getvalue()
     options: dict[str, Any] = {"qtables": original.quantization, "progressive": "progressive" in original.info}
     sampling = JpegImagePlugin.get_sampling(original)
     if sampling != -1 and samples.shape[2] == 3:
         options["subsampling"] = sampling
-    with _room_for(samples.nbytes):
+    with _buffer_for(samples.nbytes):
         image.save(file, "JPEG", **options)
     coded = file.getvalue()
-    head = 2 + _lengths(coded).get(0xE0, 0)  # JFIF's own segment comes first
-    own = next((piece for marker, piece in segments_of(content) if marker == 0xE0), coded[2:head])
+    head = 2 + _lengths(coded).get(0xE0, 0)  # the JFIF segment is first
+    own = next((segment for marker, segment in segments_of(content) if marker == 0xE0), coded[2:head])
     return coded[:2] + own + b"".join(kept_segments(content)) + coded[head:]
 
 
 @contextlib.contextmanager
-def _room_for(n_bytes: int) -> Iterator[None]:
-    """Let Pillow hold a whole progressive file: it sets aside too little for a picture that is mostly noise."""
+def _buffer_for(n_bytes: int) -> Iterator[None]:
+    """Enlarge Pillow's buffer, which is too small for a progressive file of a very noisy picture."""
     from PIL import ImageFile
 
     before = ImageFile.MAXBLOCK
@@ -59,7 +59,7 @@ def _room_for(n_bytes: int) -> Iterator[None]:
 
 
 def segments_of(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the marker and the bytes, marker and length among them, of each segment before the pixels."""
+    """Yield each segment before the pixels: its marker, and its bytes with marker and length."""
     place = 2
     while content[place : place + 1] == b"\xff" and place + 4 <= len(content):
         marker = content[place + 1]
@@ -74,16 +74,16 @@ def segments_of(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def kept_segments(content: bytes) -> list[bytes]:
-    """Return Exif, colour profile, captions and comments, all but what tells of the coding or of further pictures."""
+    """Return the segments of metadata: Exif, colour profile, captions and comments, not of the coding."""
     return [
-        piece
-        for marker, piece in segments_of(content)
-        if (0xE1 <= marker <= 0xEF and marker != 0xEE and not piece[4:].startswith(b"MPF\0")) or marker == 0xFE
+        segment
+        for marker, segment in segments_of(content)
+        if (0xE1 <= marker <= 0xEF and marker != 0xEE and not segment[4:].startswith(b"MPF\0")) or marker == 0xFE
     ]
 
 
 def _lengths(content: bytes) -> dict[int, int]:
-    return {marker: len(piece) for marker, piece in segments_of(content)}
+    return {marker: len(segment) for marker, segment in segments_of(content)}
 
 
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}

@@ -1,4 +1,4 @@
-"""A picture between two files: its pixels as floats, and what it takes to write others in their place."""
+"""A picture's pixels as floats, and its file, which new pixels are written like."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """The pixels of a picture file, and what it takes to write others in their place.
+    """The pixels of a picture file, and the file itself.
 
     Parameters
     ----------
     values : numpy.ndarray of float32, shape (height, width) or (height, width, n_channels)
-        Grey, colours (3 channels), or four inks (4 channels); from 0 to 1, but those of a file of floats as they are.
-        Pixels lie as they are stored, an Exif orientation is kept and not applied; but a TIFF's are turned upright.
+        Grey, RGB (3 channels) or CMYK (4 channels), in [0, 1]; those of a file of floats are unchanged. Pixels are in
+        the stored order: an Exif orientation is kept and not applied, except in a TIFF.
     alpha : numpy.ndarray of shape (height, width) or None
-        Opacity as the file has it, of its own type.
+        Opacity, of the file's own type.
     dtype : numpy.dtype
-        Of the file's samples: bool, uint8, uint16 or a float.
+        Type of the file's samples: bool, uint8, uint16 or a float.
     format : str
-        As Pillow calls it, or "NPY".
+        Pillow's name of the format, or "NPY".
     content : bytes
-        The file.
+        The file's content.
     name : str
-        What messages call it.
+        The name in error messages.
     """
 
     values: NDArray[np.float32]
@@ -39,14 +39,14 @@ class Picture:
 
 
 def to_floats(samples: NDArray[Any]) -> NDArray[np.float32]:
-    """Return samples as float32 from 0 to 1; floats as they are."""
+    """Return samples as float32 in [0, 1]; floats are not scaled."""
     if samples.dtype.kind == "f":
         return np.ascontiguousarray(samples, np.float32)
     return samples.astype(np.float32) / np.float32(_largest(samples.dtype))
 
 
 def to_samples(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return floats as samples of a type: cut off at 0 and 1 and rounded, floats as they are."""
+    """Return floats as samples of a type, clipped to [0, 1] and rounded; floats are unchanged."""
     if dtype.kind == "f":
         return values.astype(dtype)
     samples: NDArray[Any] = np.rint(np.clip(values, 0, 1) * _largest(dtype)).astype(dtype)

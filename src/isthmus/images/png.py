@@ -1,6 +1,6 @@
-"""PNG files of any depth, with everything a file said beside its pixels.
+"""Encoding of PNG files of any depth with the metadata of the original.
 
-Pillow writes no colours of 16 bits and forgets most chunks, hence the few lines here.
+Pillow cannot write 16-bit colours and drops most chunks.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_ROWS_AT_ONCE = 256
+_ROWS_PER_BLOCK = 256
 
 
 class Chunk(NamedTuple):
-    """A named piece of a PNG file."""
+    """A chunk of a PNG file."""
 
     kind: bytes
     data: bytes
 
     def encoded(self) -> bytes:
-        """Return the piece with its length and check sum."""
-        check = zlib.crc32(self.kind + self.data)
-        return struct.pack(">I", len(self.data)) + self.kind + self.data + struct.pack(">I", check)
+        """Return the chunk with its length and checksum."""
+        checksum = zlib.crc32(self.kind + self.data)
+        return struct.pack(">I", len(self.data)) + self.kind + self.data + struct.pack(">I", checksum)
 
 
 def chunks_of(content: bytes) -> Iterator[Chunk]:
@@ -39,7 +39,7 @@ def chunks_of(content: bytes) -> Iterator[Chunk]:
 
 
 def bit_depth(content: bytes) -> int:
-    """Return the bits of a sample that the head of a PNG file tells."""
+    """Return the bits of a sample, from a PNG file's header."""
     return content[24]
 
 
@@ -49,41 +49,43 @@ def encode_png(samples: NDArray[Any], before: list[Chunk], after: list[Chunk]) -
     Parameters
     ----------
     samples : numpy.ndarray of bool, uint8 or uint16, shape (height, width, 1 to 4)
-        Grey, grey with alpha, colours, colours with alpha; bool only alone.
+        Grey, grey with alpha, RGB, RGB with alpha; bool with one channel only.
     before, after : list of Chunk
-        What is to stand before and after the pixels.
+        Chunks to write before and after the pixels.
 
     Notes
     -----
     The filter of a row is the one with the least sum of absolute values (PNG specification, section 12.8).
     """
     height, width, n_channels = samples.shape
-    bits = {"b": 1, "u": 8 * samples.dtype.itemsize}[samples.dtype.kind]
-    head = struct.pack(">IIBBBBB", width, height, bits, _COLOUR_TYPES[n_channels], 0, 0, 0)
-    pieces = [Chunk(b"IHDR", head), *before, Chunk(b"IDAT", _packed(samples)), *after, Chunk(b"IEND", b"")]
-    return SIGNATURE + b"".join(piece.encoded() for piece in pieces)
+    header = struct.pack(">IIBBBBB", width, height, _bits(samples), _COLOUR_TYPES[n_channels], 0, 0, 0)
+    chunks = [Chunk(b"IHDR", header), *before, Chunk(b"IDAT", _packed(samples)), *after, Chunk(b"IEND", b"")]
+    return SIGNATURE + b"".join(chunk.encoded() for chunk in chunks)
 
 
 def kept_chunks(content: bytes, samples: NDArray[Any]) -> tuple[list[Chunk], list[Chunk]]:
-    """Return the chunks that still hold of other pixels, those before the old ones and those after them."""
+    """Return the chunks that are valid for new pixels, those before and those after the pixels."""
     before: list[Chunk] = []
     after: list[Chunk] = []
-    side, same_kind = before, False
+    side, same_type = before, False
     for chunk in chunks_of(content):
         if chunk.kind == b"IHDR":
-            bits = 1 if samples.dtype.kind == "b" else 8 * samples.dtype.itemsize
-            same_kind = (chunk.data[8], chunk.data[9]) == (bits, _COLOUR_TYPES[samples.shape[2]])
+            same_type = (chunk.data[8], chunk.data[9]) == (_bits(samples), _COLOUR_TYPES[samples.shape[2]])
         elif chunk.kind == b"IDAT":
             side = after
-        elif chunk.kind in _KEPT or (same_kind and chunk.kind in _KEPT_IN_KIND) or _safe_to_copy(chunk.kind):
+        elif chunk.kind in _KEPT or (same_type and chunk.kind in _KEPT_IF_SAME_TYPE) or _safe_to_copy(chunk.kind):
             side.append(chunk)
     return before, after
 
 
 def _safe_to_copy(kind: bytes) -> bool:
-    # Of chunks that nobody here knows, a small first letter says that they may be left out, a small fourth one that
-    # they do not depend on the pixels (section 5.4).
-    return kind not in _TOLD_OTHERWISE and bool(kind[0] & 0x20) and bool(kind[3] & 0x20)
+    # In the name of an unknown chunk, a lower-case first letter marks it as optional and a lower-case fourth letter as
+    # independent of the pixels (section 5.4).
+    return kind not in _KNOWN and bool(kind[0] & 0x20) and bool(kind[3] & 0x20)
+
+
+def _bits(samples: NDArray[Any]) -> int:
+    return 1 if samples.dtype.kind == "b" else 8 * samples.dtype.itemsize
 
 
 def _packed(samples: NDArray[Any]) -> bytes:
@@ -91,15 +93,15 @@ def _packed(samples: NDArray[Any]) -> bytes:
     parts = []
     rows, step = _as_bytes(samples)
     above = np.zeros_like(rows[:1])
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        block = rows[start : start + _ROWS_AT_ONCE]
+    for start in range(0, len(rows), _ROWS_PER_BLOCK):
+        block = rows[start : start + _ROWS_PER_BLOCK]
         parts.append(compressor.compress(_filtered(block, np.concatenate([above, block[:-1]]), step).tobytes()))
         above = block[-1:]
     return b"".join([*parts, compressor.flush()])
 
 
 def _as_bytes(samples: NDArray[Any]) -> tuple[NDArray[np.uint8], int]:
-    """Return rows as bytes, and how many bytes to the left the same byte of the next pixel is."""
+    """Return rows as bytes, and the number of bytes of a pixel."""
     if samples.dtype.kind == "b":
         return np.packbits(samples[..., 0], axis=1), 1
     wide = np.ascontiguousarray(samples, samples.dtype.newbyteorder(">"))
@@ -109,11 +111,11 @@ def _as_bytes(samples: NDArray[Any]) -> tuple[NDArray[np.uint8], int]:
 def _filtered(rows: NDArray[np.uint8], above: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
     left, corner = np.zeros_like(rows), np.zeros_like(rows)
     left[:, step:], corner[:, step:] = rows[:, :-step], above[:, :-step]
-    tried = {0: rows, 1: rows - left, 2: rows - above, 4: rows - _paeth(left, above, corner)}
-    costs = [np.abs(values.view(np.int8).astype(np.int16)).sum(axis=1) for values in tried.values()]
-    best = np.argmin(costs, axis=0)
-    chosen = np.stack(list(tried.values()))[best, np.arange(len(rows))]
-    return np.column_stack([np.array(list(tried), np.uint8)[best], chosen])
+    filters = {0: rows, 1: rows - left, 2: rows - above, 4: rows - _paeth(left, above, corner)}
+    sums = [np.abs(values.view(np.int8).astype(np.int16)).sum(axis=1) for values in filters.values()]
+    best = np.argmin(sums, axis=0)
+    chosen = np.stack(list(filters.values()))[best, np.arange(len(rows))]
+    return np.column_stack([np.array(list(filters), np.uint8)[best], chosen])
 
 
 def _paeth(left: NDArray[np.uint8], above: NDArray[np.uint8], corner: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -141,6 +143,6 @@ _KEPT = (
     b"eXIf",
     b"tIME",
 )
-# What speaks in units of the samples.
-_KEPT_IN_KIND = (b"sBIT", b"bKGD")
-_TOLD_OTHERWISE = (*_KEPT, *_KEPT_IN_KIND, b"PLTE", b"tRNS", b"hIST", b"acTL", b"fcTL", b"fdAT", b"sPLT")
+# Values in units of the samples.
+_KEPT_IF_SAME_TYPE = (b"sBIT", b"bKGD")
+_KNOWN = (*_KEPT, *_KEPT_IF_SAME_TYPE, b"PLTE", b"tRNS", b"hIST", b"acTL", b"fcTL", b"fdAT", b"sPLT")

@@ -1,6 +1,6 @@
-"""TIFF files of any depth, with everything a file said beside its pixels.
+"""Encoding of TIFF files of any depth with the metadata of the original.
 
-Pillow writes no colours of 16 bits; its directories do the rest of the work here.
+Pillow cannot write 16-bit colours; its directories are used for the rest.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ _DEFLATE = 8
 _DIFFERENCES, _PLAIN = 2, 1
 
 
-def encode_tiff(samples: NDArray[Any], n_colours: int, original: Any, described: dict[str, Any]) -> bytes:
-    """Return a TIFF file: one strip, deflated where the original was compressed in any way, else as it is.
+def encode_tiff(samples: NDArray[Any], n_colours: int, original: Any, metadata: dict[str, Any]) -> bytes:
+    """Return a TIFF file of one strip, compressed with deflate if the original was compressed or not a TIFF.
 
     Parameters
     ----------
     samples : numpy.ndarray of bool, uint8, uint16 or float, shape (height, width, n_channels)
-        Colours or inks, and then alpha if there is one more; bool only alone.
+        Colours, and alpha if there is one more channel; bool with one channel only.
     n_colours : {1, 3, 4}
-        Grey, colours, or four inks.
+        Grey, RGB or CMYK.
     original : PIL.TiffImagePlugin.TiffImageFile or None
-        The picture as it was opened, if it was a TIFF: its tags are kept.
-    described : dict
-        What else to say: ``icc_profile`` and ``dpi`` where the picture was no TIFF.
+        The original, if it was a TIFF; its tags are kept.
+    metadata : dict
+        ``icc_profile`` and ``dpi`` if the original was not a TIFF.
     """
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     height, width, n_channels = samples.shape
     compressed = original is None or original.tag_v2.get(_TAGS["Compression"], _PLAIN) != _PLAIN
-    data, differences = _packed(samples, compressed)
-    # Pillow's directories are little-endian unless told.
+    data, is_differences = _packed(samples, compressed)
+    # Pillow's directories are little-endian by default.
     directory = ImageFileDirectory_v2()
-    _copy_tags(original, directory, described)
+    _copy_tags(original, directory, metadata)
     bits = 1 if samples.dtype.kind == "b" else 8 * samples.dtype.itemsize
     tags: dict[str, Any] = {
         "ImageWidth": width,
@@ -47,17 +47,17 @@ def encode_tiff(samples: NDArray[Any], n_colours: int, original: Any, described:
         "PhotometricInterpretation": {1: 1, 3: 2, 4: 5}[n_colours],
         "SamplesPerPixel": n_channels,
         "RowsPerStrip": height,
-        "StripOffsets": 0,  # Pillow adds where the directory ends
+        "StripOffsets": 0,  # Pillow adds the directory's end
         "StripByteCounts": len(data),
         "PlanarConfiguration": 1,
     }
     if samples.dtype.kind == "f":
         tags["SampleFormat"] = (3,) * n_channels
-        if original is not None:  # floats are left as they are, with white at zero if need be
+        if original is not None:  # floats are unchanged, also if 0 is white
             tags["PhotometricInterpretation"] = original.tag_v2[_TAGS["PhotometricInterpretation"]]
     if n_channels > n_colours:
-        tags["ExtraSamples"] = (2,)  # alpha that the colours were not multiplied by
-    if differences:
+        tags["ExtraSamples"] = (2,)  # unassociated alpha
+    if is_differences:
         tags["Predictor"] = _DIFFERENCES
     for name, value in tags.items():
         directory[_TAGS[name]] = value
@@ -67,7 +67,7 @@ def encode_tiff(samples: NDArray[Any], n_colours: int, original: Any, described:
 
 
 def _packed(samples: NDArray[Any], compressed: bool) -> tuple[bytes, bool]:
-    """Return the pixels as bytes, and whether they are differences from pixel to pixel, which compress better."""
+    """Return the pixels as bytes, and whether they are differences between pixels, which compress better."""
     if samples.dtype.kind == "b":
         rows: NDArray[Any] = np.packbits(samples[..., 0], axis=1)
         return (zlib.compress(rows.tobytes()) if compressed else rows.tobytes()), False
@@ -80,16 +80,16 @@ def _packed(samples: NDArray[Any], compressed: bool) -> tuple[bytes, bool]:
     return zlib.compress(little.tobytes()), True
 
 
-def _copy_tags(original: Any, directory: Any, described: dict[str, Any]) -> None:
+def _copy_tags(original: Any, directory: Any, metadata: dict[str, Any]) -> None:
     if original is None:
-        if described.get("icc_profile"):
-            directory[_TAGS["ICCProfile"]] = described["icc_profile"]
-        for name, value in zip(("XResolution", "YResolution"), described.get("dpi", ()), strict=False):
+        if metadata.get("icc_profile"):
+            directory[_TAGS["ICCProfile"]] = metadata["icc_profile"]
+        for name, value in zip(("XResolution", "YResolution"), metadata.get("dpi", ()), strict=False):
             directory[_TAGS[name]] = value
             directory[_TAGS["ResolutionUnit"]] = 2
         return
     for tag, value in original.tag_v2.items():
-        if tag in _OF_THE_CODING:
+        if tag in _NOT_COPIED:
             continue
         if tag in _DIRECTORIES:
             directory.tagtype[tag] = 4
@@ -118,9 +118,9 @@ _TAGS = {
     "SampleFormat": 339,
     "ICCProfile": 34675,
 }
-# Beside these: order of bits, orientation (Pillow turned the pixels upright), extremes, fax options, colour map, tiles,
-# ink set, further directories, JPEG's tables, YCbCr.
-_OF_THE_CODING = {
+# The numbers are: bit order, orientation (Pillow applied it), minimum and maximum, fax options, colour map, tiles, ink
+# set, more directories, JPEG tables, YCbCr.
+_NOT_COPIED = {
     *(tag for name, tag in _TAGS.items() if name not in ("XResolution", "YResolution", "ResolutionUnit", "ICCProfile")),
     *(266, 274, 280, 281, 288, 289, 292, 293, 320, 322, 323, 324, 325, 330, 332, 340, 341, 347, 529, 530, 531, 532),
     *range(512, 522),

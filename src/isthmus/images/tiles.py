@@ -1,4 +1,4 @@
-"""Whole pictures through a function of limited size: padding by reflection, tiles with overlap, no seams."""
+"""Applying a function to a large picture in overlapping tiles, without seams."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from isthmus.core.errors import InvalidDataError, InvalidParameterError
 
 
 def padded(picture: Any, multiple: int) -> NDArray[Any]:
-    """Return a picture whose height and width are multiples of a number, reflected below and to the right.
+    """Pad a picture by reflection, below and to the right, so that its height and width are multiples of a number.
 
     Parameters
     ----------
     picture : array-like of shape (height, width) or (height, width, n_channels)
-        At least one pixel. What is reflected is reflected again where the picture is smaller than what is missing.
+        At least one pixel. Reflection is repeated if the picture is smaller than the padding.
     multiple : int
-        At least 1.
+        >= 1.
 
     Returns
     -------
     numpy.ndarray
-        With `picture` in its upper left corner; `picture` itself where nothing is missing.
+        With `picture` in its upper left corner; `picture` itself if it needs no padding.
 
     Raises
     ------
     InvalidDataError
-        If it is no picture or has no pixels.
+        If it has another number of dimensions, or no pixels.
     """
     values = _checked(picture)
     missing = [-side % multiple for side in values.shape[:2]]
@@ -46,53 +46,57 @@ def in_tiles(
     overlap: int = 64,
     multiple: int = 1,
 ) -> NDArray[Any]:
-    """Map a picture of any size by a function of pictures of bounded size, tile by tile.
+    """Apply a function to a picture of any size, tile by tile.
 
-    Of each tile only what is at least `overlap` away from a neighbour is kept. A function in which no pixel is touched
-    by another further away than `overlap` therefore gives what it would give of the padded picture as a whole.
+    The `overlap` pixels at each inner side of a tile's result are discarded. If no pixel of the function's result
+    depends on pixels further away than `overlap`, the result is therefore the same as for the whole padded picture.
 
     Parameters
     ----------
     function : callable
-        Maps an array (height, width) or (height, width, n_channels) to an array of the same shape. It sees one shape
-        throughout: squares of `tile`, or the padded picture's own side where that is shorter.
+        From an array (height, width) or (height, width, n_channels) to an array of the same shape. All calls have one
+        shape: squares of `tile`, or the padded picture's side where it is shorter.
     picture : array-like of shape (height, width) or (height, width, n_channels)
         At least one pixel.
     tile : int, default=512
-        Pixels on a tile's side; more than twice `overlap`.
+        Side of a tile in pixels; > 2 * `overlap`.
     overlap : int, default=64
-        Pixels of context on each inner side of a tile, at least the function's reach.
+        Pixels of context at each inner side of a tile, >= the radius of the function's receptive field.
     multiple : int, default=1
-        What sides and corners of tiles are multiples of: of a network with strides, the product of these. The picture
-        is padded by reflection, as `padded` does, and the result cut back. `tile` and `overlap` are multiples of it.
+        Sides and corners of tiles are multiples of this number, for a network with strides the product of them. The
+        picture is padded as by `padded`, and the result cropped. `tile` and `overlap` must be multiples of it.
 
     Returns
     -------
     numpy.ndarray
-        Of the picture's shape and the type that `function` gives.
+        Of the picture's shape and the type of `function`'s results.
 
     Raises
     ------
     InvalidParameterError
-        If `tile`, `overlap` and `multiple` do not go together.
+        If `tile`, `overlap` and `multiple` contradict one another.
     InvalidDataError
-        If it is no picture, has no pixels, or the function returns another shape than it was given.
+        If the picture has another number of dimensions or no pixels, or the function changes the shape.
     """
     if multiple < 1 or overlap < 0 or tile <= 2 * overlap or tile % multiple or overlap % multiple:
         raise InvalidParameterError(
-            f"tile={tile}, overlap={overlap}, multiple={multiple}: a tile is more than twice its overlap, and both are "
-            "multiples of multiple"
+            f"tile={tile}, overlap={overlap} and multiple={multiple} contradict one another: tile must be > 2 * "
+            "overlap, and both multiples of multiple"
         )
     whole = padded(picture, multiple)
     result: NDArray[Any] | None = None
     for top, first_row, last_row in _spans(whole.shape[0], tile, overlap):
         for left, first, last in _spans(whole.shape[1], tile, overlap):
-            given = whole[top : top + tile, left : left + tile]
-            made = np.asarray(function(given))
-            if made.shape != given.shape:
-                raise InvalidDataError(f"the function made {made.shape} of a tile of shape {given.shape}")
-            result = np.empty(whole.shape, made.dtype) if result is None else result
-            result[first_row:last_row, first:last] = made[first_row - top : last_row - top, first - left : last - left]
+            piece = whole[top : top + tile, left : left + tile]
+            mapped = np.asarray(function(piece))
+            if mapped.shape != piece.shape:
+                raise InvalidDataError(
+                    f"the function returned shape {mapped.shape} for a tile of shape {piece.shape}; keep the shape"
+                )
+            result = np.empty(whole.shape, mapped.dtype) if result is None else result
+            result[first_row:last_row, first:last] = mapped[
+                first_row - top : last_row - top, first - left : last - left
+            ]
     assert result is not None
     height, width = np.shape(picture)[:2]
     return result[:height, :width]
@@ -101,7 +105,7 @@ def in_tiles(
 def _spans(length: int, tile: int, overlap: int) -> list[tuple[int, int, int]]:
     if length <= tile:
         return [(0, 0, length)]
-    # The last tile is moved back to end with the picture.
+    # The last tile ends with the picture.
     begins = [*range(0, length - tile, tile - 2 * overlap), length - tile]
     cuts = [0, *(begin + overlap for begin in begins[1:]), length]
     return list(zip(begins, cuts, cuts[1:], strict=False))
@@ -111,6 +115,6 @@ def _checked(picture: Any) -> NDArray[Any]:
     values = np.asarray(picture)
     if values.ndim not in (2, 3) or not values.size:
         raise InvalidDataError(
-            f"a picture has shape (height, width) or (height, width, n_channels), not {values.shape}; it needs a pixel"
+            f"picture has shape {values.shape}; it must be (height, width) or (height, width, n_channels), not empty"
         )
     return values

@@ -1,4 +1,4 @@
-"""How the denoiser learns: crops of clean pictures, each under noise of its own deviation; a mean of the weights."""
+"""Training of the denoiser on noisy crops of clean pictures, with a running mean of the weights."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ from numpy.typing import NDArray
 from isthmus.core.types import Params
 from isthmus.networks.residual import ResidualDenoiser
 
-STEPS_AT_A_TIME = 100
+STEPS_PER_GROUP = 100
 _WARM_UP, _CLIP = 300, 1.0
-_REMEMBERED = 0.9995  # of the running mean of the weights, at each step
+_MEAN_DECAY = 0.9995  # of the running mean of the weights
 _RULE = optax.chain(optax.clip_by_global_norm(_CLIP), optax.scale_by_adam(b2=0.99))
 
 
 class Crops(Protocol):
-    """Square crops of pictures as flat rows, drawn at random."""
+    """Random square crops of pictures, as flat rows."""
 
     dtype: np.dtype[Any]
 
     def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
-        """Copy the crops of those numbers into `out`."""
+        """Write the crops of the given numbers to `out`."""
         ...
 
 
 class Recipe(NamedTuple):
-    """How to train.
+    """Settings of the training.
 
     Parameters
     ----------
     n_steps : int
-        Of the whole run.
+        Steps of the whole run.
     side : int
-        Of a crop, in pixels.
+        Side of a crop in pixels.
     batch : int
         Crops of a step.
     rate : float
-        Adam's largest; it rises over the first steps and then falls to zero along a cosine.
+        Adam's largest learning rate; it rises during the first steps and then falls to 0 along a cosine.
     low, high : float
-        Between which deviations are drawn, white being 1.
+        Range of the noise's standard deviation; white is 1.
     draws : int
-        A deviation is the mean of so many even draws: with two, the middle comes oftener.
+        The standard deviation is the mean of this many uniform draws; more than one prefer the middle.
     half : bool
-        Whether all but the first convolution is computed in bfloat16, for accelerators.
+        Compute all but the first convolution in bfloat16, for accelerators.
     """
 
     n_steps: int
@@ -63,11 +63,11 @@ class Recipe(NamedTuple):
     half: bool = False
 
 
-class Reached(NamedTuple):
-    """Where training stands."""
+class Progress(NamedTuple):
+    """The state of training."""
 
     step: int
-    loss: float  # the mean of the last steps
+    loss: float  # the mean over the steps since the last one
     params: Params  # the running mean of the weights
 
 
@@ -78,8 +78,8 @@ class _Carry(NamedTuple):
     done: Array
 
 
-class _Pace(NamedTuple):
-    """What of a recipe is traced: it compiles nothing new."""
+class _Traced(NamedTuple):
+    """The traced values of a recipe: other values need no compilation."""
 
     n_steps: Any
     rate: Any
@@ -88,56 +88,56 @@ class _Pace(NamedTuple):
     white: Any
 
 
-def first_weights(network: ResidualDenoiser, seed: int) -> Params:
-    """Return a network's parameters drawn by a seed, apart from what `learning` draws by it."""
+def initial_weights(network: ResidualDenoiser, seed: int) -> Params:
+    """Return random parameters; they are independent of what `train` draws with the same seed."""
     return network.init(jax.random.split(jax.random.key(seed))[0])
 
 
-def learning(
+def train(
     network: ResidualDenoiser, params: Params, crops: Crops, white: float, recipe: Recipe, seed: int
-) -> Iterator[Reached]:
-    """Train, and yield now and then where that stands.
+) -> Iterator[Progress]:
+    """Train a network, and yield its progress after each group of steps.
 
     Parameters
     ----------
     network : ResidualDenoiser
-        What computes.
+        The network.
     params : dict of array
-        Its parameters at the start.
+        Its initial parameters.
     crops : Crops
         At least ``n_steps * batch`` of them.
     white : float
-        The value of white in them.
+        The value of white in the crops.
     recipe : Recipe
-        How.
+        The settings.
     seed : int
-        Of noise and turns.
+        Seed of noise and flips.
     """
     params = jax.tree.map(lambda leaf: jax.device_put(np.array(leaf, np.float32)), params)
     carry = _Carry(params, _RULE.init(params), jax.tree.map(jnp.copy, params), jnp.float32(0))
-    pace = _Pace(*map(np.float32, (recipe.n_steps, recipe.rate, recipe.low, recipe.high, white)))
+    traced = _Traced(*map(np.float32, (recipe.n_steps, recipe.rate, recipe.low, recipe.high, white)))
     key = jax.random.split(jax.random.key(seed))[1]
-    starts = range(0, recipe.n_steps, min(STEPS_AT_A_TIME, recipe.n_steps))
-    cuts = _cuts(crops, recipe, starts)
-    cut = next(cuts)
+    starts = range(0, recipe.n_steps, min(STEPS_PER_GROUP, recipe.n_steps))
+    groups = _groups(crops, recipe, starts)
+    group = next(groups)
     for first in starts:
         n_steps = min(starts.step, recipe.n_steps - first)
         carry, loss = _steps(
             carry,
             jax.random.fold_in(key, first),
-            cut,
+            group,
             np.int32(n_steps),
-            pace,
+            traced,
             network=network,
             draws=recipe.draws,
             half=recipe.half,
         )
-        cut = next(cuts, cut)  # while the device computes
-        yield Reached(first + n_steps, float(loss), jax.tree.map(np.asarray, carry.mean))
+        group = next(groups, group)  # while the device computes
+        yield Progress(first + n_steps, float(loss), jax.tree.map(np.asarray, carry.mean))
 
 
-def _cuts(crops: Crops, recipe: Recipe, starts: range) -> Iterator[NDArray[Any]]:
-    """Yield the crops of steps that are taken at a time; two buffers in turn, since one may still be read."""
+def _groups(crops: Crops, recipe: Recipe, starts: range) -> Iterator[NDArray[Any]]:
+    """Yield the crops of each group of steps, in two alternating buffers, since one may still be read."""
     shape = (starts.step * recipe.batch, recipe.side**2)
     buffers = np.empty(shape, crops.dtype), np.empty(shape, crops.dtype)
     for first in starts:
@@ -151,46 +151,46 @@ def _cuts(crops: Crops, recipe: Recipe, starts: range) -> Iterator[NDArray[Any]]
 def _steps(
     carry: _Carry,
     key: Array,
-    cut: Array,
+    crops: Array,
     n_steps: Array,
-    pace: _Pace,
+    traced: _Traced,
     *,
     network: ResidualDenoiser,
     draws: int,
     half: bool,
 ) -> tuple[_Carry, Array]:
-    """Take some steps and return the carry and their mean loss."""
+    """Take some steps; return the carry and the mean loss."""
 
     def step(index: Array, state: tuple[_Carry, Array]) -> tuple[_Carry, Array]:
         (params, optimizer, mean, done), total = state
-        turns, levels, draw = jax.random.split(jax.random.fold_in(key, index), 3)
-        clean = _turned(turns, cut[index].astype(jnp.float32) / pace.white)
-        deviation = _deviations(levels, len(clean), pace, draws)
+        flips, levels, draw = jax.random.split(jax.random.fold_in(key, index), 3)
+        clean = _flipped(flips, crops[index].astype(jnp.float32) / traced.white)
+        deviation = _deviations(levels, len(clean), traced, draws)
         noise = jax.random.normal(draw, clean.shape)
         loss, gradients = jax.value_and_grad(_loss)(params, clean, deviation, noise, network, half)
-        direction, optimizer = _RULE.update(gradients, optimizer)
-        rate = pace.rate * _share_of_rate(done, pace.n_steps)
-        params = jax.tree.map(lambda leaf, way: leaf - rate * way, params, direction)
-        kept = jnp.minimum(_REMEMBERED, (done + 1) / (done + 20))
-        mean = jax.tree.map(lambda old, new: kept * old + (1 - kept) * new, mean, params)
+        updates, optimizer = _RULE.update(gradients, optimizer)
+        rate = traced.rate * _share_of_rate(done, traced.n_steps)
+        params = jax.tree.map(lambda leaf, update: leaf - rate * update, params, updates)
+        decay = jnp.minimum(_MEAN_DECAY, (done + 1) / (done + 20))
+        mean = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, mean, params)
         return _Carry(params, optimizer, mean, done + 1), total + loss
 
     carry, total = jax.lax.fori_loop(0, n_steps, step, (carry, jnp.float32(0)))
     return carry, total / n_steps
 
 
-def _deviations(key: Array, count: int, pace: _Pace, draws: int) -> Array:
+def _deviations(key: Array, count: int, traced: _Traced, draws: int) -> Array:
     shares = jax.random.uniform(key, (draws, count)).mean(axis=0)
-    deviations: Array = pace.low + (pace.high - pace.low) * shares
+    deviations: Array = traced.low + (traced.high - traced.low) * shares
     return deviations
 
 
 def _loss(params: Params, clean: Array, deviation: Array, noise: Array, network: ResidualDenoiser, half: bool) -> Array:
-    """Return the squared error, of strong noise less, since there more of it is beyond anyone's reach."""
-    if half:  # but for the kernel that meets the pixels: a bright one would lose half a grey level of 255
+    """Return the squared error; that of strong noise has less weight, since more of it cannot be removed."""
+    if half:  # except the first kernel: a bright pixel would lose half a grey level of 255
         params = {name: leaf if name == "enter" else leaf.astype(jnp.bfloat16) for name, leaf in params.items()}
-    seen = clean + deviation[:, None, None] * noise
-    error = jnp.mean((network.clean(params, seen, deviation) - clean) ** 2, axis=(1, 2))
+    noisy = clean + deviation[:, None, None] * noise
+    error = jnp.mean((network.clean(params, noisy, deviation) - clean) ** 2, axis=(1, 2))
     return 1e3 * jnp.mean(error / (deviation * 255 / 25 + 0.3))
 
 
@@ -200,12 +200,12 @@ def _share_of_rate(done: Array, n_steps: Array) -> Array:
     return jnp.where(done < rising, (done + 1) / jnp.maximum(rising, 1), falling)
 
 
-def _turned(key: Array, crops: Array) -> Array:
-    """Return each crop (n, side, side) flipped and turned in one of the eight ways."""
+def _flipped(key: Array, crops: Array) -> Array:
+    """Return each crop (n, side, side) in one of its eight orientations."""
 
-    def one(ways: Array, crop: Array) -> Array:
-        crop = jnp.where(ways[0], crop.T, crop)
-        crop = jnp.where(ways[1], crop[::-1], crop)
-        return jnp.where(ways[2], crop[:, ::-1], crop)
+    def one(flips: Array, crop: Array) -> Array:
+        crop = jnp.where(flips[0], crop.T, crop)
+        crop = jnp.where(flips[1], crop[::-1], crop)
+        return jnp.where(flips[2], crop[:, ::-1], crop)
 
     return jax.vmap(one)(jax.random.bernoulli(key, 0.5, (len(crops), 3)), crops)
