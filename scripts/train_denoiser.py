@@ -24,11 +24,11 @@ from PIL import Image
 
 from isthmus.data.sources import PatchSource
 from isthmus.images.denoiser import Denoiser
-from isthmus.images.training import STEPS_AT_A_TIME, Recipe, first_weights, learning
+from isthmus.images.training import STEPS_PER_GROUP, Recipe, initial_weights, train
 from isthmus.networks.residual import ResidualDenoiser
 
 STRONGEST = 55.0
-STEPS_PER_LINE = 20 * STEPS_AT_A_TIME
+STEPS_PER_LINE = 20 * STEPS_PER_GROUP
 
 
 def photographs(folder: Path) -> list[np.ndarray]:
@@ -74,9 +74,9 @@ def main() -> None:
         denoiser = Denoiser.load(given.start)
     else:
         network = ResidualDenoiser(tuple(given.widths), tuple(given.blocks))
-        denoiser = Denoiser(network, first_weights(network, given.seed), STRONGEST)
+        denoiser = Denoiser(network, initial_weights(network, given.seed), STRONGEST)
     began = time.perf_counter()
-    for reached in learning(denoiser.network, denoiser.params, crops, 255, recipe, given.seed):
+    for reached in train(denoiser.network, denoiser.params, crops, 255, recipe, given.seed):
         if reached.step % STEPS_PER_LINE and reached.step < given.steps:
             continue
         denoiser.params = reached.params

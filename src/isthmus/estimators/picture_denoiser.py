@@ -22,7 +22,7 @@ from isthmus.engine.loop import Interruption
 from isthmus.estimators.build import draw_seed
 from isthmus.estimators.inputs import each_picture
 from isthmus.images.denoiser import Denoiser
-from isthmus.images.training import Reached, Recipe, first_weights, learning
+from isthmus.images.training import Progress, Recipe, initial_weights, train
 from isthmus.networks.residual import ResidualDenoiser
 
 Picture = NDArray[Any]
@@ -153,12 +153,12 @@ class PictureDenoiser(BaseEstimator):  # type: ignore[misc]
             pictures, self.crop_size, n_patches=recipe.n_steps * recipe.batch, random_state=seed, grey=True
         )
         white = float(np.iinfo(crops.dtype).max) if crops.dtype.kind in "iu" else 1.0
-        reached = self._learned(learning(network, self._start(network, seed), crops, white, recipe, seed))
+        reached = self._learned(train(network, self._start(network, seed), crops, white, recipe, seed))
         self.denoiser_ = Denoiser(network, reached.params, max(high, self._known()))
         self.white_, self.n_steps_, self.seed_ = white, reached.step, seed
         return self
 
-    def _learned(self, steps: Iterator[Reached]) -> Reached:
+    def _learned(self, steps: Iterator[Progress]) -> Progress:
         """Return where training ends, whether by itself or by Ctrl-C."""
         history: dict[str, list[float]] = {"step": [], "loss": []}
         began = time.perf_counter()
@@ -266,7 +266,7 @@ class PictureDenoiser(BaseEstimator):  # type: ignore[misc]
     def _start(self, network: ResidualDenoiser, seed: int) -> Params:
         begins = self._begins()
         if begins is None:
-            return first_weights(network, seed)
+            return initial_weights(network, seed)
         if begins.network != network:
             raise InvalidParameterError(
                 f"widths={network.widths} and blocks={network.blocks} are not those of the start, "
@@ -312,7 +312,7 @@ class PictureDenoiser(BaseEstimator):  # type: ignore[misc]
             model.history_ = learned["history"]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelFileError(f"{path} has a damaged header: {type(error).__name__} {error}") from error
-        model.denoiser_ = Denoiser.of_file(path, header, tensors)
+        model.denoiser_ = Denoiser.from_tensors(path, header, tensors)
         return model
 
     def __sklearn_is_fitted__(self) -> bool:
