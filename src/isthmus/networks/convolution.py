@@ -1,4 +1,4 @@
-"""Convolution with a derivative of its own, since XLA's is slow inside a compiled loop."""
+"""Convolution with a custom derivative, because XLA's is slow inside a compiled loop."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from jax import Array, lax
 
 # (batch, height, width, channel) and (height, width, input, output).
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
-# Channels, and cells of shifted copies, that settle how a convolution is done: 4 MB of them stay in cache.
+# Numbers of channels, and of cells of shifted copies (4 MB, which stay in cache), that choose the algorithm.
 _FEW, _MANY, _IN_CACHE = 8, 32, 1 << 20
 
 
 def convolve(x: Array, kernel: Array) -> Array:
-    """Return pictures (n, height, width, input) under a kernel of odd sides (h, w, input, output), edges padded by 0.
+    """Return images (n, height, width, input) convolved with a kernel of odd sides (h, w, input, output), padded by 0.
 
-    Differentiated as written, a 3x3 kernel of 64 channels costs 7 ms on two CPU cores and 280 ms inside a `lax.scan`
-    or `lax.while_loop`, where XLA takes the kernel's gradient, a convolution with a window as large as the picture,
-    without its fast routine. Here that gradient is a matrix product for each place of the kernel, 9 ms, loop or not;
-    where what is shifted stays in cache, one product for all places. Where JAX's default backend is
-    no CPU, all of it is XLA's own, which accelerators have fast routines for.
+    With JAX's derivative, a 3x3 kernel of 64 channels takes 7 ms on two CPU cores, and 280 ms inside a `lax.scan` or
+    `lax.while_loop`: there XLA computes the kernel's gradient, a convolution with a window as large as the image,
+    without its fast routine. Here that gradient is a matrix product for each position of the kernel, 9 ms with or
+    without a loop; where the shifted copies stay in cache, it is one product for all positions. On backends other than
+    the CPU, XLA's own fast routines are used.
     """
     return _by_products(x, kernel) if jax.default_backend() == "cpu" else _natively(x, kernel)
 
@@ -33,10 +33,10 @@ def _natively(x: Array, kernel: Array) -> Array:
 
 @jax.custom_vjp
 def _by_products(x: Array, kernel: Array) -> Array:
-    """Return what `convolve` does, by the way that is quickest for these shapes in a compiled loop on two CPU cores."""
-    places, inputs, outputs = kernel.shape[0] * kernel.shape[1], *kernel.shape[2:]
+    """Return what `convolve` does, by the fastest algorithm for these shapes in a compiled loop on two CPU cores."""
+    positions, inputs, outputs = kernel.shape[0] * kernel.shape[1], *kernel.shape[2:]
     n_pixels = x.size // inputs
-    if outputs <= _FEW and inputs >= 4 * outputs and n_pixels * places * outputs <= _IN_CACHE:
+    if outputs <= _FEW and inputs >= 4 * outputs and n_pixels * positions * outputs <= _IN_CACHE:
         return _products_first(x, kernel)
     if min(inputs, outputs) >= _MANY and n_pixels * kernel.shape[1] * inputs <= _IN_CACHE:
         return _lines_of_products(x, kernel)
@@ -44,7 +44,7 @@ def _by_products(x: Array, kernel: Array) -> Array:
 
 
 def _products_first(x: Array, kernel: Array) -> Array:
-    """Multiply each pixel by the whole kernel, then add up what is shifted."""
+    """Multiply each pixel by the whole kernel, then add the shifted products."""
     height, width, inputs, outputs = kernel.shape
     rows, columns = x.shape[1:3]
     flat = kernel.reshape(-1, inputs, outputs).swapaxes(0, 1).reshape(inputs, -1)
@@ -57,7 +57,7 @@ def _products_first(x: Array, kernel: Array) -> Array:
 
 
 def _lines_of_products(x: Array, kernel: Array) -> Array:
-    """Lay what a line of the kernel sees side by side, and multiply it by the line."""
+    """Concatenate the pixels under a line of the kernel, and multiply them by the line."""
     height, width, inputs, outputs = kernel.shape
     rows, columns = x.shape[1:3]
     padded = _padded(x, height, width)
@@ -79,23 +79,23 @@ def _backward(kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]
     x, kernel = kept
     at_x = _by_products(gradient, jnp.flip(kernel, (0, 1)).swapaxes(2, 3))
     height, width = kernel.shape[:2]
-    way = _slope_at_once if gradient.size * height * width <= 2 * _IN_CACHE else _slope_by_place
-    return at_x, way(x, gradient, height, width).reshape(kernel.shape)
+    kernel_gradient = _gradient_at_once if gradient.size * height * width <= 2 * _IN_CACHE else _gradient_by_position
+    return at_x, kernel_gradient(x, gradient, height, width).reshape(kernel.shape)
 
 
-def _slope_by_place(x: Array, gradient: Array, height: int, width: int) -> Array:
+def _gradient_by_position(x: Array, gradient: Array, height: int, width: int) -> Array:
     rows, columns = gradient.shape[1:3]
     padded, flat = _padded(x, height, width), gradient.reshape(-1, gradient.shape[-1])
     shifted = [padded[:, i : i + rows, j : j + columns] for i in range(height) for j in range(width)]
     return jnp.stack([piece.reshape(-1, x.shape[-1]).T @ flat for piece in shifted])
 
 
-def _slope_at_once(x: Array, gradient: Array, height: int, width: int) -> Array:
-    """Lay the slopes side by side, shifted the other way, for one product: thin where outputs are few."""
+def _gradient_at_once(x: Array, gradient: Array, height: int, width: int) -> Array:
+    """Concatenate the output's gradients, shifted the other way, for one product; for few output channels."""
     rows, columns, outputs = gradient.shape[1:]
     padded = jnp.flip(_padded(jnp.flip(gradient, (1, 2)), height, width), (1, 2))
-    places = [(height - 1 - i, width - 1 - j) for i in range(height) for j in range(width)]
-    extra = jnp.concatenate([padded[:, i : i + rows, j : j + columns] for i, j in places], axis=-1)
+    positions = [(height - 1 - i, width - 1 - j) for i in range(height) for j in range(width)]
+    extra = jnp.concatenate([padded[:, i : i + rows, j : j + columns] for i, j in positions], axis=-1)
     product = x.reshape(-1, x.shape[-1]).T @ extra.reshape(-1, extra.shape[-1])
     return product.reshape(x.shape[-1], height * width, outputs).swapaxes(0, 1)
 
@@ -104,14 +104,14 @@ _by_products.defvjp(_forward, _backward)
 
 
 def to_channels(x: Array, side: int) -> Array:
-    """Return pictures (n, h, w, c) whose blocks of side x side pixels have become channels."""
+    """Return images (n, h, w, c) with blocks of side x side pixels turned into channels."""
     n, height, width, channels = x.shape
     x = x.reshape(n, height // side, side, width // side, side, channels).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(n, height // side, width // side, side * side * channels)
 
 
 def to_pixels(x: Array, side: int) -> Array:
-    """Return pictures whose channels have become blocks of side x side pixels: the inverse of `to_channels`."""
+    """Return images with channels turned into blocks of side x side pixels: the inverse of `to_channels`."""
     n, height, width, channels = x.shape
     x = x.reshape(n, height, width, side, side, channels // side**2).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(n, height * side, width * side, channels // side**2)

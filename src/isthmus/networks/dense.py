@@ -17,7 +17,8 @@ from isthmus.core.random import Stream, generator
 from isthmus.core.types import Noise, Params, Statistics
 from isthmus.networks.activations import ACTIVATIONS
 from isthmus.networks.base import NetworkOptions
-from isthmus.networks.initializers import INITIALIZERS, draw_bias
+from isthmus.networks.draws import draw_bias
+from isthmus.networks.initializers import INITIALIZERS
 from isthmus.networks.layered import Layered, with_layer
 
 # The sigmoid's slope at 0 is a quarter, so its linear path starts four times as steep.

@@ -1,4 +1,4 @@
-"""A convolutional network that predicts the noise in a picture, at the picture's own size."""
+"""A convolutional network that predicts the noise of an image."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from jax import Array
 from isthmus.core.types import Params
 from isthmus.networks.convolution import convolve, to_channels, to_pixels
 
-# Pixels on a side that become channels before the first convolution: a quarter of the work, twice the reach.
+# The side of the blocks of pixels that become channels first: a quarter of the work, twice the receptive field.
 _SHUFFLE = 2
 
 
 @dataclass(frozen=True)
 class ResidualDenoiser:
-    """A denoiser shaped like a U: what it computes, without its parameters.
+    """A U-shaped denoiser: what it computes, without its parameters.
 
-    Two by two pixels become channels, beside a plane that tells the noise's deviation (Zhang, Zuo and Zhang, 2018).
-    Each level halves the resolution of the one above; on the way back a level's own features are added (Zhang et al.
-    2022). What comes out is the noise, which is subtracted. There is no normalisation, and no bias anywhere, so that a
-    picture and a deviation that are both scaled give the result scaled: one network then serves a range of deviations
-    (Mohan et al. 2020).
+    Blocks of two by two pixels become channels, and a channel with the noise's standard deviation is added (Zhang, Zuo
+    and Zhang, 2018). Each level halves the resolution of the one above; on the way up a level's own features are added
+    (Zhang et al. 2022). The output is the noise, which is subtracted. There is no normalisation and no bias, so that
+    scaling an image and the deviation scales the result: one network then serves a range of deviations (Mohan et al.
+    2020).
 
     Parameters
     ----------
     widths : tuple of int
         Channels at a half, a quarter, an eighth and so on of the resolution.
     blocks : tuple of int
-        Residual blocks at each of these, on the way down and again on the way up; at the lowest only once.
+        Residual blocks at each of these, on the way down and again on the way up; at the lowest level once.
 
     References
     ----------
@@ -45,14 +45,14 @@ class ResidualDenoiser:
 
     @property
     def multiple(self) -> int:
-        """What heights and widths of pictures are multiples of."""
+        """The number that heights and widths of images must be multiples of."""
         return _SHUFFLE << (len(self.widths) - 1)
 
     @property
     def reach(self) -> int:
-        """How far away, in pixels, another pixel may touch one; a multiple of `multiple`."""
+        """The largest distance, in pixels, at which a pixel affects another; a multiple of `multiple`."""
         lowest = len(self.widths) - 1
-        # A block convolves twice, and above the lowest level it is on both sides.
+        # A block has two convolutions, and above the lowest level there is one on each side.
         passes = [(2 if level == lowest else 4) * n_blocks for level, n_blocks in enumerate(self.blocks)]
         passes[0] += 2  # the first convolution and the last
         exact: int = sum(n * _SHUFFLE * 2**level for level, n in enumerate(passes)) + self.multiple - 1
@@ -75,7 +75,7 @@ class ResidualDenoiser:
         return shapes | {"leave": (3, 3, self.widths[0], pixels)}
 
     def init(self, key: Array) -> Params:
-        """Draw parameters: He's normal deviations, and zero for the kernels that end a residual path."""
+        """Return initial parameters: He's normal weights, and zeros for the last kernels of residual paths."""
         shapes = self.shapes()
         keys = jax.random.split(key, len(shapes))
         return {
@@ -85,31 +85,31 @@ class ResidualDenoiser:
             for (name, shape), one in zip(shapes.items(), keys, strict=True)
         }
 
-    def clean(self, params: Params, pictures: Array, noise: Array) -> Array:
-        """Take the noise out of pictures.
+    def clean(self, params: Params, images: Array, noise: Array) -> Array:
+        """Return images without their noise.
 
         Parameters
         ----------
         params : dict of jax.Array
-            Of `init`.
-        pictures : jax.Array of shape (n, height, width)
-            Heights and widths are multiples of `multiple`.
+            As `init` returns them.
+        images : jax.Array of shape (n, height, width)
+            Heights and widths must be multiples of `multiple`.
         noise : jax.Array of shape (n,)
-            The deviation of each picture's noise, in the pictures' own units.
+            The standard deviation of each image's noise, in the images' units.
 
         Returns
         -------
         jax.Array of shape (n, height, width)
         """
-        return pictures - self.noise(params, pictures, noise)
+        return images - self.noise(params, images, noise)
 
-    def noise(self, params: Params, pictures: Array, noise: Array) -> Array:
-        """Return what `clean` takes away; all but the first convolution in the precision of the other kernels."""
-        pixels = to_channels(pictures[..., None], _SHUFFLE)
+    def noise(self, params: Params, images: Array, noise: Array) -> Array:
+        """Return the noise that `clean` subtracts; all but the first convolution are in the kernels' precision."""
+        pixels = to_channels(images[..., None], _SHUFFLE)
         condition = jnp.broadcast_to(noise[:, None, None, None], (*pixels.shape[:3], 1))
         x = _convolve(params["enter"], jnp.concatenate([pixels, condition], axis=-1))
         x = self._level(params, x.astype(params["leave"].dtype), 0)
-        return to_pixels(_convolve(params["leave"], x), _SHUFFLE)[..., 0].astype(pictures.dtype)
+        return to_pixels(_convolve(params["leave"], x), _SHUFFLE)[..., 0].astype(images.dtype)
 
     def _level(self, params: Params, x: Array, level: int) -> Array:
         x = self._blocks(params, x, f"{level}.down", level)
