@@ -213,10 +213,10 @@ def test_what_a_corruption_knows_of_the_columns(scaling):
         ({"corruption": None, "corruption_level": 0.5}, "corruption_level=0.5 has no effect without corruption"),
         ({"corruption": "fog"}, "corruption='fog'"),
         ({"corruption": Gaussian(0.2, unit="input"), "scaling": "zca"}, "a scaling that mixes columns"),
-        ({"corruption": Poisson(10), "scaling": "zca"}, "Poisson is told in the input's own units"),
+        ({"corruption": Poisson(10), "scaling": "zca"}, "Poisson uses the input's units"),
         (
             {"corruption": Chain((Gaussian(0.2, unit="input"),)), "scaling": "patches"},
-            "Gaussian is told in the input's",
+            "Gaussian uses the input's",
         ),
         ({"corruption": Blockout(2)}, "Blockout"),
         ({"untouched_weight": 1.5}, "untouched_weight=1.5"),
