@@ -25,7 +25,7 @@ BUILT_IN = {
 WARNINGS = ("InterruptedFitWarning", "SampleDataWarning")
 
 
-def test_the_tree_is_whole():
+def test_all_errors_are_listed():
     found = {
         name for name, value in vars(errors).items() if inspect.isclass(value) and value.__module__ == errors.__name__
     }
@@ -33,7 +33,7 @@ def test_the_tree_is_whole():
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_an_error_is_ours_and_a_built_in_one(name):
+def test_an_error_has_both_bases(name):
     error = getattr(errors, name)
     assert issubclass(error, IsthmusError)
     with pytest.raises(BUILT_IN[name], match=r"^one line$"):
@@ -41,17 +41,17 @@ def test_an_error_is_ours_and_a_built_in_one(name):
 
 
 @pytest.mark.parametrize("name", WARNINGS)
-def test_a_warning_is_ours(name):
+def test_a_warning_has_both_bases(name):
     assert issubclass(getattr(errors, name), IsthmusWarning)
     assert issubclass(IsthmusWarning, UserWarning)
 
 
-def test_divergence_carries_a_state():
+def test_divergence_has_a_state():
     assert DivergedError("x").state is None
 
 
 @pytest.mark.parametrize(
-    ("value", "choices", "said"),
+    ("value", "choices", "expected"),
     [
         ("rely", ["relu", "tanh"], "; did you mean 'relu'?"),
         ("sigmiod", ["sigmoid", "silu"], "; did you mean 'sigmoid'?"),
@@ -60,11 +60,11 @@ def test_divergence_carries_a_state():
         ("relu", [], ""),
     ],
 )
-def test_suggestions(value, choices, said):
-    assert suggest(value, iter(choices)) == said
+def test_suggestions(value, choices, expected):
+    assert suggest(value, iter(choices)) == expected
 
 
-def test_an_unknown_name_lists_the_legal_ones():
+def test_an_unknown_name_lists_the_known_ones():
     error = unknown_name("activation", "rely", iter(["relu", "tanh"]))
     assert isinstance(error, InvalidParameterError)
     assert str(error) == "activation='rely' is not one of 'relu', 'tanh'; did you mean 'relu'?"

@@ -17,7 +17,7 @@ def only(path, content):
     return [file.name for file in path.parent.iterdir()] == [path.name] and path.read_bytes() == content
 
 
-def test_the_new_file_takes_the_old_ones_place_at_the_end(old):
+def test_the_new_file_replaces_the_old_one_at_the_end(old):
     with atomic_write(old) as file:
         file.write(b"new")
         file.flush()
@@ -25,7 +25,7 @@ def test_the_new_file_takes_the_old_ones_place_at_the_end(old):
     assert only(old, b"new")
 
 
-def test_a_new_file_is_as_readable_as_any_other(tmp_path):
+def test_a_new_file_has_the_default_mode(tmp_path):
     (tmp_path / "other").touch()
     with atomic_write(tmp_path / "rows"):
         pass
@@ -36,12 +36,12 @@ def test_a_new_file_is_as_readable_as_any_other(tmp_path):
     ("error", "raised"),
     [
         (OSError(28, "No space left on device"), UnwritableError),
-        (MissingFileError("there is no rows.csv"), MissingFileError),  # an OSError too, of the reading side
+        (MissingFileError("rows.csv does not exist"), MissingFileError),  # an OSError too
         (KeyError("x"), KeyError),
         (KeyboardInterrupt(), KeyboardInterrupt),
     ],
 )
-def test_the_old_file_survives_what_goes_wrong(old, error, raised):
+def test_the_old_file_stays_after_an_error(old, error, raised):
     with pytest.raises(raised) as caught, atomic_write(old) as file:
         file.write(b"ne")
         raise error
@@ -49,7 +49,7 @@ def test_the_old_file_survives_what_goes_wrong(old, error, raised):
     assert only(old, b"old")
 
 
-def test_a_full_disk_is_told_in_one_line(old):
+def test_a_full_disk_raises_a_one_line_error(old):
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
     try:
@@ -63,15 +63,15 @@ def test_a_full_disk_is_told_in_one_line(old):
 @pytest.mark.parametrize(
     ("name", "match"), [("missing/rows", "missing/rows: No such file"), (".", "it is a folder; name a file in it")]
 )
-def test_places_that_take_no_file(tmp_path, monkeypatch, name, match):
+def test_paths_that_cannot_be_written(tmp_path, monkeypatch, name, match):
     monkeypatch.chdir(tmp_path)
-    for refuse in (check_writable, lambda path: atomic_write(path).__enter__()):
+    for write in (check_writable, lambda path: atomic_write(path).__enter__()):
         with pytest.raises(UnwritableError, match=match):
-            refuse(name)
+            write(name)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_checking_leaves_nothing(old):
+def test_the_check_leaves_no_files(old):
     check_writable(old)
     check_writable(old.with_name("other"))
     assert only(old, b"old")

@@ -1,4 +1,4 @@
-"""Several processes, each a command of its own, on this machine."""
+"""Distributed runs of several commands on one machine."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ import isthmus
 from isthmus.core.errors import InvalidParameterError, LostProcessError
 from isthmus.core.processes import broadcast, global_maximum, is_main_process, join, together
 
-# Batches of 64 and one of 39, of which two processes share the one evenly and three neither; a tenth is held back.
+# Batches of 64 and one of 39: two processes split the first evenly, three neither. A tenth is for validation.
 N_ROWS = 541
 FIT = [
     "--components",
@@ -48,8 +48,8 @@ def free_port():
         return found.getsockname()[1]
 
 
-def started(count, *arguments, **more):
-    """Start a command as several processes that find one another."""
+def start(count, *arguments, **more):
+    """Start a command as several processes of one run."""
     shared = {"JAX_PLATFORMS": "cpu", "JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{free_port()}", **more}
     return [
         subprocess.Popen(
@@ -63,13 +63,13 @@ def started(count, *arguments, **more):
     ]
 
 
-def ended(processes, seconds=120):
+def wait_for(processes, seconds=120):
     try:
-        condition = [process.communicate(timeout=seconds) for process in processes]
+        outputs = [process.communicate(timeout=seconds) for process in processes]
     finally:
         for process in processes:
             process.kill()
-    return [process.returncode for process in processes], condition
+    return [process.returncode for process in processes], outputs
 
 
 @pytest.fixture(scope="module")
@@ -85,25 +85,25 @@ def checkpoints(rows):
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_processes_train_as_one(count, rows, alone, checkpoints):
+def test_processes_train_like_one(count, rows, alone, checkpoints):
     path = rows.with_name(f"of{count}")
     kept = ["--checkpoint", checkpoints] if count == 2 else []
-    codes, condition = ended(started(count, "fit", rows, "-o", path, *FIT, *kept))
-    assert codes == [0] * count, condition
-    assert all(not out for out, _ in condition[1:])  # process 0 speaks
-    together = isthmus.load(path)
+    codes, outputs = wait_for(start(count, "fit", rows, "-o", path, *FIT, *kept))
+    assert codes == [0] * count, outputs
+    assert all(not out for out, _ in outputs[1:])  # only process 0 prints
+    model = isthmus.load(path)
     for name in ("loss", "validation_loss", "last_batch_loss"):
-        assert_allclose(together.history_[name], alone.history_[name], rtol=1e-5)
+        assert_allclose(model.history_[name], alone.history_[name], rtol=1e-5)
     for name in ("epoch", "learning_rate", "dead_units"):
-        assert together.history_[name] == alone.history_[name]
-    idle = (model.sparsity_state_["idle"] for model in (together, alone))
+        assert model.history_[name] == alone.history_[name]
+    idle = (fitted.sparsity_state_["idle"] for fitted in (model, alone))
     np.testing.assert_array_equal(*idle)
-    for ours, theirs in zip(jax.tree.leaves(together.params_), jax.tree.leaves(alone.params_), strict=True):
-        assert_allclose(ours, theirs, atol=2e-4)
+    for one, other in zip(jax.tree.leaves(model.params_), jax.tree.leaves(alone.params_), strict=True):
+        assert_allclose(one, other, atol=2e-4)
 
 
 def test_a_run_resumes_with_another_number_of_processes_and_more_epochs(rows, alone, checkpoints):
-    # What two processes left after four epochs, gone on with by this one; and by one that began alone.
+    # This process resumes a run of two processes after four epochs, and one of a single process.
     options = {"checkpoint": checkpoints, "checkpoint_every": 0}
     resumed, whole = (isthmus.SparseAutoencoder(**{**alone.get_params(), "max_epochs": 6, "verbose": 0}) for _ in "ab")
     resumed.fit(rows, **options)
@@ -115,72 +115,70 @@ def test_a_run_resumes_with_another_number_of_processes_and_more_epochs(rows, al
     assert_allclose(resumed.history_["loss"], whole.history_["loss"], rtol=1e-5)
 
 
-def test_the_others_leave_when_one_is_killed(rows, tmp_path):
+def test_the_others_exit_when_one_is_killed(rows, tmp_path):
     fit = ("fit", rows, "-o", tmp_path / "m", *FIT[:-4], "--epochs", "100000", *FIT[-2:], "--no-early-stopping")
     folder = tmp_path / "checkpoints"
-    processes = started(
-        2, *fit, "--checkpoint", folder, "--checkpoint-every", "0", "-q", ISTHMUS_HEARTBEAT_SECONDS="10"
-    )
+    processes = start(2, *fit, "--checkpoint", folder, "--checkpoint-every", "0", "-q", ISTHMUS_HEARTBEAT_SECONDS="10")
     while not (folder.exists() and list(folder.glob("checkpoint-*"))):
         assert processes[0].poll() is None, processes[0].communicate()
         time.sleep(0.05)
     processes[1].send_signal(signal.SIGKILL)
-    codes, condition = ended(processes)
+    codes, outputs = wait_for(processes)
     assert codes == [1, -signal.SIGKILL]
-    lines = [line for line in condition[0][1].splitlines() if line.startswith("isthmus: ")]
-    assert len(lines) == 1, condition[0]
-    assert "process 0 of 2 lost another; start all again: with --checkpoint they go on" in lines[0]
+    lines = [line for line in outputs[0][1].splitlines() if line.startswith("isthmus: ")]
+    assert len(lines) == 1, outputs[0]
+    assert "process 0 of 2 lost another process; restart all: with --checkpoint they resume" in lines[0]
     assert not (tmp_path / "m").exists()
     assert list(folder.glob("checkpoint-*"))
 
 
-def test_all_stop_where_one_is_told_to(rows, tmp_path):
+def test_all_stop_when_one_gets_sigterm(rows, tmp_path):
     fit = ("fit", rows, "-o", tmp_path / "m", *FIT[:-4], "--epochs", "100000", *FIT[-2:], "--no-early-stopping")
     folder = tmp_path / "checkpoints"
-    processes = started(2, *fit, "--checkpoint", folder, "--checkpoint-every", "0", "-q")
+    processes = start(2, *fit, "--checkpoint", folder, "--checkpoint-every", "0", "-q")
     while not (folder.exists() and list(folder.glob("checkpoint-*"))):
         assert processes[0].poll() is None, processes[0].communicate()
         time.sleep(0.05)
     processes[1].send_signal(signal.SIGTERM)
-    codes, condition = ended(processes)
-    assert codes == [143, 143], condition
+    codes, outputs = wait_for(processes)
+    assert codes == [143, 143], outputs
 
 
-def test_alone_there_is_nothing_to_agree_on():
+def test_a_single_process_exchanges_nothing():
     assert broadcast(2**32 - 1) == 2**32 - 1
     assert global_maximum(7) == 7
     assert is_main_process()
     with pytest.raises(jax.errors.JaxRuntimeError), together():
-        raise jax.errors.JaxRuntimeError("of its own")
+        raise jax.errors.JaxRuntimeError("another error")
 
 
 @pytest.mark.parametrize("error", [jax.errors.JaxRuntimeError("reset"), ValueError("UNKNOWN: Gloo AllGather failed")])
-def test_a_collective_that_breaks_off_is_a_lost_process(error, monkeypatch):
+def test_a_failed_collective_means_a_lost_process(error, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    with pytest.raises(LostProcessError, match=r"^process 0 of 2 lost another; start all again"), together():
+    with pytest.raises(LostProcessError, match=r"^process 0 of 2 lost another process; restart all"), together():
         raise error
-    with pytest.raises(ValueError, match="of its own"), together():
-        raise ValueError("of its own")
+    with pytest.raises(ValueError, match="another error"), together():
+        raise ValueError("another error")
 
 
 @pytest.mark.parametrize(
-    ("environment", "said"),
+    ("environment", "message"),
     [
-        ({"JAX_NUM_PROCESSES": "two"}, "JAX_NUM_PROCESSES='two' is not a whole number"),
-        ({"ISTHMUS_HEARTBEAT_SECONDS": "-1"}, "is not a whole number"),
-        ({}, "finds no run to join"),
+        ({"JAX_NUM_PROCESSES": "two"}, "JAX_NUM_PROCESSES='two' must be an integer >= 0"),
+        ({"ISTHMUS_HEARTBEAT_SECONDS": "-1"}, "must be an integer >= 0"),
+        ({}, "cannot join a run"),
     ],
 )
-def test_a_run_that_cannot_be_joined(environment, said, monkeypatch):
-    def nobody(**options):
+def test_errors_of_join(environment, message, monkeypatch):
+    def fail(**options):
         raise ValueError("coordinator_address should be defined.")
 
-    monkeypatch.setattr(jax.distributed, "initialize", nobody)
-    with pytest.raises(InvalidParameterError, match=said):
+    monkeypatch.setattr(jax.distributed, "initialize", fail)
+    with pytest.raises(InvalidParameterError, match=message):
         join(environment)
 
 
-def test_what_a_run_is_joined_by(monkeypatch):
+def test_the_environment_of_join(monkeypatch):
     joined = {}
     monkeypatch.setattr(jax.distributed, "initialize", lambda **options: joined.update(options))
     join({"JAX_COORDINATOR_ADDRESS": "host:1", "JAX_NUM_PROCESSES": "4", "JAX_PROCESS_ID": "3"})

@@ -24,7 +24,7 @@ MODELS = {
     "early stopping": lambda: Autoencoder(2, **OPTIONS, learning_rate=0.03),
     "dropout, float64": lambda: Autoencoder(2, **OPTIONS, dropout=0.3, precision="float64", optimizer="adamw"),
     "one cycle": lambda: Autoencoder(2, **OPTIONS, learning_rate_schedule="one_cycle", early_stopping=False),
-    "layer by layer": lambda: DenoisingAutoencoder(2, **OPTIONS, pretrain="layerwise", pretrain_epochs=1),
+    "layer by layer": lambda: DenoisingAutoencoder(2, **OPTIONS, pretrain=1),
     "batch top-k": lambda: SparseAutoencoder(
         24, sparsity="batch_topk", k=2, max_epochs=3, random_state=0, batch_size=16, resample_dead=1
     ),
@@ -38,12 +38,12 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    # Ten batches a chunk: five chunks an epoch.
+    # Ten batches per chunk, five chunks per epoch.
     monkeypatch.setattr(isthmus.engine.loading, "CHUNK_BYTES", 16 * 6 * 4 * 10)
 
 
 def killed_after(monkeypatch, model, folder, saves, rows=ROWS):
-    """Fit until so many checkpoints are written, and then no further."""
+    """Fit until a number of checkpoints is written, then raise Killed."""
     written = Checkpoints.save
 
     def save(self, state):
@@ -58,14 +58,14 @@ def killed_after(monkeypatch, model, folder, saves, rows=ROWS):
         model.fit(rows, checkpoint=folder, checkpoint_every=0)
 
 
-def learned(model):
+def arrays_of(model):
     trees = jax.tree.leaves((model.params_, model.optimizer_state_, model.sparsity_state_))
     return [np.asarray(leaf) for leaf in trees]
 
 
-def same(model, other):
-    for ours, theirs in zip(learned(model), learned(other), strict=True):
-        assert_array_equal(ours, theirs)
+def assert_same(model, other):
+    for one, other_one in zip(arrays_of(model), arrays_of(other), strict=True):
+        assert_array_equal(one, other_one)
     assert model.history_.keys() == other.history_.keys()
     for name in model.history_.keys() - {"seconds", "waiting"}:
         assert_array_equal(model.history_[name], other.history_[name])
@@ -73,35 +73,35 @@ def same(model, other):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_fit_that_was_killed_ends_as_one_that_was_not(name, tmp_path, monkeypatch):
+def test_a_resumed_fit_ends_like_an_uninterrupted_one(name, tmp_path, monkeypatch):
     whole = MODELS[name]().fit(ROWS)
     for saves in (1, 4, 3):
         killed_after(monkeypatch, MODELS[name](), tmp_path, saves)
     resumed = MODELS[name]().fit(ROWS, checkpoint=tmp_path)
-    same(resumed, whole)
+    assert_same(resumed, whole)
     assert len(list(tmp_path.iterdir())) <= 2
-    # What is finished stays so.
-    same(MODELS[name]().fit(ROWS, checkpoint=tmp_path), whole)
+    # A finished fit is restored.
+    assert_same(MODELS[name]().fit(ROWS, checkpoint=tmp_path), whole)
 
 
-def test_a_fit_goes_on_for_more_epochs_than_before(tmp_path):
+def test_a_finished_fit_is_continued_with_more_epochs(tmp_path):
     options = {**OPTIONS, "early_stopping": False, "learning_rate_schedule": "constant"}
     Autoencoder(2, **options).fit(ROWS, checkpoint=tmp_path)
     longer = Autoencoder(2, **{**options, "max_epochs": 5}).fit(ROWS, checkpoint=tmp_path)
-    same(longer, Autoencoder(2, **{**options, "max_epochs": 5}).fit(ROWS))
+    assert_same(longer, Autoencoder(2, **{**options, "max_epochs": 5}).fit(ROWS))
 
 
-def test_a_seed_that_was_drawn_is_kept(tmp_path, monkeypatch):
+def test_a_drawn_seed_is_restored(tmp_path, monkeypatch):
     options = {**OPTIONS, "random_state": None}
     killed_after(monkeypatch, Autoencoder(2, **options), tmp_path, 2)
     header, _ = read_model(next(iter(tmp_path.iterdir())))
     resumed = Autoencoder(2, **options).fit(ROWS, checkpoint=tmp_path)
     assert resumed.seed_ == header["seed"]
-    same(resumed, Autoencoder(2, **{**OPTIONS, "random_state": resumed.seed_}).fit(ROWS))
+    assert_same(resumed, Autoencoder(2, **{**OPTIONS, "random_state": resumed.seed_}).fit(ROWS))
 
 
 @pytest.mark.parametrize(
-    ("change", "rows", "said"),
+    ("change", "rows", "message"),
     [
         ({"n_components": 3}, ROWS, "n_components was 2, now 3"),
         ({"hidden_layer_sizes": (9,)}, ROWS, "hidden_layer_sizes was (8,), now (9,)"),
@@ -111,43 +111,43 @@ def test_a_seed_that_was_drawn_is_kept(tmp_path, monkeypatch):
         ({}, ROWS + 1, "data was"),
     ],
 )
-def test_another_run_is_refused_with_what_differs(change, rows, said, tmp_path_factory, monkeypatch):
-    folder = tmp_path_factory.getbasetemp() / "refused"
+def test_checkpoints_of_another_run(change, rows, message, tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.getbasetemp() / "another_run"
     if not folder.exists():
         killed_after(monkeypatch, Autoencoder(2, **OPTIONS), folder, 1)
     before = sorted(file.read_bytes() for file in folder.iterdir())
-    with pytest.raises(InvalidParameterError) as refusal:
+    with pytest.raises(InvalidParameterError) as caught:
         Autoencoder(2, **OPTIONS).set_params(**change).fit(rows, checkpoint=folder)
-    assert said in str(refusal.value)
-    assert "name another folder, or empty it" in str(refusal.value)
+    assert message in str(caught.value)
+    assert "name another folder or empty it" in str(caught.value)
     assert sorted(file.read_bytes() for file in folder.iterdir()) == before
 
 
-def test_what_may_differ(tmp_path, monkeypatch, capsys):
+def test_settings_that_may_differ(tmp_path, monkeypatch, capsys):
     killed_after(monkeypatch, Autoencoder(2, **OPTIONS), tmp_path, 2)
     Autoencoder(2, **OPTIONS, verbose=1, device="cpu").fit(ROWS, checkpoint=tmp_path)
     assert "goes on after 0 epochs and" in capsys.readouterr().err
 
 
-def test_a_torn_checkpoint_is_passed_over(tmp_path, monkeypatch):
+def test_a_damaged_checkpoint_is_skipped(tmp_path, monkeypatch):
     killed_after(monkeypatch, Autoencoder(2, **OPTIONS), tmp_path, 3)
     older, newest = sorted(tmp_path.iterdir())
     newest.write_bytes(newest.read_bytes()[:100])
-    (tmp_path / ".checkpoint-000.safetensors.half").write_bytes(b"half")
+    (tmp_path / ".checkpoint-000.safetensors.partial").write_bytes(b"partial")
     found = Checkpoints(tmp_path).newest()
     assert found.header == read_model(older)[0]
-    same(Autoencoder(2, **OPTIONS).fit(ROWS, checkpoint=tmp_path), Autoencoder(2, **OPTIONS).fit(ROWS))
+    assert_same(Autoencoder(2, **OPTIONS).fit(ROWS, checkpoint=tmp_path), Autoencoder(2, **OPTIONS).fit(ROWS))
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_folder_without_a_readable_checkpoint_is_refused(tmp_path):
+def test_a_folder_without_a_readable_checkpoint(tmp_path):
     (tmp_path / "checkpoint-000000000001-000000.safetensors").write_bytes(b"nothing")
     with pytest.raises(ModelFileError, match="not a readable model file"):
         Autoencoder(2, **OPTIONS).fit(ROWS, checkpoint=tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["missing", "shape", "words"])
-def test_a_checkpoint_that_does_not_fit_is_refused(damage, tmp_path, monkeypatch):
+def test_a_checkpoint_that_does_not_fit(damage, tmp_path, monkeypatch):
     killed_after(monkeypatch, Autoencoder(2, **OPTIONS), tmp_path, 1)
     (file,) = tmp_path.iterdir()
     header, tensors = read_model(file)
@@ -158,11 +158,11 @@ def test_a_checkpoint_that_does_not_fit_is_refused(damage, tmp_path, monkeypatch
     else:
         header["epoch"] = "three"
     write_model(file, {name: value for name, value in header.items() if name != "format"}, tensors)
-    with pytest.raises(ModelFileError, match="does not fit"):
+    with pytest.raises(ModelFileError, match="does not fit this run"):
         Autoencoder(2, **OPTIONS).fit(ROWS, checkpoint=tmp_path)
 
 
-def test_a_full_disk_costs_no_earlier_checkpoint(tmp_path, monkeypatch):
+def test_a_full_disk_keeps_earlier_checkpoints(tmp_path, monkeypatch):
     killed_after(monkeypatch, Autoencoder(2, **OPTIONS), tmp_path, 3)
     before = sorted(tmp_path.iterdir())
 
@@ -174,21 +174,21 @@ def test_a_full_disk_costs_no_earlier_checkpoint(tmp_path, monkeypatch):
         with pytest.raises(UnwritableError, match="no space left"):
             Autoencoder(2, **OPTIONS).fit(ROWS, checkpoint=tmp_path, checkpoint_every=0)
     assert sorted(tmp_path.iterdir()) == before
-    same(Autoencoder(2, **OPTIONS).fit(ROWS, checkpoint=tmp_path), Autoencoder(2, **OPTIONS).fit(ROWS))
+    assert_same(Autoencoder(2, **OPTIONS).fit(ROWS, checkpoint=tmp_path), Autoencoder(2, **OPTIONS).fit(ROWS))
 
 
-def test_folders_that_cannot_be(tmp_path):
+def test_invalid_folders_and_intervals(tmp_path):
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(InvalidParameterError, match="is a file; name a folder"):
         Checkpoints(file)
-    with pytest.raises(UnwritableError, match="cannot make the folder"):
+    with pytest.raises(UnwritableError, match="cannot create the folder"):
         Checkpoints(file / "below")
-    with pytest.raises(InvalidParameterError, match="checkpoint_every=-1"):
+    with pytest.raises(InvalidParameterError, match="checkpoint_every=-1 must be a number of seconds >= 0"):
         Checkpoints(tmp_path, -1)
 
 
-def test_checkpoints_are_written_so_many_seconds_apart(tmp_path, monkeypatch):
+def test_checkpoints_are_written_at_intervals(tmp_path, monkeypatch):
     clock = iter(np.arange(0, 1000, 7.0))
     monkeypatch.setattr("isthmus.engine.checkpoint.time.monotonic", lambda: next(clock))
     saved = []
@@ -204,7 +204,7 @@ def test_checkpoints_are_written_so_many_seconds_apart(tmp_path, monkeypatch):
     assert saved == [5, 10, 15]
 
 
-def test_sigterm_writes_a_checkpoint_and_leaves(tmp_path):
+def test_sigterm_writes_a_checkpoint_and_exits(tmp_path):
     def terminate():
         while not list(tmp_path.glob("checkpoint-*")):
             time.sleep(0.001)
@@ -212,12 +212,12 @@ def test_sigterm_writes_a_checkpoint_and_leaves(tmp_path):
 
     model = Autoencoder(2, **{**OPTIONS, "max_epochs": 400, "n_iter_no_change": 400})
     before = signal.getsignal(signal.SIGTERM)
-    waiting = threading.Thread(target=terminate)
-    waiting.start()
-    with pytest.raises(SystemExit) as left:
+    thread = threading.Thread(target=terminate)
+    thread.start()
+    with pytest.raises(SystemExit) as exit_:
         model.fit(ROWS, checkpoint=tmp_path, checkpoint_every=0)
-    waiting.join()
-    assert left.value.code == 143
+    thread.join()
+    assert exit_.value.code == 143
     assert not hasattr(model, "params_")
     assert signal.getsignal(signal.SIGTERM) is before
     header = Checkpoints(tmp_path).newest().header
@@ -225,7 +225,7 @@ def test_sigterm_writes_a_checkpoint_and_leaves(tmp_path):
     assert header["epoch"] < 400
 
 
-def test_checkpoints_hold_json_and_arrays_alone(tmp_path, monkeypatch):
+def test_checkpoints_contain_only_json_and_arrays(tmp_path, monkeypatch):
     killed_after(monkeypatch, MODELS["batch top-k"](), tmp_path, 2)
     header, tensors = read_model(sorted(tmp_path.iterdir())[-1])
     assert json.loads(json.dumps(header)) == header
@@ -233,7 +233,7 @@ def test_checkpoints_hold_json_and_arrays_alone(tmp_path, monkeypatch):
     assert header["underway"].keys() >= {"loss", "seconds", "waited", "last_batch_loss"}
 
 
-def test_processes_that_are_killed(monkeypatch, capsys):
+def test_killed_processes_resume(monkeypatch, capsys):
     scripts = Path(__file__).parents[2] / "scripts"
     monkeypatch.syspath_prepend(scripts)
     import kill_and_resume

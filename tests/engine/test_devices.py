@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
+from isthmus.estimators.fit.choices import placement_for
 from numpy.testing import assert_allclose
 
 from isthmus import Autoencoder, DenoisingAutoencoder, SparseAutoencoder
@@ -16,9 +17,8 @@ from isthmus.core.reductions import weighted_mean
 from isthmus.core.types import Batch
 from isthmus.engine.devices import Placement
 from isthmus.engine.loading import Chunk
-from isthmus.estimators.build import placement_for
 
-# Those that take something over the whole batch: means, the n-th largest of it or of a column, dead units.
+# Methods that reduce over the batch: means, n-th largest values of the batch or of a column, dead units.
 METHODS = ("kl", "batch_topk", "lifetime")
 OPTIONS = {"max_epochs": 3, "random_state": 0, "batch_size": 64}
 MODELS = {
@@ -32,7 +32,7 @@ MODELS = {
 
 
 def losses(names):
-    """Return each model's losses, held-back rows' losses and dead units, epoch by epoch."""
+    """Return each model's losses, validation losses and dead units of each epoch."""
     rng = np.random.default_rng(0)
     rows = (rng.normal(size=(701, 8)) @ rng.normal(size=(8, 8))).astype(np.float32)
     found = {}
@@ -43,8 +43,8 @@ def losses(names):
 
 
 @pytest.fixture(scope="module")
-def row_share():
-    # How many devices a process has is settled when it starts.
+def three_devices():
+    # A process has a fixed number of devices.
     code = "import json, sys, test_devices as t; print(json.dumps(t.losses(t.MODELS)))"
 
     done = subprocess.run(
@@ -58,24 +58,24 @@ def row_share():
     return json.loads(done.stdout)
 
 
-def test_processors_read_ahead_by_one_thread_and_serve_accelerators_by_several(monkeypatch):
+def test_cpus_read_ahead_with_one_thread_and_for_accelerators_with_several(monkeypatch):
     assert (Placement().readers, Placement().chunk_bytes) == (1, None)
-    elsewhere = Placement(SimpleNamespace(platform="gpu"))
+    accelerator = Placement(SimpleNamespace(platform="gpu"))
     for cores, readers in ((1, 1), (2, 1), (8, 4), (128, 8)):
         monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
-        assert elsewhere.readers == readers
-    assert elsewhere.chunk_bytes > 8 << 20
+        assert accelerator.readers == readers
+    assert accelerator.chunk_bytes > 8 << 20
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_three_devices_train_as_one(name, row_share):
-    alone = losses([name])[name]
-    assert_allclose(row_share[name][0], alone[0], rtol=2e-5)
-    assert_allclose(row_share[name][1], alone[1], rtol=2e-5)
-    assert row_share[name][2] == alone[2]
+def test_three_devices_train_like_one(name, three_devices):
+    one_device = losses([name])[name]
+    assert_allclose(three_devices[name][0], one_device[0], rtol=2e-5)
+    assert_allclose(three_devices[name][1], one_device[1], rtol=2e-5)
+    assert three_devices[name][2] == one_device[2]
 
 
-def test_one_device_takes_whole_batches():
+def test_one_device_gets_whole_batches():
     placement = placement_for(None)
     assert placement == Placement()
     assert placement.n_devices == 1
@@ -87,7 +87,7 @@ def test_one_device_takes_whole_batches():
     np.testing.assert_array_equal(rows, [[0, 1, 2], [3, 4, 5]])
 
 
-def test_a_mesh_of_one_is_laid_out_as_one_of_many():
+def test_a_mesh_of_one_device():
     placement = Placement.over(jax.devices())
     assert placement.n_devices == 1
     assert placement.shard(5) == (5, 0, 5)
@@ -98,8 +98,8 @@ def test_a_mesh_of_one_is_laid_out_as_one_of_many():
     assert put["a"].sharding.is_fully_replicated
 
 
-def test_what_devices_sum_up_once_is_the_mean_over_rows():
-    """Gradients too: with a batch for which the whole is a mean over rows, padding left out."""
+def test_means_are_reduced_in_one_message():
+    """The result and its gradients are means over the rows without padding."""
     rng = np.random.default_rng(0)
     x, weight = rng.normal(size=(6, 3)), np.array([1, 1, 0, 1, 1, 0.0])
     batch = Batch(x, weight, np.zeros((6, 2), np.uint32))
@@ -114,7 +114,7 @@ def test_what_devices_sum_up_once_is_the_mean_over_rows():
         assert_allclose(one, other, rtol=1e-5)
 
 
-def test_a_device_by_its_number():
+def test_a_device_with_a_number():
     assert placement_for("cpu:0") == Placement(jax.devices("cpu")[0])
     with pytest.raises(InvalidParameterError, match=r"device='cpu:9' is not here"):
         placement_for("cpu:9")

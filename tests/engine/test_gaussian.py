@@ -17,19 +17,21 @@ def gaussian():
     return Gaussian(rng.normal(size=5), covariance(rng, 5))
 
 
-def test_the_conditional_mean_is_the_regression_on_what_is_there(gaussian):
+def test_the_conditional_mean_is_the_regression_on_the_observed_cells(gaussian):
     row = np.array([0.3, np.nan, -1.0, np.nan, 2.0])
-    seen, gone = [0, 2, 4], [1, 3]
+    observed, missing = [0, 2, 4], [1, 3]
     mean, spread = gaussian
-    gradient = spread[np.ix_(gone, seen)] @ np.linalg.inv(spread[np.ix_(seen, seen)])
+    gradient = spread[np.ix_(missing, observed)] @ np.linalg.inv(spread[np.ix_(observed, observed)])
     filled = conditional_mean(gaussian, np.stack([row, np.full(5, np.nan), np.arange(5.0)]))
-    np.testing.assert_allclose(filled[0, gone], mean[gone] + gradient @ (row[seen] - mean[seen]), rtol=1e-10)
-    np.testing.assert_array_equal(filled[0, seen], row[seen])
+    np.testing.assert_allclose(
+        filled[0, missing], mean[missing] + gradient @ (row[observed] - mean[observed]), rtol=1e-10
+    )
+    np.testing.assert_array_equal(filled[0, observed], row[observed])
     np.testing.assert_allclose(filled[1], mean, rtol=1e-10)
     np.testing.assert_array_equal(filled[2], np.arange(5.0))
 
 
-def test_rows_with_holes_tell_the_covariance_they_come_from():
+def test_the_covariance_is_estimated_from_incomplete_rows():
     rng = np.random.default_rng(1)
     truth = covariance(rng, 4)
     rows = rng.multivariate_normal(np.zeros(4), truth, size=4000)
@@ -39,7 +41,7 @@ def test_rows_with_holes_tell_the_covariance_they_come_from():
     np.testing.assert_allclose(found.mean, 0, atol=0.06)
 
 
-def test_without_holes_it_is_the_sample_covariance_drawn_to_its_diagonal_by_five_rows():
+def test_complete_rows_give_the_sample_covariance_shrunk_by_five_rows():
     rows = np.random.default_rng(2).normal(size=(50, 3))
     sample = np.cov(rows.T, bias=True)
     expected = (50 * sample + 5 * np.diag(np.diag(sample))) / 55 + 1e-4 * np.eye(3)
@@ -60,10 +62,10 @@ def test_few_factors_keep_the_leading_variances_and_the_trace(gaussian):
     assert np.trace(together) == pytest.approx(np.trace(gaussian.covariance))
 
 
-def test_wide_tables_are_judged_by_pairs():
+def test_wide_tables_use_pairs_of_columns():
     rng = np.random.default_rng(3)
     hidden = rng.normal(size=(400, 2))
     rows = hidden @ rng.normal(size=(2, 150)) / np.sqrt(2) + 0.1 * rng.normal(size=(400, 150))
-    gone = rng.random(rows.shape) < 0.2
-    filled = conditional_mean(fit_gaussian(np.where(gone, np.nan, rows)), np.where(gone, np.nan, rows))
-    assert np.sqrt(np.mean((filled - rows)[gone] ** 2)) < 0.3 * rows[gone].std()
+    missing = rng.random(rows.shape) < 0.2
+    filled = conditional_mean(fit_gaussian(np.where(missing, np.nan, rows)), np.where(missing, np.nan, rows))
+    assert np.sqrt(np.mean((filled - rows)[missing] ** 2)) < 0.3 * rows[missing].std()

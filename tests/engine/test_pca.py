@@ -20,7 +20,7 @@ def same_directions(found, expected, tolerance=1e-6):
 
 
 @pytest.mark.parametrize("rows", [TABLE, WIDE], ids=["covariance", "Gram matrix"])
-def test_the_spectrum_is_pcas(loader_of, rows):
+def test_the_spectrum_equals_scikit_learns(loader_of, rows):
     principal = Principal(loader_of(rows, compute=np.float64, rows_per_chunk=12))
     pca = PCA(6, svd_solver="full").fit(rows)
     assert_allclose(principal.mean, rows.mean(0), atol=1e-9)
@@ -32,13 +32,13 @@ def test_the_spectrum_is_pcas(loader_of, rows):
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.8, 0.95, 0.99, 0.9999])
 @pytest.mark.parametrize("rows", [TABLE, WIDE], ids=["covariance", "Gram matrix"])
-def test_a_share_takes_as_many_as_it_takes_pca(loader_of, rows, share):
+def test_a_share_needs_as_many_components_as_scikit_learns(loader_of, rows, share):
     found = Principal(loader_of(rows, compute=np.float64)).components_for(share)
     assert found == PCA(share, svd_solver="full").fit(rows).n_components_
 
 
-def test_float32_sums_are_near_enough(loader_of, monkeypatch):
-    monkeypatch.setattr("isthmus.engine.pca._DOUBLE_WORK", 0)
+def test_float32_sums_are_accurate_enough(loader_of, monkeypatch):
+    monkeypatch.setattr("isthmus.engine.pca._MAX_FLOAT64_WORK", 0)
     rows = TABLE - TABLE.mean(0)
     principal = Principal(loader_of(rows, compute=np.float32, rows_per_chunk=12))
     pca = PCA(6).fit(rows)
@@ -47,7 +47,7 @@ def test_float32_sums_are_near_enough(loader_of, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64])
-def test_rows_are_scaled_first_and_held_back_rows_left_out(loader_of, dtype):
+def test_rows_are_scaled_and_validation_rows_left_out(loader_of, dtype):
     rows = rng.integers(0, 255, (150, 5)).astype(dtype)
     scaler = Scaler("minmax", np.arange(5.0), np.array([255.0, 10, 1, 300, 80]))
     holdout = HashHoldout(1, 0.3)
@@ -58,9 +58,9 @@ def test_rows_are_scaled_first_and_held_back_rows_left_out(loader_of, dtype):
     same_directions(principal.directions, pca.components_, 1e-4)
 
 
-def test_a_long_wide_table_is_judged_by_a_sample(loader_of, monkeypatch):
-    monkeypatch.setattr("isthmus.engine.pca._WIDEST", 64)
-    rows = WIDE[:, :70].repeat(5, axis=0)  # 200 rows, of which every third
+def test_a_long_wide_table_uses_a_sample(loader_of, monkeypatch):
+    monkeypatch.setattr("isthmus.engine.pca._MAX_WIDTH", 64)
+    rows = WIDE[:, :70].repeat(5, axis=0)  # 200 rows, every third of which is used
     sampled = rows[::3]
     principal = Principal(loader_of(rows, 64, np.float64))
     assert_allclose(principal.mean, sampled.mean(0), atol=1e-9)
@@ -95,7 +95,7 @@ def test_directions_beyond_the_rank_are_zero(loader_of):
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("sizes", [(), (9, 5)])
 @pytest.mark.parametrize("n_components", [1, 3, 12])
-def test_error_before_the_first_step_is_pcas(loader_of, tied, sizes, n_components):
+def test_the_error_before_the_first_step_is_that_of_pca(loader_of, tied, sizes, n_components):
     rows = (TABLE - TABLE.mean(0)) / TABLE.std(0)
     network = Dense(12, n_components, sizes, sizes[::-1], linear_path=True, tied=tied)
     params = network.init(0, Principal(loader_of(rows)).statistics(n_components))
@@ -108,13 +108,13 @@ def test_error_before_the_first_step_is_pcas(loader_of, tied, sizes, n_component
 def test_columns_far_from_zero_keep_their_directions(loader_of):
     rows = rng.standard_normal((300, 4)) * [3, 2, 1, 0.5] + 1e7
     found = Principal(loader_of(rows, compute=np.float64))
-    # scikit-learn's own solver for covariances is a percent off here, so the truth is numpy's of the shifted rows.
+    # scikit-learn's covariance solver is off by a percent here; the reference is NumPy's for the shifted rows.
     variances, vectors = np.linalg.eigh(np.cov((rows - 1e7).T, bias=True))
     assert_allclose(found.variances, variances[::-1], rtol=1e-6)
     assert_allclose(np.abs(found.directions @ vectors[:, ::-1]), np.eye(4), atol=1e-6)
 
 
-# Where the output's bias starts ------------------------------------------------------------------------------------
+# The output's initial bias ------------------------------------------------------------------------------------------
 
 CORNERS = np.array([[0.0, 0], [1, 0], [0.5, np.sqrt(0.75)]])
 
@@ -126,19 +126,19 @@ CORNERS = np.array([[0.0, 0], [1, 0], [0.5, np.sqrt(0.75)]])
         ([[2.0, 3]] * 4, [2, 3]),
         ([[1.0, 0], [-1, 0], [0, 1], [0, -1]], [0, 0]),
         (CORNERS, CORNERS.mean(axis=0)),
-        # The point where the diagonals of a convex four-sided figure cross.
+        # The intersection of the diagonals of a convex quadrilateral.
         ([[0.0, 0], [4, 4], [0, 2], [4, 0]], [4 / 3, 4 / 3]),
-        # Where a corner has more than 120 degrees it is the corner.
+        # A corner of more than 120 degrees.
         ([[0.0, 0], [1, 0.1], [-1, 0.1]], [0, 0]),
-        # On a line it is the middle row.
+        # On a line, the middle row.
         ([[0.0], [1], [2], [50], [1000]], [2]),
-        # More than half the rows in one place hold it.
+        # More than half of the rows are equal.
         ([[0.0, 0]] * 3 + [[9, 1], [5, 5]], [0, 0]),
-        # The mean is one of the rows, and not the median.
+        # The mean is one of the rows, but not the median.
         ([[0.0], [0], [0], [1], [4]], [0]),
     ],
 )
-def test_the_geometric_median_in_closed_cases(rows, expected):
+def test_the_geometric_median_of_known_cases(rows, expected):
     rows = np.array(rows)
     spread = np.ptp(rows, axis=0).max()
     found = geometric_median(rows, steps=2000, tol=1e-9)
@@ -147,7 +147,7 @@ def test_the_geometric_median_in_closed_cases(rows, expected):
     assert distances[0] <= distances[1] * 1.001
 
 
-def test_the_geometric_median_minimises():
+def test_the_geometric_median_minimises_the_sum_of_distances():
     rows = rng.standard_t(2, size=(300, 4))
     found = minimize(
         lambda point: np.linalg.norm(rows - point, axis=1).sum(), rows.mean(axis=0), method="BFGS", tol=1e-9
@@ -156,7 +156,7 @@ def test_the_geometric_median_minimises():
     assert_allclose(geometric_median(1e6 * rows + 3), 1e6 * found + 3, rtol=1e-3)
 
 
-def test_the_bias_starts_from_scaled_rows(loader_of):
+def test_the_initial_bias_is_that_of_scaled_rows(loader_of):
     raw = rng.integers(0, 255, (90, 5)).astype(np.uint8)
     scaler = Scaler("minmax", np.arange(5.0), np.array([255.0, 10, 1, 300, 80]))
     loader, scaled = loader_of(raw, scaler=scaler), scaler.scaled(raw, np.float64)
@@ -164,6 +164,6 @@ def test_the_bias_starts_from_scaled_rows(loader_of):
     assert_allclose(starting_bias(loader, "geometric_median"), geometric_median(scaled), rtol=1e-4)
 
 
-def test_the_bias_is_judged_by_the_first_rows(loader_of, monkeypatch):
-    monkeypatch.setattr("isthmus.engine.pca._WIDEST", 30)
+def test_the_initial_bias_uses_the_first_rows(loader_of, monkeypatch):
+    monkeypatch.setattr("isthmus.engine.pca._MAX_WIDTH", 30)
     assert_allclose(starting_bias(loader_of(TABLE, compute=np.float64), "mean"), TABLE[:30].mean(axis=0))

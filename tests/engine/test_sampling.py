@@ -36,7 +36,7 @@ def placed(epoch, low, high, first, n_batches):
 
 
 @given(sizes, seeds, st.integers(0, 1000), st.sampled_from([0.0, 0.1, 0.9]))
-def test_an_epoch_has_every_row_once_and_none_held_back(n_rows, seed, epoch, share):
+def test_an_epoch_has_all_rows_once_without_the_holdout(n_rows, seed, epoch, share):
     holdout = HashHoldout(seed, share)
     options = {"seed": seed, "number": epoch, "holdout": holdout}
     training = order(n_rows, shuffle=True, **options)
@@ -50,14 +50,14 @@ def test_an_epoch_has_every_row_once_and_none_held_back(n_rows, seed, epoch, sha
 
 @settings(max_examples=30)
 @given(st.integers(30, 500), seeds, st.integers(0, 100))
-def test_epochs_and_seeds_have_orders_of_their_own(n_rows, seed, epoch):
+def test_epochs_and_seeds_have_different_orders(n_rows, seed, epoch):
     drawn = [order(n_rows, seed=s, number=e, shuffle=True) for s in (seed, seed + 1) for e in (epoch, epoch + 1)]
     assert all((a != b).any() for i, a in enumerate(drawn) for b in drawn[:i])
     assert_array_equal(drawn[0], order(n_rows, seed=seed, number=epoch, shuffle=True))
 
 
 @pytest.mark.parametrize("n_rows", [2**24 + 5, 2**31 + 12_345, MAX_ROWS])
-def test_orders_of_very_many_rows_stay_in_range_and_repeat_nothing(n_rows):
+def test_orders_of_very_many_rows_are_in_range_without_repetition(n_rows):
     blocks = row_numbers(EpochOrder(n_rows, seed=1, shuffle=True, holdout=HashHoldout(1, 0.1)))
     rows = np.concatenate([next(blocks) for _ in range(8)])
     assert len(np.unique(rows)) == len(rows)
@@ -68,15 +68,15 @@ def test_orders_of_very_many_rows_stay_in_range_and_repeat_nothing(n_rows):
     assert ((counts - expected) ** 2 / expected).sum() < chi2.ppf(1 - 1e-6, 63)
 
 
-def test_neighbours_in_an_order_are_not_neighbours_in_the_source():
+def test_consecutive_rows_of_an_order_are_far_apart_in_the_source():
     apart = np.abs(np.diff(order(10_000, seed=2, shuffle=True).astype(int)))
-    # Two rows drawn at random are a third of the length apart.
+    # The mean distance of two random rows is a third of the length.
     assert abs(apart.mean() / 10_000 - 1 / 3) < 0.02
 
 
 @settings(max_examples=100)
 @given(st.integers(0, 400), seeds, st.integers(0, 1000), windows, st.sampled_from([0.0, 0.3]), st.integers(1, 300))
-def test_a_windowed_epoch_has_every_row_once_and_none_held_back(n_rows, seed, epoch, window, share, batch_size):
+def test_a_windowed_epoch_has_all_rows_once_without_the_holdout(n_rows, seed, epoch, window, share, batch_size):
     options = {"seed": seed, "number": epoch, "holdout": HashHoldout(seed, share), "batch_size": batch_size}
     rows = order(n_rows, shuffle=window, **options)
     assert rows.dtype == np.uint32
@@ -84,7 +84,7 @@ def test_a_windowed_epoch_has_every_row_once_and_none_held_back(n_rows, seed, ep
 
 
 @given(st.integers(200, 5000), seeds, st.integers(0, 9))
-def test_a_window_is_so_many_whole_blocks_in_an_order_of_its_own(n_rows, seed, epoch):
+def test_a_window_has_a_number_of_whole_blocks(n_rows, seed, epoch):
     n_rows -= n_rows % 8
     rows = order(n_rows, seed=seed, number=epoch, shuffle=Window(8, 5))
     for start in range(0, n_rows, 40):
@@ -95,7 +95,7 @@ def test_a_window_is_so_many_whole_blocks_in_an_order_of_its_own(n_rows, seed, e
 def test_a_window_mixes_its_rows_evenly():
     window = Window(64, 16)
     first = order(100_000, seed=5, number=2, shuffle=window)[: 64 * 16]
-    # Where in the window the rows of its blocks come: evenly, block by block.
+    # The places of each block's rows in the window are uniform.
     for block in np.unique(first // 64)[:8]:
         places = np.flatnonzero(first // 64 == block) / len(first)
         assert kstest(places, "uniform").pvalue > 1e-4
@@ -106,7 +106,7 @@ def test_a_window_mixes_its_rows_evenly():
 def test_a_batch_has_rows_of_all_blocks_of_its_window():
     window = Window(64, 256)
     rows = order(1 << 20, shuffle=window, batch_size=256)[: 256 * 64].reshape(64, 256)
-    # 64 strata give four rows each to a batch, of four blocks: by chance as many of them as of any other.
+    # Each of 64 strata gives four rows to a batch, from four blocks, equally often on average.
     blocks = rows.reshape(64, 64, 4) // 64
     for stratum in range(64):
         mine, counts = np.unique(blocks[:, stratum], return_counts=True)
@@ -117,13 +117,13 @@ def test_a_batch_has_rows_of_all_blocks_of_its_window():
     assert len(np.unique(blocks)) == 256
 
 
-def test_strata_have_orders_of_their_own():
+def test_strata_have_different_orders():
     window, size = Window(64, 256), 256
     by_stratum = order(1 << 20, shuffle=window, batch_size=size).reshape(-1, 64, 4).transpose(1, 0, 2).reshape(64, -1)
     within = by_stratum[:, : 4 * 64] % 64
-    agreeing = [(a == b).mean() for i, a in enumerate(within) for b in within[:i]]
-    assert np.mean(agreeing) < 1.2 / 64
-    assert max(agreeing) < 0.1
+    equal_share = [(a == b).mean() for i, a in enumerate(within) for b in within[:i]]
+    assert np.mean(equal_share) < 1.2 / 64
+    assert max(equal_share) < 0.1
 
 
 @settings(max_examples=60)
@@ -135,7 +135,7 @@ def test_strata_have_orders_of_their_own():
     st.integers(1, 7),
     st.integers(0, 40),
 )
-def test_batches_are_the_order_shared_out_by_place(n_rows, shuffle, share, batch_size, processes, first):
+def test_batches_are_the_order_split_by_place(n_rows, shuffle, share, batch_size, processes, first):
     epoch = EpochOrder(n_rows, batch_size, 3, 2, shuffle, HashHoldout(3, share))
     rows = np.concatenate([*row_numbers(epoch)])[first * batch_size :]
     each = -(-batch_size // processes)
@@ -147,7 +147,7 @@ def test_batches_are_the_order_shared_out_by_place(n_rows, shuffle, share, batch
 
 @pytest.mark.parametrize("holdout", [NO_HOLDOUT, HashHoldout(1, 0.1)], ids=["all", "some"])
 @pytest.mark.parametrize(("batch_size", "processes"), [(256, 2), (256, 64), (96, 4), (65_536, 8)])
-def test_processes_read_blocks_of_their_own(batch_size, processes, holdout):
+def test_processes_read_disjoint_blocks(batch_size, processes, holdout):
     n_rows, window, each = 300_000, Window(64, 256), batch_size // processes
     epoch = EpochOrder(n_rows, batch_size, shuffle=window, holdout=holdout)
     n_batches = (n_rows - holdout.count(n_rows)) // batch_size
@@ -174,18 +174,18 @@ def test_very_many_rows_are_windowed_in_range():
     rows = np.concatenate([next(pieces) for _ in range(70)])
     assert len(np.unique(rows)) == len(rows)
     assert rows.max() < n_rows
-    # Strata need not begin where a block does.
+    # A stratum may start inside a block.
     assert 256 <= len(np.unique(rows[: 1 << 20] // 4096)) <= 256 + 64
 
 
-def test_an_epoch_is_taken_up_where_it_was_left_without_walking_to_it():
+def test_an_epoch_resumes_without_computing_earlier_batches():
     epoch = EpochOrder(MAX_ROWS - 5, 1 << 16, seed=1, shuffle=Window(4096))
     late = placed(epoch, 0, 1 << 16, 60_000, 1)
     assert len(np.unique(late)) == late.size
     assert late.max() < epoch.n_rows
 
 
-def test_more_rows_than_32_bits_number():
+def test_more_rows_than_32_bits():
     n_rows = 2**34 + 5
     epoch = EpochOrder(n_rows, 1 << 16, seed=1, shuffle=Window(1 << 14, 256))
     rows = np.stack([placed(epoch, 0, 1 << 16, first, 3) for first in (0, 200_000)])
@@ -198,10 +198,10 @@ def test_more_rows_than_32_bits_number():
     assert next(row_numbers(EpochOrder(n_rows))).dtype == np.int64
 
 
-def test_rows_beyond_32_bits_come_like_all_others():
+def test_rows_beyond_32_bits_are_mixed_too():
     n_rows, block = 2**32 + 1000, 1 << 14
     strata = WindowSampler(EpochOrder(n_rows, 1, seed=1, shuffle=Window(block, 1)))
-    # The window of the last block, which is not a whole one.
+    # The window of the last block, which is shorter.
     last = int(np.flatnonzero(strata.blocks == n_rows // block)[0])
     rows = next(strata.batches(0, 1, last * block))[:block, 0]
     beyond = rows[rows >= 2**32]
@@ -210,31 +210,31 @@ def test_rows_beyond_32_bits_come_like_all_others():
     assert len(np.unique(rows // block)) == 2
 
 
-def test_windows_of_numbers_of_64_bits_are_those_of_32(monkeypatch):
+def test_64_bit_numbers_give_the_same_windows(monkeypatch):
     epoch = EpochOrder(5_000, 24, 3, 2, Window(8, 20), HashHoldout(3, 0.2))
     narrow = np.concatenate([*row_numbers(epoch)])
     monkeypatch.setattr("isthmus.engine.sampling.number_type", lambda n_rows: np.dtype(np.int64))
     wide = np.concatenate([*row_numbers(epoch)])
     assert (narrow.dtype, wide.dtype) == (np.uint32, np.int64)
-    # Only rows of which a hash is alike may come in another order.
+    # Only rows with equal hashes may have another order.
     assert_array_equal(wide, narrow)
 
 
-def test_any_row_after_any_other_ends_at_32_bits():
-    with pytest.raises(InvalidParameterError, match="shuffle='global' orders at most"):
+def test_a_global_shuffle_has_at_most_32_bits():
+    with pytest.raises(InvalidParameterError, match="shuffle='global' takes at most"):
         shuffle_for("global", 2**33, 4)
     assert shuffle_for(True, 2**33, 4) == Window(4096)
 
 
 @pytest.mark.parametrize("width", [1, 4, 20, 784, 20_000])
-def test_windows_hold_about_four_million_cells(width):
+def test_windows_have_about_four_million_cells(width):
     window = Window.for_width(width)
     assert window.block & (window.block - 1) == 0
     cells = window.block * window.blocks * width
     assert 1 << 21 <= cells <= 1 << 22 or window.block == 1
 
 
-def test_settings_of_the_shuffle():
+def test_the_shuffle_of_each_setting():
     assert shuffle_for(False, 10**9, 4) is False
     assert shuffle_for(True, 60_000, 784) is True
     assert shuffle_for(True, GLOBAL_CELLS // 4 + 1, 4) == Window.for_width(4)

@@ -1,4 +1,4 @@
-"""The exceptions isthmus raises: one small tree, each also the built-in type a caller would expect to catch."""
+"""The exceptions and warnings of isthmus; each exception also has the matching built-in type as a base."""
 
 from __future__ import annotations
 
@@ -8,63 +8,63 @@ from typing import Any
 
 
 class IsthmusError(Exception):
-    """Base of every error isthmus raises on purpose; its message is one line with the remedy in it."""
+    """Base of all errors that isthmus raises; the message is one line and includes the remedy."""
 
 
 class InvalidParameterError(IsthmusError, ValueError):
-    """A setting has a value, or a name, that cannot be used."""
+    """A parameter has an invalid value or an unknown name."""
 
 
 class InvalidDataError(IsthmusError, ValueError):
-    """The rows themselves cannot be used: not numeric, not finite, the wrong width, none at all."""
+    """The rows are invalid: not numeric, not finite, of the wrong width, or none."""
 
 
 class MissingFileError(IsthmusError, FileNotFoundError):
-    """A path does not lead to anything."""
+    """A path does not exist."""
 
 
 class BrokenFileError(IsthmusError, ValueError):
-    """A file is there and is not what its name says: truncated, of another format, with foreign contents."""
+    """A file cannot be read: it is damaged, truncated or of another format."""
 
 
 class UnwritableError(IsthmusError, OSError):
-    """A result could not be written; whatever stood at the target still stands."""
+    """A result could not be written; a file that existed at the target is unchanged."""
 
 
 class ModelFileError(BrokenFileError):
-    """A model file is damaged, comes from a newer isthmus, or does not fit the model it claims to be."""
+    """A model file is damaged, was written by a newer isthmus, or does not fit its model."""
 
 
 class DivergedError(IsthmusError, ArithmeticError):
-    """The loss or a gradient stopped being finite; the estimator keeps the last good weights."""
+    """The loss or a gradient is no longer finite; the estimator keeps the last finite weights."""
 
-    state: Any = None  # the last good training state
+    state: Any = None  # the last training state with finite weights
 
 
 class LostProcessError(IsthmusError, ConnectionError):
-    """Another process of a run is gone, and this one cannot go on without it."""
+    """Another process of a distributed run is lost."""
 
 
 class IsthmusWarning(UserWarning):
-    """Base of every warning isthmus gives."""
+    """Base of all warnings of isthmus."""
 
 
 class InterruptedFitWarning(IsthmusWarning):
-    """Training was interrupted by the keyboard and ended early with what it had learned."""
+    """Training was interrupted by Ctrl-C and ended early; the model can be used."""
 
 
 class SampleDataWarning(IsthmusWarning):
-    """A smaller sample stands in for a data set that is not on this machine."""
+    """A small sample is used because the data set is not on this machine."""
 
 
 def suggest(value: object, choices: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the nearest of `choices`, or an empty string when none is near."""
-    near = get_close_matches(str(value), list(choices), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    """Return ``"; did you mean 'x'?"`` for the closest of `choices`, or an empty string if none is close."""
+    close = get_close_matches(str(value), list(choices), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def unknown_name(what: str, value: object, choices: Iterable[str]) -> InvalidParameterError:
-    """Return the error for a name that is in no table: the value, every legal name, and the nearest one."""
+    """Return the error for an unknown name, which lists the known names and the closest one."""
     names = list(choices)
     listed = ", ".join(repr(name) for name in names)
     return InvalidParameterError(f"{what}={value!r} is not one of {listed}{suggest(value, names)}")

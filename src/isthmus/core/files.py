@@ -1,4 +1,4 @@
-"""Files that are written whole: beside their target, and renamed into place when complete."""
+"""Atomic writes: a temporary file in the target's folder, renamed when complete."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ from isthmus.core.errors import IsthmusError, UnwritableError
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Give a file to write to that takes `path`'s place when it is complete; until then, whatever is there stays.
+    """Open a temporary file that replaces `path` when the block ends; if the block raises, `path` stays as it was.
 
     Raises
     ------
     UnwritableError
-        In one line, where the file cannot be written.
+        If the file cannot be written.
     """
     target = Path(path)
-    handle, extra = _opened_beside(target)
+    handle, temporary = _open_temporary(target)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes files only their owner may read; a result is as readable as any other new file.
+        # mkstemp creates files that only their owner may read; the result gets the mode of any new file.
         mask = os.umask(0)
         os.umask(mask)
-        extra.chmod(0o666 & ~mask)
-        extra.replace(target)
-    # Some of our own errors are OSErrors too, such as a missing file that was to be read: they tell their own tale.
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(target)
+    # Some of these are OSErrors too, such as a missing input file: their messages stay.
     except IsthmusError:
-        extra.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     except OSError as error:
-        extra.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise _unwritable(target, error) from error
     except BaseException:
-        extra.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise UnwritableError where a file could not be written: better before a long fit than after it."""
-    handle, extra = _opened_beside(Path(path))
+    """Raise UnwritableError if a file could not be written, so that this is known before a long fit."""
+    handle, temporary = _open_temporary(Path(path))
     os.close(handle)
-    extra.unlink()
+    temporary.unlink()
 
 
-def _opened_beside(target: Path) -> tuple[int, Path]:
+def _open_temporary(target: Path) -> tuple[int, Path]:
     if target.is_dir():
         raise UnwritableError(f"cannot write {target}: it is a folder; name a file in it")
     try:

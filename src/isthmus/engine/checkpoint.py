@@ -1,4 +1,4 @@
-"""Checkpoints of a run: everything it needs to go on as if it had never stopped, in a folder of its own."""
+"""Checkpoints of a run, in its own folder: a run that resumes from one ends as if it had not been interrupted."""
 
 from __future__ import annotations
 
@@ -17,33 +17,40 @@ from isthmus.core.processes import global_maximum, is_main_process
 from isthmus.core.types import Stopping, TrainState
 
 _CLASS = "Checkpoint"
-_KEPT = 2  # the newest, and the one before, should a disk have lost the newest
+_KEPT = 2  # the newest, and the one before in case the newest is damaged
 _TREES = ("params", "optimizer", "model", "best")
 
 
 class Found(NamedTuple):
-    """A checkpoint that was read."""
+    """The contents of a checkpoint file."""
 
     header: dict[str, Any]
     tensors: Tensors
 
 
 class Checkpoints:
-    """The checkpoints of one run, in one folder: written whole, the last two kept.
+    """The checkpoints of one run, in one folder: written atomically; the last two are kept.
 
     Parameters
     ----------
     folder : str or os.PathLike
-        Made where it is missing. A run whose settings and data are those of the checkpoints in it goes on from the
-        newest one that can be read; a run with others is refused.
+        Created if missing. A run with the same settings and data as the checkpoints in it resumes from the newest
+        readable one; a run with others raises an error.
     every : float
-        Seconds between checkpoints; 0 writes one after each chunk of rows, of about 8 MB.
+        Seconds between checkpoints, >= 0; 0 writes one after each chunk of rows, of about 8 MB.
+
+    Raises
+    ------
+    InvalidParameterError
+        If `folder` is a file or `every` is negative.
+    UnwritableError
+        If the folder cannot be created.
     """
 
     def __init__(self, folder: str | os.PathLike[str], every: float = 60.0) -> None:
         self.folder = Path(folder)
         self.every = every
-        self.writes = is_main_process()  # of several processes; all read
+        self.writes = is_main_process()  # of several processes one writes; all read
         self.identity: dict[str, str] = {}
         self.seconds = 0.0  # spent on writing
         self._last = time.monotonic()
@@ -52,56 +59,63 @@ class Checkpoints:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UnwritableError(f"cannot make the folder {self.folder}: {error.strerror}") from error
+            raise UnwritableError(f"cannot create the folder {self.folder}: {error.strerror}") from error
         if not every >= 0:
-            raise InvalidParameterError(f"checkpoint_every={every} is not legal; it is a number of seconds from 0 on")
-        self._sweep()
+            raise InvalidParameterError(f"checkpoint_every={every} must be a number of seconds >= 0")
+        self._remove_partial_files()
 
-    def _sweep(self) -> None:
-        """Remove what a process that was killed had half written."""
+    def _remove_partial_files(self) -> None:
+        """Remove the partial files of a process that was killed."""
         if self.writes:
             for stray in self.folder.glob(".checkpoint-*"):
                 stray.unlink(missing_ok=True)
 
     def files(self) -> list[Path]:
-        """Return the checkpoints' files, the newest first."""
+        """Return the checkpoint files, newest first."""
         return sorted(self.folder.glob("checkpoint-*.safetensors"), reverse=True)
 
     def newest(self) -> Found | None:
-        """Return the newest checkpoint that can be read, None where there is none.
+        """Return the newest readable checkpoint, or None if there are no files.
 
         Raises
         ------
         ModelFileError
-            Where there are files, of which none can be read.
+            If there are files, but none is readable.
         """
-        trouble: IsthmusError | None = None
+        first_error: IsthmusError | None = None
         for file in self.files():
             try:
                 if read_header(file).get("class") != _CLASS:
-                    raise ModelFileError(f"{file} is no checkpoint of a run")
+                    raise ModelFileError(f"{file} is not a checkpoint; remove it or name another folder")
                 return Found(*read_model(file))
             except IsthmusError as error:
-                trouble = trouble or error
-        if trouble is not None:
-            raise trouble
+                first_error = first_error or error
+        if first_error is not None:
+            raise first_error
         return None
 
     def found(self, identity: Mapping[str, str]) -> Found | None:
-        """Return the newest checkpoint of a run with these settings and this data.
+        """Return the newest checkpoint of a run with these settings and data, or None if there are no files.
+
+        Parameters
+        ----------
+        identity : mapping of str to str
+            Settings and data of the run, by name.
 
         Raises
         ------
         InvalidParameterError
-            Where it is of a run with others, saying what differs.
+            If the checkpoint is from a run with others; the message names the differences.
         ModelFileError
-            Where there are files, of which none can be read.
+            If there are files, but none is readable.
         """
         self.identity = dict(identity)
         found = self.newest()
         step = -1 if found is None else int(found.header["step"])
         if global_maximum(step + 1) != step + 1 or global_maximum(-step) != -step:
-            raise InvalidParameterError(f"{self.folder} does not hold the same checkpoints for all processes; share it")
+            raise InvalidParameterError(
+                f"{self.folder} has other checkpoints in other processes; use a folder that all share"
+            )
         if found is not None:
             self._check(found, identity)
         return found
@@ -110,14 +124,29 @@ class Checkpoints:
         before = found.header.get("identity", {})
         names = [name for name in {**before, **identity} if before.get(name) != identity.get(name)]
         if names:
-            condition = "; ".join(f"{name} was {before.get(name)}, now {identity.get(name)}" for name in names[:3])
+            differences = "; ".join(f"{name} was {before.get(name)}, now {identity.get(name)}" for name in names[:3])
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             raise InvalidParameterError(
-                f"{self.folder} holds checkpoints of another run ({condition}{more}); name another folder, or empty it"
+                f"{self.folder} holds checkpoints of another run ({differences}{more}); name another folder or empty it"
             )
 
     def restored(self, found: Found, fresh: TrainState, put: Callable[[Any], Any]) -> TrainState:
-        """Return a checkpoint's state, given the state that the run would begin with."""
+        """Return a checkpoint's state.
+
+        Parameters
+        ----------
+        found : Found
+            The checkpoint.
+        fresh : TrainState
+            The run's initial state, whose trees the checkpoint's arrays must fit.
+        put : callable
+            Places a tree of arrays on the devices.
+
+        Raises
+        ------
+        ModelFileError
+            If the checkpoint does not fit.
+        """
         header = found.header
         trees = {
             "params": fresh.params,
@@ -145,21 +174,21 @@ class Checkpoints:
         except (KeyError, TypeError, ValueError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise ModelFileError(
-                f"the checkpoint in {self.folder} does not fit ({reason}); empty the folder"
+                f"the checkpoint in {self.folder} does not fit this run ({reason}); empty the folder"
             ) from error
 
     def offer(self, state: TrainState) -> None:
-        """Write a state where the last checkpoint is so many seconds ago."""
+        """Write a state if the last checkpoint is at least `every` seconds old."""
         if time.monotonic() - self._last >= self.every:
             self.save(state)
 
     def save(self, state: TrainState) -> None:
-        """Write a state now, and let go of all but the last two.
+        """Write a state now, and remove all but the last two checkpoints.
 
         Raises
         ------
         UnwritableError
-            Where it cannot be written; those before stay.
+            If it cannot be written; earlier checkpoints stay.
         """
         if not self.writes:
             return
@@ -181,7 +210,7 @@ class Checkpoints:
             for name in _TREES
             for number, leaf in enumerate(jax.tree.leaves(getattr(state, name)))
         }
-        # Names sort as numbers do. Steps alone do not tell a finished epoch from the chunk it ended with.
+        # Names sort as numbers. The epoch is needed too: its end has the same step as its last chunk.
         name = f"checkpoint-{state.step:012}-{state.epoch:06}.safetensors"
         write_model(self.folder / name, header, tensors)
         for old in self.files()[_KEPT:]:
@@ -196,5 +225,7 @@ def _filled(tree: Any, name: str, tensors: Tensors) -> Any:
     found = [tensors[f"{name}/{number}"] for number in range(len(leaves))]
     for leaf, tensor in zip(leaves, found, strict=True):
         if leaf.shape != tensor.shape or leaf.dtype != tensor.dtype:
-            raise ValueError(f"an array of {name} is {tensor.shape} {tensor.dtype}, not {leaf.shape} {leaf.dtype}")
+            raise ValueError(
+                f"an array of {name} has shape {tensor.shape} and type {tensor.dtype}, not {leaf.shape} {leaf.dtype}"
+            )
     return shape.unflatten(found)

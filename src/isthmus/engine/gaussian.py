@@ -1,4 +1,4 @@
-"""A Gaussian learned from rows with holes, and what it expects in a hole: the conditional mean."""
+"""A Gaussian fitted to rows with missing cells, and its conditional mean of the missing ones."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Rows' worth of belief that columns are unrelated. Of 0.5 to 40 on six tables of 178 to 1,797 rows, 2 to 10 come
-# within 1 % of the best at every share of holes.
+# Strength of the prior that columns are uncorrelated, in rows. Of 0.5 to 40 on six tables of 178 to 1,797 rows, 2 to 10
+# are within 1 % of the best at every share of missing cells.
 _PRIOR_ROWS = 5.0
-_FLOOR = 1e-4  # of a column's variance: float32 solves with it
-# Each row with holes costs a matrix inverse per iteration: wider tables are judged by pairs of columns alone, and of
-# long ones an even sample is used.
-_WIDEST = 128
-_WORK = 2e9
-_ROWS_AT_ONCE = 1024
+_FLOOR = 1e-4  # added to each column's variance, so that float32 can solve the systems
+# Each row with missing cells needs a matrix inverse per iteration: wider tables use pairs of columns, and long ones an
+# evenly spaced sample of rows.
+_MAX_WIDTH = 128
+_MAX_WORK = 2e9
+_ROWS_PER_BLOCK = 1024
 
 
 class Gaussian(NamedTuple):
@@ -28,24 +28,24 @@ class Gaussian(NamedTuple):
 
 
 def fit_gaussian(rows: Floats, start: Gaussian | None = None, max_iterations: int = 40, tol: float = 1e-3) -> Gaussian:
-    """Return mean and covariance of rows with holes, by expectation and maximisation.
+    """Return mean and covariance of rows with missing cells, by expectation maximisation.
 
     Parameters
     ----------
     rows : ndarray of shape (n, D)
         Standardised columns, NaN where a cell is missing; at least one row.
     start : Gaussian or None
-        Where to begin; None is at unrelated columns.
+        Initial values; None starts at uncorrelated columns.
     max_iterations : int
-        Iterations at most.
+        The largest number of iterations.
     tol : float
-        The largest change of a covariance, in units of a variance, at which to stop.
+        The iteration stops when no covariance changes by more, in units of a variance.
 
     Returns
     -------
     gaussian : Gaussian
-        The covariance is drawn towards its diagonal as if by five rows more. Beyond 128 columns it is that of each
-        pair's common rows.
+        The covariance is shrunk towards its diagonal, as if by five more rows. Beyond 128 columns each covariance is
+        computed from the rows in which both columns are observed.
 
     References
     ----------
@@ -53,16 +53,16 @@ def fit_gaussian(rows: Floats, start: Gaussian | None = None, max_iterations: in
     "Statistical analysis with missing data", chapter 11.
     """
     width = rows.shape[1]
-    if width > _WIDEST:
+    if width > _MAX_WIDTH:
         return _by_pairs(rows)
-    most = max(int(_WORK / width**3), 10 * width)
-    rows = rows[:: -(-len(rows) // most)]
+    max_rows = max(int(_MAX_WORK / width**3), 10 * width)
+    rows = rows[:: -(-len(rows) // max_rows)]
     gaussian = Gaussian(np.zeros(width), np.eye(width)) if start is None else start
     for _ in range(max_iterations):
-        filled, uncertain = _expected(gaussian, rows)
+        filled, variance = _expectation(gaussian, rows)
         mean = filled.mean(axis=0)
-        about = filled - mean
-        covariance = _believable((about.T @ about + uncertain) / len(rows), len(rows))
+        centered = filled - mean
+        covariance = _shrunk((centered.T @ centered + variance) / len(rows), len(rows))
         change = np.abs(covariance - gaussian.covariance).max()
         gaussian = Gaussian(mean, covariance)
         if change < tol:
@@ -71,14 +71,15 @@ def fit_gaussian(rows: Floats, start: Gaussian | None = None, max_iterations: in
 
 
 def conditional_mean(gaussian: Gaussian, rows: Floats) -> Floats:
-    """Return rows (n, D) whose NaN are what the Gaussian expects there, given the row's other cells."""
-    return _expected(gaussian, rows)[0]
+    """Return rows (n, D) with each NaN replaced by its expected value given the row's other cells."""
+    return _expectation(gaussian, rows)[0]
 
 
 def factors(gaussian: Gaussian, rank: int) -> tuple[Floats, float]:
-    """Return factors (rank, D) and a noise variance whose covariance is the Gaussian's, exactly if rank is D - 1.
+    """Return factors (rank, D) and a noise variance that give the Gaussian's covariance, exactly if rank is D - 1.
 
-    Tipping and Bishop, "Probabilistic principal component analysis", 1999: the mean of the variances left out is noise.
+    The noise is the mean of the remaining variances (Tipping and Bishop, "Probabilistic principal component analysis",
+    1999).
     """
     variances, vectors = np.linalg.eigh(gaussian.covariance)
     rank = min(rank, len(variances) - 1)
@@ -88,40 +89,40 @@ def factors(gaussian: Gaussian, rank: int) -> tuple[Floats, float]:
     return spread[:, None] * vectors.T[::-1][:rank], noise
 
 
-def _expected(gaussian: Gaussian, rows: Floats) -> tuple[Floats, Floats]:
-    """Return rows filled, and the sum over rows of what is uncertain about it, (D, D)."""
+def _expectation(gaussian: Gaussian, rows: Floats) -> tuple[Floats, Floats]:
+    """Return the rows with missing cells filled, and the sum over rows of their conditional covariance (D, D)."""
     mean, covariance = gaussian
     precision = np.linalg.inv(covariance)
-    filled, uncertain = rows.copy(), np.zeros_like(covariance)
-    holed = np.flatnonzero(np.isnan(rows).any(axis=1))
+    filled, variance = rows.copy(), np.zeros_like(covariance)
+    incomplete = np.flatnonzero(np.isnan(rows).any(axis=1))
     diagonal = np.arange(len(mean))
-    for start in range(0, len(holed), _ROWS_AT_ONCE):
-        part = holed[start : start + _ROWS_AT_ONCE]
+    for start in range(0, len(incomplete), _ROWS_PER_BLOCK):
+        part = incomplete[start : start + _ROWS_PER_BLOCK]
         missing = np.isnan(rows[part])
-        about = np.where(missing, 0.0, rows[part] - mean)
+        centered = np.where(missing, 0.0, rows[part] - mean)
         both = missing[:, :, None] & missing[:, None, :]
         block = np.where(both, precision, 0.0)
         block[:, diagonal, diagonal] += ~missing
-        # The conditional covariance is the inverse of the precision's own block; the 1 of a seen cell keeps it apart.
+        # The conditional covariance is the inverse of the precision's block of missing cells; observed cells get a 1.
         inverse = np.linalg.inv(block)
-        pull = np.where(missing, -(about @ precision), 0.0)
-        expected = np.einsum("bij,bj->bi", inverse, pull)
+        linear = np.where(missing, -(centered @ precision), 0.0)
+        expected = np.einsum("bij,bj->bi", inverse, linear)
         filled[part] = np.where(missing, mean + expected, rows[part])
-        uncertain += np.where(both, inverse, 0.0).sum(axis=0)
-    return filled, uncertain
+        variance += np.where(both, inverse, 0.0).sum(axis=0)
+    return filled, variance
 
 
-def _believable(covariance: Floats, n_rows: int) -> Floats:
+def _shrunk(covariance: Floats, n_rows: int) -> Floats:
     diagonal = np.diag(np.diag(covariance))
-    drawn: Any = (n_rows * covariance + _PRIOR_ROWS * diagonal) / (n_rows + _PRIOR_ROWS)
-    return np.asarray(drawn + _FLOOR * np.eye(len(covariance)))
+    shrunk: Any = (n_rows * covariance + _PRIOR_ROWS * diagonal) / (n_rows + _PRIOR_ROWS)
+    return np.asarray(shrunk + _FLOOR * np.eye(len(covariance)))
 
 
 def _by_pairs(rows: Floats) -> Gaussian:
-    seen = ~np.isnan(rows)
-    mean = np.where(seen, rows, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
-    about, counted = np.where(seen, rows - mean, 0), seen.astype(np.float64)
-    covariance = (about.T @ about) / (counted.T @ counted + _PRIOR_ROWS)
-    # Pairs judged by different rows need not make a covariance together.
+    observed = ~np.isnan(rows)
+    mean = np.where(observed, rows, 0).sum(axis=0) / np.maximum(observed.sum(axis=0), 1)
+    centered, counted = np.where(observed, rows - mean, 0), observed.astype(np.float64)
+    covariance = (centered.T @ centered) / (counted.T @ counted + _PRIOR_ROWS)
+    # Covariances from different rows need not form a positive definite matrix.
     variances, vectors = np.linalg.eigh(covariance)
     return Gaussian(mean, (vectors * np.maximum(variances, _FLOOR)) @ vectors.T)

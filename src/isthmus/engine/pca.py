@@ -1,4 +1,4 @@
-"""Principal components of scaled rows: where the linear path starts, and how many a share of variance takes."""
+"""Principal components of scaled rows: the linear path's start, and the number needed for a share of the variance."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from isthmus.engine.loading import RowLoader
 
 Floats = NDArray[np.float64]
 
-# Up to this width the covariance of all rows is formed; wider rows are judged by a sample of this many.
-_WIDEST = 2048
-# Beyond this many multiply-adds the covariance is summed in float32 by block, and in float64 over blocks.
-_DOUBLE_WORK = 2e10
+# Up to this width the covariance of all rows is computed; for wider rows, the Gram matrix of a sample of this many.
+_MAX_WIDTH = 2048
+# Beyond this many multiply-adds the covariance is summed in float32 within a chunk, and in float64 over chunks.
+_MAX_FLOAT64_WORK = 2e10
 
 
 class Principal:
-    """The spectrum of scaled rows: their mean and the leading directions, most variance first.
+    """Mean, variances and principal directions of scaled rows, largest variance first.
 
     Parameters
     ----------
-    walk : RowLoader
-        The rows; held-back ones are left out.
+    loader : RowLoader
+        The rows, without those of the holdout.
     """
 
     def __init__(self, loader: RowLoader) -> None:
-        wide = loader.chunk_shape[1] > _WIDEST
+        wide = loader.chunk_shape[1] > _MAX_WIDTH
         self.mean, self.variances, self.directions = _of_sample(loader) if wide else _of_covariance(loader)
 
     def components_for(self, share: float) -> int:
-        """Return how many components keep at least a share of the variance."""
+        """Return the number of components that explain at least a share of the variance."""
         total = self.variances.sum()
         if total <= 0:
             return 1
@@ -41,7 +41,7 @@ class Principal:
         return int(np.searchsorted(kept, share - 1e-12) + 1)
 
     def statistics(self, n_components: int) -> Statistics:
-        """Return what a network starts from; directions beyond the rows' rank are zero."""
+        """Return mean and components for a network's initialisation; components beyond the rank are zero."""
         components = np.zeros((n_components, len(self.mean)))
         found = self.directions[:n_components]
         components[: len(found)] = found
@@ -49,7 +49,7 @@ class Principal:
 
 
 def scaled_rows(loader: RowLoader, values: NDArray[Any], dtype: Any) -> NDArray[Any]:
-    """Return a chunk's values scaled, a missing cell 0, as the network sees it."""
+    """Return a chunk's values scaled, with missing cells set to 0, as at the network's input."""
     rows = values.astype(dtype, copy=not loader.in_program and loader.missing)
     if loader.in_program:
         center, factor = loader.affine()
@@ -61,31 +61,31 @@ def scaled_rows(loader: RowLoader, values: NDArray[Any], dtype: Any) -> NDArray[
 
 def _of_covariance(loader: RowLoader) -> tuple[Floats, Floats, Floats]:
     width = loader.chunk_shape[1]
-    dtype = np.float64 if loader.n_rows * width**2 <= _DOUBLE_WORK else np.float32
+    dtype = np.float64 if loader.n_rows * width**2 <= _MAX_FLOAT64_WORK else np.float32
     sums, squares, count = np.zeros(width), np.zeros((width, width)), 0
-    near: NDArray[Any] | None = None
+    origin: NDArray[Any] | None = None
     for chunk in loader.chunks():
         rows = scaled_rows(loader, chunk.values[: chunk.count], dtype)
-        # About the first chunk's mean rather than zero: unscaled columns may lie far from it.
-        near = rows.mean(axis=0) if near is None else near
-        rows = rows - near
+        # About the first chunk's mean rather than zero, from which unscaled columns may be far.
+        origin = rows.mean(axis=0) if origin is None else origin
+        rows = rows - origin
         sums += rows.sum(axis=0, dtype=np.float64)
         squares += rows.T @ rows
         count += chunk.count
     mean = sums / max(count, 1)
     variances, vectors = eigh(squares / max(count, 1) - np.outer(mean, mean))
-    return mean + (0 if near is None else near), np.maximum(variances[::-1], 0), _signed(vectors.T[::-1])
+    return mean + (0 if origin is None else origin), np.maximum(variances[::-1], 0), _signed(vectors.T[::-1])
 
 
 def _of_sample(loader: RowLoader) -> tuple[Floats, Floats, Floats]:
-    stride = max(1, loader.n_rows // _WIDEST)
+    stride = max(1, loader.n_rows // _MAX_WIDTH)
     kept = [
         scaled_rows(loader, chunk.values[: chunk.count][chunk.rows[: chunk.count] % stride == 0], np.float64)
         for chunk in loader.chunks()
     ]
     rows = np.concatenate(kept)
     mean = rows.mean(axis=0)
-    # Fewer rows than columns: the small Gram matrix has the same spectrum.
+    # There are fewer rows than columns: the smaller Gram matrix has the same nonzero eigenvalues.
     variances, left = eigh((rows - mean) @ (rows - mean).T / len(rows))
     positive = variances > variances[-1] * 1e-10
     vectors = ((rows - mean).T @ left[:, positive]) / np.sqrt(variances[positive] * len(rows))
@@ -99,9 +99,9 @@ def _signed(directions: Floats) -> Floats:
 
 
 def starting_bias(loader: RowLoader, kind: str) -> Floats:
-    """Return where the output's bias starts: the mean or geometric median of the first rows of an epoch, scaled."""
+    """Return the output's initial bias: the mean or geometric median of the first rows of an epoch, scaled."""
     chunk = next(loader.chunks(1))
-    rows = scaled_rows(loader, chunk.values[: min(chunk.count, _WIDEST)], np.float64)
+    rows = scaled_rows(loader, chunk.values[: min(chunk.count, _MAX_WIDTH)], np.float64)
     mean: Floats = rows.mean(axis=0)
     return mean if kind == "mean" else geometric_median(rows)
 
@@ -109,23 +109,23 @@ def starting_bias(loader: RowLoader, kind: str) -> Floats:
 def geometric_median(rows: Floats, steps: int = 100, tol: float = 1e-6) -> Floats:
     """Return the point (D,) whose distances to rows (n, D) have the smallest sum.
 
-    Weiszfeld's iteration, and Vardi and Zhang's step away from a row that it stands on (Weiszfeld 1937; Vardi and
-    Zhang, "The multivariate L1-median and associated data depth", 2000).
+    Weiszfeld's iteration (1937), with the step of Vardi and Zhang for a point that equals a row ("The multivariate
+    L1-median and associated data depth", 2000).
     """
     middle: Floats = rows.mean(axis=0)
     spread = float(np.sqrt(np.square(rows - middle).sum(axis=1).mean()))
     for _ in range(steps):
         distance = np.linalg.norm(rows - middle, axis=1)
-        apart = distance > 1e-9 * spread
-        if not apart.any():
+        distinct = distance > 1e-9 * spread
+        if not distinct.any():
             return middle
-        closeness = 1 / distance[apart]
-        moved: Floats = closeness @ rows[apart] / closeness.sum()
-        if not apart.all():
-            # Rows here hold the point by as much as they are many, against the pull of the others.
-            pull = float(np.linalg.norm(moved - middle) * closeness.sum())
-            held = min(1.0, float((~apart).sum()) / pull) if pull else 1.0
-            moved = held * middle + (1 - held) * moved
+        weights = 1 / distance[distinct]
+        moved: Floats = weights @ rows[distinct] / weights.sum()
+        if not distinct.all():
+            # The rows at this point count against the pull of the others by their number.
+            pull = float(np.linalg.norm(moved - middle) * weights.sum())
+            kept = min(1.0, float((~distinct).sum()) / pull) if pull else 1.0
+            moved = kept * middle + (1 - kept) * moved
         if np.linalg.norm(moved - middle) <= tol * spread:
             return moved
         middle = moved

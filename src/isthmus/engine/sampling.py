@@ -1,4 +1,4 @@
-"""Which row comes when: a function of a seed and row numbers, never of how rows are stored or who asks for them."""
+"""The order of rows: a function of the seed and the row numbers, not of the storage, threads or processes."""
 
 from __future__ import annotations
 
@@ -14,27 +14,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidParameterError
-from isthmus.core.random import MAX_ROWS, Order, cycle_walk, key_words, mix, number_type, permute_digits, row_bits
+from isthmus.core.random import (
+    MAX_ROWS,
+    Order,
+    Stream,
+    cycle_walk,
+    key_words,
+    mix,
+    number_type,
+    permute_digits,
+    row_bits,
+)
 from isthmus.data.splitting import NO_HOLDOUT, Holdout, on_host
 
-_NUMBERS = 1 << 14  # made at a time
-_SORTED = 1 << 16  # at a time
-# Up to so many cells (268 MB of float32) any row may follow any other; beyond, the caches and pages that far-away rows
-# need cost more than the arithmetic of a narrow network.
+_NUMBERS_PER_BLOCK = 1 << 14
+_SORTED_PER_BLOCK = 1 << 16
+# Up to so many cells (268 MB of float32) rows are shuffled globally. Beyond, reading distant rows takes longer than the
+# arithmetic of a narrow network.
 GLOBAL_CELLS = 1 << 26
 _BLOCK_CELLS = 1 << 14
 _WINDOW_BLOCKS = 256
-# The most processes none of which reads another's rows; each stratum then mixes four of a window's blocks.
-_STRATA = 64
+# Up to this many processes read disjoint blocks; each stratum then mixes four of a window's blocks.
+_MAX_STRATA = 64
 
 Numbers = NDArray[Any]  # of the type that `number_type` gives
 
 
 @jax.jit
 def _shuffled(order: Order, start: Any) -> Any:
-    # The low digit may overflow into the high one. Their sum is exact in float32, and dividing there and mending the
-    # last unit vectorises, which dividing integers does not.
-    overflow = start % order.low + jnp.arange(_NUMBERS, dtype=jnp.uint32)
+    # The low digit may overflow into the high one. It is exact in float32; dividing there and correcting by one
+    # vectorises, unlike integer division.
+    overflow = start % order.low + jnp.arange(_NUMBERS_PER_BLOCK, dtype=jnp.uint32)
     carry = jnp.floor(overflow.astype(jnp.float32) / order.low.astype(jnp.float32)).astype(jnp.uint32)
     carry = jnp.where(carry * order.low > overflow, carry - 1, carry)
     carry = jnp.where(overflow - carry * order.low >= order.low, carry + 1, carry)
@@ -42,14 +52,14 @@ def _shuffled(order: Order, start: Any) -> Any:
 
 
 class Window(NamedTuple):
-    """A shuffle of bounded reach: whole blocks of neighbouring rows in random order, their rows mixed window by window.
+    """A local shuffle: blocks of consecutive rows in random order, whose rows are mixed within windows of blocks.
 
     Attributes
     ----------
     block : int
-        Neighbouring rows that stay in one window, a power of two.
+        Consecutive rows that stay in one window, a power of two.
     blocks : int
-        Blocks of a window; each batch is drawn from all of them alike, see `WindowSampler`.
+        Blocks of a window; each batch has rows from all of them, see `WindowSampler`.
     """
 
     block: int
@@ -57,41 +67,52 @@ class Window(NamedTuple):
 
     @classmethod
     def for_width(cls, width: int) -> Window:
-        """Return the window for rows of so many cells: 256 blocks of about 64 KB of float32 each, 16 MB in all."""
+        """Return the window for rows of a width: 256 blocks of about 64 KB of float32 each, 16 MB in all."""
         return cls(1 << max(0, (_BLOCK_CELLS // width).bit_length() - 1))
 
 
-Shuffle = Window | bool  # False leaves rows as they lie; with True any row may follow any other
+Shuffle = Window | bool  # False: rows in file order; True: a global shuffle
 
 
 def shuffle_for(setting: bool | str, n_rows: int, width: int) -> Shuffle:
-    """Return what a setting means for rows of a number and a width: "global", "window", True for one of them, False."""
+    """Return the shuffle of a setting, for a number and width of rows.
+
+    Parameters
+    ----------
+    setting : bool, "global" or "window"
+        True takes ``"global"`` up to 67 million cells and ``"window"`` beyond.
+
+    Raises
+    ------
+    InvalidParameterError
+        If there are too many rows for ``"global"``.
+    """
     if isinstance(setting, str):
         if setting == "global" and n_rows > MAX_ROWS:
             raise InvalidParameterError(
-                f"shuffle='global' orders at most {MAX_ROWS:,} rows, not {n_rows:,}; take 'window'"
+                f"shuffle='global' takes at most {MAX_ROWS:,} rows, not {n_rows:,}; use 'window'"
             )
         return True if setting == "global" else Window.for_width(width)
     return Window.for_width(width) if setting and n_rows * width > GLOBAL_CELLS else setting
 
 
 class EpochOrder(NamedTuple):
-    """What decides the order of an epoch's rows.
+    """The order of an epoch's rows, given by these values alone.
 
     Attributes
     ----------
     n_rows : int
         The rows of the source.
     batch_size : int
-        Rows of a step, to each of which the strata of windows give alike; any other shuffle is the same for all.
+        Rows of a step; a windowed order depends on it, others do not.
     seed, number : int
-        Of the run and of the epoch.
+        The run's seed and the epoch's number.
     shuffle : bool or Window
-        How far a row may move.
-    held_back : HashHoldout or MaskHoldout
-        The rows that are passed over.
+        The shuffle; False is file order.
+    holdout : HashHoldout or MaskHoldout
+        The rows to leave out.
     validation : bool
-        Whether they alone are given instead.
+        Whether to take the rows of the holdout instead of all others.
     """
 
     n_rows: int
@@ -104,19 +125,21 @@ class EpochOrder(NamedTuple):
 
 
 def row_numbers(epoch: EpochOrder) -> Iterator[Numbers]:
-    """Yield the numbers of an epoch's rows in the order in which they are used; held-back ones only as they lie."""
+    """Yield the row numbers of an epoch in order, in pieces."""
     if isinstance(epoch.shuffle, Window):
-        strata = WindowSampler(epoch)
-        left = strata.n_rows
-        for numbers in strata.batches(0, epoch.batch_size):
+        sampler = WindowSampler(epoch)
+        left = sampler.n_rows
+        for numbers in sampler.batches(0, epoch.batch_size):
             yield numbers.reshape(-1)[:left]
             left -= numbers.size
         return
     holdout, validation = epoch.holdout, epoch.validation
-    drawn = (
-        _positions(Order.draw(epoch.n_rows, epoch.seed, epoch.number)) if epoch.shuffle else _as_they_lie(epoch.n_rows)
+    pieces = (
+        _positions(Order.draw(epoch.n_rows, epoch.seed, epoch.number))
+        if epoch.shuffle
+        else _in_file_order(epoch.n_rows)
     )
-    for rows in drawn:
+    for rows in pieces:
         if holdout.share:
             yield rows[holdout.holds(rows) == validation]
         else:
@@ -124,47 +147,47 @@ def row_numbers(epoch: EpochOrder) -> Iterator[Numbers]:
 
 
 class BatchSampler:
-    """The row numbers at some places of an epoch's batches; several threads may ask at a time.
+    """The row numbers at some places of an epoch's batches; several threads may call `write` at a time.
 
     Parameters
     ----------
-    epoch : Epoch
-        Whose order it is.
+    epoch : EpochOrder
+        The order.
     low, high : int
-        Of the places of a batch.
+        The range of places in each batch.
     first : int
-        The batch to begin with.
+        The first batch.
     threads : int
-        How many ask at a time.
+        The number of calling threads.
     """
 
     def __init__(self, epoch: EpochOrder, low: int, high: int, first: int = 0, threads: int = 1) -> None:
-        # Where all places are padding, the last that is none is asked for and cut off.
+        # If all places are padding, the last place of the batch is read and then cut off.
         self.low, self.high = min(low, epoch.batch_size - 1), min(high, epoch.batch_size)
         self.cut = low - self.low
-        self.strata = WindowSampler(epoch, threads) if isinstance(epoch.shuffle, Window) else None
-        self.left: Numbers = np.empty((0, epoch.batch_size), number_type(epoch.n_rows))
+        self.windows = WindowSampler(epoch, threads) if isinstance(epoch.shuffle, Window) else None
+        self.ready: Numbers = np.empty((0, epoch.batch_size), number_type(epoch.n_rows))
         self.following = _regrouped(epoch, first)
         self.next = first
         self.turn = threading.Condition()
 
     def write(self, out: Numbers, batch: int) -> None:
-        """Write the numbers of the rows of so many batches, from one of them on.
+        """Write the row numbers of consecutive batches.
 
-        Windows give any at any time. In other orders a batch must have been asked for before those after it, and is
-        waited for where another thread is at it.
+        Windowed orders give any batch at any time. In other orders batches are written in their order: a call waits
+        for those of other threads that write earlier batches.
 
         Parameters
         ----------
-        out : array of uint32 of shape (n_batches, high - low)
-            Gets arbitrary rows where there is none: past the last of the epoch, or at a place that a batch has not.
+        out : array of uint32 or int64 of shape (n_batches, high - low)
+            Places without a row, after the epoch's last row or beyond the batch size, get arbitrary row numbers.
         batch : int
-            The first of them.
+            The first batch.
         """
         if not len(out):
             return
-        if self.strata is not None:
-            self._copy(self.strata.batches(self.low, self.high, batch), out)
+        if self.windows is not None:
+            self._copy(self.windows.batches(self.low, self.high, batch), out)
             return
         with self.turn:
             self.turn.wait_for(lambda: self.next == batch)
@@ -184,62 +207,61 @@ class BatchSampler:
 
     def _in_order(self, n_batches: int) -> Iterator[Numbers]:
         while n_batches:
-            self.left = self.left if len(self.left) else next(self.following)
-            part, self.left = self.left[:n_batches], self.left[n_batches:]
+            self.ready = self.ready if len(self.ready) else next(self.following)
+            part, self.ready = self.ready[:n_batches], self.ready[n_batches:]
             n_batches -= len(part)
             yield part[:, self.low : self.high]
 
 
 def _regrouped(epoch: EpochOrder, first: int) -> Iterator[Numbers]:
-    """Yield whole batches of row numbers, the last one filled up."""
+    """Yield row numbers in whole batches, the last one padded."""
     size, passed = epoch.batch_size, first * epoch.batch_size
     parts: list[Numbers] = []
-    waiting = 0
+    n_rest = 0
     for numbers in row_numbers(epoch):
         skipped = min(passed, len(numbers))
         passed -= skipped
         parts.append(numbers[skipped:])
-        waiting += len(numbers) - skipped
-        if waiting >= size:
+        n_rest += len(numbers) - skipped
+        if n_rest >= size:
             joined = np.concatenate(parts)
-            waiting = len(joined) % size
-            yield joined[: len(joined) - waiting].reshape(-1, size)
-            parts = [joined[len(joined) - waiting :]]
-    if waiting:
-        yield np.pad(np.concatenate(parts), (0, size - waiting))[None]
+            n_rest = len(joined) % size
+            yield joined[: len(joined) - n_rest].reshape(-1, size)
+            parts = [joined[len(joined) - n_rest :]]
+    if n_rest:
+        yield np.pad(np.concatenate(parts), (0, size - n_rest))[None]
 
 
 class WindowSampler:
-    """An epoch of windows, dealt out so that whoever fills some places of every batch reads some of the blocks.
+    """A windowed order in which each range of places of the batches reads only some of the blocks.
 
-    Blocks in random order, put end to end, make one sequence of rows. It is cut into strata, stretches of one length
-    (but for the last batch), and each of them fills the same places of every batch; within a stratum, rows are mixed
-    window by window. So a batch has rows of all of a window's blocks, evenly, and the order is the same however many
-    processes share its places out.
+    The blocks in random order form one sequence of rows. It is divided into strata of equal length (except for the last
+    batch), each of which fills the same places of every batch; within a stratum, rows are mixed window by window. So
+    each batch has rows from all blocks of a window, evenly, and the order does not depend on the number of processes.
 
     Parameters
     ----------
-    epoch : Epoch
-        Whose order it is, shuffled in windows.
+    epoch : EpochOrder
+        The order, with a `Window`.
     threads : int
-        How many windows are kept, so that threads at work on several find theirs.
+        How many windows are kept for threads that work on several.
 
     Attributes
     ----------
     n_rows : int
-        The rows of the epoch, those that are held back not among them.
+        The rows of the epoch, without the holdout.
     """
 
     def __init__(self, epoch: EpochOrder, threads: int = 1) -> None:
         window = epoch.shuffle
-        assert isinstance(window, Window), "other orders have no strata"
+        assert isinstance(window, Window), "only windowed orders have strata"
         self.epoch, self.block, self.type = epoch, window.block, number_type(epoch.n_rows)
-        drawn = Order.draw(-(-epoch.n_rows // window.block), epoch.seed, epoch.number, 0)
-        self.blocks: Numbers = np.concatenate([*_positions(drawn), np.empty(0, np.uint32)])
-        self.left = epoch.holdout.left(epoch.n_rows, window.block)[self.blocks]
-        self.ends = np.cumsum(self.left)
-        self.n_rows = int(self.left.sum())
-        self.count = gcd(epoch.batch_size, _STRATA)
+        block_order = Order.draw(-(-epoch.n_rows // window.block), epoch.seed, epoch.number, 0)
+        self.blocks: Numbers = np.concatenate([*_positions(block_order), np.empty(0, np.uint32)])
+        self.kept = epoch.holdout.left(epoch.n_rows, window.block)[self.blocks]
+        self.ends = np.cumsum(self.kept)
+        self.n_rows = int(self.kept.sum())
+        self.count = gcd(epoch.batch_size, _MAX_STRATA)
         self.each = epoch.batch_size // self.count
         whole, rest = divmod(self.n_rows, epoch.batch_size)
         lengths = whole * self.each + np.clip(rest - self.each * np.arange(self.count), 0, self.each)
@@ -247,17 +269,17 @@ class WindowSampler:
         self.longest = int(lengths.max())
         self.reach = self.each * max(1, window.block * window.blocks // epoch.batch_size)
         self.threads, self.lock = threads, threading.Lock()
-        self.kept: dict[tuple[int, range], Future[Numbers]] = {}
+        self.windows: dict[tuple[int, range], Future[Numbers]] = {}
 
     def batches(self, low: int, high: int, first: int = 0) -> Iterator[Numbers]:
-        """Yield the row numbers at places `low` to `high`, (n_batches, high - low), from a batch on."""
+        """Yield the row numbers at places `low` to `high`, (n_batches, high - low), starting with a batch."""
         strata = range(low // self.each, -(-high // self.each))
         start = first * self.each
         skipped = low - strata.start * self.each
-        at_once = max(1, _NUMBERS // (len(strata) * self.each))
+        at_once = max(1, _NUMBERS_PER_BLOCK // (len(strata) * self.each))
         for number in range(start // self.reach, -(-self.longest // self.reach)):
             mixed = self._window(number, strata)[:, max(start - number * self.reach, 0) :]
-            # The last batch need not be a whole one.
+            # The last batch may be shorter.
             mixed = np.pad(mixed, ((0, 0), (0, -mixed.shape[1] % self.each))) if mixed.shape[1] % self.each else mixed
             by_batch = mixed.reshape(len(strata), -1, self.each).transpose(1, 0, 2)
             for at in range(0, len(by_batch), at_once):
@@ -265,14 +287,14 @@ class WindowSampler:
                 yield numbers[:, skipped : skipped + high - low]
 
     def _window(self, number: int, strata: range) -> Numbers:
-        """Return the rows that strata have in a window, (n_strata, length), mixed; whoever comes first makes them."""
+        """Return the mixed rows of strata in a window, (n_strata, length); the first thread to ask computes them."""
         with self.lock:
-            found = self.kept.get((number, strata))
+            found = self.windows.get((number, strata))
             if found is None:
-                mine = self.kept[number, strata] = Future()
-                # Several chunks lie in one window, and several threads are at work in a few of them.
-                for old in list(self.kept)[: -self.threads]:
-                    del self.kept[old]
+                mine = self.windows[number, strata] = Future()
+                # A window has several chunks, and several threads work in a few windows.
+                for old in list(self.windows)[: -self.threads]:
+                    del self.windows[old]
         if found is not None:
             return found.result()
         try:
@@ -286,15 +308,16 @@ class WindowSampler:
         mixed = np.zeros((len(strata), min(self.longest - number * self.reach, self.reach)), self.type)
         for stratum, (start, length) in enumerate(zip(starts, lengths, strict=True)):
             mixed[stratum, :length] = rows[start : start + length]
-        key = key_words(self.epoch.seed, 1, self.epoch.number, 1)
+        key = key_words(self.epoch.seed, Stream.ORDER, self.epoch.number, 1)
         names = np.array([(stratum, number) for stratum in strata], np.uint32)
         own = [row_bits(key ^ np.uint32(word), names)[:, None] for word in range(2)]
         place = np.arange(mixed.shape[1], dtype=np.uint32)
-        # Few enough to stay in cache.
-        at_once = max(1, _SORTED // mixed.shape[1])
+        # A block stays in the CPU's cache.
+        at_once = max(1, _SORTED_PER_BLOCK // mixed.shape[1])
         for first in range(0, len(strata), at_once):
             few = slice(first, first + at_once)
-            # Rows in the order of a hash. Sorted with it, those of 32 bits need no index; the sort is a vectorised one.
+            # Rows in the order of a hash. Row numbers of 32 bits are sorted with it, which needs no index and
+            # vectorises.
             tagged = mix(place * (own[1][few] | np.uint32(1)) + own[0][few]).astype(np.uint64)
             tagged <<= np.uint64(32)
             tagged |= mixed[few] if self.type == np.uint32 else place
@@ -308,12 +331,12 @@ class WindowSampler:
         return mixed
 
     def _rows(self, number: int, strata: range) -> tuple[Numbers, NDArray[np.int64], NDArray[np.int64]]:
-        """Return the rows of the blocks that strata have in a window, where among them each begins, and its length."""
+        """Return the rows of the blocks of strata in a window, and each stratum's start among them and length."""
         bounds = self.bounds[strata.start : strata.stop + 1]
-        begins = np.minimum(bounds[:-1] + number * self.reach, bounds[1:])
-        ends = np.minimum(begins + self.reach, bounds[1:])
-        first = np.searchsorted(self.ends, begins, "right")
-        n_blocks = np.where(ends > begins, np.searchsorted(self.ends, ends) - first + 1, 0)
+        starts_at = np.minimum(bounds[:-1] + number * self.reach, bounds[1:])
+        ends = np.minimum(starts_at + self.reach, bounds[1:])
+        first = np.searchsorted(self.ends, starts_at, "right")
+        n_blocks = np.where(ends > starts_at, np.searchsorted(self.ends, ends) - first + 1, 0)
         firsts = np.cumsum(n_blocks) - n_blocks
         which = np.repeat(first - firsts, n_blocks) + np.arange(n_blocks.sum())
         starts = self.blocks[which].astype(self.type) * self.type.type(self.block)
@@ -322,20 +345,20 @@ class WindowSampler:
         n_rows, holdout = self.epoch.n_rows, self.epoch.holdout
         rows = rows[rows < n_rows] if n_rows % self.block and int(starts.max(initial=0)) + self.block > n_rows else rows
         rows = rows[~holdout.holds(rows)] if holdout.share else rows
-        before = np.append(0, np.cumsum(self.left[which]))[firsts]
+        before = np.append(0, np.cumsum(self.kept[which]))[firsts]
         nearest = np.minimum(first, len(self.ends) - 1)
-        return rows, before + begins - (self.ends[nearest] - self.left[nearest]), ends - begins
+        return rows, before + starts_at - (self.ends[nearest] - self.kept[nearest]), ends - starts_at
 
 
-def _as_they_lie(n_rows: int) -> Iterator[Numbers]:
-    for start in range(0, n_rows, _NUMBERS):
-        yield np.arange(start, min(start + _NUMBERS, n_rows), dtype=number_type(n_rows))
+def _in_file_order(n_rows: int) -> Iterator[Numbers]:
+    for start in range(0, n_rows, _NUMBERS_PER_BLOCK):
+        yield np.arange(start, min(start + _NUMBERS_PER_BLOCK, n_rows), dtype=number_type(n_rows))
 
 
 def _positions(order: Order) -> Iterator[Numbers]:
-    """Yield all numbers below the order's count, in its order."""
+    """Yield all row numbers of an order, in its order."""
     n_rows = int(order.n_rows)
-    for start in range(0, n_rows, _NUMBERS):
+    for start in range(0, n_rows, _NUMBERS_PER_BLOCK):
         with on_host():
             rows = np.array(_shuffled(order, np.uint32(start)))[: n_rows - start]
         cycle_walk(order, rows)
