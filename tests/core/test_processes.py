@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose
 
 import isthmus
 from isthmus.core.errors import InvalidParameterError, LostProcessError
-from isthmus.core.processes import broadcast, global_maximum, is_main_process, join, together
+from isthmus.core.processes import broadcast, detect_lost_processes, global_maximum, is_main_process, join
 
 # Batches of 64 and one of 39: two processes split the first evenly, three neither. A tenth is for validation.
 N_ROWS = 541
@@ -148,16 +148,19 @@ def test_a_single_process_exchanges_nothing():
     assert broadcast(2**32 - 1) == 2**32 - 1
     assert global_maximum(7) == 7
     assert is_main_process()
-    with pytest.raises(jax.errors.JaxRuntimeError), together():
+    with pytest.raises(jax.errors.JaxRuntimeError), detect_lost_processes():
         raise jax.errors.JaxRuntimeError("another error")
 
 
 @pytest.mark.parametrize("error", [jax.errors.JaxRuntimeError("reset"), ValueError("UNKNOWN: Gloo AllGather failed")])
 def test_a_failed_collective_means_a_lost_process(error, monkeypatch):
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    with pytest.raises(LostProcessError, match=r"^process 0 of 2 lost another process; restart all"), together():
+    with (
+        pytest.raises(LostProcessError, match=r"^process 0 of 2 lost another process; restart all"),
+        detect_lost_processes(),
+    ):
         raise error
-    with pytest.raises(ValueError, match="another error"), together():
+    with pytest.raises(ValueError, match="another error"), detect_lost_processes():
         raise ValueError("another error")
 
 

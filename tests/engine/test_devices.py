@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
-from isthmus.estimators.fit.choices import placement_for
 from numpy.testing import assert_allclose
 
 from isthmus import Autoencoder, DenoisingAutoencoder, SparseAutoencoder
@@ -17,6 +16,7 @@ from isthmus.core.reductions import weighted_mean
 from isthmus.core.types import Batch
 from isthmus.engine.devices import Placement
 from isthmus.engine.loading import Chunk
+from isthmus.estimators.fit.choices import placement_for
 
 # Methods that reduce over the batch: means, n-th largest values of the batch or of a column, dead units.
 METHODS = ("kl", "batch_topk", "lifetime")
@@ -116,5 +116,5 @@ def test_means_are_reduced_in_one_message():
 
 def test_a_device_with_a_number():
     assert placement_for("cpu:0") == Placement(jax.devices("cpu")[0])
-    with pytest.raises(InvalidParameterError, match=r"device='cpu:9' is not here"):
+    with pytest.raises(InvalidParameterError, match=r"device='cpu:9' is not available; JAX found: cpu"):
         placement_for("cpu:9")

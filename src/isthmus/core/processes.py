@@ -21,7 +21,7 @@ from isthmus.core.errors import InvalidParameterError, LostProcessError
 
 HEARTBEAT = "ISTHMUS_HEARTBEAT_SECONDS"
 _HEARTBEAT_SECONDS = 60
-# At the end, all wait for the main process to write the model; a process that fails does not, see `leave`.
+# At the end, all wait for the main process to write the model; a process that fails does not, see `exit_process`.
 _SHUTDOWN_SECONDS = 3600
 _ADDRESS, _NUMBER, _COUNT = "JAX_COORDINATOR_ADDRESS", "JAX_PROCESS_ID", "JAX_NUM_PROCESSES"
 
@@ -114,7 +114,7 @@ def _gathered(own: NDArray[Any]) -> NDArray[Any]:
     """Return the arrays of all processes, stacked."""
     from jax.experimental import multihost_utils
 
-    with together():
+    with detect_lost_processes():
         return np.asarray(multihost_utils.process_allgather(own))
 
 
@@ -136,13 +136,13 @@ def all_gathered(value: Any) -> list[Any]:
     return [pickle.loads(row[:length].tobytes()) for row, length in zip(gathered, lengths, strict=True)]
 
 
-def part() -> None:
+def disconnect() -> None:
     """Disconnect this process when all do: one that ends earlier would look lost to the others."""
     if jax.distributed.is_initialized() and jax.process_count() > 1:
         jax.distributed.shutdown()
 
 
-def leave(code: int) -> None:
+def exit_process(code: int) -> None:
     """End this process immediately if it is one of several, so that the others do not wait for it."""
     if jax.distributed.is_initialized() and jax.process_count() > 1:
         sys.stdout.flush()
@@ -151,7 +151,7 @@ def leave(code: int) -> None:
 
 
 @contextlib.contextmanager
-def together() -> Iterator[None]:
+def detect_lost_processes() -> Iterator[None]:
     """Replace the errors of XLA when another process is lost by one with a one-line message.
 
     Raises
