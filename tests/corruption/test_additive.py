@@ -21,14 +21,14 @@ UNITS = columns_of(X, unit=0.25)
 )
 def test_noise_has_its_distribution(kind, distribution, unit, size):
     # On zeros: float32 rounds what is added to larger numbers.
-    made = corrupted(kind(1.5, unit=unit), 0 * X, columns=UNITS)
-    drawn = made.x / size
-    assert made.corrupted.all()
+    result = corrupted(kind(1.5, unit=unit), 0 * X, columns=UNITS)
+    drawn = result.x / size
+    assert result.corrupted.all()
     assert kstest(drawn.ravel(), *distribution).pvalue > 1e-3
     assert abs(np.corrcoef(drawn[1:, 0], drawn[:-1, 0])[0, 1]) < 0.01
     assert np.abs(np.corrcoef(drawn.T) - np.eye(3)).max() < 0.01
     assert np.abs(np.corrcoef(drawn.T**2) - np.eye(3)).max() < 0.01
-    assert_allclose(corrupted(kind(1.5, unit=unit), X, columns=UNITS).x, X + made.x, rtol=1e-6, atol=1e-5)
+    assert_allclose(corrupted(kind(1.5, unit=unit), X, columns=UNITS).x, X + result.x, rtol=1e-6, atol=1e-5)
 
 
 def test_normal_numbers_have_normal_tails():
@@ -51,6 +51,6 @@ def test_normal_numbers_equal_box_muller():
 
 def test_a_constant_column_gets_no_noise():
     x = np.column_stack([np.full(50, 3.0), np.arange(50)])
-    made = corrupted(Gaussian(1.0), x)
-    assert_array_equal(made.x[:, 0], x[:, 0])
-    assert_array_equal(made.corrupted, np.broadcast_to([False, True], x.shape))
+    result = corrupted(Gaussian(1.0), x)
+    assert_array_equal(result.x[:, 0], x[:, 0])
+    assert_array_equal(result.corrupted, np.broadcast_to([False, True], x.shape))

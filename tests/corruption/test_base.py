@@ -31,10 +31,10 @@ def test_words_become_shares():
 
 def test_missing_and_uncorrupted_cells_keep_their_values():
     x, observed = jnp.asarray(X), jnp.asarray(X > -1)
-    made = replace_cells(Batch(x, x[:, 0], x[:, :2], observed), x + 1, jnp.asarray(X < 0.5), as_missing=True)
-    assert_array_equal(made.corrupted, (X < 0.5) & (X > -1))
-    assert_array_equal(made.x, np.where(made.corrupted, X + 1, X))
-    assert_array_equal(made.hidden, made.corrupted)
+    result = replace_cells(Batch(x, x[:, 0], x[:, :2], observed), x + 1, jnp.asarray(X < 0.5), as_missing=True)
+    assert_array_equal(result.corrupted, (X < 0.5) & (X > -1))
+    assert_array_equal(result.x, np.where(result.corrupted, X + 1, X))
+    assert_array_equal(result.hidden, result.corrupted)
 
 
 # Schedules --------------------------------------------------------------------------------------------------------
@@ -68,10 +68,10 @@ def test_each_row_draws_from_a_pair_in_each_epoch(kind, high):
 def test_rows_are_corrupted_at_the_returned_level():
     x = np.zeros((50, 20_000))
     columns = columns_of(x)._replace(spread=np.ones(20_000))
-    made = corrupted(Gaussian((0.1, 3.0)), x, columns=columns)
-    assert_allclose(made.x.std(axis=1), made.level, rtol=0.03)
-    made = corrupted(Masking((0.1, 0.9)), x)
-    assert_allclose(made.corrupted.mean(axis=1), made.level, atol=0.02)
+    result = corrupted(Gaussian((0.1, 3.0)), x, columns=columns)
+    assert_allclose(result.x.std(axis=1), result.level, rtol=0.03)
+    result = corrupted(Masking((0.1, 0.9)), x)
+    assert_allclose(result.corrupted.mean(axis=1), result.level, atol=0.02)
 
 
 @pytest.mark.parametrize("number", [0.3, (0.1, 0.5), lambda done: 0.3])

@@ -12,9 +12,9 @@ def images(n, *shape):
 
 
 def blocked(method, n, *shape, **options):
-    made = corrupted(method.bound(shape), images(n, *shape), **options)
-    assert_array_equal(made.x, np.where(made.corrupted, 0, 1))
-    return made.corrupted.reshape(n, *shape)
+    result = corrupted(method.bound(shape), images(n, *shape), **options)
+    assert_array_equal(result.x, np.where(result.corrupted, 0, 1))
+    return result.corrupted.reshape(n, *shape)
 
 
 @pytest.mark.parametrize(("size", "side"), [(3, (3, 3)), (0.5, (4, 6)), (0.01, (1, 1)), (8, (8, 8)), (3.0, (3, 3))])

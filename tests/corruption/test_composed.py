@@ -20,18 +20,18 @@ def test_two_parts_of_one_class_draw_independently():
 
 def test_corrupted_and_hidden_are_unions():
     rates = (0.3, 0.2, 0.1)
-    made = corrupted(Chain((Masking(0.3, as_missing=True), Masking(0.2), Masking(0.1, as_missing=True))), X)
+    result = corrupted(Chain((Masking(0.3, as_missing=True), Masking(0.2), Masking(0.1, as_missing=True))), X)
     left = np.prod(1 - np.array(rates))
-    assert_allclose(made.corrupted.mean(), 1 - left, atol=0.02)
-    assert_allclose(made.hidden.mean(), 1 - 0.7 * 0.9, atol=0.02)
-    assert_array_equal(made.x == 0, made.corrupted)
-    assert_array_equal(made.level, np.float32(0.3))
+    assert_allclose(result.corrupted.mean(), 1 - left, atol=0.02)
+    assert_allclose(result.hidden.mean(), 1 - 0.7 * 0.9, atol=0.02)
+    assert_array_equal(result.x == 0, result.corrupted)
+    assert_array_equal(result.level, np.float32(0.3))
 
 
 def test_cells_marked_as_missing_stay_zero():
-    made = corrupted(Chain((Masking(0.5, as_missing=True), Gaussian(1.0), Swap(0.5))), X)
-    assert_array_equal(made.x == 0, made.hidden)
-    assert made.corrupted.all()
+    result = corrupted(Chain((Masking(0.5, as_missing=True), Gaussian(1.0), Swap(0.5))), X)
+    assert_array_equal(result.x == 0, result.hidden)
+    assert result.corrupted.all()
 
 
 def test_each_part_has_its_own_schedules():
@@ -63,19 +63,19 @@ def test_a_function_gets_the_rows_and_a_key():
     def noisy(key, x):
         return x + jax.random.normal(key, x.shape)
 
-    made = corrupted(Function(noisy), X)
-    assert_allclose((made.x - X).std(), 1, rtol=0.03)
-    assert made.corrupted.all()
-    assert_array_equal(made.x, corrupted(Function(noisy), X).x)
+    result = corrupted(Function(noisy), X)
+    assert_allclose((result.x - X).std(), 1, rtol=0.03)
+    assert result.corrupted.all()
+    assert_array_equal(result.x, corrupted(Function(noisy), X).x)
     for other in ({"epoch": 2}, {"seed": 1}, {"rows": np.arange(1, 301)}):
-        assert (corrupted(Function(noisy), X, **other).x != made.x).mean() > 0.99
+        assert (corrupted(Function(noisy), X, **other).x != result.x).mean() > 0.99
 
 
 def test_cells_that_a_function_changes_are_corrupted():
     observed = np.random.default_rng(1).random(X.shape) < 0.8
-    made = corrupted(Function(lambda key, x: x.at[:, ::2].set(9.0)), X, observed=observed)
-    assert_array_equal(made.corrupted, observed & (np.arange(40) % 2 == 0))
-    assert_array_equal(made.x, np.where(made.corrupted, 9, X))
+    result = corrupted(Function(lambda key, x: x.at[:, ::2].set(9.0)), X, observed=observed)
+    assert_array_equal(result.corrupted, observed & (np.arange(40) % 2 == 0))
+    assert_array_equal(result.x, np.where(result.corrupted, 9, X))
 
 
 def wrong(key, x):

@@ -60,22 +60,22 @@ def test_a_rows_noise_does_not_depend_on_its_batch(name, order):
 @NAMES
 def test_shapes_types_and_uncorrupted_cells(name):
     observed = rng.random(X.shape) < 0.7
-    made = corrupted(of(name), np.where(observed, X, 0), observed=observed)
-    assert (made.x.shape, made.x.dtype) == (X.shape, np.float32)
-    assert (made.corrupted.shape, made.corrupted.dtype) == (X.shape, bool)
-    assert made.level.shape == (60,)
-    assert made.corrupted.any()
-    assert not made.corrupted[~observed].any()
-    assert_array_equal(made.x[~made.corrupted], np.where(observed, X, 0)[~made.corrupted])
+    result = corrupted(of(name), np.where(observed, X, 0), observed=observed)
+    assert (result.x.shape, result.x.dtype) == (X.shape, np.float32)
+    assert (result.corrupted.shape, result.corrupted.dtype) == (X.shape, bool)
+    assert result.level.shape == (60,)
+    assert result.corrupted.any()
+    assert not result.corrupted[~observed].any()
+    assert_array_equal(result.x[~result.corrupted], np.where(observed, X, 0)[~result.corrupted])
 
 
 @NAMES
 def test_level_0_corrupts_nothing(name):
     if name == "poisson":
         pytest.skip("has no level 0")
-    made = corrupted(of(name, **{CORRUPTIONS[name].main: 0}), -X)
-    assert_array_equal(made.x.view(np.uint32), (-X).view(np.uint32))
-    assert not made.corrupted.any()
+    result = corrupted(of(name, **{CORRUPTIONS[name].main: 0}), -X)
+    assert_array_equal(result.x.view(np.uint32), (-X).view(np.uint32))
+    assert not result.corrupted.any()
 
 
 @NAMES

@@ -15,8 +15,8 @@ WORDS = np.random.default_rng(0).integers(0, 2**32, 200_000, dtype=np.uint32)
 
 @pytest.mark.parametrize("mean", MEANS)
 def test_a_million_counts_have_the_distribution(mean):
-    made = corrupted(Poisson(mean / 0.5), np.full((1000, 1000), 0.5))
-    counts = made.x.ravel().astype(float) * (mean / 0.5)
+    result = corrupted(Poisson(mean / 0.5), np.full((1000, 1000), 0.5))
+    counts = result.x.ravel().astype(float) * (mean / 0.5)
     assert_allclose(counts, np.round(counts), atol=0.01)
     assert abs(counts.mean() - mean) < 5 * np.sqrt(mean / 1e6) + 1e-5 * mean
     assert_allclose(counts.var(), mean, rtol=5 * np.sqrt((2 + 1 / mean) / 1e6))
@@ -47,9 +47,9 @@ def test_large_counts_are_close_to_the_inverse(mean):
 
 
 def test_values_of_at_most_0_stay():
-    made = corrupted(Poisson(5), np.array([[0.0, -2.0, 1.0]]))
-    assert_array_equal(made.corrupted, [[False, False, True]])
-    assert_array_equal(made.x[:, :2], [[0, -2]])
+    result = corrupted(Poisson(5), np.array([[0.0, -2.0, 1.0]]))
+    assert_array_equal(result.corrupted, [[False, False, True]])
+    assert_array_equal(result.x[:, :2], [[0, -2]])
 
 
 def test_counts_are_in_the_inputs_units():

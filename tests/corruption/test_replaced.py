@@ -28,28 +28,30 @@ def test_all_cells_are_corrupted_at_rate_1(kind):
 
 @pytest.mark.parametrize("as_missing", [True, False])
 def test_masked_cells_are_zero(as_missing):
-    made = corrupted(Masking(0.3, as_missing=as_missing), X)
-    assert_array_equal(made.x, np.where(made.corrupted, 0, X))
-    assert (made.hidden is not None) == as_missing
+    result = corrupted(Masking(0.3, as_missing=as_missing), X)
+    assert_array_equal(result.x, np.where(result.corrupted, 0, X))
+    assert (result.hidden is not None) == as_missing
     if as_missing:
-        assert_array_equal(made.hidden, made.corrupted)
+        assert_array_equal(result.hidden, result.corrupted)
 
 
 def test_salt_and_pepper_are_equally_likely():
     columns = columns_of(X)
-    made = corrupted(SaltAndPepper(0.5), X, columns=columns)
-    high, low = made.x == columns.high, made.x == columns.low
-    assert_array_equal(made.x, np.where(made.corrupted & high, columns.high, np.where(made.corrupted, columns.low, X)))
-    n = made.corrupted.sum()
-    assert abs((high & made.corrupted).sum() / n - 0.5) < 5 * 0.5 / np.sqrt(n)
-    assert (low | high)[made.corrupted].all()
+    result = corrupted(SaltAndPepper(0.5), X, columns=columns)
+    high, low = result.x == columns.high, result.x == columns.low
+    assert_array_equal(
+        result.x, np.where(result.corrupted & high, columns.high, np.where(result.corrupted, columns.low, X))
+    )
+    n = result.corrupted.sum()
+    assert abs((high & result.corrupted).sum() / n - 0.5) < 5 * 0.5 / np.sqrt(n)
+    assert (low | high)[result.corrupted].all()
 
 
 def test_swapped_cells_come_equally_from_all_other_rows():
-    made = corrupted(Swap(1.0), DIGITS)
-    assert made.corrupted.all()
-    assert_array_equal((made.x - 1) // 100, (DIGITS - 1) // 100)
-    source = ((made.x - 1) % 100).astype(int)
+    result = corrupted(Swap(1.0), DIGITS)
+    assert result.corrupted.all()
+    assert_array_equal((result.x - 1) // 100, (DIGITS - 1) // 100)
+    source = ((result.x - 1) % 100).astype(int)
     counts = np.array([np.bincount(row, minlength=20) for row in source])
     assert_array_equal(np.diag(counts), 0)
     others = counts[~np.eye(20, dtype=bool)]
@@ -58,18 +60,18 @@ def test_swapped_cells_come_equally_from_all_other_rows():
 
 def test_padding_is_never_swapped_in():
     weight = np.arange(20) % 3 > 0
-    made = corrupted(Swap(1.0), DIGITS, weight=weight)
-    source = ((made.x - 1) % 100).astype(int)
+    result = corrupted(Swap(1.0), DIGITS, weight=weight)
+    source = ((result.x - 1) % 100).astype(int)
     assert weight[source[weight]].all()
     assert (source[weight] != np.flatnonzero(weight)[:, None]).all()
-    assert_array_equal(made.x[~weight], DIGITS[~weight])
+    assert_array_equal(result.x[~weight], DIGITS[~weight])
 
 
 @pytest.mark.parametrize("n_rows", [0, 1])
 def test_a_single_row_stays(n_rows):
-    made = corrupted(Swap(1.0), DIGITS[:4], weight=np.arange(4) < n_rows)
-    assert_array_equal(made.x, DIGITS[:4])
-    assert not made.corrupted.any()
+    result = corrupted(Swap(1.0), DIGITS[:4], weight=np.arange(4) < n_rows)
+    assert_array_equal(result.x, DIGITS[:4])
+    assert not result.corrupted.any()
 
 
 def test_two_rows_swap():
@@ -78,7 +80,7 @@ def test_two_rows_swap():
 
 def test_missing_values_are_not_swapped_in():
     observed = rng.random(DIGITS.shape) < 0.5
-    made = corrupted(Swap(1.0), np.where(observed, DIGITS, 0), observed=observed)
-    assert (made.x[observed] > 0).all()
-    assert_array_equal(made.x[~observed], 0)
-    assert 0.4 < made.corrupted[observed].mean() < 0.6
+    result = corrupted(Swap(1.0), np.where(observed, DIGITS, 0), observed=observed)
+    assert (result.x[observed] > 0).all()
+    assert_array_equal(result.x[~observed], 0)
+    assert 0.4 < result.corrupted[observed].mean() < 0.6

@@ -200,7 +200,7 @@ def test_checkpoints_are_written_at_intervals(tmp_path, monkeypatch):
 
     monkeypatch.setattr(checkpoints, "save", save)
     for number in range(1, 20):
-        checkpoints.offer(number)
+        checkpoints.save_if_due(number)
     assert saved == [5, 10, 15]
 
 
@@ -230,7 +230,7 @@ def test_checkpoints_contain_only_json_and_arrays(tmp_path, monkeypatch):
     header, tensors = read_model(sorted(tmp_path.iterdir())[-1])
     assert json.loads(json.dumps(header)) == header
     assert {name.split("/")[0] for name in tensors} == {"params", "optimizer", "model", "best"}
-    assert header["underway"].keys() >= {"loss", "seconds", "waited", "last_batch_loss"}
+    assert header["epoch_sums"].keys() >= {"loss", "seconds", "waited", "last_batch_loss"}
 
 
 def test_killed_processes_resume(monkeypatch, capsys):

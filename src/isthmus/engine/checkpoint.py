@@ -21,7 +21,7 @@ _KEPT = 2  # the newest, and the one before in case the newest is damaged
 _TREES = ("params", "optimizer", "model", "best")
 
 
-class Found(NamedTuple):
+class Checkpoint(NamedTuple):
     """The contents of a checkpoint file."""
 
     header: dict[str, Any]
@@ -74,7 +74,7 @@ class Checkpoints:
         """Return the checkpoint files, newest first."""
         return sorted(self.folder.glob("checkpoint-*.safetensors"), reverse=True)
 
-    def newest(self) -> Found | None:
+    def newest(self) -> Checkpoint | None:
         """Return the newest readable checkpoint, or None if there are no files.
 
         Raises
@@ -87,14 +87,14 @@ class Checkpoints:
             try:
                 if read_header(file).get("class") != _CLASS:
                     raise ModelFileError(f"{file} is not a checkpoint; remove it or name another folder")
-                return Found(*read_model(file))
+                return Checkpoint(*read_model(file))
             except IsthmusError as error:
                 first_error = first_error or error
         if first_error is not None:
             raise first_error
         return None
 
-    def found(self, identity: Mapping[str, str]) -> Found | None:
+    def find(self, identity: Mapping[str, str]) -> Checkpoint | None:
         """Return the newest checkpoint of a run with these settings and data, or None if there are no files.
 
         Parameters
@@ -120,7 +120,7 @@ class Checkpoints:
             self._check(found, identity)
         return found
 
-    def _check(self, found: Found, identity: Mapping[str, str]) -> None:
+    def _check(self, found: Checkpoint, identity: Mapping[str, str]) -> None:
         before = found.header.get("identity", {})
         names = [name for name in {**before, **identity} if before.get(name) != identity.get(name)]
         if names:
@@ -130,12 +130,12 @@ class Checkpoints:
                 f"{self.folder} holds checkpoints of another run ({differences}{more}); name another folder or empty it"
             )
 
-    def restored(self, found: Found, fresh: TrainState, put: Callable[[Any], Any]) -> TrainState:
+    def restore(self, found: Checkpoint, fresh: TrainState, put: Callable[[Any], Any]) -> TrainState:
         """Return a checkpoint's state.
 
         Parameters
         ----------
-        found : Found
+        found : Checkpoint
             The checkpoint.
         fresh : TrainState
             The run's initial state, whose trees the checkpoint's arrays must fit.
@@ -167,7 +167,7 @@ class Checkpoints:
                 step=int(header["step"]),
                 epoch=int(header["epoch"]),
                 cursor=int(header["cursor"]),
-                epoch_sums=header["underway"],
+                epoch_sums=header["epoch_sums"],
                 stopping=Stopping(*header["stopping"]),
                 metrics=header["metrics"],
             )
@@ -177,7 +177,7 @@ class Checkpoints:
                 f"the checkpoint in {self.folder} does not fit this run ({reason}); empty the folder"
             ) from error
 
-    def offer(self, state: TrainState) -> None:
+    def save_if_due(self, state: TrainState) -> None:
         """Write a state if the last checkpoint is at least `every` seconds old."""
         if time.monotonic() - self._last >= self.every:
             self.save(state)
@@ -192,7 +192,7 @@ class Checkpoints:
         """
         if not self.writes:
             return
-        began = time.monotonic()
+        start = time.monotonic()
         header = {
             "class": _CLASS,
             "identity": self.identity,
@@ -200,7 +200,7 @@ class Checkpoints:
             "step": state.step,
             "epoch": state.epoch,
             "cursor": state.cursor,
-            "underway": state.epoch_sums,
+            "epoch_sums": state.epoch_sums,
             "stopping": list(state.stopping),
             "metrics": state.metrics,
             "best": state.best is not None,
@@ -216,7 +216,7 @@ class Checkpoints:
         for old in self.files()[_KEPT:]:
             old.unlink(missing_ok=True)
         self._last = time.monotonic()
-        self.seconds += self._last - began
+        self.seconds += self._last - start
 
 
 def _filled(tree: Any, name: str, tensors: Tensors) -> Any:
