@@ -7,10 +7,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from isthmus.core.errors import InvalidParameterError
+from isthmus.networks.base import Network
 from isthmus.networks.dense import Dense
-from isthmus.sparsity import KL, L1, SPARSITIES, BatchTopK, Gated, JumpReLU, Lifetime, Matryoshka, TopK
-from isthmus.sparsity.base import check_number, check_whole, constant, decoder_norms, ramp
-from stepping import drawn, step
+from isthmus.sparsity import KL, L1, SPARSITIES, BatchTopK, Gated, JumpReLU, Lifetime, Matryoshka, Step, TopK
+from isthmus.sparsity.base import check_integer, check_number, constant, decoder_norms, ramp
+from stepping import batch_of, drawn, step
 
 SHARES = np.linspace(0, 1, 11)
 # Another value of every setting that is a number.
@@ -27,7 +28,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("kind", SPARSITIES.values(), ids=list(SPARSITIES))
-def test_settings_are_reached_by_name(kind):
+def test_get_and_set_params(kind):
     method = kind()
     assert method.get_params() == {field.name: field.default for field in dataclasses.fields(kind)}
     changed = OTHERS[kind]
@@ -40,21 +41,21 @@ def test_settings_are_reached_by_name(kind):
         method.set_params(wight=3)
 
 
-def test_a_bad_change_changes_nothing():
+def test_a_refused_setting_changes_nothing():
     method = L1(0.5)
-    with pytest.raises(InvalidParameterError, match="weight=-1 is not legal"):
+    with pytest.raises(InvalidParameterError, match="weight=-1 must be a number >= 0"):
         method.set_params(dead_after=5, weight=-1)
     assert method == L1(0.5)
 
 
 @pytest.mark.parametrize("kind", SPARSITIES.values(), ids=list(SPARSITIES))
-def test_a_program_depends_on_no_number(kind):
+def test_static_is_independent_of_traced_and_host_settings(kind):
     given = {"target": 5.0} if kind is JumpReLU else {}
     assert kind(**OTHERS[kind]).static() == kind(**given).static()
     assert hash(kind(**OTHERS[kind]).static()) == hash(kind(**given).static())
 
 
-def test_a_program_depends_on_the_rest():
+def test_static_keeps_all_other_settings():
     different = [
         TopK(3),
         TopK(4),
@@ -68,7 +69,7 @@ def test_a_program_depends_on_the_rest():
     assert len({method.static() for method in different}) == len(different)
 
 
-def test_dials():
+def test_schedules():
     assert_array_equal(constant(3)(SHARES), np.full(11, 3.0))
     assert_allclose(ramp(4, 0.5)(SHARES), [0, 0.8, 1.6, 2.4, 3.2, 4, 4, 4, 4, 4, 4])
     assert_allclose(ramp(2, 1.0, 4)(SHARES), 4 - 2 * SHARES)
@@ -76,7 +77,7 @@ def test_dials():
 
 
 @pytest.mark.parametrize("kind", SPARSITIES.values(), ids=list(SPARSITIES))
-def test_numbers_over_a_run(kind):
+def test_schedules_of_methods(kind):
     scheduled = kind(**OTHERS[kind]).schedules(20, 500)
     values = {name: schedule(SHARES) for name, schedule in scheduled.items()}
     for name, value in OTHERS[kind].items():
@@ -90,23 +91,23 @@ def test_numbers_over_a_run(kind):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, "1", None, True, -1])
 def test_numbers_out_of_range(value):
-    with pytest.raises(InvalidParameterError, match=r"^x=.* is not legal; it takes a number at least 0 and at most 1$"):
+    with pytest.raises(InvalidParameterError, match=r"^x=.* must be a number >= 0 and <= 1$"):
         check_number("x", value, 0, 1, open_ends=False)
-    with pytest.raises(InvalidParameterError, match=r"^x=.* is not legal; it takes a number above 0 and below 1$"):
+    with pytest.raises(InvalidParameterError, match=r"^x=.* must be a number > 0 and < 1$"):
         check_number("x", value, 0, 1)
-    with pytest.raises(InvalidParameterError, match=r"^x=.* is not legal; it takes a whole number of at least 1$"):
-        check_whole("x", value)
+    with pytest.raises(InvalidParameterError, match=r"^x=.* must be an integer >= 1$"):
+        check_integer("x", value)
 
 
 def test_ends():
     check_number("x", 0, 0, open_ends=False)
     check_number("x", np.float32(1), 0, 1, open_ends=False)
-    check_whole("x", np.int64(1))
+    check_integer("x", np.int64(1))
     for end in (0, 1, 1.0):
         with pytest.raises(InvalidParameterError):
             check_number("x", end, 0, 1)
     with pytest.raises(InvalidParameterError):
-        check_whole("x", 1.0)
+        check_integer("x", 1.0)
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -115,10 +116,10 @@ def test_the_length_of_decoder_rows(tied):
     params = network.init(0)
     weight = params["encoder"][0]["weight"].T if tied else params["decoder"][0]["weight"]
     assert_allclose(decoder_norms(network, params), np.linalg.norm(weight, axis=1), rtol=1e-5)
-    assert decoder_norms(object(), params) is None
+    assert decoder_norms(Network(), params) is None
 
 
-def test_a_row_of_zeros_has_no_slope():
+def test_decoder_norms_of_zeros_have_no_gradient():
     network = Dense(5, 4)
     params = jax.tree.map(np.zeros_like, network.init(0))
     gradient = jax.grad(lambda params: decoder_norms(network, params).sum())(params)
@@ -131,7 +132,7 @@ COUNTING = [L1(), TopK(2), BatchTopK(2), JumpReLU(threshold=0.5), Gated(), Lifet
 
 
 @pytest.mark.parametrize("method", COUNTING, ids=lambda method: type(method).__name__)
-def test_rows_since_a_unit_was_awake_are_counted_exactly(method):
+def test_rows_since_the_last_activation_are_counted_exactly(method):
     network = Dense(3, 8, code_activation="relu")
     params = drawn(network, method)
     params["encoder"][0]["bias"][:2] = -100
@@ -139,7 +140,7 @@ def test_rows_since_a_unit_was_awake_are_counted_exactly(method):
     weight, state = np.array([1.0, 1, 1, 0, 0]), method.init(8)
     state["idle"] = np.array([0, 2**24 + 1, 2**30, 2**24 + 1, 7, 7, 7, 7], np.uint32)
     for _ in range(3):
-        # A row of padding that would wake every unit.
+        # Rows of padding in which every unit would be active.
         x = np.vstack([rng.normal(size=(3, 3)), np.full((2, 3), 1e3)])
         before, taken = state, step(network, method, params, x, weight, state)
         code = by_method(method, network, params, before, x[:3])
@@ -155,10 +156,11 @@ def by_method(method, network, params, state, x):
     with jax.enable_x64(True):
         pre_code = network.encode(params, x)
         scheduled = {"bandwidth": 1.0, "target": getattr(method, "target", None)}
-        return np.asarray(method.select(network, params, state, pre_code, np.ones(len(x)), scheduled, train=True)[0])
+        given = Step(network, params, state, batch_of(x), scheduled=scheduled, pre_code=pre_code)
+        return np.asarray(method.select(given)[0])
 
 
-def test_the_count_does_not_turn_over():
+def test_the_count_does_not_overflow():
     network = Dense(3, 2, code_activation="relu")
     params = drawn(network, TopK(1))
     params["encoder"][0]["bias"][:] = -100
@@ -167,12 +169,12 @@ def test_the_count_does_not_turn_over():
     assert (taken.state["idle"] > 2**31).all()
 
 
-def test_a_sigmoid_code_counts_none():
+def test_sigmoid_codes_are_not_counted():
     assert KL().init(8) == {}
     assert "dead_after" not in KL().schedules(8, 100)
 
 
-def test_a_decoder_row_of_zeros_has_a_length_with_a_slope():
+def test_the_norm_of_a_row_of_zeros_has_a_finite_gradient():
     network = Dense(3, 2)
     params = network.init(0)
     params["decoder"][0]["weight"][1] = 0

@@ -7,13 +7,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from isthmus.core.errors import InvalidParameterError
 from isthmus.networks.custom import Custom
 from isthmus.networks.dense import Dense
-from isthmus.sparsity import Gated, JumpReLU
+from isthmus.sparsity import Gated, JumpReLU, Step
 from isthmus.sparsity.gates import jump, passes
 from stepping import drawn, step
 
 rng = np.random.default_rng(0)
 NETWORK = Dense(4, 9, code_activation="relu")
-# Rows of padding that would change everything.
+# Rows of padding with large values.
 X = np.vstack([rng.normal(size=(6, 4)), np.full((2, 4), 99.0)])
 REAL, ROWS = X[:6], 6
 WEIGHT = np.repeat([1.0, 0.0], [6, 2])
@@ -89,7 +89,7 @@ def test_jumprelu_is_the_papers_loss_and_gradient(target):
     assert_allclose(taken.gradients["sparsity"]["log_threshold"], theta * at_theta, rtol=1e-9)
 
 
-def test_thresholds_start_where_told():
+def test_initial_thresholds():
     assert_allclose(np.exp(JumpReLU(threshold=0.3).learned(5)["log_threshold"]), np.full(5, 0.3))
 
 
@@ -130,13 +130,13 @@ def test_gated_is_the_papers_loss_and_gradient(pre_bias):
     assert_allclose(taken.gradients["sparsity"]["magnitude_bias"], at_magnitude.sum(axis=0), rtol=1e-9)
 
 
-def test_a_gate_on_a_network_of_ones_own():
+def test_gated_with_a_custom_network():
     network = Custom(lambda n, k, key: ((lambda row: row[:k]), (lambda code: jnp.zeros(n) + code.sum())), 4, 3, "relu")
     params = {
         **network.init(0),
         "sparsity": {"log_scale": np.log([2.0, 1, 1]), "magnitude_bias": np.array([0, 0, -9.0])},
     }
-    code, _ = Gated().select(network, params, (), REAL[:, :3], None, {}, train=False)
+    code, _ = Gated().select(Step(network, params, (), pre_code=REAL[:, :3], train=False))
     assert_allclose(code, np.maximum(REAL[:, :3] * [2, 1, 0], 0), rtol=1e-6)
 
 
@@ -146,9 +146,7 @@ def test_a_gate_on_a_network_of_ones_own():
 @pytest.mark.parametrize("method", [JumpReLU(), Gated()])
 @pytest.mark.parametrize("activation", ["identity", "tanh", "sigmoid"])
 def test_other_activations_are_refused(method, activation):
-    with pytest.raises(
-        InvalidParameterError, match=f"is defined on relu codes, not {activation}; use code_activation="
-    ):
+    with pytest.raises(InvalidParameterError, match=f"needs relu codes, not {activation}; use code_activation="):
         method.check(Dense(4, 9, code_activation=activation))
     method.check(NETWORK)
 
@@ -156,15 +154,15 @@ def test_other_activations_are_refused(method, activation):
 @pytest.mark.parametrize(
     ("kind", "settings", "said"),
     [
-        (JumpReLU, {"weight": -1}, "weight=-1 is not legal; it takes a number at least 0"),
-        (JumpReLU, {"threshold": 0}, "threshold=0 is not legal; it takes a number above 0"),
-        (JumpReLU, {"bandwidth": 0.0}, "bandwidth=0.0 is not legal"),
-        (JumpReLU, {"target": 0}, "target=0 is not legal"),
-        (JumpReLU, {"warm_up": -0.1}, "warm_up=-0.1 is not legal"),
-        (JumpReLU, {"dead_after": 1.5}, "dead_after=1.5 is not legal"),
-        (Gated, {"weight": "1"}, "weight='1' is not legal"),
-        (Gated, {"warm_up": 2}, "warm_up=2 is not legal; it takes a number at least 0 and at most 1"),
-        (Gated, {"dead_after": 0}, "dead_after=0 is not legal; it takes a whole number of at least 1"),
+        (JumpReLU, {"weight": -1}, "weight=-1 must be a number >= 0"),
+        (JumpReLU, {"threshold": 0}, "threshold=0 must be a number > 0"),
+        (JumpReLU, {"bandwidth": 0.0}, "bandwidth=0.0 must be a number > 0"),
+        (JumpReLU, {"target": 0}, "target=0 must be a number > 0"),
+        (JumpReLU, {"warm_up": -0.1}, "warm_up=-0.1 must be a number >= 0 and <= 1"),
+        (JumpReLU, {"dead_after": 1.5}, "dead_after=1.5 must be an integer >= 1"),
+        (Gated, {"weight": "1"}, "weight='1' must be a number >= 0"),
+        (Gated, {"warm_up": 2}, "warm_up=2 must be a number >= 0 and <= 1"),
+        (Gated, {"dead_after": 0}, "dead_after=0 must be an integer >= 1"),
     ],
 )
 def test_settings(kind, settings, said):
@@ -173,6 +171,6 @@ def test_settings(kind, settings, said):
     assert str(caught.value).startswith(said)
 
 
-def test_a_target_beyond_the_code():
-    with pytest.raises(InvalidParameterError, match="target=10 is more than the code's 9 units"):
+def test_target_above_the_code_width():
+    with pytest.raises(InvalidParameterError, match="sparsity_target=10 must be at most the code's 9 units"):
         JumpReLU(target=10).check(NETWORK)

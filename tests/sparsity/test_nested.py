@@ -23,7 +23,7 @@ def selected(method, params, x):
 
 @pytest.mark.parametrize("inner", ["topk", "batch_topk"])
 @pytest.mark.parametrize("sizes", [(2, 5, 12), None])
-def test_each_prefix_rebuilds_the_rows(inner, sizes):
+def test_each_prefix_reconstructs_the_rows(inner, sizes):
     method = Matryoshka(3, prefixes=sizes, inner=inner, auxiliary=0)
     params = drawn(NETWORK, method)
     code = selected(method, params, X[:4])
@@ -42,7 +42,7 @@ def test_gradients_are_those_of_the_sum():
 
 
 @pytest.mark.parametrize(("inner", "kind"), [("topk", TopK), ("batch_topk", BatchTopK)])
-def test_the_selection_inside_has_the_settings_outside(inner, kind):
+def test_the_inner_selection_has_the_same_settings(inner, kind):
     settings = {"k": 3, "k_start": 6, "anneal": 0.5, "auxiliary": 0.1, "auxiliary_k": 2, "dead_after": 50}
     method = Matryoshka(**settings, inner=inner, prefixes=(6, 12))
     assert method.selection == kind(**settings)
@@ -60,22 +60,26 @@ def test_the_selection_inside_has_the_settings_outside(inner, kind):
     ("width", "expected"),
     [(64, (4, 8, 16, 32, 64)), (100, (6, 12, 25, 50, 100)), (5, (1, 2, 5)), (2, (1, 2)), (1, (1,))],
 )
-def test_prefixes_unless_told(width, expected):
+def test_default_prefixes(width, expected):
     assert Matryoshka().prefixes_of(width) == expected
     assert Matryoshka(prefixes=[1, np.int64(width + 1)]).prefixes_of(width + 1) == (1, width + 1)
 
 
 @pytest.mark.parametrize("sizes", [(), (0, 3), (3, 3), (4, 2, 12), (1.5, 12), (True, 12), "12", 12, [-1, 12]])
-def test_prefixes_that_do_not_grow_are_refused(sizes):
-    with pytest.raises(InvalidParameterError, match=r"^prefixes=.* do not grow; give whole numbers, each larger"):
+def test_prefixes_that_do_not_increase(sizes):
+    with pytest.raises(
+        InvalidParameterError, match=r"^prefixes=.* must be integers >= 1, each larger than the one before"
+    ):
         Matryoshka(prefixes=sizes)
 
 
 def test_prefixes_end_with_the_code():
-    with pytest.raises(InvalidParameterError, match=r"^prefixes=\(2, 10\) do not end with the code's 12 units$"):
+    with pytest.raises(
+        InvalidParameterError, match=r"^prefixes=\(2, 10\) must end with 12, the number of the code's units$"
+    ):
         Matryoshka(3, prefixes=(2, 10)).check(NETWORK)
     Matryoshka(3, prefixes=(2, 12)).check(NETWORK)
-    with pytest.raises(InvalidParameterError, match="k=13 is more than the code's 12 units"):
+    with pytest.raises(InvalidParameterError, match="k=13 must be at most the code's 12 units"):
         Matryoshka(13).check(NETWORK)
 
 

@@ -43,14 +43,14 @@ def test_the_formula_and_its_slope(rho, mean):
 
 
 @given(st.floats(2**-10, 1 - 2**-10, width=32))
-def test_nothing_exactly_where_the_mean_is_the_target(rho):
+def test_exactly_0_where_the_mean_is_the_target(rho):
     assert float(relative_entropy(jnp.float32(rho), jnp.float32(rho))) == 0
     with jax.enable_x64(True):
         assert float(relative_entropy(jnp.float64(rho), jnp.float64(rho))) == 0
 
 
 @pytest.mark.parametrize("mean", [0.0, 1.0])
-def test_a_unit_that_has_rounded_to_an_end_costs_a_finite_price(mean):
+def test_means_rounded_to_0_or_1_have_a_finite_penalty(mean):
     value, gradient = jax.value_and_grad(relative_entropy, argnums=1)(jnp.float32(0.05), jnp.float32(mean))
     assert 0 < value < 100
     assert np.isfinite(gradient)
@@ -70,7 +70,7 @@ def test_the_penalty_is_the_formula_over_real_rows(activation, function):
     slopes_agree(network, method, params, X, weight=WEIGHT)
 
 
-def test_the_slope_at_the_encoder_is_the_formula():
+def test_the_encoder_gradient_is_the_formula():
     network, method = Dense(4, 7, code_activation="sigmoid"), KL(0.1, 2.5)
     params = drawn(network, method)
     code = codes(network, params, X)
@@ -80,7 +80,7 @@ def test_the_slope_at_the_encoder_is_the_formula():
     assert_allclose(with_ - without, X.T @ pull, rtol=1e-9, atol=1e-12)
 
 
-def test_every_mean_at_the_target_costs_nothing():
+def test_means_at_the_target_have_no_penalty():
     network, method = Dense(4, 3, code_activation="sigmoid"), KL(0.25, 3.0)
     params = drawn(network, method)
     params["encoder"][0]["weight"][:] = 0
@@ -88,7 +88,7 @@ def test_every_mean_at_the_target_costs_nothing():
     assert abs(float(step(network, method, params, X).terms["kl"])) < 1e-15
 
 
-def test_a_remembered_mean():
+def test_a_running_mean():
     network, method = Dense(4, 3, code_activation="sigmoid"), KL(0.1, 1.0, memory=0.75)
     params, state = drawn(network, method), method.init(3)
     batches = [rng.normal(size=(5, 4)) for _ in range(3)]
@@ -108,8 +108,11 @@ def test_a_remembered_mean():
 
 
 @pytest.mark.parametrize("activation", ["identity", "relu", "gelu"])
-def test_a_code_without_bounds_is_refused(activation):
-    with pytest.raises(InvalidParameterError, match=f"{activation!r} has no bounds; use code_activation='sigmoid'"):
+def test_a_code_without_bounds(activation):
+    with pytest.raises(
+        InvalidParameterError,
+        match=f"a code with bounds, and that of {activation!r} has none; use code_activation='sigmoid'",
+    ):
         KL().check(Dense(4, 3, code_activation=activation))
     KL().check(Dense(4, 3, code_activation="sigmoid"))
     KL().check(Dense(4, 3, code_activation="tanh"))
@@ -118,11 +121,11 @@ def test_a_code_without_bounds_is_refused(activation):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"target": 0}, "target=0 is not legal; it takes a number above 0 and below 1"),
-        ({"target": 1.0}, "target=1.0 is not legal"),
-        ({"weight": -1e-9}, "weight=-1e-09 is not legal; it takes a number at least 0"),
-        ({"memory": 1.0}, "memory=1.0 is not legal"),
-        ({"warm_up": 1.5}, "warm_up=1.5 is not legal"),
+        ({"target": 0}, "target=0 must be a number > 0 and < 1"),
+        ({"target": 1.0}, "target=1.0 must be a number > 0 and < 1"),
+        ({"weight": -1e-9}, "weight=-1e-09 must be a number >= 0"),
+        ({"memory": 1.0}, "memory=1.0 must be a number >= 0 and <="),
+        ({"warm_up": 1.5}, "warm_up=1.5 must be a number >= 0 and <= 1"),
     ],
 )
 def test_settings_of_kl(settings, said):
@@ -135,7 +138,7 @@ def test_settings_of_kl(settings, said):
 
 
 @pytest.mark.parametrize("hidden", [(), (5,)])
-def test_each_unit_is_weighed_by_its_decoder_row(hidden):
+def test_each_unit_is_weighted_by_its_decoder_row(hidden):
     network, method = Dense(4, 7, hidden, hidden, "tanh", "relu"), L1(0.3)
     params = drawn(network, method)
     with jax.enable_x64(True):
@@ -146,7 +149,7 @@ def test_each_unit_is_weighed_by_its_decoder_row(hidden):
     slopes_agree(network, method, params, X, weight=WEIGHT)
 
 
-def test_shrinking_codes_while_the_decoder_grows_wins_nothing():
+def test_smaller_codes_with_a_larger_decoder_have_the_same_penalty():
     network = Dense(4, 7, code_activation="relu")
     params = drawn(network, L1())
     before = step(network, L1(), params, X)
@@ -156,7 +159,7 @@ def test_shrinking_codes_while_the_decoder_grows_wins_nothing():
     assert_allclose(step(network, L1(), params, X).total, before.total, rtol=1e-12)
 
 
-def test_a_network_of_ones_own_has_no_rows_to_weigh_by():
+def test_a_custom_network_has_no_decoder_rows():
     def factory(n_features, n_components, key):
         return (lambda row: row[:n_components]), (lambda code: jnp.zeros(n_features) + code.sum())
 
@@ -173,8 +176,8 @@ def test_the_weight_warms_up():
     assert_allclose(ends[0], ends[1] / 2)
 
 
-def test_a_negative_weight_is_refused():
-    with pytest.raises(InvalidParameterError, match=r"^weight=-0\.5 is not legal; it takes a number at least 0$"):
+def test_a_negative_weight():
+    with pytest.raises(InvalidParameterError, match=r"^weight=-0\.5 must be a number >= 0$"):
         L1(-0.5)
-    with pytest.raises(InvalidParameterError, match=r"^dead_after=0 is not legal"):
+    with pytest.raises(InvalidParameterError, match=r"^dead_after=0 must be an integer >= 1"):
         L1(dead_after=0)

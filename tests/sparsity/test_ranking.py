@@ -21,7 +21,7 @@ WIDE = {
     "all different": rng.normal(size=(5, 2048)).astype("f4"),
     "all negative": -rng.random((5, 2048)).astype("f4"),
     "all equal": np.zeros((5, 2048), "f4"),
-    "barely there": np.where(rng.random((5, 2048)) < 0.002, 1, -np.inf).astype("f4"),
+    "few finite": np.where(rng.random((5, 2048)) < 0.002, 1, -np.inf).astype("f4"),
 }
 
 
@@ -41,7 +41,7 @@ def kept_by_sorting(values, k):
 @given(st.sampled_from([(3, 1), (4, 5)]), st.data())
 def test_the_k_largest_are_those_of_a_sort(shape, data):
     values = data.draw(hnp.arrays(np.float32, shape, elements=TIES | st.floats(-5, 5, width=32)))
-    # To lax.top_k, 0 is larger than -0.
+    # For lax.top_k, 0 is larger than -0.
     values = values + np.float32(0)
     k = data.draw(st.integers(1, shape[1]))
     for found, expected in zip(top_k(values, k), by_sorting(values, k), strict=True):
@@ -53,7 +53,7 @@ def test_the_k_largest_are_those_of_a_sort(shape, data):
 
 @pytest.mark.parametrize("k", [1, 3, 32, 33, 2048])
 @pytest.mark.parametrize("name", WIDE)
-def test_long_rows_go_in_two_stages_to_the_same_end(name, k):
+def test_long_rows_give_the_same_in_two_stages(name, k):
     for found, expected in zip(top_k(WIDE[name], k), by_sorting(WIDE[name], k), strict=True):
         assert_array_equal(found, expected)
 
@@ -67,7 +67,7 @@ def test_long_rows_full_of_ties(values, k):
 
 
 @pytest.mark.parametrize("rank", [None, 2])
-def test_gradients_pass_through_what_is_kept(rank):
+def test_only_kept_values_have_gradients(rank):
     values, weight = WIDE["ties"], rng.normal(size=(5, 2048)).astype("f4")
     gradient = jax.grad(lambda values: jnp.sum(weight * keep_top(values, 3, rank and jnp.int32(rank))))(values)
     _, columns = by_sorting(values, rank or 3)

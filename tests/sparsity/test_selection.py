@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 import stepping
 from isthmus.core.errors import InvalidParameterError
 from isthmus.networks.dense import Dense
-from isthmus.sparsity import BatchTopK, Lifetime, Matryoshka, TopK, selection
-from stepping import drawn, numbers_at, slopes_agree, step
+from isthmus.sparsity import BatchTopK, Lifetime, Matryoshka, Step, TopK, selection
+from stepping import batch_of, drawn, numbers_at, slopes_agree, step
 
 rng = np.random.default_rng(0)
 NETWORK = Dense(6, 16, code_activation="relu")
@@ -22,7 +22,7 @@ def activations(params, x):
     return np.maximum(x @ params["encoder"][0]["weight"] + params["encoder"][0]["bias"], 0)
 
 
-def rebuilt(params, code):
+def reconstructed(params, code):
     return code @ params["decoder"][0]["weight"] + params["decoder"][0]["bias"]
 
 
@@ -34,7 +34,7 @@ def global_maximum(values, k):
 
 
 def selects(method, values, weight=None, state=None, train=True, lengths=None, **scheduled):
-    """The code and state of activations, by a network that leaves them as they are."""
+    """The code and state for activations, with a network that does not change them."""
     values = np.asarray(values, np.float32)
     state = method.init(values.shape[1]) if state is None else state
     weight = np.ones(len(values), np.float32) if weight is None else np.asarray(weight, np.float32)
@@ -43,25 +43,27 @@ def selects(method, values, weight=None, state=None, train=True, lengths=None, *
     rows[:, 0] = 1 if lengths is None else lengths
     params = {"decoder": [{"weight": rows}]}
     scheduled = {name: np.float32(value) for name, value in scheduled.items()}
-    return jax.tree.map(np.asarray, method.select(network, params, state, values, weight, scheduled, train=train))
+    batch = batch_of(np.zeros((len(values), 3), np.float32), weight) if train else None
+    given = Step(network, params, state, batch, scheduled=scheduled, pre_code=values, train=train)
+    return jax.tree.map(np.asarray, method.select(given))
 
 
 # top-k -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("k", [1, 3])
-def test_topk_rebuilds_from_the_k_largest(k):
+def test_topk_reconstructs_from_the_k_largest(k):
     method = TopK(k, auxiliary=0)
     params = drawn(NETWORK, method)
     code = global_maximum(activations(params, REAL), k)
     taken = step(NETWORK, method, params, X, WEIGHT)
-    assert_allclose(taken.total, np.square(rebuilt(params, code) - REAL).mean(), rtol=1e-12)
+    assert_allclose(taken.total, np.square(reconstructed(params, code) - REAL).mean(), rtol=1e-12)
     assert_allclose(taken.terms["l0"], (code > 0).sum(axis=1).mean())
     slopes_agree(NETWORK, method, params, X, weight=WEIGHT)
 
 
 @given(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 1.0]), min_size=6, max_size=6), st.integers(1, 6))
-def test_never_more_than_k_and_ties_by_place(row, k):
+def test_at_most_k_and_the_first_of_equal_ones(row, k):
     code, _ = selects(TopK(k), [row])
     assert_array_equal(code, global_maximum(np.maximum([row], 0), k))
     assert (code != 0).sum() <= k
@@ -69,7 +71,7 @@ def test_never_more_than_k_and_ties_by_place(row, k):
 
 
 @pytest.mark.parametrize(("width", "k"), [(8, 1), (15, 1), (16, 1), (64, 4), (1000, 62)])
-def test_k_unless_told_is_a_sixteenth(width, k):
+def test_default_k_is_a_sixteenth(width, k):
     assert TopK().k_of(width) == BatchTopK().k_of(width) == Matryoshka().k_of(width) == k
     assert TopK(k_start=k + 3).most_of(width) == min(k + 3, width)
 
@@ -84,7 +86,7 @@ def test_k_is_annealed(kind):
         lengths = np.linalg.norm(params["decoder"][0]["weight"], axis=1)
         code = global_maximum(values, k) if kind is TopK else batch_kept(values, k * len(REAL), lengths)
         taken = step(NETWORK, method, params, X, WEIGHT, share=share)
-        assert_allclose(taken.total, np.square(rebuilt(params, code) - REAL).mean(), rtol=1e-12)
+        assert_allclose(taken.total, np.square(reconstructed(params, code) - REAL).mean(), rtol=1e-12)
         assert_allclose(taken.terms["l0"], (code > 0).sum(axis=1).mean())
     assert "k" not in kind(2).schedules(16, 100)
 
@@ -92,13 +94,13 @@ def test_k_is_annealed(kind):
 # Dead units --------------------------------------------------------------------------------------------------------
 
 
-def test_dead_units_explain_the_residual():
+def test_dead_units_reconstruct_the_residual():
     method = TopK(2, auxiliary=0.25, auxiliary_k=3, dead_after=100)
     params, state = drawn(NETWORK, method), method.init(16)
     dead = np.isin(np.arange(16), [1, 4, 5, 9, 12])
     state["idle"] = np.where(dead, 100, 99).astype(np.uint32)
     D, values = params["decoder"][0]["weight"], activations(params, REAL)
-    residual = REAL - rebuilt(params, global_maximum(values, 2))
+    residual = REAL - reconstructed(params, global_maximum(values, 2))
     code = global_maximum(np.where(dead, values, 0), 3)
     assert (code > 0).sum(axis=1).max() == 3
 
@@ -116,7 +118,7 @@ def test_dead_units_explain_the_residual():
     assert np.abs(added["decoder"][0]["weight"][dead]).max() > 1e-3
 
 
-def test_without_dead_units_there_is_nothing_to_add():
+def test_without_dead_units_the_auxiliary_loss_is_0():
     # The same program as above, and the same numbers as without an auxiliary loss.
     method, plain = TopK(2, auxiliary=0.25, auxiliary_k=3, dead_after=100), TopK(2, auxiliary=0)
     params = drawn(NETWORK, method)
@@ -126,12 +128,12 @@ def test_without_dead_units_there_is_nothing_to_add():
     jax.tree.map(lambda a, b: assert_allclose(a, b, atol=1e-14), taken.gradients, without.gradients)
 
 
-def test_few_dead_units_count_by_their_share():
+def test_few_dead_units_have_a_smaller_weight():
     method = TopK(2, auxiliary=0.25, auxiliary_k=3, dead_after=100)
     params, state = drawn(NETWORK, method), method.init(16)
     state["idle"][3] = 100
     D, values = params["decoder"][0]["weight"], activations(params, REAL)
-    residual = REAL - rebuilt(params, global_maximum(values, 2))
+    residual = REAL - reconstructed(params, global_maximum(values, 2))
     alone = residual - values[:, [3]] @ D[[3]]
     assert_allclose(
         step(NETWORK, method, params, X, WEIGHT, state).terms["auxiliary"], 0.25 / 3 * np.square(alone).mean()
@@ -142,7 +144,7 @@ def test_few_dead_units_count_by_their_share():
     ("settings", "features", "wanted"),
     [({"k": 2}, 100, 16), ({"k": 2}, 10, 5), ({"k": 2}, 1, 1), ({"k": 4}, 100, 20), ({"k": 2, "auxiliary_k": 7}, 6, 7)],
 )
-def test_how_many_dead_units_try(settings, features, wanted):
+def test_auxiliary_count(settings, features, wanted):
     assert TopK(**settings).auxiliary_count(Dense(features, 20)) == wanted
 
 
@@ -156,7 +158,7 @@ WIDE = {
 
 
 @pytest.mark.parametrize("name", WIDE)
-def test_a_wide_code_is_the_same_thing(name, monkeypatch):
+def test_wide_codes_give_the_same_results(name, monkeypatch):
     network = Dense(6, 16, code_activation="relu", **WIDE[name])
     method = TopK(2, auxiliary_k=3, auxiliary=0.5, dead_after=100)
     params = drawn(network, method)
@@ -189,7 +191,7 @@ def test_a_wide_code_is_the_same_thing(name, monkeypatch):
         ({"encoder_sizes": (5,), "decoder_sizes": (3, 2)}, {}, True),
     ],
 )
-def test_which_codes_are_wide(network, settings, wide):
+def test_is_wide(network, settings, wide):
     built = Dense(**{"n_features": 6, "n_components": 4096, "code_activation": "relu", **network})
     assert TopK(**{"k": 16, **settings}).is_wide(built) is wide
 
@@ -204,18 +206,18 @@ def batch_kept(values, wanted, lengths=1):
 
 
 @pytest.mark.parametrize("k", [1, 3])
-def test_batch_topk_rebuilds_from_the_batchs_largest(k):
+def test_batch_topk_reconstructs_from_the_largest_of_the_batch(k):
     method = BatchTopK(k, auxiliary=0)
     params = drawn(NETWORK, method)
     lengths = np.linalg.norm(params["decoder"][0]["weight"], axis=1)
     code = batch_kept(activations(params, REAL), k * len(REAL), lengths)
     taken = step(NETWORK, method, params, X, WEIGHT)
-    assert_allclose(taken.total, np.square(rebuilt(params, code) - REAL).mean(), rtol=1e-12)
+    assert_allclose(taken.total, np.square(reconstructed(params, code) - REAL).mean(), rtol=1e-12)
     assert_allclose(taken.terms["l0"], (code > 0).sum(axis=1).mean())
     slopes_agree(NETWORK, method, params, X, weight=WEIGHT)
 
 
-def test_all_that_tie_with_the_last_are_kept():
+def test_all_values_equal_to_the_smallest_kept_are_kept():
     values = [[3, 2, 1, 1], [1, 1, -5, 0]]
     assert_array_equal(selects(BatchTopK(2), values)[0], [[3, 2, 1, 1], [1, 1, 0, 0]])
     assert_array_equal(selects(BatchTopK(1), values)[0], [[3, 2, 0, 0], [0, 0, 0, 0]])
@@ -224,7 +226,7 @@ def test_all_that_tie_with_the_last_are_kept():
     assert_array_equal(selects(BatchTopK(1), padded, [1, 1, 0])[0][:2], [[3, 2, 0, 0], [0, 0, 0, 0]])
 
 
-def test_the_threshold_is_the_running_mean_of_the_least_kept():
+def test_the_threshold_is_the_running_mean_of_the_smallest_kept():
     method, state, least = BatchTopK(2, memory=0.6), None, []
     for _ in range(4):
         values = np.abs(rng.normal(size=(5, 8))).astype("f4")
@@ -236,13 +238,13 @@ def test_the_threshold_is_the_running_mean_of_the_least_kept():
         outside, same = selects(method, values, state=state, train=False)
         assert_array_equal(outside, np.where(values >= np.float32(state["threshold"] / state["known"]), values, 0))
         assert_array_equal(same["threshold"], state["threshold"])
-    # A batch without activations, or of padding alone, tells nothing.
+    # A batch without activations, or of padding alone, changes nothing.
     for values, weight in ((np.full((5, 8), -1.0), np.ones(5)), (np.ones((5, 8)), np.zeros(5))):
         _, unmoved = selects(method, values, weight, state)
         assert (unmoved["threshold"], unmoved["known"]) == (state["threshold"], state["known"])
 
 
-def test_activations_count_by_what_they_add_to_the_reconstruction():
+def test_activations_are_weighted_by_decoder_row_lengths():
     lengths = np.array([1, 0.5, 4, 2], np.float32)
     values = np.abs(rng.normal(size=(6, 4))).astype(np.float32)
     code, state = selects(BatchTopK(2), values, lengths=lengths)
@@ -253,7 +255,7 @@ def test_activations_count_by_what_they_add_to_the_reconstruction():
     assert_array_equal(outside > 0, values * lengths >= state["threshold"] / state["known"])
 
 
-def test_before_any_batch_all_that_is_above_0_passes():
+def test_before_any_batch_all_positive_values_are_kept():
     assert_array_equal(selects(BatchTopK(1), [[1, -1, 2]], train=False)[0], [[1, 0, 2]])
 
 
@@ -261,7 +263,7 @@ def test_before_any_batch_all_that_is_above_0_passes():
 
 
 @pytest.mark.parametrize(("target", "kept"), [(0.05, 1), (0.25, 10), (0.5, 20), (0.99, 40)])
-def test_each_unit_keeps_its_share_of_the_rows(target, kept):
+def test_each_unit_is_active_in_its_fraction_of_rows(target, kept):
     values = np.abs(rng.normal(size=(50, 6)))
     values[40:] = 99
     weight = np.repeat([1, 0], [40, 10])
@@ -274,13 +276,13 @@ def test_each_unit_keeps_its_share_of_the_rows(target, kept):
     assert_array_equal(selects(Lifetime(target), values, train=False)[0], values.astype("f4"))
 
 
-def test_winners_alone_rebuild_and_learn():
+def test_only_the_largest_reconstruct_and_have_gradients():
     method = Lifetime(0.3)
     params = drawn(NETWORK, method)
     values = activations(params, REAL)
     code = np.where(values >= np.sort(values, axis=0)[-2], values, 0)
     taken = step(NETWORK, method, params, X, WEIGHT)
-    assert_allclose(taken.total, np.square(rebuilt(params, code) - REAL).mean(), rtol=1e-12)
+    assert_allclose(taken.total, np.square(reconstructed(params, code) - REAL).mean(), rtol=1e-12)
     slopes_agree(NETWORK, method, params, X, weight=WEIGHT)
 
 
@@ -290,16 +292,16 @@ def test_winners_alone_rebuild_and_learn():
 @pytest.mark.parametrize(
     ("kind", "settings", "said"),
     [
-        (TopK, {"k": 0}, "k=0 is not legal; it takes a whole number of at least 1"),
-        (TopK, {"k": 2.0}, "k=2.0 is not legal"),
-        (TopK, {"k": 5, "k_start": 4}, "k_start=4 is below k=5: k is annealed downwards"),
-        (TopK, {"anneal": 1.2}, "anneal=1.2 is not legal"),
-        (TopK, {"auxiliary": -1}, "auxiliary=-1 is not legal"),
-        (TopK, {"auxiliary_k": 0}, "auxiliary_k=0 is not legal"),
-        (BatchTopK, {"dead_after": 0}, "dead_after=0 is not legal"),
-        (BatchTopK, {"memory": 1}, "memory=1 is not legal"),
-        (Lifetime, {"target": 1.0}, "target=1.0 is not legal; it takes a number above 0 and below 1"),
-        (Lifetime, {"target": 0}, "target=0 is not legal"),
+        (TopK, {"k": 0}, "k=0 must be an integer >= 1"),
+        (TopK, {"k": 2.0}, "k=2.0 must be an integer >= 1"),
+        (TopK, {"k": 5, "k_start": 4}, "k_start=4 must be at least k=5"),
+        (TopK, {"anneal": 1.2}, "anneal=1.2 must be a number >= 0 and <= 1"),
+        (TopK, {"auxiliary": -1}, "auxiliary=-1 must be a number >= 0"),
+        (TopK, {"auxiliary_k": 0}, "auxiliary_k=0 must be an integer >= 1"),
+        (BatchTopK, {"dead_after": 0}, "dead_after=0 must be an integer >= 1"),
+        (BatchTopK, {"memory": 1}, "memory=1 must be a number >= 0 and <="),
+        (Lifetime, {"target": 1.0}, "target=1.0 must be a number > 0 and < 1"),
+        (Lifetime, {"target": 0}, "target=0 must be a number > 0 and < 1"),
     ],
 )
 def test_settings(kind, settings, said):
@@ -309,9 +311,9 @@ def test_settings(kind, settings, said):
 
 
 @pytest.mark.parametrize("kind", [TopK, BatchTopK, Matryoshka])
-def test_a_k_that_the_code_has_not(kind):
-    with pytest.raises(InvalidParameterError, match=r"^k=17 is more than the code's 16 units$"):
+def test_k_above_the_code_width(kind):
+    with pytest.raises(InvalidParameterError, match=r"^k=17 must be at most the code's 16 units$"):
         kind(17).check(NETWORK)
     kind(16).check(NETWORK)
-    with pytest.raises(InvalidParameterError, match=r"^k_start=3 is below k=4: k is annealed downwards$"):
+    with pytest.raises(InvalidParameterError, match=r"^k_start=3 must be at least k=4$"):
         kind(k_start=3).check(Dense(6, 64))

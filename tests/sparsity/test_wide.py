@@ -20,7 +20,7 @@ def sparse(x, encoder, bias, decoder, k):
     return decode_top(*encode_top(x, encoder, bias, k), decoder)
 
 
-# The last has rows in which fewer than k units are above 0, and units that may not be chosen at all.
+# The last has rows with fewer than k units above 0, and units that are never selected.
 @pytest.mark.parametrize("bias", [BIAS, BIAS - 3, np.where(np.arange(12) % 3, BIAS - 1, -np.inf)])
 @pytest.mark.parametrize("k", [1, 4, 12])
 def test_values_and_gradients_are_those_of_dense_products(k, bias):
@@ -36,7 +36,7 @@ def test_values_and_gradients_are_those_of_dense_products(k, bias):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(both))
 
 
-def test_the_awake_units_largest_first():
+def test_active_units_largest_first():
     code = encode_top(X, ENCODER, BIAS, 3)
     pre_code = np.maximum(X @ ENCODER + BIAS, 0)
     columns = np.argsort(-pre_code, axis=1, kind="stable")[:, :3]
@@ -47,7 +47,7 @@ def test_the_awake_units_largest_first():
     assert_allclose(code.values, np.take_along_axis(pre_code, columns, axis=1), rtol=1e-5, atol=1e-6)
 
 
-def test_units_that_come_twice_add_up():
+def test_repeated_units_are_added():
     values, units = np.array([[1.0, 2.0]]), np.array([[3, 3]])
     with jax.enable_x64(True):
         assert_allclose(decode_top(values, units, DECODER)[0], 3 * DECODER[3])

@@ -79,7 +79,6 @@ class JumpReLU(Sparsity):
         Fraction of training over which the weight rises from 0, 0 to 1.
     dead_after : int or None
         Rows without an activation after which a unit counts as dead, >= 1; None is the rows of two epochs.
-
     resample_dead, pre_bias, unit_norm_decoder, transposed_start, bias_start
         As in `Sparsity`.
 
@@ -161,7 +160,6 @@ class Gated(Sparsity):
         Fraction of training over which the weight rises from 0, 0 to 1.
     dead_after : int or None
         Rows without an activation after which a unit counts as dead, >= 1; None is the rows of two epochs.
-
     resample_dead, pre_bias, unit_norm_decoder, transposed_start, bias_start
         As in `Sparsity`.
 

@@ -35,7 +35,6 @@ class Matryoshka(_Selecting):
         quarter, a half and all.
     inner : {"batch_topk", "topk"}
         How the units of the whole code are selected.
-
     resample_dead, pre_bias, unit_norm_decoder, transposed_start, bias_start
         As in `Sparsity`.
 

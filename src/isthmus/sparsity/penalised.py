@@ -39,7 +39,6 @@ class KL(Sparsity):
         penalty's gradient is that of the batch, at the running mean.
     warm_up : float
         Fraction of training over which the weight rises from 0, 0 to 1.
-
     resample_dead, pre_bias, unit_norm_decoder, transposed_start, bias_start
         As in `Sparsity`.
 
@@ -128,7 +127,6 @@ class L1(Sparsity):
         learned a direction.
     dead_after : int or None
         Rows without an activation after which a unit counts as dead, >= 1; None is the rows of two epochs.
-
     resample_dead, pre_bias, unit_norm_decoder, transposed_start, bias_start
         As in `Sparsity`.
 

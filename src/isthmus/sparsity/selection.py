@@ -140,7 +140,6 @@ class TopK(_Selecting):
         Dead units that reconstruct it in each row, >= 1; None is 8 k, at most half the features.
     dead_after : int or None
         Rows without an activation after which a unit counts as dead, >= 1; None is the rows of two epochs.
-
     resample_dead, pre_bias, unit_norm_decoder, transposed_start, bias_start
         As in `Sparsity`.
 
@@ -218,7 +217,6 @@ class BatchTopK(_Selecting):
         As in `TopK`.
     memory : float
         Fraction of the running threshold that comes from earlier batches, >= 0 and < 1.
-
     resample_dead, pre_bias, unit_norm_decoder, transposed_start, bias_start
         As in `Sparsity`.
 
@@ -276,7 +274,6 @@ class Lifetime(Sparsity):
     ----------
     target : float
         The fraction of rows in which a unit is active, > 0 and < 1; at least one row of each batch.
-
     resample_dead, pre_bias, unit_norm_decoder, transposed_start, bias_start
         As in `Sparsity`.
 
