@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+import toys as registration
 from isthmus.data.scaling import Scaler
 from isthmus.data.sources import open_source
 from isthmus.data.splitting import NO_HOLDOUT
@@ -37,6 +38,13 @@ def loader_of():
         return RowLoader(source, scaler, batch_size, np.dtype(compute), holdout, **options)
 
     return build
+
+
+@pytest.fixture
+def toys():
+    """Register the network family, loss and sparsity method of `registration` as "toy"."""
+    with registration.registered():
+        yield
 
 
 @pytest.fixture

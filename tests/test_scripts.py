@@ -43,17 +43,17 @@ def run(trainer, monkeypatch, photos, output, *options):
 
 def test_train_denoiser(trainer, photos, tmp_path, monkeypatch, capsys):
     output = tmp_path / "weights.safetensors"
-    denoiser = run(trainer, monkeypatch, photos, output, "--steps", 200, "--hold-back", 1)
+    denoiser = run(trainer, monkeypatch, photos, output, "--steps", 200, "--validation", 1)
     assert denoiser.network == ResidualDenoiser((4,), (1,))
     assert denoiser.strongest == 55
-    first, condition = capsys.readouterr().out.splitlines()
-    assert first.startswith("100 steps, ") and condition.startswith("200 steps, ")
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("100 steps, ") and last.startswith("200 steps, ")
     assert read_model(output)[0]["steps"] == 200
-    at_50 = float(condition.partition(" dB at 25, ")[2].removesuffix(" dB at 50"))
-    assert at_50 > 20 * np.log10(255 / 50) + 1  # than the noisy picture
+    at_50 = float(last.partition(" dB at 25, ")[2].removesuffix(" dB at 50"))
+    assert at_50 > 20 * np.log10(255 / 50) + 1  # better than the noisy picture
 
 
-def test_training_repeats_itself(trainer, photos, tmp_path, monkeypatch):
+def test_training_is_reproducible(trainer, photos, tmp_path, monkeypatch):
     first, again, other = (
         run(trainer, monkeypatch, photos, tmp_path / f"{number}.safetensors", "--steps", 10, "--seed", seed).params
         for number, seed in enumerate((0, 0, 1))
@@ -63,9 +63,11 @@ def test_training_repeats_itself(trainer, photos, tmp_path, monkeypatch):
     assert not np.array_equal(first["enter"], other["enter"])
 
 
-def test_training_goes_on_from_weights_in_a_file(trainer, photos, tmp_path, monkeypatch):
+def test_training_starts_from_the_weights_in_a_file(trainer, photos, tmp_path, monkeypatch):
     first = tmp_path / "first.safetensors"
-    begun = run(trainer, monkeypatch, photos, first, "--steps", 20).params
-    on = run(trainer, monkeypatch, photos, tmp_path / "on.safetensors", "--steps", 10, "--start", first, "--rate", 0)
-    for name in begun:
-        assert_array_equal(begun[name], on.params[name])
+    initial = run(trainer, monkeypatch, photos, first, "--steps", 20).params
+    continued = run(
+        trainer, monkeypatch, photos, tmp_path / "continued.safetensors", "--steps", 10, "--start", first, "--rate", 0
+    )
+    for name in initial:
+        assert_array_equal(initial[name], continued.params[name])

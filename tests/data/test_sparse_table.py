@@ -33,7 +33,7 @@ matrices = hnp.arrays(
 
 
 @given(matrices, st.integers(0, 9))
-def test_rows_come_back_from_arrow_and_from_scipy(rows, place):
+def test_rows_are_restored_from_arrow_and_scipy(rows, place):
     pieces = [sparse_rows(rows[:place]), sparse_rows(rows[place:])]
     width = rows.shape[1]
     schema = schema_for([f"x{i}" for i in range(width)], rows.dtype)
@@ -46,14 +46,14 @@ def test_rows_come_back_from_arrow_and_from_scipy(rows, place):
 
 
 @given(matrices)
-def test_what_is_not_zero_is_scipys(rows):
+def test_cells_equal_those_of_scipy(rows):
     found, expected = csr_of([sparse_rows(rows)], rows.shape[1], rows.dtype), csr_matrix(rows)
     for part in ("data", "indices", "indptr"):
         assert_array_equal(getattr(found, part), getattr(expected, part), strict=True)
     assert found.has_canonical_format
 
 
-def test_the_class_is_what_scikit_learn_is_set_to():
+def test_the_class_follows_the_configuration_of_scikit_learn():
     for interface, kind in (("spmatrix", csr_matrix), ("sparray", csr_array)):
         with sklearn.config_context(sparse_interface=interface):
             assert type(csr_of([], 3, np.float32)) is kind
@@ -61,7 +61,7 @@ def test_the_class_is_what_scikit_learn_is_set_to():
 
 
 @pytest.mark.parametrize(("n_units", "dtype"), [(1, "u2"), (1 << 16, "u2"), ((1 << 16) + 1, "u4")])
-def test_units_are_numbered_as_narrowly_as_can_be(n_units, dtype):
+def test_indices_have_the_narrowest_type(n_units, dtype):
     assert unit_type(n_units) == dtype
     assert np.iinfo(dtype).max >= n_units - 1
 
@@ -72,7 +72,7 @@ def test_names_are_kept(names):
     assert note_of(metadata, "file") == (len(names), tuple(names))
 
 
-def test_numbered_names_take_no_room():
+def test_numbered_names_are_stored_as_a_prefix():
     (text,) = schema_for([f"unit{i}" for i in range(100_000)], np.float32).metadata.values()
     assert len(text) < 300
 
@@ -85,13 +85,13 @@ def test_other_tables_have_no_note():
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"format": 2}, "of format 2, newer than 1, the last this isthmus reads; upgrade"),
-        ({"format": "new"}, "its note on them is damaged"),
-        ({"n_units": None}, "its note on them is damaged"),
+        ({"format": 2}, "of format 2, newer than 1, the newest that this isthmus reads; upgrade"),
+        ({"format": "new"}, "its metadata are damaged"),
+        ({"n_units": None}, "its metadata are damaged"),
         ({"n_units": 0}, "but names 3 of 0 units"),
         ({"names": ["a"]}, "but names 1 of 3 units"),
-        ("[1]", "its note on them is damaged"),
-        ("{", "its note on them is damaged"),
+        ("[1]", "its metadata are damaged"),
+        ("{", "its metadata are damaged"),
     ],
 )
 def test_damaged_notes(change, match):
@@ -106,9 +106,9 @@ def test_damaged_notes(change, match):
     ("units", "values", "match"),
     [
         ([[0], [1, 2]], [[1.0], [2.0]], "row 51 has 2 units, but 1 values"),
-        ([[], [0, 3]], [[], [1.0, 2.0]], "row 51 has unit 3 where units rise from 0 to 2"),
-        ([[2], [1, 1]], [[1.0], [1.0, 2.0]], "row 51 has unit 1 where units rise"),
-        ([[2, 0], [1]], [[1.0, 2.0], [1.0]], "row 50 has unit 0 where units rise"),
+        ([[], [0, 3]], [[], [1.0, 2.0]], "row 51 has unit 3, but units must ascend from 0 to 2"),
+        ([[2], [1, 1]], [[1.0], [1.0, 2.0]], "row 51 has unit 1, but units must ascend"),
+        ([[2, 0], [1]], [[1.0, 2.0], [1.0]], "row 50 has unit 0, but units must ascend"),
         ([[0], None], [[1.0], [2.0]], "rows from 50 on have missing lists"),
         ([[0], [None]], [[1.0], [2.0]], "rows from 50 on have missing units"),
         ([[0], [1]], [[1.0], [None]], "rows from 50 on have missing units or values"),
@@ -120,14 +120,14 @@ def test_damaged_rows(units, values, match):
         from_arrow(batch, 3, 50, "codes.parquet")
 
 
-def test_units_may_begin_anew_in_each_row():
+def test_units_ascend_within_each_row():
     batch = pa.record_batch(
         {"unit": pa.array([[0, 2], [], [0, 1]], pa.list_(pa.uint16())), "value": [[1.0, 2], [], [3, 4]]}
     )
     assert_array_equal(from_arrow(batch, 3, 0, "file").dense(3), [[1, 0, 2], [0, 0, 0], [3, 4, 0]])
 
 
-def test_pieces_are_joined_in_order():
+def test_pieces_are_concatenated_in_order():
     def pieces():
         for k in range(3):
             yield SparseRows(np.array([1, 0]), np.array([k]), np.array([k + 0.5]))
@@ -136,7 +136,7 @@ def test_pieces_are_joined_in_order():
     assert_array_equal(csr_of(pieces(), 3, np.float64).toarray(), expected)
 
 
-def test_memory_is_that_of_the_matrix():
+def test_memory_does_not_exceed_that_of_the_matrix_by_much():
     piece = SparseRows(np.full(1000, 50), np.tile(np.arange(50, dtype=np.int32), 1000), np.ones(50_000, np.float32))
     tracemalloc.start()
     try:

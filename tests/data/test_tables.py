@@ -18,7 +18,7 @@ TABLE = pa.table(
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_a_table_comes_back_with_its_types(tmp_path, suffix):
+def test_a_table_is_read_back_with_its_types(tmp_path, suffix):
     path = tmp_path / f"table{suffix}"
     write_table(TABLE, path)
     assert read_table(path).equals(TABLE)
@@ -27,8 +27,8 @@ def test_a_table_comes_back_with_its_types(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("name", "content", "error", "said"),
     [
-        ("none.csv", None, MissingFileError, "there is no table"),
-        ("table.xlsx", b"", InvalidParameterError, "known are .csv, .parquet, .feather"),
+        ("none.csv", None, MissingFileError, "does not exist"),
+        ("table.xlsx", b"", InvalidParameterError, "has none of the suffixes .csv, .parquet, .feather"),
         ("table.parquet", b"a,b\n1,2\n", BrokenFileError, "cannot be read as a table"),
         ("table.feather", b"", BrokenFileError, "cannot be read as a table"),
         ("table.csv", b"", BrokenFileError, "cannot be read as a table"),
@@ -37,7 +37,7 @@ def test_a_table_comes_back_with_its_types(tmp_path, suffix):
         ("twice.csv", b"a,a\n1,2\n", BrokenFileError, "several columns named 'a'"),
     ],
 )
-def test_what_is_no_table_gets_one_line(tmp_path, name, content, error, said):
+def test_files_that_are_not_tables_are_refused_in_one_line(tmp_path, name, content, error, said):
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
@@ -47,10 +47,10 @@ def test_what_is_no_table_gets_one_line(tmp_path, name, content, error, said):
     assert str(path) in str(caught.value)
 
 
-def test_a_target_is_checked_before_the_work(tmp_path):
+def test_a_target_is_checked_in_advance(tmp_path):
     with pytest.raises(UnwritableError, match="cannot write"):
         check_target(tmp_path / "nowhere" / "table.csv")
-    with pytest.raises(InvalidParameterError, match="no table by its name"):
+    with pytest.raises(InvalidParameterError, match="has none of the suffixes"):
         check_target(tmp_path / "table")
     check_target(tmp_path / "table.csv")
     assert not list(tmp_path.iterdir())

@@ -82,7 +82,7 @@ def test_order_is_kept_through_many_small_blocks(tmp_path, monkeypatch, folder, 
     # Neither of source nor of network nor of file do the blocks end together.
     monkeypatch.setattr("isthmus.data.sources.arrays.BLOCK_BYTES", 37 * 40)
     monkeypatch.setattr("isthmus.engine.inference._MOST_ROWS", 16)
-    monkeypatch.setattr("isthmus.data.sinks._GROUP_BYTES", 500)
+    monkeypatch.setattr("isthmus.data.sinks.arrow.GROUP_BYTES", 500)
     for out in (".parquet", ".feather", ".csv"):
         model.transform_to(folder / "rows.parquet", tmp_path / f"codes{out}", keep=["id", "group"])
         kept, codes = split(tmp_path / f"codes{out}", 2)
@@ -176,7 +176,7 @@ def test_sparse_codes_carry_columns_too(tmp_path, folder, table, rows):
     with pytest.raises(InvalidParameterError, match=r"keep: .*codes\.parquet has no column 'idd', .*mean 'id'"):
         sparse.inverse_transform_to(codes, back, keep=["idd"])
     pq.write_table(pa.table({"unit": KEPT["id"], **dict(zip(NAMES, rows.to_numpy().T, strict=True))}), codes)
-    with pytest.raises(InvalidParameterError, match="'unit' is the name of a column of the result"):
+    with pytest.raises(InvalidParameterError, match="'unit' is also the name of a column of the result"):
         sparse.transform_to(codes, back, keep=["unit"])
 
 
@@ -220,7 +220,7 @@ def test_a_model_without_names_takes_all_other_columns(tmp_path, folder, table, 
     ("keep", "match"),
     [
         (["idd"], r"keep: .*no column 'idd', only .*did you mean 'id'\?"),
-        ("id", r"keep='id' is one text; pass a list, keep=\['id'\]"),
+        ("id", r"keep='id' is a string; pass a list, keep=\['id'\]"),
         (["id", "id"], r"keep=\['id', 'id'\] names a column twice"),
     ],
 )
@@ -234,11 +234,11 @@ def test_refused_names(tmp_path, folder, table, model, keep, match, form):
 
 
 def test_names_that_the_result_has(tmp_path, folder, table, model):
-    with pytest.raises(InvalidParameterError, match="keep: 'b' is the name of a column of the result"):
+    with pytest.raises(InvalidParameterError, match="keep: 'b' is also the name of a column of the result"):
         model.reconstruct_to(folder / "rows.parquet", tmp_path / "out.parquet", keep=["id", "b"])
     taken = table.append_column("autoencoder1", KEPT["id"])
     pq.write_table(taken, tmp_path / "taken.parquet")
-    with pytest.raises(InvalidParameterError, match="keep: 'autoencoder1' is the name of a column of the result"):
+    with pytest.raises(InvalidParameterError, match="keep: 'autoencoder1' is also the name of a column of the result"):
         model.transform_to(tmp_path / "taken.parquet", tmp_path / "out.csv", keep=["autoencoder1"])
     assert [path.name for path in tmp_path.iterdir()] == ["taken.parquet"]
 
@@ -260,8 +260,8 @@ def test_arrays_have_no_names(tmp_path, rows, model):
         ("codes.npy", "id", "column 'id' holds string, and a .npy file holds only numbers; write Parquet"),
         ("codes.npy", "day", r"column 'day' holds date32\[day\], and a .npy"),
         ("codes.npy", "group", "column 'group' holds dictionary<.*>, and a .npy"),
-        ("codes.csv", "list", "column 'list' holds list<.*>, which is no text; write Parquet or Feather"),
-        ("codes.csv.gz", "bytes", "column 'bytes' holds binary, which is no text"),
+        ("codes.csv", "list", "column 'list' holds list<.*>, which is not text; write Parquet or Feather"),
+        ("codes.csv.gz", "bytes", "column 'bytes' holds binary, which is not text"),
     ],
 )
 def test_types_that_a_format_has_no_room_for(tmp_path, table, model, out, column, match):
@@ -283,7 +283,7 @@ def test_text_keeps_its_zeros_and_empty_cells(tmp_path, model):
 
 
 def test_text_that_changes_its_type_late(tmp_path, monkeypatch, model):
-    monkeypatch.setattr("isthmus.data.sources.tables._CSV_BLOCK", 1 << 10)
+    monkeypatch.setattr("isthmus.data.sources.text._CSV_BLOCK", 1 << 10)
     text = "id,a,b,c,d\n" + "".join(f"{i},1,1,2,3\n" for i in range(500))
     (tmp_path / "rows.csv").write_text(text + "A7,1,1,2,3\n")
     with pytest.raises(BrokenFileError, match=r"rows\.csv cannot be read: .*invalid value 'A7'"):

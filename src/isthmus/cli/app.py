@@ -20,7 +20,7 @@ from isthmus.core.errors import DivergedError, IsthmusError, LostProcessError, U
 from isthmus.core.version import __version__
 
 if TYPE_CHECKING:
-    from isthmus.estimators.results import Progress
+    from isthmus.estimators.streaming import Progress
 
 _SECONDS_BETWEEN_LINES = 5.0
 _FAILURES = (DivergedError, LostProcessError, UnwritableError)
@@ -90,7 +90,7 @@ def _leave_processes(error: typer.Exit | SystemExit) -> None:
     # Imported only if this process joined a distributed run.
     if processes := sys.modules.get("isthmus.core.processes"):
         code = error.exit_code if isinstance(error, typer.Exit) else error.code
-        processes.leave(code if isinstance(code, int) else 1)
+        processes.exit_process(code if isinstance(code, int) else 1)
 
 
 def register(run: Callable[..., None]) -> None:
@@ -114,7 +114,7 @@ def progress_of(name: str, quiet: bool) -> Iterator[Progress | None]:
     if quiet:
         yield None
     elif sys.stderr.isatty():
-        from isthmus.estimators.reporting import rich_bar
+        from isthmus.estimators.fit.reporting import rich_bar
 
         with rich_bar() as bar:
             task = bar.add_task(name, total=None, loss="")

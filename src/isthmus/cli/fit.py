@@ -15,7 +15,7 @@ from isthmus.cli.arguments import STANDARD, Columns, Data, Drop, Json, Key, Quie
 from isthmus.cli.facts import facts_of
 from isthmus.cli.options import value_of, with_parameters
 from isthmus.core.errors import InterruptedFitWarning, InvalidParameterError, IsthmusWarning
-from isthmus.core.parameters import PARAMETERS
+from isthmus.estimators.parameters import ALL
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
@@ -38,18 +38,19 @@ def fit(
         typer.Option(metavar="NAME", help="Hold back whole groups by this column, or, with 'last', the last rows."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Estimate time and memory, train nothing, write nothing.")
+        bool, typer.Option("--dry-run", help="Estimate time and memory; train and write nothing.")
     ] = False,
     epochs_as_lines: Annotated[
         bool, typer.Option("--epochs-as-lines", help="Print each epoch's cost on stdout; the same as --verbose 2.")
     ] = False,
     checkpoint: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", help="Write checkpoints there; the same command again goes on from them."),
+        typer.Option(metavar="FOLDER", help="Write checkpoints there; the same command again continues from them."),
     ] = None,
-    checkpoint_every: Annotated[float, typer.Option(metavar="SECONDS", help="Between two checkpoints.")] = 60.0,
+    checkpoint_every: Annotated[float, typer.Option(metavar="SECONDS", help="Seconds between two checkpoints.")] = 60.0,
     max_memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Such as 500MB: for rows and training, beside Python and JAX.")
+        str | None,
+        typer.Option(metavar="SIZE", help="Such as 500MB: for rows and training, on top of Python and JAX."),
     ] = None,
     distributed: Annotated[
         bool, typer.Option("--distributed", help="Train with the other processes that this command was started as.")
@@ -61,17 +62,18 @@ def fit(
 ) -> None:
     """Train a model on rows and write it to a file.
 
-    With --sparsity it is a SparseAutoencoder, whose defaults are a code of 64 units and no hidden layers; else, with
-    --corruption, a DenoisingAutoencoder, whose default is a code of 64 units.
+    With --channels or --image-shape it is a ConvolutionalAutoencoder; else, with --sparsity, a SparseAutoencoder, whose
+    defaults are a code of 64 units and no hidden layers; else, with --corruption, a DenoisingAutoencoder, whose default
+    is a code of 64 units.
 
-    Ctrl-C ends training after the running chunk of rows; what was learned is written, and the exit code is 130. With
+    Ctrl-C ends training after the current chunk of rows; what was learned is written, and the exit code is 130. With
     --checkpoint, SIGTERM writes a checkpoint, and the exit code is 143.
     """
     if distributed:
         from isthmus.core.processes import join
 
         join()
-    values = {name: value_of(PARAMETERS[name], text) for name, text in given.items() if text is not None}
+    values = {name: value_of(ALL[name], text) for name, text in given.items() if text is not None}
     if epochs_as_lines and as_json:
         raise InvalidParameterError("--epochs-as-lines and --json both write to stdout; choose one")
     values.setdefault("verbose", 2 if epochs_as_lines else 0 if quiet or as_json else 1)
@@ -94,7 +96,7 @@ def fit(
             checkpoint_every=checkpoint_every,
             max_memory=max_memory,
         )
-        if distributed and not _speaks():
+        if distributed and not _is_main_process():
             return
         model.save(target)
         facts = {"model": target, **facts_of(model), "seconds": time.perf_counter() - began}
@@ -106,15 +108,15 @@ def fit(
 
 
 def _model_target(output: str | None, data: str, dry_run: bool) -> str:
-    """Return the path of the model file; refuse one that could not be written now rather than after the fit."""
+    """Return the path of the model file; refuse one that cannot be written before the fit rather than after it."""
     from isthmus.core.files import check_writable
 
     if dry_run:
         return output or ""
     if output is None:
-        raise InvalidParameterError("where should the model go? give -o MODEL, or --dry-run to try without one")
+        raise InvalidParameterError("give -o MODEL, the path of the model file, or --dry-run to write none")
     if output == STANDARD:
-        raise InvalidParameterError("-o -: a model is not text; give the path of a file")
+        raise InvalidParameterError("-o -: a model cannot be written to stdout; give the path of a file")
     if Path(output).exists() and Path(data).exists() and Path(output).samefile(data):
         raise InvalidParameterError(f"-o {output} would write the model over the rows; give another path")
     check_writable(output)
@@ -122,24 +124,22 @@ def _model_target(output: str | None, data: str, dry_run: bool) -> str:
 
 
 def _model(values: dict[str, Any], target: str) -> Autoencoder:
-    """Return the estimator to train: the file's, where a warm start is asked for and there is one."""
-    from isthmus import Autoencoder, DenoisingAutoencoder, SparseAutoencoder
+    """Return the estimator to train: that of the file, where a warm start is asked for and the file exists."""
+    from isthmus.estimators.choosing import estimator_of
 
     if values.get("warm_start") and Path(target).exists():
         return load_model(target).set_params(**values)  # type: ignore[no-any-return]
-    if values.get("sparsity") is not None:
-        return SparseAutoencoder(**values)
-    return Autoencoder(**values) if values.get("corruption") is None else DenoisingAutoencoder(**values)
+    return estimator_of(values)  # type: ignore[no-any-return]
 
 
-def _speaks() -> bool:
+def _is_main_process() -> bool:
     from isthmus.core.processes import is_main_process
 
     return is_main_process()
 
 
 def _trained(model: Autoencoder, rows: Any, **options: Any) -> bool:
-    """Train, tell the warnings, and return whether Ctrl-C ended it."""
+    """Train, print the warnings, and return whether Ctrl-C ended it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", IsthmusWarning)
         model.fit(rows, **options)
@@ -157,7 +157,7 @@ def _fit_text(facts: dict[str, Any]) -> str:
 
 
 def _show(codes: Any) -> None:
-    """Open a figure of codes in a window, or say that there is none to open it in."""
+    """Open a figure of codes in a window; print a line where there is no display."""
     from matplotlib import pyplot
 
     from isthmus.evaluation import plots
@@ -165,9 +165,9 @@ def _show(codes: Any) -> None:
     if not _has_display():
         say("there is no display to show the codes on; draw them into a file with isthmus.evaluation.plots")
         return
-    # The figure is of the first two units, of codes that may be sparse.
+    # The figure shows the first two units; codes may be sparse.
     figure = plots.codes(codes[:, :2].toarray() if hasattr(codes, "toarray") else codes)
-    # Our figures are not pyplot's, which gives windows only to its own: this one moves into the window of an empty one.
+    # pyplot opens windows for its own figures only: this figure moves into the window of an empty one.
     manager = pyplot.figure().canvas.manager
     assert manager is not None
     manager.canvas.figure = figure
@@ -182,5 +182,5 @@ def _has_display() -> bool:
     try:
         interactive = backend_registry.list_builtin(BackendFilter.INTERACTIVE)  # type: ignore[no-untyped-call]
         return mpl.get_backend().lower() in interactive
-    except ImportError:  # MPLBACKEND names a toolkit that is not here or finds no screen
+    except ImportError:  # MPLBACKEND names a toolkit that is not installed, or there is no screen
         return False

@@ -1,4 +1,4 @@
-"""Options of the command line, made from the table of parameters: their help, and their text as values."""
+"""Options of the command line, made from the declared parameters: their help, and their text as values."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from typing import Annotated, Any
 
 import typer
 
-from isthmus.core.parameters import PARAMETERS, Kind, Parameter
+from isthmus.core.parameters import Boolean, Parameter
+from isthmus.estimators.parameters import ALL
 
 
 def option_for(parameter: Parameter) -> inspect.Parameter:
-    """Return the command line's option for a parameter: None stands for not given, and its help tells the default."""
-    flag, view = parameter.flag, _on_command_line(parameter)
-    boolean = _is_switch(parameter)
-    words = view.legal.replace("None", "none").replace("True", "'yes'").replace("False", "'no'")
-    legal = "" if boolean else f" ({words})"
-    option = typer.Option(
-        f"--{flag}/--no-{flag}" if boolean else f"--{flag}",
-        help=f"{view.help[0].upper()}{view.help[1:]}{legal}. [default: {_default_text(parameter)}]",
-        metavar=None if boolean else "|".join(_METAVARS[kind] for kind in view.kinds if kind in _METAVARS),
-        autocompletion=(lambda: [*parameter.choices, *_yes_or_no(parameter)]) if parameter.choices else None,
+    """Return the command line's option for a parameter: None means not given, and its help shows the default."""
+    option, view = parameter.option, _on_command_line(parameter)
+    switch = _is_switch(parameter)
+    words = view.words.replace("None", "none").replace("True or False", "'yes' or 'no'")
+    values = "" if switch else f" ({words})"
+    made = typer.Option(
+        f"--{option}/--no-{option}" if switch else f"--{option}",
+        help=f"{view.help[0].upper()}{view.help[1:]}{values}. [default: {_default_text(parameter)}]",
+        metavar=None if switch else "|".join(kind.metavar for kind in view.kinds if kind.metavar),
+        autocompletion=(lambda: [*parameter.names, *_yes_or_no(parameter)]) if parameter.names else None,
         show_default=False,
     )
-    kind: Any = bool | None if boolean else str | None
-    annotation = Annotated[kind, option]
+    kind: Any = bool | None if switch else str | None
+    annotation = Annotated[kind, made]
     return inspect.Parameter(parameter.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
@@ -41,23 +42,29 @@ def value_of(parameter: Parameter, given: str | bool) -> Any:
             return given.lower() == "yes"
         for kind in reversed(parameter.kinds):
             with contextlib.suppress(ValueError):
-                value = _READERS.get(kind, str)(given)
+                read = kind.read(given)
+                value = read if not isinstance(read, str) else value
     _on_command_line(parameter).check(value)
     return value
 
 
 def _is_switch(parameter: Parameter) -> bool:
-    """Whether ``--x`` and ``--no-x`` say all it may be: true, false and, where it is not given, the default."""
-    return "boolean" in parameter.kinds and set(parameter.choices) <= {parameter.default}
+    """Whether ``--x`` and ``--no-x`` stand for every value: true, false and, where it is not given, the default."""
+    return _is_boolean(parameter) and set(parameter.names) <= {parameter.default}
+
+
+def _is_boolean(parameter: Parameter) -> bool:
+    return any(isinstance(kind, Boolean) for kind in parameter.kinds)
 
 
 def _yes_or_no(parameter: Parameter) -> tuple[str, ...]:
-    return ("yes", "no") if "boolean" in parameter.kinds and not _is_switch(parameter) else ()
+    return ("yes", "no") if _is_boolean(parameter) and not _is_switch(parameter) else ()
 
 
 def _on_command_line(parameter: Parameter) -> Parameter:
-    kinds = tuple(kind for kind in parameter.kinds if kind != "object")
-    return dataclasses.replace(parameter, name=f"--{parameter.flag}", kinds=kinds)
+    """Return a parameter under its option's name, without the forms that no text stands for."""
+    kinds = tuple(kind for kind in parameter.kinds if kind.metavar or isinstance(kind, Boolean))
+    return dataclasses.replace(parameter, name=f"--{parameter.option}", kinds=kinds)
 
 
 def _default_text(parameter: Parameter) -> str:
@@ -73,23 +80,10 @@ def with_parameters(run: Callable[..., None]) -> Callable[..., None]:
     """Replace a command's ``**given`` with an option for each parameter that can be written as text."""
     signature = inspect.signature(run, eval_str=True)
     own = [parameter for parameter in signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
-    table = [option_for(parameter) for parameter in PARAMETERS.values() if set(parameter.kinds) != {"object"}]
-    run.__signature__ = signature.replace(parameters=own + table)  # type: ignore[attr-defined]
+    options = [option_for(parameter) for parameter in ALL.values() if _on_command_line(parameter).kinds]
+    run.__signature__ = signature.replace(parameters=own + options)  # type: ignore[attr-defined]
     return run
 
 
-_METAVARS: dict[Kind, str] = {
-    "integer": "INTEGER",
-    "number": "NUMBER",
-    "name": "NAME",
-    "text": "TEXT",
-    "sizes": "N,N,...",
-    "weights": "X,X,...",
-}
-_READERS: dict[Kind, Callable[[str], Any]] = {
-    "integer": int,
-    "number": float,
-    "sizes": lambda text: tuple(map(int, text.split(","))) if text.strip() else (),
-    "weights": lambda text: tuple(map(float, text.split(","))),
-}
-_DEFAULT_TEXTS = {"verbose": "1, or 0 with --quiet or --json"}
+# The defaults that the estimators and the command line do not share.
+_DEFAULT_TEXTS = {"verbose": "1, or 0 with --quiet or --json", "channels": "none"}

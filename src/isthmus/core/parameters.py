@@ -1,567 +1,363 @@
-"""Every parameter of the autoencoder: its name, default, range and one line of help.
+"""Parameters of estimators: each is declared once, with its name, default, range and help.
 
-The estimators' signatures, their validation, the command line's options and the documentation are all read from, or
-tested against, the one table at the bottom. Neither JAX nor scikit-learn is imported here, so that ``isthmus --help``
-is quick; for the same reason the legal names are written here and a test holds them against the tables they name.
+The constructor's signature, the validation, the class's documentation and the command line's option all come from that
+declaration. Neither JAX nor scikit-learn is imported here, so that ``isthmus --help`` is quick.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable, Mapping
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, TypeVar, dataclass_transform
 
-from isthmus.core.errors import InvalidParameterError, unknown_name
+from isthmus.core.errors import InvalidParameterError, suggest
 
-Kind = Literal["integer", "number", "boolean", "name", "text", "sizes", "weights", "object"]
+_METADATA = "parameter"
+C = TypeVar("C", bound=type)
+
+
+class Kind:
+    """One form that a value may take: how to recognise it, describe it and read it from text."""
+
+    metavar: str | None = None  # on the command line; None where no text stands for such a value
+
+    @property
+    def words(self) -> str:
+        """The form in words: "an integer >= 1"."""
+        raise NotImplementedError
+
+    def accepts(self, value: object) -> bool:
+        """Whether a value has this form."""
+        raise NotImplementedError
+
+    def read(self, text: str) -> Any:
+        """Return the value that a text stands for; ValueError where it stands for none."""
+        return text
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that a text may be, where there are any."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Integer(Kind):
+    """An integer from `low` to `high`."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    metavar = "INTEGER"
+
+    @property
+    def words(self) -> str:  # noqa: D102
+        return " ".join(["an integer", *_range(self.low, self.high)])
+
+    def accepts(self, value: object) -> bool:  # noqa: D102
+        return isinstance(value, Integral) and not isinstance(value, bool) and self.low <= int(value) <= self.high
+
+    def read(self, text: str) -> int:  # noqa: D102
+        return int(text)
+
+
+@dataclass(frozen=True)
+class Number(Kind):
+    """A finite number between `low` and `high`, or strictly between `above` and `below`."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: float | None = None
+    below: float | None = None
+    metavar = "NUMBER"
+
+    @property
+    def words(self) -> str:  # noqa: D102
+        return " ".join(["a number", *_range(self.low, self.high, self.above, self.below)])
+
+    def accepts(self, value: object) -> bool:  # noqa: D102
+        if not isinstance(value, Real) or isinstance(value, bool):
+            return False
+        try:
+            number = float(value)
+        except OverflowError:
+            return False
+        return (
+            math.isfinite(number)
+            and self.low <= number <= self.high
+            and (self.above is None or number > self.above)
+            and (self.below is None or number < self.below)
+        )
+
+    def read(self, text: str) -> float:  # noqa: D102
+        return float(text)
+
+
+@dataclass(frozen=True)
+class Pair(Kind):
+    """Two numbers (low, high), the first at most the second, each of which `number` accepts."""
+
+    number: Number
+
+    @property
+    def words(self) -> str:  # noqa: D102
+        return f"a pair (low, high), each {self.number.words}"
+
+    def accepts(self, value: object) -> bool:  # noqa: D102
+        pair = _listed(value)
+        return pair is not None and len(pair) == 2 and all(map(self.number.accepts, pair)) and pair[0] <= pair[1]
+
+
+class Boolean(Kind):
+    """True or False."""
+
+    words = "True or False"
+
+    def accepts(self, value: object) -> bool:  # noqa: D102
+        return isinstance(value, bool) or type(value).__name__ == "bool"  # numpy's own, without importing it
+
+
+class Name(Kind):
+    """A name: one of a table's, read when it is needed so that rows added later count, or one of `others`.
+
+    Parameters
+    ----------
+    table : iterable of str
+        A `Registry`, or a tuple of names.
+    *others : str
+        Further names, listed first.
+    """
+
+    metavar = "NAME"
+
+    def __init__(self, table: Iterable[str] = (), *others: str) -> None:
+        self.table = table
+        self.others = others
+
+    @property
+    def names(self) -> tuple[str, ...]:  # noqa: D102
+        return (*self.others, *self.table)
+
+    @property
+    def words(self) -> str:  # noqa: D102
+        names = ", ".join(map(repr, self.names))
+        return f"one of {names}" if len(self.names) > 1 else names
+
+    def accepts(self, value: object) -> bool:  # noqa: D102
+        return isinstance(value, str) and value in self.names
+
+
+class Text(Kind):
+    """A text that is not empty."""
+
+    metavar = "TEXT"
+    words = "a non-empty string"
+
+    def accepts(self, value: object) -> bool:  # noqa: D102
+        return isinstance(value, str) and value != ""
+
+
+class Sizes(Kind):
+    """A sequence of integers >= 1."""
+
+    metavar = "N,N,..."
+    words = "a tuple of integers >= 1"
+
+    def accepts(self, value: object) -> bool:  # noqa: D102
+        sizes = _listed(value)
+        return sizes is not None and all(map(Integer(1).accepts, sizes))
+
+    def read(self, text: str) -> tuple[int, ...]:  # noqa: D102
+        return tuple(map(int, text.split(","))) if text.strip() else ()
+
+
+class Weights(Kind):
+    """A sequence of finite numbers >= 0, not all of them 0."""
+
+    metavar = "X,X,..."
+    words = "a sequence of numbers >= 0, not all of them 0"
+
+    def accepts(self, value: object) -> bool:  # noqa: D102
+        weights = _listed(value)
+        return weights is not None and all(map(Number(0).accepts, weights)) and any(weight > 0 for weight in weights)
+
+    def read(self, text: str) -> tuple[float, ...]:  # noqa: D102
+        return tuple(map(float, text.split(",")))
+
+
+class Instance(Kind):
+    """An object that only Python can give.
+
+    Parameters
+    ----------
+    words : str
+        What it is.
+    test : callable
+        A value to whether it is one.
+    """
+
+    words = ""
+
+    def __init__(self, words: str, test: Callable[[Any], bool]) -> None:
+        self.words = words
+        self.test = test
+
+    def accepts(self, value: object) -> bool:  # noqa: D102
+        return self.test(value)
+
+
+def _listed(value: object) -> list[Any] | None:
+    if isinstance(value, str) or not hasattr(value, "__iter__"):
+        return None
+    return list(value)
+
+
+def _range(low: float, high: float, above: float | None = None, below: float | None = None) -> list[str]:
+    ends = [f"> {above:g}"] if above is not None else [f">= {low:.10g}"] if math.isfinite(low) else []
+    ends += [f"< {below:g}"] if below is not None else [f"<= {high:.10g}"] if math.isfinite(high) else []
+    return [" and ".join(ends)] if ends else []
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: what it may be and what it is for.
+    """One declared parameter.
 
     Parameters
     ----------
     name : str
-        The name in the estimator's signature.
+        The name in the constructor's signature.
     default : object
-        Its default value.
+        The default value.
     help : str
-        One line: what it does, with units.
-    kinds : tuple of str
-        What a value may be: ``"integer"``, ``"number"`` (integers too), ``"boolean"``, ``"name"`` (one of `choices`),
-        ``"text"``, ``"sizes"`` (a tuple of positive integers), ``"weights"`` (numbers of at least 0, not all of them 0)
-        or ``"object"`` (an object only Python can give).
-    choices : tuple of str
-        The legal names.
-    low, high : float
-        The closed range of integers and numbers.
-    above, below : float or None
-        The open ends of the range of numbers, where there are any.
+        What it does, with units; a sentence without its capital and full stop.
+    kinds : tuple of Kind
+        The forms that a value may take.
     optional : bool
-        Whether None is legal.
-    option : str or None
-        The command line's name for it; the default is the parameter's own with dashes.
+        Whether None is a value.
+    option : str
+        The command line's option, without its dashes.
     """
 
     name: str
     default: Any
     help: str
     kinds: tuple[Kind, ...]
-    choices: tuple[str, ...] = ()
-    low: float = -math.inf
-    high: float = math.inf
-    above: float | None = None
-    below: float | None = None
     optional: bool = False
-    option: str | None = None
+    option: str = ""
 
     @property
-    def flag(self) -> str:
-        """The command line's option, without its dashes."""
-        return self.option or self.name.replace("_", "-")
-
-    @property
-    def legal(self) -> str:
-        """What a value may be, in words."""
-        words = [_KIND_WORDS[kind](self) for kind in self.kinds]
-        if self.optional:
-            words.append("None")
+    def words(self) -> str:
+        """What a value may be: "an integer >= 1 or None"."""
+        words = [kind.words for kind in self.kinds] + (["None"] if self.optional else [])
         return ", ".join(words[:-1]) + " or " + words[-1] if len(words) > 1 else words[0]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that a value may be."""
+        return tuple(name for kind in self.kinds for name in kind.names)
+
     def check(self, value: object) -> None:
-        """Raise InvalidParameterError, in one line, unless `value` is legal."""
-        if value is None and self.optional:
+        """Raise InvalidParameterError, with one line, unless the value has one of the forms."""
+        if (value is None and self.optional) or any(kind.accepts(value) for kind in self.kinds):
             return
-        if any(_KIND_TESTS[kind](self, value) for kind in self.kinds):
-            return
-        if isinstance(value, str) and self.choices:
-            raise unknown_name(self.name, value, self.choices)
-        shown = " ".join(repr(value).split("\n"))
-        raise InvalidParameterError(f"{self.name}={shown} is not legal; it takes {self.legal}")
+        near = suggest(value, self.names) if isinstance(value, str) and self.names else ""
+        raise InvalidParameterError(f"{self.name}={' '.join(repr(value).split())} must be {self.words}{near}")
 
 
-def _is_integer(parameter: Parameter, value: object) -> bool:
-    # Where a share is legal too, a whole number is a count and never a share.
-    low = max(parameter.low, 1.0) if "number" in parameter.kinds else parameter.low
-    return isinstance(value, Integral) and not isinstance(value, bool) and low <= int(value) <= parameter.high
+def parameter(
+    help: str, *kinds: Kind, default: Any, optional: bool = False, option: str = "", kw_only: bool = True
+) -> Any:
+    """Declare a parameter as a field of a class that `declares_parameters` decorates.
+
+    Parameters
+    ----------
+    help : str
+        What it does, with units.
+    *kinds : Kind
+        The forms that a value may take.
+    default : object
+        The default value; where it is None, None is a value.
+    optional : bool
+        Whether None is a value although it is not the default.
+    option : str
+        The command line's option, where it is not the name with dashes.
+    kw_only : bool
+        Whether the constructor takes it by name alone.
+    """
+    declared = Parameter("", default, help, kinds, optional or default is None, option)
+    return dataclasses.field(default=default, kw_only=kw_only, metadata={_METADATA: declared})
 
 
-def _is_number(parameter: Parameter, value: object) -> bool:
-    if not isinstance(value, Real) or isinstance(value, bool):
-        return False
-    if "integer" in parameter.kinds and isinstance(value, Integral):
-        return False
-    try:
-        number = float(value)
-    except OverflowError:
-        return False
-    return (
-        math.isfinite(number)
-        and parameter.low <= number <= parameter.high
-        and (parameter.above is None or number > parameter.above)
-        and (parameter.below is None or number < parameter.below)
-    )
+@dataclass_transform(kw_only_default=True, field_specifiers=(parameter,))
+def declares_parameters(**defaults: Any) -> Callable[[C], C]:
+    """Return the decorator that makes a constructor from declared parameters, those of base classes first.
+
+    Parameters
+    ----------
+    **defaults : object
+        Other defaults for parameters that a base class declares.
+    """
+
+    def decorated(cls: C) -> C:
+        inherited = {field.name: field for base in cls.__mro__[1:] for field in _fields(base)}
+        for name, value in defaults.items():
+            field = inherited[name]
+            declared = dataclasses.replace(field.metadata[_METADATA], default=value)
+            again = dataclasses.field(default=value, kw_only=bool(field.kw_only), metadata={_METADATA: declared})
+            setattr(cls, name, again)
+            cls.__annotations__[name] = field.type
+        made: Any = dataclasses.dataclass(kw_only=True, eq=False, repr=False)(cls)
+        decorated_class: C = made
+        return decorated_class
+
+    return decorated
 
 
-def _is_boolean(parameter: Parameter, value: object) -> bool:
-    return isinstance(value, bool) or type(value).__name__ == "bool"  # numpy's own bool, without importing it
+def _fields(cls: type) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
 
 
-def _is_name(parameter: Parameter, value: object) -> bool:
-    return isinstance(value, str) and value in parameter.choices
+def parameters_of(cls: type) -> dict[str, Parameter]:
+    """Return the parameters of a class by name, in the constructor's order."""
+    found = {}
+    for field in sorted(_fields(cls), key=lambda field: bool(field.kw_only)):
+        declared: Parameter = field.metadata[_METADATA]
+        option = declared.option or field.name.replace("_", "-")
+        found[field.name] = dataclasses.replace(declared, name=field.name, option=option)
+    return found
 
 
-def _is_text(parameter: Parameter, value: object) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-def _is_sizes(parameter: Parameter, value: object) -> bool:
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
-        return False
-    return all(isinstance(v, Integral) and not isinstance(v, bool) and int(v) > 0 for v in value)
-
-
-def _is_weights(parameter: Parameter, value: object) -> bool:
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
-        return False
-    values = list(value)
-    numbers = all(isinstance(v, Real) and not isinstance(v, bool) and 0 <= float(v) < math.inf for v in values)
-    return numbers and any(v > 0 for v in values)
-
-
-def _is_object(parameter: Parameter, value: object) -> bool:
-    return _OBJECTS[parameter.name][1](value)
-
-
-def _range_words(parameter: Parameter, noun: str) -> str:
-    low = f"above {parameter.above:g}" if parameter.above is not None else f"at least {parameter.low:g}"
-    high = f"below {parameter.below:g}" if parameter.below is not None else f"at most {parameter.high:g}"
-    has_low = parameter.above is not None or math.isfinite(parameter.low)
-    has_high = parameter.below is not None or math.isfinite(parameter.high)
-    return " ".join(
-        [
-            noun,
-            *([low] if has_low else []),
-            *(["and"] if has_low and has_high else []),
-            *([high] if has_high else []),
-        ]
-    )
-
-
-_KIND_TESTS: dict[Kind, Callable[[Parameter, object], bool]] = {
-    "integer": _is_integer,
-    "number": _is_number,
-    "boolean": _is_boolean,
-    "name": _is_name,
-    "text": _is_text,
-    "sizes": _is_sizes,
-    "weights": _is_weights,
-    "object": _is_object,
-}
-# What an object only Python can give has to be, in words and as a test.
-_OBJECTS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "network": ("a factory (n_features, n_components, key) -> (encoder, decoder)", callable),
-    # Optax's transformations are named tuples.
-    "optimizer": ("an Optax gradient transformation", lambda v: hasattr(v, "init") and hasattr(v, "update")),
-    "learning_rate_schedule": (
-        "a callable from the share of training done, 0 to 1, to a factor of the learning rate",
-        callable,
-    ),
-    # By its methods, since the class is of a room that imports JAX.
-    "sparsity": ("an object of isthmus.sparsity", lambda v: hasattr(v, "select") and hasattr(v, "penalties")),
-    "corruption": ("an object of isthmus.corruption, a function (key, x) -> x", callable),
-    "random_state": ("a numpy RandomState", lambda v: hasattr(v, "randint")),
-}
-_KIND_WORDS: dict[Kind, Callable[[Parameter], str]] = {
-    "integer": lambda p: "a whole number of at least 1" if "number" in p.kinds else _range_words(p, "a whole number"),
-    "number": lambda p: _range_words(p, "a number"),
-    "boolean": lambda p: "True or False",
-    "name": lambda p: "one of " + ", ".join(map(repr, p.choices)),
-    "text": lambda p: "a non-empty string",
-    "sizes": lambda p: "a tuple of whole numbers of at least 1",
-    "weights": lambda p: "a sequence of numbers of at least 0 that are not all 0",
-    "object": lambda p: _OBJECTS[p.name][0],
-}
-
-ACTIVATION_NAMES = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "identity")
-INIT_NAMES = ("glorot", "he", "lecun", "orthogonal", "truncated_normal")
-LOSS_NAMES = ("mse", "bce", "huber")
-OPTIMIZER_NAMES = ("adam", "adamw", "sgd", "momentum", "nesterov", "rmsprop", "lion")
-SCHEDULE_NAMES = ("constant", "cosine", "one_cycle", "exponential", "warmup")
-SCALING_NAMES = ("minmax", "standard", "robust", "mean_norm", "patches", "zca", "whitened_patches")
-SPARSITY_NAMES = ("kl", "l1", "topk", "batch_topk", "jumprelu", "gated", "matryoshka", "lifetime")
-CORRUPTION_NAMES = ("gaussian", "uniform", "masking", "salt_and_pepper", "swap", "poisson", "blockout")
-REDUCTION_NAMES = ("mean", "sum", "half_sum")
-BIAS_START_NAMES = ("zeros", "mean", "geometric_median")
-PRECISION_NAMES = ("float32", "bfloat16", "float64")
-
-_TABLE = (
-    Parameter(
-        "n_components",
-        2,
-        "width of the code; a share below 1 means as many units as PCA needs to keep that share of the variance",
-        ("integer", "number"),
-        above=0,
-        below=1,
-        option="components",
-    ),
-    Parameter(
-        "hidden_layer_sizes",
-        (256, 64),
-        "widths of the encoder's hidden layers, input side first; empty for none",
-        ("sizes",),
-        option="hidden",
-    ),
-    Parameter(
-        "channels",
-        None,
-        "channels of each level of a convolutional encoder, which halves height and width at each, in place of hidden "
-        "layers; None is a dense network",
-        ("sizes",),
-        optional=True,
-    ),
-    Parameter(
-        "image_shape",
-        None,
-        "height, width and channels of the pictures that flat rows are; None is what the source says, else one line",
-        ("sizes",),
-        optional=True,
-    ),
-    Parameter(
-        "decoder_layer_sizes",
-        None,
-        "widths of the decoder's hidden layers, code side first; None mirrors the encoder",
-        ("sizes",),
-        optional=True,
-        option="decoder-hidden",
-    ),
-    Parameter(
-        "linear_path",
-        "auto",
-        "a straight linear map beside each half, started at PCA; auto: on where the code is linear, narrower than the "
-        "input, and there are hidden layers",
-        ("boolean", "name"),
-        choices=("auto",),
-    ),
-    Parameter("dropout", 0.0, "share of hidden activations dropped while training", ("number",), low=0, below=1),
-    Parameter(
-        "layer_norm",
-        False,
-        "normalise each hidden layer's inputs to the activation over its units",
-        ("boolean",),
-    ),
-    Parameter(
-        "sparsity",
-        None,
-        "what keeps code units asleep, by name or as a method of isthmus.sparsity, which has more settings",
-        ("name", "object"),
-        choices=SPARSITY_NAMES,
-        optional=True,
-    ),
-    Parameter(
-        "k",
-        None,
-        "code units awake in each row, for topk, batch_topk and matryoshka; None is a sixteenth of them",
-        ("integer",),
-        low=1,
-        optional=True,
-    ),
-    Parameter(
-        "sparsity_target",
-        None,
-        "mean activation for kl (None is 0.05), share of rows for lifetime (0.05), active units per row for jumprelu",
-        ("number",),
-        above=0,
-        optional=True,
-    ),
-    Parameter(
-        "sparsity_weight",
-        None,
-        "weight of the penalty of kl (None is 3), l1, jumprelu and gated (1)",
-        ("number",),
-        low=0,
-        optional=True,
-    ),
-    Parameter(
-        "resample_dead",
-        None,
-        "epochs between two starts anew of dead units, from badly rebuilt rows, until three quarters of training are "
-        "done; None is never",
-        ("integer",),
-        low=1,
-        optional=True,
-    ),
-    Parameter(
-        "corruption",
-        None,
-        "what the network sees in place of the rows while training, the target staying clean: by name, as one of "
-        "isthmus.corruption, which have more settings, or as a function (key, x) -> x of scaled rows",
-        ("name", "object"),
-        choices=CORRUPTION_NAMES,
-        optional=True,
-    ),
-    Parameter(
-        "corruption_level",
-        None,
-        "strength of a named corruption: deviation of gaussian and width of uniform noise, in deviations of each "
-        "column; share of cells for masking, salt_and_pepper and swap; photons at 1 for poisson; a blockout's side",
-        ("number",),
-        low=0,
-        optional=True,
-    ),
-    Parameter(
-        "untouched_weight",
-        1.0,
-        "weight in the loss of cells that the corruption left alone, those it touched having 1",
-        ("number",),
-        low=0,
-        high=1,
-    ),
-    Parameter(
-        "pretrain",
-        None,
-        "with layerwise, each layer is first learned on the codes of the one below, corrupted as rows are, and then "
-        "the whole from there",
-        ("name",),
-        choices=("layerwise",),
-        optional=True,
-    ),
-    Parameter("pretrain_epochs", 15, "epochs of each layer's own training", ("integer",), low=1),
-    Parameter(
-        "missing",
-        "refuse",
-        "what NaN is: refused, or with mask a missing cell, which the network is told of and the loss leaves out",
-        ("name",),
-        choices=("refuse", "mask"),
-    ),
-    Parameter(
-        "pre_bias",
-        "auto",
-        "subtract the output's bias from rows before they are encoded; auto: for dictionaries, that is a sparse code "
-        "between one-layer halves, other than kl and lifetime",
-        ("boolean", "name"),
-        choices=("auto",),
-    ),
-    Parameter(
-        "unit_norm_decoder",
-        "auto",
-        "keep each code unit's decoder row at length 1; auto: for dictionaries other than l1 and batch_topk",
-        ("boolean", "name"),
-        choices=("auto",),
-    ),
-    Parameter(
-        "transposed_start",
-        "auto",
-        "start the encoder's last matrix as the transpose of the decoder's first; auto: for dictionaries",
-        ("boolean", "name"),
-        choices=("auto",),
-    ),
-    Parameter(
-        "bias_start",
-        "auto",
-        "where the output's bias starts; auto is geometric_median of the rows for dictionaries and else zeros",
-        ("name",),
-        choices=("auto", *BIAS_START_NAMES),
-    ),
-    Parameter(
-        "network",
-        None,
-        "a factory for your own encoder and decoder, any JAX pytrees of arrays and callables such as Equinox modules",
-        ("object",),
-        optional=True,
-    ),
-    Parameter("activation", "gelu", "function of the hidden layers", ("name",), choices=ACTIVATION_NAMES),
-    Parameter(
-        "code_activation",
-        "auto",
-        "function of the code; auto is identity, sigmoid for kl and relu for the other sparsities",
-        ("name",),
-        choices=("auto", *ACTIVATION_NAMES),
-    ),
-    Parameter(
-        "output_activation",
-        "auto",
-        "function of the output; auto is sigmoid for values in [0, 1] that crowd at its ends and for bce, else "
-        "identity",
-        ("name",),
-        choices=("auto", *ACTIVATION_NAMES),
-    ),
-    Parameter(
-        "loss",
-        "mse",
-        "reconstruction loss, a mean over cells of the scaled rows; huber turns linear at 1",
-        ("name",),
-        choices=LOSS_NAMES,
-    ),
-    Parameter(
-        "loss_reduction",
-        "auto",
-        "what becomes of a row's cells: their mean, sum or half their sum; auto is what the sparsity's paper takes, so "
-        "that weights mean what they do there: half_sum for kl, sum for l1, jumprelu and gated, else mean",
-        ("name",),
-        choices=("auto", *REDUCTION_NAMES),
-    ),
-    Parameter(
-        "feature_weights",
-        None,
-        "what each column counts in the reconstruction loss; 0 is seen but not learned to be rebuilt, None counts all "
-        "alike",
-        ("weights",),
-        optional=True,
-    ),
-    Parameter(
-        "l2_penalty",
-        0.0,
-        "half of this times the sum of squared weights is added to the loss (Ng's lambda)",
-        ("number",),
-        low=0,
-    ),
-    Parameter("tied_weights", False, "use the encoder's weights, transposed, in the decoder", ("boolean",)),
-    Parameter(
-        "init",
-        "auto",
-        "how weights are drawn; auto is he for the relu family and glorot otherwise; truncated_normal has deviation 1 "
-        "cut at 2, and unit normal biases",
-        ("name",),
-        choices=("auto", *INIT_NAMES),
-    ),
-    Parameter(
-        "optimizer",
-        "adam",
-        "the update rule, by name or as an Optax transformation, which then brings its own learning rate",
-        ("name", "object"),
-        choices=OPTIMIZER_NAMES,
-    ),
-    Parameter("learning_rate", 1e-3, "step size", ("number",), above=0),
-    Parameter(
-        "learning_rate_schedule",
-        "cosine",
-        "how the step size changes over training, by name or as a callable from the share done to a factor",
-        ("name", "object"),
-        choices=SCHEDULE_NAMES,
-    ),
-    Parameter(
-        "weight_decay",
-        None,
-        "decoupled decay of the weights, times the learning rate, at each step; None is 0.01 for adamw and 0 otherwise",
-        ("number",),
-        low=0,
-        optional=True,
-    ),
-    Parameter("gradient_clip", None, "largest norm of the whole gradient", ("number",), above=0, optional=True),
-    Parameter(
-        "batch_size",
-        "auto",
-        "rows per step; auto is 256, less for fewer than 8,192 rows",
-        ("integer", "name"),
-        choices=("auto",),
-        low=1,
-    ),
-    Parameter("max_epochs", 100, "passes over the rows, at most", ("integer",), low=1, option="epochs"),
-    Parameter(
-        "shuffle",
-        True,
-        "draw a new order of the rows for each epoch: global, in which any row may follow any other; window, blocks of "
-        "neighbouring rows in random order and mixed 256 at a time; True takes global up to 67 million cells",
-        ("boolean", "name"),
-        choices=("global", "window"),
-    ),
-    Parameter(
-        "scaling",
-        "auto",
-        "what is done to the rows before training; auto: uint8 by 255, values in [0, 1] stay, pictures in whole "
-        "numbers share one scale, anything else is standardised; mean_norm: one factor for all columns; patches: each "
-        "row's mean off, clipped, into [0.1, 0.9]; zca: whitened; whitened_patches: zca, then patches",
-        ("name",),
-        choices=("auto", *SCALING_NAMES),
-        optional=True,
-    ),
-    Parameter("early_stopping", True, "hold rows back, and stop when their loss no longer falls", ("boolean",)),
-    Parameter(
-        "validation_fraction",
-        0.1,
-        "share of the rows held back for early stopping",
-        ("number",),
-        above=0,
-        below=1,
-    ),
-    Parameter(
-        "n_iter_no_change",
-        20,
-        "epochs without an improvement of tol before training stops",
-        ("integer",),
-        low=1,
-    ),
-    Parameter(
-        "tol",
-        1e-4,
-        "smallest improvement that counts, as a share of the best loss so far",
-        ("number",),
-        low=0,
-    ),
-    Parameter(
-        "restore_best",
-        True,
-        "end with the weights of the best validation loss rather than the last ones",
-        ("boolean",),
-    ),
-    Parameter(
-        "sparse_output",
-        False,
-        "transform gives a scipy CSR matrix, and Parquet gets only what is not 0",
-        ("boolean",),
-    ),
-    Parameter(
-        "precision",
-        "float32",
-        "type of the computation; bfloat16 in matrix products only",
-        ("name",),
-        choices=PRECISION_NAMES,
-    ),
-    Parameter(
-        "device",
-        None,
-        "where to train: a JAX platform such as cpu or gpu, whose devices share out each batch, or one device such as "
-        "gpu:1; None is JAX's default platform",
-        ("text",),
-        optional=True,
-    ),
-    Parameter(
-        "random_state",
-        None,
-        "seed of weights, order, held-back rows and dropout; None draws a new one",
-        ("integer", "object"),
-        low=0,
-        high=2**32 - 1,
-        optional=True,
-        option="seed",
-    ),
-    Parameter("warm_start", False, "start the next fit from the weights of the last", ("boolean",)),
-    Parameter(
-        "verbose",
-        0,
-        "0 is silent, 1 estimates time and memory and shows progress, 2 prints every epoch",
-        ("integer",),
-        low=0,
-    ),
-    Parameter("display_step", 1, "epochs between two printed lines", ("integer",), low=1),
-)
-
-PARAMETERS: dict[str, Parameter] = {parameter.name: parameter for parameter in _TABLE}
-
-
-def check_parameters(values: Mapping[str, object]) -> None:
-    """Check each value against its row, and the few rules that tie two parameters together.
+def check_parameters(cls: type, values: Mapping[str, object]) -> None:
+    """Check the values of a class's parameters, each by itself.
 
     Raises
     ------
     InvalidParameterError
-        In one line: the name, the value and what is legal.
+        With one line: the name, the value and what it must be.
     """
-    for name, value in values.items():
-        if name not in PARAMETERS:
-            raise unknown_name("parameter", name, PARAMETERS)
-        PARAMETERS[name].check(value)
+    for name, declared in parameters_of(cls).items():
+        declared.check(values[name])
+
+
+def documented(cls: C) -> C:
+    """Put the section of the declared parameters into a class's docstring, before its first other section."""
+    text = cls.__doc__
+    if text is None:  # python -OO
+        return cls
+    lines = ["Parameters", "----------"]
+    for declared in parameters_of(cls).values():
+        lines.append(_filled(f"{declared.name} : {declared.words}, default={declared.default!r}", ""))
+        described = f"{declared.help[0].upper()}{declared.help[1:]}."
+        lines.append(_filled(described, "    "))
+    section = textwrap.indent("\n".join(lines), "    ")
+    before, heading, after = text.partition("\n    Attributes\n")
+    cls.__doc__ = f"{before}\n{section}\n{heading}{after}"
+    return cls
+
+
+def _filled(text: str, indent: str) -> str:
+    return textwrap.fill(
+        text, 112, initial_indent=indent, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )

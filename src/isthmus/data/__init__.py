@@ -1,1 +1,1 @@
-"""Where rows come from and go to: sources, scaling, splitting, columns, tables, sinks and data sets."""
+"""Reading, scaling, splitting and writing rows, and example data sets."""

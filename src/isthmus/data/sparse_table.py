@@ -1,7 +1,7 @@
-"""Rows that are mostly zeros as a table of two list columns: the numbers of the units that are not 0, and their values.
+"""Rows that are mostly zeros as a table of two list columns: indices of the units that are not 0, and their values.
 
-A file of such a table says so in its schema's metadata, with the number of units and their names, so that a row is
-given back whole. Beside that it is plain Parquet, which anything reads.
+The metadata of its schema hold the number of units and their names, so that dense rows can be restored. Otherwise, a
+file of such a table is plain Parquet.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ from isthmus.core.errors import BrokenFileError
 FORMAT = 1
 UNIT, VALUE = "unit", "value"
 _KEY = b"isthmus.sparse_rows"
-_READ_ME = "row i: values value[i] at the units unit[i], in rising order, of n_units; zeros everywhere else"
+_READ_ME = "row i: values value[i] at the units unit[i], in ascending order, of n_units; zeros everywhere else"
 
 
 class SparseRows(NamedTuple):
-    """Rows by what is not 0 in them, unit by unit in rising order."""
+    """The cells of rows that are not 0, in ascending order of units."""
 
-    counts: NDArray[np.int64]  # (rows,) units of each row
-    units: NDArray[Any]  # (all units,) their numbers
-    values: NDArray[Any]  # (all units,)
+    counts: NDArray[np.int64]  # (rows,) number of cells of each row
+    units: NDArray[Any]  # (cells,) indices
+    values: NDArray[Any]  # (cells,)
 
     def dense(self, n_units: int) -> NDArray[Any]:
-        """Return the rows whole, (rows, n_units)."""
+        """Return dense rows (rows, n_units)."""
         rows = np.zeros((len(self.counts), n_units), self.values.dtype)
         rows[np.repeat(np.arange(len(rows)), self.counts), self.units] = self.values
         return rows
 
 
 class Note(NamedTuple):
-    """What a file says of its rows."""
+    """The number of units of a file and their names."""
 
     n_units: int
     names: tuple[str, ...]
 
 
 def unit_type(n_units: int) -> np.dtype[Any]:
-    """Return the narrower of uint16 and uint32 that numbers so many units."""
+    """Return uint16, or uint32 if it cannot index so many units."""
     return np.dtype(np.uint16 if n_units <= 1 << 16 else np.uint32)
 
 
 def sparse_rows(rows: NDArray[Any], numbers: Any = np.int32) -> SparseRows:
-    """Return what is not 0 in whole rows (rows, n_units); units are numbered in the type `numbers`."""
+    """Return the cells of dense rows (rows, n_units) that are not 0, with indices of the type `numbers`."""
     flat = rows.ravel()
     places = np.flatnonzero(flat != 0)
     owners, units = np.divmod(places, rows.shape[1])
@@ -56,14 +56,14 @@ def sparse_rows(rows: NDArray[Any], numbers: Any = np.int32) -> SparseRows:
 
 
 def joined(pieces: Sequence[SparseRows]) -> SparseRows:
-    """Return pieces, at least one, as one."""
+    """Concatenate at least one piece."""
     return SparseRows(*map(np.concatenate, zip(*pieces, strict=True)))
 
 
 def csr_of(pieces: Iterable[SparseRows], n_units: int, dtype: Any) -> Any:
-    """Return pieces as one scipy CSR matrix, or CSR array where scikit-learn is set to these.
+    """Return pieces as one scipy CSR matrix, or CSR array if scikit-learn is configured so.
 
-    Memory is at most a quarter more than that of the result.
+    It takes at most a quarter more memory than the result.
     """
     import sklearn
     from scipy.sparse import csr_array, csr_matrix
@@ -74,7 +74,7 @@ def csr_of(pieces: Iterable[SparseRows], n_units: int, dtype: Any) -> Any:
         units.append(piece.units)
         values.append(piece.values)
     ends = np.concatenate([[0], np.cumsum(counts.whole())])
-    # One type numbers units and ends, as scipy wants it.
+    # scipy needs one type for both kinds of indices.
     number = np.int32 if ends[-1] <= np.iinfo(np.int32).max else np.int64
     parts = (values.whole(), units.whole().astype(number, copy=False), ends.astype(number))
     kind = csr_array if sklearn.get_config()["sparse_interface"] == "sparray" else csr_matrix
@@ -82,7 +82,7 @@ def csr_of(pieces: Iterable[SparseRows], n_units: int, dtype: Any) -> Any:
 
 
 class _Growing:
-    """An array that grows in place: pieces kept until all are there would take the memory twice."""
+    """An array that grows in place, since concatenating pieces at the end would take twice the memory."""
 
     def __init__(self, dtype: Any) -> None:
         self._values = np.empty(0, dtype)
@@ -101,13 +101,13 @@ class _Growing:
 
 
 def schema_for(names: Sequence[str], dtype: Any) -> Any:
-    """Return the Arrow schema of rows with units of these names and values of a type, the note in its metadata."""
+    """Return the Arrow schema of rows with units of these names and values of a type, with the note as metadata."""
     import pyarrow as pa
 
     def column(name: str, kind: Any) -> Any:
         return pa.field(name, pa.list_(pa.field("element", pa.from_numpy_dtype(kind), nullable=False)), nullable=False)
 
-    # Thousands of names that differ in their number alone are kept as what they share.
+    # Names that differ only in their number are stored as their common prefix.
     stem = names[0].removesuffix("0")
     stored = stem if all(name == f"{stem}{i}" for i, name in enumerate(names)) else list(names)
     note = {"format": FORMAT, "n_units": len(names), "names": stored, "read_me": _READ_ME}
@@ -116,12 +116,12 @@ def schema_for(names: Sequence[str], dtype: Any) -> Any:
 
 
 def note_of(metadata: Mapping[bytes, bytes] | None, where: object) -> Note | None:
-    """Return what a schema's metadata say of sparse rows, or None where the table is another.
+    """Return the note in the metadata of a schema, or None if the table does not hold sparse rows.
 
     Raises
     ------
     BrokenFileError
-        Where they are damaged or those of a newer isthmus.
+        If the note is damaged or was written by a newer isthmus.
     """
     if _KEY not in (metadata or {}):
         return None
@@ -130,11 +130,11 @@ def note_of(metadata: Mapping[bytes, bytes] | None, where: object) -> Note | Non
         note = json.loads(metadata[_KEY])
         number, n_units, stored = int(note["format"]), int(note["n_units"]), note["names"]
     except (ValueError, TypeError, KeyError) as error:
-        raise BrokenFileError(f"{where} holds sparse rows, but its note on them is damaged; write it again") from error
+        raise BrokenFileError(f"{where} holds sparse rows, but its metadata are damaged; write it again") from error
     if number > FORMAT:
         raise BrokenFileError(
-            f"{where} holds sparse rows of format {number}, newer than {FORMAT}, the last this isthmus reads; upgrade "
-            "isthmus"
+            f"{where} holds sparse rows of format {number}, newer than {FORMAT}, the newest that this isthmus reads; "
+            "upgrade isthmus"
         )
     names = tuple(f"{stored}{i}" for i in range(n_units)) if isinstance(stored, str) else tuple(map(str, stored))
     if n_units < 1 or len(names) != n_units:
@@ -156,7 +156,7 @@ def to_arrow(rows: SparseRows, schema: Any) -> Any:
 
 
 def from_arrow(batch: Any, n_units: int, start: int, where: object) -> SparseRows:
-    """Return the rows of an Arrow batch whose first is number `start` of a file, refusing what no sink has written."""
+    """Return the rows of an Arrow batch, whose first row is row `start` of a file; raise if they are damaged."""
     unit_lists, value_lists = batch.column(UNIT), batch.column(VALUE)
     if unit_lists.null_count or value_lists.null_count:
         raise BrokenFileError(f"{where} is damaged: rows from {start} on have missing lists")
@@ -173,10 +173,10 @@ def from_arrow(batch: Any, n_units: int, start: int, where: object) -> SparseRow
         )
     owner = np.repeat(np.arange(len(counts)), counts)
     numbers = rows.units.astype(np.int64)
-    falls = (np.diff(numbers, prepend=-1) <= 0) & (np.diff(owner, prepend=-1) == 0)
-    if (wrong := np.flatnonzero((numbers >= n_units) | falls)).size:
+    unordered = (np.diff(numbers, prepend=-1) <= 0) & (np.diff(owner, prepend=-1) == 0)
+    if (wrong := np.flatnonzero((numbers >= n_units) | unordered)).size:
         raise BrokenFileError(
-            f"{where} is damaged: row {start + owner[wrong[0]]} has unit {numbers[wrong[0]]} where units rise from 0 "
-            f"to {n_units - 1}"
+            f"{where} is damaged: row {start + owner[wrong[0]]} has unit {numbers[wrong[0]]}, but units must ascend "
+            f"from 0 to {n_units - 1}"
         )
     return rows

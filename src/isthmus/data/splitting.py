@@ -1,4 +1,4 @@
-"""Which rows are held back for validation: a function of row numbers, never of how rows are stored."""
+"""The choice of validation rows, by row number: it does not depend on how rows are stored."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _held(key: Any, below: Any, low: Any, high: Any) -> Any:
 
 
 def on_host() -> contextlib.AbstractContextManager[Any]:
-    """Return the scope in which small programs run on the host, whatever the device of the run is."""
+    """Return a context in which JAX runs on the CPU, whatever the device of the fit."""
     keep_programs()
     scope: contextlib.AbstractContextManager[Any] = jax.default_device(jax.local_devices(backend="cpu")[0])
     return scope
@@ -33,25 +33,33 @@ def on_host() -> contextlib.AbstractContextManager[Any]:
 
 @dataclass(frozen=True)
 class HashHoldout:
-    """Which rows are held back for validation: a hash of seed and row number decides, so streams can tell too."""
+    """Validation rows drawn by a hash of seed and row number, so that the number of rows need not be known.
+
+    Parameters
+    ----------
+    seed : int
+        The seed of the hash.
+    share : float
+        The probability that a row is held out, in [0, 1].
+    """
 
     seed: int
     share: float
 
     @property
     def key(self) -> NDArray[np.uint32]:
-        """The hash's key."""
+        """The key of the hash."""
         return key_words(self.seed, Stream.HOLDOUT)
 
     def mask(self, start: int, stop: int) -> NDArray[np.bool_]:
-        """Return which of the rows `start` to `stop` are held back."""
+        """Return which of the rows `start` to `stop` are held out."""
         if not self.share:
             return np.zeros(stop - start, bool)
         return self.holds(np.arange(start, stop, dtype=number_type(stop)))
 
     def holds(self, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
-        """Return which of the numbered rows are held back."""
-        # In pieces of one size, so that one program serves all; numpy takes five times as long.
+        """Return which of the numbered rows are held out."""
+        # In pieces of one size, so that one program is compiled; NumPy takes five times as long.
         held = np.empty(len(rows), bool)
         key, below = self.key, chance(self.share)
         for first in range(0, len(rows), _HASHED):
@@ -65,22 +73,22 @@ class HashHoldout:
         return held
 
     def count(self, n_rows: int) -> int:
-        """Return how many of the first `n_rows` rows are held back."""
+        """Return the number of the first `n_rows` rows that are held out."""
         return n_rows - int(self.left(n_rows, _HASHED).sum())
 
     def left(self, n_rows: int, block: int) -> NDArray[np.int64]:
-        """Return how many rows of each block of so many, a power of two, are left to learn from."""
-        return _left_by_hash(self, n_rows, block)
+        """Return the number of training rows in each block of `block` rows, a power of two."""
+        return _training_rows(self, n_rows, block)
 
 
-@lru_cache(maxsize=4)  # each epoch asks
-def _left_by_hash(held: HashHoldout, n_rows: int, block: int) -> NDArray[np.int64]:
-    if not held.share:
+@lru_cache(maxsize=4)  # called once per epoch
+def _training_rows(holdout: HashHoldout, n_rows: int, block: int) -> NDArray[np.int64]:
+    if not holdout.share:
         counts = np.full(-(-n_rows // block), block)
         counts[-1:] -= -n_rows % block
         return counts
     pieces = range(0, n_rows, max(block, _COUNTED))
-    parts = [_by_block(~held.mask(start, min(start + pieces.step, n_rows)), block) for start in pieces]
+    parts = [_by_block(~holdout.mask(start, min(start + pieces.step, n_rows)), block) for start in pieces]
     return np.concatenate([*parts, np.empty(0, np.int64)])
 
 
@@ -91,12 +99,12 @@ def _by_block(chosen: NDArray[np.bool_], block: int) -> NDArray[np.int64]:
 
 
 class MaskHoldout:
-    """Which rows are held back, row by row.
+    """Validation rows given by a mask.
 
     Parameters
     ----------
     mask : array of bool of shape (n_rows,)
-        True where a row is held back.
+        True where a row is held out.
     """
 
     def __init__(self, mask: NDArray[np.bool_]) -> None:
@@ -104,20 +112,20 @@ class MaskHoldout:
         self.share = float(mask.mean()) if len(mask) else 0.0
 
     def mask(self, start: int, stop: int) -> NDArray[np.bool_]:
-        """Return which of the rows `start` to `stop` are held back."""
+        """Return which of the rows `start` to `stop` are held out."""
         return self.held[start:stop]
 
     def holds(self, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
-        """Return which of the numbered rows are held back."""
+        """Return which of the numbered rows are held out."""
         held: NDArray[np.bool_] = self.held[rows]
         return held
 
     def count(self, n_rows: int) -> int:
-        """Return how many of the first `n_rows` rows are held back."""
+        """Return the number of the first `n_rows` rows that are held out."""
         return int(self.held[:n_rows].sum())
 
     def left(self, n_rows: int, block: int) -> NDArray[np.int64]:
-        """Return how many rows of each block of so many are left to learn from."""
+        """Return the number of training rows in each block of `block` rows."""
         return _by_block(~self.held[:n_rows], block)
 
 

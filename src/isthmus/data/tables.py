@@ -1,4 +1,4 @@
-"""Whole tables from files and to them, with the columns' types: CSV, Parquet and Feather by way of Arrow."""
+"""Whole tables with the types of their columns, from and to CSV, Parquet and Feather files."""
 
 from __future__ import annotations
 
@@ -15,38 +15,40 @@ if TYPE_CHECKING:
 
 
 def read_table(path: str | os.PathLike[str]) -> pa.Table:
-    """Return the table that a file holds.
+    """Return the table in a file.
 
     Raises
     ------
     MissingFileError, BrokenFileError, InvalidParameterError
-        Where there is no such file, it is damaged, or its suffix is of no format that is read here.
+        If the file does not exist, is damaged, or has a suffix that is not in `FORMATS`.
     """
     import pyarrow as pa
 
     read, _ = _format(path)
     if not Path(path).is_file():
-        raise MissingFileError(f"there is no table {path}; check the spelling and the working directory")
+        raise MissingFileError(f"{path} does not exist; check the spelling and the working directory")
     try:
         table = read(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BrokenFileError(f"{path} cannot be read as a table: {' '.join(str(error).split())[:200]}") from error
     if not table.num_rows or not table.num_columns:
-        raise BrokenFileError(f"{path} has {table.num_rows} rows and {table.num_columns} columns; there is no table")
+        raise BrokenFileError(
+            f"{path} has {table.num_rows} rows and {table.num_columns} columns; a table needs some of both"
+        )
     twice = [name for name in table.column_names if table.column_names.count(name) > 1]
     if twice:
-        raise BrokenFileError(f"{path} has several columns named {twice[0]!r}; give each a name of its own")
+        raise BrokenFileError(f"{path} has several columns named {twice[0]!r}; give each its own name")
     return table
 
 
 def check_target(path: str | os.PathLike[str]) -> None:
-    """Raise, in one line, where a table could not be written: better before long work than after it."""
+    """Raise an error if a table cannot be written to a path: before a long computation, not after it."""
     _format(path)
     check_writable(path)
 
 
 def write_table(table: pa.Table, path: str | os.PathLike[str]) -> None:
-    """Write a table, whole or not at all, in the format of the file's suffix."""
+    """Write a table atomically, in the format of the suffix of the file."""
     _, write = _format(path)
     with atomic_write(path) as file:
         write(table, file)
@@ -55,14 +57,14 @@ def write_table(table: pa.Table, path: str | os.PathLike[str]) -> None:
 def _format(path: str | os.PathLike[str]) -> tuple[Callable[[Any], Any], Callable[[Any, BinaryIO], None]]:
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
-        raise InvalidParameterError(f"{path} is no table by its name; known are {', '.join(FORMATS)}")
+        raise InvalidParameterError(f"{path} has none of the suffixes {', '.join(FORMATS)}")
     return FORMATS[suffix]
 
 
 def _read_csv(path: Any) -> Any:
     from pyarrow import csv
 
-    # An empty field is a hole in a column of text too.
+    # An empty field is missing in a column of text too.
     return csv.read_csv(path, convert_options=csv.ConvertOptions(strings_can_be_null=True))
 
 

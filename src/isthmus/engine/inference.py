@@ -14,11 +14,12 @@ from jax import Array
 from numpy.typing import NDArray
 
 from isthmus.core.compilation import keep_programs
-from isthmus.core.types import ModelState, Network, Params
+from isthmus.core.types import ModelState, Params
 from isthmus.data.scaling import Scaling, refuse_non_finite, scaled_in_program
 from isthmus.data.sources.base import Block, Source
-from isthmus.engine.loop import precision_scope
-from isthmus.sparsity import Sparsity
+from isthmus.engine.program import precision_scope
+from isthmus.networks.base import Network
+from isthmus.sparsity.base import Sparsity, Step
 
 # Cells of the widest layer in one block: large enough for full speed, small enough for a cache and for one row.
 _BLOCK_CELLS = 1 << 21
@@ -38,7 +39,6 @@ class Functions(NamedTuple):
 def compile_functions(network: Network, sparsity: Sparsity | None = None) -> Functions:
     """Return the compiled encoder and decoder of a network; equal networks share them."""
     keep_programs()
-    masks = masks_missing(network)
 
     def encode(
         params: Params, state: ModelState, values: Array, affine: tuple[Array, Array] | None
@@ -47,7 +47,7 @@ def compile_functions(network: Network, sparsity: Sparsity | None = None) -> Fun
         if affine is not None:
             x = (x - affine[0]) * affine[1]
         floats = jnp.issubdtype(values.dtype, jnp.floating)
-        if masks:
+        if network.indicator:
             missing = jnp.isnan(x)
             x, condition = jnp.where(missing, 0.0, x), missing.astype(x.dtype)
             values = jnp.where(jnp.isnan(values), 0, values) if floats else values
@@ -56,17 +56,15 @@ def compile_functions(network: Network, sparsity: Sparsity | None = None) -> Fun
         pre_code = network.encode(params, x, None, None, condition)
         if sparsity is None:
             return network.activate_code(pre_code), total
-        return sparsity.select(network, params, state, pre_code, None, {}, train=False)[0], total
+        step = Step(
+            network, params, state, batch=None, x=None, noise=None, scheduled={}, pre_code=pre_code, train=False
+        )
+        return sparsity.select(step)[0], total
 
     def decode(params: Params, code: Array) -> Array:
         return network.activate_output(network.decode(params, code, None, None))
 
     return Functions(jax.jit(encode), jax.jit(decode))
-
-
-def masks_missing(network: Network) -> bool:
-    """Whether a network is told which cells are missing, so that NaN is one."""
-    return bool(getattr(network, "indicator", False))
 
 
 def block_rows(network: Network, params: Params) -> int:
@@ -130,7 +128,7 @@ class Inference:
 
     def __init__(
         self,
-        network: Any,
+        network: Network,
         params: Params,
         scaler: Scaling,
         device: Any = None,
@@ -206,7 +204,7 @@ class Inference:
 
         with precision_scope(self.compute):
             # By output or by code unit, whichever are fewer.
-            reverse = len(code) > self.network.n_features or getattr(self.network, "reverse_only", False)
+            reverse = len(code) > self.network.n_features or self.network.reverse_only
             jacobian = (jax.jacrev if reverse else jax.jacfwd)(output)(jnp.asarray(code, self.compute))
             return np.asarray(jacobian).T
 
@@ -231,7 +229,7 @@ class Inference:
     def _land(self, piece: Block, results: Any, total: Array | None) -> tuple[NDArray[Any], Any]:
         if total is not None and not np.isfinite(np.asarray(total)):
             # Finite rows may add up to more than a float32 holds: then nothing is found, and nothing is wrong.
-            refuse_non_finite(piece.values, piece.start, self.names, missing=masks_missing(self.network))
+            refuse_non_finite(piece.values, piece.start, self.names, missing=self.network.indicator)
         return piece.values, jax.tree.map(lambda result: np.asarray(result)[: len(piece.values)], results)
 
     def _padded(self, piece: NDArray[Any]) -> NDArray[Any]:

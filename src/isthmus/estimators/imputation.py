@@ -1,4 +1,4 @@
-"""Tables with holes: a scikit-learn transformer that fills them, numbers and categories alike."""
+"""An imputer of tables: missing numbers and categories filled in by a Gaussian and denoising networks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from isthmus.core.errors import InterruptedFitWarning, InvalidDataError, IsthmusWarning
-from isthmus.core.parameters import PARAMETERS, Parameter
+from isthmus.core.parameters import check_parameters, documented
 from isthmus.core.types import TrainState
-from isthmus.corruption import Masking
 from isthmus.data.columns import (
     ColumnOfTable,
     cells_of,
@@ -27,64 +26,35 @@ from isthmus.data.columns import (
     select,
     with_cells,
 )
-from isthmus.engine.loop import Interruption
-from isthmus.estimators import filler_file
-from isthmus.estimators.build import draw_seed
-from isthmus.estimators.filler import Plan, learn
+from isthmus.engine.interruption import Interruption
+from isthmus.estimators import stored
+from isthmus.estimators.fit.choices import draw_seed
+from isthmus.estimators.fit.imputing import ImputationPlan, learn
+from isthmus.estimators.parameters import ImputerParameters
 
 Floats = NDArray[np.float64]
 
 
-class AutoencoderImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Fill the holes of a table with what an autoencoder makes of the rest of the row.
+@documented
+class AutoencoderImputer(ImputerParameters, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Fill in the missing cells of a table from the other cells of the row.
 
-    A Gaussian is learned from the rows as they are, by expectation and maximisation; what it expects in a hole, given
-    the cells that are there, is the start. Denoising networks then learn what it misses: cells that are there are
-    hidden, and the network is told which. Each holds a fifth of the rows back and ends with the weights that fill
-    those best; if the start did, the start. Numbers are averaged over the networks, and so are the chances of
-    categories.
+    A Gaussian is fitted to the rows as they are, by expectation and maximisation; its conditional mean of a missing
+    cell, given the observed ones, is the start. Denoising networks then learn the rest: observed cells are hidden, and
+    the network gets a mask of them. Each network holds out a fifth of the rows and ends with the weights that fill
+    those in best, or with the start if that is better. Numbers are averaged over the networks, and so are the
+    probabilities of categories.
 
-    Tables of pandas, polars and pyarrow come back as they went in, their types kept: whole numbers are rounded and
-    kept within the range that was observed, booleans are true or false, and categories (text, pandas and polars
-    categoricals) are among the 50 most frequent observed. Arrays are taken for real numbers. What was there is
-    returned to the bit.
-
-    Parameters
-    ----------
-    n_components : int, default=64
-        Width of the code. Hidden cells keep the network from copying, so that the code may be wider than the row.
-    hidden_layer_sizes : tuple of int, default=(128, 128)
-        Widths of the encoder's hidden layers, mirrored in the decoder.
-    dropout : float, default=0.2
-        Share of hidden activations dropped in training.
-    masking : tuple of float or float, default=(0.1, 0.6)
-        Share of a row's cells that are hidden; each row in each epoch draws its own between two.
-    n_networks : int, default=5
-        Networks whose answers are averaged, each with another part of the rows held back.
-    learning_rate : float, default=0.002
-        Step size, lowered by a cosine over the epochs.
-    batch_size : int, default=64
-        Rows per step.
-    max_epochs : int, default=100
-        Passes at most, of 2,048 rows or the whole table, whichever is more; 0 leaves it at the Gaussian.
-    n_iter_no_change : int, default=25
-        Epochs without improvement before training stops.
-    missing_values : number, str or None, default=nan
-        What stands for a missing cell, beside NaN and null in tables.
-    keep_empty_features : bool, default=False
-        Keep columns in which nothing was observed: numbers become 0, categories stay missing. Otherwise they are left
-        out, with a warning.
-    random_state : int, RandomState or None, default=None
-        Seed of weights, order and hidden cells.
-    verbose : int, default=0
-        1 prints a line for each network.
+    Tables of pandas, polars and pyarrow keep their types: integers are rounded and kept within the observed range,
+    booleans are true or false, and categories (text, pandas and polars categoricals) are among the 50 most frequent
+    observed. Arrays are real numbers. Observed cells are unchanged, to the bit.
 
     Attributes
     ----------
     columns_ : tuple of ColumnOfTable
         Name, kind, range and categories of each column.
-    filler_ : Filler
-        What was learned.
+    ensemble_ : Ensemble
+        The fitted networks.
     history_ : list of dict
         For each network one value per epoch of ``loss``, ``validation_loss`` and more.
     best_iter_ : list of int
@@ -113,44 +83,13 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     True
     """
 
-    def __init__(
-        self,
-        *,
-        n_components: int = 64,
-        hidden_layer_sizes: tuple[int, ...] = (128, 128),
-        dropout: float = 0.2,
-        masking: tuple[float, float] | float = (0.1, 0.6),
-        n_networks: int = 5,
-        learning_rate: float = 0.002,
-        batch_size: int = 64,
-        max_epochs: int = 100,
-        n_iter_no_change: int = 25,
-        missing_values: Any = np.nan,
-        keep_empty_features: bool = False,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.dropout = dropout
-        self.masking = masking
-        self.n_networks = n_networks
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.n_iter_no_change = n_iter_no_change
-        self.missing_values = missing_values
-        self.keep_empty_features = keep_empty_features
-        self.random_state = random_state
-        self.verbose = verbose
-
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the columns, the Gaussian and the networks.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or DataFrame
-            The table with its holes.
+            The table with its missing cells.
         y : None
             Ignored.
 
@@ -162,39 +101,38 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InvalidParameterError, InvalidDataError
-            In one line.
+            With one line.
         """
         plan = self._plan()
-        columns, values = self._first_sight(X)
+        columns, values = self._described(X)
         if all(column.empty for column in columns):
             raise InvalidDataError("no cell of the table is observed; there is nothing to learn from")
-        self._tell_of_empty(columns)
+        self._warn_of_empty(columns)
         known = [place for place, column in enumerate(columns) if not column.empty]
         interruption = Interruption()
-        with interruption.listening():
-            filler, states = learn(
-                values[:, known], [columns[place] for place in known], plan, interruption, self._with_condition
-            )
+        ensemble, states = learn(
+            values[:, known], [columns[place] for place in known], plan, interruption, self._report
+        )
         if interruption.signal:
             warnings.warn("interrupted; what was learned is kept", InterruptedFitWarning, stacklevel=2)
-        self.columns_, self.filler_, self.seed_ = columns, filler, plan.seed
+        self.columns_, self.ensemble_, self.seed_ = columns, ensemble, plan.seed
         self.history_ = [state.metrics for state in states]
         self.best_iter_ = [state.stopping.best_epoch for state in states]
         return self
 
     def transform(self, X: Any) -> Any:
-        """Return the table with its holes filled.
+        """Return the table with its missing cells filled in.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or DataFrame
-            Rows like those of `fit`. A category that was not there is taken as missing information about its row, and
-            stays as it is.
+            Rows like those of `fit`. A category that `fit` did not see is an unknown value for the other cells of its
+            row, and is left as it is.
 
         Returns
         -------
         filled : ndarray or DataFrame
-            Of the type and the column types of `X`; an array is of real numbers.
+            With the type and the column types of `X`; arrays have real numbers.
         """
         check_is_fitted(self)
         if frame_of(X) is not None:
@@ -221,33 +159,30 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(names, object)[self._kept()]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted imputer to a file, whole or not at all."""
+        """Write the fitted imputer to one safetensors file, completely or not at all."""
         check_is_fitted(self)
-        filler_file.write(self, path)
+        stored.save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Return the imputer that `save` wrote."""
-        loaded: Self = filler_file.read(cls, path)
+        loaded: Self = stored.load_as(cls, path)
         return loaded
 
-    # What goes in ----------------------------------------------------------------------------------------------
+    # Input -----------------------------------------------------------------------------------------------------
 
-    def _plan(self) -> Plan:
-        for parameter in _PARAMETERS:
-            parameter.check(getattr(self, parameter.name))
-        PARAMETERS["random_state"].check(self.random_state)
+    def _plan(self) -> ImputationPlan:
+        check_parameters(type(self), self.get_params(deep=False))
         masking: Any = tuple(self.masking) if isinstance(self.masking, list) else self.masking
-        Masking(masking)
-        names = set(Plan.__dataclass_fields__) - {"hidden_layer_sizes", "masking", "seed"}
-        return Plan(
+        names = set(ImputationPlan.__dataclass_fields__) - {"hidden_layer_sizes", "masking", "seed"}
+        return ImputationPlan(
             hidden_layer_sizes=tuple(self.hidden_layer_sizes),
             masking=masking,
             seed=draw_seed(self.random_state),
             **{name: getattr(self, name) for name in names},
         )
 
-    def _first_sight(self, X: Any) -> tuple[tuple[ColumnOfTable, ...], Floats]:
+    def _described(self, X: Any) -> tuple[tuple[ColumnOfTable, ...], Floats]:
         if frame_of(X) is None:
             X, holes = self._array(X, reset=True)
             values = np.where(holes, np.nan, X.astype(np.float64))
@@ -271,26 +206,26 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         n_rows, n_columns = X.shape
         if not n_rows or not n_columns:
             raise InvalidDataError(
-                f"the table has {n_rows} rows and {n_columns} columns; at least one of each it needs"
+                f"the table has {n_rows} rows and {n_columns} columns; it needs at least one of each"
             )
         validate_data(self, X, reset=reset, skip_check_array=True)
 
-    def _tell_of_empty(self, columns: tuple[ColumnOfTable, ...]) -> None:
+    def _warn_of_empty(self, columns: tuple[ColumnOfTable, ...]) -> None:
         empty = [column.name for column in columns if column.empty]
         if empty and not self.keep_empty_features:
             named = ", ".join(map(repr, empty))
             warnings.warn(
-                f"nothing was observed in {named}; left out (keep_empty_features=True keeps what is empty)",
+                f"no value was observed in {named}; left out (keep_empty_features=True keeps empty columns)",
                 IsthmusWarning,
                 stacklevel=3,
             )
 
-    def _with_condition(self, network: int, state: TrainState) -> None:
+    def _report(self, network: int, state: TrainState) -> None:
         if self.verbose:
             loss = state.metrics["validation_loss"][-1]
             print(f"network {network + 1} of {self.n_networks}, epoch {state.epoch}: validation loss {loss:.4f}")
 
-    # What comes out --------------------------------------------------------------------------------------------
+    # Output ---------------------------------------------------------------------------------------------------
 
     def _kept(self) -> NDArray[np.intp]:
         return np.array([i for i, c in enumerate(self.columns_) if self.keep_empty_features or not c.empty], np.intp)
@@ -298,7 +233,7 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _filled(self, values: Floats, holes: NDArray[np.bool_]) -> Floats:
         known = [place for place, column in enumerate(self.columns_) if not column.empty]
         filled = np.where(holes, 0.0, values)
-        filled[:, known] = self.filler_.filled(values[:, known])
+        filled[:, known] = self.ensemble_.filled(values[:, known])
         for place, column in enumerate(self.columns_):
             if column.empty and column.kind == "category":
                 filled[holes[:, place], place] = np.nan
@@ -324,17 +259,3 @@ class AutoencoderImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = self._sentinel != self._sentinel
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-
-_PARAMETERS = (
-    Parameter("n_components", 64, "", ("integer",), low=1),
-    Parameter("hidden_layer_sizes", (128, 128), "", ("sizes",)),
-    Parameter("dropout", 0.2, "", ("number",), low=0, below=1),
-    Parameter("n_networks", 5, "", ("integer",), low=1),
-    Parameter("learning_rate", 0.002, "", ("number",), above=0),
-    Parameter("batch_size", 64, "", ("integer",), low=1),
-    Parameter("max_epochs", 100, "", ("integer",), low=0),
-    Parameter("n_iter_no_change", 25, "", ("integer",), low=1),
-    Parameter("keep_empty_features", False, "", ("boolean",)),
-    Parameter("verbose", 0, "", ("integer",), low=0),
-)

@@ -1,4 +1,4 @@
-"""What a user hands in, as a source: arrays and frames through scikit-learn's own checks, files through theirs."""
+"""User input as a source: arrays and frames through scikit-learn's checks, files through those of their format."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from isthmus.data.sources import (
 from isthmus.data.sources.base import Block, Source
 from isthmus.data.sources.images import PictureFiles, luminance
 from isthmus.data.sources.spooled import gathered_rows
-from isthmus.estimators.memory import NO_LIMIT, Memory
+from isthmus.estimators.fit.memory import NO_LIMIT, Memory
 
 
 def is_external(X: object) -> bool:
-    """Whether `X` is a place, a source, a data set or an iterator rather than something array-like."""
+    """Whether `X` is a location, a source, a data set or an iterator rather than array-like."""
     if is_location(X) or is_iterator(X) or is_sequence(X):
         return True
     # A table of pyarrow goes through scikit-learn's checks, as other frames do.
@@ -42,11 +42,11 @@ def is_external(X: object) -> bool:
 
 def open_rows(estimator: Any, X: Any, *, reset: bool, memory: Memory = NO_LIMIT) -> Source:
     """Return `X` as a source with random access, its width and names checked or, with ``reset=True``, remembered."""
-    if isinstance(X, np.ndarray) and X.ndim > 2 and getattr(estimator, "channels", None) is not None:
+    if isinstance(X, np.ndarray) and X.ndim > 2 and estimator.get_params(deep=False).get("channels") is not None:
         X = open_source(X)
     if not is_external(X):
         if isinstance(X, np.ma.MaskedArray) and X.mask.any():
-            # scikit-learn would take what lies under the mask; as NaN it is refused, by row and column.
+            # scikit-learn would use the values under the mask; NaN is refused, with row and column.
             X = np.ma.filled(X.astype(np.float64), np.nan)
         try:
             X = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False, order=None)
@@ -55,7 +55,7 @@ def open_rows(estimator: Any, X: Any, *, reset: bool, memory: Memory = NO_LIMIT)
         return ArraySource(_computable(X))
     source = _open_columns(estimator, X) if not reset else open_source(X)
     if source.n_rows == 0:
-        raise InvalidDataError(f"{X} holds no rows; a fit needs at least one")
+        raise InvalidDataError(f"{X} has no rows; at least one is needed")
     _check_columns(estimator, source, reset=reset)
     return source if source.random_access and source.n_rows is not None else gathered_rows(source, memory.for_tables)
 
@@ -93,7 +93,7 @@ def _open_columns(estimator: Any, X: Any) -> Source:
     try:
         return open_source(X, columns=list(names))
     except InvalidParameterError:
-        # A text file without a head has no names to go by; its columns are all numbers, so this does not fail for text.
+        # A text file without a header has no names to compare; its columns are numbers, so this does not fail for text.
         with suppress(InvalidDataError):
             source = open_source(X)
             if not source.schema.named:
@@ -149,10 +149,10 @@ def rows_of(source: Source) -> int:
 def finite_blocks(
     source: Source, names: Sequence[str] = (), start: int = 0, stop: int | None = None, *, missing: bool = False
 ) -> Iterator[Block]:
-    """Yield a source's blocks in order, refusing the first cell that is not finite or, if told, missing."""
+    """Yield a source's blocks in order, refusing the first cell that is not finite; NaN is allowed where `missing`."""
     for block in source.blocks(start, stop):
         if block.values.dtype.kind == "f":
-            # One sum is cheaper than a mask, and a NaN or an infinity never leaves it finite.
+            # One sum is cheaper than a mask, and is not finite where a cell is NaN or infinite.
             with np.errstate(over="ignore", invalid="ignore"):
                 total = block.values.sum(dtype=np.float64)
             if not np.isfinite(total):
@@ -161,14 +161,14 @@ def finite_blocks(
 
 
 def each_picture(X: Any, *, grey: bool) -> Iterator[NDArray[Any]]:
-    """Yield the pictures of a folder, zip, file, array or sequence one by one; files are read when their turn comes.
+    """Yield the pictures of a folder, zip, file, array or sequence one by one; each file is read when it is needed.
 
-    With ``grey=True`` files' colours are turned to luminance.
+    With ``grey=True`` the colours of files become luminance.
 
     Raises
     ------
     InvalidDataError
-        Where an array has not the shape of a picture.
+        Where an array does not have the shape of a picture.
     """
     if isinstance(X, str | os.PathLike):
         files = PictureFiles(X)

@@ -10,58 +10,36 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-import isthmus
-from isthmus.core.errors import InvalidParameterError, ModelFileError
-from isthmus.core.persistence import read_model
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.parameters import check_parameters, documented
+from isthmus.corruption.additive import Gaussian
 from isthmus.data.sources import PatchSource
 from isthmus.data.sources.patches import centered
 from isthmus.estimators import stored
-from isthmus.estimators.build import draw_seed
+from isthmus.estimators.denoising import DenoisingAutoencoder
+from isthmus.estimators.fit.choices import draw_seed
 from isthmus.estimators.inputs import each_picture
+from isthmus.estimators.parameters import PatchParameters
 
 Picture = NDArray[Any]
 # Patches that are rebuilt at a time: of 17 x 17 floats, 19 MB.
 _AT_ONCE = 1 << 14
 
 
-class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+@documented
+class PatchAutoencoder(PatchParameters, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """An autoencoder of overlapping patches, for pictures of any size.
 
     Fitting learns from patches at random places of the pictures. Rebuilding cuts patches at every `stride` pixels,
     rebuilds each, and gives every pixel the mean of what the patches say of it, those in whose middle it lies counting
     most.
 
-    Parameters
-    ----------
-    autoencoder : Autoencoder or None, default=None
-        What rebuilds a patch; it is cloned. None is a `DenoisingAutoencoder` with two layers of 512 units that has
-        learned noise of a deviation of `noise`.
-    patch_size : int, default=12
-        Side of a patch, in pixels.
-    kept_size : int or None, default=None
-        Side of the middle of each rebuilt patch that is used; what lies around it is only seen, and left out of the
-        loss where the autoencoder's own `feature_weights` is None. None is all of it. Even with `patch_size` or odd
-        with it.
-    stride : int or None, default=None
-        Pixels between two patches that are rebuilt; None is a quarter of the kept side.
-    n_patches : int, default=50000
-        Patches to learn from, from random places.
-    noise : float, default=25
-        Deviation, on the scale from 0 to 255, of the noise that the default autoencoder learns to take out.
-    grey : bool, default=True
-        Turn colours to luminance before fitting. A grey model rebuilds coloured pictures channel by channel.
-    center : bool, default=False
-        Take each patch's own mean off before the autoencoder sees it, and put it back on what is rebuilt. Codes then
-        say nothing of brightness, and as many units say more of the rest: a third of a decibel for denoising.
-    random_state : int, numpy RandomState or None, default=None
-        Seed of the places, and of the default autoencoder.
-
     Attributes
     ----------
     autoencoder_ : Autoencoder
-        What was fitted on patches.
+        The autoencoder fitted on patches.
     white_ : float
-        The value of white: 255 or 65,535 for whole numbers, else 1.
+        The value of white: 255 or 65,535 for integers, else 1.
 
     Examples
     --------
@@ -80,31 +58,8 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     autoencoder_: Any
     white_: float
 
-    def __init__(
-        self,
-        autoencoder: Any = None,
-        *,
-        patch_size: int = 12,
-        kept_size: int | None = None,
-        stride: int | None = None,
-        n_patches: int = 50_000,
-        noise: float = 25.0,
-        grey: bool = True,
-        center: bool = False,
-        random_state: Any = None,
-    ) -> None:
-        self.autoencoder = autoencoder
-        self.patch_size = patch_size
-        self.kept_size = kept_size
-        self.stride = stride
-        self.n_patches = n_patches
-        self.noise = noise
-        self.grey = grey
-        self.center = center
-        self.random_state = random_state
-
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from patches of pictures.
+        """Fit the autoencoder on patches of pictures.
 
         Parameters
         ----------
@@ -116,9 +71,10 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InvalidParameterError, InvalidDataError
-            In one line.
+            With one line.
         """
-        self._kept(), self._stride()
+        check_parameters(type(self), self.get_params(deep=False))
+        self._stride()
         seed = draw_seed(self.random_state)
         pictures = [*X] if isinstance(X, np.ndarray) else X
         source = self._patches(pictures, n_patches=self.n_patches, random_state=seed)
@@ -153,7 +109,7 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.stack(found) if found and len({codes.shape for codes in found}) == 1 else found
 
     def reconstruct(self, X: Any) -> list[Picture] | Picture:
-        """Return pictures put together from their rebuilt patches, in the sizes and units that came in.
+        """Return pictures assembled from the reconstructions of their patches, in the sizes and units of the input.
 
         Parameters
         ----------
@@ -163,43 +119,38 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         pictures : ndarray or list of ndarray
-            float32, or float64 for float64 pictures; an array where an array came in.
+            float32, or float64 for float64 pictures; an array for an array.
         """
         check_is_fitted(self)
         rebuilt = [self._rebuilt(picture) for picture in each_picture(X, grey=self.grey)]
         return np.stack(rebuilt) if isinstance(X, np.ndarray) else rebuilt
 
     def denoise(self, X: Any) -> list[Picture] | Picture:
-        """Return pictures cleaned: `reconstruct` by its proper name."""
+        """Return denoised pictures; the same as `reconstruct`."""
         return self.reconstruct(X)
 
     def denoise_picture(self, picture: Any, noise: float | None = None) -> Picture:
-        """Return one picture of floats from 0 to 1 cleaned, whatever the units that were learned from.
+        """Return one denoised picture of floats from 0 to 1, whatever the units of the pictures that were fitted.
 
         Parameters
         ----------
         picture : array-like of shape (height, width) or (height, width, 3)
             Floats.
         noise : float or None
-            Ignored: the model has learned noise of one strength.
+            Ignored: the model was fitted for one noise level.
         """
         check_is_fitted(self)
         values = np.asarray(picture)
         return (self._rebuilt(values * self.white_) / self.white_).astype(values.dtype)
 
-    # Cutting and putting together ------------------------------------------------------------------------------
+    # Cutting and assembling ------------------------------------------------------------------------------------
 
     def _kept(self) -> int:
-        for name in ("patch_size", "kept_size", "stride"):
-            value = getattr(self, name)
-            whole = isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
-            if not whole and not (value is None and name != "patch_size"):
-                raise InvalidParameterError(f"{name}={value!r} is not legal; it takes a whole number of at least 1")
         kept = self.patch_size if self.kept_size is None else self.kept_size
         if kept > self.patch_size or (self.patch_size - kept) % 2:
             raise InvalidParameterError(
-                f"kept_size={kept} is not legal; it is the middle of a patch of {self.patch_size}, with as many pixels "
-                "on either side"
+                f"kept_size={kept} must be at most patch_size={self.patch_size}, and both even or both odd: it is the "
+                "middle of a patch"
             )
         return int(kept)
 
@@ -207,14 +158,16 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         kept = self._kept()
         stride = max(1, kept // 4) if self.stride is None else int(self.stride)
         if stride > kept:
-            raise InvalidParameterError(f"stride={stride} is more than the {kept} pixels that a patch tells of")
+            raise InvalidParameterError(
+                f"stride={stride} must be at most the {kept} pixels of the kept middle of a patch"
+            )
         return stride
 
     def _patches(self, pictures: Any, **settings: Any) -> PatchSource:
         return PatchSource(pictures, self.patch_size, grey=self.grey, center=bool(self.center), **settings)
 
     def _middle(self, n_features: int) -> list[float]:
-        """Return 1 for each cell of a row that lies in the middle of the patch, and 0 for those around it."""
+        """Return 1 for each cell of a row in the kept middle of the patch, and 0 for the others."""
         margin = (self.patch_size - self._kept()) // 2
         inside = np.pad(np.ones((self._kept(), self._kept())), margin)
         return np.repeat(inside.ravel(), n_features // inside.size).tolist()
@@ -224,7 +177,7 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             return np.stack([self._rebuilt(plane) for plane in np.moveaxis(picture, -1, 0)], axis=-1)
         kept, stride, size = self._kept(), self._stride(), self.patch_size
         margin = (size - kept) // 2
-        # So that every pixel is in the middle of as many patches as any other.
+        # So that every pixel is in the kept middle of the same number of patches.
         pads = [(size, size + -(length + size) % stride) for length in picture.shape[:2]]
         padded = np.pad(picture, [*pads, *[(0, 0)] * (picture.ndim - 2)], mode="symmetric")
         windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(0, 1))[::stride, ::stride]
@@ -254,7 +207,7 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _add(
         total: Picture, weight: Picture, middle: Picture, window: Picture, top: int, left: int, stride: int
     ) -> None:
-        """Add the middles of lines of patches, the first at a place, pixel by pixel of the window."""
+        """Add the middles of lines of patches, the first at `top` and `left`, one pixel of the window at a time."""
         down, across = middle.shape[:2]
         for i, line in enumerate(window):
             for j, share in enumerate(line):
@@ -265,29 +218,17 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 total[there] += share * middle[:, :, i, j]
                 weight[there] += share
 
-    # Keeping ---------------------------------------------------------------------------------------------------
+    # Saving and loading ----------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted model to one safetensors file, whole or not at all; as `Autoencoder.save`."""
+        """Write the fitted model to one safetensors file, completely or not at all; as `Autoencoder.save`."""
         check_is_fitted(self)
-        own = {name: value for name, value in self.get_params(deep=False).items() if name != "autoencoder"}
-        if hasattr(self.random_state, "randint"):
-            own["random_state"] = None
-        around = {"class": type(self).__name__, "white": self.white_, **own}
-        stored.write(self.autoencoder_, path, optimizer=False, around=around)
+        stored.save(self, path, leave_out=("optimizer_state_",))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a model that `save` wrote; nothing in the file is executed."""
-        header, _ = read_model(path)
-        around = dict(header.get("around") or {})
-        if around.pop("class", None) != cls.__name__:
-            raise ModelFileError(f"{path} holds a {header.get('class')}, not a {cls.__name__}")
-        white = float(around.pop("white"))
-        inner_class: Any = getattr(isthmus, str(header["class"]))
-        inner = stored.read(inner_class, path, network=None)
-        model = cls(clone(inner), **around)
-        model.autoencoder_, model.white_ = inner, white
+        model: Self = stored.load_as(cls, path)
         return model
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -295,9 +236,6 @@ class PatchAutoencoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _default(noise: float, white: float, seed: int) -> Any:
-    from isthmus.corruption import Gaussian
-    from isthmus.estimators.denoising import DenoisingAutoencoder
-
     return DenoisingAutoencoder(
         512,
         hidden_layer_sizes=(512,),
@@ -313,6 +251,6 @@ def _default(noise: float, white: float, seed: int) -> Any:
 
 
 def _window(side: int) -> NDArray[np.float64]:
-    """Return weights (side, side) that fall smoothly to the edge and are nowhere 0."""
+    """Return weights (side, side) that decrease smoothly to the edge and are nowhere 0."""
     line = np.sin(np.pi * (np.arange(side) + 0.5) / side)
     return np.outer(line, line)

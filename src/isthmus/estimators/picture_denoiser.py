@@ -1,12 +1,11 @@
-"""The denoiser of whole pictures, learned from one's own."""
+"""A denoiser of whole pictures, trained on pictures of your own."""
 
 from __future__ import annotations
 
 import os
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from numbers import Real
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -14,13 +13,15 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.core.errors import DivergedError, InterruptedFitWarning, InvalidParameterError, ModelFileError
-from isthmus.core.persistence import read_model
+from isthmus.core.errors import DivergedError, InterruptedFitWarning, InvalidParameterError
+from isthmus.core.parameters import check_parameters, documented
 from isthmus.core.types import Params
 from isthmus.data.sources import PatchSource
-from isthmus.engine.loop import Interruption
-from isthmus.estimators.build import draw_seed
+from isthmus.engine.interruption import Interruption
+from isthmus.estimators import stored
+from isthmus.estimators.fit.choices import draw_seed
 from isthmus.estimators.inputs import each_picture
+from isthmus.estimators.parameters import PictureDenoiserParameters
 from isthmus.images.denoiser import Denoiser
 from isthmus.images.training import Progress, Recipe, initial_weights, train
 from isthmus.networks.residual import ResidualDenoiser
@@ -28,36 +29,13 @@ from isthmus.networks.residual import ResidualDenoiser
 Picture = NDArray[Any]
 
 
-class PictureDenoiser(BaseEstimator):  # type: ignore[misc]
-    """A convolutional denoiser of pictures of any size, the kind that isthmus ships, learned from pictures of your own.
+@documented
+class PictureDenoiser(PictureDenoiserParameters, BaseEstimator):  # type: ignore[misc]
+    """A convolutional denoiser of pictures of any size, of the kind that isthmus ships, trained on your own pictures.
 
-    It sees crops under white noise, is told the deviation, and predicts the noise, which is taken off: a residual
-    denoising autoencoder in the shape of a U. What is kept is a running mean of the weights. It learns grey pictures;
-    coloured ones are cleaned in luma and chroma, one by one.
-
-    Parameters
-    ----------
-    noise : float or (float, float), default=(0, 55)
-        Deviation of the noise to learn, or the range it is drawn from, where white is 255.
-    start : 'shipped', a Denoiser or None, default='shipped'
-        Whose weights to begin with: those of the denoiser that isthmus ships, which knows photographs and learns
-        another kind of picture in few steps; another's; None draws them anew and wants tens of thousands of steps.
-    widths : tuple of int, default=(64, 128)
-        Channels at a half, a quarter and so on of the resolution; with a start, as that has them.
-    blocks : tuple of int, default=(2, 2)
-        Residual blocks at each of these, down and up, at the lowest once.
-    crop_size : int, default=64
-        Side of the crops, in pixels: a multiple of 2 for each of the widths multiplied, 4 for two of them.
-    batch_size : int, default=8
-        Crops of a step.
-    max_steps : int, default=2000
-        Steps of training, four a second on two slow cores.
-    learning_rate : float, default=0.001
-        Adam's largest step size; it rises over the first 300 steps and falls to zero along a cosine.
-    random_state : int, numpy RandomState or None, default=None
-        Seed of crops, noise and, without a start, weights.
-    verbose : int, default=0
-        1 prints the loss every 100 steps.
+    Its inputs are crops with white noise and the noise's deviation; it predicts the noise, which is subtracted: a
+    residual denoising autoencoder in the shape of a U. The weights are a running mean over the steps. It is trained on
+    grey pictures; the luma and chroma of colour pictures are denoised one by one.
 
     Attributes
     ----------
@@ -97,33 +75,8 @@ class PictureDenoiser(BaseEstimator):  # type: ignore[misc]
     n_steps_: int
     seed_: int
 
-    def __init__(
-        self,
-        noise: float | tuple[float, float] = (0.0, 55.0),
-        *,
-        start: Any = "shipped",
-        widths: Sequence[int] = (64, 128),
-        blocks: Sequence[int] = (2, 2),
-        crop_size: int = 64,
-        batch_size: int = 8,
-        max_steps: int = 2000,
-        learning_rate: float = 1e-3,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        self.noise = noise
-        self.start = start
-        self.widths = widths
-        self.blocks = blocks
-        self.crop_size = crop_size
-        self.batch_size = batch_size
-        self.max_steps = max_steps
-        self.learning_rate = learning_rate
-        self.random_state = random_state
-        self.verbose = verbose
-
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn to clean pictures like these.
+        """Learn to denoise pictures like these.
 
         Parameters
         ----------
@@ -135,12 +88,12 @@ class PictureDenoiser(BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         self : PictureDenoiser
-            After Ctrl-C too, with a warning, what was learned so far.
+            After Ctrl-C too, with a warning and what was learned so far.
 
         Raises
         ------
         InvalidParameterError, InvalidDataError, DivergedError
-            In one line.
+            With one line.
         """
         low, high = self._levels()
         network = self._network()
@@ -159,7 +112,7 @@ class PictureDenoiser(BaseEstimator):  # type: ignore[misc]
         return self
 
     def _learned(self, steps: Iterator[Progress]) -> Progress:
-        """Return where training ends, whether by itself or by Ctrl-C."""
+        """Return the last state of training, at its end or after Ctrl-C."""
         history: dict[str, list[float]] = {"step": [], "loss": []}
         began = time.perf_counter()
         with Interruption().listening() as interruption:
@@ -185,27 +138,27 @@ class PictureDenoiser(BaseEstimator):  # type: ignore[misc]
         return reached
 
     def denoise(self, X: Any, noise: float | None = None) -> list[Picture] | Picture:
-        """Return pictures cleaned, in the sizes and units that came in.
+        """Return denoised pictures, in the sizes and units of the input.
 
         Parameters
         ----------
         X : as in `fit`
-            Noisy pictures of any size, grey or coloured. White is the largest of a type of whole numbers, and else
-            what it was in the pictures that were learned from.
+            Noisy pictures of any size, grey or colour. White is the largest value of an integer type, and otherwise
+            that of the pictures that were fitted.
         noise : float or None, default=None
             The deviation of the noise, where white is 255; None estimates that of each picture.
 
         Returns
         -------
         pictures : ndarray or list of ndarray
-            float32, or float64 for float64 pictures; an array where an array came in.
+            float32, or float64 for float64 pictures; an array for an array.
         """
         check_is_fitted(self)
         cleaned = [self._cleaned(picture, noise) for picture in each_picture(X, grey=False)]
         return np.stack(cleaned) if isinstance(X, np.ndarray) else cleaned
 
     def denoise_picture(self, picture: Any, noise: float | None = None) -> Picture:
-        """Return one picture of floats from 0 to 1 cleaned; ``isthmus denoise --model`` calls this.
+        """Return one denoised picture of floats from 0 to 1; ``isthmus denoise --model`` calls this.
 
         Parameters
         ----------
@@ -223,74 +176,53 @@ class PictureDenoiser(BaseEstimator):  # type: ignore[misc]
         values: Picture = picture.astype(dtype)
         return (self.denoiser_.clean(values / white, noise) * white).astype(dtype)
 
-    # What is legal ---------------------------------------------------------------------------------------------
+    # Checks ----------------------------------------------------------------------------------------------------
 
     def _levels(self) -> tuple[float, float]:
-        """Return the range of deviations, and refuse what else is not legal."""
-        for name in ("crop_size", "batch_size", "max_steps"):
-            value = getattr(self, name)
-            if not _is_whole(value):
-                raise InvalidParameterError(f"{name}={value!r} is not legal; it takes a whole number of at least 1")
-        rate = self.learning_rate
-        if not _is_number(rate) or rate <= 0:
-            raise InvalidParameterError(f"learning_rate={rate!r} is not legal; it takes a number above 0")
-        pair: Any = (self.noise, self.noise) if _is_number(self.noise) else self.noise
-        legal = isinstance(pair, Sequence | np.ndarray) and not isinstance(pair, str) and len(pair) == 2
-        if not legal or not all(map(_is_number, pair)) or not 0 <= pair[0] <= pair[1] or not pair[1]:
-            raise InvalidParameterError(
-                f"noise={self.noise!r} is not legal; it takes a deviation above 0, or the least and the greatest"
-            )
-        return float(pair[0]), float(pair[1])
+        """Return the range of deviations, and check the parameters."""
+        check_parameters(type(self), self.get_params(deep=False))
+        given: Any = self.noise
+        low, high = given if isinstance(given, tuple | list) else (given, given)
+        if not high > 0:
+            raise InvalidParameterError(f"noise={self.noise!r} must have a largest deviation > 0")
+        return float(low), float(high)
 
     def _network(self) -> ResidualDenoiser:
-        widths, blocks = tuple(self.widths), tuple(self.blocks)
-        if not widths or len(widths) != len(blocks) or not all(map(_is_whole, widths + blocks)):
-            raise InvalidParameterError(
-                f"widths={widths} and blocks={blocks} are not legal; they take as many whole numbers of at least 1 each"
-            )
-        network = ResidualDenoiser(tuple(map(int, widths)), tuple(map(int, blocks)))
+        widths, blocks = tuple(map(int, self.widths)), tuple(map(int, self.blocks))
+        if not widths or len(widths) != len(blocks):
+            raise InvalidParameterError(f"widths={widths} and blocks={blocks} must have the same length, at least 1")
+        network = ResidualDenoiser(widths, blocks)
         if self.crop_size % network.multiple:
             raise InvalidParameterError(
-                f"crop_size={self.crop_size} is not legal; with {len(widths)} widths it is a multiple of "
-                f"{network.multiple}"
+                f"crop_size={self.crop_size} must be a multiple of {network.multiple} with {len(widths)} widths"
             )
         return network
 
-    def _begins(self) -> Denoiser | None:
-        if self.start is None or isinstance(self.start, Denoiser):
-            return self.start
-        if not isinstance(self.start, str) or self.start != "shipped":
-            raise InvalidParameterError(f"start={self.start!r} is not legal; it takes 'shipped', a Denoiser or None")
-        return Denoiser.shipped()
+    def _given_start(self) -> Denoiser | None:
+        return Denoiser.shipped() if isinstance(self.start, str) else self.start
 
     def _start(self, network: ResidualDenoiser, seed: int) -> Params:
-        begins = self._begins()
-        if begins is None:
+        given = self._given_start()
+        if given is None:
             return initial_weights(network, seed)
-        if begins.network != network:
+        if given.network != network:
             raise InvalidParameterError(
-                f"widths={network.widths} and blocks={network.blocks} are not those of the start, "
-                f"{begins.network.widths} and {begins.network.blocks}; set start=None to begin anew"
+                f"widths={network.widths} and blocks={network.blocks} differ from those of the start, "
+                f"{given.network.widths} and {given.network.blocks}; set start=None to draw new weights"
             )
-        return begins.params
+        return given.params
 
     def _known(self) -> float:
-        """Return the strongest noise that the start has learned."""
-        begins = self._begins()
-        return 0.0 if begins is None else begins.strongest
+        """Return the largest noise level of the start."""
+        given = self._given_start()
+        return 0.0 if given is None else given.strongest
 
-    # Keeping ---------------------------------------------------------------------------------------------------
+    # Saving and loading ----------------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted model to one safetensors file, whole or not at all."""
+        """Write the fitted model to one safetensors file, completely or not at all."""
         check_is_fitted(self)
-        own = self.get_params(deep=False)
-        if isinstance(self.start, Denoiser):
-            own["start"] = None  # what was learned from it is what is kept
-        if hasattr(self.random_state, "randint"):
-            own["random_state"] = None
-        learned = {"white": self.white_, "n_steps": self.n_steps_, "seed": self.seed_, "history": self.history_}
-        self.denoiser_.save(path, about={"class": type(self).__name__, "parameters": _plain(own), "learned": learned})
+        stored.save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -299,37 +231,10 @@ class PictureDenoiser(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         MissingFileError, ModelFileError
-            In one line.
+            With one line.
         """
-        header, tensors = read_model(path)
-        if header.get("class") != cls.__name__:
-            raise ModelFileError(f"{path} holds a {header.get('class')}, not a {cls.__name__}")
-        try:
-            given, learned = header["parameters"], header["learned"]
-            own: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-            model = cls(**own)
-            model.white_, model.n_steps_, model.seed_ = float(learned["white"]), learned["n_steps"], learned["seed"]
-            model.history_ = learned["history"]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelFileError(f"{path} has a damaged header: {type(error).__name__} {error}") from error
-        model.denoiser_ = Denoiser.from_tensors(path, header, tensors)
+        model: Self = stored.load_as(cls, path)
         return model
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "denoiser_")
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters as what JSON holds."""
-    return {
-        name: np.asarray(value).tolist() if isinstance(value, np.generic | np.ndarray | tuple | list) else value
-        for name, value in values.items()
-    }
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(float(value)))

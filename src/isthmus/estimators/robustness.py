@@ -1,4 +1,4 @@
-"""How error grows with noise: of a denoising autoencoder, of its network trained without noise, and of PCA."""
+"""Error at levels of noise: of a denoising autoencoder, of its network trained without noise, and of PCA."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 
+from isthmus import corruption as corruptions
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.random import Stream, key_words
 from isthmus.core.types import Batch, Noise
-from isthmus.corruption import Corruption
+from isthmus.corruption.base import Corruption
 from isthmus.data.sources.base import Block, Source
 from isthmus.data.splitting import NO_HOLDOUT
-from isthmus.engine.inference import Inference
-from isthmus.estimators.build import columns_for, corruption_for
-from isthmus.estimators.fitting import measure
+from isthmus.estimators.fit.preparing import columns_of, measure
 from isthmus.estimators.inputs import open_rows
+from isthmus.estimators.streaming import inference_of
 
 Floats = NDArray[np.float64]
 _LEVELS = 7
@@ -37,8 +37,8 @@ class RobustnessCurve:
     levels : ndarray of shape (n_levels,)
         The corruption's levels.
     errors : dict of str to ndarray of shape (n_levels,)
-        ``"model"``; ``"noisy"``, the rows as they came; and, where there were rows to fit them on, ``"without noise"``,
-        the same network, and ``"PCA"``, of as many components.
+        ``"model"``; ``"noisy"``, the corrupted rows themselves; and, where there are rows to fit them on,
+        ``"without noise"``, the same network, and ``"PCA"``, with as many components.
     corruption : Corruption
         What corrupted the rows.
     """
@@ -72,7 +72,7 @@ def robustness(
     chosen = _levels(corruption, levels)
     clean = model.scaler_.scaled(rows, np.float32)
     statistics = measure(source, None, (), NO_HOLDOUT, moments=True)
-    columns = columns_for(statistics, model.scaler_)
+    columns = columns_of(statistics, model.scaler_)
     ways: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {"model": _rebuilder(model), "noisy": lambda noisy: noisy}
     if fit_on is not None:
         plain = clone(model).set_params(corruption=None, corruption_level=None, untouched_weight=1.0).fit(fit_on)
@@ -90,16 +90,16 @@ def robustness(
 
 
 def _corruption(model: Any, given: Any, source: Source) -> Corruption:
-    values = {**model.get_params(deep=False), "untouched_weight": 1.0}
-    if given is not None:
-        values |= {"corruption": given, "corruption_level": None}
-    corruption = corruption_for(values, source.schema.image_shape)
-    if corruption is None or not corruption.main:
+    if given is None:
+        found = corruptions.resolve(model.corruption, model.corruption_level)
+    else:
+        found = corruptions.resolve(given)
+    if found is None or not found.main:
         raise InvalidParameterError(
-            f"a robustness curve needs a corruption with a level, not {values['corruption']!r}; pass corruption="
+            f"a robustness curve needs a corruption with a level, not {given or model.corruption!r}; pass corruption="
         )
-    corruption.check(source.schema.n_features, model.scaler_.affine is not None)
-    found: Corruption = corruption
+    found = found.bound(source.schema.image_shape)
+    found.check(source.schema.n_features, model.scaler_.affine is not None)
     return found
 
 
@@ -107,7 +107,7 @@ def _levels(corruption: Corruption, levels: Sequence[float] | None) -> Floats:
     if levels is not None:
         chosen = np.asarray(levels, np.float64)
         if chosen.ndim != 1 or not len(chosen):
-            raise InvalidParameterError(f"levels={levels!r} is not legal; it takes numbers, at least one")
+            raise InvalidParameterError(f"levels={levels!r} must be a sequence of at least one number")
         return chosen
     own = getattr(corruption, corruption.main)
     own = max(own) if isinstance(own, tuple) else own
@@ -117,8 +117,8 @@ def _levels(corruption: Corruption, levels: Sequence[float] | None) -> Floats:
 
 
 def _rebuilder(model: Any, scaler: Any = None) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """Return what rebuilds rows that are scaled by one model's scaling, by that or another model."""
-    inference: Inference = model._inference()
+    """Return a function that reconstructs rows scaled by one model's scaling, with that or another model."""
+    inference = inference_of(model)
 
     def rebuilt(noisy: NDArray[Any]) -> NDArray[Any]:
         raw = (scaler or model.scaler_).raw(noisy, np.float64)

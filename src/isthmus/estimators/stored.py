@@ -1,250 +1,231 @@
-"""An estimator to a model file and back: which values go in, under which names, and what is checked on the way out."""
+"""Estimators to model files and back: which classes a file may have, and what is checked when it is read."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from sklearn.base import BaseEstimator
 
-import isthmus
-from isthmus.core.errors import InvalidParameterError, IsthmusError, ModelFileError
-from isthmus.core.parameters import PARAMETERS, check_parameters
-from isthmus.core.persistence import Tensors, read_header, read_model, write_model
+from isthmus.core.errors import IsthmusError, ModelFileError
+from isthmus.core.parameters import check_parameters
+from isthmus.core.persistence import Fields, Packer, Unpacker, fields_of, read_model, write_model
+from isthmus.core.registry import Registry
 from isthmus.core.version import __version__
-from isthmus.corruption import CORRUPTIONS, Chain, Corruption
-from isthmus.data.scaling import Scaling, scaler_class
-from isthmus.engine.loop import precision_scope
+from isthmus.corruption import CORRUPTIONS
 from isthmus.engine.optimizers import Optimizer
-from isthmus.estimators.build import sparsity_for
-from isthmus.networks.convolutional import Convolutional
-from isthmus.networks.custom import Custom
-from isthmus.networks.dense import Dense
-from isthmus.sparsity import SPARSITIES, Sparsity
+from isthmus.engine.program import precision_scope
+from isthmus.estimators import ESTIMATORS
+from isthmus.networks.base import Network
+from isthmus.sparsity import SPARSITIES
+
+# The classes of objects that a model file may have; their instances are rebuilt from their fields.
+STORED: Registry[Any] = Registry(
+    "stored class",
+    {
+        "Chain": "isthmus.corruption.composed:Chain",
+        "ColumnOfTable": "isthmus.data.columns:ColumnOfTable",
+        "Convolutional": "isthmus.networks.convolutional:Convolutional",
+        "Classifying": "isthmus.networks.classifying:Classifying",
+        "Custom": "isthmus.networks.custom:Custom",
+        "Denoiser": "isthmus.images.denoiser:Denoiser",
+        "Dense": "isthmus.networks.dense:Dense",
+        "Filler": "isthmus.estimators.filler:Filler",
+        "Mixed": "isthmus.networks.mixed:Mixed",
+        "Patches": "isthmus.data.scaling.maps:Patches",
+        "ResidualDenoiser": "isthmus.networks.residual:ResidualDenoiser",
+        "Scaler": "isthmus.data.scaling.maps:Scaler",
+        "WhitenedPatches": "isthmus.data.scaling.maps:WhitenedPatches",
+        "Whitening": "isthmus.data.scaling.maps:Whitening",
+    },
+)
+_TABLES: tuple[tuple[str, Registry[Any]], ...] = (
+    ("", STORED),
+    ("sparsity.", SPARSITIES),
+    ("corruption.", CORRUPTIONS),
+    ("estimator.", ESTIMATORS),
+)
+_FACTORY = "$factory"
+_LEAVES = "$leaves"
 
 
-def write(
-    estimator: Any, path: str | os.PathLike[str], *, optimizer: bool, around: dict[str, Any] | None = None
-) -> None:
-    """Write a fitted estimator, and what an estimator around it has to keep."""
-    tensors = _named("params", estimator.params_)
-    tensors |= {f"scaler.{name}": tensor for name, tensor in estimator.scaler_.tensors().items()}
-    tensors |= _named("sparsity", estimator.sparsity_state_) | {"mean_code": estimator.mean_code_}
-    tensors |= {f"history.{name}": np.asarray(values, np.float64) for name, values in estimator.history_.items()}
-    if optimizer:
-        tensors |= _named("optimizer", estimator.optimizer_state_)
-    write_model(path, _header(estimator) | ({} if around is None else {"around": around}), tensors)
+def save(estimator: Any, path: str | os.PathLike[str], *, leave_out: Sequence[str] = ()) -> None:
+    """Write a fitted estimator to a file, completely or not at all.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        An estimator of the table.
+    path : path-like
+        Where.
+    leave_out : sequence of str
+        Fitted attributes that are not written, in estimators inside this one too.
+
+    Raises
+    ------
+    InvalidParameterError
+        Where a parameter cannot be written.
+    UnwritableError
+        Where the file cannot be written.
+    """
+
+    def fields(value: Any) -> Fields:
+        if isinstance(value, BaseEstimator):
+            return _parts(value, leave_out)
+        return _without_factory(_fields_of(value))
+
+    packer = Packer(_name_of, fields)
+    packed = packer.pack(estimator)
+    write_model(path, {"version": __version__, "class": type(estimator).__name__, "model": packed}, packer.tensors)
 
 
-def _header(estimator: Any) -> dict[str, Any]:
-    network = estimator.network_
-    names = getattr(estimator, "feature_names_in_", None)
+def _fields_of(value: Any) -> Fields:
+    """Return what an object is rebuilt from: its `stored` attributes, or a dataclass's fields."""
+    names = getattr(value, "stored", None)
+    return fields_of(value) if names is None else {name: getattr(value, name) for name in names}
+
+
+def _name_of(value: Any) -> str | None:
+    if isinstance(value, str | bytes | int | float | dict | list):
+        return None
+    kind = type(value).__name__
+    for prefix, table in _TABLES:
+        for name in table:
+            # Looked up by the class's name first, so that no other row is imported.
+            if (name == kind or prefix in ("sparsity.", "corruption.")) and type(value) is table[name]:
+                return f"{prefix}{name}"
+    return None
+
+
+def _parts(estimator: Any, leave_out: Sequence[str]) -> Fields:
+    """Return the parameters of an estimator, and its fitted attributes."""
+    parameters = _without_factory(estimator.get_params(deep=False))
+    if hasattr(parameters.get("random_state"), "randint"):
+        parameters["random_state"] = None  # it has drawn; the seed is in the fitted attributes
+    fitted = {
+        name: value
+        for name, value in vars(estimator).items()
+        if name.endswith("_") and not name.startswith("_") and name not in leave_out
+    }
+    if "optimizer_state_" in fitted:
+        fitted["optimizer_state_"] = {
+            _LEAVES: [np.asarray(leaf) for leaf in jax.tree.leaves(fitted["optimizer_state_"])]
+        }
+    return {"parameters": parameters, "fitted": fitted}
+
+
+def _without_factory(fields: Fields) -> Fields:
+    """Return fields whose network factory is its name: no file has the code of a network of your own."""
     return {
-        "version": __version__,
-        "class": type(estimator).__name__,
-        "parameters": {name: _plain(name, value) for name, value in estimator.get_params(deep=False).items()},
-        "network": None if isinstance(network, Custom) else dataclasses.asdict(network),
-        "family": type(network).__name__,
-        "widths": [network.n_features, network.n_components],
-        "ends": [network.code_activation, network.output_activation],
-        "scaler": estimator.scaler_.to_header(),
-        "feature_names": None if names is None else [str(name) for name in names],
-        "learned": {
-            "n_iter_": estimator.n_iter_,
-            "best_iter_": estimator.best_iter_,
-            "loss_": repr(estimator.loss_),
-            "seed_": estimator.seed_,
-            "image_shape_": estimator.image_shape_,
-        },
+        name: {_FACTORY: _named(value)} if name in ("network", "factory") and _is_factory(value) else value
+        for name, value in fields.items()
     }
 
 
-def _plain(name: str, value: Any) -> Any:
-    if name == "network":
-        return (
-            None
-            if value is None
-            else {"factory": f"{value.__module__}.{getattr(value, '__qualname__', type(value).__name__)}"}
-        )
-    if isinstance(value, Sparsity | Corruption):
-        kind = next((kind for kind, row in _METHODS.items() if type(value) is row), None)
-        if kind is not None:
-            return {"kind": kind, **{name: _plain(name, setting) for name, setting in value.get_params().items()}}
-    if isinstance(value, np.generic | np.ndarray):
-        value = value.tolist()
-    if isinstance(value, tuple | list) and not hasattr(value, "_fields"):  # an Optax transformation is a tuple too
-        return [_plain(name, item) for item in value]
-    if name == "random_state" and hasattr(value, "randint"):
-        return None
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    raise InvalidParameterError(
-        f"{name}={value!r} cannot be written to a file; give it by name, or keep the model with pickle"
-    )
+def _is_factory(value: Any) -> bool:
+    return callable(value) and not isinstance(value, Network)
 
 
-def _named(prefix: str, tree: Any) -> Tensors:
-    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {prefix + jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
-
-
-def _filled(prefix: str, like: Any, tensors: Tensors, path: object) -> Any:
-    """Return a tree of `like`'s structure from named tensors of the same shapes."""
-
-    def find(place: Any, leaf: Any) -> Any:
-        name = prefix + jax.tree_util.keystr(place)
-        if name not in tensors:
-            raise ModelFileError(f"{path} lacks the tensor {name}")
-        if tensors[name].shape != np.shape(leaf) or tensors[name].dtype != np.asarray(leaf).dtype:
-            found, wanted = (
-                f"{tensors[name].dtype}{tensors[name].shape}",
-                f"{np.asarray(leaf).dtype}{np.shape(leaf)}",
-            )
-            raise ModelFileError(f"{path} has {name} as {found}, not {wanted}")
-        return tensors[name]
-
-    return jax.tree_util.tree_map_with_path(find, like)
+def _named(factory: Callable[..., Any]) -> str:
+    return f"{factory.__module__}.{getattr(factory, '__qualname__', type(factory).__name__)}"
 
 
 def load(path: str | os.PathLike[str], *, network: Any = None) -> Any:
-    """Read a fitted model with the estimator, of those isthmus makes public, that its file names.
+    """Read a fitted model with the estimator that its file names.
 
     Parameters
     ----------
     path : path-like
         A file that an estimator's `save` wrote.
     network : callable or None
-        The factory of a model with a network of your own, which no file holds.
+        The factory of a model with a network of your own, which no file has.
 
     Returns
     -------
-    model : Autoencoder or its like
+    model : Autoencoder or another estimator of isthmus
         As it was saved.
 
     Raises
     ------
     MissingFileError, ModelFileError
-        In one line.
+        With one line.
     """
-    header = read_header(path)
-    name = (header.get("around") or header).get("class")
-    kind: Any = getattr(isthmus, str(name)) if name in isthmus.__all__ else None
-    if not isinstance(kind, type):
-        raise ModelFileError(f"{path} holds a {name}, which this isthmus has not; upgrade isthmus")
-    return kind.load(path, network=network) if network is not None else kind.load(path)  # type: ignore[attr-defined]
-
-
-def read(cls: type, path: str | os.PathLike[str], *, network: Any) -> Any:
-    """Return the estimator a file holds."""
     header, tensors = read_model(path)
+    kind = header.get("class")
+    if kind not in ESTIMATORS or "model" not in header:
+        raise ModelFileError(f"{path} holds a {kind}, which this isthmus cannot read; upgrade isthmus")
+
+    def build(name: str, fields: Fields) -> Any:
+        return _built(path, name, _with_factory(path, fields, network))
+
     try:
-        return _rebuild(cls, path, header, tensors, network)
-    except IsthmusError:
+        return Unpacker(path, tensors, build).unpack(header["model"])
+    except ModelFileError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelFileError(
-            f"{path} does not hold what its header promises: {type(error).__name__} {error}"
-        ) from error
+    except (IsthmusError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelFileError(f"{path} is damaged: {type(error).__name__} {error}") from error
 
 
-def _rebuild(cls: type, path: Any, header: dict[str, Any], tensors: Tensors, factory: Any) -> Any:
-    if header["class"] != cls.__name__:
-        raise ModelFileError(f"{path} holds a {header['class']}; load it with {header['class']}.load")
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in header["parameters"].items()}
-    _check_names(path, values)
-    values["network"] = _factory_for(path, values["network"], factory)
-    values |= {name: _method(values[name]) for name in ("sparsity", "corruption")}
-    check_parameters(values)
-    estimator = cls(**values)
-    n_features, n_components = header["widths"]
-    network = _network(header, factory)
-    sparsity = sparsity_for(values)
-    like = network.init(0)
-    own = {} if sparsity is None else sparsity.learned(n_components)
-    if own:
-        like = {**like, "sparsity": {name: np.asarray(leaf, network.dtype) for name, leaf in own.items()}}
-    params = _filled("params", like, tensors, path)
-    remembered = () if sparsity is None else sparsity.init(n_components)
-    learned = header["learned"]
-    shape = learned["image_shape_"]
-    estimator.__dict__ |= {
-        "params_": params,
-        "network_": network,
-        "n_components_": n_components,
-        "n_features_in_": n_features,
-        "scaler_": _scaler(path, header["scaler"], tensors, n_features),
-        "history_": {
-            name[8:]: list(map(float, values)) for name, values in tensors.items() if name.startswith("history.")
-        },
-        "n_iter_": int(learned["n_iter_"]),
-        "best_iter_": int(learned["best_iter_"]),
-        "loss_": float(learned["loss_"]),
-        "seed_": int(learned["seed_"]),
-        "image_shape_": None if shape is None else tuple(shape),
-        "sparsity_": sparsity,
-        "sparsity_state_": _filled("sparsity", remembered, tensors, path),
-        "mean_code_": _filled("mean_code", np.zeros(n_components), tensors, path),
-        "optimizer_state_": _optimizer_state(values, params, tensors, path),
-    }
-    if header["feature_names"] is not None:
-        estimator.feature_names_in_ = np.array(header["feature_names"], dtype=object)
+def load_as(cls: type, path: str | os.PathLike[str], *, network: Any = None) -> Any:
+    """Read a fitted model; refuse one of another class."""
+    header, _ = read_model(path)
+    if header.get("class") != cls.__name__:
+        raise ModelFileError(f"{path} holds a {header.get('class')}, not a {cls.__name__}; use isthmus.load")
+    return load(path, network=network)
+
+
+def _built(path: Any, name: str, fields: Fields) -> Any:
+    for prefix, table in reversed(_TABLES):
+        if name.startswith(prefix):
+            kind: Any = table[name.removeprefix(prefix)]
+            break
+    return _estimator(path, kind, fields) if issubclass(kind, BaseEstimator) else kind(**fields)
+
+
+def _with_factory(path: Any, fields: Fields, factory: Any) -> Fields:
+    given = {name: value[_FACTORY] for name, value in fields.items() if isinstance(value, dict) and _FACTORY in value}
+    if given and factory is None:
+        known = next(iter(given.values()))
+        raise ModelFileError(f"{path} holds a network of your own; pass its factory: load(path, network={known})")
+    return {**fields, **dict.fromkeys(given, factory)}
+
+
+def _estimator(path: Any, kind: type[Any], fields: Fields) -> Any:
+    parameters, fitted = fields["parameters"], fields["fitted"]
+    check_parameters(kind, parameters)
+    estimator = kind(**parameters)
+    if isinstance(fitted.get("network_"), Network) and "scaler_" in fitted:
+        _check_shapes(path, fitted)
+        fitted["optimizer_state_"] = _optimizer_state(path, parameters, fitted)
+    for name, value in fitted.items():
+        setattr(estimator, name, value)
     return estimator
 
 
-def _check_names(path: Any, values: dict[str, Any]) -> None:
-    foreign = sorted(set(values) ^ set(PARAMETERS))
-    if foreign:
-        raise ModelFileError(
-            f"{path} was written by another version of isthmus: it does not agree on {', '.join(foreign)}"
-        )
+def _check_shapes(path: Any, fitted: Fields) -> None:
+    """Refuse parameters that do not fit the network."""
+    like = fitted["network_"].init(0)
+    params = {name: leaf for name, leaf in fitted["params_"].items() if name != "sparsity"}
+    expected, found = (dict(jax.tree_util.tree_flatten_with_path(tree)[0]) for tree in (like, params))
+    for place, leaf in expected.items():
+        name = "params_" + jax.tree_util.keystr(place)
+        if place not in found:
+            raise ModelFileError(f"{path} has no tensor {name}")
+        if np.shape(found[place]) != np.shape(leaf) or found[place].dtype != np.asarray(leaf).dtype:
+            has, needs = (f"{np.asarray(one).dtype}{np.shape(one)}" for one in (found[place], leaf))
+            raise ModelFileError(f"{path} has {name} as {has}, but the network needs {needs}")
 
 
-_METHODS: dict[str, Any] = {**SPARSITIES, **CORRUPTIONS, "chain": Chain}
-
-
-def _method(written: Any) -> Any:
-    """Return the name or the object of a method that a header tells of."""
-    if isinstance(written, list | tuple):
-        return tuple(_method(item) for item in written)
-    if not isinstance(written, dict):
-        return written
-    settings = {name: _method(value) for name, value in written.items()}
-    return _METHODS[str(settings.pop("kind"))](**settings)
-
-
-def _factory_for(path: Any, written: Any, factory: Any) -> Any:
-    if written is not None and factory is None:
-        raise ModelFileError(
-            f"{path} holds a network of your own; pass its factory: load(path, network={written['factory']})"
-        )
-    return factory if written is not None else None
-
-
-def _network(header: dict[str, Any], factory: Any) -> Any:
-    fields = header["network"]
-    if fields is None:
-        n_features, n_components = header["widths"]
-        code, output = header["ends"]
-        return Custom(factory, n_features, n_components, code, output, header["parameters"]["precision"])
-    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
-    return _FAMILIES[header.get("family", "Dense")](**plain)
-
-
-_FAMILIES: dict[str, Any] = {kind.__name__: kind for kind in (Dense, Convolutional)}
-
-
-def _scaler(path: Any, fields: dict[str, Any], tensors: Tensors, n_features: int) -> Scaling:
-    kind = scaler_class(fields["kind"])
-    like = kind.blank(n_features)
-    found = {name: _filled(f"scaler.{name}", value, tensors, path) for name, value in like.items()}
-    return kind.from_file(fields, found, n_features)
-
-
-def _optimizer_state(values: dict[str, Any], params: Any, tensors: Tensors, path: Any) -> Any:
-    if not any(name.startswith("optimizer") for name in tensors):
+def _optimizer_state(path: Any, parameters: Fields, fitted: Fields) -> Any:
+    stored = fitted.get("optimizer_state_")
+    if stored is None:
         return None
-    with precision_scope(np.dtype(np.float64 if values["precision"] == "float64" else np.float32)):
-        like = jax.tree.map(np.asarray, Optimizer(values["optimizer"]).init(params))
-    return _filled("optimizer", like, tensors, path)
+    with precision_scope(fitted["network_"].dtype):
+        like = jax.tree.map(np.asarray, Optimizer(parameters["optimizer"]).init(fitted["params_"]))
+    leaves: Any = jax.tree.structure(like)
+    if len(stored[_LEAVES]) != leaves.num_leaves:
+        raise ModelFileError(f"{path} has an optimizer state that does not fit optimizer={parameters['optimizer']!r}")
+    return jax.tree.unflatten(leaves, stored[_LEAVES])

@@ -25,7 +25,8 @@ from isthmus.core.files import atomic_write
 from isthmus.core.parameters import check_parameters
 from isthmus.core.version import __version__
 from isthmus.data.scaling import Scaler, Whitening
-from isthmus.estimators.build import network_for, sparsity_for
+from isthmus.data.sources.base import Column, Schema
+from isthmus.estimators.fit.plan import resolve
 from isthmus.estimators.sparse import SparseAutoencoder
 from isthmus.networks.dense import Dense
 from isthmus.sparsity import KL, L1, BatchTopK, Gated, JumpReLU, Lifetime, Matryoshka, Sparsity, TopK
@@ -327,10 +328,11 @@ def _model(path: Path, config: Mapping[str, Any], tensors: Tensors) -> SparseAut
 def _fitted(model: SparseAutoencoder, d_in: int, kind: _Architecture, tensors: Tensors) -> SparseAutoencoder:
     """Return `model` with the attributes that `fit` sets."""
     values = model.get_params(deep=False)
-    check_parameters(values)
+    check_parameters(type(model), values)
     d_sae = values["n_components"]
     scaler = Scaler("none", np.zeros(d_in), np.ones(d_in))
-    network, sparsity = network_for(values, d_in, d_sae, scaler), sparsity_for(values)
+    plan = resolve(values, Schema(tuple(Column(f"x{i}") for i in range(d_in))), n_rows=1, seed=0)
+    network, sparsity = plan.network.build(d_sae, crowded=False), plan.sparsity
     assert sparsity is not None
     sparsity.check(network)
     learned = kind.learned(tensors)

@@ -57,6 +57,8 @@ class Denoiser:
     True
     """
 
+    stored = ("network", "params", "strongest")  # what a model file has of it
+
     def __init__(
         self, network: ResidualDenoiser, params: Params, strongest: float, *, largest_tile: int = _LARGEST_TILE
     ) -> None:

@@ -53,7 +53,7 @@ BY_COLUMN = [name for name, recipe in SCALINGS.items() if recipe.makes is Scaler
 
 @pytest.mark.parametrize("scaling", ["auto", None, *BY_COLUMN])
 @pytest.mark.parametrize("columns", COLUMNS)
-def test_there_and_back_is_the_identity(scaling, columns):
+def test_the_inverse_restores_the_rows(scaling, columns):
     raw = COLUMNS[columns]
     scaler = chosen(raw, scaling)
     wide = raw.astype(np.float64)
@@ -91,7 +91,7 @@ def test_scaling_contract(scaling, columns):
 
 @pytest.mark.parametrize("scaling", SCALINGS)
 @pytest.mark.parametrize("columns", ["pixels", "outliers", "one row"])
-def test_a_scaling_and_the_file_it_was_kept_in_agree_to_the_bit(scaling, columns):
+def test_a_scaling_is_restored_from_a_file_with_the_same_bits(scaling, columns):
     raw = COLUMNS[columns]
     scaler = chosen(raw, scaling)
     header, tensors = scaler.to_header(), scaler.tensors()
@@ -114,7 +114,7 @@ def test_a_scaling_keeps_nothing_of_the_statistics(scaling):
     assert not any(np.shares_memory(t, own) for t in tensors for own in (statistics.mean, statistics.low))
 
 
-def test_what_each_scaling_makes():
+def test_the_class_of_each_scaling():
     raw = np.concatenate([rng.normal(size=(500, 2)) * [3, 50] + 7, [[1e4, 1e4]]])
     standard, minmax, robust = (chosen(raw, name).scaled(raw, np.float64) for name in ("standard", "minmax", "robust"))
     assert_allclose([standard.mean(0), standard.std(0)], [[0, 0], [1, 1]], atol=1e-12)
@@ -124,7 +124,7 @@ def test_what_each_scaling_makes():
     assert_allclose(quartiles[2] - quartiles[0], 1)
 
 
-def test_a_column_without_spread_between_its_quartiles_takes_its_deviation():
+def test_a_column_with_equal_quartiles_is_scaled_by_its_deviation():
     raw = np.zeros((100, 1))
     raw[:5] = 10
     assert_allclose(chosen(raw, "robust").scale, raw.std(0))
@@ -190,7 +190,7 @@ GATHERED = {
 
 
 @pytest.mark.parametrize(("scaling", "dtype"), GATHERED)
-def test_what_is_needed_is_gathered_and_no_more(scaling, dtype):
+def test_only_needed_statistics_are_gathered(scaling, dtype):
     assert set(gathered(scaling, np.dtype(dtype))) == GATHERED[scaling, dtype]
     raw = COLUMNS["pixels"].astype(dtype)
     few = choose_scaler(measured(raw, scaling), scaling)
@@ -208,12 +208,12 @@ def test_a_sample_is_large_enough_and_not_larger(n_rows):
 
 
 @pytest.mark.parametrize("pair", ["u1 f4", "i2 f4", "f2 f4", "f4 f4", "f4 f8", "f8 f8"])
-def test_narrow_types_go_to_the_program_as_they_are(pair):
+def test_narrow_types_are_scaled_on_the_device(pair):
     assert scaled_in_program(*map(np.dtype, pair.split()))
 
 
 @pytest.mark.parametrize("pair", ["f8 f4", "i4 f4", "i8 f4", "u8 f8", "? f4"])
-def test_wide_types_and_booleans_do_not(pair):
+def test_wide_types_and_booleans_are_scaled_on_the_host(pair):
     assert not scaled_in_program(*map(np.dtype, pair.split()))
 
 
@@ -231,7 +231,7 @@ def test_mean_norm_is_one_number_for_all_columns():
 PIXELS = (rng.normal(size=(500, 6)) @ rng.normal(size=(6, 6)) + rng.normal(100, 30, (500, 1))).astype(np.float32)
 
 
-def test_patches_are_ngs():
+def test_patches_equal_the_preprocessing_of_ng():
     wide = PIXELS.astype(np.float64)
     wide -= wide.mean(axis=1, keepdims=True)
     bound = 3 * wide.std()
@@ -250,7 +250,7 @@ def test_whitened_rows_have_the_damped_covariance():
     assert_allclose(np.cov(scaled.T, ddof=0), (vectors * damped) @ vectors.T, atol=1e-9)
 
 
-def test_whitening_does_not_depend_on_units_and_turns_nothing():
+def test_whitening_does_not_depend_on_units_and_does_not_rotate():
     scaler = chosen(PIXELS, "zca")
     other = chosen(PIXELS * np.float32(1 / 256), "zca")
     assert_allclose(other.scaled(PIXELS / 256), scaler.scaled(PIXELS), rtol=1e-4, atol=1e-4)
@@ -258,7 +258,7 @@ def test_whitening_does_not_depend_on_units_and_turns_nothing():
     assert (np.linalg.eigvalsh(scaler.whitening) > 0).all()
 
 
-def test_whitened_patches_are_whitened_then_ngs():
+def test_whitened_patches_are_whitened_then_preprocessed():
     white = chosen(PIXELS, "zca").scaled(PIXELS, np.float64)
     scaler = chosen(PIXELS, "whitened_patches")
     # What is known from the covariance alone equals what a second pass would measure.
@@ -276,7 +276,7 @@ def test_whitened_patches_are_whitened_then_ngs():
         np.arange(3.0)[None],
     ],
 )
-def test_constant_rows_and_a_single_row_are_scaled_by_nothing(scaling, raw):
+def test_constant_rows_and_a_single_row_are_not_rescaled(scaling, raw):
     scaler = chosen(raw, scaling)
     assert_allclose(
         scaler.scaled(raw, np.float64), chosen(raw, scaling).scaled(raw[:1], np.float64).repeat(len(raw), 0)

@@ -24,7 +24,7 @@ tables = hnp.arrays(
 )
 
 
-def test_raw_gives_the_type_that_is_asked_for():
+def test_raw_returns_the_requested_type():
     scaler = Scaler("standard", np.array([2.0]), np.array([3.0]))
     assert scaler.raw(np.ones((1, 1), np.float32), np.float32).dtype == np.float32
     assert_array_equal(scaler.raw(np.ones((1, 1), np.float32), np.float64), [[5.0]])
@@ -32,7 +32,7 @@ def test_raw_gives_the_type_that_is_asked_for():
 
 @pytest.mark.parametrize("kind", MAPS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_both_ways_give_the_type_that_is_asked_for(kind, dtype):
+def test_both_directions_return_the_requested_type(kind, dtype):
     scaler = MAPS[kind]
     scaled = scaler.scaled(ROWS, dtype)
     assert scaled.dtype == dtype
@@ -44,7 +44,7 @@ def test_both_ways_give_the_type_that_is_asked_for(kind, dtype):
 
 @given(tables)
 @pytest.mark.parametrize("kind", ["zca", "standard", "mean_norm"])
-def test_rows_come_back(kind, rows):
+def test_rows_are_restored(kind, rows):
     scaler = MAPS[kind]
     assert_allclose(scaler.raw(scaler.scaled(rows, np.float64), np.float64), rows, atol=1e-9)
     assert_allclose(scaler.raw(scaler.scaled(rows), np.float32, like=rows), rows, atol=3e-3)
@@ -52,7 +52,7 @@ def test_rows_come_back(kind, rows):
 
 @given(tables)
 @pytest.mark.parametrize("kind", ["patches", "whitened_patches"])
-def test_patches_lie_in_their_range_and_come_back_where_nothing_was_clipped(kind, rows):
+def test_patches_are_in_range_and_invertible_where_not_clipped(kind, rows):
     scaler = MAPS[kind]
     scaled = scaler.scaled(rows, np.float64)
     assert 0.1 - 1e-15 <= scaled.min() <= scaled.max() <= 0.9 + 1e-15
@@ -62,7 +62,7 @@ def test_patches_lie_in_their_range_and_come_back_where_nothing_was_clipped(kind
 
 @given(tables)
 @pytest.mark.parametrize("kind", ["patches", "whitened_patches"])
-def test_a_rows_own_mean_is_lost_without_it(kind, rows):
+def test_row_means_are_restored_from_the_given_rows(kind, rows):
     scaler = MAPS[kind]
     scaled = scaler.scaled(rows, np.float64)
     brighter = (
@@ -82,14 +82,14 @@ def test_a_rows_own_mean_is_lost_without_it(kind, rows):
     )
 
 
-def test_patches_without_rows_to_be_like_lie_about_the_mean_level():
+def test_patches_without_row_means_are_restored_about_the_level():
     assert_allclose(MAPS["patches"].raw(np.full((2, WIDTH), 0.5), np.float64), ROWS.mean())
     assert_allclose(MAPS["whitened_patches"].raw(np.full((2, WIDTH), 0.5), np.float64), [ROWS.mean(0)] * 2)
 
 
 @given(tables, st.floats(-3, 3))
 @pytest.mark.parametrize("kind", MAPS)
-def test_directions_are_steps_of_raw(kind, steps, factor):
+def test_directions_are_differences_of_raw_rows(kind, steps, factor):
     scaler = MAPS[kind]
     base = rng.normal(size=steps.shape)
     moved = scaler.raw(base + factor * steps, np.float64, like=ROWS[: len(steps)])
@@ -104,7 +104,7 @@ WIDE_MAPS = {kind: fitted(kind, WIDE) for kind in MAPS}
 @settings(max_examples=40)
 @given(st.lists(st.integers(0, 199), min_size=1, max_size=150), st.booleans())
 @pytest.mark.parametrize("kind", WIDE_MAPS)
-def test_a_row_depends_on_that_row_alone_to_the_bit(kind, chosen, fortran):
+def test_the_bits_of_a_row_depend_only_on_that_row(kind, chosen, fortran):
     scaler = WIDE_MAPS[kind]
     whole = scaler.scaled(WIDE)
     part = np.asfortranarray(WIDE[chosen]) if fortran else WIDE[chosen]
@@ -115,7 +115,7 @@ def test_a_row_depends_on_that_row_alone_to_the_bit(kind, chosen, fortran):
 
 
 @pytest.mark.parametrize("kind", MAPS)
-def test_rows_that_come_in_are_not_written_to(kind):
+def test_raw_rows_are_not_modified(kind):
     rows = ROWS.copy()
     rows.setflags(write=False)
     scaled = MAPS[kind].scaled(rows, np.float64)
@@ -126,7 +126,7 @@ def test_rows_that_come_in_are_not_written_to(kind):
 
 @pytest.mark.parametrize("kind", MAPS)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_cell_that_is_not_finite_shows_in_its_row_and_in_no_other(kind, value):
+def test_a_cell_that_is_not_finite_changes_no_other_row(kind, value):
     rows = ROWS.copy()
     rows[7, 2] = value
     finite = np.isfinite(MAPS[kind].scaled(rows)).all(axis=1)
@@ -134,7 +134,7 @@ def test_a_cell_that_is_not_finite_shows_in_its_row_and_in_no_other(kind, value)
 
 
 @pytest.mark.parametrize("kind", MAPS)
-def test_no_rows_stay_no_rows(kind):
+def test_zero_rows_stay_zero_rows(kind):
     assert MAPS[kind].scaled(ROWS[:0]).shape == (0, WIDTH)
     assert MAPS[kind].raw(ROWS[:0], np.float32).shape == (0, WIDTH)
 

@@ -46,7 +46,7 @@ def merged(values, cuts, **options):
 
 @pytest.mark.parametrize("taken", [measured, merged])
 @given(table=tables(), every=st.integers(1, 5))
-def test_statistics_equal_numpys_however_the_rows_are_cut(taken, table, every):
+def test_statistics_equal_those_of_numpy_for_any_blocks(taken, table, every):
     values, cuts = table
     everything = ("moments", "covariance", "norms", "contrast")
     statistics = taken(values, cuts, sample_every=every, gathers=everything)
@@ -65,7 +65,7 @@ def test_statistics_equal_numpys_however_the_rows_are_cut(taken, table, every):
 
 
 @pytest.mark.parametrize("width", [1, 4, 100, 600])
-def test_many_narrow_rows_are_reduced_side_by_side(width):
+def test_narrow_rows_are_concatenated_for_reductions(width):
     values = rng.normal(size=(5003, width)).astype(np.float32)
     statistics = measured(values, [1, 1000])
     wide = values.astype(np.float64)
@@ -76,7 +76,7 @@ def test_many_narrow_rows_are_reduced_side_by_side(width):
 
 
 @given(tables(), st.integers(0, 2**32 - 1))
-def test_holes_are_merged_too(table, seed):
+def test_statistics_of_missing_cells_are_merged(table, seed):
     values, cuts = table
     values = values.astype(np.float64)
     values[np.random.default_rng(seed).random(values.shape) < 0.3] = np.nan
@@ -95,13 +95,13 @@ def test_a_large_offset_costs_no_digits():
     assert_allclose(statistics.covariance, np.cov((values - 1.7e9).T, ddof=0), atol=1e-6)
 
 
-def test_pieces_are_whole_rows():
+def test_pieces_are_dense_rows():
     values = rng.normal(size=(5, 1 << 17)).astype(np.float32)
     assert_allclose(measured(values).mean, values.mean(0, dtype=np.float64))
     assert not measured(values, gathers=()).mean.any()
 
 
-def test_rows_in_another_memory_order_give_the_same_contrast_to_the_bit():
+def test_contrast_does_not_depend_on_the_memory_order():
     values = rng.normal(size=(50, 30)).astype(np.float32)
     wanted = ("norms", "contrast")
     one, other = (measured(rows, gathers=wanted) for rows in (values, np.asfortranarray(values)))
@@ -138,7 +138,7 @@ def test_the_first_cell_that_is_not_finite_is_named(values, start, named):
 
 
 @given(tables(), st.integers(0, 2**32 - 1), st.floats(0, 1))
-def test_missing_cells_count_for_nothing(table, seed, share):
+def test_missing_cells_are_ignored(table, seed, share):
     values, cuts = table
     values = np.asarray(values, np.float64)
     values[np.random.default_rng(seed).random(values.shape) < share] = np.nan
@@ -152,7 +152,7 @@ def test_missing_cells_count_for_nothing(table, seed, share):
     assert np.isfinite(statistics.quantiles(0.25, 0.5, 0.75)).all()
 
 
-def test_a_missing_cell_is_no_infinity():
+def test_missing_cells_are_accepted_and_infinities_refused():
     values = np.array([[1.0, np.nan], [np.inf, 2.0]])
     refuse_non_finite(values[:1], 0, (), missing=True)
     with pytest.raises(InvalidDataError, match=r"infinity at row 1, column 'a'"):

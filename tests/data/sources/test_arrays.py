@@ -36,7 +36,7 @@ matrices = hnp.arrays(numeric, hnp.array_shapes(min_dims=2, max_dims=2, min_side
 
 @settings(deadline=None, max_examples=60)
 @given(matrices, st.sampled_from(["C", "F"]), st.booleans(), st.randoms(use_true_random=False))
-def test_any_layout_gives_the_same_rows(values, order, strided, random):
+def test_rows_do_not_depend_on_the_memory_layout(values, order, strided, random):
     values = np.asarray(values, order=order)
     if strided:
         values = np.repeat(np.repeat(values, 2, axis=0), 3, axis=1)[::2, ::3]
@@ -56,7 +56,7 @@ def test_any_layout_gives_the_same_rows(values, order, strided, random):
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "u1", "?", ">i8"])
-def test_npy_is_the_array(tmp_path, order, dtype):
+def test_npy_equals_the_array(tmp_path, order, dtype):
     values = np.asarray(np.random.default_rng(0).integers(0, 2, (200, 5)), dtype, order=order)
     np.save(tmp_path / "rows.npy", values)
     source, memory = open_source(tmp_path / "rows.npy"), open_source(values)
@@ -151,7 +151,7 @@ class Sparse:
         (np.array([[1j, 2]]), "Complex data not supported"),
         (np.array([["2020-01-01"]], "M8[D]"), "not numbers"),
         (np.zeros(3, [("a", "f4")]), "Structured"),
-        ([[1, 2], [3]], "do not make one array"),
+        ([[1, 2], [3]], "do not form one array"),
         (Sparse(), r"X.toarray\(\)"),
         ({"a": 1}, "not all numbers"),
         (None, "scalar array"),
@@ -212,7 +212,7 @@ def test_npz_names(tmp_path):
     np.savez(path, features=np.eye(3), labels=np.arange(3))
     assert_array_equal(read(open_source(path)), np.eye(3))
     np.savez(path, train=np.eye(3), test=np.eye(3) * 2)
-    refused(InvalidParameterError, path, "several arrays, 'train', 'test'; say which with key='train'")
+    refused(InvalidParameterError, path, "several arrays, 'train', 'test'; choose one, such as key='train'")
     refused(InvalidParameterError, path, "has no array 'tset', only .*did you mean 'test'", key="tset")
     assert_array_equal(read(open_source(path, key="test")), np.eye(3) * 2)
     np.savez(path)
@@ -224,14 +224,14 @@ def test_names_of_files_are_in_errors(tmp_path):
     refused(InvalidDataError, tmp_path / "flat.npy", r"flat\.npy: Expected 2D array")
 
 
-def test_paths_that_lead_nowhere(tmp_path):
+def test_paths_that_do_not_exist(tmp_path):
     refused(MissingFileError, tmp_path / "none.npy", "none.npy does not exist")
     refused(MissingFileError, "none.xyz", "none.xyz does not exist")
     refused(InvalidParameterError, "xyz://bucket/rows.parquet", "xyz://bucket/rows.parquet cannot be reached: ")
     (tmp_path / "rows.parket").touch()
     unknown = r"rows.parket has none of the suffixes .npy, .*did you mean '.parquet'"
     refused(InvalidParameterError, tmp_path / "rows.parket", unknown)
-    refused(InvalidDataError, tmp_path, "holds no pictures and no tables, but files like rows.parket")
+    refused(InvalidDataError, tmp_path, "holds no pictures and no tables, only files like rows.parket")
     (tmp_path / "sub").mkdir()
     refused(InvalidDataError, tmp_path / "sub", "holds no pictures and no tables$")
     np.save(tmp_path / "sub" / "rows.npy", np.eye(2))

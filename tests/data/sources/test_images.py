@@ -49,14 +49,14 @@ WHOLE = idx(np.arange(24, dtype=np.uint8).reshape(2, 4, 3))
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        (WHOLE[:-1], r"is cut off: \(2, 4, 3\) uint8 values make 40 bytes, and 39 were found"),
-        (WHOLE + b"\0", "goes on past its end: .* 40 bytes, and 41"),
-        (WHOLE[:7], "cut off in its head: 7 of 16 bytes"),
-        (b"", "is not an IDX file: it begins with nothing, where two zeros"),
+        (WHOLE[:-1], r"is truncated: \(2, 4, 3\) uint8 values take 40 bytes, and 39 were found"),
+        (WHOLE + b"\0", "is too long: .* 40 bytes, and 41"),
+        (WHOLE[:7], "is truncated in its header: 7 of 16 bytes"),
+        (b"", "is not an IDX file: it begins with nothing, not with two zeros"),
         (b"\x89PNG", "is not an IDX file: it begins with 89 50 4e 47"),
         (b"\0\0\x0a\x01", "is not an IDX file"),
         (b"\0\0\x08\0", "is not an IDX file"),
-        (b"\0\0\x08\x03" + b"\xff" * 12, "is cut off"),
+        (b"\0\0\x08\x03" + b"\xff" * 12, "is truncated"),
         (gzip.compress(WHOLE, mtime=0)[:-9], "cannot be read"),
         (b"\x1f\x8b nonsense", "cannot be read"),
     ],
@@ -68,7 +68,7 @@ def test_broken_idx(tmp_path, content, match):
 
 def test_an_idx_file_of_no_values_and_impossible_dimensions(tmp_path):
     (tmp_path / "rows.idx").write_bytes(bytes([0, 0, 8, 4]) + struct.pack(">4I", 0, 2**31, 2**31, 2**31))
-    refused(BrokenFileError, tmp_path / "rows.idx", "tells of 4 dimensions that make no array", read_idx)
+    refused(BrokenFileError, tmp_path / "rows.idx", "has 4 dimensions that do not form an array", read_idx)
     (tmp_path / "rows.idx").write_bytes(bytes([0, 0, 8, 80]) + struct.pack(">80I", *[0] * 80))
     refused(BrokenFileError, tmp_path / "rows.idx", "tells of 80 dimensions that make no array", read_idx)
 
@@ -159,7 +159,7 @@ def test_folder_is_sorted_and_searched(tmp_path):
 @pytest.mark.parametrize(
     ("other", "match"),
     [
-        (GREY.T, "b.png is 3x4 grey uint8, but a.png is 4x3 grey uint8; bring all to one size and mode"),
+        (GREY.T, "b.png is 3x4 grey uint8, but a.png is 4x3 grey uint8; convert all to one size and mode"),
         (COLOUR, "b.png is 4x3 colour uint8, but a.png is 4x3 grey uint8"),
         (GREY.astype(np.uint16), "b.png is 4x3 grey uint16, but a.png is 4x3 grey uint8"),
     ],

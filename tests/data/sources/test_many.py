@@ -32,7 +32,7 @@ class Digits:
 
 
 @given(st.lists(st.integers(0, 50), max_size=4), st.integers(0, 50), st.integers(0, 50), st.integers(0, 99))
-def test_stacked_arrays_are_one(cuts, start, stop, seed):
+def test_stacked_arrays_are_read_as_one(cuts, start, stop, seed):
     parts = [ArraySource(part) for part in np.split(ROWS, sorted(cuts)) if len(part)]
     source = StackedSource(parts, "parts")
     assert source.n_rows == 50
@@ -45,13 +45,13 @@ def test_stacked_arrays_are_one(cuts, start, stop, seed):
     assert [block.start for block in blocks] == list(np.cumsum([0, *(len(block.values) for block in blocks[:-1])]))
 
 
-def test_arrays_of_other_widths_or_types_do_not_stack():
+def test_arrays_of_different_widths_or_types_are_not_stacked():
     for other in (ROWS[:, :2], ROWS.astype(np.float64)):
-        with pytest.raises(InvalidDataError, match=r"parts: file 2 has rows of . float.., the first of 3 float32"):
+        with pytest.raises(InvalidDataError, match=r"parts: file 2 has rows of . float.., the first 3 float32"):
             StackedSource([ArraySource(ROWS), ArraySource(other)], "parts")
 
 
-def test_fingerprints_tell_rows_apart():
+def test_fingerprints_of_different_rows_differ():
     def stacked(rows):
         return StackedSource([ArraySource(rows[:20]), ArraySource(rows[20:])], "").fingerprint
 
@@ -68,10 +68,10 @@ def test_a_sequence_of_pictures_and_labels(shape):
     assert_array_equal(model.transform(Digits(ROWS, shape)), Autoencoder(2, **OPTIONS).fit(ROWS).transform(ROWS))
 
 
-def test_sequences_that_are_no_rows():
+def test_sequences_that_are_not_rows():
     with pytest.raises(InvalidDataError, match="Digits holds no items"):
         open_source(Digits(ROWS[:0]))
-    with pytest.raises(InvalidDataError, match="are no numbers"):
+    with pytest.raises(InvalidDataError, match="not numbers"):
         open_source(Digits(np.array([["a", "b", "c"]])))
 
     class Uneven(Digits):
@@ -97,10 +97,10 @@ def test_tables_of_pyarrow(given):
     assert source.fingerprint != open_source(given, columns=["a", "c"]).fingerprint
 
 
-def test_a_column_of_lists_is_the_rows():
+def test_a_column_of_lists_is_read_as_columns():
     lists = pa.table({"embedding": pa.FixedSizeListArray.from_arrays(ROWS.reshape(-1), 3)})
     assert_array_equal(read(open_source(lists)), ROWS)
-    with pytest.raises(InvalidDataError, match="lists in column 'embedding' are of several lengths"):
+    with pytest.raises(InvalidDataError, match="lists in column 'embedding' have several lengths"):
         open_source(pa.table({"embedding": pa.array([[1.0], [1.0, 2.0]])}))
 
 
@@ -113,7 +113,7 @@ def test_hugging_faces_data_sets():
     assert list(model.feature_names_in_) == ["a", "b", "c"]
 
 
-def test_an_iterator_is_for_partial_fit_alone():
+def test_an_iterator_is_accepted_only_by_partial_fit():
     parts = np.split(ROWS, [20, 40])
     model = Autoencoder(2, **OPTIONS).partial_fit(iter(parts))
     expected = Autoencoder(2, **OPTIONS)
@@ -121,5 +121,7 @@ def test_an_iterator_is_for_partial_fit_alone():
         expected.partial_fit(part)
     assert_array_equal(model.transform(ROWS), expected.transform(ROWS))
     for call in (model.fit, model.transform, model.score, model.reconstruct):
-        with pytest.raises(InvalidDataError, match=r"can be read once, .*; use partial_fit, or write a file"):
+        with pytest.raises(
+            InvalidDataError, match=r"can be read only once, .*; use partial_fit, or write the rows to a file"
+        ):
             call(iter(parts))

@@ -74,7 +74,7 @@ def test_all_patches_in_order(size, stride, pictures):
 
 @pytest.mark.parametrize("form", ["folder", "zip", "paths", "arrays"])
 @pytest.mark.parametrize("grey", [True, False])
-def test_every_form_gives_the_same_patches(tmp_path, form, grey):
+def test_every_form_of_pictures_has_the_same_patches(tmp_path, form, grey):
     saved(tmp_path, COLOUR)
     names = [f"p{number}.png" for number in range(len(COLOUR))]
     if form == "zip":
@@ -97,7 +97,7 @@ def test_every_form_gives_the_same_patches(tmp_path, form, grey):
     assert open_source(source) is source
 
 
-def test_luminance_is_pillows():
+def test_luminance_equals_that_of_pillow():
     for picture in COLOUR:
         assert_array_equal(luminance(picture), np.asarray(Image.fromarray(picture).convert("L")))
     wide = COLOUR[0].astype(np.float64)
@@ -117,7 +117,7 @@ def test_types_are_kept(dtype):
 
 
 @pytest.mark.parametrize(("dtype", "wide"), [(np.uint8, np.float32), (np.float32, np.float32), (float, float)])
-def test_patches_without_their_mean(dtype, wide):
+def test_centred_patches(dtype, wide):
     pictures = [picture.astype(dtype) for picture in GREY]
     whole, source = read(PatchSource(pictures, 4, stride=2)), PatchSource(pictures, 4, stride=2, center=True)
     assert (source.dtype, source.picture_dtype, read(source).dtype) == (wide, dtype, wide)
@@ -127,7 +127,7 @@ def test_patches_without_their_mean(dtype, wide):
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "I;16", "F", "CMYK"])
-def test_looks_are_known_from_the_head(tmp_path, mode):
+def test_shape_and_type_are_read_from_the_header(tmp_path, mode):
     image = Image.fromarray(COLOUR[0])
     image = Image.fromarray(GREY[0].astype(np.uint16)) if mode == "I;16" else image.convert(mode)
     image.save(tmp_path / "a.tif")
@@ -139,7 +139,7 @@ def test_looks_are_known_from_the_head(tmp_path, mode):
         assert_array_equal(read(source), by_hand([grey_one], (5, 5), (5, 5)))
 
 
-def test_grey_pictures_and_coloured_ones_go_together_as_grey():
+def test_grey_and_colour_pictures_are_combined_as_grey():
     source = PatchSource([GREY[0], COLOUR[1]], 8)
     assert_array_equal(read(source), by_hand([GREY[0], luminance(COLOUR[1])], (8, 8), (8, 8)))
     refused(
@@ -150,7 +150,7 @@ def test_grey_pictures_and_coloured_ones_go_together_as_grey():
 
 @settings(max_examples=30)
 @given(st.integers(0, 2**64), st.integers(1, 300), st.lists(st.integers(0, 299), min_size=1), st.integers(0, 299))
-def test_a_random_patch_is_a_function_of_seed_and_number(seed, n_patches, rows, start):
+def test_a_random_patch_depends_only_on_seed_and_number(seed, n_patches, rows, start):
     source = PatchSource(GREY, 4, n_patches=n_patches, random_state=seed)
     longer = PatchSource(GREY, 4, n_patches=300, random_state=seed)
     whole = read(longer)
@@ -159,7 +159,7 @@ def test_a_random_patch_is_a_function_of_seed_and_number(seed, n_patches, rows, 
     assert_array_equal(np.concatenate([np.empty((0, 16)), *(b.values for b in longer.blocks(start))]), whole[start:])
 
 
-def test_places_say_where_a_patch_was_cut():
+def test_places_return_where_a_patch_was_cut():
     source = PatchSource(GREY, (4, 6), n_patches=100, random_state=3)
     for row, number, top, left in zip(range(100), *source.places(np.arange(100)), strict=True):
         assert_array_equal(taken(source, [row])[0], GREY[number][top : top + 4, left : left + 6].ravel())
@@ -189,7 +189,7 @@ def test_seeds_differ():
     assert one.fingerprint != other.fingerprint
 
 
-def test_pictures_are_decoded_once_and_kept_up_to_a_bound(tmp_path, monkeypatch):
+def test_pictures_are_decoded_once_and_cached_up_to_a_limit(tmp_path, monkeypatch):
     source = PatchSource(saved(tmp_path, GREY), 4, n_patches=500)
     decoded = []
     read_one = patches.PictureFiles.read
@@ -214,7 +214,7 @@ def test_pictures_are_decoded_once_and_kept_up_to_a_bound(tmp_path, monkeypatch)
     assert_array_equal(taken(tight, [0, starts[2]]), by_hand(GREY, (8, 8), (1, 1))[[0, starts[2]]])
 
 
-def test_only_heads_are_read_at_first(tmp_path):
+def test_only_headers_are_read_at_first(tmp_path):
     saved(tmp_path, GREY)
     whole = (tmp_path / "p2.png").read_bytes()
     (tmp_path / "p2.png").write_bytes(whole[:60])
@@ -226,7 +226,7 @@ def test_only_heads_are_read_at_first(tmp_path):
     refused(BrokenFileError, r"p2\.png cannot be read", tmp_path)
 
 
-def test_a_picture_that_changes_is_told(tmp_path):
+def test_a_picture_that_changes_is_refused(tmp_path):
     source = PatchSource(saved(tmp_path, GREY), 8)
     Image.fromarray(GREY[1]).save(tmp_path / "p0.png")
     with pytest.raises(InvalidDataError, match=r"p0\.png is 8x8 grey uint8 and was 23x17 grey uint8 when"):
@@ -238,7 +238,7 @@ def test_cells_that_are_not_finite_are_named(value, what):
     spoilt = GREY[0].astype(np.float32)
     spoilt[3, 5] = value
     source = PatchSource([GREY[1].astype(np.float32), spoilt], 8)
-    with pytest.raises(InvalidDataError, match=f"picture 1 holds {what} at line 3, column 5; mend or leave it out"):
+    with pytest.raises(InvalidDataError, match=f"picture 1 holds {what} at line 3, column 5; repair or leave it out"):
         read(source)
 
 
@@ -248,13 +248,13 @@ def test_cells_that_are_not_finite_are_named(value, what):
         ([GREY[0], GREY[1][:5]], "picture 1 is 8x5 grey uint8, smaller than a patch of 8x8; leave it out or cut"),
         (
             [GREY[0], GREY[1].astype(float)],
-            "picture 1 is 8x8 grey float64, but picture 0 is 23x17 grey uint8; bring all",
+            "picture 1 is 8x8 grey float64, but picture 0 is 23x17 grey uint8; convert all",
         ),
         ([GREY[0].astype(complex)], "picture 0: Complex data not supported"),
         ([np.full((9, 9), "a")], "picture 0: values are not numbers"),
         ([np.zeros(9)], r"picture 0 has shape \(9,\); pictures are \(height, width\) or"),
         ([np.zeros((9, 9, 4))], r"picture 0 has shape \(9, 9, 4\)"),
-        (GREY[0], r"not one array of 2 dimensions; use \[X\]"),
+        (GREY[0], r"not one array of 2 dimensions; pass \[X\]"),
         ([], "there are no pictures"),
     ],
 )
@@ -273,31 +273,31 @@ def test_small_and_missing_files(tmp_path):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"size": 0}, "size=0 is not legal; it takes a whole number at least 1"),
-        ({"size": (8, 2.5)}, r"size=2\.5 is not legal"),
-        ({"size": (8, 8, 8)}, r"size=\(8, 8, 8\) is not legal; it takes a whole number or a pair of them"),
-        ({"size": True}, "size=True is not legal"),
-        ({"stride": -1}, "stride=-1 is not legal"),
-        ({"n_patches": 0}, "n_patches=0 is not legal"),
+        ({"size": 0}, "size=0 must be an integer >= 1"),
+        ({"size": (8, 2.5)}, r"size=2\.5 must be an integer >= 1"),
+        ({"size": (8, 8, 8)}, r"size=\(8, 8, 8\) must be an integer or a pair of integers"),
+        ({"size": True}, "size=True must be an integer >= 1"),
+        ({"stride": -1}, "stride=-1 must be an integer >= 1"),
+        ({"n_patches": 0}, "n_patches=0 must be an integer >= 1"),
         ({"n_patches": 1.5}, r"n_patches=1\.5"),
-        ({"random_state": None}, "random_state=None is not legal; it takes a whole number at least 0"),
+        ({"random_state": None}, "random_state=None must be an integer >= 0"),
     ],
 )
 def test_settings_that_are_refused(options, match):
     refused(InvalidParameterError, match, GREY, **options)
 
 
-def test_no_rows_may_be_asked_for():
+def test_zero_rows_may_be_taken():
     source = PatchSource(np.zeros((2, 12, 12), np.uint8), size=4)
     source.take(np.empty(0, np.int64), np.empty((0, 16), np.uint8))
 
 
-def test_rows_it_does_not_have_are_refused():
+def test_row_numbers_out_of_range_are_refused():
     source = PatchSource(GREY, 8)
     for row in (-1, source.n_rows):
-        with pytest.raises(InvalidParameterError, match="was asked for, but the rows are 0 to 12"):
+        with pytest.raises(InvalidParameterError, match="is out of range; the rows are 0 to 12"):
             taken(source, [row])
-        with pytest.raises(InvalidParameterError, match="was asked for, but the rows are 0 to 12"):
+        with pytest.raises(InvalidParameterError, match="is out of range; the rows are 0 to 12"):
             source.places(np.array([row]))
 
 
@@ -312,7 +312,7 @@ def cut_pictures(draw):
 
 
 @given(cut_pictures())
-def test_a_picture_comes_back_from_its_patches(cut):
+def test_a_picture_is_restored_from_its_patches(cut):
     picture, size, stride = cut
     pieces = to_patches(picture, size, stride)
     assert_array_equal(pieces.reshape(len(pieces), -1), by_hand([picture], size, stride or size))
@@ -326,7 +326,7 @@ def test_a_picture_comes_back_from_its_patches(cut):
     assert np.isnan(back[:, reached[1] :]).all()
 
 
-def test_where_patches_overlap_the_mean_is_taken():
+def test_overlapping_patches_are_averaged():
     pieces = np.arange(3.0)[:, None, None] * np.ones((1, 2, 2))
     assert_array_equal(from_patches(pieces, (2, 4), 1), [[0, 0.5, 1.5, 2]] * 2)
     # A picture of its own value everywhere: each cell is the mean of all patches over it, counted by loops.
@@ -356,24 +356,24 @@ def test_flat_rows_are_square_patches():
             r"a picture of 8x8 has 4 patches of 4x4 at stride \(4, 4\), and 3 are given",
         ),
         (np.zeros((1, 9, 9)), (8, 8), None, "has 0 patches of 9x9"),
-        (np.zeros((4, 15)), (8, 8), None, "rows of 15 are no square patches"),
-        (np.zeros((4, 16)), (8, 8, 3), None, "rows of 16 are no square patches"),
-        (np.zeros((4, 4, 4)), (8, 8, 3), None, r"patches of shape \(4, 4, 4\) are none of a picture of shape"),
-        (np.zeros((4, 4, 4, 1)), (8, 8, 3), None, r"patches of shape \(4, 4, 4, 1\) are none"),
+        (np.zeros((4, 15)), (8, 8), None, "rows of 15 are not square patches"),
+        (np.zeros((4, 16)), (8, 8, 3), None, "rows of 16 are not square patches"),
+        (np.zeros((4, 4, 4)), (8, 8, 3), None, r"patches of shape \(4, 4, 4\) do not fit a picture of shape"),
+        (np.zeros((4, 4, 4, 1)), (8, 8, 3), None, r"patches of shape \(4, 4, 4, 1\) do not fit"),
     ],
 )
-def test_patches_that_make_no_picture(pieces, shape, stride, match):
+def test_patches_that_do_not_form_a_picture_are_refused(pieces, shape, stride, match):
     refused(InvalidDataError, match, pieces, shape, stride, made=from_patches)
 
 
-def test_pictures_that_make_no_patches():
+def test_pictures_smaller_than_a_patch():
     refused(InvalidDataError, "the picture, 8x8, is smaller than a patch of 9x9", GREY[1], 9, made=to_patches)
     refused(InvalidDataError, "this one has 1", np.zeros(8), 2, made=to_patches)
     refused(InvalidParameterError, "stride=0", GREY[1], 2, 0, made=to_patches)
 
 
 @pytest.mark.parametrize("scaling", ["auto", "whitened_patches"])
-def test_a_fit_on_patches_is_a_fit_on_the_array_of_them(scaling):
+def test_a_fit_on_patches_equals_a_fit_on_the_array_of_patches(scaling):
     from isthmus import Autoencoder
 
     source = PatchSource(GREY, 4, n_patches=300)

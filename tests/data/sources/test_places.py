@@ -26,7 +26,7 @@ def inside(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "npy"])
-def test_a_pattern_is_its_files_by_name(inside, suffix):
+def test_a_pattern_is_read_in_the_order_of_names(inside, suffix):
     source = open_source(f"part-*.{suffix}")
     assert_array_equal(read(source), FRAME)
     assert source.schema.n_features == 3
@@ -36,7 +36,7 @@ def test_a_pattern_is_its_files_by_name(inside, suffix):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet", "npy"])
-def test_a_list_is_its_files_in_its_order(inside, suffix):
+def test_a_list_is_read_in_its_order(inside, suffix):
     source = open_source([f"part-2.{suffix}", inside / f"part-0.{suffix}"])
     assert_array_equal(read(source), np.concatenate([FRAME[60:], FRAME[:30]]))
 
@@ -47,7 +47,7 @@ def test_columns_are_matched_by_name_and_may_be_chosen(inside):
     assert_array_equal(read(source), np.concatenate([FRAME[:30], FRAME])[:, 1:])
 
 
-def test_any_method_takes_a_pattern_or_a_list(inside):
+def test_every_method_takes_a_pattern_or_a_list(inside):
     model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit("part-*.npy")
     same = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(FRAME.to_numpy())
     codes = same.transform(FRAME.to_numpy())
@@ -57,7 +57,7 @@ def test_any_method_takes_a_pattern_or_a_list(inside):
     assert abs(model.score("part-*.npy") - same.score(FRAME.to_numpy())) < 1e-12
 
 
-def test_what_is_a_place():
+def test_locations_are_recognised():
     assert is_location("rows.npy") and is_location(["a.npy", "b.npy"]) and is_location(FileList("", ()))
     assert not is_location([]) and not is_location([[1.0, 2.0]]) and not is_location(FRAME) and not is_location(3)
 
@@ -75,13 +75,13 @@ def test_a_file_whose_name_looks_like_a_pattern(tmp_path):
         (
             ["part-0.csv", "part-0.npy"],
             InvalidDataError,
-            "files of several formats, part-0.csv and part-0.npy among them",
+            "files of several formats, such as part-0.csv and part-0.npy",
         ),
         (["part-0.csv", "."], InvalidDataError, "is a folder; list its files"),
-        (["a.png", "b.png"], InvalidDataError, "files like b.png cannot be read in a list"),
+        (["a.png", "b.png"], InvalidDataError, "files like b.png cannot be read from a list"),
     ],
 )
-def test_places_that_are_none(inside, where, error, said):
+def test_locations_that_are_refused(inside, where, error, said):
     for name in ("a.png", "b.png"):
         (inside / name).touch()
     with pytest.raises(error) as refusal:
@@ -90,6 +90,6 @@ def test_places_that_are_none(inside, where, error, said):
     assert "\n" not in str(refusal.value)
 
 
-def test_a_list_of_one_file_is_the_file(inside):
+def test_a_list_of_one_file_is_read_as_the_file(inside):
     assert_array_equal(read(open_source(["part-1.npy"])), FRAME[30:60])
     assert locate("part-1.npy").name == "part-1.npy"

@@ -67,7 +67,7 @@ NAMES = ["folder", "folder/part-*.parquet", "rows.csv", "rows.csv.gz", "rows.fea
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_rows_are_those_of_a_local_file(bucket, name):
+def test_rows_equal_those_of_a_local_file(bucket, name):
     source = open_source(bucket(f"rows/{name}"))
     assert_array_equal(read(source), ROWS)
     again = open_source(bucket(f"rows/{name}"))
@@ -75,7 +75,7 @@ def test_rows_are_those_of_a_local_file(bucket, name):
 
 
 @pytest.mark.parametrize("name", ["folder", "rows.npy"])
-def test_a_fit_and_its_codes_are_those_of_a_local_file(bucket, name, tmp_path):
+def test_a_fit_equals_that_of_a_local_file(bucket, name, tmp_path):
     options = {"n_components": 2, "hidden_layer_sizes": (4,), "max_epochs": 2, "random_state": 0}
     model = Autoencoder(**options).fit(bucket(f"rows/{name}"))
     same = Autoencoder(**options).fit(ROWS)
@@ -85,7 +85,7 @@ def test_a_fit_and_its_codes_are_those_of_a_local_file(bucket, name, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["npy", "parquet", "feather", "csv", "csv.gz"])
-def test_codes_go_to_the_server(bucket, suffix, tmp_path):
+def test_codes_are_written_to_the_server(bucket, suffix, tmp_path):
     model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(ROWS)
     url = bucket(f"rows/codes/of.{suffix}")
     for _ in "twice":
@@ -95,7 +95,7 @@ def test_codes_go_to_the_server(bucket, suffix, tmp_path):
     np.testing.assert_allclose(codes, model.transform(ROWS), rtol=1e-6)
 
 
-def test_what_fails_on_the_way_leaves_what_was_there(bucket):
+def test_a_failed_upload_keeps_the_existing_file(bucket):
     model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(ROWS)
     url = bucket("rows/kept.parquet")
     model.transform_to(ROWS, url)
@@ -113,7 +113,7 @@ def test_what_fails_on_the_way_leaves_what_was_there(bucket):
         ("rows/codes.txt", InvalidParameterError, "cannot write s3://rows/codes.txt: it has none of the suffixes"),
     ],
 )
-def test_where_nothing_can_be_written(bucket, key, error, said):
+def test_targets_that_cannot_be_written(bucket, key, error, said):
     model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(ROWS)
     with pytest.raises(error) as refusal:
         model.transform_to(ROWS, bucket(key))
@@ -122,7 +122,7 @@ def test_where_nothing_can_be_written(bucket, key, error, said):
     assert "secret" not in str(refusal.value)
 
 
-def test_nothing_is_written_to_a_server_that_is_not_there():
+def test_writing_to_an_unreachable_server_is_refused():
     model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(ROWS)
     with pytest.raises(UnwritableError, match=r"cannot write s3://rows/codes\.npy: "):
         model.transform_to(ROWS, "s3://k:s@rows/codes.npy?endpoint_override=127.0.0.1:9&scheme=http&region=us-east-1")
@@ -130,7 +130,7 @@ def test_nothing_is_written_to_a_server_that_is_not_there():
         model.transform_to(ROWS, "none://rows/codes.npy")
 
 
-def test_the_command_does_not_tell_the_keys(bucket, tmp_path):
+def test_the_command_does_not_print_credentials(bucket, tmp_path):
     model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(ROWS)
     model.save(tmp_path / "model")
     np.save(tmp_path / "rows.npy", ROWS)
@@ -142,7 +142,7 @@ def test_the_command_does_not_tell_the_keys(bucket, tmp_path):
     assert_array_equal(read(open_source(bucket("rows/told.npy"))), model.transform(ROWS))
 
 
-def test_codes_go_to_a_url_of_this_machine(tmp_path):
+def test_codes_are_written_to_a_file_url(tmp_path):
     model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(ROWS)
     assert model.transform_to(ROWS, f"file://{tmp_path}/codes.npy") == 300
     assert_array_equal(np.load(tmp_path / "codes.npy"), model.transform(ROWS))
@@ -159,11 +159,11 @@ def test_columns_are_chosen_by_name(bucket):
         ("rows/none.parquet", MissingFileError, "does not exist; check the spelling, the bucket"),
         ("nowhere/rows.csv", MissingFileError, "does not exist; check the spelling, the bucket"),
         ("rows/folder/none-*.csv", MissingFileError, "holds no files with rows in them"),
-        ("rows/short.npy", BrokenFileError, "is truncated: its head tells of 300 rows"),
-        ("rows/digits.npz", InvalidDataError, "cannot be read of a remote file system"),
+        ("rows/short.npy", BrokenFileError, "is truncated: its header states 300 rows"),
+        ("rows/digits.npz", InvalidDataError, "cannot be read from a remote file system"),
     ],
 )
-def test_what_is_not_there_or_broken(bucket, key, error, said):
+def test_missing_and_broken_files(bucket, key, error, said):
     with pytest.raises(error) as refusal:
         open_source(bucket(key))
     assert said in str(refusal.value)
@@ -171,12 +171,12 @@ def test_what_is_not_there_or_broken(bucket, key, error, said):
     assert "secret" not in str(refusal.value)
 
 
-def test_a_server_that_is_not_there():
+def test_an_unreachable_server_is_refused():
     url = "s3://key:secret@rows/rows.csv?endpoint_override=127.0.0.1:9&scheme=http&region=us-east-1"
     with pytest.raises(BrokenFileError, match="cannot be reached"):
         open_source(url)
 
 
-def test_a_url_of_this_machine(tmp_path):
+def test_a_file_url_is_read(tmp_path):
     pq.write_table(TABLE, tmp_path / "rows.parquet")
     assert_array_equal(read(open_source(f"file://{tmp_path}/rows.parquet")), ROWS)

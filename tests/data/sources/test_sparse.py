@@ -40,14 +40,14 @@ def source(request, path):
     return forms.get(request.param, lambda: CsrSource(csr_array(ROWS)))()
 
 
-def test_it_is_a_source_of_whole_rows(source):
+def test_it_is_a_source_of_dense_rows(source):
     assert isinstance(source, Source)
     assert (source.n_rows, source.dtype, source.schema.n_features) == (200, np.float32, 4)
     assert_array_equal(joined(source), ROWS, strict=True)
 
 
 @given(st.integers(0, 210), st.integers(0, 210), st.integers(1, 60))
-def test_any_span_in_any_blocks(path, start, stop, size):
+def test_any_range_of_rows_in_any_block_size(path, start, stop, size):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("isthmus.data.sources.sparse.block_rows", lambda row_bytes: size)
         for source in (SparseCodesSource(path), CsrSource(csr_matrix(ROWS))):
@@ -62,11 +62,11 @@ def test_rows_by_number(source):
     wanted, out = np.array([7, 0, 199, 7]), np.full((5, 4), 9, np.float32)
     source.take(wanted, out)
     assert_array_equal(out, np.vstack([ROWS[wanted], [[9] * 4]]))
-    with pytest.raises(InvalidParameterError, match="row 200 was asked for, but the rows are 0 to 199"):
+    with pytest.raises(InvalidParameterError, match="row 200 is out of range; the rows are 0 to 199"):
         source.take(np.array([200]), out)
 
 
-def test_fingerprints_tell_rows_apart(tmp_path, path):
+def test_fingerprints_of_different_rows_differ(tmp_path, path):
     other = ROWS.copy()
     other[0, 0] = 1
     again, different = write(tmp_path / "a.parquet"), write(tmp_path / "b.parquet", other)
@@ -76,7 +76,7 @@ def test_fingerprints_tell_rows_apart(tmp_path, path):
     assert first == second != third
 
 
-def test_a_file_knows_its_names_and_its_suffix_leads_to_it(path):
+def test_names_are_stored_in_the_file_and_the_format_is_found(path):
     source = open_source(path)
     assert isinstance(source, SparseCodesSource)
     assert source.schema.names == tuple(NAMES)
@@ -94,7 +94,7 @@ def test_a_file_without_rows(tmp_path):
     assert source.csr().shape == (0, 4)
 
 
-def test_other_parquet_is_left_to_others(tmp_path, path):
+def test_other_parquet_files_are_not_sparse_codes(tmp_path, path):
     table = tmp_path / "table.parquet"
     pq.write_table(pa.table({"unit": [1, 2], "value": [0.5, 1]}), table)
     assert isinstance(open_source(table), ParquetSource)
@@ -139,7 +139,7 @@ def test_damaged_files(tmp_path, how):
         ({"unit": [1], "value": [0.5]}, r"its columns are unit \(int64\), value \(double\); write it again"),
     ],
 )
-def test_columns_that_are_not_as_noted(tmp_path, columns, match):
+def test_columns_that_differ_from_the_note_are_refused(tmp_path, columns, match):
     metadata = schema_for(NAMES, np.float32).metadata
     pq.write_table(pa.table(columns).replace_schema_metadata(metadata), tmp_path / "codes.parquet")
     with pytest.raises(BrokenFileError, match=rf"codes\.parquet says it holds sparse codes, but {match}"):

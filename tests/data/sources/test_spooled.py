@@ -42,7 +42,7 @@ def test_rows_are_the_same_in_memory_and_in_a_file(folder, name, most):
     assert gathered.fingerprint == ArraySource(ROWS.astype(source.dtype)).fingerprint
 
 
-def test_the_file_has_no_name_and_goes_with_the_source(folder, tmp_path, monkeypatch):
+def test_the_file_is_unnamed_and_deleted_with_the_source(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     gathered = gathered_rows(open_source(folder / "rows.parquet"), 0)
     assert not list(tmp_path.iterdir())
@@ -55,7 +55,7 @@ def test_the_file_has_no_name_and_goes_with_the_source(folder, tmp_path, monkeyp
         assert len(list(Path("/proc/self/fd").iterdir())) < descriptors
 
 
-def test_a_folder_without_room_is_named(folder, tmp_path, monkeypatch):
+def test_a_full_folder_is_named(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with pytest.raises(UnwritableError, match=r"nowhere: No such file or directory; set TMPDIR to a folder with room"):
         gathered_rows(open_source(folder / "rows.parquet"), 0)

@@ -113,7 +113,7 @@ def test_refused_columns(write, values, what):
     assert_array_equal(read(open_source(path, drop=["odd"])), [[1]])
 
 
-def test_wide_tables_are_listed_in_part(write):
+def test_long_lists_of_columns_are_shortened(write):
     path = write({f"c{i}": [1] for i in range(100)})
     refused(InvalidParameterError, path, "'c7' and 92 more$", columns=["zzz"])
 
@@ -164,13 +164,13 @@ def test_folder(write, tmp_path):
     assert_array_equal(read(source), [[1, 3], [2, 4], [6.5, 0.5]])
     assert [(b.start, b.values.tolist()) for b in source.blocks(2)] == [(2, [[6.5, 0.5]])]
     write({"a": [1]}).rename(folder / f"c{suffix}")
-    refused(BrokenFileError, folder, "has no column 'b', but .* beside it has one")
+    refused(BrokenFileError, folder, "has no column 'b', but .* of this table has one")
     write({"a": [1], "b": [2], "c": [3]}).rename(folder / f"c{suffix}")
-    refused(BrokenFileError, folder, "has a column 'c', but .* beside it has none")
+    refused(BrokenFileError, folder, "has a column 'c', but .* of this table has none")
     write({"a": [1], "b": ["x"]}).rename(folder / f"c{suffix}")
     refused(InvalidDataError, folder, f"c{suffix}: column 'b' holds text")
     (folder / f"c{suffix}").rename(folder / "readme.txt")
-    refused(InvalidDataError, folder, "holds readme.txt beside tables like")
+    refused(InvalidDataError, folder, "holds readme.txt next to tables like")
     (folder / "readme.txt").rename(folder / "rows.npy")
     refused(InvalidDataError, folder, "holds several formats, .*rows.npy")
 
@@ -185,7 +185,7 @@ def test_columns_of_one_name(write):
     hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)),
     st.sampled_from([".csv", ".parquet", ".feather", ".npy"]),
 )
-def test_every_float_survives(values, suffix):
+def test_every_float_is_read_back_exactly(values, suffix):
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"rows{suffix}"
         columns = {f"c{i}": column for i, column in enumerate(values.T)}
@@ -247,13 +247,13 @@ def test_csv(tmp_path, content, names, rows, zipped):
 
 
 def test_csv_types_do_not_come_from_the_first_block(tmp_path, monkeypatch):
-    monkeypatch.setattr("isthmus.data.sources.tables._CSV_BLOCK", 1 << 10)
+    monkeypatch.setattr("isthmus.data.sources.text._CSV_BLOCK", 1 << 10)
     path = text(tmp_path, "a,b\n" + "1,\n" * 2000 + "2.5,7\n")
     assert_array_equal(read(open_source(path))[-1], [2.5, 7])
 
 
 def test_csv_row_longer_than_a_block(tmp_path, monkeypatch):
-    monkeypatch.setattr("isthmus.data.sources.tables._CSV_BLOCK", 1 << 10)
+    monkeypatch.setattr("isthmus.data.sources.text._CSV_BLOCK", 1 << 10)
     frame = pd.DataFrame(np.random.default_rng(0).random((5, 500)))
     frame.to_csv(tmp_path / "rows.csv", index=False, header=False)
     assert_array_equal(read(open_source(tmp_path / "rows.csv")), frame)
@@ -282,7 +282,7 @@ def test_broken_csv(tmp_path, content, error, match):
 
 
 def test_csv_that_breaks_late(tmp_path, monkeypatch):
-    monkeypatch.setattr("isthmus.data.sources.tables._CSV_BLOCK", 1 << 10)
+    monkeypatch.setattr("isthmus.data.sources.text._CSV_BLOCK", 1 << 10)
     good = "a,b\n" + "1,2\n" * 2000
     refused(BrokenFileError, text(tmp_path, good + "1,2,3\n"), "row 2002: Expected 2 columns, got 3")
     refused(BrokenFileError, text(tmp_path, good + "1,?\n"), r"column #1: row 2002: .* invalid value '\?'")

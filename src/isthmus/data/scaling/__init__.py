@@ -1,16 +1,23 @@
-"""Raw rows to scaled ones and back: what a setting asks for, given one pass over the rows."""
+"""Scalings: maps between raw and scaled rows, and the statistics of the rows that determine them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, NamedTuple
+import importlib
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+from isthmus.data.scaling.registry import SCALINGS
 
-from isthmus.data.scaling.maps import Patches, Scaler, Scaling, WhitenedPatches, Whitening
-from isthmus.data.scaling.statistics import ColumnStatistics, Quantity, refuse_non_finite
+if TYPE_CHECKING:
+    from isthmus.data.scaling.choosing import (
+        choose_scaler,
+        gathered,
+        sample_stride,
+        scaled_in_program,
+        scaler_class,
+    )
+    from isthmus.data.scaling.maps import Patches, Scaler, Scaling, WhitenedPatches, Whitening
+    from isthmus.data.scaling.recipes import Recipe
+    from isthmus.data.scaling.statistics import ColumnStatistics, refuse_non_finite
 
 __all__ = [
     "SCALINGS",
@@ -29,164 +36,18 @@ __all__ = [
     "scaler_class",
 ]
 
-Floats = NDArray[np.float64]
-
-_QUANTILE_ROWS = 1 << 16
-_SAMPLE_ROWS = 1 << 12
-
-
-class Recipe(NamedTuple):
-    """One scaling: what makes it, what that needs to know of the rows, and what it makes."""
-
-    fit: Callable[[ColumnStatistics], Scaling]
-    gathers: tuple[Quantity, ...] = ()
-    makes: type[Scaling] = Scaler
-
-
-def scaled_in_program(dtype: np.dtype[Any], compute: np.dtype[Any]) -> bool:
-    """Whether raw values of a type go to the device as they are: narrow ones, which cost less to move."""
-    return dtype.kind in "iuf" and (dtype.itemsize <= 2 or dtype == np.float32 or dtype == compute)
-
-
-def _with_floor(scale: Floats, statistics: ColumnStatistics) -> Floats:
-    # Below the rounding error of its own values a column's deviation is noise: such a column counts as constant.
-    return np.where(scale > statistics.rounding, scale, 1.0)
-
-
-def _standard(statistics: ColumnStatistics) -> Scaler:
-    return Scaler("standard", statistics.mean.copy(), _with_floor(statistics.deviation, statistics))
-
-
-def _minmax(statistics: ColumnStatistics) -> Scaler:
-    return Scaler("minmax", statistics.low.copy(), _with_floor(statistics.high - statistics.low, statistics))
-
-
-def _robust(statistics: ColumnStatistics) -> Scaler:
-    lower, middle, upper = statistics.quantiles(0.25, 0.5, 0.75)
-    spread = upper - lower
-    # A column that is mostly one value has no spread between its quartiles: its deviation stands in.
-    scale = _with_floor(np.where(spread > 0, spread, statistics.deviation), statistics)
-    return Scaler("robust", middle, scale)
-
-
-def _mean_norm(statistics: ColumnStatistics) -> Scaler:
-    # The norms of rows then have mean sqrt(n_features), as those of standard normal rows nearly do: the setting of
-    # Anthropic's "Circuits updates" of April 2024, under which one penalty weight means the same for any rows.
-    n_features = len(statistics.low)
-    factor = statistics.mean_norm / np.sqrt(n_features)
-    return Scaler("mean_norm", np.zeros(n_features), np.full(n_features, factor if factor > 0 else 1.0))
-
-
-def _patches(statistics: ColumnStatistics) -> Patches:
-    contrast = statistics.contrast
-    deviation = contrast if contrast > statistics.rounding.max() else 1.0
-    return Patches(len(statistics.low), deviation, float(statistics.mean.mean()))
-
-
-def _spectrum(statistics: ColumnStatistics) -> tuple[Floats, Floats, float]:
-    """Return the covariance's eigenvalues and vectors, and epsilon; for constant rows, those of the identity."""
-    varies = statistics.deviation > statistics.rounding
-    if not varies.any():
-        return np.ones(len(varies)), np.eye(len(varies)), 0.0
-    variances, vectors = np.linalg.eigh(np.where(varies & varies[:, None], statistics.covariance, 0.0))
-    variances = np.maximum(variances, 0.0)
-    return variances, vectors, Whitening.EPSILON * float(variances.mean())
-
-
-def _zca(statistics: ColumnStatistics) -> Whitening:
-    variances, vectors, epsilon = _spectrum(statistics)
-    root = np.sqrt(variances + epsilon)
-    return Whitening(statistics.mean.copy(), (vectors / root) @ vectors.T, (vectors * root) @ vectors.T)
-
-
-def _whitened_patches(statistics: ColumnStatistics) -> WhitenedPatches:
-    whitening = _zca(statistics)
-    n_features = whitening.n_features
-    # Of whitened rows less their means all second moments are known from the raw rows', so one pass is enough.
-    covariance = whitening.whitening @ statistics.covariance @ whitening.whitening
-    square = (np.trace(covariance) - covariance.sum() / n_features) / n_features
-    constant = not (statistics.deviation > statistics.rounding).any()
-    deviation = float(np.sqrt(square)) if square > 0 and not constant else 1.0
-    return WhitenedPatches(whitening, Patches(n_features, deviation))
-
-
-SCALINGS: dict[str, Recipe] = {
-    "minmax": Recipe(_minmax),
-    "standard": Recipe(_standard, ("moments",)),
-    "robust": Recipe(_robust, ("moments",)),
-    "mean_norm": Recipe(_mean_norm, ("norms",)),
-    "patches": Recipe(_patches, ("moments", "contrast"), Patches),
-    "zca": Recipe(_zca, ("moments", "covariance"), Whitening),
-    "whitened_patches": Recipe(_whitened_patches, ("moments", "covariance"), WhitenedPatches),
+_MODULES = {
+    "choosing": ("choose_scaler", "gathered", "sample_stride", "scaled_in_program", "scaler_class"),
+    "maps": ("Patches", "Scaler", "Scaling", "WhitenedPatches", "Whitening"),
+    "recipes": ("Recipe",),
+    "statistics": ("ColumnStatistics", "refuse_non_finite"),
 }
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
+if not TYPE_CHECKING:  # so that type checkers find names that do not exist
 
-def gathered(scaling: str | None, dtype: np.dtype[Any]) -> tuple[Quantity, ...]:
-    """Return what the statistics pass has to gather for a scaling of rows of a type."""
-    if scaling == "auto":
-        return () if dtype == np.uint8 else SCALINGS["standard"].gathers
-    return SCALINGS[scaling].gathers if scaling is not None else ()
-
-
-def scaler_class(kind: str) -> type[Scaling]:
-    """Return the class of the scalings of a kind."""
-    return SCALINGS[kind].makes if kind in SCALINGS else Scaler
-
-
-def sample_stride(scaling: str | None, n_rows: int) -> int:
-    """Return the stride that keeps 65,536 rows where quantiles are wanted and 4,096 otherwise, or all of fewer."""
-    return max(1, -(-n_rows // (_QUANTILE_ROWS if scaling == "robust" else _SAMPLE_ROWS)))
-
-
-def choose_scaler(statistics: ColumnStatistics, scaling: str | None) -> Scaling:
-    """Return the scaler a setting asks for, given what the columns are.
-
-    A column that is missing in every row has the center NaN: whatever stands in it later counts as missing too, and
-    what it comes back as is not known.
-
-    ``"auto"`` divides uint8 by 255 unless its largest value is 1; leaves floats that fill [0, 1]; divides
-    non-negative whole numbers whose columns share one range (pictures kept as floats) by their largest; standardises
-    anything else.
-    """
-    scaler = _chosen(statistics, scaling)
-    if statistics.unseen.any() and isinstance(scaler, Scaler):
-        return replace(scaler, center=np.where(statistics.unseen, np.nan, scaler.center))
-    return scaler
-
-
-def _chosen(statistics: ColumnStatistics, scaling: str | None) -> Scaling:
-    n_features = len(statistics.low)
-    if scaling is None:
-        return Scaler("none", np.zeros(n_features), np.ones(n_features))
-    if scaling != "auto":
-        return SCALINGS[scaling].fit(statistics)
-    divisor = _common_divisor(statistics)
-    if divisor is None:
-        return _standard(statistics)
-    crowded = _crowds_at_ends(statistics.sample / divisor)
-    return Scaler("unit", np.zeros(n_features), np.full(n_features, divisor), crowded)
-
-
-def _crowds_at_ends(values: NDArray[Any]) -> bool:
-    return bool(np.mean((values < 0.02) | (values > 0.98)) > 0.25)  # a missing cell is at neither end
-
-
-def _common_divisor(statistics: ColumnStatistics) -> float | None:
-    low, high = statistics.low.min(initial=np.inf), statistics.high.max(initial=-np.inf)
-    if statistics.dtype == np.uint8:
-        return 1.0 if high <= 1 else 255.0
-    if low < 0 or high <= 0:
-        return None
-    # A table that merely happens to lie near zero is not "in [0, 1]": its columns differ by orders of magnitude.
-    varying = statistics.high[statistics.high > statistics.low]
-    shared = varying.size > 0 and float(np.median(varying)) >= 0.5 * high
-    if high <= 1 and high > 0.5 and (shared or statistics.whole_numbers):
-        return 1.0
-    if statistics.whole_numbers and shared and _many_columns(statistics) and high > 1:
-        return 255.0 if high <= 255 < 2 * high else float(high)
-    return None
-
-
-def _many_columns(statistics: ColumnStatistics) -> bool:
-    # A few counts side by side are a table; pixels come by the dozen.
-    return len(statistics.low) >= 16
+    def __getattr__(name: str) -> Any:
+        """Import a name when it is first used."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,4 +1,4 @@
-"""The maps between raw and scaled rows: column by column, by each row's own mean, by mixing columns."""
+"""Maps between raw and scaled rows: by column, by the mean of each row, and by linear combinations of columns."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Floats = NDArray[np.float64]
 Array = NDArray[Any]
 
 _TILE_ROWS = 64
-# Ng's patches end in [0.1, 0.9], three deviations either way of 0.5, where a sigmoid still has a slope.
+# Ng maps patches to [0.1, 0.9], three deviations either side of 0.5, where the slope of a sigmoid is not small.
 _MIDDLE, _HALF_RANGE, _DEVIATIONS = 0.5, 0.4, 3.0
 
 
 class Scaling(ABC):
-    """A map from raw rows to scaled ones and back; none of its values changes.
+    """An immutable map from raw rows to scaled rows and back.
 
     Attributes
     ----------
     kind : str
-        What was chosen: a name in `SCALINGS`, ``"unit"`` (already in [0, 1], or divided by one number) or ``"none"``.
+        A name in `SCALINGS`, ``"unit"`` (already in [0, 1], or divided by one number) or ``"none"``.
     crowded : bool
-        Whether the scaled values lie in [0, 1] and crowd at its ends, as drawn strokes do and photographs do not.
+        Whether the scaled values are in [0, 1] and mostly near its ends, as for drawings and not for photographs.
     """
 
     kind: str
@@ -35,58 +35,58 @@ class Scaling(ABC):
     @property
     @abstractmethod
     def n_features(self) -> int:
-        """The width of a row."""
+        """The number of columns."""
 
     @property
     def affine(self) -> tuple[Floats, Floats] | None:
-        """``(center, scale)`` where the map is ``(raw - center) / scale`` column by column, else None."""
+        """``(center, scale)`` if the map is ``(raw - center) / scale`` by column, else None."""
         return None
 
     @abstractmethod
     def scaled(self, raw: Array, dtype: Any = np.float32) -> Array:
-        """Return scaled rows, computed in float64; each depends on that row alone, to the bit."""
+        """Return scaled rows, computed in float64; the bits of each depend only on that row."""
 
     @abstractmethod
     def raw(self, scaled: Array, dtype: Any, like: Array | None = None) -> Array:
-        """Return rows in the units that came in; where rows lost their own mean, they get that of the rows `like`."""
+        """Return rows in the units of the raw data; a mean that scaling removed is taken from the rows `like`."""
 
     @abstractmethod
     def directions(self, rows: Array) -> Floats:
-        """Return steps in scaled space, such as a decoder's atoms, (rows, n_features), in the units that came in."""
+        """Return differences of scaled rows (rows, n_features), such as decoder atoms, in the units of the raw data."""
 
     @abstractmethod
     def reach(self, low: Floats, high: Floats) -> tuple[float, float]:
-        """Return the least and greatest scaled value of rows whose columns lie between `low` and `high`."""
+        """Return the smallest and largest scaled value of rows whose columns are between `low` and `high`."""
 
     @abstractmethod
     def tensors(self) -> dict[str, Floats]:
-        """Return what a model file holds of it beside the header."""
+        """Return the arrays that a model file stores."""
 
     @staticmethod
     @abstractmethod
     def blank(n_features: int) -> dict[str, Floats]:
-        """Return tensors of the names and shapes that rows of a width have in a model file."""
+        """Return arrays of the names and shapes of `tensors` for a number of columns."""
 
     @classmethod
     @abstractmethod
     def from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Floats], n_features: int) -> Self:
-        """Return the map that `to_header` and `tensors` describe, equal to the bit."""
+        """Return the map from the results of `to_header` and `tensors`, with the same bits."""
 
     def to_header(self) -> dict[str, Any]:
-        """Return what a model file's header holds of it."""
+        """Return the entries for the header of a model file."""
         return {"kind": self.kind, "crowded": self.crowded}
 
 
 @dataclass(frozen=True, eq=False)
 class Scaler(Scaling):
-    """The affine map ``scaled = (raw - center) / scale``, column by column.
+    """The affine map ``scaled = (raw - center) / scale`` by column.
 
     Attributes
     ----------
     kind, crowded : str, bool
         As in `Scaling`.
     center, scale : ndarray of shape (n_features,)
-        In the units that came in, float64.
+        In the units of the raw data, float64.
     """
 
     kind: str
@@ -96,28 +96,28 @@ class Scaler(Scaling):
 
     @property
     def n_features(self) -> int:
-        """The width of a row."""
+        """The number of columns."""
         return len(self.center)
 
     @property
     def affine(self) -> tuple[Floats, Floats]:
-        """What is subtracted and what then divides, by column."""
+        """``(center, scale)``."""
         return self.center, self.scale
 
     def scaled(self, raw: Array, dtype: Any = np.float32) -> Array:
-        """Return scaled rows; the difference is taken in float64, so large offsets lose nothing."""
+        """Return scaled rows, computed in float64, so that large offsets lose no digits."""
         return ((raw.astype(np.float64) - self.center) / self.scale).astype(dtype)
 
     def raw(self, scaled: Array, dtype: Any, like: Array | None = None) -> Array:
-        """Return rows in the units that came in."""
+        """Return rows in the units of the raw data."""
         return (scaled * self.scale + self.center).astype(dtype)
 
     def directions(self, rows: Array) -> Floats:
-        """Return directions in the units that came in."""
+        """Return directions in the units of the raw data."""
         return np.asarray(rows, np.float64) * self.scale
 
     def reach(self, low: Floats, high: Floats) -> tuple[float, float]:
-        """Return the least and greatest scaled value of rows whose columns lie between `low` and `high`."""
+        """Return the smallest and largest scaled value of rows whose columns are between `low` and `high`."""
         return float(((low - self.center) / self.scale).min()), float(((high - self.center) / self.scale).max())
 
     def tensors(self) -> dict[str, Floats]:
@@ -126,29 +126,29 @@ class Scaler(Scaling):
 
     @staticmethod
     def blank(n_features: int) -> dict[str, Floats]:
-        """Return tensors of the names and shapes of `tensors`."""
+        """Return arrays of the names and shapes of `tensors`."""
         return {"center": np.zeros(n_features), "scale": np.zeros(n_features)}
 
     @classmethod
     def from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Floats], n_features: int) -> Self:
-        """Return the map that `to_header` and `tensors` describe."""
+        """Return the map from the results of `to_header` and `tensors`."""
         return cls(header["kind"], tensors["center"], tensors["scale"], bool(header["crowded"]))
 
 
 @dataclass(frozen=True, eq=False)
 class Patches(Scaling):
-    """Ng's preprocessing of patches: the row's own mean taken off, a clip at three deviations, [0.1, 0.9].
+    """Ng's preprocessing of patches: subtract the mean of each row, clip at three deviations, map to [0.1, 0.9].
 
     A cell ``x`` of a row with mean ``m`` becomes ``0.5 + 0.4 clip((x - m) / (3 deviation), -1, 1)``.
 
     Attributes
     ----------
     width : int
-        Of a row.
+        The number of columns.
     deviation : float
-        Of all cells of all rows about the mean of their row.
+        The standard deviation of all cells about the mean of their row.
     level : float
-        The mean of all cells, which rows without a mean of their own are given by `raw`.
+        The mean of all cells, which `raw` adds if the mean of a row is unknown.
 
     References
     ----------
@@ -162,7 +162,7 @@ class Patches(Scaling):
 
     @property
     def n_features(self) -> int:
-        """The width of a row."""
+        """The number of columns."""
         return self.width
 
     @property
@@ -170,7 +170,7 @@ class Patches(Scaling):
         return _HALF_RANGE / (_DEVIATIONS * self.deviation)
 
     def scaled(self, raw: Array, dtype: Any = np.float32) -> Array:
-        """Return rows without their means, clipped and squeezed into [0.1, 0.9]."""
+        """Return rows minus their means, clipped and mapped to [0.1, 0.9]."""
         wide = _wide(raw)
         with np.errstate(invalid="ignore", over="ignore"):
             wide -= wide.mean(axis=1, keepdims=True)
@@ -180,15 +180,15 @@ class Patches(Scaling):
         return wide.astype(dtype, copy=False)
 
     def raw(self, scaled: Array, dtype: Any, like: Array | None = None) -> Array:
-        """Return rows in the units that came in, about the means of the rows `like` or, without them, about `level`.
+        """Return rows in the units of the raw data, about the means of the rows `like` or, if None, about `level`.
 
-        What was clipped stays at three deviations.
+        Clipped cells stay at three deviations.
         """
         means = self.level if like is None else _wide(like).mean(axis=1, keepdims=True)
         return (self.directions(scaled - np.float64(_MIDDLE)) + means).astype(dtype)
 
     def directions(self, rows: Array) -> Floats:
-        """Return directions in the units that came in."""
+        """Return directions in the units of the raw data."""
         return np.asarray(rows, np.float64) / self._factor
 
     def reach(self, low: Floats, high: Floats) -> tuple[float, float]:
@@ -201,29 +201,28 @@ class Patches(Scaling):
 
     @staticmethod
     def blank(n_features: int) -> dict[str, Floats]:
-        """Return tensors of the names and shapes of `tensors`."""
+        """Return arrays of the names and shapes of `tensors`."""
         return {"deviation": np.zeros(()), "level": np.zeros(())}
 
     @classmethod
     def from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Floats], n_features: int) -> Self:
-        """Return the map that `tensors` describe."""
+        """Return the map from the result of `tensors`."""
         return cls(n_features, float(tensors["deviation"]), float(tensors["level"]))
 
 
 @dataclass(frozen=True, eq=False)
 class Whitening(Scaling):
-    """Zero-phase (ZCA) whitening: the columns' means taken off, then ``W = U diag(1 / sqrt(s + epsilon)) U^T``.
+    """Zero-phase (ZCA) whitening: subtract column means, then multiply by ``W = U diag(1 / sqrt(s + epsilon)) U^T``.
 
     ``U diag(s) U^T`` is the covariance of the columns. `epsilon` is `EPSILON` times the mean of ``s``, so that it does
-    not depend on the units; it damps directions of less variance than that, in photographs the finest ones, which are
-    mostly noise. The scaled rows have covariance ``U diag(s / (s + epsilon)) U^T``, and look like the pictures they
-    were, edges sharpened. Only column means go first, as Bell and Sejnowski and Krizhevsky have it: with the row's own
-    mean gone too, the way back would need it.
+    not depend on the units; it damps directions of less variance, in photographs the finest, which are mostly noise.
+    The scaled rows have covariance ``U diag(s / (s + epsilon)) U^T`` and look like the pictures with sharpened edges.
+    Only column means are subtracted, as by Bell and Sejnowski and by Krizhevsky: the inverse map would need row means.
 
     Attributes
     ----------
     center : ndarray of shape (n_features,)
-        The columns' means.
+        The means of the columns.
     whitening, colouring : ndarray of shape (n_features, n_features)
         W and its inverse, both symmetric.
 
@@ -242,7 +241,7 @@ class Whitening(Scaling):
 
     @property
     def n_features(self) -> int:
-        """The width of a row."""
+        """The number of columns."""
         return len(self.center)
 
     def scaled(self, raw: Array, dtype: Any = np.float32) -> Array:
@@ -251,15 +250,15 @@ class Whitening(Scaling):
             return _mixed(_wide(raw) - self.center, self.whitening).astype(dtype, copy=False)
 
     def raw(self, scaled: Array, dtype: Any, like: Array | None = None) -> Array:
-        """Return rows in the units that came in, exact to rounding."""
+        """Return rows in the units of the raw data, exact to rounding."""
         return (self.directions(scaled) + self.center).astype(dtype)
 
     def directions(self, rows: Array) -> Floats:
-        """Return directions in the units that came in."""
+        """Return directions in the units of the raw data."""
         return _mixed(np.asarray(rows, np.float64), self.colouring)
 
     def reach(self, low: Floats, high: Floats) -> tuple[float, float]:
-        """Return infinities: nothing bounds whitened rows that is of use."""
+        """Return infinities, since there is no useful bound."""
         return -np.inf, np.inf
 
     def tensors(self) -> dict[str, Floats]:
@@ -268,29 +267,28 @@ class Whitening(Scaling):
 
     @staticmethod
     def blank(n_features: int) -> dict[str, Floats]:
-        """Return tensors of the names and shapes of `tensors`."""
+        """Return arrays of the names and shapes of `tensors`."""
         square = (n_features, n_features)
         return {"center": np.zeros(n_features), "whitening": np.zeros(square), "colouring": np.zeros(square)}
 
     @classmethod
     def from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Floats], n_features: int) -> Self:
-        """Return the map that `tensors` describe."""
+        """Return the map from the result of `tensors`."""
         return cls(tensors["center"], tensors["whitening"], tensors["colouring"])
 
 
 @dataclass(frozen=True, eq=False)
 class WhitenedPatches(Scaling):
-    """Whitening, and then Ng's preprocessing of what it gives: the order of his exercise.
+    """Whitening, then Ng's preprocessing, the order of his exercise.
 
-    There the pictures were whitened before patches were cut from them, as Olshausen and Field did; here the patches
-    are, by `Whitening`.
+    In the exercise, as by Olshausen and Field, pictures are whitened before patches are cut. Here, patches are.
 
     Attributes
     ----------
     whitening : Whitening
-        From raw rows to whitened ones.
+        The map from raw to whitened rows.
     patches : Patches
-        From those to [0.1, 0.9].
+        The map from whitened rows to [0.1, 0.9].
 
     References
     ----------
@@ -304,20 +302,20 @@ class WhitenedPatches(Scaling):
 
     @property
     def n_features(self) -> int:
-        """The width of a row."""
+        """The number of columns."""
         return self.whitening.n_features
 
     def scaled(self, raw: Array, dtype: Any = np.float32) -> Array:
-        """Return whitened rows without their means, clipped and squeezed into [0.1, 0.9]."""
+        """Return whitened rows minus their means, clipped and mapped to [0.1, 0.9]."""
         return self.patches.scaled(self.whitening.scaled(raw, np.float64), dtype)
 
     def raw(self, scaled: Array, dtype: Any, like: Array | None = None) -> Array:
-        """Return rows in the units that came in, with the whitened means of the rows `like` or, without them, 0."""
+        """Return rows in the units of the raw data, with the whitened means of the rows `like` or, if None, 0."""
         whitened = None if like is None else self.whitening.scaled(like, np.float64)
         return self.whitening.raw(self.patches.raw(scaled, np.float64, whitened), dtype)
 
     def directions(self, rows: Array) -> Floats:
-        """Return directions in the units that came in."""
+        """Return directions in the units of the raw data."""
         return self.whitening.directions(self.patches.directions(rows))
 
     def reach(self, low: Floats, high: Floats) -> tuple[float, float]:
@@ -325,29 +323,29 @@ class WhitenedPatches(Scaling):
         return self.patches.reach(low, high)
 
     def tensors(self) -> dict[str, Floats]:
-        """Return the tensors of both steps."""
+        """Return the arrays of both steps."""
         return self.whitening.tensors() | self.patches.tensors()
 
     @staticmethod
     def blank(n_features: int) -> dict[str, Floats]:
-        """Return tensors of the names and shapes of `tensors`."""
+        """Return arrays of the names and shapes of `tensors`."""
         return Whitening.blank(n_features) | Patches.blank(n_features)
 
     @classmethod
     def from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Floats], n_features: int) -> Self:
-        """Return the map that `tensors` describe."""
+        """Return the map from the result of `tensors`."""
         parts = (part.from_file(header, tensors, n_features) for part in (Whitening, Patches))
         return cls(*parts)  # type: ignore[arg-type]
 
 
 def _wide(rows: Array) -> Floats:
-    # In one memory order, whatever the rows': a mean over a row rounds by it.
+    # In one memory order, on which the rounding of row means depends.
     return rows.astype(np.float64, order="C")
 
 
 def _mixed(rows: Floats, matrix: Floats) -> Floats:
-    # BLAS picks a kernel by the number of rows, and kernels round differently: in tiles of one shape a row's result
-    # depends on that row alone.
+    # BLAS chooses a kernel by the number of rows, and kernels round differently; in tiles of one shape, the result of a
+    # row depends only on that row.
     count, width = rows.shape
     tiles = np.zeros((-(-count // _TILE_ROWS), _TILE_ROWS, width))
     tiles.reshape(-1, width)[:count] = rows

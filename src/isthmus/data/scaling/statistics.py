@@ -1,4 +1,4 @@
-"""One pass over the rows: what the scalings need to know of them."""
+"""Statistics of the columns, gathered in one pass over the rows."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from numpy.typing import NDArray
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 
 Floats = NDArray[np.float64]
-# Means and deviations of columns, their covariance, the rows' Euclidean norms, the deviation within rows.
+# Means and deviations of columns, their covariance, Euclidean norms of rows, deviation within rows.
 Quantity = Literal["moments", "covariance", "norms", "contrast"]
 _MOMENTS: tuple[Quantity, ...] = ("moments",)
 
-# Statistics of a block are taken over pieces this large, so that their float64 copies stay in cache.
+# Blocks are processed in pieces of this size, so that their float64 copies stay in cache.
 _PIECE_CELLS = 1 << 17
 _SIDE_BY_SIDE = 512
-# A covariance is added to once a piece; larger ones spare wide rows most of that.
+# The covariance is updated once per piece, so larger pieces save time for wide rows.
 _COVARIANCE_CELLS = 1 << 20
-# 134 MB, of which whitening holds a few.
+# 134 MB per matrix; whitening needs several.
 _WIDEST_COVARIANCE = 4096
 
 
 def refuse_non_finite(values: NDArray[Any], start: int, names: Sequence[str], *, missing: bool = False) -> None:
-    """Raise InvalidDataError for the first NaN or infinity, with its row (the block begins at `start`) and column.
+    """Raise InvalidDataError for the first NaN or infinity, with its row (`values` begin at row `start`) and column.
 
-    With ``missing=True`` a NaN is a missing cell, and only an infinity is refused.
+    With ``missing=True``, NaN is a missing cell, and only infinities are refused.
     """
     bad = np.argwhere(np.isinf(values) if missing else ~np.isfinite(values))
     if not len(bad):
@@ -44,7 +44,7 @@ def refuse_non_finite(values: NDArray[Any], start: int, names: Sequence[str], *,
 
 
 def _side_by_side(rows: NDArray[Any]) -> list[NDArray[Any]]:
-    """Return views of all rows, narrow ones many side by side: four columns then take a tenth of the time."""
+    """Return views of all rows with narrow rows concatenated, which is ten times as fast for four columns."""
     width = rows.shape[1]
     extra = max(1, _SIDE_BY_SIDE // width) if rows.flags.c_contiguous else 1
     whole = len(rows) // extra * extra
@@ -52,36 +52,36 @@ def _side_by_side(rows: NDArray[Any]) -> list[NDArray[Any]]:
 
 
 def _by_column(ufunc: np.ufunc, rows: NDArray[Any]) -> NDArray[Any]:
-    """Return each column of at least one row reduced."""
+    """Return the reduction of each column of at least one row."""
     width = rows.shape[1]
     parts = [ufunc.reduce(part, axis=0).reshape(-1, width) for part in _side_by_side(rows)]
     return np.asarray(ufunc.reduce(np.concatenate(parts), axis=0))
 
 
 class ColumnStatistics:
-    """Count and range of every column, and whatever else a scaling needs, gathered block by block in float64.
+    """Count and range of every column, and the other statistics that a scaling needs, computed in float64 by block.
 
-    Means, squared deviations and their products are merged as Chan, Golub and LeVeque do ("Updating formulae and a
-    pairwise algorithm for computing sample variances", 1979), so a large offset costs no digits.
+    Means, squared deviations and their products are merged by the algorithm of Chan, Golub and LeVeque ("Updating
+    formulae and a pairwise algorithm for computing sample variances", 1979), so that large offsets lose no digits.
 
     Parameters
     ----------
     n_features : int
-        The width of a row.
+        The number of columns.
     dtype : numpy.dtype
         The type of the raw values.
     gathers : collection of {"moments", "covariance", "norms", "contrast"}
-        What is wanted beside count and range: means and deviations of the columns, which narrow integers rarely need;
-        the columns' covariance; the rows' mean Euclidean norm; the deviation of cells from the mean of their row.
+        Statistics to compute in addition to count and range: means and deviations of the columns, their covariance, the
+        mean Euclidean norm of the rows, the deviation of cells from the mean of their row.
     sample_every : int
-        Keep each so-manyth row for quantiles and for a look at how the values are spread.
+        Sample every such row, for quantiles and the distribution of the values.
     missing : bool
-        Whether NaN is a missing cell, which counts for nothing.
+        Whether NaN is a missing cell, which is ignored.
 
     Raises
     ------
     InvalidParameterError
-        If a covariance of more than 4,096 columns is asked for.
+        If the covariance of more than 4,096 columns is requested.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class ColumnStatistics:
         self.gathers = frozenset(gathers)
         self.n_rows = 0
         self.missing = missing and dtype.kind == "f"
-        self.holes = False  # whether any row, held back or not, has a missing cell
+        self.holes = False  # whether any row, including validation rows, has a missing cell
         self._seen: Any = np.zeros(n_features) if self.missing else 0  # observed cells of each column
         self.whole = dtype.kind in "iu"
         self._may_be_whole = True
@@ -117,7 +117,7 @@ class ColumnStatistics:
         self._sample: list[NDArray[Any]] = []
 
     def update(self, values: NDArray[Any], start: int = 0) -> None:
-        """Take in a block of rows, the first of which is number `start` of its source."""
+        """Add a block of rows, whose first row is row `start` of its source."""
         cells = _PIECE_CELLS if self._products is None else _COVARIANCE_CELLS
         rows = max(1, cells // max(values.shape[1], 1))
         for first in range(0, len(values), rows):
@@ -161,7 +161,7 @@ class ColumnStatistics:
         self.mean += shift * share
 
     def merge(self, other: ColumnStatistics) -> None:
-        """Take in the statistics of other rows of the same source, which come after those so far."""
+        """Add the statistics of later rows of the same source."""
         self.low, self.high = np.fmin(self.low, other.low), np.fmax(self.high, other.high)
         self._may_be_whole &= other._may_be_whole
         self.holes |= other.holes
@@ -181,19 +181,19 @@ class ColumnStatistics:
 
     @property
     def whole_numbers(self) -> bool:
-        """Whether every value seen is a whole number."""
+        """Whether all values are integers."""
         return self.whole or (self.dtype.kind == "f" and self._may_be_whole)
 
     @property
     def deviation(self) -> Floats:
-        """The population deviation of each column."""
+        """The population standard deviation of each column."""
         deviation: Floats = np.sqrt(self._squares / np.maximum(self._seen, 1))
         return deviation
 
     @property
     def covariance(self) -> Floats:
         """The population covariance of the columns, (n_features, n_features)."""
-        assert self._products is not None, "it is not gathered unless asked for"
+        assert self._products is not None, "the covariance was not requested"
         covariance: Floats = self._products / max(self.n_rows, 1)
         return covariance
 
@@ -204,31 +204,31 @@ class ColumnStatistics:
 
     @property
     def contrast(self) -> float:
-        """The root of the mean square, over all cells, of what is left when each row's own mean is taken off."""
+        """The root mean square of all cells minus the mean of their row."""
         return float(np.sqrt(self._contrasts / max(self.n_rows * len(self.low), 1)))
 
     @property
     def rounding(self) -> Floats:
-        """The deviation of each column below which it is rounding error of its own values."""
+        """The deviation of each column that rounding of its values may cause."""
         epsilon = np.finfo(self.dtype).eps if self.dtype.kind == "f" else np.finfo(np.float64).eps
         largest = np.maximum(np.abs(self.low), np.abs(self.high))
         return np.maximum(8 * epsilon * largest, np.finfo(np.float64).tiny)
 
     @property
     def sample(self) -> NDArray[Any]:
-        """The kept rows, evenly spaced over all of them."""
+        """The sampled rows, evenly spaced."""
         return np.concatenate(self._sample)
 
     def quantiles(self, *levels: float) -> list[Floats]:
-        """Return quantiles of each column over the kept sample."""
+        """Return quantiles of each column over the sample."""
         if not self.missing:
             return list(np.quantile(self.sample.astype(np.float64), levels, axis=0))
         rows = self.sample.astype(np.float64)
-        # A column that no kept row has a value of stands at 0, with no spread.
+        # A column without a value in the sample counts as constant 0.
         rows[:, np.isnan(rows).all(axis=0)] = 0.0
         return list(np.nanquantile(rows, levels, axis=0))
 
     @property
     def unseen(self) -> NDArray[np.bool_]:
-        """Which columns have no value in any row."""
+        """Which columns are missing in all rows."""
         return np.isinf(self.low) & (self.low > 0)

@@ -1,4 +1,4 @@
-"""Rows held in one array: in memory, memory-mapped from a ``.npy`` file, or read from a ``.npz`` archive."""
+"""Rows of one array: in memory, memory-mapped from a ``.npy`` file, or read from a ``.npz`` archive."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _NPZ_NAMES = ("X", "x", "data", "arr_0", "x_train", "X_train")
 
 
 def block_rows(row_bytes: int) -> int:
-    """Return how many rows make a block of about 8 MB."""
+    """Return the number of rows of a block of about 8 MB."""
     return max(1, BLOCK_BYTES // max(1, row_bytes))
 
 
 def existing(path: str | os.PathLike[str]) -> Path:
-    """Return `path` as a Path, refusing one that leads nowhere."""
+    """Return `path` as a Path; raise MissingFileError if it does not exist."""
     found = Path(path)
     if not found.exists():
         raise MissingFileError(f"{found} does not exist; check the spelling and the working directory")
@@ -51,7 +51,7 @@ def made_up_columns(width: int, kind: ColumnKind = "real") -> tuple[Column, ...]
 def rows_fingerprint(
     n_rows: int, width: int, dtype: np.dtype[Any], take: Callable[[NDArray[np.intp], NDArray[Any]], None]
 ) -> str:
-    """Return a hash of shape, type and at most 64 evenly spaced rows, the first and last among them."""
+    """Return a hash of shape, type and at most 64 evenly spaced rows, including the first and last."""
     digest = hashlib.blake2b(f"{n_rows} {width} {dtype.newbyteorder('<').str}".encode(), digest_size=16)
     rows = np.unique(np.linspace(0, n_rows - 1, min(n_rows, _SAMPLED_ROWS)).astype(np.intp))
     sampled = np.empty((len(rows), width), dtype)
@@ -61,12 +61,11 @@ def rows_fingerprint(
 
 
 def check_rows(rows: NDArray[np.integer], n_rows: int) -> None:
-    """Refuse row numbers that the source does not have."""
-    # Two reductions over numbers that are in cache anyway cost 0.3 ns a row; np.take's own check, mode="raise",
-    # buffers the whole result.
+    """Raise InvalidParameterError for a row number that is out of range."""
+    # 0.3 ns a row; the check of np.take, mode="raise", buffers the whole result.
     if len(rows) and (int(rows.max()) >= n_rows or int(rows.min()) < 0):
         wrong = int(rows.max()) if int(rows.max()) >= n_rows else int(rows.min())
-        raise InvalidParameterError(f"row {wrong} was asked for, but the rows are 0 to {n_rows - 1}")
+        raise InvalidParameterError(f"row {wrong} is out of range; the rows are 0 to {n_rows - 1}")
 
 
 class ArraySource:
@@ -75,16 +74,16 @@ class ArraySource:
     Parameters
     ----------
     values : array-like of shape (n_rows, n_features), (n_rows, height, width) or (n_rows, height, width, channels)
-        Numbers or booleans. The type is kept, save that booleans become uint8 (without a copy), numbers held as
-        Python objects become float64, numbers wider than eight bytes become float64, and big-endian numbers become
-        native as they are read. Masked cells become NaN. A frame's column names are kept.
+        Numbers or booleans. The type is kept, except that booleans become uint8 (without a copy), Python objects and
+        numbers of more than eight bytes become float64, and big-endian numbers become native when they are read.
+        Masked cells become NaN. The column names of a DataFrame are kept.
     schema : Schema or None
-        Replaces what the array tells of itself.
+        The columns, instead of those of the array.
 
     Raises
     ------
     InvalidDataError
-        If the array is not numeric or not of two to four dimensions.
+        If the array is not numeric or does not have two to four dimensions.
     """
 
     random_access: bool = True
@@ -107,11 +106,11 @@ class ArraySource:
     @cached_property
     def fingerprint(self) -> str:
         """A hash of shape, type and at most 64 rows: the same in memory and in a file."""
-        # Straight from the array: `take` may lay it out anew first.
+        # Not by `take`, which may copy the array first.
         return rows_fingerprint(len(self.values), self.schema.n_features, self.dtype, self._take_any)
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
-        """Yield rows `start` to `stop` in blocks of about 8 MB; they are views of the array and not to be written."""
+        """Yield rows `start` to `stop` in blocks of about 8 MB; do not write to them, they may be views."""
         n_rows = len(self.values)
         stop = n_rows if stop is None else min(stop, n_rows)
         step = block_rows(self.schema.n_features * self.dtype.itemsize)
@@ -128,9 +127,8 @@ class ArraySource:
         if self._plain is None:
             self._take_any(rows, out)
             return
-        # 10 ns a row for four float32 columns, 1e7 rows in random order, and 1.3 where the array stays in cache: what
-        # memory allows. Rows viewed as one complex128 or void item each are no faster with NumPy 2 (10 and 1.3), fancy
-        # indexing takes 62.
+        # 10 ns a row for 1e7 rows of four float32 columns in random order, which is the limit of memory; fancy indexing
+        # takes 62 ns.
         np.take(self._plain, rows, axis=0, out=out[: len(rows)], mode="clip")
 
     def _take_any(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
@@ -138,7 +136,7 @@ class ArraySource:
 
     @cached_property
     def _plain(self) -> NDArray[Any] | None:
-        """The array as np.take wants it, since it copies any other whole at every call; None if that is on disk."""
+        """The array in the layout that np.take does not copy at every call; None if the array is on disk."""
         flags = self.values.flags
         if flags.c_contiguous and flags.aligned and self.values.dtype.isnative:
             return self.values
@@ -146,17 +144,17 @@ class ArraySource:
 
 
 class NpySource(ArraySource):
-    """The rows of a ``.npy`` file, memory-mapped: what is not asked for is not read.
+    """The rows of a ``.npy`` file, memory-mapped.
 
     Parameters
     ----------
     path : str or os.PathLike
-        The file, with an array as `ArraySource` takes it. Pickled objects are never loaded.
+        The file of an array that `ArraySource` takes. Pickled objects are never loaded.
 
     Raises
     ------
     MissingFileError, BrokenFileError, InvalidDataError
-        If the file is missing, truncated or not a ``.npy`` file, or holds something other than rows of numbers.
+        If the file is missing, truncated or not a ``.npy`` file, or does not hold rows of numbers.
     """
 
     options: ClassVar[tuple[str, ...]] = ()
@@ -164,7 +162,7 @@ class NpySource(ArraySource):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = existing(path)
         with _reading(self.path):
-            # np.asarray: slices of a memmap that keep its class cost microseconds each.
+            # np.asarray, since slicing a np.memmap costs microseconds.
             values = np.asarray(np.lib.format.open_memmap(self.path, mode="r"))
         with naming(self.path):
             super().__init__(values)
@@ -178,22 +176,22 @@ class NpzSource(ArraySource):
     path : str or os.PathLike
         The archive. Pickled objects are never loaded.
     key : str or None
-        The array's name. None takes the only array, or the one named ``X``, ``x``, ``data``, ``arr_0``, ``x_train`` or
-        ``X_train``, or the only one with two or more dimensions.
+        The name of the array. None reads the only array, the array named ``X``, ``x``, ``data``, ``arr_0``,
+        ``x_train`` or ``X_train``, or the only array of two or more dimensions.
 
     Raises
     ------
     InvalidParameterError
-        If no array has that name, or `key` is None and several arrays could be meant.
+        If no array has that name, or `key` is None and several arrays fit.
     MissingFileError, BrokenFileError, InvalidDataError
-        If the file is missing, damaged, or holds something other than rows of numbers.
+        If the file is missing, damaged, or does not hold rows of numbers.
     """
 
     options: ClassVar[tuple[str, ...]] = ("key",)
 
     def __init__(self, path: str | os.PathLike[str], *, key: str | None = None) -> None:
         self.path = existing(path)
-        # np.load also opens other formats by their first bytes; a zip it must be.
+        # np.load also opens other formats, by their first bytes.
         if not zipfile.is_zipfile(self.path):
             raise BrokenFileError(f"{self.path} is not a .npz archive, or is truncated; write it again with np.savez")
         with _reading(self.path), np.load(self.path, allow_pickle=False) as archive:
@@ -206,13 +204,13 @@ class NpzSource(ArraySource):
 def _numeric(data: Any) -> tuple[NDArray[Any], bool]:
     """Return `data` as an array of numbers of at most eight bytes each, and whether it was boolean."""
     if hasattr(data, "toarray"):
-        raise InvalidDataError(f"sparse rows ({type(data).__name__}) are not read yet; pass X.toarray()")
+        raise InvalidDataError(f"sparse rows ({type(data).__name__}) are not supported; pass X.toarray()")
     if isinstance(data, np.ma.MaskedArray) and data.mask.any():
         data = np.ma.filled(data.astype(data.dtype if data.dtype.kind == "f" else np.float64), np.nan)
     try:
         array = np.asarray(data)
     except ValueError as error:
-        raise InvalidDataError(f"the rows do not make one array: {one_line(error)}") from error
+        raise InvalidDataError(f"the rows do not form one array: {one_line(error)}") from error
     if array.dtype.kind == "O":
         array = _from_objects(array)
     kind = array.dtype.kind
@@ -229,7 +227,7 @@ def _numeric(data: Any) -> tuple[NDArray[Any], bool]:
 
 
 def _from_objects(array: NDArray[Any]) -> NDArray[Any]:
-    # NumPy would read text as numbers, and drop imaginary parts with no more than a warning.
+    # NumPy would parse text as numbers, and drop imaginary parts with only a warning.
     for place, value in np.ndenumerate(array):
         if isinstance(value, str | bytes | complex | list | tuple | dict | np.ndarray | np.datetime64 | np.timedelta64):
             where = f" at {list(place)}" if place else ""
@@ -251,7 +249,9 @@ def _as_rows(array: NDArray[Any]) -> tuple[NDArray[Any], tuple[int, ...] | None]
             "array.reshape(-1, 1) if it is one feature or array.reshape(1, -1) if it is one row"
         )
     if array.ndim > 4:
-        raise InvalidDataError(f"Found array with dim {array.ndim}; rows have 2, grey pictures 3, colour pictures 4")
+        raise InvalidDataError(
+            f"Found array with dim {array.ndim}; rows have 2, grey pictures 3 and colour pictures 4 dimensions"
+        )
     shape = array.shape[1:]
     if len(shape) == 3 and shape[2] > 4 >= shape[0]:
         raise InvalidDataError(
@@ -262,7 +262,7 @@ def _as_rows(array: NDArray[Any]) -> tuple[NDArray[Any], tuple[int, ...] | None]
 
 def _schema(data: Any, array: NDArray[Any], boolean: bool, image_shape: tuple[int, ...] | None) -> Schema:
     kind: ColumnKind = "boolean" if boolean else "integer" if array.dtype.kind in "iu" else "real"
-    # pandas and polars say `columns`, pyarrow says `column_names`.
+    # `columns` in pandas and polars, `column_names` in pyarrow.
     names = getattr(data, "column_names", getattr(data, "columns", None))
     named = names is not None and len(names) == array.shape[1] and all(isinstance(name, str) for name in names)
     if named and names is not None:
@@ -285,7 +285,7 @@ def _npz_key(path: Path, archive: Any, key: str | None) -> str:
     wide = likely or [name for name in names if archive[name].ndim >= 2]
     if likely or len(wide) == 1:
         return wide[0]
-    raise InvalidParameterError(f"{path} holds several arrays, {listed}; say which with key={names[0]!r}")
+    raise InvalidParameterError(f"{path} holds several arrays, {listed}; choose one, such as key={names[0]!r}")
 
 
 def _on_disk(array: Any) -> bool:
@@ -303,7 +303,7 @@ def one_line(error: BaseException) -> str:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Put the file's name before the message of what is wrong with the rows in it."""
+    """Put the name of the file before the message of an InvalidDataError."""
     try:
         yield
     except InvalidDataError as error:
@@ -318,7 +318,7 @@ def _reading(path: Path) -> Iterator[None]:
         raise
     except IsADirectoryError as error:
         raise BrokenFileError(f"{path} is a folder, not a file of arrays") from error
-    # NumPy parses the head of an array as Python, so a damaged one may raise anything the tokenizer does.
+    # NumPy parses the header of an array as Python, so a damaged one may raise any error of the tokenizer.
     except Exception as error:
         if isinstance(error, MemoryError):
             raise

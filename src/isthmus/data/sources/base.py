@@ -1,4 +1,4 @@
-"""What every source of rows is: the protocol the engine reads through, whatever the format behind it."""
+"""The protocol of a source of rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ColumnKind = Literal["real", "integer", "boolean", "category"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, what kind of value it holds, and its categories where it is categorical."""
+    """One column: its name, the kind of its values, and its categories if it is categorical."""
 
     name: str
     kind: ColumnKind = "real"
@@ -23,16 +23,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns of a source and, where its rows are pictures, their shape.
+    """The columns of a source and, if its rows are pictures, their shape.
 
     Parameters
     ----------
     columns : tuple of Column
         One per column of the rows that `Source.blocks` yields.
     named : bool
-        Whether the names came with the data (a table's header) or were made up (``x0``, ``x1``, …).
+        Whether the data has names, such as the header of a table; otherwise they are ``x0``, ``x1``, ….
     image_shape : tuple of int or None
-        ``(height, width)`` or ``(height, width, channels)`` where a row is a flattened picture.
+        ``(height, width)`` or ``(height, width, channels)`` if a row is a flattened picture.
     """
 
     columns: tuple[Column, ...]
@@ -41,12 +41,12 @@ class Schema:
 
     @property
     def n_features(self) -> int:
-        """The width of a row."""
+        """The number of columns."""
         return len(self.columns)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns' names in order."""
+        """The names of the columns in order."""
         return tuple(column.name for column in self.columns)
 
 
@@ -54,29 +54,28 @@ class Block(NamedTuple):
     """Consecutive rows of a source, in its own type."""
 
     values: NDArray[np.generic]  # (rows, n_features)
-    start: int  # the number of the first of them in the source
+    start: int  # the number of the first row in the source
 
 
 @runtime_checkable
 class Source(Protocol):
-    """Where rows come from.
+    """Rows that are read in blocks or by number.
 
-    A source knows nothing of networks, scaling or batches. Its rows have one numeric `dtype`, as narrow as the
-    format holds them (uint8 pictures stay uint8).
+    All rows have one numeric `dtype`, the narrowest of the format: uint8 pictures stay uint8. NaN is a missing cell.
     """
 
     schema: Schema
     dtype: np.dtype[np.generic]
-    n_rows: int | None  # None where only reading it through tells
-    random_access: bool  # whether `take` works without reading what lies between
+    n_rows: int | None  # None if it is unknown until all rows are read
+    random_access: bool  # whether `take` reads only the rows it returns
 
     @property
     def fingerprint(self) -> str:
-        """A cheap hash of size and content, the same for the same rows, so that a checkpoint can refuse others."""
+        """A cheap hash of size and content, the same for the same rows, by which a checkpoint recognises its data."""
         ...
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
-        """Yield rows ``start`` to ``stop`` in order, in blocks of bounded size."""
+        """Yield rows `start` to `stop` (None: to the end) in order, in blocks of bounded size."""
         ...
 
     def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:

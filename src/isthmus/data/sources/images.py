@@ -1,4 +1,4 @@
-"""Rows that are pictures: IDX files, single pictures, and folders and zip archives of pictures."""
+"""Pictures as rows: IDX files, single pictures, and folders and zip archives of pictures."""
 
 from __future__ import annotations
 
@@ -30,29 +30,28 @@ from isthmus.data.sources.arrays import (
     rows_fingerprint,
 )
 from isthmus.data.sources.base import Block, Schema
-
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".pgm", ".ppm")
+from isthmus.data.sources.registry import PICTURES
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
-    """Read an IDX file, the format MNIST comes in.
+    """Read an IDX file, the format of MNIST.
 
     Parameters
     ----------
     path : str or os.PathLike
-        The file, plain or gzipped whatever its name says.
+        The file, plain or gzipped whatever its suffix.
 
     Returns
     -------
     numpy.ndarray
-        Of the shape and type that the file's head tells, in this machine's byte order.
+        Of the shape and type in the header of the file, in native byte order.
 
     Raises
     ------
     MissingFileError
-        If there is no such file.
+        If the file does not exist.
     BrokenFileError
-        If it is not an IDX file, is cut off, or goes on past its end.
+        If it is not an IDX file, is truncated, or is longer than its header states.
     """
     file = existing(path)
     try:
@@ -60,29 +59,29 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
         if content[:2] == b"\x1f\x8b":
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        raise BrokenFileError(f"{file} cannot be read: {one_line(error)}; fetch it again") from error
+        raise BrokenFileError(f"{file} cannot be read: {one_line(error)}; download it again") from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _IDX_TYPES or not content[3]:
         raise BrokenFileError(
-            f"{file} is not an IDX file: it begins with {content[:4].hex(' ') or 'nothing'}, where two zeros, a type "
-            "from 08 to 0e and the number of dimensions belong"
+            f"{file} is not an IDX file: it begins with {content[:4].hex(' ') or 'nothing'}, not with two zeros, a "
+            "type from 08 to 0e and the number of dimensions"
         )
     dtype, n_axes = np.dtype(_IDX_TYPES[content[2]]), content[3]
     head = 4 + 4 * n_axes
     if len(content) < head:
-        raise BrokenFileError(f"{file} is cut off in its head: {len(content)} of {head} bytes; fetch it again")
+        raise BrokenFileError(f"{file} is truncated in its header: {len(content)} of {head} bytes; download it again")
     shape = struct.unpack(f">{n_axes}I", content[4:head])
     expected = head + math.prod(shape) * dtype.itemsize
     if len(content) != expected:
-        state = "is cut off" if len(content) < expected else "goes on past its end"
+        state = "is truncated" if len(content) < expected else "is too long"
         raise BrokenFileError(
-            f"{file} {state}: {shape} {dtype.newbyteorder('=')} values make {expected} bytes, and {len(content)} were "
-            "found; fetch it again"
+            f"{file} {state}: {shape} {dtype.newbyteorder('=')} values take {expected} bytes, and {len(content)} were "
+            "found; download it again"
         )
     try:
         values = np.frombuffer(content, dtype, offset=head).reshape(shape)
     except ValueError:
-        # One length of zero among many: as many bytes as there are, and no array for all that.
-        raise BrokenFileError(f"{file} tells of {n_axes} dimensions that make no array; fetch it again") from None
+        # A length of zero among large ones takes 0 bytes, but NumPy refuses the product of the others.
+        raise BrokenFileError(f"{file} has {n_axes} dimensions that do not form an array; download it again") from None
     return values.astype(dtype.newbyteorder("="))
 
 
@@ -110,7 +109,7 @@ class PictureFiles:
     Parameters
     ----------
     path : str or os.PathLike
-        As `ImageFolderSource` takes it, with its errors.
+        As for `ImageFolderSource`, with its errors.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -135,7 +134,7 @@ class PictureFiles:
         return sorted(name for name in names if name.lower().endswith(PICTURES) and not _hidden(name))
 
     def where(self, number: int) -> str:
-        """Return where a picture lies, for messages."""
+        """Return the path of a picture, for messages."""
         return str(self.path / self.names[number]) if self._archive or self.path.is_dir() else str(self.path)
 
     def read(self, number: int) -> NDArray[Any]:
@@ -146,7 +145,7 @@ class PictureFiles:
             return decode_picture(content, place)
 
     def look(self, number: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        """Return the shape and type that `read` will give, from the picture's head alone."""
+        """Return the shape and type of a picture from its header."""
         place = self.where(number)
         with (
             _reading(place),
@@ -156,24 +155,24 @@ class PictureFiles:
 
 
 class ImageFolderSource:
-    """Pictures as rows, in the order of their names, each read when it is asked for.
+    """Pictures as rows, in the order of their names, read when they are asked for.
 
     Parameters
     ----------
     path : str or os.PathLike
-        A folder or a ``.zip`` of pictures, those in subfolders too, or one picture. Files with another suffix than
-        those in `PICTURES` and hidden ones are passed over.
+        A folder or a ``.zip`` of pictures, including subfolders, or one picture. Hidden files and files with a suffix
+        that is not in `PICTURES` are skipped.
 
     Notes
     -----
-    All must have the size and mode of the first; a picture that differs is told when it is read. Grey pictures have
-    shape (height, width), coloured ones (height, width, 3). A palette becomes colours, black and white becomes 0 and
-    255, 16-bit grey stays uint16; a fully opaque alpha channel is dropped. Pillow reads 16-bit colour as 8-bit.
+    All pictures must have the size and mode of the first; each is checked when it is read. Grey pictures have shape
+    (height, width), colour pictures (height, width, 3). A palette becomes colours, black and white becomes 0 and 255,
+    16-bit grey stays uint16, and an opaque alpha channel is dropped. Pillow reads 16-bit colour as 8-bit.
 
     Raises
     ------
     MissingFileError
-        If there is no such path.
+        If the path does not exist.
     InvalidDataError
         If there are no pictures, or one differs from the first, has transparent pixels, or has several frames.
     BrokenFileError
@@ -196,7 +195,7 @@ class ImageFolderSource:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of shape, type and at most 64 pictures: the same as of an array of them."""
+        """A hash of shape, type and at most 64 pictures: the same as for an array of them."""
         return rows_fingerprint(len(self.names), self.schema.n_features, self.dtype, self.take)
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
@@ -217,7 +216,7 @@ class ImageFolderSource:
             if picture.shape != self.schema.image_shape or picture.dtype != self.dtype:
                 raise InvalidDataError(
                     f"{self._files.where(row)} is {looks(picture.shape, picture.dtype)}, but {self.names[0]} is "
-                    f"{looks(self.schema.image_shape or (), self.dtype)}; bring all to one size and mode"
+                    f"{looks(self.schema.image_shape or (), self.dtype)}; convert all to one size and mode"
                 )
             out[place] = picture.reshape(-1)
 
@@ -240,7 +239,7 @@ def decode_picture(content: bytes, name: str) -> NDArray[Any]:
 
 
 def picture_looks(file: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Return the shape and type that `decode_picture` gives of an open file, from its head alone."""
+    """Return the shape and type of the pixels that `decode_picture` returns, from the header of an open file."""
     from PIL import Image
 
     with _reading(name), Image.open(file) as image:
@@ -251,9 +250,9 @@ def picture_looks(file: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype
 
 
 def luminance(picture: NDArray[Any]) -> NDArray[Any]:
-    """Return a colour picture (height, width, 3) as grey (height, width), of its own type, by Rec. ITU-R BT.601.
+    """Return a colour picture (height, width, 3) as grey (height, width), of the same type, by Rec. ITU-R BT.601.
 
-    Bytes are weighed in 16-bit fixed point, as Pillow weighs them; other integers are rounded.
+    uint8 is computed in 16-bit fixed point, as by Pillow; other integers are rounded.
     """
     if picture.dtype == np.uint8:
         red, green, blue = (picture[..., channel].astype(np.uint32) for channel in range(3))
@@ -271,7 +270,7 @@ def _type_of(mode: str, format: str | None) -> np.dtype[Any]:
 
 def _refuse_frames(image: Any, name: str) -> None:
     if getattr(image, "is_animated", False):
-        raise InvalidDataError(f"{name} holds several frames; save each as a picture of its own")
+        raise InvalidDataError(f"{name} holds several frames; save each as a separate picture")
 
 
 def _without_alpha(image: Any, name: str) -> Any:
@@ -289,7 +288,7 @@ def _hidden(name: str) -> bool:
 
 
 def looks(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
-    """Return a picture's size and kind in words."""
+    """Return the size and kind of a picture in words."""
     return f"{shape[1]}x{shape[0]} {'grey' if len(shape) == 2 else 'colour'} {dtype}"
 
 
@@ -301,12 +300,12 @@ def _reading(name: object) -> Iterator[None]:
         yield
     except (IsthmusError, MemoryError):
         raise
-    # Decoders raise whatever their format's damage makes them stumble on, struct.error and SyntaxError among it.
+    # Decoders raise many types of errors on damaged files, such as struct.error and SyntaxError.
     except Exception as error:
         if isinstance(error, Image.DecompressionBombError):
             raise InvalidDataError(f"{name} is too large to be one row: {one_line(error)}") from error
         message = "not a picture" if "cannot identify image" in str(error) else one_line(error)
-        raise BrokenFileError(f"{name} cannot be read: {message}; replace it or take it out") from error
+        raise BrokenFileError(f"{name} cannot be read: {message}; replace or remove it") from error
 
 
 _KEPT_MODES = ("L", "RGB", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")

@@ -1,4 +1,4 @@
-"""Columns of a table that travel along: read in the same pass as the rows, handed on beside what becomes of these."""
+"""Columns of a table that are kept for the result, read in the same pass as the rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from isthmus.data.sources.base import Block, Schema, Source
 
 
 class KeptRows:
-    """Rows of kept columns between their reading and their writing: what is put in comes out in order, in any portions.
+    """A queue of rows of kept columns between reading and writing.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class KeptRows:
 
     @classmethod
     def of(cls, table: Any) -> KeptRows:
-        """Return all rows of an Arrow table, none of which is taken yet."""
+        """Return a queue of all rows of an Arrow table."""
         rows = cls(table.schema)
         rows.put(table)
         return rows
@@ -38,7 +38,7 @@ class KeptRows:
             self._waiting.append(rows)
 
     def take(self, n_rows: int) -> Any:
-        """Return the first rows that are left as one Arrow table, and let go of them."""
+        """Remove the first rows from the queue and return them as one Arrow table."""
         import pyarrow as pa
 
         columns: list[list[Any]] = [[] for _ in self.schema]
@@ -56,24 +56,24 @@ class KeptRows:
 
 @runtime_checkable
 class KeepsColumns(Protocol):
-    """A source that can hand on columns of any type beside the rows."""
+    """A source that can yield columns of any type together with the rows."""
 
     def kept_schema(self, names: Sequence[str]) -> Any:
-        """Return the Arrow schema of these columns, refusing names that the source has not."""
+        """Return the Arrow schema of these columns; raise InvalidParameterError for an unknown name."""
         ...
 
     def blocks_keeping(self, names: Sequence[str]) -> Iterator[tuple[Block, Any]]:
-        """Yield all rows in order, each block beside an Arrow batch of these columns."""
+        """Yield all rows in order, each block with an Arrow batch of these columns."""
         ...
 
 
 class KeepingSource:
-    """A source whose blocks leave their kept columns in `kept` as they pass: memory is that of the blocks under way.
+    """A source that puts the kept columns of each block it yields into the queue `kept`.
 
     Parameters
     ----------
     source : Source
-        One of `KeepsColumns`.
+        A source with the methods of `KeepsColumns`.
     names : sequence of str
         The columns.
 
@@ -83,7 +83,7 @@ class KeepingSource:
         If the source has no column of a name.
     """
 
-    random_access = False  # so that whoever reads it goes through its blocks once, in order
+    random_access = False  # so that blocks are read once, in order
 
     def __init__(self, source: Any, names: Sequence[str]) -> None:
         self.source = source
@@ -95,11 +95,11 @@ class KeepingSource:
 
     @property
     def fingerprint(self) -> str:
-        """That of the rows."""
+        """The hash of the rows."""
         return str(self.source.fingerprint)
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
-        """Yield all rows in order; there is no part of them to ask for."""
+        """Yield all rows in order; `start` and `stop` must not be set."""
         assert start == 0
         assert stop is None
         for block, kept in self.source.blocks_keeping(self.names):
@@ -107,6 +107,6 @@ class KeepingSource:
             yield block
 
     def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
-        """Take rows without their kept columns."""
+        """Copy rows without their kept columns."""
         source: Source = self.source
         source.take(rows, out)

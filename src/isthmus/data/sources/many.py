@@ -1,4 +1,4 @@
-"""Rows of several arrays as one source, of a remote ``.npy`` file, and of a sequence that gives one row at a time."""
+"""Rows of several arrays, of a remote ``.npy`` file, and of a sequence of single rows."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from isthmus.data.sources.places import RemoteFile, reaching
 
 
 class StackedSource:
-    """The rows of several arrays, one array's after another's.
+    """The rows of several arrays, one after another.
 
     Parameters
     ----------
     parts : sequence of ArraySource
-        Of one width and one type.
+        Arrays of the same width and type.
     label : str
-        What to call them in messages.
+        The name for messages.
 
     Raises
     ------
@@ -39,7 +39,7 @@ class StackedSource:
         for number, part in enumerate(parts):
             if (part.schema.n_features, part.dtype) != (first.schema.n_features, first.dtype):
                 raise InvalidDataError(
-                    f"{label}: file {number + 1} has rows of {part.schema.n_features} {part.dtype}, the first of "
+                    f"{label}: file {number + 1} has rows of {part.schema.n_features} {part.dtype}, the first "
                     f"{first.schema.n_features} {first.dtype}"
                 )
         self.parts = list(parts)
@@ -50,7 +50,7 @@ class StackedSource:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the parts' hashes."""
+        """A hash of the hashes of the parts."""
         return hashlib.blake2b("".join(part.fingerprint for part in self.parts).encode(), digest_size=16).hexdigest()
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
@@ -79,7 +79,7 @@ class RemoteNpySource:
     Parameters
     ----------
     file : RemoteFile
-        With an array of two dimensions, in C order.
+        The file of an array of two dimensions in C order.
     """
 
     random_access: bool = False
@@ -97,9 +97,9 @@ class RemoteNpySource:
                 ) from error
             self._begin = stream.tell()
         if len(shape) != 2 or fortran or dtype.kind not in "iuf" or dtype.hasobject:
-            raise InvalidDataError(f"{file} holds no rows of numbers that can be read in order: {shape} {dtype}")
+            raise InvalidDataError(f"{file} does not hold rows of numbers in C order: {shape} {dtype}")
         if file.size < self._begin + int(np.prod(shape)) * dtype.itemsize:
-            raise BrokenFileError(f"{file} is truncated: its head tells of {shape[0]} rows, which are not all there")
+            raise BrokenFileError(f"{file} is truncated: its header states {shape[0]} rows")
         self.schema = Schema(made_up_columns(shape[1], "integer" if dtype.kind in "iu" else "real"))
         self.dtype: np.dtype[Any] = dtype.newbyteorder("=")
         self._stored = dtype
@@ -107,7 +107,7 @@ class RemoteNpySource:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of shape, type and at most 64 rows: the same as that of the array."""
+        """A hash of shape, type and at most 64 rows: the same as for the array."""
         return rows_fingerprint(self.n_rows or 0, self.schema.n_features, self.dtype, self.take)
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
@@ -120,7 +120,7 @@ class RemoteNpySource:
                 yield Block(self._read(stream, first, min(step, stop - first)), first)
 
     def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
-        """Copy the rows numbered `rows` into `out`, one request for each: for a few rows alone."""
+        """Copy the rows numbered `rows` into `out`, with one request per row."""
         with reaching(self.file), self.file.open() as stream:
             for place, row in enumerate(rows):
                 out[place] = self._read(stream, int(row), 1)[0]
@@ -133,18 +133,18 @@ class RemoteNpySource:
 
 
 class SequenceSource:
-    """The rows of a sequence that gives one at a time, such as a torch ``Dataset``.
+    """The rows of a sequence that returns one row per index, such as a torch ``Dataset``.
 
     Parameters
     ----------
     items : object
-        With ``__len__`` and ``__getitem__``, which gives a row or a picture as an array or a tensor of numbers, or a
-        tuple whose first is one.
+        Has ``__len__`` and ``__getitem__``, which returns a row or a picture as an array or a tensor of numbers, or a
+        tuple whose first item is one.
 
     Raises
     ------
     InvalidDataError
-        If there are no items, or they are no arrays of numbers of one shape.
+        If there are no items, or they are not arrays of numbers of one shape.
     """
 
     random_access: bool = True
@@ -156,7 +156,7 @@ class SequenceSource:
             raise InvalidDataError(f"{type(items).__name__} holds no items; a fit needs at least one")
         first = self._item(0)
         if first.dtype.kind not in "iufb":
-            raise InvalidDataError(f"items of {type(items).__name__} are no numbers but {first.dtype}")
+            raise InvalidDataError(f"items of {type(items).__name__} are {first.dtype}, not numbers")
         self.shape = first.shape
         self.dtype: np.dtype[Any] = np.dtype(np.uint8) if first.dtype.kind == "b" else first.dtype
         kind: Any = "integer" if self.dtype.kind in "iu" else "real"
@@ -184,7 +184,7 @@ class SequenceSource:
         for place, row in enumerate(rows):
             item = self._item(int(row))
             if item.shape != self.shape:
-                raise InvalidDataError(f"item {row} has shape {item.shape}, where item 0 has {self.shape}")
+                raise InvalidDataError(f"item {row} has shape {item.shape}, but item 0 has {self.shape}")
             out[place] = item.reshape(-1)
 
     def _item(self, number: int) -> NDArray[Any]:

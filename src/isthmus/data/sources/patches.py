@@ -1,4 +1,4 @@
-"""Rows that are patches, cut from pictures of any size, and patches put back together."""
+"""Patches of pictures as rows, and pictures put together from patches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from isthmus.data.sources.arrays import ArraySource, block_rows, check_rows, mad
 from isthmus.data.sources.base import Block, Schema
 from isthmus.data.sources.images import PictureFiles, looks, luminance
 
-# Decoded pictures kept: 1,000 grey photographs of 640 x 400.
+# Of decoded pictures in memory: 1,000 grey photographs of 640 x 400.
 CACHE_BYTES = 256 << 20
 
 Pair = tuple[int, int]
@@ -30,48 +30,48 @@ class PatchSource:
     Parameters
     ----------
     pictures : str, os.PathLike or sequence
-        A folder or a ``.zip`` of pictures, or one picture, as `ImageFolderSource` takes them; a sequence of such
-        paths; or a sequence of arrays of shape (height, width) or (height, width, 3). Each may have another size.
+        A folder or a ``.zip`` of pictures, or one picture, as for `ImageFolderSource`; a sequence of such paths; or a
+        sequence of arrays of shape (height, width) or (height, width, 3). Sizes may differ.
     size : int or (int, int)
-        Height and width of a patch, in pixels; one number is both.
+        Height and width of a patch, in pixels, each at least 1; one number stands for both.
     stride : int, (int, int) or None
-        Pixels from one place to the next, down and across. None is `size`, so that patches are tiles or, with
-        `n_patches`, 1.
+        Pixels from one place to the next, down and across, each at least 1. None means `size`, so that patches are
+        tiles, or 1 with `n_patches`.
     n_patches : int or None
         The number of rows, each from a place drawn uniformly, with replacement, from all places of all pictures. None
-        cuts at every place: picture by picture, from the top left, line by line. What remains at the right and at the
-        bottom and is narrower than a patch is left out.
+        cuts at every place: picture by picture, from the top left, line by line. Margins at the right and at the bottom
+        that are narrower than a patch are left out.
     random_state : int
-        Seed of the places drawn, at least 0; a row's is a function of this and of the row's number alone.
+        Seed of the places drawn, at least 0. The place of a row depends only on the seed and the number of the row.
     grey : bool
-        Turn colours to luminance (Rec. ITU-R BT.601). False keeps them; then all pictures must be grey or all coloured.
+        Convert colours to luminance (Rec. ITU-R BT.601). With False, either all pictures or none must have colours.
     center : bool
-        Take each patch's own mean off it. Rows are then float32, or float64 where pictures are.
+        Subtract the mean of each patch. Rows are then float32, or float64 if the pictures are.
 
     Attributes
     ----------
     names : list of str
-        Of the pictures; ``picture 0``, ``picture 1``, … for arrays.
+        The names of the pictures; ``picture 0``, ``picture 1``, … for arrays.
     n_rows : int
         The number of patches.
     picture_dtype : dtype
-        Of the pictures.
+        The type of the pictures.
 
     Notes
     -----
-    Types are kept but with ``center=True``; all pictures must have one. Sizes come from the pictures' heads, and
-    decoded pictures are kept up to 256 MB, those used last. `take` decodes each picture that it needs and that is not
-    kept once.
+    Types are kept except with ``center=True``; all pictures must have the same. Sizes are read from the headers of the
+    pictures. Up to 256 MB of the most recently used decoded pictures are kept in memory, and `take` decodes any other
+    picture once.
 
     Raises
     ------
     InvalidParameterError
-        If a size, stride, number or seed is not a whole number in its range.
+        If a size, stride, number or seed is not an integer in its range.
     InvalidDataError
         If there are no pictures; if one is smaller than a patch, or differs from the first in type or, with
-        ``grey=False``, in having colours; when its patches are asked for, if it holds NaN or infinity.
+        ``grey=False``, in having colours; or, when its patches are read, if one has NaN or infinity.
     MissingFileError, BrokenFileError
-        If a file is missing or damaged; damage beyond its head shows when its patches are asked for.
+        If a file is missing or damaged; damage after the header is found when the patches are read.
     """
 
     options: ClassVar[tuple[str, ...]] = ()
@@ -92,8 +92,8 @@ class PatchSource:
         default = self.size if n_patches is None else (1, 1)
         self.stride = default if stride is None else _pair("stride", stride)
         if n_patches is not None:
-            _check_whole("n_patches", n_patches, 1)
-        _check_whole("random_state", random_state, 0)
+            _check_integer("n_patches", n_patches, 1)
+        _check_integer("random_state", random_state, 0)
         self.seed = int(random_state)
         self.grey, self.center = bool(grey), bool(center)
         self._pictures = _listed(pictures)
@@ -122,7 +122,7 @@ class PatchSource:
                     f"{self.size[1]}x{self.size[0]}; leave it out or cut smaller patches"
                 )
             if picture.dtype != first.dtype or (not self.grey and len(picture.shape) != len(first.shape)):
-                remedy = "bring all to one type" if picture.dtype != first.dtype else "set grey=True"
+                remedy = "convert all to one type" if picture.dtype != first.dtype else "set grey=True"
                 raise InvalidDataError(
                     f"{picture.name} is {looks(picture.shape, picture.dtype)}, but {first.name} is "
                     f"{looks(first.shape, first.dtype)}; {remedy}"
@@ -135,7 +135,7 @@ class PatchSource:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of shape, type and at most 64 patches: the same as of an array of them."""
+        """A hash of shape, type and at most 64 patches: the same as for an array of them."""
         return rows_fingerprint(self._count, self.schema.n_features, self.dtype, self.take)
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
@@ -162,7 +162,7 @@ class PatchSource:
             out[chosen] = centered(values, self.dtype)[0] if self.center else values
 
     def places(self, rows: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return the number of the picture that each of the rows is cut from, and its first line and column there."""
+        """Return, for each of the rows, the number of its picture and its first line and column in it."""
         check_rows(rows, self._count)
         return self._corners(rows)
 
@@ -174,7 +174,7 @@ class PatchSource:
         return numbers, down * self.stride[0], across * self.stride[1]
 
     def _decoded(self, number: int) -> NDArray[Any]:
-        # One thread reads ahead while another may look at rows.
+        # A thread that reads ahead and the main thread may both read rows.
         with self._lock:
             if number in self._kept:
                 self._kept.move_to_end(number)
@@ -196,12 +196,12 @@ class PatchSource:
         if picture.dtype.kind == "f" and not np.isfinite(picture).all():
             line, column = np.argwhere(~np.isfinite(picture))[0][:2]
             what = "NaN" if np.isnan(picture[line, column]).any() else "infinity"
-            raise InvalidDataError(f"{known.name} holds {what} at line {line}, column {column}; mend or leave it out")
+            raise InvalidDataError(f"{known.name} holds {what} at line {line}, column {column}; repair or leave it out")
         return luminance(picture) if self.grey and picture.ndim == 3 else picture
 
 
 def centered(rows: NDArray[Any], dtype: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return rows less each one's own mean, and the means as a column."""
+    """Return rows minus the mean of each row, and the means as a column."""
     means = rows.mean(axis=1, dtype=np.float64, keepdims=True).astype(dtype)
     return rows.astype(dtype) - means, means
 
@@ -216,19 +216,19 @@ def to_patches(picture: Any, size: int | Pair = 8, stride: int | Pair | None = N
     size : int or (int, int)
         Height and width of a patch.
     stride : int, (int, int) or None
-        Pixels from one patch to the next, down and across; None is `size`, which makes tiles.
+        Pixels from one patch to the next, down and across; None means `size`, so that patches are tiles.
 
     Returns
     -------
     patches : ndarray of shape (n_patches, height, width) or (n_patches, height, width, channels)
-        From the top left, line by line, a copy. What remains at the right and at the bottom is left out.
+        A copy, from the top left, line by line. Incomplete patches at the right and at the bottom are left out.
 
     Raises
     ------
     InvalidDataError
-        If the picture is smaller than a patch or not of two or three dimensions.
+        If the picture is smaller than a patch or does not have two or three dimensions.
     InvalidParameterError
-        If a size or stride is not a whole number of at least 1.
+        If a size or stride is not an integer >= 1.
     """
     pixels, size = np.asarray(picture), _pair("size", size)
     down, across = size if stride is None else _pair("stride", stride)
@@ -245,29 +245,29 @@ def to_patches(picture: Any, size: int | Pair = 8, stride: int | Pair | None = N
 def from_patches(
     patches: Any, picture_shape: Sequence[int], stride: int | Pair | None = None
 ) -> NDArray[np.floating[Any]]:
-    """Put the patches of one picture back, each pixel the mean of all that patches say of it.
+    """Put a picture together from its patches; each pixel is the mean over the patches that contain it.
 
     Parameters
     ----------
     patches : array-like of shape (n_patches, height, width), the same with channels, or (n_patches, n_features)
-        In the order in which `to_patches` and `PatchSource` cut them. Flat rows stand for square patches.
+        In the order of `to_patches` and `PatchSource`. Flat rows are square patches.
     picture_shape : (int, int) or (int, int, int)
-        Height and width of the picture, and channels where there are any.
+        Height and width of the picture, and its channels if it has any.
     stride : int, (int, int) or None
-        Pixels from one patch to the next, as they were cut; None is the patches' own size.
+        Pixels from one patch to the next, as they were cut; None means the size of the patches.
 
     Returns
     -------
     picture : ndarray of shape `picture_shape`
-        float32 for float32 patches, else float64. NaN where there is no patch: at the right and at the bottom, where
-        the stride does not reach.
+        float32 for float32 patches, else float64. NaN where there is no patch: at the right and at the bottom, beyond
+        the last stride.
 
     Raises
     ------
     InvalidDataError
-        If the patches are not as many as the picture has places, or not of its channels.
+        If the number of patches or their channels do not fit the picture.
     InvalidParameterError
-        If the stride is not a whole number of at least 1.
+        If the stride is not an integer >= 1.
     """
     shape = tuple(int(edge) for edge in picture_shape)
     pieces = _as_pictures(np.asarray(patches), shape)
@@ -300,17 +300,17 @@ def _as_pictures(patches: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         side = round((patches.shape[1] / int(np.prod(channels))) ** 0.5)
         if side < 1 or side * side * int(np.prod(channels)) != patches.shape[1]:
             raise InvalidDataError(
-                f"rows of {patches.shape[1]} are no square patches of a picture of shape {shape}; give the patches "
-                "their own shape first: patches.reshape(-1, height, width)"
+                f"rows of {patches.shape[1]} are not square patches of a picture of shape {shape}; reshape the "
+                "patches first: patches.reshape(-1, height, width)"
             )
         return patches.reshape(-1, side, side, *channels)
     if patches.ndim != 1 + len(shape) or patches.shape[3:] != channels:
-        raise InvalidDataError(f"patches of shape {patches.shape} are none of a picture of shape {shape}")
+        raise InvalidDataError(f"patches of shape {patches.shape} do not fit a picture of shape {shape}")
     return patches
 
 
 class _Picture(NamedTuple):
-    """A picture that is read when it is needed."""
+    """A picture that is read when its patches are."""
 
     name: str
     shape: tuple[int, ...]
@@ -322,7 +322,7 @@ def _listed(pictures: Any) -> list[_Picture]:
     if isinstance(pictures, str | os.PathLike):
         return _of_files(PictureFiles(pictures))
     if isinstance(pictures, np.ndarray) and pictures.ndim < 3:
-        raise InvalidDataError(f"pictures are a sequence of them, not one array of {pictures.ndim} dimensions; use [X]")
+        raise InvalidDataError(f"pictures must be a sequence, not one array of {pictures.ndim} dimensions; pass [X]")
     found: list[_Picture] = []
     for number, picture in enumerate(pictures):
         if isinstance(picture, str | os.PathLike):
@@ -346,7 +346,7 @@ def _of_array(picture: Any, name: str) -> _Picture:
     if array.ndim not in (2, 3) or array.shape[2:] not in ((), (1,), (3,)):
         raise InvalidDataError(f"{name} has shape {array.shape}; pictures are (height, width) or (height, width, 3)")
     try:
-        # One column: as one row, a photograph would have its hundred thousands of columns named.
+        # As one column: as one row, a photograph would have hundreds of thousands of named columns.
         source = ArraySource(array.reshape(-1, 1))
     except InvalidDataError as error:
         raise InvalidDataError(f"{name}: {error}") from error
@@ -361,7 +361,7 @@ def _windows(picture: NDArray[Any], size: Pair) -> NDArray[Any]:
 
 
 def _places(shape: tuple[int, ...], size: Pair, stride: Pair) -> Pair:
-    """Return how many places a picture has for patches, down and across."""
+    """Return the number of places for patches in a picture, down and across."""
     down, across = ((shape[axis] - size[axis]) // stride[axis] + 1 for axis in (0, 1))
     return max(down, 0), max(across, 0)
 
@@ -371,7 +371,7 @@ def _draw(rows: NDArray[np.integer], seed: int, below: int) -> NDArray[np.int64]
     step = np.uint64(0x9E3779B97F4A7C15)
     start = _mixed_bits(np.array([seed % 2**64], np.uint64) + step)
     bits = _mixed_bits(start + (rows.astype(np.uint64) + np.uint64(1)) * step)
-    # Of 53 bits, so that no place is favoured by more than one in 2**53 / below.
+    # 53 bits, so that the probabilities of two places differ by at most 2**-53.
     share = (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return np.minimum((share * below).astype(np.int64), below - 1)
 
@@ -382,15 +382,15 @@ def _mixed_bits(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return words ^ (words >> np.uint64(31))
 
 
-def _check_whole(name: str, value: object, low: int) -> None:
+def _check_integer(name: str, value: object, low: int) -> None:
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < low:
-        raise InvalidParameterError(f"{name}={value!r} is not legal; it takes a whole number at least {low}")
+        raise InvalidParameterError(f"{name}={value!r} must be an integer >= {low}")
 
 
 def _pair(name: str, value: Any) -> Pair:
     pair = (value, value) if isinstance(value, Integral) else value
     if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise InvalidParameterError(f"{name}={value!r} is not legal; it takes a whole number or a pair of them")
+        raise InvalidParameterError(f"{name}={value!r} must be an integer or a pair of integers")
     for edge in pair:
-        _check_whole(name, edge, 1)
+        _check_integer(name, edge, 1)
     return int(pair[0]), int(pair[1])

@@ -1,4 +1,4 @@
-"""Where files lie: paths, patterns, lists of paths, and URLs of remote file systems."""
+"""Locations of files: paths, patterns, lists of paths, and URLs of remote file systems."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _SPECIAL = frozenset("*?[")
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of a remote file system, with those manners of a path that reading needs.
+    """A file of a remote file system, with the methods of a path that reading needs.
 
     Parameters
     ----------
     url : str
-        What the user calls it.
+        Its URL, for messages.
     filesystem : pyarrow.fs.FileSystem
-        What reads it.
+        The file system.
     key : str
-        Its path there.
+        Its path on the file system.
     size : int
-        Its bytes.
+        Its number of bytes.
     """
 
     url: str
@@ -54,7 +54,7 @@ class RemoteFile:
 
     @property
     def suffix(self) -> str:
-        """The name's last suffix."""
+        """The last suffix of its name."""
         return Path(self.name).suffix
 
     def open(self, mode: str = "rb") -> Any:
@@ -62,7 +62,7 @@ class RemoteFile:
         return self.filesystem.open_input_file(self.key)
 
     def stat(self) -> Any:
-        """Return its size, as a path would."""
+        """Return its size, as for a path."""
         return SimpleNamespace(st_size=self.size)
 
     def __str__(self) -> str:
@@ -74,7 +74,7 @@ Place = Path | RemoteFile
 
 @dataclass(frozen=True)
 class FileList:
-    """Files that make up one source, in their order, and what to call them together."""
+    """The files of one source in order, and their common name for messages."""
 
     label: str
     files: tuple[Place, ...]
@@ -84,32 +84,32 @@ class FileList:
 
 
 def is_location(where: object) -> bool:
-    """Whether something tells where files lie: a path, a pattern, a URL, or a list of these."""
+    """Whether `where` is a path, a pattern, a URL, or a list of these."""
     if isinstance(where, list | tuple):
         return bool(where) and all(isinstance(one, str | os.PathLike) for one in where)
     return isinstance(where, str | os.PathLike | FileList)
 
 
 def is_url(where: str | os.PathLike[str]) -> bool:
-    """Whether a place is told by a URL."""
+    """Whether a location is a URL."""
     return "://" in os.fspath(where)
 
 
 def public_url(url: str) -> str:
-    """Return a URL without the keys and settings that it may have in it: it is printed, and kept in messages."""
+    """Return a URL without credentials and settings, for messages."""
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
 
 
 def locate(where: Any) -> Path | FileList:
-    """Return the path, or the files, that a path, a pattern, a URL or a list of these stands for.
+    """Return the path or the files of a path, a pattern, a URL or a list of these.
 
     Raises
     ------
     MissingFileError
-        If there is nothing.
+        If there is no such file.
     InvalidParameterError, BrokenFileError
-        If no file system has the URL's scheme, or it cannot be reached.
+        If no file system has the scheme of the URL, or it cannot be reached.
     """
     if isinstance(where, FileList):
         return where
@@ -119,7 +119,7 @@ def locate(where: Any) -> Path | FileList:
     if is_url(text):
         return _remote(text)
     if _SPECIAL & set(text) and not Path(text).exists():
-        # Path.glob takes no absolute pattern.
+        # Path.glob does not take absolute patterns.
         found = sorted(path for path in map(Path, glob.glob(text, recursive=True)) if path.is_file())  # noqa: PTH207
         if not found:
             raise MissingFileError(f"no file matches {text}; check the spelling and the working directory")
@@ -140,8 +140,28 @@ def _listed(places: Sequence[Any]) -> FileList:
     return FileList(f"{places[0]}{more}", tuple(files))
 
 
+def table_files(path: Path | FileList) -> list[Any]:
+    """Return the files of a table: the path itself, or the files of the folder that are neither hidden nor empty."""
+    if isinstance(path, FileList):
+        return [file for one in path.files for file in ([one] if isinstance(one, RemoteFile) else table_files(one))]
+    if not path.is_dir():
+        if path.stat().st_size == 0:
+            raise InvalidDataError(f"{path} is empty; a table needs columns and rows")
+        return [path]
+    files = [
+        file
+        for file in sorted(path.rglob("*"))
+        if file.is_file()
+        and file.stat().st_size
+        and not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
+    ]
+    if not files:
+        raise InvalidDataError(f"the folder {path} holds no files with rows in them")
+    return files
+
+
 def _filesystem(given: str) -> tuple[Any, str]:
-    """Return the file system of a URL, and the path in it."""
+    """Return the file system of a URL and the path on it."""
     from pyarrow import fs
 
     try:
@@ -153,18 +173,18 @@ def _filesystem(given: str) -> tuple[Any, str]:
 
 
 @contextmanager
-def uploaded_whole(given: str) -> Iterator[BinaryIO]:
-    """Give a file to write to, which is copied to a URL when it is complete; until then, whatever is there stays.
+def atomic_upload(given: str) -> Iterator[BinaryIO]:
+    """Open a file to write to, which is copied to a URL when it is complete; an existing file stays until then.
 
-    It grows in the folder for temporary files, which ``TMPDIR`` names: some formats write their head last, and object
-    stores do not let them.
+    It is written in the folder for temporary files, which ``TMPDIR`` sets, since some formats write their header last
+    and object stores do not allow that.
 
     Raises
     ------
     UnwritableError
-        In one line, where there is no such bucket or the file cannot be written.
+        If there is no such bucket, or the file cannot be written.
     InvalidParameterError
-        If no file system has the URL's scheme.
+        If no file system has the scheme of the URL.
     """
     from pyarrow import fs
 
@@ -176,14 +196,14 @@ def uploaded_whole(given: str) -> Iterator[BinaryIO]:
                 yield file
             return
         bucket = key.split("/")[0]
-        # Better before a long run than after it.
+        # Checked before a long run, not after it.
         if filesystem.get_file_info(bucket).type == fs.FileType.NotFound:
-            raise UnwritableError(f"cannot write {url}: there is no bucket {bucket!r}, or you may not see it")
+            raise UnwritableError(f"cannot write {url}: there is no bucket {bucket!r}, or you have no access to it")
         with tempfile.TemporaryDirectory(prefix="isthmus-out-") as folder:
             path = Path(folder, "out")
             with atomic_write(path) as file:
                 yield file
-            # In one call: Python's own file would be closed, and so made visible, by whatever interrupts it.
+            # In one call, since an interrupted Python file would be closed, and so made visible, incomplete.
             fs.copy_files(str(path), key, fs.LocalFileSystem(), filesystem)
     except IsthmusError:
         raise
@@ -202,7 +222,7 @@ def _remote(given: str) -> FileList:
         if info.type == fs.FileType.File:
             return FileList(url, (RemoteFile(url, filesystem, key, info.size),))
         if info.type == fs.FileType.NotFound:
-            raise MissingFileError(f"{url} does not exist; check the spelling, the bucket and who may read it")
+            raise MissingFileError(f"{url} does not exist; check the spelling, the bucket and your permissions")
         inside = filesystem.get_file_info(fs.FileSelector(folder, recursive=not pattern))
     wanted = _matching(pattern) if pattern else lambda name: not name.startswith((".", "_"))
     files = [one for one in inside if one.type == fs.FileType.File and one.size and wanted(one.base_name)]
@@ -220,19 +240,19 @@ def _matching(pattern: str) -> Any:
 
 @contextmanager
 def reaching(what: object) -> Iterator[None]:
-    """Tell in one line that a remote file cannot be reached."""
+    """Raise errors of a remote file as one-line errors that name it."""
     try:
         yield
     except (MissingFileError, BrokenFileError):
         raise
     except FileNotFoundError as error:
-        raise MissingFileError(f"{what} does not exist; check the spelling, the bucket and who may read it") from error
+        raise MissingFileError(f"{what} does not exist; check the spelling, the bucket and your permissions") from error
     except OSError as error:
         raise BrokenFileError(f"{what} cannot be reached: {one_line(error)[:300]}") from error
 
 
 def arrow_place(place: Place) -> tuple[str, Any]:
-    """Return a file's path and file system as pyarrow wants them."""
+    """Return the path and the file system of a file for pyarrow."""
     from pyarrow import fs
 
     return (place.key, place.filesystem) if isinstance(place, RemoteFile) else (str(place), fs.LocalFileSystem())

@@ -1,4 +1,4 @@
-"""Rows that are mostly zeros, as sparse codes are: in a scipy matrix, or in a Parquet file of units and values."""
+"""Rows that are mostly zeros, such as sparse codes: in a scipy matrix, or in a Parquet file of units and values."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import BrokenFileError
 from isthmus.data.sources.arrays import block_rows, check_rows, existing, made_up_columns, rows_fingerprint
+from isthmus.data.sources.arrow_types import reading
 from isthmus.data.sources.base import Block, Column, Schema
-from isthmus.data.sources.tables import reading, refuse_unknown
+from isthmus.data.sources.column_checks import refuse_unknown
 from isthmus.data.sparse_table import UNIT, VALUE, Note, SparseRows, csr_of, from_arrow, note_of, schema_for
 
 _HASHED_BYTES = 1 << 16
 
 
 class CsrSource:
-    """The rows of a scipy CSR matrix, made whole block by block.
+    """The rows of a scipy CSR matrix, made dense block by block.
 
     Parameters
     ----------
     matrix : scipy.sparse.csr_matrix or csr_array of shape (n_rows, n_features)
-        Finite numbers; it is kept, not copied.
+        Finite numbers; it is not copied.
     schema : Schema or None
         The columns; None names them ``x0``, ``x1``, ….
     """
@@ -61,7 +62,7 @@ class CsrSource:
 
 
 class SparseCodesSource:
-    """The codes in a Parquet file of `isthmus.data.sinks.SparseParquetSink`, made whole block by block.
+    """The codes in a Parquet file of `isthmus.data.sinks.SparseParquetSink`, made dense block by block.
 
     Parameters
     ----------
@@ -70,12 +71,12 @@ class SparseCodesSource:
 
     Notes
     -----
-    The file has no random access: the first `take` reads it all as a CSR matrix and keeps that.
+    The file has no random access: the first `take` reads all of it as a CSR matrix and keeps the matrix.
 
     Raises
     ------
     MissingFileError, BrokenFileError
-        If the file is missing, damaged, from a newer isthmus, or holds no sparse codes.
+        If the file is missing, damaged, written by a newer isthmus, or has no sparse codes.
     """
 
     options: ClassVar[tuple[str, ...]] = ()
@@ -94,7 +95,7 @@ class SparseCodesSource:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the file's size, its columns and its two ends."""
+        """A hash of the size of the file, its columns and its two ends."""
         size = self.path.stat().st_size
         digest = hashlib.blake2b(repr((size, self.schema.names, self.dtype.str)).encode(), digest_size=16)
         with self.path.open("rb") as stream:
@@ -114,7 +115,7 @@ class SparseCodesSource:
                 yield Block(rows.dense(width)[begin:end], first + begin)
 
     def kept_schema(self, names: Sequence[str]) -> Any:
-        """Return the Arrow schema of other columns of the file, as `blocks_keeping` hands them on."""
+        """Return the Arrow schema of other columns of the file, as `blocks_keeping` yields them."""
         import pyarrow as pa
 
         with self._opened() as file:
@@ -123,7 +124,7 @@ class SparseCodesSource:
         return pa.schema([columns.field(name) for name in names])
 
     def blocks_keeping(self, names: Sequence[str]) -> Iterator[tuple[Block, Any]]:
-        """Yield all rows in order, each block beside an Arrow batch of other columns of its rows."""
+        """Yield all rows in order, each block with an Arrow batch of other columns of the same rows."""
         width, first = self.schema.n_features, 0
         for batch in self._batches(block_rows(width * self.dtype.itemsize), dict.fromkeys([UNIT, VALUE, *names])):
             rows = from_arrow(batch, width, first, self.path)
@@ -159,7 +160,7 @@ class SparseCodesSource:
 
 
 def is_sparse_codes(path: Path) -> bool:
-    """Whether a file is Parquet that `SparseCodesSource` reads; of one that is no Parquet others have more to tell."""
+    """Whether `SparseCodesSource` reads a file; False for a file that is not Parquet, which other readers report."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -171,7 +172,7 @@ def is_sparse_codes(path: Path) -> bool:
 
 
 def _value_type(found: Any, note: Note, path: Path) -> np.dtype[Any]:
-    """Return the type of the values of a file whose columns are as its note says."""
+    """Return the type of the values of a file; raise BrokenFileError if its columns differ from its note."""
     kinds: list[np.dtype[Any]] = [np.dtype(np.float32), np.dtype(np.float64)]
     for kind in kinds:
         wanted = schema_for(note.names, kind)

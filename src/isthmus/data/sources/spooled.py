@@ -1,4 +1,4 @@
-"""Rows of a source without random access, gathered: in memory where they fit, else once in a temporary file."""
+"""Rows of a source without random access, copied to memory or, if they do not fit, to a temporary file."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from isthmus.data.sources.base import Schema, Source
 
 
 class SpooledSource(ArraySource):
-    """Rows in a temporary file of numbers, memory-mapped; the file is gone when nothing refers to the source.
+    """Rows in a memory-mapped temporary file, which is deleted when the source is.
 
     Parameters
     ----------
     file : binary file
-        Which holds the rows and nothing else, and has no name any more.
+        An unnamed file that holds only the rows.
     shape : tuple of int
         (n_rows, n_features).
     dtype : numpy.dtype
-        Of the rows.
+        The type of the rows.
     schema : Schema
         Their columns.
     """
@@ -37,22 +37,22 @@ class SpooledSource(ArraySource):
 
 
 def gathered_rows(source: Source, most_bytes: int) -> ArraySource:
-    """Return the rows of a source with random access, read once.
+    """Return the rows of a source, read once, as a source with random access.
 
     Parameters
     ----------
     source : Source
-        Whose rows come in order.
+        The rows.
     most_bytes : int
-        The bytes up to which they are kept in memory; more go to a file in the folder for temporary files, which
-        ``TMPDIR`` names.
+        The size up to which rows are kept in memory; more rows go to a file in the folder for temporary files, which
+        ``TMPDIR`` sets.
 
     Raises
     ------
     InvalidDataError
-        If there are no rows.
+        If there are no rows, or more than the source states.
     UnwritableError
-        If the file cannot be written, for want of space or leave.
+        If the file cannot be written.
     """
     row_bytes = source.schema.n_features * source.dtype.itemsize
     blocks = (block.values for block in source.blocks())
@@ -82,7 +82,9 @@ def _filled(out: NDArray[Any], blocks: Iterator[NDArray[Any]]) -> NDArray[Any]:
     n_rows = 0
     for values in blocks:
         if n_rows + len(values) > len(out):
-            raise InvalidDataError(f"the source told of {len(out)} rows and gives more; was it changed meanwhile?")
+            raise InvalidDataError(
+                f"the source states {len(out)} rows but has more; do not change files while they are read"
+            )
         out[n_rows : n_rows + len(values)] = values
         n_rows += len(values)
     return out[:n_rows]
@@ -91,7 +93,7 @@ def _filled(out: NDArray[Any], blocks: Iterator[NDArray[Any]]) -> NDArray[Any]:
 def _in_file(source: Source, waiting: list[NDArray[Any]], blocks: Iterator[NDArray[Any]]) -> SpooledSource:
     n_rows = 0
     with _writing():
-        file = tempfile.TemporaryFile(prefix="isthmus-rows-")  # noqa: SIM115, it lives as long as the source
+        file = tempfile.TemporaryFile(prefix="isthmus-rows-")  # noqa: SIM115, closed with the source
     while waiting:
         n_rows += _written(file, waiting.pop(0))
     for values in blocks:

@@ -1,4 +1,4 @@
-"""Rows with holes to rows without: a Gaussian's conditional mean, and networks that learn what it misses."""
+"""Missing cells filled in: a Gaussian's conditional mean, and an ensemble of networks that improve on it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from isthmus.core.compilation import keep_programs
 from isthmus.core.types import Columns, Params, TrainState
-from isthmus.corruption import Masking
+from isthmus.corruption.replaced import Masking
 from isthmus.data.columns import ColumnOfTable
 from isthmus.data.scaling import Scaler
 from isthmus.data.sources import ArraySource
 from isthmus.engine.gaussian import Gaussian, factors, fit_gaussian
+from isthmus.engine.interruption import Interruption
 from isthmus.engine.loading import RowLoader, chunk_rows
-from isthmus.engine.loop import Interruption, Settings, Trainer
+from isthmus.engine.loop import Settings, Trainer, train
 from isthmus.engine.optimizers import Optimizer
 from isthmus.losses.imputation import ImputationLoss
 from isthmus.networks.mixed import Mixed
@@ -29,19 +30,19 @@ from isthmus.networks.mixed import Mixed
 Floats = NDArray[np.float64]
 
 _FOLDS = 5
-_FEWEST_ROWS = 20  # fewer than these cannot tell whether a network is better than its start
-# Rows of an epoch at least, the table walked several times with other cells hidden: a step of training is then not
-# dwarfed by what an epoch costs beside its steps, and held-back rows are judged by more than one choice of cells.
+_FEWEST_ROWS = 20  # with fewer rows, validation cannot show whether a network is better than its start
+# The fewest rows of an epoch: a smaller table is repeated, with other cells hidden, so that the steps of an epoch
+# outweigh its fixed cost, and validation rows are evaluated with more than one choice of hidden cells.
 _EPOCH_ROWS = 2048
-_JUDGED_ROWS = 1024
+_VALIDATION_ROWS = 1024
 _EXACT_WIDTH = 128
 _FACTORS_OF_WIDE = 64
-_ROWS_AT_ONCE = 256  # always these, so that a row does not depend on its neighbours
+_ROWS_AT_ONCE = 256  # always as many, so that a row's result does not depend on other rows
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How the networks are made and trained; the imputer's parameters of the same names."""
+class ImputationPlan:
+    """How the networks are built and trained; the imputer's parameters of the same names."""
 
     n_components: int
     hidden_layer_sizes: tuple[int, ...]
@@ -56,19 +57,19 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Filler:
-    """What was learned.
+class Ensemble:
+    """The fitted networks of an imputer.
 
     Parameters
     ----------
     network : Mixed
-        What the networks compute.
+        The network that all of them are.
     params : pytree
-        The parameters of all of them, stacked.
+        Their parameters, stacked.
     center, scale : ndarray of shape (C,)
-        What standardises numbers; 0 and 1 for categories.
+        Mean and deviation of numbers; 0 and 1 for categories.
     usual : ndarray of shape (C,)
-        The mean of numbers and the most frequent category: what a row gets of which nothing is known.
+        The mean of numbers and the most frequent category, for rows without any observed cell.
     """
 
     network: Mixed
@@ -78,7 +79,7 @@ class Filler:
     usual: Floats
 
     def filled(self, values: Floats) -> Floats:
-        """Return rows (n, C) whose NaN are filled; the other cells are those given."""
+        """Return rows (n, C) with NaN filled in; the other cells are unchanged."""
         holes = np.isnan(values)
         out = np.where(holes, self.usual, values)
         partly = np.flatnonzero(holes.any(axis=1) & ~holes.all(axis=1))
@@ -92,7 +93,7 @@ class Filler:
         return out
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=8)
 def _compiled(network: Mixed) -> Callable[[Params, Any], Array]:
     categories = np.flatnonzero(network.n_levels)
 
@@ -113,24 +114,24 @@ def _compiled(network: Mixed) -> Callable[[Params, Any], Array]:
 def learn(
     values: Floats,
     columns: Sequence[ColumnOfTable],
-    plan: Plan,
+    plan: ImputationPlan,
     interruption: Interruption,
-    after_epoch: Callable[[int, TrainState], None],
-) -> tuple[Filler, list[TrainState]]:
-    """Return what fills rows like these, and the last state of each network's training.
+    after_epoch: Callable[[int, TrainState], bool | None],
+) -> tuple[Ensemble, list[TrainState]]:
+    """Return the ensemble fitted on rows, and the last state of each network's training.
 
     Parameters
     ----------
     values : ndarray of shape (n, C)
         Numbers and codes of categories, NaN where a cell is missing; each column has an observed one.
     columns : sequence of ColumnOfTable
-        What they are.
-    plan : Plan
+        Their kinds and categories.
+    plan : ImputationPlan
         How to train.
     interruption : Interruption
         Read between epochs.
-    told : callable
-        Given a network's place and its state after each epoch.
+    after_epoch : callable
+        Called with the network's number and its state after each epoch.
     """
     n_levels = tuple(len(column.levels) for column in columns)
     center, scale = _standardising(values, n_levels)
@@ -141,7 +142,7 @@ def learn(
     start = {**start, **_gaussian_start(gaussian)}
     network = Mixed(n_levels, plan.n_components, plan.hidden_layer_sizes, len(start["factors"]), dropout=plan.dropout)
     usual = np.where(np.asarray(n_levels) > 0, _most_frequent(values, n_levels), center)
-    # A fold of fewer than four rows judges nothing.
+    # A fold of fewer than four rows is no validation.
     n_networks = max(1, min(plan.n_networks, len(rows) // 4))
     members = [network.init(plan.seed + member, start) for member in range(n_networks)]
     states: list[TrainState] = []
@@ -149,12 +150,14 @@ def learn(
         fold = np.random.default_rng([plan.seed, 7]).permutation(len(rows)) % max(_FOLDS, n_networks)
         for member, params in enumerate(members):
             trainer = _trainer(network, rows[fold != member], rows[fold == member], plan, member, interruption)
-            # Judged on rows that neither the network nor its start has seen: a start that knew them would be hard
-            # to better.
+            # The validation rows are new to the network and to its start: a start fitted on them would be hard to
+            # improve on.
             own = {**start, **_gaussian_start(fit_gaussian(wide[fold != member], gaussian, 5))}
             begun = {**params, "start": jax.tree.map(np.float32, own)}
-            state = _trained(trainer, begun, plan.seed + member, functools.partial(after_epoch, member))
-            members[member] = _best(state)
+            state = train(
+                trainer, trainer.start(begun, plan.seed + member), epoch_done=functools.partial(after_epoch, member)
+            )
+            members[member] = jax.tree.map(np.asarray, trainer.best(state)[0])
             states.append(state)
             if interruption.signal:
                 members = members[: member + 1]
@@ -162,7 +165,7 @@ def learn(
     else:
         members = members[:1]
     stacked = jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *members)
-    return Filler(network, stacked, center, scale, usual), states
+    return Ensemble(network, stacked, center, scale, usual), states
 
 
 def _standardising(values: Floats, n_levels: tuple[int, ...]) -> tuple[Floats, Floats]:
@@ -183,7 +186,7 @@ def _most_frequent(values: Floats, n_levels: tuple[int, ...]) -> Floats:
 
 
 def _widened(rows: NDArray[np.float32], n_levels: tuple[int, ...]) -> tuple[Floats, dict[str, Any]]:
-    """Return rows whose categories are a standardised column for each level, and what standardises them."""
+    """Return rows with a standardised column for each level of a category, and their means and deviations."""
     wide = np.column_stack([_column(rows[:, c].astype(np.float64), levels) for c, levels in enumerate(n_levels)])
     by_level = np.repeat(np.asarray(n_levels) > 0, [max(levels, 1) for levels in n_levels])
     center = np.where(by_level, np.nanmean(wide, axis=0), 0.0)
@@ -210,7 +213,7 @@ def _trainer(
     network: Mixed,
     rows: NDArray[np.float32],
     held: NDArray[np.float32],
-    plan: Plan,
+    plan: ImputationPlan,
     member: int,
     interruption: Interruption,
 ) -> Trainer:
@@ -226,17 +229,17 @@ def _trainer(
     return Trainer(
         ImputationLoss(network),
         Optimizer("adam"),
-        _walk(rows, _EPOCH_ROWS, plan, member),
+        _loader(rows, _EPOCH_ROWS, plan, member),
         settings,
-        scheduled=masking.schedules(),
-        validation=_walk(held, _JUDGED_ROWS, plan, member),
+        schedules=masking.schedules(),
+        validation=_loader(held, _VALIDATION_ROWS, plan, member),
         interruption=interruption,
         corruption=masking,
-        columns=_known_of(rows),
+        columns=_columns_of(rows),
     )
 
 
-def _known_of(rows: NDArray[np.float32]) -> Columns:
+def _columns_of(rows: NDArray[np.float32]) -> Columns:
     width = rows.shape[1]
     ones, zeros = np.ones(width), np.zeros(width)
     # A fold may lack a column that the table has.
@@ -244,10 +247,10 @@ def _known_of(rows: NDArray[np.float32]) -> Columns:
     return Columns(filled.min(axis=0), filled.max(axis=0), ones, ones, zeros)
 
 
-def _walk(rows: NDArray[np.float32], fewest: int, plan: Plan, member: int) -> RowLoader:
+def _loader(rows: NDArray[np.float32], fewest: int, plan: ImputationPlan, member: int) -> RowLoader:
     width = rows.shape[1]
     many = np.tile(rows, (-(-fewest // len(rows)), 1))
-    # Folds differ by a row: room for as many whole batches in each, so that one program serves all.
+    # Folds differ by one row: as many whole batches in each, so that one program serves all.
     room = -(-(max(fewest, len(rows)) + len(rows) + 1) // plan.batch_size) * plan.batch_size
     room = min(room, chunk_rows(plan.batch_size, 4 * width))
     scaler = Scaler("none", np.zeros(width), np.ones(width))
@@ -261,15 +264,3 @@ def _walk(rows: NDArray[np.float32], fewest: int, plan: Plan, member: int) -> Ro
         rows_per_chunk=room,
         missing=True,
     )
-
-
-def _trained(trainer: Trainer, params: Params, seed: int, after_epoch: Callable[[TrainState], None]) -> TrainState:
-    state = trainer.start(params, seed)
-    for after in trainer.epochs(state):
-        after_epoch(after)
-        state = after
-    return state
-
-
-def _best(state: TrainState) -> Params:
-    return jax.tree.map(np.asarray, state.params if state.best is None else state.best[0])

@@ -1,4 +1,4 @@
-"""What a fit says while it runs: an estimate first, then a bar on a terminal or plain lines anywhere else."""
+"""What a fit prints: an estimate first, then a progress bar on a terminal or plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from isthmus.engine.loop import Trainer
 
 
 class Estimate(NamedTuple):
-    """What a fit will take."""
+    """The time and memory that a fit will take."""
 
     seconds_per_epoch: float
     max_epochs: int
@@ -22,20 +22,20 @@ class Estimate(NamedTuple):
         most = self.seconds_per_epoch * self.max_epochs
         return (
             f"about {_duration(self.seconds_per_epoch)} an epoch, at most {_duration(most)} for {self.max_epochs} "
-            f"epochs, {self.bytes / 2**20:.0f} MB beside the data"
+            f"epochs, {self.bytes / 2**20:.0f} MB in addition to the data"
         )
 
 
 def estimate(trainer: Trainer, state: TrainState) -> Estimate:
-    """Return what a run will take: time from a few steps tried and thrown away, memory from the arrays' sizes."""
+    """Return what a run will take: time from a few trial steps, memory from the sizes of the arrays."""
     per_row = trainer.trial(state)
-    # Held-back rows go forward only, a third of a training row's work.
+    # Validation rows go forward only, a third of a training row's work.
     rows = trainer.n_rows + (trainer.n_held_out / 3 if trainer.validates else 0)
     return Estimate(per_row * rows, trainer.settings.max_epochs, estimate_bytes(trainer, state))
 
 
 def estimate_bytes(trainer: Trainer, state: TrainState) -> int:
-    """Return the bytes of a run's arrays: weights, gradients, the best ones, the optimizer's, chunks, a batch's."""
+    """Return the bytes of a run's arrays: weights, gradients, best weights, optimizer state, chunks, activations."""
     shape, itemsize = trainer.loader.chunk_shape, trainer.loader.dtype.itemsize
     weights = sum(leaf.nbytes for leaf in jax.tree.leaves((state.params, state.params, state.params, state.optimizer)))
     widths = sum(max(leaf.shape, default=1) for leaf in jax.tree.leaves(state.params))
@@ -53,25 +53,25 @@ def _duration(seconds: float) -> str:
 
 
 class Reporter:
-    """Speaks of a run at a level of detail.
+    """Prints the progress of a run.
 
     Parameters
     ----------
     verbose : int
-        0 says nothing; 1 gives the estimate and progress on stderr; 2 prints ``Epoch: 0001 cost= …`` on stdout.
+        0 prints nothing; 1 the estimate and progress on stderr; 2 ``Epoch: 0001 cost= …`` on stdout.
     display_step : int
         Epochs between two lines.
     max_epochs : int
-        The run's length at most.
-    speaks : bool
-        Whether this is the process that speaks; others compute the estimate along, and say nothing.
+        The largest number of epochs.
+    prints : bool
+        Whether this process prints; the others compute the estimate too, and print nothing.
     """
 
-    def __init__(self, verbose: int, display_step: int, max_epochs: int, *, is_main_process: bool = True) -> None:
+    def __init__(self, verbose: int, display_step: int, max_epochs: int, *, prints: bool = True) -> None:
         self.verbose = verbose
         self.display_step = display_step
         self.max_epochs = max_epochs
-        self.is_main_process = is_main_process
+        self.prints = prints
         self._bar: Any = None
         self._task: Any = None
 
@@ -83,32 +83,32 @@ class Reporter:
             self._bar.stop()
 
     def begin(self, trainer: Trainer, state: TrainState) -> None:
-        """Say what the run will take."""
+        """Print the estimate."""
         if self.verbose != 1:
             return
         estimated = str(estimate(trainer, state))
         self.say(estimated)
-        if self.is_main_process and sys.stderr.isatty():
+        if self.prints and sys.stderr.isatty():
             self._bar = rich_bar()
             self._task = self._bar.add_task("training", total=trainer.n_rows * self.max_epochs, loss="")
             self._bar.start()
 
     def say(self, text: str) -> None:
-        """Print a line on stderr, where there is to be progress."""
-        if self.is_main_process and self.verbose == 1:
+        """Print a line on stderr where progress is printed."""
+        if self.prints and self.verbose == 1:
             print(f"isthmus: {text}", file=sys.stderr, flush=True)
 
     def rows_done(self, rows: int) -> None:
-        """Move the bar on."""
+        """Advance the progress bar."""
         if self._bar is not None:
             self._bar.update(self._task, advance=rows)
 
     def epoch_done(self, state: TrainState) -> None:
-        """Say how an epoch went."""
-        if not self.is_main_process or not self.verbose or not state.metrics:
+        """Print the loss of an epoch."""
+        if not self.prints or not self.verbose or not state.metrics:
             return
         loss = state.metrics["loss"][-1]
-        # Only of units that can die.
+        # Only methods with units that can be inactive count them.
         dead = f" dead= {state.metrics['dead_units'][-1]:.0f}" if "dead_units" in state.metrics else ""
         if self._bar is not None:
             self._bar.update(self._task, loss=f"epoch {state.epoch} cost {loss:.6f}{dead}")

@@ -1,4 +1,4 @@
-"""How much memory a fit may take: what is kept of a table, and what is refused."""
+"""The memory that a fit may use: how much of a table is kept in memory, and which runs are refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numbers import Integral
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.types import TrainState
 from isthmus.engine.loop import Trainer
-from isthmus.estimators.reporting import estimate_bytes
+from isthmus.estimators.fit.reporting import estimate_bytes
 
 _FOR_TABLES = 1 << 30
 _UNITS = {"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "b": 1}
@@ -17,19 +17,19 @@ _UNITS = {"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "kib": 2**10, "mib": 2**2
 
 @dataclass(frozen=True)
 class Memory:
-    """The bytes that rows and the arrays of training may take, beside the interpreter and JAX; None is no limit."""
+    """The bytes that rows and training arrays may use, in addition to the interpreter and JAX; None is no limit."""
 
     most: int | None = None
 
     @classmethod
     def of(cls, given: int | str | None) -> Memory:
-        """Return the memory that a number of bytes, or text such as ``"500MB"``, stands for."""
+        """Return the limit for a number of bytes or a text such as ``"500MB"``."""
         if given is None:
             return cls()
         value = _bytes(given) if isinstance(given, str) else given
         if isinstance(value, bool) or not isinstance(value, Integral) or value <= 0:
             raise InvalidParameterError(
-                f"max_memory={given!r} is not legal; it is a number of bytes, or text such as '500MB' or '2GB'"
+                f"max_memory={given!r} must be a number of bytes or a text such as '500MB' or '2GB'"
             )
         return cls(int(value))
 
@@ -39,12 +39,12 @@ class Memory:
         return _FOR_TABLES if self.most is None else self.most // 2
 
     def check(self, trainer: Trainer, state: TrainState) -> None:
-        """Refuse a run whose arrays take more."""
+        """Raise InvalidParameterError for a run whose arrays use more."""
         needed = estimate_bytes(trainer, state)
         if self.most is not None and needed > self.most:
             raise InvalidParameterError(
-                f"max_memory of {_told(self.most)} is too small: weights, their gradients, the optimizer's state, "
-                f"chunks of rows and a batch's activations take {_told(needed)}"
+                f"max_memory={_text(self.most)} is too small: weights, gradients, the optimizer's state, "
+                f"chunks of rows and a batch's activations use {_text(needed)}"
             )
 
 
@@ -62,5 +62,5 @@ def _bytes(text: str) -> int | None:
     return int(text) if text.strip().isdigit() else None
 
 
-def _told(n_bytes: int) -> str:
+def _text(n_bytes: int) -> str:
     return f"{n_bytes / 1e6:,.1f} MB" if n_bytes < 1e9 else f"{n_bytes / 1e9:,.2f} GB"

@@ -1,0 +1,129 @@
+"""Rows to Parquet and Feather files."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.data.sinks.base import Sink, arrow_columns
+
+# Parquet and Arrow store metadata for each group of rows, so small blocks are gathered; 8 MB are read efficiently.
+GROUP_BYTES = 8 << 20
+
+
+def dictionary_columns(kept: Any) -> list[str]:
+    """Return the kept columns that Parquet may store with a dictionary: those that are not nested."""
+    import pyarrow as pa
+
+    return [field.name for field in kept or () if not pa.types.is_nested(field.type)]
+
+
+def close_parquet(writer: Any) -> None:
+    """Close a Parquet writer."""
+    try:
+        writer.close()
+    finally:
+        # A writer that could not close would try again when it is collected, where an error cannot be handled.
+        writer.is_open = False
+
+
+class GatheringSink(Sink):
+    """Rows to a format of Arrow, gathered in groups of about 8 MB."""
+
+    def __init__(self, file: BinaryIO, names: Sequence[str], dtype: Any, kept: Any = None) -> None:
+        import pyarrow as pa
+
+        super().__init__(file, names, dtype, kept)
+        columns = [pa.field(name, pa.from_numpy_dtype(self.dtype)) for name in self.names]
+        self.schema = pa.schema([*(self._stored(field) for field in kept or ()), *columns])
+        self.group = max(1, GROUP_BYTES // (len(self.names) * self.dtype.itemsize))
+        self._waiting: list[NDArray[Any]] = []
+        self._waiting_kept: list[Any] = []
+        self._open()
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Open the writer."""
+
+    @abstractmethod
+    def _write_group(self, table: Any) -> None:
+        """Write one group of rows."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Write the end of the file."""
+
+    def _stored(self, field: Any) -> Any:
+        """Return a kept column in the type that the format stores."""
+        return field
+
+    def _put(self, rows: NDArray[Any], kept: Any) -> None:
+        # A copy, since the caller may reuse the memory of the block.
+        self._waiting.append(rows.copy())
+        if kept is not None:
+            self._waiting_kept.append(kept)
+        if sum(map(len, self._waiting)) >= self.group:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        rows, self._waiting = np.concatenate(self._waiting), []
+        columns = list(arrow_columns(rows))
+        if self.kept is not None:
+            whole, self._waiting_kept = pa.concat_tables(self._waiting_kept), []
+            columns = [*whole.cast(pa.schema(list(self.schema)[: len(self.kept)])).columns, *columns]
+        self._write_group(pa.Table.from_arrays(columns, schema=self.schema))
+
+    def finish(self) -> None:
+        """Write the last group and the end of the file."""
+        if self._waiting:
+            self._flush()
+        self._close()
+
+    def abandon(self) -> None:
+        """Close the writer, so that it does not write to the closed file when it is collected."""
+        with suppress(Exception):
+            self._close()
+
+
+class ParquetSink(GatheringSink):
+    """Rows to a Parquet file."""
+
+    def _open(self) -> None:
+        from pyarrow import parquet
+
+        # Codes hardly repeat: a dictionary of them would be built for each group and discarded.
+        self.writer = parquet.ParquetWriter(self.file, self.schema, use_dictionary=dictionary_columns(self.kept))
+
+    def _write_group(self, table: Any) -> None:
+        self.writer.write_table(table, row_group_size=self.group * 2)
+
+    def _close(self) -> None:
+        close_parquet(self.writer)
+
+
+class FeatherSink(GatheringSink):
+    """Rows to a Feather file (version 2, the Arrow file format), not compressed, so that it can be memory-mapped."""
+
+    def _open(self) -> None:
+        import pyarrow as pa
+
+        self.writer = pa.ipc.new_file(self.file, self.schema)
+
+    def _stored(self, field: Any) -> Any:
+        import pyarrow as pa
+
+        # A file has one dictionary per column, which is known only when all rows are.
+        return field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+
+    def _write_group(self, table: Any) -> None:
+        self.writer.write_table(table)
+
+    def _close(self) -> None:
+        self.writer.close()

@@ -1,0 +1,100 @@
+"""Tables and data sets of pyarrow and Hugging Face in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from isthmus.core.errors import InvalidDataError
+from isthmus.data.sources.column_checks import Part, fields_of
+from isthmus.data.sources.places import FileList
+from isthmus.data.sources.tables import TableSource
+
+
+class ArrowSource(TableSource):
+    """A table or data set of pyarrow, or a data set of Hugging Face, which holds one; see `TableSource`.
+
+    Parameters
+    ----------
+    table : pyarrow.Table, RecordBatch or dataset.Dataset, or datasets.Dataset
+        The rows. A single column of lists of one length is read as one column per position.
+    columns, drop : sequence of str or None
+        As in `TableSource`.
+    """
+
+    def __init__(self, table: Any, *, columns: Sequence[str] | None = None, drop: Sequence[str] | None = None) -> None:
+        self._table = _arrow_dataset(table)
+        super().__init__(FileList(type(table).__name__, ()), columns=columns, drop=drop)
+
+    def _files(self) -> list[Any]:
+        return [self.path]
+
+    def _part(self, file: Any, again: Part | None) -> Part:
+        return again or Part(file, _Rows(self._table), fields_of(file, self._table.schema))
+
+    def _has_nulls(self, part: Part) -> bool:
+        return any(c.null_count for batch in self._table.to_batches(columns=self._names) for c in batch.columns)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the columns read, and of at most 64 rows."""
+        rows = np.unique(np.linspace(0, (self.n_rows or 1) - 1, min(self.n_rows or 0, 64)).astype(np.int64))
+        digest = hashlib.blake2b(repr((self._names, self.dtype.str, self.n_rows)).encode(), digest_size=16)
+        digest.update(repr(self._table.take(rows, columns=self._names).to_pylist()).encode())
+        return digest.hexdigest()
+
+
+class _Rows:
+    """A data set with the methods of a pyarrow fragment."""
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+
+    def count_rows(self) -> int:
+        return int(self.dataset.count_rows())
+
+    def to_batches(self, *, schema: Any = None, **options: Any) -> Iterator[Any]:
+        dataset = self.dataset if schema is None else self.dataset.replace_schema(schema)
+        return iter(dataset.to_batches(**options))
+
+
+def is_arrow(data: Any) -> bool:
+    """Whether `data` is a table or data set of pyarrow or Hugging Face; neither is imported."""
+    kind = type(data)
+    known = kind.__module__.split(".")[0]
+    return (known == "pyarrow" and kind.__name__ in _ARROW) or (known == "datasets" and kind.__name__ == "Dataset")
+
+
+_ARROW = ("Table", "RecordBatch", "InMemoryDataset", "FileSystemDataset", "UnionDataset")
+
+
+def _arrow_dataset(table: Any) -> Any:
+    import pyarrow as pa
+    from pyarrow import dataset
+
+    if type(table).__module__.startswith("datasets"):
+        # A selection of rows is stored as indices into the whole table.
+        table = (table.flatten_indices() if table._indices is not None else table).data.table
+    if isinstance(table, dataset.Dataset):
+        return table
+    table = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table
+    if table.num_columns == 1 and pa.types.is_nested(table.schema.field(0).type):
+        table = _spread(table)
+    return dataset.dataset(table)
+
+
+def _spread(table: Any) -> Any:
+    """Return a table with one column per position of a column of lists of one length."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    column = table.column(0).combine_chunks()
+    lengths = compute.unique(compute.list_value_length(column)).to_pylist()
+    if len(lengths) != 1 or not lengths[0]:
+        raise InvalidDataError(f"lists in column {table.column_names[0]!r} have several lengths; give them one length")
+    flat = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, lengths[0])
+    return pa.table({f"x{place}": np.ascontiguousarray(flat[:, place]) for place in range(lengths[0])})

@@ -1,0 +1,182 @@
+"""Rows of any form as a source: the format of a file or folder is found by its suffix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus.core.errors import InvalidDataError, InvalidParameterError, suggest
+from isthmus.data.sources.arrays import ArraySource, NpySource
+from isthmus.data.sources.arrow import ArrowSource, is_arrow
+from isthmus.data.sources.base import Source
+from isthmus.data.sources.columnar import ParquetSource
+from isthmus.data.sources.images import ImageFolderSource
+from isthmus.data.sources.many import RemoteNpySource, SequenceSource, StackedSource
+from isthmus.data.sources.places import FileList, Place, RemoteFile, is_location, locate, table_files
+from isthmus.data.sources.registry import SOURCES
+from isthmus.data.sources.sparse import SparseCodesSource, is_sparse_codes
+from isthmus.data.sources.tables import TableSource
+
+
+def open_source(
+    data: Any,
+    *,
+    columns: Sequence[str] | None = None,
+    drop: Sequence[str] | None = None,
+    key: str | None = None,
+) -> Source:
+    """Return the rows of `data` as a source.
+
+    Parameters
+    ----------
+    data : array-like, str, os.PathLike, list of paths, Source, or a data set of another library
+        One of:
+
+        * an array of rows of shape (n_rows, n_features), or of pictures of shape (n_rows, height, width[, channels]);
+        * the path of a file of a format in `SOURCES`, of a folder of tables of one format, or of a folder or a zip of
+          pictures;
+        * a pattern such as ``"part-*.parquet"``, or a list of paths, whose rows follow one another;
+        * a URL that pyarrow reads (``s3://``, ``gs://``, ``hdfs://``, ``file://``) of a table, a folder of tables or a
+          ``.npy`` file;
+        * a table or data set of pyarrow, a ``Dataset`` of Hugging Face, or an object with a length that returns one
+          array per index, such as a torch data set;
+        * a source, which is returned unchanged.
+    columns, drop : sequence of str or None
+        For tables: the columns to read, in that order, and the columns to leave out.
+    key : str or None
+        For ``.npz`` files: the name of the array.
+
+    Returns
+    -------
+    Source
+        Rows are read from a file when they are asked for, except those of ``.npz`` and IDX files.
+
+    Raises
+    ------
+    MissingFileError
+        If the path does not exist.
+    InvalidParameterError
+        If no format has the suffix of the path, or the format does not take an option.
+    InvalidDataError
+        If the rows are not numbers, or a folder has no rows or several formats.
+    BrokenFileError
+        If a file is damaged or is not what its suffix says.
+    """
+    given = {"columns": columns, "drop": drop, "key": key}
+    options = {name: value for name, value in given.items() if value is not None}
+    if not is_location(data):
+        return _of_object(data, options)
+    place = locate(data)
+    kind = source_kind(place)
+    _refuse_options(options, getattr(kind, "options", ()), str(place))
+    source: Source = kind(place, **options)
+    return source
+
+
+def _of_object(data: Any, options: dict[str, Any]) -> Source:
+    if is_arrow(data):
+        return ArrowSource(data, **options)
+    _refuse_options(options, (), type(data).__name__)
+    if not isinstance(data, np.ndarray) and isinstance(data, Source):
+        return data
+    if is_iterator(data):
+        raise InvalidDataError(
+            f"a {type(data).__name__} can be read only once, and rows are read several times; use partial_fit, or "
+            "write the rows to a file"
+        )
+    return SequenceSource(data) if is_sequence(data) else ArraySource(data)
+
+
+def is_iterator(data: object) -> bool:
+    """Whether `data` can be read only once."""
+    return hasattr(data, "__next__")
+
+
+def is_sequence(data: object) -> bool:
+    """Whether `data` returns one row per index, as torch data sets do, and is not an array, a frame or a list."""
+    indexed = hasattr(data, "__getitem__") and hasattr(data, "__len__")
+    others = ("__array__", "__dataframe__", "columns", "column_names", "toarray", "read")
+    return (
+        indexed
+        and not isinstance(data, list | tuple | str | bytes | dict)
+        and not any(hasattr(data, name) for name in others)
+    )
+
+
+def source_kind(where: Any) -> Any:
+    """Return the class that reads a location, by its suffix or by the files in the folder."""
+    path = locate(where)
+    if isinstance(path, FileList):
+        return _list_kind(path)
+    kind = _folder_kind(path) if path.is_dir() else _kind_of(path)
+    if kind is not ParquetSource:
+        return kind
+    file = table_files(path)[0]
+    if not is_sparse_codes(file):
+        return kind
+    if path.is_dir():
+        raise InvalidDataError(f"folders of sparse codes like {file.name} cannot be read; open one file of {path}")
+    return SparseCodesSource
+
+
+def _list_kind(places: FileList) -> Any:
+    kinds = {_kind_of(file): file for file in places.files}
+    if len(kinds) > 1:
+        first, other = list(kinds.values())[:2]
+        raise InvalidDataError(f"{places} are files of several formats, such as {first.name} and {other.name}")
+    kind, file = next(iter(kinds.items()))
+    if issubclass(kind, TableSource):
+        return kind
+    remote = isinstance(file, RemoteFile)
+    if kind is NpySource and not remote:
+        return lambda places: StackedSource([NpySource(file) for file in places.files], str(places))
+    if len(places.files) == 1 and (kind is NpySource or not remote):
+        return lambda places: (RemoteNpySource if remote else kind)(places.files[0])
+    where = "from a remote file system" if remote else "from a list"
+    raise InvalidDataError(f"files like {file.name} cannot be read {where}; pass one local file or folder")
+
+
+def _refuse_options(options: dict[str, Any], accepted: tuple[str, ...], what: str) -> None:
+    for name in options:
+        if name not in accepted:
+            known = f"only {', '.join(accepted)}" if accepted else "no options"
+            raise InvalidParameterError(f"{name}= does not apply to {what}, which takes {known}")
+
+
+def _suffix(name: str) -> str | None:
+    """Return the longest suffix in the table that the name ends with."""
+    return max((suffix for suffix in SOURCES if name.lower().endswith(suffix)), key=len, default=None)
+
+
+def _kind_of(path: Place) -> type[Any]:
+    suffix = _suffix(path.name)
+    if suffix is None:
+        found = path.suffix or path.name
+        raise InvalidParameterError(
+            f"{path} has none of the suffixes {', '.join(SOURCES)}{suggest(found.lower(), SOURCES)}"
+        )
+    return SOURCES[suffix]
+
+
+def _folder_kind(path: Path) -> type[Any]:
+    files = [file for file in sorted(path.rglob("*")) if file.is_file() and not file.name.startswith(".")]
+    kinds = {SOURCES[suffix]: file for file in files if (suffix := _suffix(file.name))}
+    if not kinds:
+        example = f", only files like {files[0].name}" if files else ""
+        raise InvalidDataError(f"the folder {path} holds no pictures and no tables{example}")
+    if len(kinds) > 1:
+        first, other = list(kinds.values())[:2]
+        raise InvalidDataError(
+            f"the folder {path} holds several formats, such as {first.name} and {other.name}; keep one in it"
+        )
+    kind, file = next(iter(kinds.items()))
+    if kind is ImageFolderSource and file.suffix.lower() != ".zip":
+        return kind
+    if not issubclass(kind, TableSource):
+        raise InvalidDataError(f"folders of files like {file.name} cannot be read; open one file of {path}")
+    if stray := [file for file in table_files(path) if not _suffix(file.name)]:
+        raise InvalidDataError(f"the folder {path} holds {stray[0].name} next to tables like {file.name}; move it out")
+    return kind

@@ -1,0 +1,48 @@
+"""Signals that end training: they set a flag, which the training loop reads between chunks."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Interruption:
+    """A flag that Ctrl-C, or another signal, sets.
+
+    Parameters
+    ----------
+    signals : tuple of int
+        The signals that set it.
+    signal : int or None
+        The signal that has set it.
+    """
+
+    signals: tuple[int, ...] = (signal.SIGINT,)
+    signal: int | None = None
+    _previous: dict[int, Any] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[Interruption]:
+        """Handle the first of the signals; the second interrupts as usual. Only the main thread can handle signals."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        for number in self.signals:
+            self._previous[number] = signal.signal(number, self._note)
+        try:
+            yield self
+        finally:
+            self._restore()
+
+    def _note(self, number: int, frame: Any) -> None:
+        self.signal = number
+        self._restore()
+
+    def _restore(self) -> None:
+        while self._previous:
+            signal.signal(*self._previous.popitem())

@@ -1,0 +1,248 @@
+"""The compiled epoch: one program walks a chunk's batches, from raw rows to updated parameters."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from isthmus.core.compilation import keep_programs
+from isthmus.core.types import Batch, Columns, ModelState, Noise, Params
+from isthmus.corruption.base import Corruption
+from isthmus.engine.devices import Placement
+from isthmus.engine.optimizers import Hyper, Optimizer
+from isthmus.losses.base import Objective
+
+LEARNING_RATE = "learning_rate"
+Scheduled = Mapping[str, Any]  # scheduled values by name: one of each per step or, outside training, one
+# Programs that are kept in memory, each of several MB. Those used before are loaded from disk.
+_PROGRAMS = 8
+
+
+class Carry(NamedTuple):
+    """What the compiled loop passes from batch to batch; its buffers are donated."""
+
+    params: Params
+    optimizer: Any
+    model: ModelState
+
+
+class Sums(NamedTuple):
+    """Sums over a chunk's batches, compensated."""
+
+    terms: dict[str, Array]  # summed over rows
+    last: Array  # the last batch's loss
+    steps: Array  # finished steps
+    finite: Array  # False where the loop stopped at a loss or gradient that is not finite
+
+
+class Run(NamedTuple):
+    """Values that are the same for all steps of a chunk: traced, passed as host arrays."""
+
+    center: Any  # (D,)
+    factor: Any  # (D,)
+    noise: Noise
+    decay: Any
+    clip: Any
+    columns: Columns | None = None  # for a corruption
+
+
+class Rows(NamedTuple):
+    """A chunk's rows on their devices."""
+
+    values: Array  # (n_batches, B, D) in the source's type, or scaled
+    numbers: Array  # (n_batches, B) uint32, the rows' numbers in the source
+    extras: dict[str, Array]  # (n_batches, B, ...) further values of each row, by name
+
+
+class View(NamedTuple):
+    """How rows reach the network: what a compiled program depends on besides objective and optimizer.
+
+    Attributes
+    ----------
+    batch_size : int
+        Rows of a step.
+    missing : bool
+        Whether NaN is a missing cell: the network gets 0 there and the missing mask, the loss leaves it out.
+    corruption : Corruption or None
+        The corruption of the network's input, without its traced numbers.
+    condition : str or None
+        The network's second input: the "missing" mask, the noise "level", or none.
+    """
+
+    batch_size: int
+    missing: bool = False
+    corruption: Corruption | None = None
+    condition: str | None = None
+
+
+class Program(NamedTuple):
+    """The compiled functions of one network and option set."""
+
+    train: Callable[..., tuple[Carry, Sums]]
+    evaluate: Callable[..., dict[str, Array]]
+    copied: Callable[[Any], Any]  # a tree's arrays in new buffers, in one call
+
+
+def precision_scope(compute: np.dtype[Any]) -> contextlib.AbstractContextManager[Any]:
+    """Return the scope in which programs of a compute type are built and run."""
+    return jax.enable_x64(True) if compute == np.float64 else contextlib.nullcontext()
+
+
+def _add(total: tuple[Array, Array], value: Array) -> tuple[Array, Array]:
+    # Kahan (1965): plain float32 sums over 390,625 batches erred by a quarter of a percent.
+    value = value - total[1]
+    new = total[0] + value
+    return new, (new - total[0]) - value
+
+
+def _batch(rows: Rows, count: Array, index: Array, view: View, run: Run) -> Batch:
+    size, places = view.batch_size, rows.numbers.shape[1]
+    raw, numbers, extras = jax.tree.map(
+        lambda leaf: jax.lax.dynamic_index_in_dim(leaf, index, keepdims=False), tuple(rows)
+    )
+    place = jnp.arange(places)
+    is_row = index * size + place < count
+    # A batch that does not divide by the number of devices has more places than rows.
+    weight = (is_row if places == size else is_row & (place < size)).astype(run.center.dtype)
+    x = (raw.astype(run.center.dtype) - run.center) * run.factor
+    batch = Batch(x, weight, jnp.stack([numbers, jnp.zeros_like(numbers)], axis=-1), extras=extras)
+    if not view.missing:
+        return batch
+    missing = jnp.isnan(x)
+    return batch._replace(x=jnp.where(missing, 0.0, x), observed=~missing, condition=missing.astype(x.dtype))
+
+
+def _corrupted(batch: Batch, view: View, run: Run, scheduled: Scheduled) -> tuple[Batch, Array]:
+    """Return the batch with the corrupted mask and the condition, and the network's input."""
+    if view.corruption is None:
+        return batch, batch.x
+    assert run.columns is not None, "a corruption needs the statistics of the columns"
+    noisy, corrupted, hidden, level = view.corruption(run.noise, batch, run.columns, scheduled)
+    condition = batch.condition
+    if view.condition == "missing" and hidden is not None:
+        condition = jnp.where(hidden, 1.0, jnp.zeros_like(noisy) if condition is None else condition)
+    elif view.condition == "level":
+        condition = (jnp.zeros_like(batch.weight) if level is None else level)[:, None]
+    return batch._replace(corrupted=corrupted, condition=condition), noisy
+
+
+def _all_finite(tree: Any) -> Array:
+    # A NaN or an infinity never leaves a sum finite, and a sum is one pass where a mask would be two.
+    finite: Array = jnp.isfinite(sum(jnp.sum(leaf) for leaf in jax.tree.leaves(tree)))
+    return finite
+
+
+def _over_devices(
+    objective: Objective, placement: Placement | None
+) -> tuple[Callable[..., Any], Callable[..., dict[str, Array]]]:
+    """Return an objective's value with its gradients, and its named terms, over the rows of all devices."""
+    graded: Callable[..., Any] = jax.value_and_grad(objective, has_aux=True)
+
+    def terms(*given: Any) -> dict[str, Array]:
+        total, (_, named) = objective(*given)
+        return {"loss": total, **named}
+
+    if placement is None or placement.mesh is None or not objective.is_mean_over_rows:
+        return graded, terms
+
+    def means(*given: Any) -> Any:
+        (total, (_, named)), gradients = graded(*given)
+        return total, named, gradients
+
+    summed = placement.summed_once(means)
+
+    def graded_once(params: Params, state: ModelState, *rest: Any) -> Any:
+        total, named, gradients = summed(params, state, *rest)
+        return (total, (state, named)), gradients
+
+    return graded_once, placement.summed_once(terms)
+
+
+@functools.lru_cache(maxsize=_PROGRAMS)
+def compile_program(
+    objective: Objective, optimizer: Optimizer, view: View, placement: Placement | None = None
+) -> Program:
+    """Return the compiled functions of an option set; equal sets share them.
+
+    Sizes of data, seeds, learning rates and every other number of a run are traced: they compile nothing new.
+    """
+    keep_programs()
+    graded, terms = _over_devices(objective, placement)
+    train, evaluate = _training(objective, optimizer, view, graded), _evaluation(view, terms)
+    # Outputs are the same on all devices, and have to stay so: XLA would otherwise divide some of them.
+    alike = None if placement is None else placement.replicated
+    return Program(
+        jax.jit(train, donate_argnums=0, out_shardings=alike),
+        jax.jit(evaluate, out_shardings=alike),
+        jax.jit(lambda tree: jax.tree.map(jnp.copy, tree)),
+    )
+
+
+def _training(
+    objective: Objective, optimizer: Optimizer, view: View, graded: Callable[..., Any]
+) -> Callable[..., tuple[Carry, Sums]]:
+    """Return the function that trains on a chunk's batches, one after the other."""
+
+    def train(carry: Carry, rows: Rows, count: Array, scheduled: Scheduled, run: Run) -> tuple[Carry, Sums]:
+        n_steps = (count + view.batch_size - 1) // view.batch_size
+
+        def inputs(carry: Carry, index: Array) -> tuple[Any, ...]:
+            now = {name: values[index] for name, values in scheduled.items()}
+            batch, noisy = _corrupted(_batch(rows, count, index, view, run), view, run, now)
+            return carry.params, carry.model, batch, noisy, run.noise, now
+
+        def step(state: Any) -> Any:
+            index, carry, sums, _, _ = state
+            (total, (model, named)), gradients = graded(*inputs(carry, index))
+            finite = jnp.isfinite(total) & _all_finite(gradients)
+            gradients = objective.constrain_gradients(carry.params, gradients)
+            hyper = Hyper(scheduled[LEARNING_RATE][index], run.decay, run.clip)
+
+            # Even where they are not finite: the loop then ends, and the carry is thrown away.
+            params, optimizer_state = optimizer.update(gradients, carry.optimizer, carry.params, hyper)
+            carry = Carry(objective.constrain_parameters(params), optimizer_state, model)
+            weight = jnp.clip(count - index * view.batch_size, 0, view.batch_size).astype(total.dtype)
+            sums = {name: _add(sums[name], value * weight) for name, value in {"loss": total, **named}.items()}
+            return index + 1, carry, sums, total, finite
+
+        def going(state: Any) -> Any:
+            return (state[0] < n_steps) & state[4]
+
+        names = ["loss", *jax.eval_shape(objective, *inputs(carry, jnp.int32(0)))[1][1]]
+        zero = jnp.zeros((), run.center.dtype)
+        state = (jnp.int32(0), carry, dict.fromkeys(names, (zero, zero)), zero, jnp.bool_(True))
+        index, carry, sums, last, finite = jax.lax.while_loop(going, step, state)
+        return carry, Sums({name: total for name, (total, _) in sums.items()}, last, index - ~finite, finite)
+
+    return train
+
+
+def _evaluation(view: View, terms: Callable[..., dict[str, Array]]) -> Callable[..., dict[str, Array]]:
+    """Return the function that sums the named terms over a chunk's rows."""
+
+    def evaluate(
+        params: Params, model: ModelState, rows: Rows, count: Array, scheduled: Scheduled, run: Run
+    ) -> dict[str, Array]:
+        def loss(index: Array) -> dict[str, Array]:
+            # Corrupted as in training, alike after each epoch; dropout and its like are off.
+            batch, noisy = _corrupted(_batch(rows, count, index, view, run), view, run, scheduled)
+            return terms(params, model, batch, noisy, None, scheduled)
+
+        def step(index: Array, sums: Any) -> Any:
+            weight = jnp.clip(count - index * view.batch_size, 0, view.batch_size).astype(run.center.dtype)
+            return {name: _add(sums[name], value * weight) for name, value in loss(index).items()}
+
+        names = [*jax.eval_shape(loss, jnp.int32(0))]
+        zero = jnp.zeros((), run.center.dtype)
+        n_steps = (count + view.batch_size - 1) // view.batch_size
+        sums = jax.lax.fori_loop(0, n_steps, step, dict.fromkeys(names, (zero, zero)))
+        return {name: total for name, (total, _) in sums.items()}
+
+    return evaluate

@@ -1,0 +1,40 @@
+"""What a checkpoint and the run that continues from it must have in common."""
+
+from __future__ import annotations
+
+import hashlib
+from numbers import Integral
+from typing import Any
+
+import jax
+import numpy as np
+
+from isthmus.data.sources.base import Source
+from isthmus.estimators.fit.preparing import Hold
+from isthmus.estimators.inputs import rows_of
+
+# The parameters that may differ: how long, what is printed, and where.
+_MAY_CHANGE = {"max_epochs", "verbose", "display_step", "device"}
+
+
+def identity_of(
+    estimator: Any, source: Source, validation: Source | None, *, warm: bool, hold: Hold | None
+) -> dict[str, str]:
+    """Return, by name and as text, what has to be equal in a run and in the one that continues it."""
+    values = {name: value for name, value in estimator.get_params(deep=False).items() if name not in _MAY_CHANGE}
+    if not isinstance(values["random_state"], Integral):
+        values["random_state"] = "drawn"
+    # The text of a long array leaves its middle out.
+    plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
+    identity = {name: getattr(value, "__qualname__", repr(value)) for name, value in plain.items()}
+    identity |= {"estimator": type(estimator).__name__, "rows": str(rows_of(source)), "data": source.fingerprint}
+    if validation is not None:
+        identity["validation data"] = validation.fingerprint
+    if hold is not None:
+        identity["validation_by"] = str(hold)
+    if warm:
+        digest = hashlib.blake2b(digest_size=16)
+        for leaf in jax.tree.leaves(estimator.params_):
+            digest.update(np.ascontiguousarray(leaf).tobytes())
+        identity["warm start"] = digest.hexdigest()
+    return identity

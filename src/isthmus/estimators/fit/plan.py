@@ -1,0 +1,388 @@
+"""Parameters to a plan: names become objects and "auto" becomes a decision, once for each fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from isthmus import corruption as corruptions
+from isthmus import sparsity as sparsities
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.processes import broadcast
+from isthmus.core.types import Schedule
+from isthmus.corruption.base import Corruption
+from isthmus.data.scaling import ColumnStatistics, Scaling
+from isthmus.data.sources.base import Schema
+from isthmus.engine.devices import Placement
+from isthmus.engine.loop import Settings
+from isthmus.engine.optimizers import DEFAULT_DECAY, Optimizer
+from isthmus.engine.sampling import Shuffle, shuffle_for
+from isthmus.estimators.fit.choices import batch_rows, draw_seed, placement_for, validation_share
+from isthmus.estimators.fit.rules import check_rules
+from isthmus.estimators.parameters import ALL
+from isthmus.losses.reconstruction import Reconstruction
+from isthmus.networks import FAMILIES
+from isthmus.networks.base import Network, NetworkOptions
+from isthmus.networks.custom import Custom
+from isthmus.networks.initializers import default_init
+from isthmus.sparsity.base import Sparsity, constant
+
+_LAYERWISE_EPOCHS = 15
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """A network but for what only the measured rows decide.
+
+    Parameters
+    ----------
+    family : type of Network
+        The network's class.
+    options : NetworkOptions
+        Its options; the width of the code, the output activation, the linear path and the pre-bias are filled in by
+        `build`.
+    output_activation, linear_path, pre_bias : str or bool
+        As the parameters have them, "auto" among the values.
+    narrow_path : bool
+        What linear_path="auto" is where the code is narrower than the rows.
+    dictionary : bool
+        What pre_bias="auto" is where the output is linear.
+    """
+
+    family: type[Network]
+    options: NetworkOptions
+    output_activation: str
+    linear_path: bool | str
+    pre_bias: bool | str
+    narrow_path: bool
+    dictionary: bool
+
+    def build(self, n_components: int, *, crowded: bool) -> Network:
+        """Return the network for a width of the code.
+
+        Parameters
+        ----------
+        n_components : int
+            The width.
+        crowded : bool
+            Whether scaled values are in [0, 1] and many of them near its ends.
+
+        Raises
+        ------
+        InvalidParameterError
+            Where the family does not support an option, or two contradict one another.
+        """
+        output = self.output_activation
+        if output == "auto":
+            output = "sigmoid" if crowded else "identity"
+        pre_bias = self.pre_bias
+        if pre_bias == "auto":
+            pre_bias = self.dictionary and output == "identity"
+        elif pre_bias and output != "identity":
+            raise InvalidParameterError(f"pre_bias=True needs output_activation='identity', not {output!r}")
+        path = self.linear_path
+        if path == "auto":
+            path = self.narrow_path and n_components < self.options.n_features
+        options = replace(
+            self.options,
+            n_components=n_components,
+            output_activation=output,
+            linear_path=bool(path),
+            pre_bias=bool(pre_bias),
+        )
+        return self.family.from_options(options)
+
+
+@dataclass(frozen=True)
+class LossPlan:
+    """What is minimised, but for the network.
+
+    Parameters
+    ----------
+    name, reduction : str
+        Names in `LOSSES` and `REDUCTIONS`.
+    l2 : float
+        Weight of the L2 penalty.
+    unit_norm : bool
+        Whether decoder rows are kept at length 1.
+    feature_weights : tuple of float or None
+        The weight of each column.
+    """
+
+    name: str = "mse"
+    reduction: str = "mean"
+    l2: float = 0.0
+    unit_norm: bool = False
+    feature_weights: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that parameters decide about a fit.
+
+    Parameters
+    ----------
+    seed : int
+        The seed of the fit.
+    n_components : int or float
+        Width of the code, or the share of variance that PCA has to keep.
+    network : NetworkPlan
+        The network.
+    loss : LossPlan
+        The reconstruction loss.
+    sparsity : Sparsity or None
+        The method that makes the code sparse.
+    corruption : Corruption or None
+        The corruption of the network's input.
+    optimizer : Optimizer
+        The update rule.
+    settings : Settings
+        How long and how fast to train.
+    scaling : str or None
+        A name in `SCALINGS`, or "auto".
+    masks_missing : bool
+        Whether NaN is a missing cell.
+    validation_share : float
+        Share of the rows that is held out.
+    batch_size : int
+        Rows of a step.
+    shuffle : bool or Window
+        The order of the rows.
+    compute : numpy.dtype
+        The type of the computation.
+    bias_start : str
+        Initial value of the output's bias; "auto" depends on the output activation.
+    pretrain_epochs : int or None
+        Epochs of each layer's own training.
+    placement : Placement
+        The devices.
+    verbose, display_step : int
+        What is printed.
+    constant_schedules : bool
+        Whether every scheduled value is what it is at the end of training.
+    """
+
+    seed: int
+    n_components: int | float
+    network: NetworkPlan
+    loss: LossPlan
+    sparsity: Sparsity | None
+    corruption: Corruption | None
+    optimizer: Optimizer
+    settings: Settings
+    scaling: str | None
+    masks_missing: bool
+    validation_share: float
+    batch_size: int
+    shuffle: Shuffle
+    compute: np.dtype[Any]
+    bias_start: str
+    pretrain_epochs: int | None
+    placement: Placement
+    verbose: int = 0
+    display_step: int = 1
+    constant_schedules: bool = False
+
+    def objective(self, network: Network) -> Reconstruction:
+        """Return what training minimises."""
+        if self.sparsity is not None:
+            self.sparsity.check(network)
+        return Reconstruction(
+            network,
+            self.loss.name,
+            self.loss.reduction,
+            None if self.sparsity is None else self.sparsity.static(),
+            l2=self.loss.l2 > 0,
+            unit_norm=self.loss.unit_norm,
+            feature_weights=self.loss.feature_weights,
+        )
+
+    def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
+        """Return the objective's scheduled values over a run."""
+        schedules = {} if self.sparsity is None else self.sparsity.schedules(n_components, n_rows)
+        if self.loss.l2 > 0:
+            schedules["l2"] = constant(self.loss.l2)
+        schedules |= {} if self.corruption is None else self.corruption.schedules()
+        if self.constant_schedules:
+            return {name: _at_end(schedule) for name, schedule in schedules.items()}
+        return schedules
+
+    def check_range(self, statistics: ColumnStatistics, scaler: Scaling) -> None:
+        """Refuse a cross-entropy whose targets are outside [0, 1]."""
+        if self.loss.name != "bce":
+            return
+        low, high = scaler.reach(statistics.low, statistics.high)
+        if low < -1e-6 or high > 1 + 1e-6:
+            found = f"range from {low:g} to {high:g}" if np.isfinite([low, high]).all() else "have no bounds"
+            raise InvalidDataError(f"loss='bce' needs values in [0, 1], and scaled rows {found}; use scaling='minmax'")
+
+
+def resolve(parameters: Mapping[str, Any], schema: Schema, n_rows: int, *, seed: int | None = None) -> Plan:
+    """Return the plan of a fit: every name resolved, every rule checked; no row is read.
+
+    Parameters
+    ----------
+    parameters : mapping of str to object
+        The estimator's parameters, each checked by itself.
+    schema : Schema
+        The columns of the rows.
+    n_rows : int
+        Their number.
+    seed : int, optional
+        The seed of a fit that is continued; None takes it from random_state.
+
+    Raises
+    ------
+    InvalidParameterError
+        With one line.
+    """
+    values = {**_DEFAULTS, **parameters}
+    sparsity = _sparsity(values)
+    family = _family(values)
+    check_rules(values, family, sparsity)
+    network = _network_plan(values, family, sparsity, schema)
+    # A trial build: what contradicts itself is refused before the rows are read.
+    width = values["n_components"]
+    network.build(int(width) if isinstance(width, Integral) else 1, crowded=False)
+    corruption = _corruption(values, schema.image_shape)
+    return Plan(
+        seed=broadcast(draw_seed(values["random_state"])) if seed is None else seed,
+        n_components=width,
+        network=network,
+        loss=_loss(values, sparsity, dictionary=network.dictionary, n_features=schema.n_features),
+        sparsity=sparsity,
+        corruption=corruption,
+        optimizer=_optimizer(values),
+        settings=_settings(values),
+        scaling=values["scaling"],
+        masks_missing=values["missing"] == "mask",
+        validation_share=validation_share(values, n_rows),
+        batch_size=batch_rows(values["batch_size"], n_rows),
+        shuffle=shuffle_for(values["shuffle"], n_rows, schema.n_features),
+        compute=np.dtype(np.float64 if values["precision"] == "float64" else np.float32),
+        bias_start="zeros" if sparsity is None else sparsity.bias_start,
+        pretrain_epochs=_LAYERWISE_EPOCHS if values["pretrain"] == "layerwise" else values["pretrain"],
+        placement=placement_for(values["device"]),
+        verbose=int(values["verbose"]),
+        display_step=int(values["display_step"]),
+    )
+
+
+def _at_end(schedule: Schedule) -> Schedule:
+    return lambda share: schedule(np.ones_like(share))
+
+
+# The values of the parameters that an estimator does not have.
+_DEFAULTS = {name: declared.default for name, declared in ALL.items()} | {"channels": None}
+# The parameters of SparseAutoencoder that are settings of its method, with their names there.
+SPARSITY_SETTINGS = {
+    "k": "k",
+    "sparsity_target": "target",
+    "sparsity_weight": "weight",
+    **{name: name for name in ("resample_dead", "pre_bias", "unit_norm_decoder", "transposed_start", "bias_start")},
+}
+
+# The parameters of DenoisingAutoencoder that are settings of its corruption, with their names in `resolve`.
+CORRUPTION_SETTINGS = {"corruption_level": "level", "untouched_weight": "untouched_weight"}
+
+
+def _sparsity(values: Mapping[str, Any]) -> Sparsity | None:
+    given = {setting: values[name] for name, setting in SPARSITY_SETTINGS.items() if values[name] != _DEFAULTS[name]}
+    return sparsities.resolve(values["sparsity"], **given)
+
+
+def _corruption(values: Mapping[str, Any], image_shape: tuple[int, ...] | None) -> Corruption | None:
+    weight = values["untouched_weight"]
+    found = corruptions.resolve(values["corruption"], values["corruption_level"], None if weight == 1 else weight)
+    return None if found is None else found.bound(image_shape)
+
+
+def _family(values: Mapping[str, Any]) -> type[Network]:
+    network = values["network"]
+    if network is None:
+        return FAMILIES["dense"]
+    return FAMILIES[network] if isinstance(network, str) else Custom
+
+
+def _network_plan(
+    values: Mapping[str, Any], family: type[Network], sparsity: Sparsity | None, schema: Schema
+) -> NetworkPlan:
+    encoder = tuple(int(size) for size in values["hidden_layer_sizes"])
+    decoder = values["decoder_layer_sizes"]
+    decoder = None if decoder is None else tuple(int(size) for size in decoder)
+    code = values["code_activation"]
+    if code == "auto":
+        code = "identity" if sparsity is None else sparsity.code_activation
+    one_layer = not encoder and not decoder and family is FAMILIES["dense"]
+    dictionary = sparsity is not None and sparsity.dictionary and one_layer and not values["tied_weights"]
+    transposed: bool | str = False if sparsity is None else sparsity.transposed_start
+    image_shape = values["image_shape"] or schema.image_shape
+    options = NetworkOptions(
+        n_features=schema.n_features,
+        n_components=1,
+        encoder_sizes=encoder,
+        decoder_sizes=decoder,
+        activation=values["activation"],
+        code_activation=code,
+        tied=bool(values["tied_weights"]),
+        dropout=float(values["dropout"]),
+        layer_norm=bool(values["layer_norm"]),
+        init=default_init(values["activation"]) if values["init"] == "auto" else values["init"],
+        precision=values["precision"],
+        transposed_start=dictionary if transposed == "auto" else bool(transposed),
+        indicator=values["missing"] == "mask",
+        image_shape=None if image_shape is None else tuple(int(edge) for edge in image_shape),
+        channels=None if values["channels"] is None else tuple(int(width) for width in values["channels"]),
+        factory=values["network"] if callable(values["network"]) else None,
+    )
+    return NetworkPlan(
+        family,
+        options,
+        output_activation="sigmoid" if values["loss"] == "bce" else values["output_activation"],
+        linear_path=values["linear_path"] if "linear_path" in family.options else values["linear_path"] is True,
+        pre_bias=False if sparsity is None else sparsity.pre_bias,
+        narrow_path=code == "identity" and sparsity is None and bool(encoder or decoder) and values["pretrain"] is None,
+        dictionary=dictionary,
+    )
+
+
+def _loss(values: Mapping[str, Any], sparsity: Sparsity | None, *, dictionary: bool, n_features: int) -> LossPlan:
+    reduction = values["loss_reduction"]
+    if reduction == "auto":
+        reduction = "mean" if sparsity is None else sparsity.loss_reduction
+    unit_norm: bool | str = False if sparsity is None else sparsity.unit_norm_decoder
+    if sparsity is not None and unit_norm == "auto":
+        unit_norm = dictionary and sparsity.unit_norm
+    weights = values["feature_weights"]
+    if weights is not None:
+        weights = tuple(float(weight) for weight in weights)
+        if len(weights) != n_features:
+            raise InvalidParameterError(
+                f"feature_weights has {len(weights)} numbers, but rows have {n_features} columns"
+            )
+    return LossPlan(values["loss"], reduction, float(values["l2_penalty"]), bool(unit_norm), weights)
+
+
+def _settings(values: Mapping[str, Any]) -> Settings:
+    decay = values["weight_decay"]
+    if decay is None:
+        decay = DEFAULT_DECAY.get(values["optimizer"], 0.0) if isinstance(values["optimizer"], str) else 0.0
+    return Settings(
+        max_epochs=int(values["max_epochs"]),
+        learning_rate=float(values["learning_rate"]),
+        schedule=values["learning_rate_schedule"],
+        decay=float(decay),
+        clip=float(values["gradient_clip"] or 0),
+        early_stopping=bool(values["early_stopping"]),
+        patience=int(values["n_iter_no_change"]),
+        tol=float(values["tol"]),
+        restore_best=bool(values["restore_best"]),
+    )
+
+
+def _optimizer(values: Mapping[str, Any]) -> Optimizer:
+    return Optimizer(values["optimizer"], clips=values["gradient_clip"] is not None, decays=_settings(values).decay > 0)

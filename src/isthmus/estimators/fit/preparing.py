@@ -1,0 +1,147 @@
+"""Rows measured and scaled: from a source to the loader of its training rows."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.processes import all_gathered, row_share
+from isthmus.core.types import Columns
+from isthmus.data.scaling import ColumnStatistics, Scaling, choose_scaler, gathered, sample_stride
+from isthmus.data.sources.base import Source
+from isthmus.data.splitting import NO_HOLDOUT, HashHoldout, Holdout
+from isthmus.engine.loading import RowLoader
+from isthmus.estimators.fit.plan import Plan
+from isthmus.estimators.inputs import finite_blocks, rows_of
+
+Hold = Callable[[int, float], Holdout]  # a seed and a share to the rows that are held out
+# What a scaling cannot measure on rows with missing cells.
+_NEED_WHOLE_ROWS = {"covariance", "contrast", "norms"}
+
+
+class Prepared(NamedTuple):
+    """The rows of a fit.
+
+    Attributes
+    ----------
+    loader : RowLoader
+        Loads them; it has the scaling and the rows that are held out.
+    columns : Columns or None
+        The statistics of the scaled columns, for a corruption.
+    """
+
+    loader: RowLoader
+    columns: Columns | None
+
+
+def prepare(
+    plan: Plan, source: Source, names: Sequence[str], scaler: Scaling | None = None, hold: Hold | None = None
+) -> Prepared:
+    """Return the loader of a source's rows, their scaling measured unless it is given.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan of the fit.
+    source : Source
+        The rows.
+    names : sequence of str
+        The columns' names, for messages; empty without any.
+    scaler : Scaling, optional
+        That of an earlier fit.
+    hold : callable, optional
+        Which rows are held out; None chooses each by a hash of its number.
+
+    Raises
+    ------
+    InvalidParameterError, InvalidDataError
+        With one line.
+    """
+    n_rows, share = rows_of(source), plan.validation_share
+    holdout = (hold or HashHoldout)(plan.seed, share) if share else NO_HOLDOUT
+    if holdout.count(n_rows) == n_rows:
+        raise InvalidParameterError(
+            f"validation_fraction={share:g} holds out all {n_rows} rows; lower it, or set early_stopping=False"
+        )
+    # With a given scaling only the rows' range is needed, for the check of the loss.
+    scaling = plan.scaling if scaler is None else None
+    moments = plan.corruption is not None
+    statistics = measure(source, scaling, names, holdout, moments=moments, missing=plan.masks_missing)
+    if scaler is None:
+        scaler = choose_scaler(statistics, scaling)
+        _warn_of_empty_columns(statistics, names)
+    plan.check_range(statistics, scaler)
+    if plan.corruption is not None:
+        plan.corruption.check(source.schema.n_features, scaler.affine is not None)
+    # Without a missing cell the program is that of missing="refuse", so that the weights are equal to the bit.
+    holes = statistics.holes or bool(statistics.unseen.any())
+    loader = RowLoader(source, scaler, plan.batch_size, plan.compute, holdout, plan.seed, plan.shuffle, missing=holes)
+    return Prepared(loader, None if plan.corruption is None else columns_of(statistics, scaler))
+
+
+def measure(
+    source: Source,
+    scaling: str | None,
+    names: Sequence[str],
+    holdout: Holdout,
+    *,
+    moments: bool = False,
+    missing: bool = False,
+) -> ColumnStatistics:
+    """Return the statistics of a source's training rows; whether a cell is missing is asked of all rows.
+
+    Raises
+    ------
+    InvalidParameterError
+        Where the scaling needs whole rows, and cells may be missing.
+    InvalidDataError
+        At the first cell that is not finite or, unless `missing`, is NaN.
+    """
+    gathers = gathered(scaling, source.dtype)
+    if missing and _NEED_WHOLE_ROWS & {*gathers}:
+        raise InvalidParameterError(
+            f"scaling={scaling!r} needs whole rows and cannot be combined with missing='mask'; "
+            "use a scaling by column, such as 'standard'"
+        )
+    statistics = ColumnStatistics(
+        source.schema.n_features,
+        source.dtype,
+        gathers={*gathers, "moments"} if moments else gathers,
+        sample_every=sample_stride(scaling, rows_of(source)),
+        missing=missing,
+    )
+    # Each of several processes reads its share of the rows.
+    for values, start in finite_blocks(source, names, *row_share(rows_of(source)), missing=missing):
+        statistics.holes = statistics.holes or (statistics.missing and bool(np.isnan(values).any()))
+        statistics.update(values[~holdout.mask(start, start + len(values))] if holdout.share else values, start)
+    parts: list[ColumnStatistics] = all_gathered(statistics)
+    for other in parts[1:]:
+        parts[0].merge(other)
+    return parts[0]
+
+
+def columns_of(statistics: ColumnStatistics, scaler: Scaling) -> Columns:
+    """Return the statistics of the scaled columns.
+
+    Where the scaling mixes columns, range and deviation are those of a sample, and there is no unit (NaN).
+    """
+    if scaler.affine is None:
+        rows = scaler.scaled(statistics.sample, np.float64)
+        unknown = np.full(rows.shape[1], np.nan)
+        return Columns(rows.min(axis=0), rows.max(axis=0), unknown, rows.std(axis=0), unknown)
+    center, scale = scaler.affine
+    center, seen = np.nan_to_num(center), ~statistics.unseen
+    low, high = ((np.where(seen, edge, 0.0) - center) / scale for edge in (statistics.low, statistics.high))
+    return Columns(low, high, 1 / scale, statistics.deviation / scale, -center / scale)
+
+
+def _warn_of_empty_columns(statistics: ColumnStatistics, names: Sequence[str]) -> None:
+    unseen = np.flatnonzero(statistics.unseen)
+    if statistics.n_rows and len(unseen):
+        listed = ", ".join(repr(str(names[column])) if len(names) else str(column) for column in unseen[:5])
+        more = f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""
+        warnings.warn(f"missing in every row, and left missing: column {listed}{more}", UserWarning, stacklevel=2)

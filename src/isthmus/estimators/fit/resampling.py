@@ -1,0 +1,83 @@
+"""Dead units reinitialised from rows with high reconstruction error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.core.random import Stream
+from isthmus.core.types import TrainState
+from isthmus.data.scaling import Scaler
+from isthmus.data.sources.base import Block
+from isthmus.engine.inference import Inference
+from isthmus.engine.loop import Trainer
+from isthmus.engine.pca import scaled_rows
+from isthmus.networks.base import Network
+from isthmus.sparsity.base import Sparsity
+
+_MAX_ROWS = 8192
+
+
+def resample(sparsity: Sparsity, trainer: Trainer, state: TrainState) -> TrainState:
+    """Return the state to continue with: every `resample_dead` epochs, until three quarters are done, units restart."""
+    every = sparsity.resample_dead
+    early = 4 * state.epoch <= 3 * trainer.settings.max_epochs
+    if every is None or not early or state.epoch % every:
+        return state
+    return resampled(trainer, state, sparsity)
+
+
+def resampled(trainer: Trainer, state: TrainState, sparsity: Sparsity) -> TrainState:
+    """Return a state whose dead units start from rows drawn with the square of their loss as weight.
+
+    A unit's decoder row becomes the row's residual, of the mean length of the active ones, and its encoder column
+    detects it; its biases become the active ones' mean, its own parameters those of the start, and its moments in the
+    optimizer 0 (Bricken et al., "Towards monosemanticity", Anthropic, 2023, with the residual in place of the row).
+    """
+    params, model = jax.tree.map(np.array, (state.params, state.model))
+    dead = model["idle"] >= trainer.scheduled_at_end("dead_after")
+    if not dead.any() or dead.all():
+        return state
+    network = trainer.objective.network
+    rows = _next_rows(trainer, state.epoch + 1)
+    unscaled = Scaler("none", np.zeros(rows.shape[1]), np.ones(rows.shape[1]))
+    inference = Inference(network, params, unscaled, trainer.placement.device, sparsity=sparsity, state=model)
+    rebuilt = np.concatenate([new for _, new in inference.reconstruct([Block(rows, 0)], rows.dtype)])
+    residual = (rows - rebuilt).astype(np.float64)
+    losses = np.square(residual).sum(axis=1)
+    if not losses.any():
+        return state
+    rng = np.random.default_rng(np.random.SeedSequence([state.seed, Stream.RESAMPLING, state.epoch]))
+    drawn = rng.choice(len(rows), size=int(dead.sum()), p=losses**2 / np.sum(losses**2))
+    params = network.reinitialised(params, dead, rows, residual, drawn, sparsity.reinitialised_scale)
+    for name, start in sparsity.learned(len(dead)).items():
+        params["sparsity"][name][dead] = start[dead]
+    model["idle"][dead] = 0
+    optimizer = _forgotten(network, jax.tree.map(np.array, state.optimizer), params, dead)
+    put = trainer.put
+    return state._replace(params=put(params), model=put(model), optimizer=put(optimizer))
+
+
+def _next_rows(trainer: Trainer, epoch: int) -> NDArray[Any]:
+    """Return the scaled rows an epoch begins with."""
+    chunk = next(trainer.loader.chunks(epoch))
+    values = chunk.values[: min(chunk.count, _MAX_ROWS)]
+    return scaled_rows(trainer.loader, values, trainer.loader.compute)
+
+
+def _forgotten(network: Network, optimizer: Any, params: Any, dead: NDArray[np.bool_]) -> Any:
+    """Return an optimizer's state with the dead units' moments 0."""
+    shape: Any = jax.tree.structure(params)
+
+    def forget(node: Any) -> Any:
+        if jax.tree.structure(node) != shape:
+            return node
+        node = network.forgotten(node, dead)
+        for leaf in node.get("sparsity", {}).values():
+            leaf[dead] = 0
+        return node
+
+    return jax.tree.map(forget, optimizer, is_leaf=lambda node: jax.tree.structure(node) == shape)

@@ -1,0 +1,340 @@
+"""A fit: the plan carried out, from opened rows to the fitted state."""
+
+from __future__ import annotations
+
+import functools
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.core.processes import detect_lost_processes, disconnect, is_main_process
+from isthmus.core.types import ModelState, Params, TrainState
+from isthmus.data.scaling import Scaling
+from isthmus.data.sources.base import Block, Source
+from isthmus.data.splitting import NO_HOLDOUT
+from isthmus.engine.checkpoint import Checkpoints
+from isthmus.engine.inference import Inference
+from isthmus.engine.interruption import Interruption
+from isthmus.engine.loading import RowLoader
+from isthmus.engine.loop import Hooks, Trainer, train
+from isthmus.engine.program import precision_scope
+from isthmus.estimators.fit.arrangement import Arrangement
+from isthmus.estimators.fit.identity import identity_of
+from isthmus.estimators.fit.plan import Plan, resolve
+from isthmus.estimators.fit.preparing import Hold, prepare
+from isthmus.estimators.fit.reporting import Reporter
+from isthmus.estimators.fit.resampling import resample
+from isthmus.estimators.fit.starting import Previous, new_network, other_network, start_of_all_rows
+from isthmus.estimators.fit.training import trainer_for
+from isthmus.estimators.inputs import rows_of
+from isthmus.networks.base import Network
+from isthmus.sparsity.base import Sparsity
+
+_FIRST_ROWS = 4096  # that decide the order and signs of the code's units
+
+
+class Fitted(NamedTuple):
+    """The learned values that an estimator keeps."""
+
+    params_: Params
+    network_: Network
+    scaler_: Scaling
+    n_components_: int
+    history_: dict[str, list[float]]
+    n_iter_: int
+    best_iter_: int
+    loss_: float
+    seed_: int
+    image_shape_: tuple[int, ...] | None
+    sparsity_: Sparsity | None
+    optimizer_state_: Any
+    sparsity_state_: ModelState
+    mean_code_: NDArray[Any]
+
+
+class Watcher(Protocol):
+    """Follows a run epoch by epoch."""
+
+    def begin(self) -> None:
+        """React to the start of an epoch."""
+        ...
+
+    def end(self, run: FitRun) -> bool:
+        """React to the end of an epoch; True stops the run."""
+        ...
+
+
+class FitRun:
+    """One training run, ready to start: everything that can be refused has been.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan.
+    trainer : Trainer
+        Trains the network.
+    state : TrainState
+        Where training starts.
+    reporter : Reporter
+        Prints what is asked for.
+    reorders : bool
+        Whether the code's units are put in order at the end.
+    watcher : Watcher or None
+        Follows the run.
+    better_start : callable or None
+        Returns the parameters to keep where no epoch was better than the start.
+    checkpoints : Checkpoints or None
+        Where checkpoints go.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        trainer: Trainer,
+        state: TrainState,
+        reporter: Reporter,
+        *,
+        reorders: bool,
+        watcher: Watcher | None = None,
+        better_start: Callable[[], Params] | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> None:
+        self.plan = plan
+        self.trainer = trainer
+        self.state = state
+        self.reporter = reporter
+        self.reorders = reorders
+        self.watcher = watcher
+        self.better_start = better_start
+        self.checkpoints = checkpoints
+
+    @property
+    def network(self) -> Network:
+        """The network that is trained."""
+        return self.trainer.objective.network
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended the run."""
+        return self.trainer.interruption.signal is not None
+
+    def train(self) -> Fitted:
+        """Train to the end and return what was learned."""
+        with self.reporter, detect_lost_processes():
+            self.reporter.begin(self.trainer, self.state)
+            self.state = train(self.trainer, self.state, epoch_done=self._epoch_done)
+            if self.checkpoints is not None:
+                self.checkpoints.save(self.state)
+                self._exit_after_sigterm(self.checkpoints)
+        return self.fitted(self.state)
+
+    def _epoch_done(self, state: TrainState) -> bool:
+        self.state = state
+        self.reporter.epoch_done(state)
+        return self.watcher is not None and self.watcher.end(self)
+
+    def _exit_after_sigterm(self, checkpoints: Checkpoints) -> None:
+        """End the process where SIGTERM asked for it: what is left to do is in the checkpoint."""
+        number = self.trainer.interruption.signal
+        if number == signal.SIGTERM:
+            self.reporter.say(f"SIGTERM: a checkpoint is in {checkpoints.folder}; the same fit continues from it")
+            disconnect()
+            raise SystemExit(128 + number)
+
+    def fitted(self, state: TrainState) -> Fitted:
+        """Return what an estimator keeps of a state."""
+        trainer, network, plan = self.trainer, self.network, self.plan
+        params, model, restored = trainer.best(state)
+        params, model, optimizer = jax.tree.map(np.asarray, (params, model, state.optimizer))
+        if restored and state.stopping.best_epoch == 0 and self.better_start is not None:
+            params = self.better_start()
+        code = self._first_codes(params, model)
+        if self.reorders and network.reorders:
+            rows = np.nan_to_num(trainer.loader.scaler.scaled(_first_rows(trainer.loader), np.float64))
+            units = Arrangement.of(network, plan.sparsity, code, rows)
+            optimizer = units.optimizer(network, params, optimizer)
+            params, model = units.params(network, params), units.model(model)
+            code = code[:, units.order] * units.signs
+        losses = state.metrics.get("loss", [])
+        return Fitted(
+            params_=params,
+            network_=network,
+            scaler_=trainer.loader.scaler,
+            n_components_=network.n_components,
+            history_=_even(state.metrics),
+            n_iter_=state.epoch,
+            best_iter_=state.stopping.best_epoch if trainer.early_stops else state.epoch,
+            loss_=losses[-1] if losses else float("nan"),
+            seed_=plan.seed,
+            image_shape_=trainer.loader.source.schema.image_shape,
+            sparsity_=plan.sparsity,
+            optimizer_state_=optimizer,
+            sparsity_state_=model,
+            mean_code_=code.mean(axis=0),
+        )
+
+    def _first_codes(self, params: Params, model: ModelState) -> NDArray[np.float64]:
+        inference = Inference(
+            self.network,
+            params,
+            self.trainer.loader.scaler,
+            self.trainer.placement.device,
+            sparsity=self.plan.sparsity,
+            state=model,
+        )
+        rows = _first_rows(self.trainer.loader)
+        return np.concatenate(list(inference.encode([Block(rows, 0)]))).astype(np.float64)
+
+
+def _even(history: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Return a history whose lists are as long as the longest; an epoch of `partial_fit` has no validation loss."""
+    longest = max(map(len, history.values()), default=0)
+    return {name: values + [float("nan")] * (longest - len(values)) for name, values in history.items()}
+
+
+def _first_rows(loader: RowLoader) -> NDArray[Any]:
+    numbers = np.arange(min(loader.n_rows, _FIRST_ROWS), dtype=np.uint32)
+    raw = np.empty((len(numbers), loader.source.schema.n_features), loader.source.dtype)
+    loader.source.take(numbers, raw)
+    return raw
+
+
+def start_fit(
+    estimator: Any,
+    source: Source,
+    validation: Source | None = None,
+    *,
+    watcher: Watcher | None = None,
+    checkpoints: Checkpoints | None = None,
+    hold: Hold | None = None,
+) -> FitRun:
+    """Return a run from the beginning, from the weights of the last fit (warm_start), or from its checkpoint."""
+    previous = Previous(estimator) if estimator.warm_start and hasattr(estimator, "params_") else None
+    if previous is not None and source.schema.n_features != previous.scaler.n_features:
+        raise other_network()
+    found = None
+    if checkpoints is not None:
+        identity = identity_of(estimator, source, validation, warm=previous is not None, hold=hold)
+        found = checkpoints.find(identity)
+    seed = None if found is None else int(found.header["seed"])
+    plan = resolve(estimator.get_params(deep=False), source.schema, rows_of(source), seed=seed)
+    if validation is not None:
+        plan = replace(plan, validation_share=0.0)
+    scaler = None if previous is None else previous.scaler
+    prepared = prepare(plan, source, names_of(estimator), scaler, hold)
+    if previous is not None:
+        network, params = previous.same_network(plan)
+    else:
+        network, params = new_network(plan, prepared, pretrained=found is None)
+    if validation is not None and plan.masks_missing:
+        prepared = prepared._replace(loader=replace(prepared.loader, missing=True))
+    reporter = _reporter(plan)
+    trainer = trainer_for(
+        plan,
+        prepared,
+        network,
+        validation=_validation_loader(plan, prepared.loader, validation),
+        interruption=_interruption(checkpoints),
+        hooks=_hooks(plan, reporter, watcher, checkpoints),
+    )
+    state = trainer.start(params, plan.seed, _first_model(plan, network, previous))
+    if checkpoints is not None and found is not None:
+        with precision_scope(plan.compute):
+            state = checkpoints.restore(found, state, trainer.put)
+        reporter.say(f"continues after {state.epoch} epochs and {state.cursor:,} rows")
+    starts_at_pca = plan.validation_share > 0 and previous is None and network.linear_path and plan.sparsity is None
+
+    def better_start() -> Params:
+        return start_of_all_rows(plan, prepared.loader, network)
+
+    return FitRun(
+        plan,
+        trainer,
+        state,
+        reporter,
+        reorders=True,
+        watcher=watcher,
+        better_start=functools.cache(lambda: start_of_all_rows(plan, prepared.loader, network))
+        if starts_at_pca
+        else None,
+        checkpoints=checkpoints,
+    )
+
+
+def start_partial_fit(estimator: Any, source: Source) -> FitRun:
+    """Return a run of one epoch: from the beginning, or continuing from what the estimator has learned."""
+    previous = Previous(estimator) if hasattr(estimator, "params_") else None
+    done = 0 if previous is None else previous.n_iter
+    plan = resolve(
+        estimator.get_params(deep=False),
+        source.schema,
+        rows_of(source),
+        seed=None if previous is None else previous.seed,
+    )
+    settings = replace(plan.settings, schedule="constant", early_stopping=False, max_epochs=done + 1)
+    plan = replace(plan, settings=settings, validation_share=0.0)
+    prepared = prepare(plan, source, names_of(estimator), None if previous is None else previous.scaler)
+    if previous is None:
+        network, params = new_network(plan, prepared)
+    else:
+        network, params = previous.network, previous.checked(plan)
+    # The number of passes that will follow is not known: every scheduled value is what it is at the end.
+    plan = replace(plan, constant_schedules=True)
+    reporter = _reporter(plan)
+    trainer = trainer_for(plan, prepared, network, hooks=Hooks(chunk_done=reporter.rows_done))
+    state = trainer.start(params, plan.seed, _first_model(plan, network, previous))
+    if previous is not None:
+        state = state._replace(epoch=done, step=done * trainer.steps_per_epoch, metrics=previous.history)
+        shape: Any = jax.tree.structure(state.optimizer)
+        if jax.tree.structure(previous.optimizer) == shape:
+            with precision_scope(plan.compute):
+                state = state._replace(optimizer=trainer.put(previous.optimizer))
+    return FitRun(plan, trainer, state, reporter, reorders=False)
+
+
+def names_of(estimator: Any) -> list[str]:
+    """Return the names of the columns that an estimator was fitted on; empty without any."""
+    return list(getattr(estimator, "feature_names_in_", ()))
+
+
+def _reporter(plan: Plan) -> Reporter:
+    return Reporter(plan.verbose, plan.display_step, plan.settings.max_epochs, prints=is_main_process())
+
+
+def _interruption(checkpoints: Checkpoints | None) -> Interruption:
+    return Interruption() if checkpoints is None else Interruption((signal.SIGINT, signal.SIGTERM))
+
+
+def _hooks(plan: Plan, reporter: Reporter, watcher: Watcher | None, checkpoints: Checkpoints | None) -> Hooks:
+    hooks = Hooks(chunk_done=reporter.rows_done)
+    if watcher is not None:
+        hooks = replace(hooks, epoch_begins=watcher.begin)
+    if checkpoints is not None:
+        hooks = replace(hooks, after_chunk=checkpoints.save_if_due)
+    if plan.sparsity is not None and plan.sparsity.resample_dead is not None:
+        hooks = replace(hooks, between_epochs=functools.partial(resample, plan.sparsity))
+    return hooks
+
+
+def _validation_loader(plan: Plan, loader: RowLoader, validation: Source | None) -> RowLoader | None:
+    """Return the loader of other validation rows: those given or, where none are held out, the training rows."""
+    if validation is not None:
+        return replace(loader, source=validation, holdout=NO_HOLDOUT, shuffle=False)
+    if plan.settings.early_stopping and loader.count(validation=True) == 0:
+        return replace(loader, shuffle=False)
+    return None
+
+
+def _first_model(plan: Plan, network: Network, previous: Previous | None) -> ModelState:
+    """Return what the sparsity remembers at the start: what it remembered last, or nothing yet."""
+    if plan.sparsity is None:
+        return ()
+    fresh = plan.sparsity.init(network.n_components)
+    last = () if previous is None else previous.model
+    shape: Any = jax.tree.structure(fresh)
+    return last if jax.tree.structure(last) == shape else fresh

@@ -1,0 +1,117 @@
+"""Where training starts: PCA, layer-wise pre-training, drawn weights, or the last fit's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.types import ModelState, Params
+from isthmus.data.splitting import NO_HOLDOUT
+from isthmus.engine.loading import RowLoader
+from isthmus.engine.pca import Principal, starting_bias
+from isthmus.estimators.fit.plan import Plan
+from isthmus.estimators.fit.preparing import Prepared
+from isthmus.estimators.fit.pretraining import layerwise
+from isthmus.networks.base import Network
+
+
+def new_network(plan: Plan, prepared: Prepared, *, pretrained: bool = True) -> tuple[Network, Params]:
+    """Return the network and its first parameters; without `pretrained`, parameters of their shape."""
+    loader, wanted = prepared.loader, plan.n_components
+    principal = None
+    if not isinstance(wanted, Integral):
+        principal = Principal(loader)
+        wanted = principal.components_for(float(wanted))
+    network = plan.network.build(int(wanted), crowded=loader.scaler.crowded)
+    start = None
+    if network.linear_path:
+        start = (principal or Principal(loader)).statistics(network.n_components)
+    params = network.init(plan.seed, start)
+    if plan.pretrain_epochs is not None and pretrained:
+        params = layerwise(plan, network, params, prepared)
+    return network, _with_bias(plan, loader, network, with_sparsity(plan, network, params))
+
+
+def with_sparsity(plan: Plan, network: Network, params: Params) -> Params:
+    """Return a network's parameters with the sparsity's own."""
+    own = {} if plan.sparsity is None else plan.sparsity.learned(network.n_components)
+    if not own:
+        return params
+    return {**params, "sparsity": {name: np.asarray(leaf, network.dtype) for name, leaf in own.items()}}
+
+
+def _with_bias(plan: Plan, loader: RowLoader, network: Network, params: Params) -> Params:
+    """Return parameters whose output bias is where it is to start."""
+    start = plan.bias_start
+    if start == "auto":
+        linear = network.output_activation == "identity"
+        start = "geometric_median" if plan.network.dictionary and linear else "zeros"
+    if start == "zeros":
+        return params
+    if network.output_activation != "identity":
+        raise InvalidParameterError(
+            f"bias_start={start!r} needs output_activation='identity', not {network.output_activation!r}"
+        )
+    return network.with_output_bias(params, starting_bias(loader, start).astype(network.dtype))
+
+
+def start_of_all_rows(plan: Plan, loader: RowLoader, network: Network) -> Params:
+    """Return the PCA start of all rows, those held out included.
+
+    Where training does not improve on PCA, the result is PCA, and rows held out for validation cost it accuracy: a
+    tenth of a hundred portraits 2 %. On the validation rows it is no worse, since it is the best for all rows together
+    and the other is the best for the rest.
+    """
+    principal = Principal(replace(loader, holdout=NO_HOLDOUT))
+    return network.init(plan.seed, principal.statistics(network.n_components))
+
+
+class Previous:
+    """The last fit of an estimator, which the next one continues.
+
+    Parameters
+    ----------
+    estimator : Autoencoder
+        A fitted estimator.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.scaler = estimator.scaler_
+        self.network: Network = estimator.network_
+        self.params: Params = estimator.params_
+        self.model: ModelState = estimator.sparsity_state_
+        self.optimizer = estimator.optimizer_state_
+        self.seed: int = estimator.seed_
+        self.n_iter: int = estimator.n_iter_
+        self.history: dict[str, list[float]] = estimator.history_
+
+    def checked(self, plan: Plan) -> Params:
+        """Return the parameters; refuse a plan whose sparsity has other parameters of its own."""
+        own = {} if plan.sparsity is None else plan.sparsity.learned(self.network.n_components)
+        if set(own) != set(self.params.get("sparsity", ())):
+            kind = None if plan.sparsity is None else type(plan.sparsity).__name__
+            raise InvalidParameterError(
+                f"sparsity={kind} has other parameters than the last fit's, which training continues from; "
+                "fit a new estimator"
+            )
+        return self.params
+
+    def same_network(self, plan: Plan) -> tuple[Network, Params]:
+        """Return network and parameters for a warm start; refuse a plan for another network."""
+        wanted = plan.n_components
+        network = plan.network.build(self.network.n_components, crowded=self.scaler.crowded)
+        if network != self.network or (isinstance(wanted, Integral) and wanted != self.network.n_components):
+            raise other_network()
+        return network, self.checked(plan)
+
+
+def other_network() -> InvalidParameterError:
+    """Return the error for a warm start with another network."""
+    return InvalidParameterError(
+        "warm_start=True continues with the last network, but its shape or the width of the rows has changed; "
+        "set warm_start=False"
+    )

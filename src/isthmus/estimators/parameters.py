@@ -1,0 +1,481 @@
+"""The parameters of every estimator, each declared once.
+
+They stand apart from the estimators so that the command line can read them without importing JAX or scikit-learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from isthmus.core.parameters import (
+    Boolean,
+    Instance,
+    Integer,
+    Name,
+    Number,
+    Pair,
+    Parameter,
+    Sizes,
+    Text,
+    Weights,
+    declares_parameters,
+    parameter,
+    parameters_of,
+)
+from isthmus.corruption import CORRUPTIONS
+from isthmus.data.scaling import SCALINGS
+from isthmus.engine import OPTIMIZERS, SCHEDULES
+from isthmus.losses import LOSSES, REDUCTIONS
+from isthmus.networks import FAMILIES
+from isthmus.networks.activations import ACTIVATIONS
+from isthmus.networks.initializers import INITIALIZERS
+from isthmus.sparsity import SPARSITIES
+
+BIAS_STARTS = ("zeros", "mean", "geometric_median")
+PRECISIONS = ("float32", "bfloat16", "float64")
+_AUTO = Name((), "auto")
+_SEED = (Integer(0, 2**32 - 1), Instance("a numpy RandomState", lambda value: hasattr(value, "randint")))
+_CORRUPTION = Instance("an object of isthmus.corruption, a function (key, x) -> x", callable)
+_SCHEDULE = Instance(
+    "a callable from the share of training done, 0 to 1, to a factor of the learning rate",
+    callable,
+)
+
+
+@declares_parameters()
+class AutoencoderParameters:
+    """The parameters that every autoencoder has."""
+
+    n_components: int | float = parameter(
+        "width of the code; a number below 1 takes as many units as PCA needs to keep that share of the variance",
+        Integer(1),
+        Number(above=0, below=1),
+        default=2,
+        option="components",
+        kw_only=False,
+    )
+    hidden_layer_sizes: Sequence[int] = parameter(
+        "widths of the encoder's hidden layers, input side first; empty for none",
+        Sizes(),
+        default=(256, 64),
+        option="hidden",
+    )
+    decoder_layer_sizes: Sequence[int] | None = parameter(
+        "widths of the decoder's hidden layers, code side first; None mirrors the encoder",
+        Sizes(),
+        default=None,
+        option="decoder-hidden",
+    )
+    linear_path: bool | str = parameter(
+        "add a linear map from input to code and from code to output, initialised with PCA; auto: where the code is "
+        "linear, narrower than the input, and there are hidden layers",
+        Boolean(),
+        _AUTO,
+        default="auto",
+    )
+    dropout: float = parameter("share of hidden activations dropped in training", Number(0, below=1), default=0.0)
+    layer_norm: bool = parameter(
+        "normalise each hidden layer's pre-activations over its units (layer normalisation)", Boolean(), default=False
+    )
+    sparsity: Any = parameter(
+        "method that makes the code sparse: a name, or an object of isthmus.sparsity with its settings",
+        Name(SPARSITIES),
+        Instance("an object of isthmus.sparsity", lambda v: hasattr(v, "select") and hasattr(v, "penalties")),
+        default=None,
+    )
+    corruption: Any = parameter(
+        "corruption of the network's input in training, the target staying clean: a name, an object of "
+        "isthmus.corruption with its settings, or a function (key, x) -> x of scaled rows",
+        Name(CORRUPTIONS),
+        _CORRUPTION,
+        default=None,
+    )
+    pretrain: str | int | None = parameter(
+        "train each layer by itself first, on the codes of the layer before it, for so many epochs; layerwise is 15",
+        Name((), "layerwise"),
+        Integer(1),
+        default=None,
+    )
+    missing: str = parameter(
+        "how NaN is handled: refuse raises an error; mask gives the network a missing mask and leaves missing cells "
+        "out of the loss",
+        Name(("refuse", "mask")),
+        default="refuse",
+    )
+    network: Any = parameter(
+        "network family by name, or a factory for your own encoder and decoder, any JAX pytrees of arrays and "
+        "callables such as Equinox modules; None is dense",
+        Name(FAMILIES),
+        Instance("a factory (n_features, n_components, key) -> (encoder, decoder)", callable),
+        default=None,
+    )
+    activation: str = parameter("activation of the hidden layers", Name(ACTIVATIONS), default="gelu")
+    code_activation: str = parameter(
+        "activation of the code; auto is identity, sigmoid for kl and relu for the other sparsities",
+        Name(ACTIVATIONS, "auto"),
+        default="auto",
+    )
+    output_activation: str = parameter(
+        "activation of the output; auto is sigmoid for bce and for values in [0, 1] of which many are near 0 or 1, "
+        "else identity",
+        Name(ACTIVATIONS, "auto"),
+        default="auto",
+    )
+    loss: str = parameter(
+        "reconstruction loss of the scaled rows; huber is quadratic up to an error of 1 and linear beyond",
+        Name(LOSSES),
+        default="mse",
+    )
+    loss_reduction: str = parameter(
+        "how a row's cells are combined: their mean, sum or half their sum; auto follows the sparsity's paper, so "
+        "that weights mean what they mean there: half_sum for kl, sum for l1, jumprelu and gated, else mean",
+        Name(REDUCTIONS, "auto"),
+        default="auto",
+    )
+    feature_weights: Sequence[float] | None = parameter(
+        "weight of each column in the reconstruction loss; a column of weight 0 is an input only, None weighs all alike",
+        Weights(),
+        default=None,
+    )
+    l2_penalty: float = parameter(
+        "half of this times the sum of squared weights is added to the loss (Ng's lambda)", Number(0), default=0.0
+    )
+    tied_weights: bool = parameter("use the encoder's weights, transposed, in the decoder", Boolean(), default=False)
+    init: str = parameter(
+        "initialisation of the weights; auto is he for the relu family and glorot otherwise; truncated_normal has "
+        "deviation 1 cut at 2, and unit normal biases",
+        Name(INITIALIZERS, "auto"),
+        default="auto",
+    )
+    optimizer: Any = parameter(
+        "update rule, by name or as an Optax transformation, which then has its own learning rate",
+        Name(OPTIMIZERS),
+        Instance("an Optax gradient transformation", lambda v: hasattr(v, "init") and hasattr(v, "update")),
+        default="adam",
+    )
+    learning_rate: float = parameter("step size", Number(above=0), default=1e-3)
+    learning_rate_schedule: Any = parameter(
+        "how the step size changes over training, by name or as a callable from the share done to a factor",
+        Name(SCHEDULES),
+        _SCHEDULE,
+        default="cosine",
+    )
+    weight_decay: float | None = parameter(
+        "decoupled decay of the weights, times the learning rate, at each step; None is 0.01 for adamw and 0 otherwise",
+        Number(0),
+        default=None,
+    )
+    gradient_clip: float | None = parameter(
+        "largest norm of the whole gradient; None does not clip", Number(above=0), default=None
+    )
+    batch_size: int | str = parameter(
+        "rows per step; auto is 256, less for fewer than 8,192 rows", Integer(1), _AUTO, default="auto"
+    )
+    max_epochs: int = parameter("largest number of passes over the rows", Integer(1), default=100, option="epochs")
+    shuffle: bool | str = parameter(
+        "order of the rows in each epoch: global draws any order; window shuffles blocks of neighbouring rows and "
+        "mixes 256 of them at a time; True is global up to 67 million cells and window beyond; False keeps the order",
+        Boolean(),
+        Name(("global", "window")),
+        default=True,
+    )
+    scaling: str | None = parameter(
+        "scaling of the rows before training; auto: uint8 is divided by 255, values in [0, 1] stay, pictures of "
+        "integers share one scale, anything else is standardised; mean_norm: one factor for all columns; patches: "
+        "each row's mean subtracted, clipped, mapped to [0.1, 0.9]; zca: whitened; whitened_patches: zca, then patches",
+        Name(SCALINGS, "auto"),
+        default="auto",
+        optional=True,
+    )
+    early_stopping: bool = parameter(
+        "hold rows back for validation, and stop when their loss no longer falls", Boolean(), default=True
+    )
+    validation_fraction: float = parameter(
+        "share of the rows held back for early stopping", Number(above=0, below=1), default=0.1
+    )
+    n_iter_no_change: int = parameter(
+        "epochs without an improvement of tol before training stops", Integer(1), default=20
+    )
+    tol: float = parameter(
+        "smallest improvement that counts, as a share of the best validation loss so far", Number(0), default=1e-4
+    )
+    restore_best: bool = parameter(
+        "keep the weights of the lowest validation loss rather than the last ones", Boolean(), default=True
+    )
+    precision: str = parameter(
+        "type of the computation; bfloat16 is used in matrix products only", Name(PRECISIONS), default="float32"
+    )
+    device: str | None = parameter(
+        "where to train: a JAX platform such as cpu or gpu, over whose devices each batch is divided, or one device "
+        "such as gpu:1; None is JAX's default platform",
+        Text(),
+        default=None,
+    )
+    random_state: Any = parameter(
+        "seed of weights, order, held-back rows, noise and dropout; None draws a new one",
+        *_SEED,
+        default=None,
+        option="seed",
+    )
+    warm_start: bool = parameter("start the next fit from the weights of the last", Boolean(), default=False)
+    verbose: int = parameter(
+        "0 prints nothing, 1 estimates time and memory and shows progress, 2 prints every epoch", Integer(0), default=0
+    )
+    display_step: int = parameter("epochs between two printed lines", Integer(1), default=1)
+
+
+@declares_parameters(n_components=64, hidden_layer_sizes=(), sparsity="topk")
+class SparseParameters(AutoencoderParameters):
+    """The parameters of `SparseAutoencoder`: those of its methods, flat."""
+
+    k: int | None = parameter(
+        "active code units per row, for topk, batch_topk and matryoshka; None is a sixteenth of them",
+        Integer(1),
+        default=None,
+    )
+    sparsity_target: float | None = parameter(
+        "mean activation for kl (None is 0.05), share of rows for lifetime (0.05), active units per row for jumprelu",
+        Number(above=0),
+        default=None,
+    )
+    sparsity_weight: float | None = parameter(
+        "weight of the penalty of kl (None is 3), l1, jumprelu and gated (1)", Number(0), default=None
+    )
+    resample_dead: int | None = parameter(
+        "reinitialise dead units every so many epochs from rows with high reconstruction error, during the first three "
+        "quarters of training; None never does",
+        Integer(1),
+        default=None,
+    )
+    pre_bias: bool | str = parameter(
+        "subtract the output's bias from rows before they are encoded; auto: for dictionaries, that is a sparse code "
+        "of a one-layer encoder and decoder, other than kl and lifetime",
+        Boolean(),
+        _AUTO,
+        default="auto",
+    )
+    unit_norm_decoder: bool | str = parameter(
+        "keep each code unit's decoder row at length 1; auto: for dictionaries other than l1 and batch_topk",
+        Boolean(),
+        _AUTO,
+        default="auto",
+    )
+    transposed_start: bool | str = parameter(
+        "initialise the encoder's last matrix as the transpose of the decoder's first; auto: for dictionaries",
+        Boolean(),
+        _AUTO,
+        default="auto",
+    )
+    bias_start: str = parameter(
+        "initial value of the output's bias; auto is the geometric median of the rows for dictionaries, else zeros",
+        Name(BIAS_STARTS, "auto"),
+        default="auto",
+    )
+    sparse_output: bool = parameter(
+        "make transform return a scipy CSR matrix, and write Parquet with the nonzero values only",
+        Boolean(),
+        default=False,
+    )
+
+
+@declares_parameters(n_components=64, corruption="masking")
+class DenoisingParameters(AutoencoderParameters):
+    """The parameters of `DenoisingAutoencoder`: those of its corruptions, flat."""
+
+    corruption_level: float | None = parameter(
+        "strength of a named corruption: deviation of gaussian and width of uniform noise, in deviations of each "
+        "column; share of cells for masking, salt_and_pepper and swap; photons at 1 for poisson; side of a blockout",
+        Number(0),
+        default=None,
+    )
+    untouched_weight: float = parameter(
+        "weight in the loss of cells that the corruption left unchanged; corrupted cells have weight 1",
+        Number(0, 1),
+        default=1.0,
+    )
+
+
+@declares_parameters(n_components=32, hidden_layer_sizes=(), network="convolutional", activation="relu")
+class ConvolutionalParameters(AutoencoderParameters):
+    """The parameters of `ConvolutionalAutoencoder`."""
+
+    channels: Sequence[int] = parameter(
+        "channels of each level of the encoder, each of which halves height and width", Sizes(), default=(32, 64)
+    )
+    image_shape: Sequence[int] | None = parameter(
+        "height, width and channels of the pictures that flat rows stand for; None is what the source says, else one "
+        "line of pixels",
+        Sizes(),
+        default=None,
+    )
+
+
+@declares_parameters()
+class ClassifierParameters:
+    """The parameters of `AutoencoderClassifier`."""
+
+    autoencoder: Any = parameter(
+        "what was learned without labels: a fitted autoencoder, whose weights each fit starts from a copy of, or one "
+        "that is not fitted, which is cloned and fitted on the rows first; None is Autoencoder()",
+        Instance("an autoencoder", lambda v: hasattr(v, "fit") and hasattr(v, "get_params")),
+        default=None,
+        kw_only=False,
+    )
+    max_epochs: int = parameter("largest number of passes over the rows", Integer(1), default=100)
+    learning_rate: float = parameter("Adam's step size", Number(above=0), default=1e-3)
+    learning_rate_schedule: Any = parameter("as in `Autoencoder`", Name(SCHEDULES), _SCHEDULE, default="cosine")
+    dropout: float = parameter(
+        "share of activations dropped in training, of the hidden layers and of the code",
+        Number(0, below=1),
+        default=0.0,
+    )
+    corruption: Any = parameter(
+        "corruption of the input in training, as in `Autoencoder`", Name(CORRUPTIONS), _CORRUPTION, default=None
+    )
+    corruption_level: float | None = parameter(
+        "strength of a named corruption, as in `DenoisingAutoencoder`", Number(0), default=None
+    )
+    l2_penalty: float = parameter(
+        "half of this times the sum of the softmax layer's squared weights is added to the loss", Number(0), default=0.0
+    )
+    freeze_encoder: bool = parameter("train the softmax layer alone", Boolean(), default=False)
+    batch_size: int | str = parameter("rows per step", Integer(1), _AUTO, default="auto")
+    early_stopping: bool = parameter(
+        "hold rows back for validation, and stop when their loss no longer falls", Boolean(), default=False
+    )
+    validation_fraction: float = parameter(
+        "share of the rows held back for early stopping", Number(above=0, below=1), default=0.1
+    )
+    n_iter_no_change: int = parameter("epochs without an improvement before training stops", Integer(1), default=10)
+    device: str | None = parameter("where to train, as in `Autoencoder`", Text(), default=None)
+    random_state: Any = parameter("seed of the softmax layer, the order, noise and dropout", *_SEED, default=None)
+
+
+@declares_parameters()
+class ImputerParameters:
+    """The parameters of `AutoencoderImputer`."""
+
+    n_components: int = parameter(
+        "width of the code; since cells are hidden in training, it may be wider than the row", Integer(1), default=64
+    )
+    hidden_layer_sizes: Sequence[int] = parameter(
+        "widths of the encoder's hidden layers, mirrored in the decoder", Sizes(), default=(128, 128)
+    )
+    dropout: float = parameter("share of hidden activations dropped in training", Number(0, below=1), default=0.2)
+    masking: tuple[float, float] | float = parameter(
+        "share of a row's cells that are hidden in training; of a pair, each row in each epoch draws its own between "
+        "the two",
+        Number(0, 1),
+        Pair(Number(0, 1)),
+        default=(0.1, 0.6),
+    )
+    n_networks: int = parameter(
+        "networks whose answers are averaged, each with another part of the rows held back", Integer(1), default=5
+    )
+    learning_rate: float = parameter("step size, lowered by a cosine over the epochs", Number(above=0), default=2e-3)
+    batch_size: int = parameter("rows per step", Integer(1), default=64)
+    max_epochs: int = parameter(
+        "largest number of passes, each over 2,048 rows or the whole table, whichever is more; 0 uses the Gaussian "
+        "alone",
+        Integer(0),
+        default=100,
+    )
+    n_iter_no_change: int = parameter("epochs without an improvement before a network stops", Integer(1), default=25)
+    missing_values: Any = parameter(
+        "the value that marks a missing cell; NaN stands for NaN, None and NaT",
+        Instance("a value", lambda value: True),
+        default=float("nan"),
+        optional=True,
+    )
+    keep_empty_features: bool = parameter(
+        "keep columns in which fit saw no value, their holes filled with 0 or, in categories, left",
+        Boolean(),
+        default=False,
+    )
+    random_state: Any = parameter("seed of the folds, weights, order and hidden cells", *_SEED, default=None)
+    verbose: int = parameter("1 prints each epoch's validation loss", Integer(0), default=0)
+
+
+@declares_parameters()
+class PatchParameters:
+    """The parameters of `PatchAutoencoder`."""
+
+    autoencoder: Any = parameter(
+        "the autoencoder of patches, which is cloned; None is a denoising one of 512 relu units for `noise`",
+        Instance("an autoencoder", lambda v: hasattr(v, "fit") and hasattr(v, "get_params")),
+        default=None,
+        kw_only=False,
+    )
+    patch_size: int = parameter("side of a patch, in pixels", Integer(1), default=12)
+    kept_size: int | None = parameter(
+        "side of the middle of a patch that is used for the picture; None is the whole patch", Integer(1), default=None
+    )
+    stride: int | None = parameter(
+        "pixels between two patches of a picture; None is a quarter of the kept side", Integer(1), default=None
+    )
+    n_patches: int = parameter("patches drawn from the pictures in training", Integer(1), default=50_000)
+    noise: float = parameter(
+        "deviation of the noise that the default autoencoder learns to remove, where white is 255",
+        Number(0),
+        default=25.0,
+    )
+    grey: bool = parameter(
+        "learn from luminance, and treat each channel of a colour picture alike", Boolean(), default=True
+    )
+    center: bool = parameter("subtract each patch's mean before the autoencoder sees it", Boolean(), default=False)
+    random_state: Any = parameter("seed of the drawn patches and of the default autoencoder", *_SEED, default=None)
+
+
+@declares_parameters()
+class PictureDenoiserParameters:
+    """The parameters of `PictureDenoiser`."""
+
+    noise: float | tuple[float, float] = parameter(
+        "deviation of the noise to learn, or the range it is drawn from, where white is 255",
+        Number(above=0),
+        Pair(Number(0)),
+        default=(0.0, 55.0),
+        kw_only=False,
+    )
+    start: Any = parameter(
+        "initial weights: those of the denoiser that isthmus ships, trained on photographs; those of another "
+        "`Denoiser`; None draws them, which needs tens of thousands of steps",
+        Name((), "shipped"),
+        Instance("a Denoiser", lambda value: hasattr(value, "clean") and hasattr(value, "network")),
+        default="shipped",
+        optional=True,
+    )
+    widths: Sequence[int] = parameter(
+        "channels at a half, a quarter and so on of the resolution; those of the start", Sizes(), default=(64, 128)
+    )
+    blocks: Sequence[int] = parameter(
+        "residual blocks at each of these, on the way down and up, and once at the lowest", Sizes(), default=(2, 2)
+    )
+    crop_size: int = parameter(
+        "side of the crops, in pixels: a multiple of 2 for each of the widths multiplied, 4 for two",
+        Integer(1),
+        default=64,
+    )
+    batch_size: int = parameter("crops per step", Integer(1), default=8)
+    max_steps: int = parameter("steps of training", Integer(1), default=2000)
+    learning_rate: float = parameter(
+        "Adam's largest step size; it rises over the first 300 steps and falls to zero along a cosine",
+        Number(above=0),
+        default=1e-3,
+    )
+    random_state: Any = parameter("seed of crops, noise and, without a start, weights", *_SEED, default=None)
+    verbose: int = parameter("1 prints the loss every 100 steps", Integer(0), default=0)
+
+
+# What the command line's `fit` has an option for: the parameters of all autoencoders, those of `Autoencoder` first.
+AUTOENCODER = parameters_of(AutoencoderParameters)
+ALL: dict[str, Parameter] = {
+    **AUTOENCODER,
+    **{
+        name: declared
+        for cls in (SparseParameters, DenoisingParameters, ConvolutionalParameters)
+        for name, declared in parameters_of(cls).items()
+        if name not in AUTOENCODER
+    },
+}
