@@ -1,7 +1,7 @@
 """Train on a Ray cluster of GPUs: python deploy/ray_train.py rows.npy model.safetensors run --workers 4.
 
-Ray's JaxTrainer starts one process for each worker and, where these have GPUs or TPUs, joins them before the function
-runs; each then fits, and the first writes the model. Rows and checkpoints lie where all workers see them.
+Ray's JaxTrainer starts one process per worker and, if they have GPUs or TPUs, connects them before it calls the
+function; all of them fit, and the first one writes the model. Rows and checkpoints must be accessible to all workers.
 """
 
 import argparse
@@ -12,14 +12,16 @@ from ray.train.v2.jax import JaxTrainer
 
 
 def train(config: dict[str, Any]) -> None:
-    """Fit in one worker of several."""
+    """Fit as one of several workers."""
     import jax
 
     from isthmus import Autoencoder
 
-    # Workers that were not joined would each train on everything, and write over one another.
+    # Workers that are not connected would each train on all rows and overwrite each other's files.
     if jax.process_count() != config["workers"]:
-        raise SystemExit(f"{jax.process_count()} of {config['workers']} workers are joined; Ray joins those with GPUs")
+        raise SystemExit(
+            f"{jax.process_count()} of {config['workers']} workers are connected; Ray connects workers with GPUs"
+        )
     model = Autoencoder(2, random_state=0).fit(config["rows"], checkpoint=config["checkpoints"])
     if jax.process_index() == 0:
         model.save(config["model"])

@@ -4,12 +4,12 @@
 #SBATCH --nodes=4
 #SBATCH --ntasks-per-node=1
 #SBATCH --time=12:00:00
-# Put back in the queue when it is pre-empted or a node fails: the checkpoint is where it goes on.
+# Requeue the job if it is pre-empted or a node fails; it resumes from the checkpoint.
 #SBATCH --requeue
-# SIGTERM to every task a minute before the time is up: time to write the checkpoint. Then submit it again.
+# Send SIGTERM to every task a minute before the time limit, to write a checkpoint. Then submit the job again.
 #SBATCH --signal=TERM@60
 set -euo pipefail
 rows=$1 model=$2 checkpoints=$3
-# No --kill-on-bad-exit: told to end, all leave at the same chunk, and the first has a checkpoint to write; where one has
-# died, the others leave by themselves.
+# No --kill-on-bad-exit: after SIGTERM all tasks stop at the same chunk and the first one writes the checkpoint; if one
+# task fails, the others exit on their own.
 srun isthmus fit "$rows" -o "$model" --checkpoint "$checkpoints" --distributed

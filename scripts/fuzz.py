@@ -1,11 +1,11 @@
-"""Damage small files at random and see that each is read rightly, or refused in one line.
+"""Read randomly damaged files and check that each is read correctly, or raises a one-line error.
 
     python scripts/fuzz.py [--cases 20000] [--seed 0] [--keep FOLDER]
 
-Files of rows, pictures and models are mutated: bits flipped, pieces cut, doubled, swapped or set to one byte, lengths
-overwritten, words replaced. What reads them must give rows, or raise an error of isthmus whose message is one line and
-names the file. Rows that numpy, pyarrow or Python's own csv read from the same bytes must be the same ones.
-Anything else is printed, with the seed that repeats it, and its file kept.
+Files of rows, pictures and models are mutated: bits are flipped; parts are removed, repeated or overwritten with one
+byte; lengths are overwritten; words are inserted. Reading must return rows, or raise an IsthmusError with a one-line
+message that names the file. Rows must equal those that numpy, pyarrow or Python's csv module read from the same bytes.
+Every other result is a failure: it is printed with the seed that reproduces it, and its file is kept.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ ROWS = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
 
 
 class Case(NamedTuple):
-    """What was wrong with one mutated file."""
+    """A mutated file that was not read as it should be."""
 
     name: str
     seed: int
     content: bytes
-    trouble: str
+    failure: str
 
 
 def originals(folder: Path) -> dict[str, bytes]:
-    """Return small whole files of every format, by a name with the suffix that tells what reads them."""
+    """Write a small valid file of every format; return the contents by file name."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     from pyarrow import csv as arrow_csv
@@ -72,52 +72,52 @@ def originals(folder: Path) -> dict[str, bytes]:
 
 
 def mutated(content: bytes, rng: random.Random) -> bytes:
-    """Return a file's bytes with one to four wounds."""
+    """Return the content of a file after one to four mutations."""
     data = bytearray(content)
     for _ in range(rng.randint(1, 4)):
         if not data:
             return bytes(data)
-        # Heads and tails are where formats keep what they believe.
-        here = rng.choice(
+        # Headers and footers are mutated more often: formats store lengths and offsets there.
+        start = rng.choice(
             [rng.randrange(len(data)), rng.randrange(min(64, len(data))), -rng.randint(1, min(64, len(data)))]
         )
-        here %= len(data)
-        there = min(len(data), here + rng.choice([1, 2, 4, 8, 64, len(data)]))
-        rng.choice(_WOUNDS)(data, here, there, rng)
+        start %= len(data)
+        stop = min(len(data), start + rng.choice([1, 2, 4, 8, 64, len(data)]))
+        rng.choice(_MUTATIONS)(data, start, stop, rng)
     return bytes(data)
 
 
-def _flip(data: bytearray, here: int, there: int, rng: random.Random) -> None:
-    data[here] ^= 1 << rng.randrange(8)
+def _flip(data: bytearray, start: int, stop: int, rng: random.Random) -> None:
+    data[start] ^= 1 << rng.randrange(8)
 
 
-def _cut(data: bytearray, here: int, there: int, rng: random.Random) -> None:
-    del data[here:there]
+def _remove(data: bytearray, start: int, stop: int, rng: random.Random) -> None:
+    del data[start:stop]
 
 
-def _double(data: bytearray, here: int, there: int, rng: random.Random) -> None:
-    data[here:here] = data[here:there]
+def _repeat(data: bytearray, start: int, stop: int, rng: random.Random) -> None:
+    data[start:start] = data[start:stop]
 
 
-def _fill(data: bytearray, here: int, there: int, rng: random.Random) -> None:
-    data[here:there] = bytes([rng.choice([0, 255, 32, rng.randrange(256)])]) * (there - here)
+def _fill(data: bytearray, start: int, stop: int, rng: random.Random) -> None:
+    data[start:stop] = bytes([rng.choice([0, 255, 32, rng.randrange(256)])]) * (stop - start)
 
 
-def _length(data: bytearray, here: int, there: int, rng: random.Random) -> None:
+def _overwrite_length(data: bytearray, start: int, stop: int, rng: random.Random) -> None:
     size = rng.choice([2, 4, 8])
     number = rng.choice([0, 1, 2 ** (8 * size) - 1, 2 ** (8 * size - 1), rng.randrange(2 ** (8 * size))])
-    data[here : here + size] = number.to_bytes(size, rng.choice(["little", "big"]))
+    data[start : start + size] = number.to_bytes(size, rng.choice(["little", "big"]))
 
 
-def _word(data: bytearray, here: int, there: int, rng: random.Random) -> None:
-    data[here : here + rng.choice([0, 1, 5])] = rng.choice(WORDS)
+def _insert_word(data: bytearray, start: int, stop: int, rng: random.Random) -> None:
+    data[start : start + rng.choice([0, 1, 5])] = rng.choice(WORDS)
 
 
-_WOUNDS: tuple[Callable[..., None], ...] = (_flip, _flip, _cut, _double, _fill, _length, _word)
+_MUTATIONS: tuple[Callable[..., None], ...] = (_flip, _flip, _remove, _repeat, _fill, _overwrite_length, _insert_word)
 
 
 def read(path: Path) -> str | None:
-    """Read a file as a user's command would; return how its rows differ from another reader's."""
+    """Read a file; return how its rows differ from those of another reader, or None."""
     if path.suffix == ".model":
         isthmus.load(path).transform(ROWS)
         return None
@@ -131,17 +131,17 @@ def read(path: Path) -> str | None:
         out = np.empty((1, source.schema.n_features), source.dtype)
         source.take(np.array([len(rows) - 1]), out)
         if not np.array_equal(out[0], rows[-1], equal_nan=True):
-            return "its last row differs from itself"
-    other = read_by_another(path)
-    if other is None or (rows.shape == other.shape and np.array_equal(rows, other, equal_nan=True)):
+            return "take() and blocks() return different last rows"
+    reference = read_reference(path)
+    if reference is None or (rows.shape == reference.shape and np.array_equal(rows, reference, equal_nan=True)):
         return None
-    return f"rows of shape {rows.shape} are not another reader's, {other.shape}"
+    return f"rows of shape {rows.shape} differ from the reference, {reference.shape}"
 
 
-def read_by_another(path: Path) -> np.ndarray | None:
-    """Return the rows that another library finds in a file; None where it finds none, or anything but numbers."""
+def read_reference(path: Path) -> np.ndarray | None:
+    """Return the rows that another library reads from a file; None if it fails or reads something else."""
     try:
-        found = np.asarray(_OTHERS[path.suffix](path))
+        found = np.asarray(_REFERENCES[path.suffix](path))
     except Exception:
         return None
     return found.astype(np.float64) if found.ndim and found.dtype.kind in "fiub" else None
@@ -179,7 +179,7 @@ def _idx(path: Path) -> np.ndarray:
     return np.frombuffer(content[4 + 4 * len(sizes) :], np.uint8).reshape(sizes[0], -1)
 
 
-_OTHERS: dict[str, Callable[[Path], np.ndarray]] = {
+_REFERENCES: dict[str, Callable[[Path], np.ndarray]] = {
     ".npy": lambda path: _flat(np.load(path)),
     ".npz": _npz,
     ".parquet": _table,
@@ -190,40 +190,39 @@ _OTHERS: dict[str, Callable[[Path], np.ndarray]] = {
 }
 
 
-def trouble_with(path: Path) -> str | None:
-    """Return what is wrong with how a file is read; None where it is read, or refused as it should be."""
-    began, differs = time.perf_counter(), None
+def failure_of(path: Path) -> str | None:
+    """Return what is wrong with the reading of a file; None if it is read correctly or raises a proper error."""
+    start, difference = time.perf_counter(), None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            differs = read(path)
+            difference = read(path)
     except IsthmusError as error:
         message = str(error)
         if "\n" in message or not message:
-            return f"not one line: {message!r}"
+            return f"message is not one line: {message!r}"
         if path.name not in message and path.suffix != ".model":
-            return f"does not name the file: {message}"
+            return f"message does not name the file: {message}"
     except Exception as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    if differs:
-        return differs
-    seconds = time.perf_counter() - began
+    if difference:
+        return difference
+    seconds = time.perf_counter() - start
     return f"took {seconds:.0f} s" if seconds > SECONDS else None
 
 
 def run(cases: int, seed: int, folder: Path, names: tuple[str, ...] = ()) -> list[Case]:
-    """Return the cases that were not well, of so many."""
-    whole = originals(folder)
-    whole = {name: content for name, content in whole.items() if not names or name in names}
-    found = []
+    """Return the failures among `cases` mutated files."""
+    valid = {name: content for name, content in originals(folder).items() if not names or name in names}
+    failures = []
     for number in range(seed, seed + cases):
         rng = random.Random(number)
-        name = rng.choice(sorted(whole))
+        name = rng.choice(sorted(valid))
         path = folder / name
-        path.write_bytes(mutated(whole[name], rng))
-        if trouble := trouble_with(path):
-            found.append(Case(name, number, path.read_bytes(), trouble))
-    return found
+        path.write_bytes(mutated(valid[name], rng))
+        if failure := failure_of(path):
+            failures.append(Case(name, number, path.read_bytes(), failure))
+    return failures
 
 
 def main() -> None:
@@ -231,19 +230,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", type=Path, help="where files go that were not well")
+    parser.add_argument("--keep", type=Path, help="folder for the files that failed")
     given = parser.parse_args()
-    # A file that claims to be enormous must not be believed.
+    # A file that claims an enormous size must raise an error rather than allocate that memory.
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     with tempfile.TemporaryDirectory() as folder:
-        found = run(given.cases, given.seed, Path(folder))
-    for case in found:
-        print(f"{case.name}, --seed {case.seed} --cases 1: {case.trouble}")
+        failures = run(given.cases, given.seed, Path(folder))
+    for case in failures:
+        print(f"{case.name}, --seed {case.seed} --cases 1: {case.failure}")
         if given.keep:
             given.keep.mkdir(parents=True, exist_ok=True)
             (given.keep / f"{case.seed}-{case.name}").write_bytes(case.content)
-    print(f"{given.cases:,} cases, {len(found)} not well")
-    sys.exit(bool(found))
+    print(f"{given.cases:,} cases, {len(failures)} failures")
+    sys.exit(bool(failures))
 
 
 if __name__ == "__main__":

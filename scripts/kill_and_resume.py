@@ -1,11 +1,10 @@
-"""Kill a fit again and again, at random moments, and see that it ends where an undisturbed one does, to the bit.
+"""Kill a fit repeatedly at random times and check that resuming gives bitwise the same result as an unkilled fit.
 
     python scripts/kill_and_resume.py [--kills 200] [--seed 0]
 
-A child process fits a sparse autoencoder with early stopping, writing a checkpoint after every chunk. Each child is
-killed with SIGKILL after a random time, every other one as soon after it as a file is being written; when so many are,
-one is left to end. Weights, the optimizer's state, the history and what the sparsity remembers are compared with those
-of a fit in one piece.
+A child process fits a sparse autoencoder and writes a checkpoint after every chunk. Children are killed with SIGKILL
+after a random time, every second one while it writes a file. After the given number of kills one child runs to the end.
+Its weights, optimizer state, history and sparsity state are compared with those of a fit without interruption.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ ROWS, WIDTH, EPOCHS = 60_000, 24, 40
 
 
 def rows() -> np.ndarray:
-    """Return rows of a planted dictionary."""
+    """Return sparse combinations of random atoms."""
     rng = np.random.default_rng(0)
     atoms = rng.standard_normal((48, WIDTH))
     return (rng.exponential(size=(ROWS, 48)) * (rng.random((ROWS, 48)) < 0.06) @ atoms).astype(np.float32)
 
 
-def learned(checkpoint: str | None, epochs: int = EPOCHS) -> dict[str, Any]:
-    """Fit, and return digests of everything that was learned."""
+def fit_digests(checkpoint: str | None, epochs: int = EPOCHS) -> dict[str, Any]:
+    """Fit; return digests of all results."""
     import jax
 
     import isthmus.engine.loading
@@ -61,27 +60,27 @@ def _digest(leaves: list[Any]) -> str:
 
 
 def child(*arguments: str) -> subprocess.Popen[str]:
-    """Start this script as a child that fits."""
+    """Start this script as a child process that fits."""
     command = [sys.executable, __file__, "--child", *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """Return what a child learned."""
-    label, _ = process.communicate()
+def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Wait for a child; return its digests."""
+    output, _ = process.communicate()
     if process.returncode:
-        raise SystemExit(f"the child failed with {process.returncode}")
-    return json.loads(label)
+        raise SystemExit(f"the child failed with exit code {process.returncode}")
+    return json.loads(output)
 
 
-def wait_for_a_write(folder: Path, process: subprocess.Popen[str]) -> None:
-    """Return as soon as a file is being written, or the process has ended."""
-    while process.poll() is None and not writing(folder):
+def wait_for_write(folder: Path, process: subprocess.Popen[str]) -> None:
+    """Return when a file is being written, or the process has ended."""
+    while process.poll() is None and not is_writing(folder):
         pass
 
 
-def writing(folder: Path) -> bool:
-    """Whether a file is being written, or was when its process was killed."""
+def is_writing(folder: Path) -> bool:
+    """Return whether a file is being written, or was when its process was killed."""
     return any(file.name.startswith(".") for file in folder.iterdir())
 
 
@@ -94,35 +93,35 @@ def main() -> None:
     parser.add_argument("--child", nargs="?", const="", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child is not None:
-        print(json.dumps(learned(given.child or None, given.epochs)))
+        print(json.dumps(fit_digests(given.child or None, given.epochs)))
         return
     epochs = ("--epochs", str(given.epochs))
     rng = random.Random(given.seed)
-    began = time.perf_counter()
-    whole = ended(child(*epochs))
-    seconds = time.perf_counter() - began
+    start = time.perf_counter()
+    expected = result_of(child(*epochs))
+    seconds = time.perf_counter() - start
     with tempfile.TemporaryDirectory() as folder:
         kills, torn = 0, 0
         while kills < given.kills:
             process = child(folder, *epochs)
             try:
                 process.wait(rng.uniform(0.2, 0.8) * seconds)
-                # It ended before it was killed: from the beginning again.
+                # It ended before it was killed: start again without a checkpoint.
                 process.communicate()
                 for file in Path(folder).iterdir():
                     file.unlink()
                 continue
             except subprocess.TimeoutExpired:
                 if kills % 2:
-                    wait_for_a_write(Path(folder), process)
+                    wait_for_write(Path(folder), process)
                 process.send_signal(signal.SIGKILL)
                 process.communicate()
             kills += 1
-            torn += writing(Path(folder))
-            print(f"{kills} kills, {torn} in the middle of a write", end="\r", file=sys.stderr, flush=True)
-        resumed = ended(child(folder, *epochs))
-    different = [name for name in whole if whole[name] != resumed[name]]
-    print(f"{kills} kills, {torn} of them in the middle of a write: {different or 'nothing'} differs")
+            torn += is_writing(Path(folder))
+            print(f"{kills} kills, {torn} during a write", end="\r", file=sys.stderr, flush=True)
+        resumed = result_of(child(folder, *epochs))
+    different = [name for name in expected if expected[name] != resumed[name]]
+    print(f"{kills} kills, {torn} of them during a write; different: {', '.join(different) or 'none'}")
     raise SystemExit(bool(different))
 
 

@@ -1,16 +1,16 @@
-r"""Train the denoiser that isthmus ships, on a folder of grey photographs.
+r"""Train the denoiser included in isthmus on a folder of grey photographs.
 
-    python scripts/train_denoiser.py PHOTOS -o denoiser.safetensors [--steps 50000] [--hold-back 20]
+    python scripts/train_denoiser.py PHOTOS -o denoiser.safetensors [--steps 50000] [--validation 20]
     python scripts/train_denoiser.py PHOTOS -o denoiser.safetensors --half --side 96 --batch 64 --steps 140000
     python scripts/train_denoiser.py PHOTOS -o better.safetensors --start denoiser.safetensors --half --side 128 \
         --batch 32 --steps 130000 --rate 0.0012 --seed 1
 
-It learns as `isthmus.PictureDenoiser` does, which is for pictures of your own. What is kept, a running mean of the
-weights, is written every 2,000 steps, in half precision. The first line takes some hours of two cores; the others, on a
-GPU, made the shipped weights in ten minutes. With --start it goes on from weights in a file: larger crops then have
-less of a border, where the network sees less than in a whole picture. With --hold-back the last photographs by name are
-not learned from and tell the PSNR at 15, 25 and 50: they are for choosing, and the shipped weights learned from all.
-The same seed and steps give the same weights on one machine's CPU.
+To train on your own pictures, use `isthmus.PictureDenoiser`, which trains in the same way. A running mean of the
+weights is written every 2,000 steps, in half precision. The first command takes several hours on two cores; the other
+two made the included weights in ten minutes on a GPU. --start continues from the weights in a file: with larger crops,
+fewer pixels are near a border, where the network has less context. --validation holds out the last photographs by name
+and prints their PSNR at 15, 25 and 50; the included weights were trained on all photographs. On one machine's CPU, the
+same seed and steps give the same weights.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ def photographs(folder: Path) -> list[np.ndarray]:
 
 
 def psnr(denoiser: Denoiser, pictures: list[np.ndarray], deviation: float) -> float:
-    """Return the mean PSNR in dB of pictures cleaned of seeded noise, which is neither clipped nor rounded."""
-    found = []
+    """Return the mean PSNR in dB of denoised pictures; the noise is seeded, not clipped and not rounded."""
+    values = []
     for number, picture in enumerate(pictures):
         clean = picture.astype(np.float32) / 255
         noisy = clean + deviation / 255 * np.random.default_rng(number).standard_normal(clean.shape, np.float32)
-        found.append(-10 * np.log10(np.mean((denoiser.clean(noisy, deviation) - clean) ** 2)))
-    return float(np.mean(found))
+        values.append(-10 * np.log10(np.mean((denoiser.clean(noisy, deviation) - clean) ** 2)))
+    return float(np.mean(values))
 
 
 def main() -> None:
@@ -53,37 +53,38 @@ def main() -> None:
     parser.add_argument("photos", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=50_000)
-    parser.add_argument("--hold-back", type=int, default=0)
-    parser.add_argument("--start", type=Path, help="weights to go on from")
-    parser.add_argument("--side", type=int, default=64, help="of a crop, in pixels; a multiple of 4")
-    parser.add_argument("--batch", type=int, default=8, help="crops of a step")
-    parser.add_argument("--rate", type=float, default=2e-3, help="Adam's largest")
-    parser.add_argument("--widths", type=int, nargs="+", default=[64, 128], help="of the network's levels")
-    parser.add_argument("--blocks", type=int, nargs="+", default=[2, 2], help="of the network's levels")
+    parser.add_argument("--validation", type=int, default=0)
+    parser.add_argument("--start", type=Path, help="weights to start from")
+    parser.add_argument("--side", type=int, default=64, help="side of a crop in pixels, a multiple of 4")
+    parser.add_argument("--batch", type=int, default=8, help="crops per step")
+    parser.add_argument("--rate", type=float, default=2e-3, help="largest learning rate of Adam")
+    parser.add_argument("--widths", type=int, nargs="+", default=[64, 128], help="one value per level of the network")
+    parser.add_argument("--blocks", type=int, nargs="+", default=[2, 2], help="one value per level of the network")
     parser.add_argument("--half", action="store_true", help="compute in bfloat16, for accelerators")
-    parser.add_argument("--middling", action="store_true", help="draw deviations as means of two even draws")
+    parser.add_argument("--medium-noise", action="store_true", help="draw noise levels as means of two uniform draws")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    draws = 2 if given.middling else 1
+    draws = 2 if given.medium_noise else 1
     recipe = Recipe(given.steps, given.side, given.batch, given.rate, 0.0, STRONGEST / 255, draws, given.half)
     pictures = photographs(given.photos)
-    held = pictures[len(pictures) - given.hold_back :]
-    learned_from = pictures[: len(pictures) - given.hold_back]
-    crops = PatchSource(learned_from, given.side, n_patches=given.steps * given.batch, random_state=given.seed)
+    validation = pictures[len(pictures) - given.validation :]
+    training = pictures[: len(pictures) - given.validation]
+    crops = PatchSource(training, given.side, n_patches=given.steps * given.batch, random_state=given.seed)
     if given.start:
         denoiser = Denoiser.load(given.start)
     else:
         network = ResidualDenoiser(tuple(given.widths), tuple(given.blocks))
         denoiser = Denoiser(network, initial_weights(network, given.seed), STRONGEST)
-    began = time.perf_counter()
+    start = time.perf_counter()
     for reached in train(denoiser.network, denoiser.params, crops, 255, recipe, given.seed):
         if reached.step % STEPS_PER_LINE and reached.step < given.steps:
             continue
         denoiser.params = reached.params
         denoiser.save(given.output, dtype=np.float16, about={"steps": reached.step})
-        label = ", ".join(f"{psnr(denoiser, held, level):.3f} dB at {level}" for level in (15, 25, 50) if held)
-        seconds = time.perf_counter() - began
-        print(f"{reached.step} steps, {seconds:.0f} s: loss {reached.loss:.4f} {label}", flush=True)
+        levels = (15, 25, 50) if validation else ()
+        scores = ", ".join(f"{psnr(denoiser, validation, level):.3f} dB at {level}" for level in levels)
+        seconds = time.perf_counter() - start
+        print(f"{reached.step} steps, {seconds:.0f} s: loss {reached.loss:.4f} {scores}", flush=True)
 
 
 if __name__ == "__main__":
