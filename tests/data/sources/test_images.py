@@ -70,7 +70,7 @@ def test_an_idx_file_of_no_values_and_impossible_dimensions(tmp_path):
     (tmp_path / "rows.idx").write_bytes(bytes([0, 0, 8, 4]) + struct.pack(">4I", 0, 2**31, 2**31, 2**31))
     refused(BrokenFileError, tmp_path / "rows.idx", "has 4 dimensions that do not form an array", read_idx)
     (tmp_path / "rows.idx").write_bytes(bytes([0, 0, 8, 80]) + struct.pack(">80I", *[0] * 80))
-    refused(BrokenFileError, tmp_path / "rows.idx", "tells of 80 dimensions that make no array", read_idx)
+    refused(BrokenFileError, tmp_path / "rows.idx", "has 80 dimensions that do not form an array", read_idx)
 
 
 def test_idx_source(tmp_path):

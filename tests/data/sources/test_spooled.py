@@ -72,7 +72,7 @@ class Growing:
 
 
 def test_a_table_that_grows_while_it_is_read(monkeypatch):
-    with pytest.raises(InvalidDataError, match="told of 2 rows and gives more"):
+    with pytest.raises(InvalidDataError, match="states 2 rows but has more"):
         gathered_rows(Growing(), 1 << 20)
 
 
