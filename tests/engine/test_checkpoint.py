@@ -126,7 +126,7 @@ def test_checkpoints_of_another_run(change, rows, message, tmp_path_factory, mon
 def test_settings_that_may_differ(tmp_path, monkeypatch, capsys):
     killed_after(monkeypatch, Autoencoder(2, **OPTIONS), tmp_path, 2)
     Autoencoder(2, **OPTIONS, verbose=1, device="cpu").fit(ROWS, checkpoint=tmp_path)
-    assert "goes on after 0 epochs and" in capsys.readouterr().err
+    assert "continues after 0 epochs and" in capsys.readouterr().err
 
 
 def test_a_damaged_checkpoint_is_skipped(tmp_path, monkeypatch):
@@ -242,5 +242,5 @@ def test_killed_processes_resume(monkeypatch, capsys):
     with pytest.raises(SystemExit) as ended:
         kill_and_resume.main()
     assert not ended.value.code
-    assert capsys.readouterr().out.endswith("nothing differs\n")
+    assert capsys.readouterr().out.endswith("different: none\n")
     shutil.rmtree(scripts / "__pycache__", ignore_errors=True)

@@ -82,9 +82,10 @@ def test_one_device_gets_whole_batches():
     assert placement.shard(64) is None
     assert placement.replicated is None
     chunk = Chunk(np.arange(12.0).reshape(6, 2), np.arange(6, dtype=np.uint32), 5)
-    values, rows = placement.upload(chunk, 3)
+    values, rows, extras = placement.upload(chunk, 3)
     assert values.shape == (2, 3, 2)
     np.testing.assert_array_equal(rows, [[0, 1, 2], [3, 4, 5]])
+    assert extras == {}
 
 
 def test_a_mesh_of_one_device():
