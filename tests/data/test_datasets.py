@@ -204,7 +204,7 @@ def test_seven_segment_pictures():
     assert digits.bars[lit].min() >= 0.4
     assert digits.bars.max() <= 1
     assert_allclose(digits.data, digits.bars @ digits.bar_images.reshape(7, -1), atol=1e-6)
-    # top bar, bottom bar, left and right where a seven-segment display has them
+    # positions of the bars as on a seven-segment display
     a, b, c, d, e, f, g = (np.argwhere(image > 0.5).mean(axis=0) for image in digits.bar_images)
     assert a[0] < f[0] < g[0] < e[0] < d[0]
     assert f[1] < a[1] < b[1]

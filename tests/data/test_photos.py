@@ -19,7 +19,7 @@ def test_photographs_are_grey_bytes_of_the_files_they_name(which):
         assert image.dtype == np.uint8
         assert image.ndim == 2
         assert_array_equal(image, np.asarray(Image.open(file).convert("L")))
-        # A photograph has many shades; a blank page has not.
+        # Unlike a blank page, a photograph has many shades.
         assert len(np.unique(image)) > 100
 
 

@@ -4,9 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from isthmus import Autoencoder
 from isthmus.data.scaling import (
     SCALINGS,
     ColumnStatistics,
+    Recipe,
     Scaler,
     choose_scaler,
     gathered,
@@ -57,7 +59,7 @@ def test_the_inverse_restores_the_rows(scaling, columns):
     raw = COLUMNS[columns]
     scaler = chosen(raw, scaling)
     wide = raw.astype(np.float64)
-    # Values that keep their offset keep what digits their own type has.
+    # Values with an offset have the precision of their type.
     compute = np.float64 if scaling in (None, "mean_norm") else np.float32
     back = scaler.raw(scaler.scaled(raw, compute), np.float64)
     reach = np.maximum(wide.max(0) - wide.min(0), 4 * np.spacing(np.abs(wide).max(0)))
@@ -196,7 +198,7 @@ def test_only_needed_statistics_are_gathered(scaling, dtype):
     few = choose_scaler(measured(raw, scaling), scaling)
     everything = ("moments", "covariance", "norms", "contrast")
     all_ = choose_scaler(measured(raw, gathers=everything), scaling)
-    # Sums of a covariance's larger pieces round differently.
+    # The larger pieces of a covariance round differently.
     assert_allclose(few.scaled(raw, np.float64), all_.scaled(raw, np.float64), rtol=1e-9, atol=1e-9)
 
 
@@ -227,7 +229,7 @@ def test_mean_norm_is_one_number_for_all_columns():
     assert_array_equal(chosen(np.zeros((3, 2)), "mean_norm").affine[1], [1, 1])
 
 
-# Rows whose columns are correlated as pixels are, over a brightness of their own.
+# Rows whose columns are correlated like pixels, each with its own brightness.
 PIXELS = (rng.normal(size=(500, 6)) @ rng.normal(size=(6, 6)) + rng.normal(100, 30, (500, 1))).astype(np.float32)
 
 
@@ -261,7 +263,7 @@ def test_whitening_does_not_depend_on_units_and_does_not_rotate():
 def test_whitened_patches_are_whitened_then_preprocessed():
     white = chosen(PIXELS, "zca").scaled(PIXELS, np.float64)
     scaler = chosen(PIXELS, "whitened_patches")
-    # What is known from the covariance alone equals what a second pass would measure.
+    # The moments computed from the covariance equal those of a second pass.
     assert_allclose(scaler.patches.deviation, (white - white.mean(1, keepdims=True)).std())
     assert_allclose(scaler.scaled(PIXELS, np.float64), chosen(white, "patches").scaled(white, np.float64))
 
@@ -281,7 +283,7 @@ def test_constant_rows_and_a_single_row_are_not_rescaled(scaling, raw):
     assert_allclose(
         scaler.scaled(raw, np.float64), chosen(raw, scaling).scaled(raw[:1], np.float64).repeat(len(raw), 0)
     )
-    # A single row that varies within itself has a contrast, and no covariance.
+    # A single row that is not constant has a contrast but no covariance.
     if scaling != "patches" or len(raw) > 1:
         assert_allclose(scaler.scaled(raw, np.float64), 0.5 if "patches" in scaling else 0, atol=1e-6)
     assert_allclose(scaler.raw(scaler.scaled(raw, np.float64), np.float64, like=raw), raw, rtol=1e-7)
@@ -295,3 +297,14 @@ def test_fewer_rows_than_columns_and_constant_columns_are_whitened():
     assert_allclose(scaled[:, 12:], 0, atol=1e-9)
     assert_allclose(scaler.raw(scaled, np.float64), raw, atol=1e-9)
     assert np.abs(scaler.raw(scaler.scaled(raw), np.float32) - raw).max() < 1e-4
+
+
+def test_a_scaling_can_be_added_from_outside():
+    rows = rng.normal(size=(100, 3))
+    SCALINGS["centred"] = Recipe(lambda found: Scaler("centred", found.mean, np.ones(3)), ("moments",))
+    try:
+        model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, early_stopping=False, scaling="centred").fit(rows)
+    finally:
+        del SCALINGS["centred"]
+    assert_allclose(model.scaler_.center, rows.mean(0))
+    assert_array_equal(model.scaler_.scale, 1)

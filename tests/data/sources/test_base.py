@@ -65,7 +65,7 @@ WRITERS = {
     "-ubyte.gz": _idx,
     ".zip": _zip,
 }
-FOLDERS = (".png", ".bmp", ".tif", ".tiff", ".pgm")  # that keep grey pixels as they are
+FOLDERS = (".png", ".bmp", ".tif", ".tiff", ".pgm")  # lossless formats of grey pixels
 LOSSY = {".jpg", ".jpeg", ".gif", ".webp", ".ppm"}
 
 

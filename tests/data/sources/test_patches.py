@@ -177,7 +177,7 @@ def test_random_places_are_uniform_over_all_pictures(stride):
         np.add.at(counts[number], (tops[mine] // step, lefts[mine] // step), 1)
         assert not (tops[mine] % step).any()
     assert chisquare(np.concatenate([count.ravel() for count in counts])).pvalue > 1e-3
-    # Nor does a row's place tell the next one's.
+    # The places of consecutive rows are not correlated.
     pairs = np.histogram2d(numbers[:-1], numbers[1:], bins=4)[0]
     shares = np.array([count.size for count in counts]) / sum(count.size for count in counts)
     assert chisquare(pairs.ravel(), (np.outer(shares, shares) * pairs.sum()).ravel()).pvalue > 1e-3
@@ -200,7 +200,7 @@ def test_pictures_are_decoded_once_and_cached_up_to_a_limit(tmp_path, monkeypatc
     assert sorted(decoded) == [0, 1, 2, 3]
     assert_array_equal(read(source), first)
     assert len(decoded) == 4
-    # Room for two: one picture more drops the one that was used longest ago.
+    # The cache holds two pictures: a third replaces the least recently used.
     monkeypatch.setattr(patches, "CACHE_BYTES", GREY[0].nbytes + GREY[2].nbytes)
     tight = PatchSource(tmp_path, 8, stride=1)
     starts = np.searchsorted(tight.places(np.arange(tight.n_rows))[0], [0, 1, 2, 3])
@@ -329,7 +329,7 @@ def test_a_picture_is_restored_from_its_patches(cut):
 def test_overlapping_patches_are_averaged():
     pieces = np.arange(3.0)[:, None, None] * np.ones((1, 2, 2))
     assert_array_equal(from_patches(pieces, (2, 4), 1), [[0, 0.5, 1.5, 2]] * 2)
-    # A picture of its own value everywhere: each cell is the mean of all patches over it, counted by loops.
+    # The mean over all patches that contain a pixel, computed by loops.
     pieces = rng.normal(size=(5 * 4, 3, 4))
     total, count = np.zeros((7, 7)), np.zeros((7, 7))
     for number in range(20):

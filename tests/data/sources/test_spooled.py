@@ -62,7 +62,7 @@ def test_a_full_folder_is_named(folder, tmp_path, monkeypatch):
 
 
 class Growing:
-    """A table that tells of fewer rows than it gives."""
+    """A table that states fewer rows than it has."""
 
     n_rows, dtype, random_access = 2, np.dtype(np.float32), False
     schema = ArraySource(ROWS).schema

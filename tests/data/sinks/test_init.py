@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, UnwritableError
-from isthmus.data.sinks import SINKS, SPARSE_SINKS, open_sink, sink_kind
+from isthmus.data.sinks import SINKS, SPARSE_SINKS, Sink, open_sink, sink_kind
 from isthmus.data.sources import SparseCodesSource, open_source
 
 NAMES = ["a", "b, c", 'd"e']
@@ -127,7 +127,7 @@ def test_an_existing_file_is_kept_on_a_full_disk_or_an_error(tmp_path, suffix):
     with pytest.raises(KeyError), open_sink(path, NAMES, np.float32) as sink:
         sink.write(some_rows(10))
         raise KeyError("reader")
-    # A writer that is let go must not complain later.
+    # A writer that is garbage-collected must not raise.
     gc.collect()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -244,3 +244,22 @@ def test_an_existing_file_is_kept_if_writing_sparse_rows_fails(tmp_path):
     gc.collect()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+class ToySink(Sink):
+    """Rows to text with spaces between cells."""
+
+    def _put(self, rows, kept):
+        np.savetxt(self.file, rows, fmt="%g")
+
+
+def test_a_format_can_be_added_from_outside(tmp_path):
+    rows = some_rows()
+    SINKS[".toy"] = ToySink
+    try:
+        write(tmp_path / "rows.toy", rows, cuts=[200])
+    finally:
+        del SINKS[".toy"]
+    np.testing.assert_allclose(np.loadtxt(tmp_path / "rows.toy"), rows, rtol=1e-5)
+    with pytest.raises(InvalidParameterError, match=r"has none of the suffixes"):
+        write(tmp_path / "rows.toy", rows)
