@@ -3,13 +3,12 @@ import sys
 from typer.testing import CliRunner
 
 from commands import Terminal, fails
-from isthmus import Autoencoder
 from isthmus.cli.app import app, progress_of
 
 
 def test_unexpected_errors_and_interruption(in_folder, monkeypatch):
     def raise_on_load(error):
-        monkeypatch.setattr(Autoencoder, "load", lambda path: (_ for _ in ()).throw(error))
+        monkeypatch.setattr("isthmus.cli.inspect.load_model", lambda path: (_ for _ in ()).throw(error))
 
     raise_on_load(KeyError("a\nb"))
     fails("inspect", "model", code=1, match=r"KeyError: .* \(unexpected; set ISTHMUS_DEBUG=1 for a traceback\)")

@@ -118,7 +118,7 @@ def _fit_imputer(used: Any, epochs: int | None, seed: int | None) -> Autoencoder
     options: dict[str, Any] = {} if epochs is None else {"max_epochs": epochs}
     with warnings.catch_warnings():
         # Empty columns are listed at the end, and stay in the table.
-        warnings.filterwarnings("ignore", message="nothing was observed")
+        warnings.filterwarnings("ignore", message="no value was observed")
         return AutoencoderImputer(random_state=seed, **options).fit(used)
 
 

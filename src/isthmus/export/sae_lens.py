@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -312,16 +313,17 @@ def _model(path: Path, config: Mapping[str, Any], tensors: Tensors) -> SparseAut
         # Its threshold applies to the activations, that of isthmus to activations times decoder norms.
         kind = _ARCHITECTURES["jumprelu"]
         tensors["threshold"] = np.full(d_sae, np.nextafter(tensors["topk_threshold"], -np.inf))
-    model = SparseAutoencoder(
-        d_sae,
-        output_activation="identity",
-        pre_bias=bool(config.get("apply_b_dec_to_input", True)),
-        # Normalizing a decoder whose rows have other norms would change the model.
-        unit_norm_decoder="auto" if unit else False,
-        scaling=None,
-        precision=str(compute),
-        **kind.parameters(config),
-    )
+    parameters = kind.parameters(config)
+    # Normalizing a decoder whose rows have other norms would change the model.
+    options: dict[str, Any] = {
+        "pre_bias": bool(config.get("apply_b_dec_to_input", True)),
+        "unit_norm_decoder": "auto" if unit else False,
+    }
+    if isinstance(parameters["sparsity"], Sparsity):
+        parameters["sparsity"] = replace(parameters["sparsity"], **options)
+    else:
+        parameters |= options
+    model = SparseAutoencoder(d_sae, output_activation="identity", scaling=None, precision=str(compute), **parameters)
     return _fitted(model, d_in, kind, {name: tensor.astype(compute) for name, tensor in tensors.items()})
 
 
