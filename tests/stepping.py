@@ -19,7 +19,7 @@ class Taken(NamedTuple):
 
 
 def drawn(network, sparsity, seed=0):
-    """Parameters of a network and a method, each drawn anew around its start."""
+    """Parameters of a network and a method, each with noise added to its start."""
     rng = np.random.default_rng(seed)
     params = network.init(seed)
     own = sparsity.learned(network.n_components)
@@ -42,7 +42,7 @@ def numbers_at(sparsity, n_components, n_rows=1000, share=1.0):
 
 
 def step(network, sparsity, params, x, weight=None, state=None, *, share=1.0, n_rows=1000, **changes):
-    """Take one step; `changes` are the objective's settings or, as float, its numbers."""
+    """Take one step; `changes` are the objective's settings or, as float, its scheduled values."""
     settings = {name: changes.pop(name) for name in ("reduction", "loss") if name in changes}
     objective = Reconstruction(network, sparsity=sparsity.static(), l2="l2" in changes, **settings)
     state = sparsity.init(network.n_components) if state is None else state
@@ -60,7 +60,7 @@ def compiled(objective):
     def loss(params, state, batch, scheduled):
         return objective(params, state, batch, batch.x, None, scheduled)
 
-    # Each program runs a few times: compiling it well would take longer than all of these.
+    # Each program runs a few times: optimising it would take longer than that.
     return jax.jit(jax.value_and_grad(loss, has_aux=True), compiler_options={"xla_backend_optimization_level": 0})
 
 

@@ -6,7 +6,19 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy.stats import chi2
 
-from isthmus.core.random import MAX_ROWS, Order, cell_bits, chance, cycle_walk, key_words, mix, permute_digits, row_bits
+from isthmus.core.random import (
+    MAX_ROWS,
+    Order,
+    Stream,
+    cell_bits,
+    chance,
+    cycle_walk,
+    generator,
+    key_words,
+    mix,
+    permute_digits,
+    row_bits,
+)
 
 words = st.integers(0, 2**32 - 1)
 
@@ -26,25 +38,32 @@ def test_mix_is_the_published_one_in_numpy_and_jax(word):
     assert int(mix(jnp.uint32(word))) == expected
 
 
-def test_mix_is_one_to_one():
+def test_mix_is_injective():
     some = np.random.default_rng(0).integers(0, 2**32, 200_000, np.uint32)
     assert len(np.unique(mix(some))) == len(np.unique(some))
 
 
-def test_every_bit_in_turns_half_the_bits_out():
+def test_every_input_bit_flips_half_the_output_bits():
     some = np.random.default_rng(0).integers(0, 2**32, 4096, np.uint32)
     for bit in range(32):
-        turned = np.bitwise_count(mix(some) ^ mix(some ^ np.uint32(1 << bit)))
-        assert abs(turned.mean() - 16) < 0.5
+        flipped = np.bitwise_count(mix(some) ^ mix(some ^ np.uint32(1 << bit)))
+        assert abs(flipped.mean() - 16) < 0.5
 
 
 @given(st.integers(0, 2**40), st.integers(0, 9), st.integers(0, 9))
-def test_keys_tell_uses_apart(seed, use, other):
+def test_keys_differ_by_purpose(seed, use, other):
     key = key_words(seed, use)
     assert (key.dtype, key.shape) == (np.uint32, (2,))
     assert_array_equal(key, key_words(seed, use))
     assert (key != key_words(seed + 1, use)).any()
     assert (use == other) == bool((key == key_words(seed, other)).all())
+
+
+def test_streams_are_their_numbers():
+    assert [stream.value for stream in Stream] == [1, 2, 3, 4, 5, 6]
+    assert_array_equal(key_words(7, Stream.NOISE, 2), key_words(7, 4, 2))
+    expected = np.random.default_rng(np.random.SeedSequence([7, 2])).random(5)
+    assert_array_equal(generator(7, Stream.WEIGHTS).random(5), expected)
 
 
 def test_bits_are_the_same_in_numpy_and_jax():
@@ -58,7 +77,7 @@ def test_bits_are_the_same_in_numpy_and_jax():
 
 
 @pytest.mark.parametrize("word", [0, 1])
-def test_bits_of_neighbouring_rows_look_uniform(word):
+def test_bits_of_adjacent_rows_are_uniform(word):
     rows = np.zeros((64_000, 2), np.uint32)
     rows[:, word] = np.arange(64_000)
     counts = np.bincount(row_bits(key_words(5), rows) >> np.uint32(26), minlength=64)
@@ -66,7 +85,7 @@ def test_bits_of_neighbouring_rows_look_uniform(word):
 
 
 @given(st.floats(0, 1))
-def test_chance_is_the_share_of_all_words(share):
+def test_chance_is_the_fraction_of_all_words(share):
     assert abs(int(chance(share)) / 2**32 - share) <= 2**-32
 
 
@@ -91,13 +110,13 @@ def test_radices_barely_exceed_the_rows(n_rows):
     assert max(order.high, order.low) <= 2**16
 
 
-def test_too_many_rows_are_refused():
+def test_too_many_rows():
     with pytest.raises(ValueError, match=f"at most {MAX_ROWS} rows, not {MAX_ROWS + 1}"):
         Order.draw(MAX_ROWS + 1, 0, 0)
 
 
-def test_orders_look_uniform():
-    # Where rows 0 and 1 land, together: all 12 * 11 pairs of places are alike.
+def test_orders_are_uniform():
+    # The positions of rows 0 and 1: all 12 * 11 pairs are equally likely.
     counts, draws = np.zeros((12, 12)), 6600
     for seed in range(draws):
         rows = position_to_row(12, seed, 3).tolist()

@@ -25,19 +25,19 @@ def batch(condition, observed, weight=(1, 1, 1, 1)):
 
 
 def loss_of(params, given):
-    return ImputationLoss(NETWORK)(params, (), given, given.x, None)[0]
+    return ImputationLoss(NETWORK)(params, (), given, given.x, None, {})[0]
 
 
-def test_only_hidden_cells_that_were_there_count():
+def test_only_hidden_cells_with_a_value_count():
     params = NETWORK.init(0, START)
     condition = [[1, 0], [0, 1], [1, 1], [1, 1]]
     observed = [[True, True], [True, True], [False, True], [True, True]]
-    # Nothing is shared between columns, so that a hole holds 0 and the frequencies of the levels.
+    # The columns are independent, so that a missing cell has the mean 0 and the frequencies of the levels.
     expected = (0.5**2 - np.log(0.5) - np.log(0.25)) / 3
     np.testing.assert_allclose(loss_of(params, batch(condition, observed, (1, 1, 1, 0))), expected, rtol=1e-5)
 
 
-def test_nothing_hidden_costs_nothing():
+def test_without_hidden_cells_the_loss_is_0():
     params = NETWORK.init(0, START)
     value, gradients = jax.value_and_grad(loss_of)(params, batch(np.zeros((4, 2)), np.ones((4, 2), bool)))
     assert value == 0

@@ -5,9 +5,10 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.special import expit
 
-from isthmus.core.random import key_words
+from isthmus.core.random import Stream, key_words
 from isthmus.core.types import Batch, Noise
-from isthmus.losses.reconstruction import LOSSES, REDUCTIONS, Reconstruction
+from isthmus.losses import LOSSES, REDUCTIONS
+from isthmus.losses.reconstruction import Reconstruction
 from isthmus.networks.activations import ACTIVATIONS
 from isthmus.networks.custom import Custom
 from isthmus.networks.dense import Dense
@@ -18,7 +19,7 @@ rng = np.random.default_rng(0)
 X = rng.random((5, 4))
 WEIGHT = np.array([1.0, 1, 1, 0, 0])
 ROWS = np.stack([np.arange(5, dtype=np.uint32), np.zeros(5, np.uint32)], axis=1)
-NOISE = Noise(key_words(1, 4), np.uint32(2))
+NOISE = Noise(key_words(1, Stream.NOISE), np.uint32(2))
 
 
 def gradients_agree(network, losses=("mse",)):
@@ -28,7 +29,7 @@ def gradients_agree(network, losses=("mse",)):
 
     def totals(flat):
         batch = Batch(jnp.asarray(X), jnp.asarray(WEIGHT), jnp.asarray(ROWS))
-        each = [Reconstruction(network, loss)(unravel(flat), (), batch, batch.x, NOISE)[0] for loss in losses]
+        each = [Reconstruction(network, loss)(unravel(flat), (), batch, batch.x, NOISE, {})[0] for loss in losses]
         return jnp.stack(each)
 
     with jax.enable_x64(True):
@@ -60,7 +61,7 @@ def test_gradients_equal_finite_differences(activation, tied):
 
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("linear_path", [False, True])
-def test_gradients_of_the_other_parts(tied, linear_path):
+def test_gradients_of_the_other_options(tied, linear_path):
     options = {"tied": tied, "linear_path": linear_path, "dropout": 0.4, "layer_norm": True}
     gradients_agree(Dense(4, 2, (4, 3), (3, 4), "tanh", **options))
 
@@ -91,12 +92,12 @@ def test_cross_entropy_is_exact_where_the_sigmoid_has_rounded():
     assert_allclose(cells, [80, 80])
 
 
-def test_padding_has_no_part_in_the_mean():
+def test_padding_has_no_effect_on_the_mean():
     network = Dense(4, 2, (3,), (3,))
     params, objective = network.init(0), Reconstruction(network)
     short = Batch(X[:3].astype("f4"), WEIGHT[:3].astype("f4"), ROWS[:3])
     padded = Batch(np.where(WEIGHT[:, None] > 0, X, 1e6).astype("f4"), WEIGHT.astype("f4"), ROWS)
-    (a, (state, terms)), (b, _) = (objective(params, ("kept",), batch, batch.x, None) for batch in (short, padded))
+    (a, (state, terms)), (b, _) = (objective(params, ("kept",), batch, batch.x, None, {}) for batch in (short, padded))
     assert_allclose(a, b, rtol=1e-6)
     output, _ = objective.forward(params, X[:3].astype("f4"), None, None)
     assert_allclose(a, np.mean((output.reconstruction - X[:3]) ** 2), rtol=1e-5)
@@ -109,7 +110,7 @@ def test_the_network_sees_the_noisy_rows_and_the_loss_the_clean_ones():
     identity["decoder"] = identity["encoder"]
     clean, noisy = X.astype("f4"), (X + 2).astype("f4")
     batch = Batch(clean, np.ones(5, "f4"), ROWS)
-    assert_allclose(Reconstruction(network)(identity, (), batch, noisy, None)[0], 4, rtol=1e-5)
+    assert_allclose(Reconstruction(network)(identity, (), batch, noisy, None, {})[0], 4, rtol=1e-5)
 
 
 def test_equal_objectives_are_one():
@@ -121,7 +122,7 @@ def test_equal_objectives_are_one():
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-def test_what_becomes_of_a_rows_cells(reduction):
+def test_reductions(reduction):
     cells = rng.normal(size=(6, 4))
     by_hand = {"mean": cells.mean(axis=1), "sum": cells.sum(axis=1), "half_sum": cells.sum(axis=1) / 2}
     assert_allclose(REDUCTIONS[reduction](cells), by_hand[reduction], rtol=1e-5)
@@ -135,8 +136,8 @@ def test_ngs_objective(tied):
     first = params["encoder"][0]["weight"]
     second = first.T if tied else params["decoder"][0]["weight"]
     code = expit(X[:3] @ first + params["encoder"][0]["bias"])
-    rebuilt, mean = code @ second + params["decoder"][0]["bias"], code.mean(axis=0)
-    squares = 0.5 * np.sum((rebuilt - X[:3]) ** 2) / 3
+    reconstruction, mean = code @ second + params["decoder"][0]["bias"], code.mean(axis=0)
+    squares = 0.5 * np.sum((reconstruction - X[:3]) ** 2) / 3
     decay = 0.01 / 2 * (np.sum(first**2) + (0 if tied else np.sum(second**2)))
     divergence = 3 * np.sum(0.1 * np.log(0.1 / mean) + 0.9 * np.log(0.9 / (1 - mean)))
     assert_allclose(taken.total, squares + decay + divergence, rtol=1e-6)
@@ -146,12 +147,12 @@ def test_ngs_objective(tied):
     slopes_agree(network, method, params, X, weight=WEIGHT, reduction="half_sum", l2=0.01)
 
 
-def test_an_l2_penalty_is_of_matrices_alone():
+def test_the_l2_penalty_is_of_matrices_alone():
     network = Dense(4, 7, (5,), (3,), "tanh")
     params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype("f4"), network.init(0))
     batch = Batch(X.astype("f4"), WEIGHT.astype("f4"), ROWS)
     total, (_, terms) = Reconstruction(network, l2=True)(params, (), batch, batch.x, None, {"l2": np.float32(0.5)})
-    plain, (_, nothing) = Reconstruction(network)(params, (), batch, batch.x, None)
+    plain, (_, nothing) = Reconstruction(network)(params, (), batch, batch.x, None, {})
     squares = sum(np.sum(layer["weight"] ** 2) for layer in params["encoder"] + params["decoder"])
     assert_allclose(total - plain, 0.25 * squares, rtol=1e-5)
     assert_allclose(terms["reconstruction"], plain)
@@ -211,7 +212,7 @@ def test_a_sparsity_is_part_of_what_an_objective_is():
 
 def loss_of(batch, reduction="mean", scheduled=None, noisy=None, **settings):
     objective = Reconstruction(NETWORK, reduction=reduction, **settings)
-    return float(objective(PARAMS, (), batch, batch.x if noisy is None else noisy, None, scheduled)[0])
+    return float(objective(PARAMS, (), batch, batch.x if noisy is None else noisy, None, scheduled or {})[0])
 
 
 NETWORK = Dense(4, 2, activation="tanh", init_name="glorot", indicator=True)
@@ -219,14 +220,14 @@ PARAMS = NETWORK.init(0) | {"indicator": rng.normal(size=(4, 2)).astype(np.float
 OBSERVED = np.array([[1, 1, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1], [1, 0, 1, 1]], bool)
 
 
-def rebuilt_with_holes():
-    """What the network makes of the rows, in numpy: zeros where cells are missing, and a word of it."""
+def reconstructed():
+    """The reconstruction of rows with missing cells, in numpy: zeros in their place, and the missing mask."""
     encoder, decoder = PARAMS["encoder"][0], PARAMS["decoder"][0]
     code = np.where(OBSERVED, X, 0) @ encoder["weight"] + encoder["bias"] + ~OBSERVED @ PARAMS["indicator"]
     return code @ decoder["weight"] + decoder["bias"]
 
 
-def with_holes(weight=WEIGHT):
+def with_missing(weight=WEIGHT):
     x = jnp.asarray(np.where(OBSERVED, X, 0), jnp.float32)
     condition = jnp.asarray(~OBSERVED, jnp.float32)
     return Batch(x, jnp.asarray(weight, jnp.float32), jnp.asarray(ROWS), jnp.asarray(OBSERVED), condition=condition)
@@ -234,22 +235,22 @@ def with_holes(weight=WEIGHT):
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_missing_cells_are_left_out_of_the_loss(reduction):
-    squares = np.where(OBSERVED, (rebuilt_with_holes() - X) ** 2, 0)
+    squares = np.where(OBSERVED, (reconstructed() - X) ** 2, 0)
     by_row = {
         "mean": squares.sum(1) / np.maximum(OBSERVED.sum(1), 1),
         "sum": squares.sum(1),
         "half_sum": squares.sum(1) / 2,
     }[reduction]
-    assert_allclose(loss_of(with_holes(), reduction), by_row[:3].mean(), rtol=1e-5)
+    assert_allclose(loss_of(with_missing(), reduction), by_row[:3].mean(), rtol=1e-5)
 
 
-def test_what_stands_in_a_missing_cell_is_no_target():
-    batch = with_holes()
+def test_the_value_of_a_missing_cell_has_no_effect():
+    batch = with_missing()
     other = batch._replace(x=jnp.where(batch.observed, batch.x, 77.0))
     assert loss_of(other, noisy=batch.x) == loss_of(batch)
 
 
-def test_a_whole_batch_loses_to_the_bit_what_it_would_without_a_look_for_holes():
+def test_complete_rows_have_the_same_loss_to_the_bit_with_a_missing_mask():
     plain = Batch(jnp.asarray(X, jnp.float32), jnp.asarray(WEIGHT, jnp.float32), jnp.asarray(ROWS))
     seen = plain._replace(observed=jnp.ones((5, 4), bool), condition=jnp.zeros((5, 4), jnp.float32))
     assert loss_of(seen) == loss_of(plain)
@@ -260,47 +261,49 @@ def test_the_emphasised_loss(untouched):
     corrupted = rng.random((5, 4)) < 0.5
     plain = Batch(jnp.asarray(X, jnp.float32), jnp.ones(5, jnp.float32), jnp.asarray(ROWS))
     batch = plain._replace(corrupted=jnp.asarray(corrupted))
-    rebuilt = np.asarray(Reconstruction(NETWORK).forward(PARAMS, plain.x, None, None)[0].reconstruction)
-    expected = np.mean(np.where(corrupted, 1, untouched) * (rebuilt - X) ** 2)
+    reconstruction = np.asarray(Reconstruction(NETWORK).forward(PARAMS, plain.x, None, None)[0].reconstruction)
+    expected = np.mean(np.where(corrupted, 1, untouched) * (reconstruction - X) ** 2)
     assert_allclose(loss_of(batch, scheduled={"untouched_weight": jnp.float32(untouched)}), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("holes", [False, True])
+@pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-def test_the_weighted_loss(reduction, holes):
+def test_the_weighted_loss(reduction, missing):
     weights = np.array([0, 0.5, 2, 1])
-    observed = OBSERVED if holes else np.ones_like(OBSERVED)
-    rebuilt = rebuilt_with_holes() if holes else np.asarray(Reconstruction(NETWORK).forward(PARAMS, X, None, None)[1])
-    squares = np.where(observed, weights * (rebuilt - X) ** 2, 0).sum(1)
+    observed = OBSERVED if missing else np.ones_like(OBSERVED)
+    reconstruction = (
+        reconstructed() if missing else np.asarray(Reconstruction(NETWORK).forward(PARAMS, X, None, None)[1])
+    )
+    squares = np.where(observed, weights * (reconstruction - X) ** 2, 0).sum(1)
     seen = (observed * weights).sum(1)
     by_row = {"mean": squares / np.where(seen > 0, seen, 1), "sum": squares, "half_sum": squares / 2}[reduction]
     plain = Batch(jnp.asarray(X, jnp.float32), jnp.asarray(WEIGHT, jnp.float32), jnp.asarray(ROWS))
-    found = loss_of(with_holes() if holes else plain, reduction, feature_weights=tuple(weights.tolist()))
+    found = loss_of(with_missing() if missing else plain, reduction, feature_weights=tuple(weights.tolist()))
     assert_allclose(found, by_row[:3].mean(), rtol=1e-5)
 
 
-def test_weights_of_one_weigh_nothing():
-    for batch in (with_holes(), with_holes()._replace(observed=None, condition=None)):
+def test_equal_weights_have_no_effect():
+    for batch in (with_missing(), with_missing()._replace(observed=None, condition=None)):
         assert loss_of(batch, feature_weights=(1.0,) * 4) == loss_of(batch)
         assert_allclose(loss_of(batch, feature_weights=(7.0,) * 4), loss_of(batch), rtol=1e-6)
 
 
 def test_cells_without_weight_have_no_gradient():
     objective = Reconstruction(NETWORK, feature_weights=(1.0, 0.0, 0.0, 1.0))
-    batch = with_holes()
-    gradients = jax.grad(lambda params: objective(params, (), batch, batch.x, None)[0])(PARAMS)["decoder"][0]
+    batch = with_missing()
+    gradients = jax.grad(lambda params: objective(params, (), batch, batch.x, None, {})[0])(PARAMS)["decoder"][0]
     assert not gradients["weight"][:, [1, 2]].any() and not gradients["bias"][jnp.array([1, 2])].any()
     assert gradients["weight"][:, [0, 3]].all()
 
 
-def test_what_networks_are_told():
+def test_condition_kind():
     assert Reconstruction(NETWORK).condition_kind == "missing"
     assert Reconstruction(Dense(4, 2)).condition_kind is None
 
 
-@pytest.mark.parametrize("asleep", [0, 100])
-def test_branches_differentiated_apart_give_what_one_gives(asleep):
-    """A code wide enough for them, with and without dead units."""
+@pytest.mark.parametrize("idle_rows", [0, 100])
+def test_separate_branches_give_the_same_gradients(idle_rows):
+    """Of a wide code, with and without dead units."""
     network, sparsity = Dense(8, 4096, code_activation="relu"), TopK(4, dead_after=50)
     assert sparsity.branches(network)
     objective = Reconstruction(network, sparsity=sparsity.static())
@@ -308,7 +311,7 @@ def test_branches_differentiated_apart_give_what_one_gives(asleep):
     x = jnp.asarray(np.random.default_rng(0).normal(size=(6, 8)), jnp.float32)
     numbers = jnp.arange(6, dtype=jnp.uint32)
     batch = Batch(x, jnp.ones(6), jnp.stack([numbers, 0 * numbers], axis=1))
-    state = {"idle": np.where(np.arange(4096) < 30, asleep, 0).astype(np.uint32)}
+    state = {"idle": np.where(np.arange(4096) < 30, idle_rows, 0).astype(np.uint32)}
     scheduled = {"dead_after": jnp.float32(50)}
 
     def gradients(function):
@@ -319,6 +322,6 @@ def test_branches_differentiated_apart_give_what_one_gives(asleep):
     (total, rest), gradient = gradients(objective)
     (expected, expected_rest), expected_gradient = gradients(objective.loss_of)
     assert_allclose(total, expected, rtol=1e-6)
-    assert (float(rest[1]["auxiliary"]) > 0) == (asleep > 0)
+    assert (float(rest[1]["auxiliary"]) > 0) == (idle_rows > 0)
     jax.tree.map(lambda a, b: assert_allclose(a, b, rtol=1e-5, atol=1e-7), rest, expected_rest)
     jax.tree.map(lambda a, b: assert_allclose(a, b, rtol=1e-4, atol=1e-7), gradient, expected_gradient)

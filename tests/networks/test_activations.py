@@ -35,6 +35,6 @@ def test_closed_form(name):
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_odd_functions_are_named(name):
+def test_odd_functions(name):
     odd = np.allclose(CLOSED_FORMS[name](-x), -CLOSED_FORMS[name](x))
     assert odd == (name in ODD)

@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
-from isthmus.core.random import key_words
+from isthmus.core.random import Stream, key_words
 from isthmus.core.types import Noise
 from isthmus.networks.classifying import Classifying
 from isthmus.networks.dense import Dense
@@ -22,12 +22,12 @@ def test_logits_are_a_linear_map_of_the_code():
     assert (network.n_features, network.n_components, network.dtype) == (4, 2, np.float32)
 
 
-def test_dropout_takes_from_the_code_in_training_alone():
+def test_dropout_of_the_code_in_training_alone():
     network = Classifying(Dense(4, 200, dropout=0.5), 1)
     params = {**network.body.init(0), "head": {"weight": np.ones((200, 1), np.float32), "bias": np.zeros(1)}}
     params["encoder"][0] = {"weight": np.zeros((4, 200), np.float32), "bias": np.ones(200, np.float32)}
     rows = jnp.stack([jnp.arange(5, dtype=jnp.uint32)] * 2, axis=1)
-    dropped = np.asarray(network.encode(params, X, rows, Noise(key_words(0, 4), np.uint32(1))))[:, 0]
+    dropped = np.asarray(network.encode(params, X, rows, Noise(key_words(0, Stream.NOISE), np.uint32(1))))[:, 0]
     assert_array_equal(np.asarray(network.encode(params, X))[:, 0], 200)
     assert len(set(dropped)) > 1
     assert_allclose(dropped.mean(), 200, rtol=0.1)

@@ -28,7 +28,7 @@ def test_a_convolution_is_a_sum_of_correlations(height, width, kernel):
 @pytest.mark.parametrize(("backend", "in_cache"), [("cpu", 0), ("cpu", 1 << 20), ("gpu", 0)])
 @pytest.mark.parametrize("channels", [(2, 4), (8, 2), (32, 33)])
 @pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (5, 3)])
-def test_whatever_way_it_and_its_derivative_are_xlas_own(kernel, channels, backend, in_cache, monkeypatch):
+def test_every_algorithm_and_its_derivative_equal_xlas(kernel, channels, backend, in_cache, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
     monkeypatch.setattr("isthmus.networks.convolution._IN_CACHE", in_cache)
     x, k = rng.normal(size=(3, 6, 5, channels[0])), rng.normal(size=(*kernel, *channels))

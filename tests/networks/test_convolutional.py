@@ -11,7 +11,7 @@ rng = np.random.default_rng(0)
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (7, 5, 3), (1, 9, 1), (1, 1, 1)])
 @pytest.mark.parametrize("channels", [(), (4,), (4, 6)])
-def test_pictures_of_any_size_go_through(shape, channels):
+def test_images_of_any_size(shape, channels):
     network = Convolutional(shape, 3, channels)
     params = network.init(0)
     x = rng.normal(size=(5, network.n_features)).astype(np.float32)
@@ -49,7 +49,7 @@ def test_gradients_equal_finite_differences():
             assert_allclose(found[number][place], (ends[0] - ends[1]) / 2e-5, rtol=1e-6)
 
 
-def test_a_rearranged_code_is_the_same_network():
+def test_reordering_changes_the_code_and_not_the_network():
     network = Convolutional((6, 6, 1), 4, (3,))
     params, x = network.init(0), rng.normal(size=(3, 36)).astype(np.float32)
     order, signs = np.array([2, 0, 3, 1]), np.array([1, -1, 1, -1], np.float32)

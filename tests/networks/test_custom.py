@@ -62,7 +62,7 @@ def test_equal_networks_are_one(network):
     assert network != Custom(linear, 5, 3, "tanh", "sigmoid")
 
 
-def test_what_is_static_stays():
+def test_static_fields_are_kept():
     network = Custom(module(3), 4, 2)
     x = np.ones((1, 4), np.float32)
     assert_allclose(network.encode(network.init(0), x), [[12, 12]])
@@ -91,14 +91,14 @@ def silent(x):
         (lambda n, k, key: (silent, silent), "encoder cannot take a row of 5 values: ValueError$"),
     ],
 )
-def test_a_factory_that_does_not_fit_is_refused(factory, said):
+def test_refused_factories(factory, said):
     with pytest.raises(InvalidParameterError, match=f"^network(?:'s)? {said}") as caught:
         Custom(factory, 5, 2)
     assert "\n" not in str(caught.value)
 
 
 def with_closures(n_features, n_components, key):
-    """Modules whose functions are made anew at each call, so that no two structures compare equal."""
+    """Modules whose functions are new at each call, so that no two structures compare equal."""
 
     def scaled(by):
         return jax.tree_util.Partial(lambda weight, x: by * (weight @ x), jax.random.normal(key, (n_components, 5)))
@@ -108,7 +108,7 @@ def with_closures(n_features, n_components, key):
     )
 
 
-def test_functions_made_anew_are_the_same_network():
+def test_new_functions_are_the_same_network():
     network = Custom(with_closures, 5, 2)
     x = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
     params = network.init(7)

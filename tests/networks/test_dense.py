@@ -4,7 +4,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 
-from isthmus.core.random import key_words
+from isthmus.core.random import Stream, generator, key_words
 from isthmus.core.types import Noise, Statistics
 from isthmus.networks.activations import ACTIVATIONS
 from isthmus.networks.dense import Dense
@@ -101,9 +101,9 @@ def test_parameters_are_drawn_by_seed(network):
 
 
 @pytest.mark.parametrize("name", INITIALIZERS)
-def test_init_name_picks_the_initializer(name):
+def test_init_name(name):
     network = Dense(6, 2, (5,), (5,), init_name=name)
-    draw = np.random.default_rng(np.random.SeedSequence([7, 2]))
+    draw = generator(7, Stream.WEIGHTS)
     biased = name == "truncated_normal"
     bias = draw.normal(size=5) if biased else np.zeros(5)
     first = network.init(7)["encoder"][0]
@@ -130,14 +130,14 @@ def test_the_linear_path_starts_at_pca(sizes, tied, activation, init_name):
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_before_a_sigmoid_the_path_starts_at_the_mean(tied):
+def test_with_a_sigmoid_output_the_path_starts_at_the_mean(tied):
     network = Dense(6, 2, (5,), (5,), "sigmoid", output_activation="sigmoid", linear_path=True, tied=tied)
     params = network.init(0, PCA)
     out = network.activate_output(network.decode(params, np.zeros((1, 2), np.float32)))
     assert_allclose(out[0], rows.mean(0), atol=1e-5)
     if not tied:
         assert_allclose(params["decoder_path"], 4 * PCA.components, rtol=1e-6)
-        # To first order a sigmoid's slope undoes the factor where the mean is near a half.
+        # Where the mean is near a half, the sigmoid's slope cancels the factor to first order.
         small = np.full((1, 2), 0.01, np.float32)
         moved = network.activate_output(network.decode(params, small))[0] - out[0]
         assert_allclose(moved, 0.01 * PCA.components.sum(0), atol=2e-3)
@@ -152,7 +152,7 @@ def test_without_statistics_the_path_starts_at_zero():
 # Dropout -----------------------------------------------------------------------------------------------------------
 
 DROPPING = Dense(6, 2, (400,), (300,), "identity", dropout=0.25)
-noise = Noise(key_words(1, 4), np.uint32(3))
+noise = Noise(key_words(1, Stream.NOISE), np.uint32(3))
 numbers = np.stack([np.arange(20, dtype=np.uint32) * 7, np.zeros(20, np.uint32)], axis=1)
 dropping_params = DROPPING.init(0)
 single = rows.astype(np.float32)
@@ -163,7 +163,7 @@ def dropped(network, params, row, noise):
     return np.asarray(network.dropped(hidden, row, noise, 0))
 
 
-def test_dropout_drops_its_share_and_keeps_the_mean():
+def test_dropout_fraction_and_mean():
     many = np.stack([np.arange(500, dtype=np.uint32), np.zeros(500, np.uint32)], axis=1)
     kept = dropped(DROPPING, dropping_params, many, noise)
     assert set(np.unique(kept)) == {np.float32(0), np.float32(1 / 0.75)}
@@ -182,34 +182,36 @@ def test_dropout_depends_on_the_row_alone():
     assert (np.asarray(encode(dropping_params, single, numbers + 1, noise)) != whole).any()
 
 
-@pytest.mark.parametrize("other", [Noise(key_words(2, 4), np.uint32(3)), Noise(key_words(1, 4), np.uint32(4))])
-def test_seeds_and_epochs_drop_other_units(other):
+@pytest.mark.parametrize(
+    "other", [Noise(key_words(2, Stream.NOISE), np.uint32(3)), Noise(key_words(1, Stream.NOISE), np.uint32(4))]
+)
+def test_dropout_depends_on_seed_and_epoch(other):
     a, b = (dropped(DROPPING, dropping_params, numbers, which) for which in (noise, other))
     # Two independent masks agree on p^2 + q^2 of the units.
     assert abs((a == b).mean() - (0.25**2 + 0.75**2)) < 0.03
 
 
-def test_layers_drop_units_of_their_own():
+def test_dropout_depends_on_the_layer():
     ones = np.ones((20, 400), np.float32)
     a, b = (np.asarray(DROPPING.dropped(ones, numbers, noise, number)) for number in (0, 1))
     assert abs((a == b).mean() - (0.25**2 + 0.75**2)) < 0.03
 
 
-def test_nothing_is_dropped_outside_training():
+def test_no_dropout_outside_training():
     plain = Dense(**{**vars(DROPPING), "dropout": 0.0})
     assert_array_equal(
         DROPPING.encode(dropping_params, single, numbers, None), plain.encode(dropping_params, single, numbers, noise)
     )
 
 
-# Arranging the code ------------------------------------------------------------------------------------------------
+# Reordering the code ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sizes", [(), (5,)])
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("linear_path", [False, True])
 @pytest.mark.parametrize("code_activation", ACTIVATIONS)
-def test_arranging_changes_the_code_and_not_the_network(sizes, tied, linear_path, code_activation):
+def test_reordering_changes_the_code_and_not_the_network(sizes, tied, linear_path, code_activation):
     network = Dense(6, 3, sizes, sizes, "tanh", code_activation, "sigmoid", linear_path, tied)
     params = randomised(network.init(0))
     before = jax.tree.map(np.copy, params)
@@ -229,7 +231,7 @@ def test_arranging_changes_the_code_and_not_the_network(sizes, tied, linear_path
 
 @pytest.mark.parametrize("sizes", [(), (5,)])
 @pytest.mark.parametrize("tied", [False, True])
-def test_rows_are_centred_by_the_outputs_bias(sizes, tied):
+def test_pre_bias_subtracts_the_output_bias(sizes, tied):
     network = Dense(6, 9, sizes, sizes, "tanh", tied=tied, pre_bias=True)
     plain = Dense(6, 9, sizes, sizes, "tanh", tied=tied)
     params = randomised(network.init(0))
@@ -256,7 +258,7 @@ def test_the_encoder_starts_as_the_decoders_transpose(sizes, init_name):
 
 
 @pytest.mark.parametrize("network", [*SHAPES, Dense(6, 9, (5,), (4,), "tanh", pre_bias=True, layer_norm=True)])
-def test_halves_around_the_code_are_the_whole(network):
+def test_before_and_after_the_code(network):
     params = randomised(network.init(0))
     weight, bias = network.code_layer(params)
     path = single @ params["encoder_path"] if network.linear_path else 0
@@ -271,7 +273,7 @@ def test_halves_around_the_code_are_the_whole(network):
 
 
 @pytest.mark.parametrize("hidden", [(), (3,)])
-def test_the_indicator_is_a_leaf_of_its_own_that_starts_at_zero(hidden):
+def test_the_indicator_is_a_separate_matrix_that_starts_at_zero(hidden):
     plain, masked = Dense(4, 2, hidden, hidden), Dense(4, 2, hidden, hidden, indicator=True)
     params = masked.init(5)
     assert not params["indicator"].any()
@@ -280,7 +282,7 @@ def test_the_indicator_is_a_leaf_of_its_own_that_starts_at_zero(hidden):
     x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
     assert_array_equal(masked.encode(params, x, condition=np.ones_like(x)), plain.encode(drawn, x))
     params["indicator"] = np.ones_like(params["indicator"])
-    # Of a row of ones, the indicator adds to the first layer as much as there are cells.
+    # For a mask of ones, the indicator adds the number of cells to the first layer.
     shifted = jax.tree.map(np.copy, drawn)
     shifted["encoder"][0]["bias"] += 4
     assert_allclose(masked.encode(params, x, condition=np.ones_like(x)), plain.encode(shifted, x), rtol=1e-6)

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from isthmus.networks.initializers import INITIALIZERS, draw_bias
+from isthmus.networks.draws import draw_bias
+from isthmus.networks.initializers import INITIALIZERS, default_init
 
 FAN_IN, FAN_OUT = 300, 200
-# A unit normal cut at 2 keeps this variance: 1 - 4 phi(2) / (2 Phi(2) - 1).
+# The variance of a unit normal truncated at 2: 1 - 4 phi(2) / (2 Phi(2) - 1).
 CUT_VARIANCE = 0.7737413
 VARIANCES = {
     "glorot": 2 / (FAN_IN + FAN_OUT),
@@ -71,3 +72,10 @@ def test_biases(name):
         assert np.abs(biases).max() > 3
     else:
         assert not biases.any()
+
+
+@pytest.mark.parametrize(
+    ("activation", "name"), [("relu", "he"), ("gelu", "he"), ("tanh", "glorot"), ("sigmoid", "glorot")]
+)
+def test_default_init(activation, name):
+    assert default_init(activation) == name

@@ -40,7 +40,7 @@ def spread(x):
     return out
 
 
-def by_hand(network, params, picture, noise):
+def by_hand(network, params, image, noise):
     def blocks(x, level, side):
         for block in range(network.blocks[level]):
             hidden = np.maximum(convolved(params[f"{level}.{side}.{block}.first"], x), 0)
@@ -54,49 +54,49 @@ def by_hand(network, params, picture, noise):
         below = at(convolved(params[f"{level}.lower"], gathered(x)), level + 1)
         return blocks(x + spread(convolved(params[f"{level}.raise"], below)), level, "up")
 
-    pixels = gathered(picture[..., None])
+    pixels = gathered(image[..., None])
     x = convolved(params["enter"], np.dstack([pixels, np.full(pixels.shape[:2], noise)]))
-    return picture - spread(convolved(params["leave"], at(x, 0)))[..., 0]
+    return image - spread(convolved(params["leave"], at(x, 0)))[..., 0]
 
 
 @on_networks
 def test_numpy_computes_the_same(network):
     params = drawn(network)
-    pictures = np.random.default_rng(1).random((2, 16, 24), np.float32)
+    images = np.random.default_rng(1).random((2, 16, 24), np.float32)
     noise = np.array([0.1, 0.4], np.float32)
-    cleaned = jax.jit(network.clean)(params, pictures, noise)
-    for one, picture, level in zip(cleaned, pictures, noise, strict=True):
-        assert_allclose(one, by_hand(network, params, picture.astype(float), level), rtol=1e-4, atol=1e-4)
+    cleaned = jax.jit(network.clean)(params, images, noise)
+    for one, image, level in zip(cleaned, images, noise, strict=True):
+        assert_allclose(one, by_hand(network, params, image.astype(float), level), rtol=1e-4, atol=1e-4)
 
 
 @on_networks
-def test_untrained_it_leaves_pictures_as_they_are(network):
+def test_untrained_it_returns_images_as_they_are(network):
     params = network.init(jax.random.key(0))
     assert {name: value.shape for name, value in params.items()} == network.shapes()
-    pictures = np.random.default_rng(0).random((1, 16, 8), np.float32)
-    assert_array_equal(jax.jit(network.clean)(params, pictures, np.ones(1, np.float32)), pictures)
+    images = np.random.default_rng(0).random((1, 16, 8), np.float32)
+    assert_array_equal(jax.jit(network.clean)(params, images, np.ones(1, np.float32)), images)
 
 
 @on_networks
-def test_a_scaled_picture_and_noise_give_the_result_scaled(network):
+def test_scaling_an_image_and_its_noise_scales_the_result(network):
     params = drawn(network)
-    pictures, noise = np.random.default_rng(2).random((1, 16, 16), np.float32), np.full(1, 0.2, np.float32)
-    scaled = jax.jit(network.clean)(params, 3 * pictures, 3 * noise)
-    assert_allclose(scaled, 3 * jax.jit(network.clean)(params, pictures, noise), rtol=1e-4, atol=1e-5)
+    images, noise = np.random.default_rng(2).random((1, 16, 16), np.float32), np.full(1, 0.2, np.float32)
+    scaled = jax.jit(network.clean)(params, 3 * images, 3 * noise)
+    assert_allclose(scaled, 3 * jax.jit(network.clean)(params, images, noise), rtol=1e-4, atol=1e-5)
 
 
 @on_networks
-def test_reach_is_how_far_a_pixel_is_felt(network):
+def test_reach_is_the_distance_at_which_a_pixel_has_an_effect(network):
     params = drawn(network)
     assert network.reach % network.multiple == 0
     side, middle = 4 * network.reach, 2 * network.reach
-    pictures, noise = np.random.default_rng(3).random((1, side, side), np.float32), np.full(1, 0.2, np.float32)
-    # From every corner of the grid that shuffles make: blocks of pixels reach further on one side than on the other.
-    felt = []
+    images, noise = np.random.default_rng(3).random((1, side, side), np.float32), np.full(1, 0.2, np.float32)
+    # From both corners of a block: blocks of pixels reach further on one side than on the other.
+    reached = []
     for shift in (0, network.multiple - 1):
-        corrupted = pictures.copy()
+        corrupted = images.copy()
         corrupted[0, middle + shift, middle + shift] += 100
-        difference = jax.jit(network.clean)(params, corrupted, noise) - jax.jit(network.clean)(params, pictures, noise)
+        difference = jax.jit(network.clean)(params, corrupted, noise) - jax.jit(network.clean)(params, images, noise)
         where = np.argwhere(np.abs(difference[0]) > 0)
-        felt.append(np.abs(where - middle - shift).max())
-    assert network.reach - 2 * network.multiple < max(felt) <= network.reach
+        reached.append(np.abs(where - middle - shift).max())
+    assert network.reach - 2 * network.multiple < max(reached) <= network.reach

@@ -24,6 +24,7 @@ from isthmus.sparsity import (
     resolve,
 )
 from stepping import drawn, step
+from toys import Shrinking
 
 rng = np.random.default_rng(0)
 X = np.vstack([rng.normal(size=(6, 5)), np.full((2, 5), 1e4)])
@@ -185,3 +186,17 @@ assert not {"jax", "numpy", "pyarrow"} & set(sys.modules)
 def test_unknown_attributes_of_the_module():
     with pytest.raises(AttributeError, match=r"^module 'isthmus\.sparsity' has no attribute 'Topk'$"):
         isthmus.sparsity.Topk
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_method_from_outside():
+    method, network = resolve("toy"), Dense(5, 32, code_activation="relu")
+    assert method == Shrinking()
+    params, state = drawn(network, method), method.init(32)
+    taken = step(network, method, params, X, WEIGHT, state)
+    assert_allclose(taken.state["margin"], 0.1)
+    pre_code = network.encode(params, X[:6])
+    code, _ = method.select(Step(network, params, taken.state, pre_code=pre_code, train=False))
+    assert_allclose(code, np.maximum(pre_code - np.float32(0.1), 0), rtol=1e-5, atol=1e-6)
+    with pytest.raises(InvalidParameterError, match=r"^k=3 has no effect with sparsity='toy', only with topk, .*"):
+        resolve("toy", k=3)
