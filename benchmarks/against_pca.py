@@ -1,11 +1,11 @@
-"""Held-out error as a share of PCA's, on small tables and pictures: how the defaults were chosen, and what they reach.
+"""Test error relative to PCA on small tables and pictures, for the default parameters and alternatives.
 
-Each data set is split three times, four fifths to learn from and a fifth to judge by. PCA gets the same scaled rows and
-as many components. The share is the autoencoder's summed squared error over PCA's, over the three splits.
+Each data set is split three times into 80 % training and 20 % test rows. PCA gets the same scaled rows and the same
+number of components. The ratio is the autoencoder's summed squared error over PCA's, over the three splits.
 
     python benchmarks/against_pca.py                                     the defaults
-    python benchmarks/against_pca.py --set learning_rate=0.003 ...       another setting
-    python benchmarks/against_pca.py --study                             the settings the defaults were chosen from
+    python benchmarks/against_pca.py --set learning_rate=0.003 ...       other parameters
+    python benchmarks/against_pca.py --study                             the parameters that were compared
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ COMPONENTS = (2, 10)
 
 
 def patches() -> np.ndarray:
-    """Return 4,000 patches of 8 x 8 grey pixels of the photographs that scikit-learn ships."""
+    """Return 4,000 grey patches of 8 x 8 pixels from the photographs included in scikit-learn."""
     from sklearn.feature_extraction.image import extract_patches_2d
 
     grey = [photo.mean(axis=2).astype(np.float32) / 255 for photo in datasets.load_sample_images().images]
-    cut = [extract_patches_2d(photo, (8, 8), max_patches=2000, random_state=0) for photo in grey]
-    return np.concatenate(cut).reshape(-1, 64)
+    parts = [extract_patches_2d(photo, (8, 8), max_patches=2000, random_state=0) for photo in grey]
+    return np.concatenate(parts).reshape(-1, 64)
 
 
 TABLES: dict[str, Callable[[], np.ndarray]] = {
@@ -47,31 +47,31 @@ TABLES: dict[str, Callable[[], np.ndarray]] = {
 }
 
 
-def share_of_pca(rows: np.ndarray, n_components: int, settings: dict[str, Any]) -> tuple[float, float]:
-    """Return the error as a share of PCA's, and the seconds of a fit."""
-    ours = theirs = seconds = 0.0
+def error_ratio(rows: np.ndarray, n_components: int, settings: dict[str, Any]) -> tuple[float, float]:
+    """Return the error relative to PCA's, and the mean seconds of a fit."""
+    error = pca_error = seconds = 0.0
     for split in range(SPLITS):
         train, test = train_test_split(rows, test_size=0.2, random_state=split)
-        began = time.perf_counter()
+        start = time.perf_counter()
         model = Autoencoder(n_components, random_state=split, **settings).fit(train)
-        seconds += time.perf_counter() - began
-        scaled, wanted = (model.scaler_.scaled(part, np.float64) for part in (train, test))
+        seconds += time.perf_counter() - start
+        scaled, scaled_test = (model.scaler_.scaled(part, np.float64) for part in (train, test))
         pca = PCA(n_components).fit(scaled)
-        theirs += np.square(pca.inverse_transform(pca.transform(wanted)) - wanted).sum()
-        ours += model.reconstruction_error(test, per="cell").sum()
-    return ours / theirs, seconds / SPLITS
+        pca_error += np.square(pca.inverse_transform(pca.transform(scaled_test)) - scaled_test).sum()
+        error += model.reconstruction_error(test, per="cell").sum()
+    return error / pca_error, seconds / SPLITS
 
 
 def compare(settings: dict[str, Any], names: list[str]) -> None:
-    """Print a row per data set."""
+    """Print one line per data set."""
     print(f"{'data':15}" + "".join(f"{f'{k} of D':>10}{'s':>6}" for k in COMPONENTS))
-    logs = []
+    logarithms = []
     for name in names:
         rows = TABLES[name]()
-        found = [share_of_pca(rows, min(k, rows.shape[1] // 2), settings) for k in COMPONENTS]
-        logs += [np.log(share) for share, _ in found]
-        print(f"{name:15}" + "".join(f"{share:>10.3f}{seconds:>6.1f}" for share, seconds in found), flush=True)
-    print(f"geometric mean {np.exp(np.mean(logs)):>9.3f}", flush=True)
+        results = [error_ratio(rows, min(k, rows.shape[1] // 2), settings) for k in COMPONENTS]
+        logarithms += [np.log(ratio) for ratio, _ in results]
+        print(f"{name:15}" + "".join(f"{ratio:>10.3f}{seconds:>6.1f}" for ratio, seconds in results), flush=True)
+    print(f"geometric mean {np.exp(np.mean(logarithms)):>9.3f}", flush=True)
 
 
 STUDY: list[dict[str, Any]] = [

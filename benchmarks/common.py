@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine in one line, and ways of doing one thing timed in turn."""
+"""Functions shared by the benchmarks: machine description, interleaved timing, parsing of parameters."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-Job = Callable[[], float | None]  # one run; returns its seconds where it knows them better than a clock around it
+Job = Callable[[], float | None]  # one run; may return its own measurement in seconds
 
 
 def machine() -> str:
-    """Return processor, cores and Python version."""
+    """Return processor, number of cores and Python version."""
     model = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -26,25 +26,25 @@ def machine() -> str:
 
 
 def sae_lens_python() -> str | None:
-    """Return an interpreter that has SAELens: the one ISTHMUS_SAE_PYTHON names, this one where it has it, or None."""
+    """Return an interpreter with SAELens: ISTHMUS_SAE_PYTHON, or this one if SAELens is installed, or None."""
     named = os.environ.get("ISTHMUS_SAE_PYTHON")
     return named or (sys.executable if importlib.util.find_spec("sae_lens") else None)
 
 
 def in_turn(jobs: dict[str, Job], repeats: int = 7, warmups: int = 1) -> dict[str, list[float]]:
-    """Run the jobs A B C A B C …, so that a machine whose speed drifts is as fast for each; return their seconds."""
+    """Run the jobs alternately (A B C A B C …), so that drifts of speed affect all equally; return their seconds."""
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for turn in range(warmups + repeats):
         for name, job in jobs.items():
-            began = time.perf_counter()
-            own = job()
+            start = time.perf_counter()
+            measured = job()
             if turn >= warmups:
-                seconds[name].append(time.perf_counter() - began if own is None else own)
+                seconds[name].append(time.perf_counter() - start if measured is None else measured)
     return seconds
 
 
 def report(seconds: dict[str, list[float]], baseline: str, unit: str = "s", per: float = 1.0) -> None:
-    """Print each job's median, range, and the median over turns of its ratio to the baseline."""
+    """Print for each job the median, the range, and the median over repeats of its ratio to the baseline."""
     print(f"{'':44}{'median ' + unit:>12}{'min':>9}{'max':>9}{'x ' + baseline:>28}")
     for name, values in seconds.items():
         ratio = statistics.median(a / b for a, b in zip(values, seconds[baseline], strict=True))
@@ -53,7 +53,7 @@ def report(seconds: dict[str, list[float]], baseline: str, unit: str = "s", per:
 
 
 def settings_of(pairs: list[str]) -> dict[str, Any]:
-    """Return the estimator's settings that texts like ``learning_rate=0.003`` stand for."""
+    """Parse texts like ``learning_rate=0.003`` into parameters of an estimator."""
     settings: dict[str, Any] = {}
     for name, text in (pair.split("=", 1) for pair in pairs):
         try:

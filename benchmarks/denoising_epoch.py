@@ -1,4 +1,4 @@
-"""A warm epoch of the founding network under each corruption against the plain one: 784-128-64-10-2, batches of 256.
+"""Epoch time of the founding network with each corruption relative to none: 784-128-64-10-2, batches of 256.
 
 python benchmarks/denoising_epoch.py [NAME ...] [--rows 55000]
 """
@@ -26,8 +26,8 @@ def main() -> None:
     jobs = {}
     for name in (None, *given.names):
         model = Autoencoder(**FOUNDING | {"corruption": name, "max_epochs": 3, "random_state": 0})
-        jobs[name or "plain"] = lambda model=model: min(model.fit(rows).history_["seconds"][1:])
-    report(in_turn(jobs), "plain")
+        jobs[name or "no corruption"] = lambda model=model: min(model.fit(rows).history_["seconds"][1:])
+    report(in_turn(jobs), "no corruption")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Seconds and memory of `transform`: a million rows of 784 float32 through 784-128-64-10-2.
+"""Time and memory of `transform`: a million rows of 784 float32 through 784-128-64-10-2.
 
-Beside isthmus: PyTorch eager at several batch sizes, where it is installed, and scikit-learn's PCA.
+Compared with PyTorch eager at several batch sizes, if it is installed, and scikit-learn's PCA.
 
     python benchmarks/encode.py [--rows 1000000]
 """
@@ -36,25 +36,25 @@ def torch_encoder(rows: np.ndarray, batch: int) -> Job:
     return run
 
 
-# A process of its own, which loads a model and encodes: what it holds before the call, and at its peak.
+# Runs in another process: loads a model and encodes; prints memory before the call, and at its peak.
 MEMORY = """
 import sys
 import numpy as np
 from isthmus import Autoencoder
-def megabytes(what):  # of this process alone; what getrusage tells begins with the parent's
+def megabytes(field):  # not from getrusage, whose peak includes that of the parent process
     with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith(what)) >> 10
+        return next(int(line.split()[1]) for line in file if line.startswith(field)) >> 10
 rows = np.full((int(sys.argv[2]), 784), 0.5, np.float32)
 model = Autoencoder.load(sys.argv[1])
 before = megabytes("VmRSS")
 model.transform(rows)
-held = rows.nbytes >> 20
-print(held, before - held, megabytes("VmHWM") - before)
+size = rows.nbytes >> 20
+print(size, before - size, megabytes("VmHWM") - before)
 """
 
 
 def memory(model: Autoencoder, n_rows: int) -> str:
-    """Return what a fresh process takes to encode rows."""
+    """Return the memory that another process takes to encode rows."""
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/model.safetensors"
         model.save(path)

@@ -1,7 +1,7 @@
-"""Seconds of a warm epoch: the founding network, 784-128-64-10-2 and back, 55,000 rows, batches of 256, Adam.
+"""Epoch time of the founding network after compilation: 784-128-64-10-2, 55,000 rows, batches of 256, Adam.
 
-Beside isthmus: the epoch's matrix products alone (numpy's BLAS, all threads), a PyTorch tutorial loop (DataLoader,
-eager) and Keras, where they are installed. Rows are random bytes: speed does not depend on what they show.
+Compared with the matrix products of the epoch alone (numpy's BLAS, all threads), a PyTorch tutorial loop (DataLoader,
+eager) and Keras, if they are installed. Rows are random bytes, which does not affect the speed.
 
     python benchmarks/epoch.py
 """
@@ -91,9 +91,9 @@ def keras_epoch(rows: np.ndarray) -> Job:
     net.compile(keras.optimizers.Adam(0.01), "mse")
 
     def run() -> float:
-        began = time.perf_counter()
+        start = time.perf_counter()
         net.fit(data, data, batch_size=BATCH, epochs=1, verbose=0)
-        return time.perf_counter() - began
+        return time.perf_counter() - start
 
     return run
 
@@ -111,7 +111,7 @@ def main() -> None:
         if importlib.util.find_spec(module):
             jobs[name] = build(rows)
         else:
-            print(f"{name}: {module} is not installed, left out")
+            print(f"{name}: {module} is not installed, skipped")
     print(f"{machine()}\n")
     seconds = in_turn(jobs)
     for baseline in jobs:

@@ -1,9 +1,9 @@
-"""MNIST: codes learned without labels, then a linear classifier on them. Test error in percent.
+"""Test error on MNIST, in percent, of a linear classifier on codes learned without labels.
 
 python benchmarks/frozen_codes.py [ROW ...] [--validate] [--seeds 0]
 
-MNIST's four files are in the folder that ISTHMUS_DATA names. --validate learns from 50,000 training digits and shows
-the error on the other 10,000, by which the settings were chosen; the classifier's strength is always chosen on these.
+Needs MNIST's four files in the folder ISTHMUS_DATA. --validate trains on 50,000 training digits and prints the error on
+the other 10,000, on which the parameters were chosen; the classifier's regularization is always chosen on these.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from isthmus.corruption import Gaussian, Masking
 from isthmus.data.datasets import load_mnist
 from isthmus.sparsity import Lifetime, TopK
 
-WINNERS = {"sparsity": Lifetime(target=0.05), "tied_weights": True, "output_activation": "identity", "max_epochs": 100}
-KEEPS = {"sparsity": TopK(k=25, k_start=100, anneal=0.5, auxiliary=0.0), "resample_dead": 1, "max_epochs": 60}
-CLEANS = {"hidden_layer_sizes": (), "code_activation": "relu", "tied_weights": True, "loss": "bce", "max_epochs": 60}
-GRAIN = Gaussian(0.3, unit="input")
+LIFETIME = {"sparsity": Lifetime(target=0.05), "tied_weights": True, "output_activation": "identity", "max_epochs": 100}
+K_SPARSE = {"sparsity": TopK(k=25, k_start=100, anneal=0.5, auxiliary=0.0, resample_dead=1), "max_epochs": 60}
+DENOISING = {"hidden_layer_sizes": (), "code_activation": "relu", "tied_weights": True, "loss": "bce", "max_epochs": 60}
+NOISE = Gaussian(0.3, unit="input")
 ROWS: dict[str, dict[str, Any]] = {
     "raw": {},
-    "k-sparse": {"n_components": 1000, "output_activation": "identity", **KEEPS},
-    "denoising": {"n_components": 1000, "corruption": Masking(0.2), "batch_size": 128, **CLEANS},
-    "denoising-lifetime": {"n_components": 1000, "corruption": GRAIN, "sparsity": Lifetime(target=0.05), **CLEANS},
-    "lifetime": {"n_components": 1000, **WINNERS},
-    "lifetime-2000": {"n_components": 2000, **WINNERS},
+    "k-sparse": {"n_components": 1000, "output_activation": "identity", **K_SPARSE},
+    "denoising": {"n_components": 1000, "corruption": Masking(0.2), "batch_size": 128, **DENOISING},
+    "denoising-lifetime": {"n_components": 1000, "corruption": NOISE, "sparsity": Lifetime(target=0.05), **DENOISING},
+    "lifetime": {"n_components": 1000, **LIFETIME},
+    "lifetime-2000": {"n_components": 2000, **LIFETIME},
 }
 STRENGTHS = {"logistic": (0.005, 0.02, 0.06), "svm": (0.0003, 0.001)}
 
@@ -66,27 +66,26 @@ def main() -> None:
     for name in given.rows:
         kind = "svm" if name.endswith("2000") else "logistic"
         for seed in given.seeds:
-            began = time.perf_counter()
+            start = time.perf_counter()
             settings = {**ROWS[name], **settings_of(given.set)} if ROWS[name] else {}
-            learn, held = codes_of(settings, seed, train[0][:50_000], train[0][50_000:])
+            training, validation = codes_of(settings, seed, train[0][:50_000], train[0][50_000:])
             errors = {}
-            scaler = StandardScaler().fit(learn)
+            scaler = StandardScaler().fit(training)
             for strength in STRENGTHS[kind]:
-                model = classifier(kind, strength).fit(scaler.transform(learn), train[1][:50_000])
-                errors[strength] = 100 * (1 - model.score(scaler.transform(held), train[1][50_000:]))
-                print(f"  C={strength:g}: {errors[strength]:.2f} % of held-back digits", flush=True)
+                model = classifier(kind, strength).fit(scaler.transform(training), train[1][:50_000])
+                errors[strength] = 100 * (1 - model.score(scaler.transform(validation), train[1][50_000:]))
+                print(f"  C={strength:g}: {errors[strength]:.2f} % of validation digits", flush=True)
             if given.validate:
-                print(
-                    f"{name} seed {seed}: {min(errors.values()):.2f} % held back, {time.perf_counter() - began:.0f} s"
-                )
+                seconds = time.perf_counter() - start
+                print(f"{name} seed {seed}: {min(errors.values()):.2f} % of validation digits, {seconds:.0f} s")
                 continue
             best = min(errors, key=errors.get)
-            # The strength is settled: now every training digit is learned from, as the published figures have it.
-            learn, last = codes_of(settings, seed, train[0], test[0])
-            scaler = StandardScaler().fit(learn)
-            model = classifier(kind, best).fit(scaler.transform(learn), train[1])
+            # With the chosen regularization, train on all training digits, as in published results.
+            training, last = codes_of(settings, seed, train[0], test[0])
+            scaler = StandardScaler().fit(training)
+            model = classifier(kind, best).fit(scaler.transform(training), train[1])
             error = 100 * (1 - model.score(scaler.transform(last), test[1]))
-            print(f"{name} seed {seed}: {error:.2f} % of test digits (C={best:g}), {time.perf_counter() - began:.0f} s")
+            print(f"{name} seed {seed}: {error:.2f} % of test digits (C={best:g}), {time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Holes in real tables: root mean squared error of what fills them, in deviations of each column.
+"""Root mean squared error of imputed cells of real tables, in standard deviations of each column.
 
-Cells of tables that scikit-learn and mlxtend ship are taken away completely at random, 10, 30 and 50 % of them, three
-times each. Peers get standardised columns; constant columns (three of the digits) do not count.
+10, 30 and 50 % of the cells of tables included in scikit-learn and mlxtend are removed completely at random, three
+times each. All methods get standardised columns; constant columns (three of the digits) are ignored.
 
     python benchmarks/impute.py                                   everything: about 20 minutes on two cores
     python benchmarks/impute.py --tables wine --methods isthmus start --set n_networks=10
@@ -34,13 +34,12 @@ TABLES: dict[str, Callable[[], np.ndarray]] = {
     "diabetes": lambda: datasets.load_diabetes().data,
     "auto-mpg": lambda: np.column_stack(autompg_data()),
     "digits": lambda: datasets.load_digits().data,
-    # Beside the five that the claim is about.
     "boston housing": lambda: np.column_stack(boston_housing_data()),
 }
 
 
 def trees(n_rows: int) -> Any:
-    """Return the iterative imputer with trees; two rounds of the 64 columns of the digits take minutes."""
+    """Return the iterative imputer with trees; fewer rounds for large tables, where each round takes minutes."""
     forest = ExtraTreesRegressor(50, random_state=0)
     return IterativeImputer(forest, max_iter=5 if n_rows < 1000 else 2, random_state=0, keep_empty_features=True)
 
@@ -58,45 +57,45 @@ METHODS: dict[str, Callable[[int, dict[str, Any]], Any]] = {
 
 
 def error(rows: np.ndarray, share: float, seed: int, imputer: Any) -> float:
-    """Return the error over the cells taken away."""
-    gone = np.random.default_rng(seed).random(rows.shape) < share
-    holed = np.where(gone, np.nan, rows)
-    seen = np.where(np.isnan(holed).all(axis=0), 0.0, holed)
-    mean, deviation = np.nanmean(seen, axis=0), np.nanstd(seen, axis=0)
+    """Return the error over the removed cells."""
+    removed = np.random.default_rng(seed).random(rows.shape) < share
+    incomplete = np.where(removed, np.nan, rows)
+    observed = np.where(np.isnan(incomplete).all(axis=0), 0.0, incomplete)
+    mean, deviation = np.nanmean(observed, axis=0), np.nanstd(observed, axis=0)
     deviation[deviation == 0] = 1
-    filled = imputer.fit_transform((holed - mean) / deviation) * deviation + mean
+    filled = imputer.fit_transform((incomplete - mean) / deviation) * deviation + mean
     spread = rows.std(axis=0)
-    counted = gone & (spread > 0)
+    counted = removed & (spread > 0)
     return float(np.sqrt(np.mean(np.square((filled - rows) / np.where(spread > 0, spread, 1))[counted])))
 
 
 def main() -> None:
-    """Print one row for each table and share."""
+    """Print one line per table and share of missing cells."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings of isthmus")
-    asked = parser.parse_args()
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="parameters of AutoencoderImputer")
+    given = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     warnings.simplefilter("ignore", RuntimeWarning)
     print(machine())
-    print(f"{'table':16}{'missing':>8}" + "".join(f"{name:>18}" for name in asked.methods) + "   seconds of each fit")
-    for name in asked.tables:
+    print(f"{'table':16}{'missing':>8}" + "".join(f"{name:>18}" for name in given.methods) + "   seconds per fit")
+    for name in given.tables:
         rows = np.asarray(TABLES[name](), np.float64)
-        # The fuel column of auto-mpg has a name in it, which mlxtend reads as NaN.
+        # A column of auto-mpg contains text, which mlxtend reads as NaN.
         rows = rows[:, ~np.isnan(rows).any(axis=0)]
         for share in SHARES:
-            found, seconds = [], []
-            for method in asked.methods:
-                began = time.perf_counter()
+            results, seconds = [], []
+            for method in given.methods:
+                start = time.perf_counter()
                 errors = [
-                    error(rows, share, seed, METHODS[method](len(rows), settings_of(asked.set)))
-                    for seed in range(asked.seeds)
+                    error(rows, share, seed, METHODS[method](len(rows), settings_of(given.set)))
+                    for seed in range(given.seeds)
                 ]
-                found.append(np.mean(errors))
-                seconds.append((time.perf_counter() - began) / asked.seeds)
-            figures = "".join(f"{value:>18.4f}" for value in found)
+                results.append(np.mean(errors))
+                seconds.append((time.perf_counter() - start) / given.seeds)
+            figures = "".join(f"{value:>18.4f}" for value in results)
             print(f"{name:16}{share:>8.0%}{figures}   {' '.join(f'{s:.1f}' for s in seconds)}", flush=True)
 
 

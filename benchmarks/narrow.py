@@ -1,4 +1,4 @@
-"""Rows per second of the 4-2-4 network on rows in memory, with and without shuffling.
+"""Training throughput of a 4-2-4 network on rows in memory, with and without shuffling.
 
 python benchmarks/narrow.py [--rows 10000000]
 """
@@ -37,8 +37,8 @@ def main() -> None:
                 random_state=0,
             )
             speeds = [n_rows / seconds / 1e6 for seconds in model.fit(rows).history_["seconds"][1:]]
-            middle = statistics.median(speeds)
-            print(f"{batch_size:>7}{shuffle!s:>10}{middle:>38.1f}{max(speeds):>7.1f}{min(speeds):>7.1f}", flush=True)
+            median = statistics.median(speeds)
+            print(f"{batch_size:>7}{shuffle!s:>10}{median:>38.1f}{max(speeds):>7.1f}{min(speeds):>7.1f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Ng's exercise: 8x8 patches of photographs, sigmoid units, rho 0.01, beta 3, lambda 1e-4, and how many are edges.
+"""Edge detectors learned from 8x8 patches of photographs: sigmoid units, rho 0.01, beta 3, lambda 1e-4 (Ng, 2011).
 
 python benchmarks/natural_patches.py [PHOTOS] [--units 25 64] [--seeds 0 1 2 3 4] [--picture FOLDER]
 
-PHOTOS is a folder of photographs; without it, those that scikit-learn and scikit-image ship. A unit is an oriented edge
-where a Gabor function explains at least half of the variance of its weights (Ng, CS294A, 2011; Daugman 1985).
+PHOTOS is a folder of photographs; the default is those included in scikit-learn and scikit-image. A unit is an oriented
+edge if a Gabor function explains at least half of the variance of its weights (Ng, CS294A, 2011; Daugman 1985).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def gabor(parameters: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def gabor_share(atom: np.ndarray) -> float:
-    """Return the share of an atom's variance that the best Gabor function explains, from twelve starts."""
+    """Return the fraction of an atom's variance explained by the best Gabor fit from twelve starting points."""
     y, x = np.mgrid[:SIZE, :SIZE].astype(float)
     picture = atom.reshape(SIZE, SIZE) - atom.mean()
     spectrum = np.abs(np.fft.fft2(picture, (32, 32)))[:, :17]
@@ -70,7 +70,7 @@ def main() -> None:
     print(f"{machine()}\n\n{'units':>6}{'seed':>5}{'edges':>7}{'median share':>14}{'near rho':>10}{'seconds':>9}")
     for units in given.units:
         for seed in given.seeds:
-            began = time.perf_counter()
+            start_time = time.perf_counter()
             model = SparseAutoencoder(
                 units,
                 sparsity=KL(target=0.01, weight=3.0),
@@ -83,7 +83,7 @@ def main() -> None:
                 early_stopping=False,
                 random_state=seed,
             ).fit(source)
-            seconds = time.perf_counter() - began
+            seconds = time.perf_counter() - start_time
             shares = np.array([gabor_share(atom) for atom in model.encoder_weights_[0].T])
             near = model.code_statistics(source).near_target()
             edges = int((shares >= 0.5).sum())

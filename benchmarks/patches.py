@@ -1,10 +1,10 @@
-"""The classical denoising autoencoder: 17 x 17 noisy pixels in, of which the middle 9 x 9 are used; Set12 at noise 25.
+"""A denoising autoencoder of patches: 17 x 17 noisy input pixels, the middle 9 x 9 output pixels; Set12 at noise 25.
 
     python benchmarks/patches.py PHOTOS SET12 [--validate] [--patches 1700000] [--epochs 10] [NAME=VALUE ...]
 
-PHOTOS is a folder of grey photographs to learn from, SET12 one of the twelve test pictures; noise is neither clipped
-nor rounded. --validate learns from all but the last 20 photographs and shows those instead of the test pictures:
-settings of the autoencoder, given as NAME=VALUE, were chosen there.
+PHOTOS is a folder of grey photographs for training, SET12 a folder of the twelve test pictures; noise is neither
+clipped nor rounded. --validate holds out the last 20 photographs and evaluates on them instead of the test pictures.
+NAME=VALUE sets parameters of the autoencoder, which were chosen on these photographs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from PIL import Image
 from isthmus import DenoisingAutoencoder, PatchAutoencoder
 from isthmus.corruption import Gaussian
 
-NOISE, SEEN, KEPT, UNITS, HELD_BACK = 25, 17, 9, 1024, 20
+NOISE, INPUT, OUTPUT, UNITS, N_VALIDATION = 25, 17, 9, 1024, 20
 
 # Two hidden layers, the second of which is the code.
 SETTINGS = {
@@ -48,20 +48,20 @@ def main() -> None:
     parser.add_argument("settings", nargs="*")
     given = parser.parse_args()
     photos = load(given.photos)
-    tested = photos[-HELD_BACK:] if given.validate else load(given.set12)
-    model = fitted(photos[:-HELD_BACK] if given.validate else photos, given)
+    test = photos[-N_VALIDATION:] if given.validate else load(given.set12)
+    model = fitted(photos[:-N_VALIDATION] if given.validate else photos, given)
     noisy = [
-        clean + NOISE * np.random.default_rng(seed).standard_normal(clean.shape) for seed, clean in enumerate(tested)
+        clean + NOISE * np.random.default_rng(seed).standard_normal(clean.shape) for seed, clean in enumerate(test)
     ]
     for stride in given.strides:
         model.set_params(stride=stride)
         model.denoise(noisy[:1])
-        began = time.perf_counter()
+        start = time.perf_counter()
         cleaned = model.denoise(noisy)
-        seconds = (time.perf_counter() - began) / len(noisy)
-        found = [psnr(one, clean) for one, clean in zip(cleaned, tested, strict=True)]
-        print(f"stride {stride}: mean {np.mean(found):.2f} dB in {seconds:.2f} s a picture")
-        print(" ".join(f"{value:.2f}" for value in found), flush=True)
+        seconds = (time.perf_counter() - start) / len(noisy)
+        scores = [psnr(picture, clean) for picture, clean in zip(cleaned, test, strict=True)]
+        print(f"stride {stride}: mean {np.mean(scores):.2f} dB in {seconds:.2f} s per picture")
+        print(" ".join(f"{value:.2f}" for value in scores), flush=True)
 
 
 def load(folder: Path) -> list[np.ndarray]:
@@ -73,14 +73,12 @@ def fitted(photos: list[np.ndarray], given: argparse.Namespace) -> PatchAutoenco
     inner = DenoisingAutoencoder(**SETTINGS, corruption=Gaussian(NOISE, unit="input"), max_epochs=given.epochs)
     inner.set_params(random_state=0, **settings_of(given.settings))
     model = PatchAutoencoder(
-        inner, patch_size=SEEN, kept_size=KEPT, n_patches=given.patches, center=True, random_state=0
+        inner, patch_size=INPUT, kept_size=OUTPUT, n_patches=given.patches, center=True, random_state=0
     )
-    began = time.perf_counter()
+    start = time.perf_counter()
     model.fit(photos)
-    seconds, n_weights = (
-        time.perf_counter() - began,
-        sum(leaf.size for leaf in jax.tree.leaves(model.autoencoder_.params_)),
-    )
+    seconds = time.perf_counter() - start
+    n_weights = sum(leaf.size for leaf in jax.tree.leaves(model.autoencoder_.params_))
     print(f"{machine()}\n{n_weights:,} weights, {given.epochs} x {given.patches:,} patches in {seconds:.0f} s")
     return model
 

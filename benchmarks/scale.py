@@ -1,11 +1,10 @@
-"""Seconds of an epoch against rows, columns and processes, on two logarithmic axes.
+"""Epoch time by number of rows, columns and processes, with slopes on logarithmic axes.
 
-    python benchmarks/scale.py [-o scale.png] [--most 100000000]
+    python benchmarks/scale.py [-o scale.png] [--max-rows 100000000]
 
-Rows of four numbers through two hidden units, batches of 65,536; columns from 4 to 4,096 at 2**26 cells in all, through
-two hidden units as well, batches of 256 rows; 1 to 4 processes of one machine as `processes.py` runs them, the founding
-network with 256 and 4,096 rows of a batch for each. Slopes are of a straight line through the logarithms; the
-processes share one machine's cores.
+Rows of four columns through two hidden units, batches of 65,536 rows; 4 to 4,096 columns with 2**26 cells in total,
+through two hidden units, batches of 256 rows; the founding network with 1 to 4 processes on one machine, as in
+`processes.py`, with 256 and 4,096 rows per batch each. Slopes are those of a linear fit of the logarithms.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ EACH = (256, 4096)
 
 
 def seconds(path: Path, batch: int, epochs: int) -> float:
-    """Return an epoch's seconds: the median but for the first."""
+    """Return the median seconds of all epochs but the first."""
     model = Autoencoder(
         2,
         hidden_layer_sizes=(),
@@ -54,15 +53,15 @@ def rows_of(path: Path, n_rows: int, width: int) -> Path:
 
 
 def by_processes(folder: Path, each: int, turns: int = 3) -> list[float]:
-    """Return the founding network's rows a second by 1 to 4 processes, each with so many rows of a batch."""
+    """Return the rows per second of the founding network with 1 to 4 processes of `each` rows per batch."""
     rows = folder / "pictures.npy"
     if not rows.exists():
         np.save(rows, np.random.default_rng(0).random((27_500, 784), np.float32))
-    found: list[list[float]] = [[] for _ in PROCESSES]
+    results: list[list[float]] = [[] for _ in PROCESSES]
     for _ in range(turns):
-        for count, speeds in zip(PROCESSES, found, strict=True):
+        for count, speeds in zip(PROCESSES, results, strict=True):
             speeds.append(rows_per_second(rows, folder, count, 4, each))
-    return [statistics.median(speeds) for speeds in found]
+    return [statistics.median(speeds) for speeds in results]
 
 
 def slope(x: list[int], y: list[float]) -> float:
@@ -72,10 +71,10 @@ def slope(x: list[int], y: list[float]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path)
-    parser.add_argument("--most", type=int, default=100_000_000)
+    parser.add_argument("--max-rows", type=int, default=100_000_000)
     given = parser.parse_args()
     print(machine())
-    counts = [n for n in (10**5, 10**6, 10**7, 10**8, 10**9) if n <= given.most]
+    counts = [n for n in (10**5, 10**6, 10**7, 10**8, 10**9) if n <= given.max_rows]
     widths = [4, 16, 64, 256, 1024, 4096]
     by_rows, by_width = [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -87,12 +86,12 @@ def main() -> None:
             )
         for width in widths:
             by_width.append(1e9 * seconds(rows_of(path, CELLS // width, width), 256, 4) / CELLS)
-            print(f"{width:>5} columns: {by_width[-1]:.2f} ns a cell", flush=True)
+            print(f"{width:>5} columns: {by_width[-1]:.2f} ns per cell", flush=True)
         path.unlink()
         by_count = {each: by_processes(Path(folder), each) for each in EACH}
     for each, speeds in by_count.items():
-        label = ", ".join(f"{speed:,.0f}" for speed in speeds)
-        print(f"1 to 4 processes of {each:,} rows: {label} rows/s; slope {slope(PROCESSES, speeds):.2f}")
+        listed = ", ".join(f"{speed:,.0f}" for speed in speeds)
+        print(f"1 to 4 processes of {each:,} rows: {listed} rows/s; slope {slope(PROCESSES, speeds):.2f}")
     print(f"slopes: rows {slope(counts, by_rows):.2f}, columns (of time per cell) {slope(widths, by_width):.2f}")
     if given.output:
         draw(given.output, counts, by_rows, widths, by_width, by_count)
@@ -109,14 +108,19 @@ def draw(
     figure = Figure(figsize=(11, 3.6), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     left.loglog(counts, by_rows, "o-", color="#1b6ca8")
-    left.set(xlabel="rows of 4 numbers", ylabel="seconds an epoch", title=f"slope {slope(counts, by_rows):.2f}")
+    left.set(xlabel="rows of 4 columns", ylabel="seconds per epoch", title=f"slope {slope(counts, by_rows):.2f}")
     middle.loglog(widths, by_width, "o-", color="#c05a2b", base=10)
-    middle.set(xlabel="columns", ylabel="nanoseconds a cell", title=f"slope {slope(widths, by_width):.2f}")
+    middle.set(xlabel="columns", ylabel="nanoseconds per cell", title=f"slope {slope(widths, by_width):.2f}")
     middle.set_xticks(widths, [f"{width:,}" for width in widths])
     middle.set_yticks(ticks := [n for n in (1, 2, 3, 5, 10, 20, 30, 50) if n >= 0.8 * min(by_width)], map(str, ticks))
     for (each, speeds), color in zip(by_count.items(), ("#7a4fa3", "#2e8b57"), strict=True):
         right.plot(PROCESSES, [speed / speeds[0] for speed in speeds], "o-", color=color, label=f"{each:,} rows each")
-    right.set(xlabel="processes", ylabel="rows a second, of one's", title=f"{os.cpu_count()} cores", ylim=(0, None))
+    right.set(
+        xlabel="processes",
+        ylabel="rows per second, relative to one process",
+        title=f"{os.cpu_count()} cores",
+        ylim=(0, None),
+    )
     right.set_xticks(PROCESSES)
     right.legend(frameon=False)
     for axes in (left, middle, right):

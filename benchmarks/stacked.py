@@ -1,11 +1,10 @@
-"""MNIST: three layers of 1,000 learned one on another without labels, then fine-tuned on labels. Test error in percent.
+"""Test error on MNIST, in percent, of three layers of 1,000 units pretrained layerwise, then fine-tuned with labels.
 
 python benchmarks/stacked.py [--validate] [--plain] [--seeds 0] [--set NAME=VALUE ...]
 
-MNIST's four files are in the folder that ISTHMUS_DATA names. --validate learns from 50,000 training digits and shows
-the error on the other 10,000, by which settings may be chosen; without it all 60,000 are learned from and the test
-digits looked at once, at the end. --plain leaves the layers as they were drawn: what pre-training is worth. --set
-changes the fine-tuning.
+Needs MNIST's four files in the folder ISTHMUS_DATA. --validate trains on 50,000 training digits and prints the error on
+the other 10,000, to choose parameters; otherwise it trains on all 60,000 and prints the error on the test digits.
+--plain skips pretraining, for comparison. --set changes parameters of fine-tuning.
 """
 
 from __future__ import annotations
@@ -40,9 +39,10 @@ TUNING: dict[str, Any] = {
 
 
 def pretrained(digits: np.ndarray, epochs: int, seed: int) -> DenoisingAutoencoder:
-    # Of the deep autoencoder's own training one epoch: labels fine-tune what the layers have learned.
-    start = {"pretrain": "layerwise", "pretrain_epochs": epochs} if epochs else {}
-    return DenoisingAutoencoder(**LAYERS, **start, linear_path=False, max_epochs=1, random_state=seed).fit(digits)
+    # One epoch of joint training of the deep autoencoder; fine-tuning with labels follows.
+    return DenoisingAutoencoder(
+        **LAYERS, pretrain=epochs or None, linear_path=False, max_epochs=1, random_state=seed
+    ).fit(digits)
 
 
 def error_of(model: AutoencoderClassifier, digits: np.ndarray, labels: np.ndarray) -> float:
@@ -58,20 +58,20 @@ def main() -> None:
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE")
     given = parser.parse_args()
     digits, labels = load_mnist(subset="train", return_X_y=True)
-    learn, validation_loader = (digits[:50_000], labels[:50_000]), (digits[50_000:], labels[50_000:])
-    name = "held-back"
+    train, evaluation = (digits[:50_000], labels[:50_000]), (digits[50_000:], labels[50_000:])
+    name = "validation"
     if not given.validate:
-        learn, validation_loader, name = (digits, labels), load_mnist(subset="test", return_X_y=True), "test"
+        train, evaluation, name = (digits, labels), load_mnist(subset="test", return_X_y=True), "test"
     print(machine())
     for seed in given.seeds:
-        began = time.perf_counter()
-        model = pretrained(learn[0], 0 if given.plain else given.pretrain_epochs, seed)
-        print(f"  layers learned in {time.perf_counter() - began:.0f} s", flush=True)
-        classifier = model.to_classifier(**TUNING | settings_of(given.set), random_state=seed).fit(*learn)
+        start = time.perf_counter()
+        model = pretrained(train[0], 0 if given.plain else given.pretrain_epochs, seed)
+        print(f"  layers pretrained in {time.perf_counter() - start:.0f} s", flush=True)
+        classifier = model.to_classifier(**TUNING | settings_of(given.set), random_state=seed).fit(*train)
         seconds, loss = np.median(classifier.history_["seconds"]), classifier.history_["loss"][-1]
-        print(f"  {loss:.5f} loss, {seconds:.1f} s an epoch of fine-tuning")
-        error = error_of(classifier, *validation_loader)
-        print(f"seed {seed}: {error:.2f} % of {name} digits, {time.perf_counter() - began:.0f} s", flush=True)
+        print(f"  {loss:.5f} loss, {seconds:.1f} s per epoch of fine-tuning")
+        error = error_of(classifier, *evaluation)
+        print(f"seed {seed}: {error:.2f} % of {name} digits, {time.perf_counter() - start:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What a fresh process waits for: the imports, `isthmus --help`, and the first epoch of the founding network.
+"""Start-up times in a new process: imports, `isthmus --help`, and the first epoch of the founding network.
 
-Each line is the median over fresh processes. The last tells what a second fit, with another seed, learning rate and
-number of rows, compiles.
+Each line is the median over several processes. The last line is the number of programs compiled by a second fit with
+another seed, learning rate and number of rows.
 
     python benchmarks/startup.py
 """
@@ -18,15 +18,15 @@ from common import machine
 FIRST_EPOCH = """
 import numpy as np
 rows = np.random.default_rng(0).integers(0, 256, (55_000, 784), dtype=np.uint8)
-import time; began = time.perf_counter()
+import time; start = time.perf_counter()
 from isthmus import Autoencoder
-imported = time.perf_counter() - began
+imported = time.perf_counter() - start
 def model(**other):
     return Autoencoder(2, hidden_layer_sizes=(128, 64, 10), activation="sigmoid", linear_path=False,
                        max_epochs=1, early_stopping=False, **other)
-began = time.perf_counter()
+start = time.perf_counter()
 model(random_state=0).fit(rows)
-first = time.perf_counter() - began
+first = time.perf_counter() - start
 compiled = []
 import jax.monitoring
 jax.monitoring.register_event_duration_secs_listener(
@@ -38,26 +38,26 @@ print(imported, first, len(compiled))
 
 def seconds_of(*command: str, repeats: int = 7) -> float:
     """Return the median wall-clock seconds of a command."""
-    taken = []
+    measured = []
     for _ in range(repeats + 1):
-        began = time.perf_counter()
+        start = time.perf_counter()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken[1:])
+        measured.append(time.perf_counter() - start)
+    return statistics.median(measured[1:])
 
 
 def main() -> None:
     print(machine() + "\n")
     python, imports = (seconds_of(sys.executable, "-c", program) for program in ("pass", "import isthmus"))
-    print(f"{'import isthmus, extra starting Python':60}{imports - python:8.3f} s")
+    print(f"{'import isthmus, without starting Python':60}{imports - python:8.3f} s")
     print(f"{'isthmus --help, whole process':60}{seconds_of(sys.executable, '-m', 'isthmus', '--help'):8.3f} s")
     runs = []
     for _ in range(5):
         out = subprocess.run([sys.executable, "-c", FIRST_EPOCH], check=True, capture_output=True, text=True).stdout
         runs.append([float(word) for word in out.split()])
     imported, first, compiled = (statistics.median(column) for column in zip(*runs, strict=True))
-    print(f"{'from isthmus import Autoencoder (JAX and scikit-learn with it)':60}{imported:8.3f} s")
-    print(f"{'first fit of one epoch, from calling fit':60}{first:8.3f} s")
+    print(f"{'from isthmus import Autoencoder (includes JAX and scikit-learn)':60}{imported:8.3f} s")
+    print(f"{'first fit of one epoch':60}{first:8.3f} s")
     print(f"{'programs compiled by a second fit':60}{compiled:8.0f}")
 
 

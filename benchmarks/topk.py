@@ -1,8 +1,8 @@
-"""Milliseconds of a training step: top-k, 768 to 24,576 units, 32 awake, Adam, decoder rows of length 1.
+"""Time of a training step of top-k: 768 inputs, 24,576 units, 32 active, Adam, decoder rows of norm 1.
 
-Beside isthmus: PyTorch eager with everything dense and its fused Adam, where it is installed, and SAELens's trainer of
-top-k, with its dense and its sparse activations, in the interpreter that ISTHMUS_SAE_PYTHON names. Rows are random:
-speed does not depend on what they show. No unit counts as dead, so that nobody computes the auxiliary loss.
+Compared with dense PyTorch (eager, fused Adam), if it is installed, and with the top-k trainer of SAELens with dense
+and with sparse activations, in the interpreter ISTHMUS_SAE_PYTHON. Rows are random, which does not affect the speed. No
+unit counts as dead, so the auxiliary loss is not computed.
 
     ISTHMUS_SAE_PYTHON=venv/bin/python python benchmarks/topk.py [--batch 1024 4096]
 """
@@ -21,20 +21,20 @@ from common import Job, in_turn, machine, report, sae_lens_python
 
 from isthmus import SparseAutoencoder
 from isthmus.data.sources import open_source
-from isthmus.estimators.fitting import start_fit
+from isthmus.estimators.fit.run import start_fit
 from isthmus.sparsity import TopK
 
-NEVER = 10_000_000  # rows after which a unit would count as dead
+NEVER = 10_000_000  # rows after which a unit counts as dead
 
 
 class Size(NamedTuple):
-    """What is trained."""
+    """Sizes of the model and of the measurement."""
 
     features: int
     units: int
     k: int
     batch: int
-    steps: int  # of a turn
+    steps: int  # per measurement
 
 
 def random_rows(size: Size) -> np.ndarray:
@@ -54,7 +54,7 @@ def isthmus_steps(size: Size) -> Job:
         random_state=0,
     )
     run = start_fit(model, open_source(random_rows(size)))
-    # The estimator's own epochs, without drawing 38 million weights anew for each turn.
+    # Only the epochs: each measurement would otherwise include initializing 38 million weights.
     epochs = run.trainer.epochs(run.state)
     return lambda: next(epochs).metrics["seconds"][-1]
 
@@ -87,7 +87,7 @@ def torch_steps(size: Size) -> Job:
     return run
 
 
-# Makes the steps of a turn for each line it reads, and says their seconds.
+# For each line of stdin, runs the steps of one measurement and prints their seconds.
 SAE_LENS = """
 import sys, time
 import numpy as np, torch
@@ -97,7 +97,7 @@ from sae_lens.training.sae_trainer import SAETrainer
 
 features, units, k, batch, steps, never, sparse = map(int, sys.argv[1:])
 torch.manual_seed(0)
-# Of the product with the decoder's lengths, PyTorch's sparse tensors have no gradient on a CPU.
+# PyTorch has no CPU gradient for the product of sparse tensors with the decoder norms.
 options = {"use_sparse_activations": bool(sparse), "rescale_acts_by_decoder_norm": not sparse}
 sae = TopKTrainingSAE(TopKTrainingSAEConfig(d_in=features, d_sae=units, k=k, **options))
 rows = np.random.default_rng(0).standard_normal((batch * steps, features), dtype=np.float32)
@@ -107,10 +107,10 @@ config = SAETrainerConfig(
 )
 trainer = SAETrainer(config, sae, iter(batches))
 for line in sys.stdin:
-    began = time.perf_counter()
+    start = time.perf_counter()
     for rows in batches:
         trainer.step(rows)
-    print(time.perf_counter() - began, flush=True)
+    print(time.perf_counter() - start, flush=True)
 """
 
 
@@ -126,12 +126,12 @@ def sae_lens_steps(size: Size, python: str, scope: ExitStack, *, sparse: bool) -
         )
     )
     assert worker.stdin is not None and worker.stdout is not None
-    label, says = worker.stdin, worker.stdout
+    stdin, stdout = worker.stdin, worker.stdout
 
     def run() -> float:
-        label.write("go\n")
-        label.flush()
-        return float(says.readline())
+        stdin.write("go\n")
+        stdin.flush()
+        return float(stdout.readline())
 
     return run
 
@@ -141,13 +141,13 @@ def jobs_for(size: Size, scope: ExitStack) -> dict[str, Job]:
     if importlib.util.find_spec("torch"):
         jobs["PyTorch eager, dense, fused Adam"] = torch_steps(size)
     else:
-        print("PyTorch: torch is not installed, left out")
+        print("PyTorch: torch is not installed, skipped")
     python = sae_lens_python()
     if python:
         jobs["SAELens"] = sae_lens_steps(size, python, scope, sparse=False)
         jobs["SAELens, sparse activations"] = sae_lens_steps(size, python, scope, sparse=True)
     else:
-        print("SAELens: neither here nor where ISTHMUS_SAE_PYTHON points, left out")
+        print("SAELens is not installed and ISTHMUS_SAE_PYTHON is not set, skipped")
     return jobs
 
 
@@ -157,16 +157,16 @@ def main() -> None:
     parser.add_argument("--features", type=int, default=768)
     parser.add_argument("--units", type=int, default=24_576)
     parser.add_argument("--k", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=4, help="steps of a turn")
-    parser.add_argument("--repeats", type=int, default=5, help="turns")
-    asked = parser.parse_args()
+    parser.add_argument("--steps", type=int, default=4, help="steps per measurement")
+    parser.add_argument("--repeats", type=int, default=5, help="measurements")
+    given = parser.parse_args()
     print(machine())
-    for batch in asked.batch:
-        size = Size(asked.features, asked.units, asked.k, batch, asked.steps)
+    for batch in given.batch:
+        size = Size(given.features, given.units, given.k, batch, given.steps)
         print(f"\n{size.features} to {size.units:,} units, k {size.k}, batches of {batch:,}")
-        # What scope enters ends with its input.
+        # The worker processes end when the scope closes their stdin.
         with ExitStack() as scope:
-            seconds = in_turn(jobs_for(size, scope), asked.repeats)
+            seconds = in_turn(jobs_for(size, scope), given.repeats)
         report(seconds, "isthmus", "ms", size.steps / 1e3)
 
 
