@@ -68,7 +68,7 @@ def compile_functions(network: Network, sparsity: Sparsity | None = None) -> Fun
 
 
 def block_rows(network: Network, params: Params) -> int:
-    """Return the rows of a block: a power of two that follows from the network alone."""
+    """Return the number of rows of a block: a power of two that depends on the network alone."""
     leaves = jax.tree.leaves(params)
     widest = max([network.n_features, *(max(leaf.shape, default=1) for leaf in leaves)])
     work = 2 * sum(leaf.size for leaf in leaves)
@@ -77,7 +77,7 @@ def block_rows(network: Network, params: Params) -> int:
 
 
 def blocks_for(source: Source, rows: int) -> Iterator[Block]:
-    """Yield a source's rows in order, in blocks of `rows` where it can be asked for any."""
+    """Yield a source's rows in order, in blocks of `rows` where it has random access, else in its own."""
     if not source.random_access or source.n_rows is None:
         yield from source.blocks()
         return
@@ -86,7 +86,7 @@ def blocks_for(source: Source, rows: int) -> Iterator[Block]:
 
 
 def _regrouped(blocks: Iterable[Block], rows: int) -> Iterator[Block]:
-    """Yield the same rows in blocks of `rows`, the last one of what is left; only what straddles is copied."""
+    """Yield the same rows in blocks of `rows`, the last one shorter; only rows of two blocks joined are copied."""
     waiting: list[NDArray[Any]] = []
     count = 0
     for values, first in blocks:
@@ -97,7 +97,7 @@ def _regrouped(blocks: Iterable[Block], rows: int) -> Iterator[Block]:
             yield Block(piece, first + end - rows)
             waiting, count, begin = [], 0, end
         if begin < len(values):
-            # A copy: a source may fill its block's memory anew.
+            # A copy, since a source may reuse its block's memory.
             waiting.append(values[begin:].copy())
             count += len(values) - begin
         last = first + len(values)
@@ -106,24 +106,24 @@ def _regrouped(blocks: Iterable[Block], rows: int) -> Iterator[Block]:
 
 
 class Inference:
-    """A fitted network at work.
+    """Computes codes and reconstructions with a fitted network.
 
     Parameters
     ----------
     network : Network
-        What to compute.
+        The network.
     params : pytree
-        With these parameters.
+        Its parameters.
     scaler : Scaling
-        Between raw and scaled rows.
+        Converts raw rows to scaled rows and back.
     device : jax.Device or None
-        Where; None is JAX's default.
+        The device to compute on; None is JAX's default.
     names : sequence of str
         The columns' names, for messages.
     sparsity : Sparsity or None
-        What makes the code sparse.
+        The method that makes the code sparse.
     state : pytree
-        What it remembers of training.
+        Its state at the end of training.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class Inference:
         self.functions = compile_functions(network, None if sparsity is None else sparsity.static())
         self.rows = block_rows(network, params)
         affine = None
-        # Rows that need no scaling are spared a pass.
+        # Without a need to scale, one pass over the rows is saved.
         if scaler.affine is not None and (scaler.affine[0].any() or (scaler.affine[1] != 1).any()):
             center, scale = scaler.affine
             affine = center.astype(self.compute), (1 / scale).astype(self.compute)
@@ -155,7 +155,7 @@ class Inference:
             self._affine = jax.device_put(affine, device)
 
     def encode(self, blocks: Iterable[Block]) -> Iterator[NDArray[Any]]:
-        """Yield the codes of raw rows, (rows, K), in order; the first cell that is not finite is refused."""
+        """Yield the codes (rows, K) of raw rows in order; raise InvalidDataError at a cell that is not finite."""
         return (result for _, result in self._stream(blocks, self._encode))
 
     def decode(self, blocks: Iterable[Block]) -> Iterator[NDArray[Any]]:
@@ -168,22 +168,22 @@ class Inference:
         return (result for _, result in self._stream(blocks, call))
 
     def reconstruct(self, blocks: Iterable[Block], dtype: Any) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-        """Yield raw rows (rows, D) beside the scaled rows rebuilt from their codes, rounded to a type, in order."""
+        """Yield raw rows (rows, D) and the scaled reconstructions from their codes, rounded to a type, in order."""
 
         def call(piece: NDArray[Any]) -> tuple[Array, Array]:
-            _, rebuilt, total = self._round_trip(piece, dtype)
-            return rebuilt, total
+            _, reconstruction, total = self._round_trip(piece, dtype)
+            return reconstruction, total
 
         return self._stream(blocks, call)
 
     def round_trip(
         self, blocks: Iterable[Block], dtype: Any
     ) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
-        """Yield raw rows (rows, D), their codes (rows, K), rounded to a type, and the scaled rows rebuilt from them."""
+        """Yield raw rows (rows, D), their codes (rows, K), rounded to a type, and the scaled reconstructions."""
 
         def call(piece: NDArray[Any]) -> tuple[tuple[Array, Array], Array]:
-            code, rebuilt, total = self._round_trip(piece, dtype)
-            return (code, rebuilt), total
+            code, reconstruction, total = self._round_trip(piece, dtype)
+            return (code, reconstruction), total
 
         return ((raw, *both) for raw, both in self._stream(blocks, call))
 
@@ -203,7 +203,7 @@ class Inference:
             return outputs[0]
 
         with precision_scope(self.compute):
-            # By output or by code unit, whichever are fewer.
+            # One pass per output or per code unit, whichever are fewer.
             reverse = len(code) > self.network.n_features or self.network.reverse_only
             jacobian = (jax.jacrev if reverse else jax.jacfwd)(output)(jnp.asarray(code, self.compute))
             return np.asarray(jacobian).T
@@ -217,18 +217,18 @@ class Inference:
     def _stream(
         self, blocks: Iterable[Block], call: Callable[[NDArray[Any]], tuple[Any, Array | None]]
     ) -> Iterator[tuple[NDArray[Any], Any]]:
-        flying: deque[tuple[Block, Any, Array | None]] = deque()
+        pending: deque[tuple[Block, Any, Array | None]] = deque()
         with precision_scope(self.compute):
             for piece in _regrouped(blocks, self.rows):
-                flying.append((piece, *call(piece.values)))
-                if len(flying) > _IN_FLIGHT:
-                    yield self._land(*flying.popleft())
-            while flying:
-                yield self._land(*flying.popleft())
+                pending.append((piece, *call(piece.values)))
+                if len(pending) > _IN_FLIGHT:
+                    yield self._result(*pending.popleft())
+            while pending:
+                yield self._result(*pending.popleft())
 
-    def _land(self, piece: Block, results: Any, total: Array | None) -> tuple[NDArray[Any], Any]:
+    def _result(self, piece: Block, results: Any, total: Array | None) -> tuple[NDArray[Any], Any]:
         if total is not None and not np.isfinite(np.asarray(total)):
-            # Finite rows may add up to more than a float32 holds: then nothing is found, and nothing is wrong.
+            # The sum of finite rows may overflow float32: this then finds nothing to refuse.
             refuse_non_finite(piece.values, piece.start, self.names, missing=self.network.indicator)
         return piece.values, jax.tree.map(lambda result: np.asarray(result)[: len(piece.values)], results)
 

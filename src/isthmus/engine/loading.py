@@ -39,7 +39,7 @@ class Chunk(NamedTuple):
 class BatchShard(NamedTuple):
     """The places of a batch that one process fills: those from `low` to `high` of `total`.
 
-    Where a batch does not divide by the number of devices it has more places than rows; what is left over is padding.
+    A batch that does not divide by the number of devices has more places than rows; the rest is padding.
     """
 
     total: int
@@ -67,7 +67,7 @@ class RowLoader:
     source : Source
         With random access.
     scaler : Scaling
-        Applied by the program where it works column by column and the type is narrow, else here.
+        Applied by the compiled program if it works column by column and the type is narrow, else by the loader.
     batch_size : int
         Rows per step.
     compute : numpy.dtype
@@ -75,11 +75,11 @@ class RowLoader:
     holdout : HashHoldout or MaskHoldout
         The rows left out of training.
     seed : int
-        Of the order.
+        The seed of the order.
     shuffle : bool or Window
         Whether each epoch has its own order, and how far a row may move in it.
     rows_per_chunk : int or None
-        Whole batches; None is as many as make about `chunk_bytes`.
+        Rows of a chunk, a multiple of `batch_size`; None is as many as make about `chunk_bytes`.
     missing : bool
         Whether NaN is a missing cell.
     shard : BatchShard or None
@@ -87,7 +87,7 @@ class RowLoader:
     readers : int
         Chunks that are filled at a time, each by a thread.
     chunk_bytes : int or None
-        About how large a chunk is; None is 8 MB.
+        The approximate size of a chunk; None is 8 MB.
     upload : callable or None
         Called with each chunk on the thread that filled it; what it returns is the chunk's ``uploaded``.
     extras : mapping of str to ndarray of shape (n_rows, ...)
@@ -128,7 +128,7 @@ class RowLoader:
 
     @property
     def chunk_rows(self) -> int:
-        """The rows of a chunk, those that other processes read among them."""
+        """The rows of a chunk, including those that other processes read."""
         width = self.source.schema.n_features
         return self.rows_per_chunk or chunk_rows(self.batch_size, width * self.dtype.itemsize, self.chunk_bytes)
 
@@ -138,16 +138,16 @@ class RowLoader:
         shard = self.shard
         rows = self.chunk_rows
         if shard is not None:
-            rows = rows // self.batch_size * (shard.size)
+            rows = rows // self.batch_size * shard.size
         return rows, self.source.schema.n_features
 
     def count(self, validation: bool = False) -> int:
-        """Return how many rows an epoch uses."""
+        """Return the number of training or validation rows."""
         held = self.holdout.count(self.n_rows)
         return held if validation else self.n_rows - held
 
     def affine(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return what the program subtracts and then multiplies by."""
+        """Return what the compiled program subtracts from a row, and what it then multiplies by, each (D,)."""
         width = self.source.schema.n_features
         if self.scaler.affine is None or not self.in_program:
             return np.zeros(width, self.compute), np.ones(width, self.compute)
@@ -158,7 +158,7 @@ class RowLoader:
         """Yield an epoch's chunks, from row `start` of its order on; each is valid until the next is asked for."""
         filler = _Filler(self, epoch, validation, start)
         if filler.n_left <= self.chunk_rows:
-            # There is nothing to read ahead, and a thread costs more than an epoch of few rows.
+            # There is nothing to read ahead, and starting a thread takes longer than an epoch of few rows.
             began = time.perf_counter()
             chunk = filler.fill(0)
             if chunk.count:
@@ -178,7 +178,7 @@ class RowLoader:
 
 
 class _Filler:
-    """Fills chunks with the rows of one epoch, each into one of as many buffers as are in use at a time."""
+    """Fills chunks with the rows of one epoch, in a ring of reused buffers."""
 
     def __init__(self, loader: RowLoader, epoch: int, validation: bool, start: int) -> None:
         self.loader = loader
@@ -189,7 +189,7 @@ class _Filler:
         self.first = start // size
         self.numbers = BatchSampler(order, self.shard.low, self.shard.high, self.first, loader.readers)
         self.n_left = loader.count(validation) - start
-        # The last is the one that the computation reads.
+        # One for each reader, and one for the computation.
         self.buffers: list[Any] = [None] * (loader.readers + 1)
 
     def _buffer(self, turn: int) -> tuple[NDArray[Any], NDArray[np.uint32]]:
@@ -201,7 +201,7 @@ class _Filler:
         return values, numbers
 
     def fill(self, turn: int) -> Chunk:
-        """Return the chunk whose turn it is, with no rows where the epoch is through."""
+        """Return chunk number `turn`, without rows past the end of the epoch."""
         values, rows = self._buffer(turn)
         loader, size = self.loader, self.loader.batch_size
         count = max(0, min(loader.chunk_rows, self.n_left - turn * loader.chunk_rows))
@@ -213,7 +213,7 @@ class _Filler:
         places = numbers.reshape(-1, self.shard.size)[:n_batches]
         self.numbers.write(places, self.first + turn * (loader.chunk_rows // size))
         padding = np.flatnonzero(self._padding(n_batches, count))
-        # Padding takes row 0 for the moment: gathering then needs no second buffer.
+        # Padding reads row 0, so that gathering needs no second buffer.
         numbers[padding] = 0
         self._take(numbers[: places.size], values[: places.size])
         values[padding] = 0
@@ -231,7 +231,7 @@ class _Filler:
         return found
 
     def _padding(self, n_batches: int, count: int) -> NDArray[np.bool_]:
-        """Return at which places of batches there is no row: of the last batch, and of all that do not divide."""
+        """Return the places without a row: at the end of the last batch, and past `batch_size` in every batch."""
         size, shard = self.loader.batch_size, self.shard
         place = np.arange(shard.low, shard.high)
         padding = np.zeros((n_batches, len(place)), bool)
@@ -244,7 +244,7 @@ class _Filler:
         if loader.in_program:
             source.take(part, out)
             return
-        # In pieces that stay in cache between the one and the other.
+        # In pieces that stay in cache between reading and scaling.
         for first in range(0, len(part), _SCALED_ROWS):
             rows = part[first : first + _SCALED_ROWS]
             raw = np.empty((len(rows), out.shape[1]), source.dtype)

@@ -82,7 +82,7 @@ class Hooks:
 
 
 class Trainer:
-    """One objective on one loader's rows, complete when it is made: `epochs` runs it.
+    """Trains one objective on the rows of one loader; `epochs` runs it.
 
     Parameters
     ----------
@@ -91,9 +91,9 @@ class Trainer:
     optimizer : Optimizer
         The update rule.
     loader : RowLoader
-        The training rows.
+        The training rows, and those it holds out.
     settings : Settings
-        How long.
+        How long and how fast to train.
     schedules : mapping of str to Schedule, or None
         The objective's scheduled values over the run.
     validation : RowLoader or None
@@ -154,7 +154,7 @@ class Trainer:
         return TrainState(params, optimizer, model, None, seed, 0, 0, 0, {}, Stopping(np.inf, 0, 0), {})
 
     def put(self, tree: Any) -> Any:
-        """Return a tree as device arrays of its own."""
+        """Return a copy of a tree as device arrays."""
         return self.placement.put(tree)
 
     @property
@@ -180,7 +180,7 @@ class Trainer:
         ------
         DivergedError
             At the first loss or gradient that is not finite. The exception's ``state`` is the last one kept whose
-            loss was finite: that before the chunk, or the one before it where the chunk's very first loss was not.
+            loss was finite: that before the chunk or, if the chunk's first loss was not, that before the last chunk.
         """
         with precision_scope(self.loader.compute):
             if self.early_stops and state.stopping.best_loss == np.inf:
@@ -199,7 +199,7 @@ class Trainer:
                     return
 
     def trial(self, state: TrainState) -> float:
-        """Return seconds per row, from a few steps of the compiled program on the first rows, thrown away."""
+        """Return seconds per row, measured on a few steps on the first rows, whose results are discarded."""
         with precision_scope(self.loader.compute):
             run = self._run(self.loader, state.seed, 1)
             chunk = next(self._read_ahead(self.loader).chunks(1))
@@ -290,7 +290,7 @@ class Trainer:
         return learning_rates(self.settings.schedule, self.settings.learning_rate, step, n_steps, total)
 
     def _at_steps(self, step: int, n_steps: int) -> Scheduled:
-        """Return the scheduled values at each of `n_steps` steps, in arrays that have room for a chunk's."""
+        """Return the scheduled values at each of `n_steps` steps, in arrays of a chunk's number of steps."""
         room = self.loader.chunk_rows // self.loader.batch_size
         n_steps = min(n_steps, room)
         total = self.settings.max_epochs * self.steps_per_epoch
@@ -307,11 +307,11 @@ class Trainer:
         return {name: np.asarray(self.scheduled_at_end(name), self.loader.compute) for name in self.schedules}
 
     def _read_ahead(self, loader: RowLoader) -> RowLoader:
-        """Return a loader of what this process reads, whose chunks are on the devices when they are asked for."""
+        """Return a loader of the rows that this process reads, whose chunks are already on the devices."""
         shard = self.placement.shard(loader.batch_size)
 
         def upload(chunk: Chunk) -> Rows:
-            # The scope is a thread's own.
+            # Each thread has its own precision scope.
             with precision_scope(loader.compute):
                 return Rows(*self.placement.upload(chunk, loader.batch_size if shard is None else shard.size))
 
@@ -357,9 +357,9 @@ def train(
     Parameters
     ----------
     trainer : Trainer
-        What trains.
+        The trainer.
     state : TrainState
-        Where it starts.
+        Where training starts.
     epoch_done : callable, optional
         Called with the state after each whole epoch; True stops the run.
 

@@ -1,4 +1,4 @@
-"""The compiled epoch: one program walks a chunk's batches, from raw rows to updated parameters."""
+"""The compiled training loop: one program for all batches of a chunk, from raw rows to updated parameters."""
 
 from __future__ import annotations
 
@@ -176,11 +176,11 @@ def compile_program(
     keep_programs()
     graded, terms = _over_devices(objective, placement)
     train, evaluate = _training(objective, optimizer, view, graded), _evaluation(view, terms)
-    # Outputs are the same on all devices, and have to stay so: XLA would otherwise divide some of them.
-    alike = None if placement is None else placement.replicated
+    # Without this XLA would shard some outputs, which are the same on all devices.
+    layout = None if placement is None else placement.replicated
     return Program(
-        jax.jit(train, donate_argnums=0, out_shardings=alike),
-        jax.jit(evaluate, out_shardings=alike),
+        jax.jit(train, donate_argnums=0, out_shardings=layout),
+        jax.jit(evaluate, out_shardings=layout),
         jax.jit(lambda tree: jax.tree.map(jnp.copy, tree)),
     )
 
@@ -205,20 +205,20 @@ def _training(
             gradients = objective.constrain_gradients(carry.params, gradients)
             hyper = Hyper(scheduled[LEARNING_RATE][index], run.decay, run.clip)
 
-            # Even where they are not finite: the loop then ends, and the carry is thrown away.
+            # Also if they are not finite: the loop then ends, and the carry is discarded.
             params, optimizer_state = optimizer.update(gradients, carry.optimizer, carry.params, hyper)
             carry = Carry(objective.constrain_parameters(params), optimizer_state, model)
             weight = jnp.clip(count - index * view.batch_size, 0, view.batch_size).astype(total.dtype)
             sums = {name: _add(sums[name], value * weight) for name, value in {"loss": total, **named}.items()}
             return index + 1, carry, sums, total, finite
 
-        def going(state: Any) -> Any:
+        def continues(state: Any) -> Any:
             return (state[0] < n_steps) & state[4]
 
         names = ["loss", *jax.eval_shape(objective, *inputs(carry, jnp.int32(0)))[1][1]]
         zero = jnp.zeros((), run.center.dtype)
         state = (jnp.int32(0), carry, dict.fromkeys(names, (zero, zero)), zero, jnp.bool_(True))
-        index, carry, sums, last, finite = jax.lax.while_loop(going, step, state)
+        index, carry, sums, last, finite = jax.lax.while_loop(continues, step, state)
         return carry, Sums({name: total for name, (total, _) in sums.items()}, last, index - ~finite, finite)
 
     return train
@@ -231,7 +231,7 @@ def _evaluation(view: View, terms: Callable[..., dict[str, Array]]) -> Callable[
         params: Params, model: ModelState, rows: Rows, count: Array, scheduled: Scheduled, run: Run
     ) -> dict[str, Array]:
         def loss(index: Array) -> dict[str, Array]:
-            # Corrupted as in training, alike after each epoch; dropout and its like are off.
+            # Corrupted as in training, in the same way after each epoch; without dropout.
             batch, noisy = _corrupted(_batch(rows, count, index, view, run), view, run, scheduled)
             return terms(params, model, batch, noisy, None, scheduled)
 

@@ -142,7 +142,7 @@ def learn(
     start = {**start, **_gaussian_start(gaussian)}
     network = Mixed(n_levels, plan.n_components, plan.hidden_layer_sizes, len(start["factors"]), dropout=plan.dropout)
     usual = np.where(np.asarray(n_levels) > 0, _most_frequent(values, n_levels), center)
-    # A fold of fewer than four rows is no validation.
+    # Each fold needs at least four rows.
     n_networks = max(1, min(plan.n_networks, len(rows) // 4))
     members = [network.init(plan.seed + member, start) for member in range(n_networks)]
     states: list[TrainState] = []
@@ -150,13 +150,10 @@ def learn(
         fold = np.random.default_rng([plan.seed, 7]).permutation(len(rows)) % max(_FOLDS, n_networks)
         for member, params in enumerate(members):
             trainer = _trainer(network, rows[fold != member], rows[fold == member], plan, member, interruption)
-            # The validation rows are new to the network and to its start: a start fitted on them would be hard to
-            # improve on.
+            # A start fitted on the validation rows too would be hard to improve on.
             own = {**start, **_gaussian_start(fit_gaussian(wide[fold != member], gaussian, 5))}
-            begun = {**params, "start": jax.tree.map(np.float32, own)}
-            state = train(
-                trainer, trainer.start(begun, plan.seed + member), epoch_done=functools.partial(after_epoch, member)
-            )
+            first = trainer.start({**params, "start": jax.tree.map(np.float32, own)}, plan.seed + member)
+            state = train(trainer, first, epoch_done=functools.partial(after_epoch, member))
             members[member] = jax.tree.map(np.asarray, trainer.best(state)[0])
             states.append(state)
             if interruption.signal:
@@ -250,7 +247,7 @@ def _columns_of(rows: NDArray[np.float32]) -> Columns:
 def _loader(rows: NDArray[np.float32], fewest: int, plan: ImputationPlan, member: int) -> RowLoader:
     width = rows.shape[1]
     many = np.tile(rows, (-(-fewest // len(rows)), 1))
-    # Folds differ by one row: as many whole batches in each, so that one program serves all.
+    # Folds differ by one row; with the same number of whole batches in each, one program serves all.
     room = -(-(max(fewest, len(rows)) + len(rows) + 1) // plan.batch_size) * plan.batch_size
     room = min(room, chunk_rows(plan.batch_size, 4 * width))
     scaler = Scaler("none", np.zeros(width), np.ones(width))

@@ -245,13 +245,13 @@ def resolve(parameters: Mapping[str, Any], schema: Schema, n_rows: int, *, seed:
     family = _family(values)
     check_rules(values, family, sparsity)
     network = _network_plan(values, family, sparsity, schema)
-    # A trial build: what contradicts itself is refused before the rows are read.
-    width = values["n_components"]
-    network.build(int(width) if isinstance(width, Integral) else 1, crowded=False)
     corruption = _corruption(values, schema.image_shape)
+    _check_early(values["n_components"], network, sparsity)
+    if corruption is not None:
+        corruption.check(schema.n_features, by_column=True)
     return Plan(
         seed=broadcast(draw_seed(values["random_state"])) if seed is None else seed,
-        n_components=width,
+        n_components=values["n_components"],
         network=network,
         loss=_loss(values, sparsity, dictionary=network.dictionary, n_features=schema.n_features),
         sparsity=sparsity,
@@ -270,6 +270,14 @@ def resolve(parameters: Mapping[str, Any], schema: Schema, n_rows: int, *, seed:
         verbose=int(values["verbose"]),
         display_step=int(values["display_step"]),
     )
+
+
+def _check_early(n_components: int | float, network: NetworkPlan, sparsity: Sparsity | None) -> None:
+    """Refuse contradictions that a network's width shows, before any row is read; `prepare` sees the others."""
+    known = isinstance(n_components, Integral)
+    trial = network.build(int(n_components) if known else 1, crowded=False)
+    if sparsity is not None and known:
+        sparsity.check(trial)
 
 
 def _at_end(schedule: Schedule) -> Schedule:

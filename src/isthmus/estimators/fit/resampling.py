@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.core.random import Stream
+from isthmus.core.random import Stream, generator
 from isthmus.core.types import TrainState
 from isthmus.data.scaling import Scaler
 from isthmus.data.sources.base import Block
@@ -50,7 +50,7 @@ def resampled(trainer: Trainer, state: TrainState, sparsity: Sparsity) -> TrainS
     losses = np.square(residual).sum(axis=1)
     if not losses.any():
         return state
-    rng = np.random.default_rng(np.random.SeedSequence([state.seed, Stream.RESAMPLING, state.epoch]))
+    rng = generator(state.seed, Stream.RESAMPLING, state.epoch)
     drawn = rng.choice(len(rows), size=int(dead.sum()), p=losses**2 / np.sum(losses**2))
     params = network.reinitialised(params, dead, rows, residual, drawn, sparsity.reinitialised_scale)
     for name, start in sparsity.learned(len(dead)).items():

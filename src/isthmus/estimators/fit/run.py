@@ -26,7 +26,7 @@ from isthmus.engine.program import precision_scope
 from isthmus.estimators.fit.arrangement import Arrangement
 from isthmus.estimators.fit.identity import identity_of
 from isthmus.estimators.fit.plan import Plan, resolve
-from isthmus.estimators.fit.preparing import Hold, prepare
+from isthmus.estimators.fit.preparing import Hold, Prepared, prepare
 from isthmus.estimators.fit.reporting import Reporter
 from isthmus.estimators.fit.resampling import resample
 from isthmus.estimators.fit.starting import Previous, new_network, other_network, start_of_all_rows
@@ -213,24 +213,42 @@ def start_fit(
     checkpoints: Checkpoints | None = None,
     hold: Hold | None = None,
 ) -> FitRun:
-    """Return a run from the beginning, from the weights of the last fit (warm_start), or from its checkpoint."""
-    previous = Previous(estimator) if estimator.warm_start and hasattr(estimator, "params_") else None
-    if previous is not None and source.schema.n_features != previous.scaler.n_features:
-        raise other_network()
+    """Return a run that starts anew, at the weights of the last fit (warm_start), or at the newest checkpoint.
+
+    Parameters
+    ----------
+    estimator : Autoencoder
+        An estimator whose parameters have been checked.
+    source : Source
+        The training rows.
+    validation : Source or None
+        Rows that decide when to stop, instead of a share of `source`.
+    watcher : Watcher or None
+        Follows the run.
+    checkpoints : Checkpoints or None
+        Where checkpoints are written, and the folder to continue from.
+    hold : callable or None
+        Which rows are held out; None chooses each by a hash of its number.
+
+    Raises
+    ------
+    InvalidParameterError, InvalidDataError
+        With one line.
+    """
+    previous = _previous(estimator, source)
     found = None
     if checkpoints is not None:
-        identity = identity_of(estimator, source, validation, warm=previous is not None, hold=hold)
-        found = checkpoints.find(identity)
+        found = checkpoints.find(identity_of(estimator, source, validation, warm=previous is not None, hold=hold))
     seed = None if found is None else int(found.header["seed"])
     plan = resolve(estimator.get_params(deep=False), source.schema, rows_of(source), seed=seed)
     if validation is not None:
         plan = replace(plan, validation_share=0.0)
-    scaler = None if previous is None else previous.scaler
-    prepared = prepare(plan, source, names_of(estimator), scaler, hold)
+    prepared = prepare(plan, source, names_of(estimator), None if previous is None else previous.scaler, hold)
     if previous is not None:
         network, params = previous.same_network(plan)
     else:
         network, params = new_network(plan, prepared, pretrained=found is None)
+    better_start = None if previous is not None else _better_start(plan, prepared, network)
     if validation is not None and plan.masks_missing:
         prepared = prepared._replace(loader=replace(prepared.loader, missing=True))
     reporter = _reporter(plan)
@@ -247,27 +265,17 @@ def start_fit(
         with precision_scope(plan.compute):
             state = checkpoints.restore(found, state, trainer.put)
         reporter.say(f"continues after {state.epoch} epochs and {state.cursor:,} rows")
-    starts_at_pca = plan.validation_share > 0 and previous is None and network.linear_path and plan.sparsity is None
-
-    def better_start() -> Params:
-        return start_of_all_rows(plan, prepared.loader, network)
-
     return FitRun(
-        plan,
-        trainer,
-        state,
-        reporter,
+        *(plan, trainer, state, reporter),
         reorders=True,
         watcher=watcher,
-        better_start=functools.cache(lambda: start_of_all_rows(plan, prepared.loader, network))
-        if starts_at_pca
-        else None,
+        better_start=better_start,
         checkpoints=checkpoints,
     )
 
 
 def start_partial_fit(estimator: Any, source: Source) -> FitRun:
-    """Return a run of one epoch: from the beginning, or continuing from what the estimator has learned."""
+    """Return a run of one epoch, which starts anew or at the estimator's weights and optimizer state."""
     previous = Previous(estimator) if hasattr(estimator, "params_") else None
     done = 0 if previous is None else previous.n_iter
     plan = resolve(
@@ -283,7 +291,7 @@ def start_partial_fit(estimator: Any, source: Source) -> FitRun:
         network, params = new_network(plan, prepared)
     else:
         network, params = previous.network, previous.checked(plan)
-    # The number of passes that will follow is not known: every scheduled value is what it is at the end.
+    # The number of passes that follow is unknown, so every scheduled value is the one at the end of training.
     plan = replace(plan, constant_schedules=True)
     reporter = _reporter(plan)
     trainer = trainer_for(plan, prepared, network, hooks=Hooks(chunk_done=reporter.rows_done))
@@ -295,6 +303,23 @@ def start_partial_fit(estimator: Any, source: Source) -> FitRun:
             with precision_scope(plan.compute):
                 state = state._replace(optimizer=trainer.put(previous.optimizer))
     return FitRun(plan, trainer, state, reporter, reorders=False)
+
+
+def _previous(estimator: Any, source: Source) -> Previous | None:
+    """Return the last fit that a warm start continues; None without one."""
+    if not estimator.warm_start or not hasattr(estimator, "params_"):
+        return None
+    previous = Previous(estimator)
+    if source.schema.n_features != previous.scaler.n_features:
+        raise other_network()
+    return previous
+
+
+def _better_start(plan: Plan, prepared: Prepared, network: Network) -> Callable[[], Params] | None:
+    """Return what computes the PCA start of all rows once; None where training does not start at PCA of some rows."""
+    if not plan.validation_share or not network.linear_path or plan.sparsity is not None:
+        return None
+    return functools.cache(functools.partial(start_of_all_rows, plan, prepared.loader, network))
 
 
 def names_of(estimator: Any) -> list[str]:
