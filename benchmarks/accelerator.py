@@ -38,16 +38,16 @@ def main() -> None:
         for batch in (4_096, 65_536, 1_048_576):
             n_rows = min(given.rows, batch * 2_000)
             rows = str(npy) if n_rows == given.rows else np.load(npy, mmap_mode="r")[:n_rows]
-            speed, waited = second_epoch(rows, n_rows, **{**NARROW, "batch_size": batch, "shuffle": "window"})
+            speed, waiting = second_epoch(rows, n_rows, **{**NARROW, "batch_size": batch, "shuffle": "window"})
             print(
-                f"4-2-4, {n_rows:,} rows, batch {batch:9,}: {speed:8.2f} million rows/s, {waited:4.0%} waiting",
+                f"4-2-4, {n_rows:,} rows, batch {batch:9,}: {speed:8.2f} million rows/s, {waiting:4.0%} waiting",
                 flush=True,
             )
     digits = np.random.default_rng(0).random((55_000, 784), np.float32)
     for batch in (256, 4_096):
-        speed, waited = second_epoch(digits, len(digits), **{**FOUNDING, "batch_size": batch})
+        speed, waiting = second_epoch(digits, len(digits), **{**FOUNDING, "batch_size": batch})
         label = f"founding network, batch {batch:,}"
-        print(f"{label:46}{speed:8.3f} million rows/s, {waited:4.0%} waiting", flush=True)
+        print(f"{label:46}{speed:8.3f} million rows/s, {waiting:4.0%} waiting", flush=True)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def main() -> None:
     print(machine() + "\n")
     python, imports = (seconds_of(sys.executable, "-c", program) for program in ("pass", "import isthmus"))
     print(f"{'import isthmus, without starting Python':60}{imports - python:8.3f} s")
-    print(f"{'isthmus --help, whole process':60}{seconds_of(sys.executable, '-m', 'isthmus', '--help'):8.3f} s")
+    print(f"{'isthmus --help, complete process':60}{seconds_of(sys.executable, '-m', 'isthmus', '--help'):8.3f} s")
     runs = []
     for _ in range(5):
         out = subprocess.run([sys.executable, "-c", FIRST_EPOCH], check=True, capture_output=True, text=True).stdout

@@ -128,7 +128,7 @@ def scaling_pass(path: str) -> dict[str, Any]:
     return {"seconds": min(seconds)}
 
 
-def gather(path: str) -> dict[str, Any]:
+def spool(path: str) -> dict[str, Any]:
     """Write the rows of a table to the temporary file that training reads."""
     from isthmus.data.sources import open_source
     from isthmus.data.sources.spooled import gathered_rows
@@ -271,12 +271,12 @@ def on_tables(npy: Path, folder: Path, n_rows: int) -> None:
     for name, path, count in (("8 Parquet files", folder / "parquet", n_rows), ("CSV", folder / "rows.csv", n_csv)):
         alone = in_process("read_with_pyarrow", str(path))["seconds"]
         scaling = in_process("scaling_pass", str(path))["seconds"]
-        gathering = in_process("gather", str(path))["seconds"]
+        spooling = in_process("spool", str(path))["seconds"]
         epoch = in_process("fit", str(path), NARROW, settings, "500MB")
         print(
             f"\n{name}, {count:,} rows: pyarrow reads them in {alone:.2f} s; reading and column statistics "
             f"{scaling:.2f} s ({scaling / alone:.2f} x); reading and writing the temporary file, once, "
-            f"{gathering:.2f} s; epochs {', '.join(f'{s:.2f}' for s in epoch['seconds'])} s; {epoch['peak']:.0f} MB",
+            f"{spooling:.2f} s; epochs {', '.join(f'{s:.2f}' for s in epoch['seconds'])} s; {epoch['peak']:.0f} MB",
             flush=True,
         )
 

@@ -13,17 +13,17 @@ from isthmus.data.sources import open_source
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".feather", ".npy"])
 def test_round_trip(in_folder, tmp_path, model, frame, suffix):
     data = f"rows{suffix}"
-    codes, rows, rebuilt = (tmp_path / f"{name}{suffix}" for name in ("codes", "rows", "rebuilt"))
+    codes, rows, reconstructed = (tmp_path / f"{name}{suffix}" for name in ("codes", "rows", "reconstructed"))
     assert isthmus("encode", "model", data, "-o", codes).stdout.startswith(f"{codes}: 300 rows in ")
     isthmus("decode", "model", codes, "-o", rows)
-    isthmus("reconstruct", "model", data, "-o", rebuilt)
+    isthmus("reconstruct", "model", data, "-o", reconstructed)
     expected = model.transform(frame)
     assert_array_equal(read(codes), expected)
     assert_array_equal(read(rows), model.inverse_transform(expected))
-    assert_array_equal(read(rebuilt), read(rows))
+    assert_array_equal(read(reconstructed), read(rows))
     if suffix != ".npy":
         assert open_source(codes).schema.names == tuple(model.get_feature_names_out())
-        assert open_source(rows).schema.names == open_source(rebuilt).schema.names == tuple(NAMES)
+        assert open_source(rows).schema.names == open_source(reconstructed).schema.names == tuple(NAMES)
 
 
 @pytest.mark.parametrize("data", ["more.csv", "headless.csv", "rows.npy"])

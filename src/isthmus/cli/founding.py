@@ -185,12 +185,12 @@ def _write_results(home: Path, digits: Digits, results: dict[str, Result]) -> No
     """Write models, codes, metrics and figures."""
     from isthmus.data.sinks import open_sink
 
-    ours, founding = results["isthmus"], results["founding"]
-    ours.model.save(home / "model.safetensors")
+    default, founding = results["isthmus"], results["founding"]
+    default.model.save(home / "model.safetensors")
     founding.model.save(home / "founding.safetensors")
-    names = [*ours.model.get_feature_names_out(), "label"]
+    names = [*default.model.get_feature_names_out(), "label"]
     with open_sink(home / "codes.parquet", names, np.float32) as sink:
-        sink.write(np.column_stack([ours.codes, digits.test_labels]).astype(np.float32))
+        sink.write(np.column_stack([default.codes, digits.test_labels]).astype(np.float32))
     _draw(home, digits, results)
     with atomic_write(home / "metrics.json") as file:
         metrics = {"digits": digits.note, **{name: result.metrics for name, result in results.items()}}
@@ -203,7 +203,7 @@ def _draw(home: Path, digits: Digits, results: dict[str, Result]) -> None:
     titles = {"founding": "founding network", "isthmus": "isthmus, same sizes", "PCA": "PCA"}
     codes = {titles[name]: result.codes for name, result in results.items()}
     reconstructed = {titles[name]: result.reconstructed for name, result in results.items()}
-    pixels, labels, ours = digits.test / 255.0, digits.test_labels, results["isthmus"]
+    pixels, labels, default = digits.test / 255.0, digits.test_labels, results["isthmus"]
     # The first test digit of each class.
     firsts = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
     order = np.concatenate([firsts, np.setdiff1d(np.arange(len(labels)), firsts)])
@@ -213,13 +213,13 @@ def _draw(home: Path, digits: Digits, results: dict[str, Result]) -> None:
             pixels[order], {name: rows[order] for name, rows in reconstructed.items()}, image_shape=(28, 28)
         ),
         "manifold": plots.manifold(
-            lambda points: ours.model.inverse_transform(points) / 255.0,
-            ours.codes,
+            lambda points: default.model.inverse_transform(points) / 255.0,
+            default.codes,
             image_shape=(28, 28),
             labels=labels,
             label_name="digit",
         ),
-        "loss": plots.history(ours.model.history_, best=ours.model.best_iter_),
+        "loss": plots.history(default.model.history_, best=default.model.best_iter_),
     }
     for name, figure in figures.items():
         plots.save(figure, home / f"{name}.png")

@@ -48,7 +48,6 @@ def impute(
 ) -> None:
     """Fill the missing cells of a table; columns, types and all observed cells are kept."""
     from isthmus.core.files import check_writable
-    from isthmus.data.columns import cells_of, describe
     from isthmus.data.tables import check_target, read_table, write_table
 
     start = time.perf_counter()
@@ -67,13 +66,26 @@ def impute(
     if save is not None:
         imputer.save(save)
     filled = imputer.transform(used)
+    write_table(_with_columns(full, filled), output)
+    facts = _facts_of(full, used, filled, imputer) | {"seconds": time.perf_counter() - start}
+    _print_notes(facts)
+    print_result(facts, _text(facts), as_json=as_json, quiet=quiet)
+
+
+def _with_columns(table: Any, filled: Any) -> Any:
+    """Return a table with the columns of another one in place of its own."""
     for name in filled.column_names:
-        index = full.schema.get_field_index(name)
-        full = full.set_column(index, full.schema.field(index), filled[name])
-    write_table(full, output)
+        index = table.schema.get_field_index(name)
+        table = table.set_column(index, table.schema.field(index), filled[name])
+    return table
+
+
+def _facts_of(full: Any, used: Any, filled: Any, imputer: AutoencoderImputer) -> dict[str, Any]:
+    from isthmus.data.columns import cells_of, describe
+
     kinds = {column.name: column.kind for column in imputer.columns_}
     missing = {name: int(cells_of(used.select([name]), describe(used.select([name])))[1].sum()) for name in kinds}
-    facts: dict[str, Any] = {
+    return {
         "rows": full.num_rows,
         "columns": [
             {"name": name, "kind": kind if name in filled.column_names else "empty", "missing": missing[name]}
@@ -81,10 +93,7 @@ def impute(
         ],
         "copied": [name for name in full.column_names if name not in kinds],
         "filled": sum(missing[name] for name in filled.column_names),
-        "seconds": time.perf_counter() - start,
     }
-    _print_notes(facts)
-    print_result(facts, _text(facts), as_json=as_json, quiet=quiet)
 
 
 def _columns_to_fill(table: Any, columns: str | None, drop: str | None) -> list[str]:

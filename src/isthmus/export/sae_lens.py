@@ -67,8 +67,8 @@ def to_sae_lens(model: Any, folder: str | os.PathLike[str]) -> None:
     check_is_fitted(model)
     _check_exportable(model)
     layer = _folded(model)
-    own = model.params_.get("sparsity", {})
-    architecture, fields, tensors = _written(model.sparsity_, own, model.sparsity_state_, layer)
+    learned = model.params_.get("sparsity", {})
+    architecture, fields, tensors = _written(model.sparsity_, learned, model.sparsity_state_, layer)
     config = {
         "architecture": architecture,
         "d_in": model.network_.n_features,
@@ -200,8 +200,8 @@ def _folded(model: Any) -> _Layer:
 _Written = tuple[str, dict[str, Any], Tensors]  # architecture, fields of the configuration, tensors
 
 
-def _written(sparsity: Any, own: Tensors, state: Tensors, layer: _Layer) -> _Written:
-    return _WRITERS[type(sparsity)](sparsity, own, state, layer) if sparsity is not None else _standard(layer)
+def _written(sparsity: Any, learned: Tensors, state: Tensors, layer: _Layer) -> _Written:
+    return _WRITERS[type(sparsity)](sparsity, learned, state, layer) if sparsity is not None else _standard(layer)
 
 
 def _standard(layer: _Layer) -> _Written:
@@ -224,9 +224,9 @@ def _batch_topk(state: Tensors, layer: _Layer) -> _Written:
     return _jumprelu(layer, below / np.maximum(layer.lengths, np.finfo(np.float32).tiny))
 
 
-def _gated(own: Tensors, layer: _Layer) -> _Written:
-    magnitude_bias = own["magnitude_bias"] + np.exp(own["log_scale"].astype(np.float64)) * layer.shift
-    return "gated", {}, {"b_gate": layer.code_bias, "r_mag": own["log_scale"], "b_mag": magnitude_bias}
+def _gated(learned: Tensors, layer: _Layer) -> _Written:
+    magnitude_bias = learned["magnitude_bias"] + np.exp(learned["log_scale"].astype(np.float64)) * layer.shift
+    return "gated", {}, {"b_gate": layer.code_bias, "r_mag": learned["log_scale"], "b_mag": magnitude_bias}
 
 
 @contextmanager
@@ -439,11 +439,11 @@ _ARCHITECTURES: dict[str, _Architecture] = {
 }
 
 _WRITERS: dict[type[Sparsity], Callable[[Any, Tensors, Tensors, _Layer], _Written]] = {
-    L1: lambda sparsity, own, state, layer: _standard(layer),
-    Lifetime: lambda sparsity, own, state, layer: _standard(layer),
-    TopK: lambda sparsity, own, state, layer: _topk(sparsity, layer),
-    BatchTopK: lambda sparsity, own, state, layer: _batch_topk(state, layer),
-    JumpReLU: lambda sparsity, own, state, layer: _jumprelu(layer, np.exp(own["log_threshold"])),
-    Gated: lambda sparsity, own, state, layer: _gated(own, layer),
-    Matryoshka: lambda sparsity, own, state, layer: _written(sparsity.selection, own, state, layer),
+    L1: lambda sparsity, learned, state, layer: _standard(layer),
+    Lifetime: lambda sparsity, learned, state, layer: _standard(layer),
+    TopK: lambda sparsity, learned, state, layer: _topk(sparsity, layer),
+    BatchTopK: lambda sparsity, learned, state, layer: _batch_topk(state, layer),
+    JumpReLU: lambda sparsity, learned, state, layer: _jumprelu(layer, np.exp(learned["log_threshold"])),
+    Gated: lambda sparsity, learned, state, layer: _gated(learned, layer),
+    Matryoshka: lambda sparsity, learned, state, layer: _written(sparsity.selection, learned, state, layer),
 }

@@ -46,14 +46,14 @@ def test_grey_range_of_rows(rows, low, high):
 def test_colour_pictures(channels):
     pictures = rng.integers(0, 256, (3, 4, 5, channels)).astype(np.uint8)
     reconstructed = np.clip(pictures + 5.0, 0, 255)
-    whole = plots.reconstructions(pictures, reconstructed)
+    shaped = plots.reconstructions(pictures, reconstructed)
     flat = plots.reconstructions(pictures.reshape(3, -1), reconstructed.reshape(3, -1), image_shape=(4, 5, channels))
-    for one, other in zip(images(whole), images(flat), strict=True):
+    for one, other in zip(images(shaped), images(flat), strict=True):
         assert_array_equal(one.get_array(), other.get_array())
-    shown = tiles(images(whole)[0].get_array(), 4, 5)[1]
+    shown = tiles(images(shaped)[0].get_array(), 4, 5)[1]
     expected = pictures[1] / 255 if channels > 1 else pictures[1, ..., 0] / 255
     assert_allclose(shown[..., :channels] if channels > 1 else shown, expected)
-    difference = tiles(images(whole)[2].get_array(), 4, 5)[2]
+    difference = tiles(images(shaped)[2].get_array(), 4, 5)[2]
     assert_allclose(difference, (reconstructed - pictures)[2].mean(axis=-1))
 
 
