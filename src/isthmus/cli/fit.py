@@ -125,10 +125,11 @@ def _model_target(output: str | None, data: str, dry_run: bool) -> str:
 
 def _model(values: dict[str, Any], target: str) -> Autoencoder:
     """Return the estimator to train: that of the file, where a warm start is asked for and the file exists."""
-    from isthmus.estimators.choosing import estimator_of
+    from isthmus.estimators.choosing import estimator_of, parameters_for
 
     if values.get("warm_start") and Path(target).exists():
-        return load_model(target).set_params(**values)  # type: ignore[no-any-return]
+        model = load_model(target)
+        return model.set_params(**parameters_for(type(model), values))  # type: ignore[no-any-return]
     return estimator_of(values)  # type: ignore[no-any-return]
 
 

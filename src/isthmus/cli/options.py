@@ -85,5 +85,5 @@ def with_parameters(run: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-# The defaults that the estimators and the command line do not share.
-_DEFAULT_TEXTS = {"verbose": "1, or 0 with --quiet or --json", "channels": "none"}
+# The defaults that depend on other options.
+_DEFAULT_TEXTS = {"verbose": "1, or 0 with --quiet or --json", "channels": "32,64 with --image-shape"}

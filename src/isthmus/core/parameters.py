@@ -7,7 +7,9 @@ declaration. Neither JAX nor scikit-learn is imported here, so that ``isthmus --
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -209,9 +211,13 @@ class Instance(Kind):
 
 
 def _listed(value: object) -> list[Any] | None:
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
+    """Return the items of a sequence or an array; None for text and for what has no order or can be read only once."""
+    if isinstance(value, str | bytes | bytearray | Mapping) or not hasattr(value, "__getitem__"):
         return None
-    return list(value)
+    try:
+        return list(value)  # type: ignore[call-overload,no-any-return]
+    except TypeError:  # an array without dimensions, a class
+        return None
 
 
 def _range(low: float, high: float, above: float | None = None, below: float | None = None) -> list[str]:
@@ -301,7 +307,7 @@ def declares_parameters(**defaults: Any) -> Callable[[C], C]:
     """
 
     def decorated(cls: C) -> C:
-        inherited = {field.name: field for base in cls.__mro__[1:] for field in _fields(base)}
+        inherited = {field.name: field for base in reversed(cls.__mro__[1:]) for field in _fields(base)}
         for name, value in defaults.items():
             field = inherited[name]
             declared = dataclasses.replace(field.metadata[_METADATA], default=value)
@@ -309,6 +315,8 @@ def declares_parameters(**defaults: Any) -> Callable[[C], C]:
             setattr(cls, name, again)
             cls.__annotations__[name] = field.type
         made: Any = dataclasses.dataclass(kw_only=True, eq=False, repr=False)(cls)
+        # Python's message for an unknown parameter then names the estimator.
+        made.__init__.__qualname__ = f"{cls.__name__.removesuffix('Parameters')}.__init__"
         decorated_class: C = made
         return decorated_class
 
@@ -332,13 +340,16 @@ def parameters_of(cls: type) -> dict[str, Parameter]:
 def check_parameters(cls: type, values: Mapping[str, object]) -> None:
     """Check the values of a class's parameters, each by itself.
 
+    A subclass whose constructor does not take all of them gives only those that it takes.
+
     Raises
     ------
     InvalidParameterError
         With one line: the name, the value and what it must be.
     """
     for name, declared in parameters_of(cls).items():
-        declared.check(values[name])
+        if name in values:
+            declared.check(values[name])
 
 
 def documented(cls: C) -> C:
@@ -351,9 +362,11 @@ def documented(cls: C) -> C:
         lines.append(_filled(f"{declared.name} : {declared.words}, default={declared.default!r}", ""))
         described = f"{declared.help[0].upper()}{declared.help[1:]}."
         lines.append(_filled(described, "    "))
-    section = textwrap.indent("\n".join(lines), "    ")
-    before, heading, after = text.partition("\n    Attributes\n")
-    cls.__doc__ = f"{before}\n{section}\n{heading}{after}"
+    # Python 3.13 removes the indentation of docstrings, earlier ones keep it.
+    text = inspect.cleandoc(text)
+    heading = re.search(r"^[A-Z].*\n-{3,}$", text, re.MULTILINE)
+    start = heading.start() if heading else len(text)
+    cls.__doc__ = "\n".join([text[:start].rstrip(), "", *lines, "", text[start:]]).rstrip() + "\n"
     return cls
 
 

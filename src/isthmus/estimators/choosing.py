@@ -12,8 +12,10 @@ from isthmus.core.parameters import parameters_of
 from isthmus.estimators import ESTIMATORS
 from isthmus.estimators.fit.plan import CORRUPTION_SETTINGS, SPARSITY_SETTINGS
 
+Values = Mapping[str, Any]
 
-def estimator_of(values: Mapping[str, Any]) -> Any:
+
+def estimator_of(values: Values) -> Any:
     """Return the autoencoder that has these parameters.
 
     With ``channels`` or ``image_shape`` it is a `ConvolutionalAutoencoder`, else with ``sparsity`` a
@@ -25,31 +27,42 @@ def estimator_of(values: Mapping[str, Any]) -> Any:
     InvalidParameterError
         Where a parameter has no effect.
     """
-    values = dict(values)
-    convolutional = values.get("channels") is not None or values.get("image_shape") is not None
-    sparse, noisy = (values.get(name) is not None for name in ("sparsity", "corruption"))
-    kind = (
-        "ConvolutionalAutoencoder"
-        if convolutional
-        else "SparseAutoencoder"
-        if sparse
-        else "DenoisingAutoencoder"
-        if noisy
-        else "Autoencoder"
-    )
-    known = parameters_of(ESTIMATORS[kind])
+    given = {name for name, value in values.items() if value is not None}
+    name = next((name for name, needed in _CHOICES.items() if given & needed), "Autoencoder")
+    return ESTIMATORS[name](**parameters_for(ESTIMATORS[name], values))
+
+
+# The class for parameters that are not None, the first that fits.
+_CHOICES = {
+    "ConvolutionalAutoencoder": {"channels", "image_shape"},
+    "SparseAutoencoder": {"sparsity"},
+    "DenoisingAutoencoder": {"corruption"},
+}
+
+
+def parameters_for(cls: type, values: Values) -> dict[str, Any]:
+    """Return these values as parameters of a class: settings that it does not have go into the method's object.
+
+    Raises
+    ------
+    InvalidParameterError
+        Where a parameter has no effect.
+    """
+    known = parameters_of(cls)
+    # None stands for "not given" in a class without the parameter.
+    values = {name: value for name, value in values.items() if value is not None or name in known}
     settings = _taken(SPARSITY_SETTINGS, values, known)
     if settings:
         values["sparsity"] = sparsities.resolve(values.get("sparsity"), **settings)
     levels = _taken(CORRUPTION_SETTINGS, values, known)
     if levels:
         values["corruption"] = corruptions.resolve(values.get("corruption"), **levels)
-    for name in values:
+    for name, value in values.items():
         if name not in known:
-            raise InvalidParameterError(f"{name}={values[name]!r} has no effect on a {kind}")
-    return ESTIMATORS[kind](**values)
+            raise InvalidParameterError(f"{name}={value!r} has no effect in {cls.__name__}; leave it out")
+    return values
 
 
-def _taken(settings: Mapping[str, str], values: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+def _taken(settings: Mapping[str, str], values: dict[str, Any], known: Values) -> dict[str, Any]:
     """Take from `values` the settings that the class does not have as parameters, under their own names."""
     return {own: values.pop(name) for name, own in settings.items() if name in values and name not in known}

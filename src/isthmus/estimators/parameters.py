@@ -5,7 +5,7 @@ They stand apart from the estimators so that the command line can read them with
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from isthmus.core.parameters import (
@@ -34,8 +34,15 @@ from isthmus.sparsity import SPARSITIES
 
 BIAS_STARTS = ("zeros", "mean", "geometric_median")
 PRECISIONS = ("float32", "bfloat16", "float64")
+
+
+def _has(*methods: str) -> Callable[[object], bool]:
+    """Return the test whether a value is an object, not a class, that has these methods."""
+    return lambda value: not isinstance(value, type) and all(hasattr(value, method) for method in methods)
+
+
 _AUTO = Name((), "auto")
-_SEED = (Integer(0, 2**32 - 1), Instance("a numpy RandomState", lambda value: hasattr(value, "randint")))
+_SEED = (Integer(0, 2**32 - 1), Instance("a numpy RandomState", _has("randint")))
 _CORRUPTION = Instance("an object of isthmus.corruption, a function (key, x) -> x", callable)
 _SCHEDULE = Instance(
     "a callable from the share of training done, 0 to 1, to a factor of the learning rate",
@@ -81,7 +88,7 @@ class AutoencoderParameters:
     sparsity: Any = parameter(
         "method that makes the code sparse: a name, or an object of isthmus.sparsity with its settings",
         Name(SPARSITIES),
-        Instance("an object of isthmus.sparsity", lambda v: hasattr(v, "select") and hasattr(v, "penalties")),
+        Instance("an object of isthmus.sparsity", _has("select", "penalties")),
         default=None,
     )
     corruption: Any = parameter(
@@ -134,7 +141,7 @@ class AutoencoderParameters:
         default="auto",
     )
     feature_weights: Sequence[float] | None = parameter(
-        "weight of each column in the reconstruction loss; a column of weight 0 is an input only, None weighs all alike",
+        "weight of each column in the reconstruction loss; a column of weight 0 is an input only; None is 1 for each",
         Weights(),
         default=None,
     )
@@ -151,7 +158,7 @@ class AutoencoderParameters:
     optimizer: Any = parameter(
         "update rule, by name or as an Optax transformation, which then has its own learning rate",
         Name(OPTIMIZERS),
-        Instance("an Optax gradient transformation", lambda v: hasattr(v, "init") and hasattr(v, "update")),
+        Instance("an Optax gradient transformation", _has("init", "update")),
         default="adam",
     )
     learning_rate: float = parameter("step size", Number(above=0), default=1e-3)
@@ -318,7 +325,7 @@ class ClassifierParameters:
     autoencoder: Any = parameter(
         "what was learned without labels: a fitted autoencoder, whose weights each fit starts from a copy of, or one "
         "that is not fitted, which is cloned and fitted on the rows first; None is Autoencoder()",
-        Instance("an autoencoder", lambda v: hasattr(v, "fit") and hasattr(v, "get_params")),
+        Instance("an autoencoder", _has("fit", "get_params")),
         default=None,
         kw_only=False,
     )
@@ -403,7 +410,7 @@ class PatchParameters:
 
     autoencoder: Any = parameter(
         "the autoencoder of patches, which is cloned; None is a denoising one of 512 relu units for `noise`",
-        Instance("an autoencoder", lambda v: hasattr(v, "fit") and hasattr(v, "get_params")),
+        Instance("an autoencoder", _has("fit", "get_params")),
         default=None,
         kw_only=False,
     )
@@ -442,7 +449,7 @@ class PictureDenoiserParameters:
         "initial weights: those of the denoiser that isthmus ships, trained on photographs; those of another "
         "`Denoiser`; None draws them, which needs tens of thousands of steps",
         Name((), "shipped"),
-        Instance("a Denoiser", lambda value: hasattr(value, "clean") and hasattr(value, "network")),
+        Instance("a Denoiser", _has("clean", "network")),
         default="shipped",
         optional=True,
     )

@@ -11,18 +11,21 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from isthmus.core.errors import IsthmusError, ModelFileError
-from isthmus.core.parameters import check_parameters
+from isthmus.core.parameters import check_parameters, parameters_of
 from isthmus.core.persistence import Fields, Packer, Unpacker, fields_of, read_model, write_model
 from isthmus.core.registry import Registry
 from isthmus.core.version import __version__
 from isthmus.corruption import CORRUPTIONS
+from isthmus.data.scaling import SCALINGS, Recipe
 from isthmus.engine.optimizers import Optimizer
 from isthmus.engine.program import precision_scope
 from isthmus.estimators import ESTIMATORS
+from isthmus.networks import FAMILIES
 from isthmus.networks.base import Network
 from isthmus.sparsity import SPARSITIES
 
-# The classes of objects that a model file may have; their instances are rebuilt from their fields.
+# The classes of objects that a model file may have, in addition to those of the tables of names; their instances are
+# rebuilt from their fields.
 STORED: Registry[Any] = Registry(
     "stored class",
     {
@@ -33,7 +36,7 @@ STORED: Registry[Any] = Registry(
         "Custom": "isthmus.networks.custom:Custom",
         "Denoiser": "isthmus.images.denoiser:Denoiser",
         "Dense": "isthmus.networks.dense:Dense",
-        "Filler": "isthmus.estimators.filler:Filler",
+        "Ensemble": "isthmus.estimators.fit.imputing:Ensemble",
         "Mixed": "isthmus.networks.mixed:Mixed",
         "Patches": "isthmus.data.scaling.maps:Patches",
         "ResidualDenoiser": "isthmus.networks.residual:ResidualDenoiser",
@@ -42,8 +45,11 @@ STORED: Registry[Any] = Registry(
         "Whitening": "isthmus.data.scaling.maps:Whitening",
     },
 )
+# A name in a file is a prefix and a name of the table, so that what is registered from outside is stored too.
 _TABLES: tuple[tuple[str, Registry[Any]], ...] = (
     ("", STORED),
+    ("network.", FAMILIES),
+    ("scaling.", SCALINGS),
     ("sparsity.", SPARSITIES),
     ("corruption.", CORRUPTIONS),
     ("estimator.", ESTIMATORS),
@@ -89,15 +95,19 @@ def _fields_of(value: Any) -> Fields:
 
 
 def _name_of(value: Any) -> str | None:
-    if isinstance(value, str | bytes | int | float | dict | list):
+    if isinstance(value, str | bytes | int | float | dict | list) or hasattr(value, "__array__"):
         return None
-    kind = type(value).__name__
     for prefix, table in _TABLES:
-        for name in table:
-            # Looked up by the class's name first, so that no other row is imported.
-            if (name == kind or prefix in ("sparsity.", "corruption.")) and type(value) is table[name]:
+        # In tables that are keyed by the class's name no other row is imported.
+        names = {type(value).__name__} & table.keys() if table is STORED or table is ESTIMATORS else table
+        for name in names:
+            if type(value) is _class_of(table[name]):
                 return f"{prefix}{name}"
     return None
+
+
+def _class_of(row: Any) -> Any:
+    return row.makes if isinstance(row, Recipe) else row
 
 
 def _parts(estimator: Any, leave_out: Sequence[str]) -> Fields:
@@ -180,9 +190,17 @@ def load_as(cls: type, path: str | os.PathLike[str], *, network: Any = None) -> 
 def _built(path: Any, name: str, fields: Fields) -> Any:
     for prefix, table in reversed(_TABLES):
         if name.startswith(prefix):
-            kind: Any = table[name.removeprefix(prefix)]
+            kind = _class_of(_row(path, table, name.removeprefix(prefix)))
             break
     return _estimator(path, kind, fields) if issubclass(kind, BaseEstimator) else kind(**fields)
+
+
+def _row(path: Any, table: Registry[Any], name: str) -> Any:
+    if name not in table:
+        raise ModelFileError(
+            f"{path} has {table.sort}={name!r}, which is not registered; register it, or upgrade isthmus"
+        )
+    return table[name]
 
 
 def _with_factory(path: Any, fields: Fields, factory: Any) -> Fields:
@@ -195,7 +213,7 @@ def _with_factory(path: Any, fields: Fields, factory: Any) -> Fields:
 
 def _estimator(path: Any, kind: type[Any], fields: Fields) -> Any:
     parameters, fitted = fields["parameters"], fields["fitted"]
-    check_parameters(kind, parameters)
+    check_parameters(kind, {name: parameters[name] for name in parameters_of(kind)})
     estimator = kind(**parameters)
     if isinstance(fitted.get("network_"), Network) and "scaler_" in fitted:
         _check_shapes(path, fitted)
