@@ -169,7 +169,7 @@ def load(path: str | os.PathLike[str], *, network: Any = None) -> Any:
         raise ModelFileError(f"{path} holds a {kind}, which this isthmus cannot read; upgrade isthmus")
 
     def build(name: str, fields: Fields) -> Any:
-        return _built(path, name, _with_factory(path, fields, network))
+        return _built(path, name, fields, network)
 
     try:
         return Unpacker(path, tensors, build).unpack(header["model"])
@@ -187,12 +187,14 @@ def load_as(cls: type, path: str | os.PathLike[str], *, network: Any = None) -> 
     return load(path, network=network)
 
 
-def _built(path: Any, name: str, fields: Fields) -> Any:
+def _built(path: Any, name: str, fields: Fields, network: Any) -> Any:
     for prefix, table in reversed(_TABLES):
         if name.startswith(prefix):
             kind = _class_of(_row(path, table, name.removeprefix(prefix)))
             break
-    return _estimator(path, kind, fields) if issubclass(kind, BaseEstimator) else kind(**fields)
+    if not issubclass(kind, BaseEstimator):
+        return kind(**_with_factory(path, fields, network))
+    return _estimator(path, kind, _with_factory(path, fields["parameters"], network), fields["fitted"])
 
 
 def _row(path: Any, table: Registry[Any], name: str) -> Any:
@@ -211,8 +213,7 @@ def _with_factory(path: Any, fields: Fields, factory: Any) -> Fields:
     return {**fields, **dict.fromkeys(given, factory)}
 
 
-def _estimator(path: Any, kind: type[Any], fields: Fields) -> Any:
-    parameters, fitted = fields["parameters"], fields["fitted"]
+def _estimator(path: Any, kind: type[Any], parameters: Fields, fitted: Fields) -> Any:
     check_parameters(kind, {name: parameters[name] for name in parameters_of(kind)})
     estimator = kind(**parameters)
     if isinstance(fitted.get("network_"), Network) and "scaler_" in fitted:
