@@ -23,7 +23,7 @@ MANY = {dtype: rng.integers(0, 200, (70, 6)).astype(dtype) for dtype in ("u1", "
 
 
 class SmallBlocks(Inference):
-    """Sixteen rows a block, so that a few rows make several."""
+    """Blocks of 16 rows, so that a few rows are several blocks."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -65,7 +65,7 @@ def test_a_codes_row_depends_on_that_code_alone(inference, chosen, places):
 
 
 @pytest.mark.parametrize("dtype", MANY)
-def test_it_computes_what_the_network_does(inference, dtype):
+def test_codes_and_rows_are_those_of_the_network(inference, dtype):
     scaled = ((MANY[dtype] - SCALER.center) / SCALER.scale).astype(np.float32)
     code = NETWORK.activate_code(NETWORK.encode(PARAMS, scaled))
     found = joined(inference.encode(cut(MANY[dtype])))
@@ -75,20 +75,20 @@ def test_it_computes_what_the_network_does(inference, dtype):
     assert_allclose(rows, NETWORK.activate_output(NETWORK.decode(PARAMS, found)), rtol=1e-4, atol=1e-5)
 
 
-def test_however_rows_come_full_blocks_are_computed(inference):
+def test_blocks_are_full_whatever_the_blocks_of_the_source(inference):
     lengths = [len(block) for block in inference.encode(cut(MANY["f4"], [0, 3, 3, 40]))]
     assert lengths == [16, 16, 16, 16, 6]
     assert list(inference.encode([])) == []
 
 
 @given(st.lists(st.integers(0, 70), max_size=9), st.integers(1, 80))
-def test_blocks_are_regrouped_in_order_and_know_where_they_begin(places, rows):
+def test_blocks_are_regrouped_in_order_with_their_first_row(places, rows):
     numbers = np.arange(70).reshape(70, 1)
     memory = np.empty((70, 1), int)
 
     def blocks():
         for values, start in cut(numbers, places):
-            memory[: len(values)] = values  # as a source that fills one buffer anew
+            memory[: len(values)] = values  # as a source that reuses one buffer
             yield Block(memory[: len(values)], start)
 
     found = [(values.copy(), start) for values, start in _regrouped(blocks(), rows)]
@@ -97,7 +97,7 @@ def test_blocks_are_regrouped_in_order_and_know_where_they_begin(places, rows):
     assert_array_equal(np.concatenate([values for values, _ in found]), numbers)
 
 
-def test_a_source_is_asked_for_blocks_of_the_right_size():
+def test_sources_with_random_access_are_read_in_blocks_of_the_given_size():
     source = ArraySource(np.arange(140.0).reshape(70, 2))
     assert [(len(values), start) for values, start in blocks_for(source, 32)] == [(32, 0), (32, 32), (6, 64)]
     source.random_access = False
@@ -105,13 +105,13 @@ def test_a_source_is_asked_for_blocks_of_the_right_size():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_rows_and_their_reconstruction_come_side_by_side(inference, dtype):
+def test_rows_are_yielded_with_their_reconstruction(inference, dtype):
     rows = MANY["f4"]
     pieces = list(inference.reconstruct(cut(rows, [3, 50]), dtype))
     assert_array_equal(np.concatenate([raw for raw, _ in pieces]), rows)
     codes = joined(inference.encode(cut(rows))).astype(dtype)
     expected = np.concatenate(list(inference.decode(cut(codes))))
-    assert_array_equal(np.concatenate([rebuilt for _, rebuilt in pieces]), expected)
+    assert_array_equal(np.concatenate([reconstruction for _, reconstruction in pieces]), expected)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -133,27 +133,30 @@ def test_finite_rows_may_add_up_to_infinity(inference):
 
 
 @pytest.mark.parametrize("dtype", MANY)
-def test_there_and_back_is_encode_and_decode(inference, dtype):
+def test_a_round_trip_is_encode_and_decode(inference, dtype):
     rows = MANY[dtype]
-    raw, codes, rebuilt = map(np.concatenate, zip(*inference.round_trip(cut(rows, [5, 40]), np.float32), strict=True))
+    raw, codes, reconstruction = map(
+        np.concatenate, zip(*inference.round_trip(cut(rows, [5, 40]), np.float32), strict=True)
+    )
     assert_array_equal(raw, rows)
     assert_array_equal(codes, joined(inference.encode(cut(rows))), strict=True)
-    assert_array_equal(rebuilt, np.concatenate(list(inference.decode(cut(codes)))), strict=True)
-    assert_array_equal(rebuilt, np.concatenate([far for _, far in inference.reconstruct(cut(rows), np.float32)]))
+    assert_array_equal(reconstruction, np.concatenate(list(inference.decode(cut(codes)))), strict=True)
+    alone = np.concatenate([found for _, found in inference.reconstruct(cut(rows), np.float32)])
+    assert_array_equal(reconstruction, alone)
 
 
-def test_there_and_back_rounds_codes_as_asked(inference):
+def test_a_round_trip_rounds_codes_to_the_type(inference):
     precise = Inference(Dense(6, 2, (4,), (4,), "tanh", precision="float64"), Dense(6, 2, (4,), (4,)).init(0), SCALER)
-    ((_, codes, rebuilt),) = precise.round_trip(cut(MANY["f8"]), np.float32)
+    ((_, codes, reconstruction),) = precise.round_trip(cut(MANY["f8"]), np.float32)
     (decoded,) = precise.decode(cut(codes))
     assert codes.dtype == np.float32
-    assert_array_equal(rebuilt, decoded, strict=True)
+    assert_array_equal(reconstruction, decoded, strict=True)
 
 
 @settings(max_examples=20)
 @given(st.sampled_from(sorted(MANY)), st.lists(st.integers(0, 69), min_size=1, max_size=70))
 @pytest.mark.parametrize("scaler", [Patches(6, 40.0), WhitenedPatches(MIXING, Patches(6, 1.0)), MIXING])
-def test_scalings_that_do_not_go_by_column(scaler, dtype, chosen):
+def test_scalings_that_mix_columns(scaler, dtype, chosen):
     rows = MANY[dtype]
     whole = joined(SmallBlocks(NETWORK, PARAMS, scaler).encode(cut(rows)))
     code = NETWORK.activate_code(NETWORK.encode(PARAMS, scaler.scaled(rows)))
@@ -174,7 +177,7 @@ def test_float64_is_kept():
 
 
 @pytest.mark.parametrize("hidden", [(), (8,), (128, 64), (5000,), (100_000,)])
-def test_blocks_are_a_power_of_two_that_the_network_decides(hidden):
+def test_block_sizes_are_powers_of_two_given_by_the_network(hidden):
     network = Dense(20, 2, hidden, hidden[::-1])
     shapes = [*pairwise(network.encoder_widths), *pairwise(network.decoder_widths)]
     params = [np.broadcast_to(np.float32(0), shape) for shape in shapes]
@@ -213,15 +216,15 @@ def test_a_sparsity_selects(sparsity, state):
     inference = Inference(SPARSE, SPARSE_PARAMS, SCALER, sparsity=sparsity, state=state)
     inference.rows = 16
     values, found = activations(rows), np.concatenate(list(inference.encode(cut(rows, [7]))))
-    # Batch top-k counts an activation by what it adds to the reconstruction.
+    # Batch top-k weighs an activation by the length of its decoder row.
     lengths = np.linalg.norm(SPARSE_PARAMS["decoder"][0]["weight"], axis=1)
     threshold = {None: 0, TopK(3): np.sort(values, axis=1)[:, [-3]], BatchTopK(2): 1.2 / lengths}[sparsity]
     assert_allclose(found, np.where(values >= threshold, values, 0), rtol=1e-4, atol=1e-3)
     assert_array_equal(np.concatenate(list(inference.encode(cut(rows[11:12])))), found[11:12])
-    _, codes, rebuilt = map(np.concatenate, zip(*inference.round_trip(cut(rows), np.float32), strict=True))
+    _, codes, reconstruction = map(np.concatenate, zip(*inference.round_trip(cut(rows), np.float32), strict=True))
     assert_array_equal(codes, found)
     assert_allclose(
-        rebuilt,
+        reconstruction,
         found @ SPARSE_PARAMS["decoder"][0]["weight"] + SPARSE_PARAMS["decoder"][0]["bias"],
         rtol=1e-3,
         atol=1e-2,
@@ -245,7 +248,7 @@ def test_another_threshold_compiles_nothing(compilations):
 
 
 @pytest.mark.parametrize("wide", [False, True])
-def test_slopes_of_the_decoder(wide):
+def test_the_jacobian_of_the_decoder(wide):
     network = Dense(6, 12 if wide else 3, (), (4,), "tanh", "relu", "sigmoid", precision="float64")
     params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), network.init(0))
     code = np.abs(rng.normal(size=network.n_components))

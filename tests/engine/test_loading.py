@@ -1,6 +1,12 @@
+import json
+import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,8 +14,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from isthmus.data.scaling import Patches, Scaler
+from isthmus.data.sources import ArraySource
 from isthmus.data.splitting import HashHoldout
-from isthmus.engine.loading import CHUNK_BYTES, BatchShard, aligned, chunk_rows
+from isthmus.engine.devices import Placement
+from isthmus.engine.loading import CHUNK_BYTES, BatchShard, RowLoader, aligned, chunk_rows
 from isthmus.engine.sampling import EpochOrder, Window, row_numbers
 
 seeds = st.integers(0, 2**32 - 1)
@@ -19,7 +27,7 @@ def order(n_rows, **options):
     return np.concatenate([np.empty(0, np.uint32), *row_numbers(EpochOrder(n_rows, **options))])
 
 
-def walked(loader, epoch=0, validation=False):
+def loaded(loader, epoch=0, validation=False):
     rows, values = [], []
     for chunk in loader.chunks(epoch, validation):
         assert chunk.values.shape == loader.chunk_shape
@@ -48,17 +56,17 @@ def test_any_chunk_size_gives_the_same_rows_in_the_same_order(loader_of, n_rows,
         expected = order(n_rows, number=4, shuffle=shuffle and not validation, validation=validation, **options)
         for many in (None, *batches):
             loader = loader_of(data, batch, shuffle=shuffle, rows_per_chunk=many and many * batch, **options)
-            rows, values = walked(loader, 4, validation)
+            rows, values = loaded(loader, 4, validation)
             assert_array_equal(rows, expected)
             assert_array_equal(values, data[expected])
             assert loader.count(validation) == len(expected)
 
 
-def test_a_long_stretch_without_held_back_rows_ends_nothing(loader_of):
-    # With one row in 20,000 held back, whole blocks of numbers are empty.
+def test_blocks_without_held_out_rows_are_passed_over(loader_of):
+    # With one row in 20,000 held out, whole blocks of numbers are empty.
     held = HashHoldout(3, 5e-5)
     loader = loader_of(np.zeros((80_000, 1), np.uint8), 8, holdout=held)
-    rows, _ = walked(loader, validation=True)
+    rows, _ = loaded(loader, validation=True)
     assert_array_equal(rows, np.flatnonzero(held.mask(0, 80_000)))
     assert 0 < len(rows) < 20
     assert len(np.unique(rows // (1 << 14))) < 5
@@ -82,7 +90,7 @@ def test_narrow_rows_reach_the_program_raw(loader_of, dtype, compute, in_program
     scaler = Scaler("standard", np.array([1.0, 2.0]), np.array([4.0, 8.0]))
     loader = loader_of(data, 4, compute, scaler=scaler)
     assert loader.in_program == in_program
-    _, values = walked(loader)
+    _, values = loaded(loader)
     center, factor = loader.affine()
     assert center.dtype == factor.dtype == compute
     assert values.dtype == (dtype if in_program else compute)
@@ -90,12 +98,12 @@ def test_narrow_rows_reach_the_program_raw(loader_of, dtype, compute, in_program
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
-def test_what_does_not_go_by_column_is_scaled_before_the_program(loader_of, dtype):
+def test_scalings_that_mix_columns_are_applied_by_the_loader(loader_of, dtype):
     data = np.arange(24).reshape(6, 4).astype(dtype) ** 2
     scaler = Patches(4, 100.0)
     loader = loader_of(data, 4, scaler=scaler)
     assert not loader.in_program
-    _, values = walked(loader)
+    _, values = loaded(loader)
     assert values.dtype == np.float32
     assert_array_equal(values, scaler.scaled(data))
     center, factor = loader.affine()
@@ -103,7 +111,7 @@ def test_what_does_not_go_by_column_is_scaled_before_the_program(loader_of, dtyp
     assert (factor == 1).all()
 
 
-def test_a_chunk_is_valid_until_the_next_is_asked_for(loader_of):
+def test_a_chunk_is_valid_until_the_next_one(loader_of):
     loader = loader_of(np.arange(40, dtype=np.float32)[:, None], 2, rows_per_chunk=4)
     taken, take = [], loader.source.take
     loader.source.take = lambda rows, out: (take(rows, out), taken.append(rows.copy()))
@@ -114,14 +122,14 @@ def test_a_chunk_is_valid_until_the_next_is_asked_for(loader_of):
         assert_array_equal(chunk.values[:, 0], chunk.rows)
 
 
-def test_a_walk_that_is_broken_off_leaves_no_reader(loader_of):
+def test_closing_the_chunks_ends_the_readers(loader_of):
     chunks = loader_of(np.zeros((40, 1), np.float32), 2, rows_per_chunk=4).chunks()
     next(chunks)
     chunks.close()
     assert not [thread for thread in threading.enumerate() if "read-ahead" in thread.name]
 
 
-def test_a_source_that_fails_while_read_ahead_is_heard(loader_of):
+def test_the_error_of_a_source_is_raised(loader_of):
     loader = loader_of(np.zeros((4, 1), np.float32), 2)
 
     def fail(rows, out):
@@ -132,7 +140,7 @@ def test_a_source_that_fails_while_read_ahead_is_heard(loader_of):
         list(loader.chunks())
 
 
-walks = {
+OPTIONS = {
     "n_rows": st.integers(1, 60),
     "batch": st.integers(1, 9),
     "many": st.integers(1, 4),
@@ -143,10 +151,8 @@ walks = {
 
 
 @settings(max_examples=60)
-@given(**walks, chunks=st.integers(0, 6))
-def test_a_walk_that_starts_late_goes_on_where_another_ended(
-    loader_of, n_rows, batch, many, seed, shuffle, share, chunks
-):
+@given(**OPTIONS, chunks=st.integers(0, 6))
+def test_chunks_may_start_within_an_epoch(loader_of, n_rows, batch, many, seed, shuffle, share, chunks):
     data = np.arange(n_rows * 2, dtype=np.float32).reshape(n_rows, 2)
     loader = loader_of(
         data, batch, shuffle=shuffle, rows_per_chunk=many * batch, seed=seed, holdout=HashHoldout(seed, share)
@@ -164,8 +170,8 @@ def test_a_walk_that_starts_late_goes_on_where_another_ended(
 
 
 @settings(max_examples=80)
-@given(**walks, processes=st.integers(1, 5))
-def test_processes_share_each_batch_out(loader_of, n_rows, batch, many, seed, shuffle, share, processes):
+@given(**OPTIONS, processes=st.integers(1, 5))
+def test_processes_fill_disjoint_parts_of_each_batch(loader_of, n_rows, batch, many, seed, shuffle, share, processes):
     data = np.arange(1, n_rows + 1, dtype=np.float32)[:, None]
     options = {"shuffle": shuffle, "rows_per_chunk": many * batch, "seed": seed, "holdout": HashHoldout(seed, share)}
     whole = [(chunk.rows[: chunk.count].copy(), chunk.count) for chunk in loader_of(data, batch, **options).chunks(2)]
@@ -188,7 +194,7 @@ def test_processes_share_each_batch_out(loader_of, n_rows, batch, many, seed, sh
 
 
 @settings(max_examples=60)
-@given(**walks, readers=st.integers(2, 5), start=st.integers(0, 3))
+@given(**OPTIONS, readers=st.integers(2, 5), start=st.integers(0, 3))
 def test_several_readers_give_the_chunks_of_one(loader_of, n_rows, batch, many, seed, shuffle, share, readers, start):
     data = np.arange(1, n_rows + 1, dtype=np.float32)[:, None]
     options = {"shuffle": shuffle, "rows_per_chunk": many * batch, "seed": seed, "holdout": HashHoldout(seed, share)}
@@ -206,7 +212,7 @@ def test_several_readers_give_the_chunks_of_one(loader_of, n_rows, batch, many, 
 
 
 @pytest.mark.parametrize("shuffle", [False, True, Window(4, 3)])
-def test_a_chunk_stays_while_several_are_read_ahead(loader_of, shuffle):
+def test_a_chunk_is_unchanged_while_others_are_read_ahead(loader_of, shuffle):
     loader = loader_of(np.arange(400, dtype=np.float32)[:, None], 2, rows_per_chunk=4, readers=3, shuffle=shuffle)
     kept = []
     for chunk in loader.chunks():
@@ -217,7 +223,7 @@ def test_a_chunk_stays_while_several_are_read_ahead(loader_of, shuffle):
     assert_array_equal(np.sort(np.concatenate(kept)[:, 0]), np.arange(400))
 
 
-def test_chunks_are_uploaded_where_they_are_filled(loader_of):
+def test_chunks_are_uploaded_by_the_thread_that_fills_them(loader_of):
     threads = []
 
     def upload(chunk):
@@ -230,7 +236,7 @@ def test_chunks_are_uploaded_where_they_are_filled(loader_of):
     assert all("read-ahead" in name for name in threads)
 
 
-def test_a_source_that_fails_is_heard_whoever_reads_it(loader_of):
+def test_the_error_of_a_source_is_raised_with_several_readers(loader_of):
     loader = loader_of(np.zeros((400, 1), np.float32), 2, rows_per_chunk=4, shuffle=True, readers=3)
     take, taken = loader.source.take, []
 
@@ -246,7 +252,7 @@ def test_a_source_that_fails_is_heard_whoever_reads_it(loader_of):
     assert not [thread for thread in threading.enumerate() if "read-ahead" in thread.name]
 
 
-def test_a_chunk_says_how_long_it_was_waited_for(loader_of):
+def test_chunks_record_the_time_waited_for_them(loader_of):
     loader = loader_of(np.zeros((4, 1), np.float32), 2, rows_per_chunk=2)
     take = loader.source.take
     loader.source.take = lambda rows, out: (time.sleep(0.05), take(rows, out))
@@ -255,18 +261,127 @@ def test_a_chunk_says_how_long_it_was_waited_for(loader_of):
     assert second > 0
 
 
+# Extras ------------------------------------------------------------------------------------------------------------
+
+
+def extras_of(n_rows):
+    """A label and three scores for each row, both functions of its number."""
+    numbers = np.arange(n_rows)
+    return {"labels": (numbers * 3 + 1).astype(np.int32), "scores": numbers[:, None] + np.array([0.25, 0.5, 0.75])}
+
+
+@settings(max_examples=60)
+@given(**OPTIONS, readers=st.integers(1, 3), validation=st.booleans())
+def test_extras_follow_their_rows(loader_of, n_rows, batch, many, seed, shuffle, share, readers, validation):
+    data = np.arange(n_rows, dtype=np.float32)[:, None]
+    loader = loader_of(
+        data,
+        batch,
+        shuffle=shuffle,
+        rows_per_chunk=many * batch,
+        seed=seed,
+        holdout=HashHoldout(seed, share),
+        readers=readers,
+        extras=extras_of(n_rows),
+    )
+    seen = []
+    for chunk in loader.chunks(2, validation):
+        rows = chunk.rows[: chunk.count]
+        assert_array_equal(chunk.values[: chunk.count, 0], rows)
+        assert chunk.extras["labels"].dtype == np.int32
+        for name, expected in extras_of(n_rows).items():
+            assert chunk.extras[name].shape == (len(chunk.rows), *expected.shape[1:])
+            assert_array_equal(chunk.extras[name][: chunk.count], expected[rows])
+        seen.extend(rows.tolist())
+    assert sorted(seen) == np.flatnonzero(loader.holdout.mask(0, n_rows) == validation).tolist()
+
+
+def test_extras_of_a_chunk_are_not_overwritten_by_the_next(loader_of):
+    loader = loader_of(np.zeros((40, 1), np.float32), 2, rows_per_chunk=4, readers=2, extras=extras_of(40))
+    chunks = [(chunk.rows[: chunk.count].copy(), chunk.extras["labels"]) for chunk in loader.chunks()]
+    for rows, labels in chunks:
+        assert_array_equal(labels, extras_of(40)["labels"][rows])
+
+
+@settings(max_examples=30)
+@given(**OPTIONS, processes=st.integers(2, 4))
+def test_each_process_has_the_extras_of_its_rows(loader_of, n_rows, batch, many, seed, shuffle, share, processes):
+    each = -(-batch // processes)
+    for number in range(processes):
+        loader = loader_of(
+            np.arange(n_rows, dtype=np.float32)[:, None],
+            batch,
+            shuffle=shuffle,
+            rows_per_chunk=many * batch,
+            seed=seed,
+            holdout=HashHoldout(seed, share),
+            shard=BatchShard(each * processes, number * each, (number + 1) * each),
+            extras=extras_of(n_rows),
+        )
+        for chunk in loader.chunks(2):
+            used = -(-chunk.count // batch) * each
+            assert_array_equal(chunk.extras["labels"][:used], extras_of(n_rows)["labels"][chunk.rows[:used]])
+
+
+def uploaded_extras():
+    """Return, for rows on all devices, (row number, value, label, second score) at each place that is not padding."""
+    n_rows, batch = 23, 5
+    placement = Placement.over(jax.devices())
+    shard = placement.shard(batch)
+    loader = RowLoader(
+        ArraySource(np.arange(1, n_rows + 1, dtype=np.float32)[:, None]),
+        Scaler("none", np.zeros(1), np.ones(1)),
+        batch,
+        np.dtype(np.float32),
+        shuffle=True,
+        rows_per_chunk=2 * batch,
+        shard=shard,
+        upload=lambda chunk: placement.upload(chunk, shard.size),
+        extras=extras_of(n_rows),
+    )
+    found = []
+    for chunk in loader.chunks(1):
+        values, numbers, extras = chunk.uploaded
+        assert len(extras["labels"].sharding.device_set) == len(jax.devices())
+        used = -(-chunk.count // batch)
+        columns = (numbers, values[..., 0], extras["labels"], extras["scores"][..., 1])
+        places = zip(*(np.asarray(column)[:used].reshape(-1).tolist() for column in columns), strict=True)
+        found.extend(place for place in places if place[1])  # a value of 0 is padding
+    return found
+
+
+def test_extras_follow_their_rows_on_two_devices():
+    # A process has a fixed number of devices.
+    code = "import json, test_loading as t, jax; print(json.dumps([jax.device_count(), t.uploaded_extras()]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parent,
+        env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    n_devices, found = json.loads(done.stdout)
+    assert n_devices == 2
+    assert [row for row, *_ in found] == order(23, number=1, shuffle=True).tolist()
+    assert all((value, label, score) == (row + 1, 3 * row + 1, row + 0.5) for row, value, label, score in found)
+
+
+# Sizes -----------------------------------------------------------------------------------------------------------
+
+
 @given(st.integers(1, 5000), st.integers(1, 10**7))
-def test_chunks_hold_whole_batches(batch, row_bytes):
+def test_chunks_have_whole_batches(batch, row_bytes):
     rows = chunk_rows(batch, row_bytes)
     assert rows % batch == 0
     assert rows == batch or rows * row_bytes <= CHUNK_BYTES
     assert rows // batch <= 2**15
 
 
-def test_a_walk_wants_to_know_how_many_rows(loader_of):
+def test_a_source_without_a_number_of_rows_is_refused(loader_of):
     loader = loader_of(np.zeros((4, 1), np.float32))
     loader.source.n_rows = None
-    with pytest.raises(ValueError, match="knows its number of rows"):
+    with pytest.raises(ValueError, match="needs a source with a known number of rows"):
         loader.n_rows
 
 

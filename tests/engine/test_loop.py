@@ -1,5 +1,4 @@
 import signal
-import threading
 from dataclasses import replace
 
 import jax
@@ -11,19 +10,20 @@ from isthmus.core.errors import DivergedError
 from isthmus.data.scaling import Scaler
 from isthmus.data.splitting import NO_HOLDOUT, HashHoldout
 from isthmus.engine.devices import Placement
-from isthmus.engine.loop import Interruption, Settings, Trainer, precision_scope
+from isthmus.engine.interruption import Interruption
+from isthmus.engine.loop import Hooks, Settings, Trainer, train
 from isthmus.engine.optimizers import Optimizer
 from isthmus.engine.sampling import EpochOrder, row_numbers
 from isthmus.losses.reconstruction import Reconstruction
 from isthmus.networks.dense import Dense
 from isthmus.sparsity import KL, L1, BatchTopK, TopK
+from plain_training import RULES, forward, run_in_numpy
 
 rng = np.random.default_rng(0)
 ROWS = rng.normal(size=(50, 5)).astype(np.float32)
 NETWORK = Dense(5, 2, (4,), (3,), "tanh", init_name="glorot")
 SETTINGS = Settings(3, 0.05)
 ADAM = Optimizer("adam")
-CLIPPED = Optimizer("adam", clips=True)
 
 
 def trained(loader, settings=SETTINGS, optimizer=ADAM, network=NETWORK, seed=1, **options):
@@ -41,61 +41,6 @@ def same(a, b):
 
 
 # Against plain numpy -----------------------------------------------------------------------------------------------
-
-
-def forward(layers, x):
-    outputs = [x]
-    for (weight, bias), bends in zip(layers, (True, False, True, False), strict=True):
-        pre = outputs[-1] @ weight + bias
-        outputs.append(np.tanh(pre) if bends else pre)
-    return outputs
-
-
-def gradients(layers, x):
-    outputs = forward(layers, x)
-    delta, found = 2 * (outputs[-1] - x) / x.size, []
-    for number in range(3, -1, -1):
-        if number in (0, 2):
-            delta = delta * (1 - outputs[number + 1] ** 2)
-        found.append((outputs[number].T @ delta, delta.sum(0)))
-        delta = delta @ layers[number][0].T
-    return np.mean((outputs[-1] - x) ** 2), found[::-1]
-
-
-def adam(g, memory, t):
-    memory[0] = 0.9 * memory[0] + 0.1 * g
-    memory[1] = 0.999 * memory[1] + 0.001 * g**2
-    return memory[0] / (1 - 0.9**t) / (np.sqrt(memory[1] / (1 - 0.999**t)) + 1e-8)
-
-
-def momentum(g, memory, t):
-    memory[0] = 0.9 * memory[0] + g
-    return memory[0]
-
-
-RULES = {"adam": adam, "sgd": lambda g, memory, t: g, "momentum": momentum}
-RULES["nesterov"] = lambda g, memory, t: g + 0.9 * momentum(g, memory, t)
-
-
-def run_in_numpy(params, rows, orders, batch, rule, rate, decay=0.0, clip=np.inf):
-    """Train layer by layer with written-out gradients; `orders` has the row numbers of each epoch."""
-    layers = [
-        [np.float64(layer["weight"]), np.float64(layer["bias"])] for layer in params["encoder"] + params["decoder"]
-    ]
-    memories, losses, t = [[[0, 0], [0, 0]] for _ in layers], [], 0
-    for order in orders:
-        loss = 0.0
-        for first in range(0, len(order), batch):
-            x = rows[order[first : first + batch]].astype(np.float64)
-            cost, found = gradients(layers, x)
-            loss, t = loss + cost * len(x), t + 1
-            norm = np.sqrt(sum((g**2).sum() for pair in found for g in pair))
-            for layer, pair, memory in zip(layers, found, memories, strict=True):
-                for part in (0, 1):
-                    update = rule(pair[part] * min(1, clip / norm), memory[part], t)
-                    layer[part] = layer[part] - rate * (update + (decay * layer[0] if part == 0 else 0))
-        losses.append(loss / len(order))
-    return layers, losses, cost
 
 
 def orders(n_rows, seed, epochs, shuffle=True, holdout=NO_HOLDOUT):
@@ -130,7 +75,7 @@ def test_a_run_equals_plain_numpy(loader_of, name, decay, clip, precision):
 
 @pytest.mark.parametrize("n_rows", [1, 7, 8, 9, 16, 17])
 @pytest.mark.parametrize("rows_per_chunk", [8, 24])
-def test_the_last_short_batch_is_neither_dropped_nor_weighted_wrongly(loader_of, n_rows, rows_per_chunk):
+def test_a_short_last_batch_is_used_and_weighted_by_its_rows(loader_of, n_rows, rows_per_chunk):
     loader = loader_of(ROWS[:n_rows], 8, seed=1, shuffle=True, rows_per_chunk=rows_per_chunk)
     losses = trained(loader, Settings(2, 0.1), Optimizer("sgd")).metrics["loss"]
     expected = run_in_numpy(NETWORK.init(1), ROWS, orders(n_rows, 1, 2), 8, RULES["sgd"], 0.1)[1]
@@ -149,19 +94,6 @@ def test_rows_are_scaled_in_the_program(loader_of):
 def test_learning_rates_follow_the_schedule(loader_of):
     rates = trained(loader_of(ROWS, 8), Settings(3, 0.4, schedule=lambda share: 1 - share)).metrics["learning_rate"]
     assert_allclose(rates, 0.4 * (1 - (np.array([7, 14, 21]) - 0.5) / 21))
-
-
-def test_sums_over_an_epoch_are_compensated(loader_of):
-    network = Dense(1, 1)
-    rows = (0.3 + 0.01 * rng.random((200_000, 1))).astype(np.float32)
-    loader = loader_of(rows, 1, rows_per_chunk=200_000)
-    nothing = jax.tree.map(np.zeros_like, network.init(0))
-    trainer = Trainer(Reconstruction(network), Optimizer("sgd"), loader, Settings(1, 0.0))
-    state = next(trainer.epochs(trainer.start(nothing, 0)))
-    squares = rows.astype(np.float64) ** 2
-    plain = np.cumsum(squares.astype(np.float32), dtype=np.float32)[-1] / 200_000
-    assert abs(plain - squares.mean()) > 1e-6
-    assert abs(state.metrics["loss"][0] - squares.mean()) < 1e-7
 
 
 # To the bit --------------------------------------------------------------------------------------------------------
@@ -203,7 +135,7 @@ def test_other_seeds_give_other_weights(loader_of, dropping, reference):
     assert (np.asarray(state.params["encoder"][0]["weight"]) != reference["encoder"][0]["weight"]).any()
 
 
-def test_a_run_goes_on_from_a_state_as_if_it_had_never_stopped(loader_of, dropping, reference):
+def test_a_run_continues_from_a_state_as_if_it_had_not_stopped(loader_of, dropping, reference):
     loader = loader_of(ROWS, 8, seed=1, shuffle=True)
     trainers = [Trainer(Reconstruction(dropping), ADAM, loader, SETTINGS) for _ in range(2)]
     first = next(trainers[0].epochs(trainers[0].start(dropping.init(1), 1)))
@@ -212,38 +144,12 @@ def test_a_run_goes_on_from_a_state_as_if_it_had_never_stopped(loader_of, droppi
     assert last.metrics["epoch"] == [1, 2, 3]
 
 
-def test_what_the_caller_holds_is_not_donated(loader_of):
+def test_the_callers_arrays_are_not_donated(loader_of):
     device_params = jax.tree.map(jax.numpy.asarray, NETWORK.init(1))
     here = Placement(jax.devices()[0])
     trainer = Trainer(Reconstruction(NETWORK), ADAM, loader_of(ROWS), SETTINGS, placement=here)
     list(trainer.epochs(trainer.start(device_params, 1)))
     same(to_host(device_params), NETWORK.init(1))
-
-
-# Compilations ------------------------------------------------------------------------------------------------------
-
-
-def test_only_another_network_or_option_compiles(loader_of, compilations):
-    def run(rows, settings, network=NETWORK, optimizer=CLIPPED, seed=1, holdout=0.3):
-        loader = loader_of(rows, 8, seed=seed, shuffle=True, holdout=HashHoldout(seed, holdout))
-        return trained(loader, settings, optimizer, network, seed)
-
-    settings = Settings(2, 0.01, clip=1.0, early_stopping=True)
-    run(ROWS, settings)
-    with compilations() as compiled:
-        for n_rows in (9, 33, 48):
-            run(ROWS[:n_rows], settings)
-        run(np.concatenate([ROWS] * 40), settings)
-        run(ROWS, replace(settings, learning_rate=0.3, schedule="cosine", max_epochs=5, clip=0.2, patience=1))
-        run(ROWS, settings, seed=7, holdout=0.5)
-        folds = np.arange(50) % 3
-        for fold in range(3):
-            run(ROWS[folds != fold], settings)
-        run(ROWS, settings, replace(NETWORK), Optimizer("adam", clips=True))
-    assert compiled == []
-    with compilations() as compiled:
-        run(ROWS, settings, replace(NETWORK, activation="relu"))
-    assert compiled
 
 
 # Endings -----------------------------------------------------------------------------------------------------------
@@ -259,33 +165,33 @@ def diverges(loader, settings, **options):
 
 
 def test_a_huge_learning_rate_stops_at_the_first_loss_that_is_not_finite(loader_of):
-    said, state = diverges(loader_of(ROWS, 8), Settings(3, 1e30), optimizer=Optimizer("sgd"))
-    assert "at epoch 1, step 2 of 7" in said
-    assert "try a lower learning_rate (it was 1e+30)" in said
-    # The first step's loss was finite, and the weights it left are those whose loss is not: the start is kept.
+    message, state = diverges(loader_of(ROWS, 8), Settings(3, 1e30), optimizer=Optimizer("sgd"))
+    assert "at epoch 1, step 2 of 7" in message
+    assert "try a lower learning_rate (it was 1e+30)" in message
+    # The first step's loss was finite, and that of the weights after it is not, so the start is kept.
     assert (state.step, state.epoch) == (0, 0)
     same(to_host(state.params), NETWORK.init(1))
 
 
 @pytest.mark.parametrize("rows_per_chunk", [8, 16, None])
-def test_a_later_epoch_is_named_too(loader_of, rows_per_chunk):
+def test_the_error_names_a_later_epoch(loader_of, rows_per_chunk):
     loader = loader_of(ROWS, 8, rows_per_chunk=rows_per_chunk)
     settings = Settings(2, 1.0, schedule=lambda share: 0.0 if share < 0.6 else 1e30)
-    said, state = diverges(loader, settings, optimizer=Optimizer("sgd"))
+    message, state = diverges(loader, settings, optimizer=Optimizer("sgd"))
     # 14 steps; the ninth, half a step on, is the first past 0.6, and the tenth's loss the first that is not finite.
-    assert "at epoch 2, step 3 of 7" in said
+    assert "at epoch 2, step 3 of 7" in message
     assert (state.epoch, state.metrics["epoch"]) == (1, [1])
-    # Kept: what the chunk began with or, where the tenth step begins a chunk, what the one before began with.
+    # The state before the chunk is kept or, if the tenth step begins a chunk, that before the last chunk.
     assert state.step == {8: 8, 16: 7, None: 7}[rows_per_chunk]
     same(to_host(state.params), NETWORK.init(1))
 
 
-def test_the_weights_before_are_kept(loader_of):
+def test_the_last_finite_weights_are_kept(loader_of):
     rows = ROWS.copy()
     rows[21, 2] = np.nan
-    said, state = diverges(loader_of(rows, 8, rows_per_chunk=8), Settings(1, 0.05))
-    assert "at epoch 1, step 3 of 7" in said
-    # One step a chunk: the third's first loss is not finite, so what the second began with is kept.
+    message, state = diverges(loader_of(rows, 8, rows_per_chunk=8), Settings(1, 0.05))
+    assert "at epoch 1, step 3 of 7" in message
+    # Of chunks of one step, the third's first loss is not finite, so the state before the second is kept.
     assert state.step == 1
     same(to_host(state.params), to_host(trained(loader_of(ROWS[:8], 8), Settings(1, 0.05)).params))
 
@@ -334,14 +240,14 @@ def test_early_stopping_keeps_the_best(loader_of):
     assert_allclose(losses[3], np.mean((forward(layers, x)[-1] - x) ** 2), rtol=1e-5)
 
 
-def test_the_start_counts_as_epoch_zero(loader_of):
+def test_the_start_is_epoch_zero(loader_of):
     settings = Settings(10, 0.05, schedule=lambda share: -1.0, early_stopping=True, patience=2)
     states, params = watched(loader_of, settings)
     assert (states[-1].epoch, states[-1].stopping.best_epoch) == (2, 0)
     same(to_host(states[-1].best), (params[0], ()))
 
 
-def test_small_improvements_do_not_keep_a_run_alive(loader_of):
+def test_improvements_below_tol_do_not_count(loader_of):
     settings = Settings(10, 1e-4, early_stopping=True, patience=4, tol=0.5)
     states, params = watched(loader_of, settings)
     assert (states[-1].epoch, states[-1].stopping.best_epoch) == (4, 4)
@@ -355,7 +261,7 @@ def test_without_restore_best_nothing_is_copied(loader_of):
     assert watched(loader_of, settings)[0][-1].best is None
 
 
-def test_rows_held_back_decide(loader_of):
+def test_held_out_rows_decide_when_to_stop(loader_of):
     holdout = HashHoldout(1, 0.4)
     loader = loader_of(ROWS, 8, seed=1, shuffle=True, holdout=holdout)
     state = trained(loader, Settings(2, 0.05, early_stopping=True), Optimizer("sgd"))
@@ -367,50 +273,26 @@ def test_rows_held_back_decide(loader_of):
 
 
 def test_an_interruption_ends_after_the_running_chunk(loader_of):
-    interruption, condition = Interruption(), []
+    interruption, chunks = Interruption(), []
 
-    def progress(rows):
-        condition.append(rows)
-        if sum(condition) >= 80:
+    def chunk_done(rows):
+        chunks.append(rows)
+        if sum(chunks) >= 80:
             interruption.signal = signal.SIGINT
 
     loader = loader_of(ROWS, 8, rows_per_chunk=16)
-    state = trained(loader, interruption=interruption, progress=progress)
+    state = trained(loader, interruption=interruption, hooks=Hooks(chunk_done=chunk_done))
     # Two chunks into the second epoch, which is not counted.
-    assert condition == [16, 16, 16, 2, 16, 16]
+    assert chunks == [16, 16, 16, 2, 16, 16]
     assert (state.epoch, state.step, state.metrics["epoch"]) == (1, 11, [1])
 
 
 def test_an_interruption_at_an_epochs_end_counts_the_epoch(loader_of):
     interruption = Interruption()
     loader = loader_of(ROWS, 8)
-    state = trained(loader, interruption=interruption, progress=lambda rows: setattr(interruption, "signal", 2))
+    hooks = Hooks(chunk_done=lambda rows: setattr(interruption, "signal", 2))
+    state = trained(loader, interruption=interruption, hooks=hooks)
     assert (state.epoch, state.metrics["epoch"]) == (1, [1])
-
-
-def test_the_first_ctrl_c_sets_a_flag_and_the_second_is_as_usual():
-    before = signal.getsignal(signal.SIGINT)
-    with Interruption().listening() as interruption:
-        assert interruption.signal is None
-        signal.raise_signal(signal.SIGINT)
-        assert interruption.signal == signal.SIGINT
-        assert signal.getsignal(signal.SIGINT) is before
-    with Interruption().listening():
-        assert signal.getsignal(signal.SIGINT) is not before
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_another_thread_does_not_listen():
-    before, seen = signal.getsignal(signal.SIGINT), []
-
-    def work():
-        with Interruption().listening():
-            seen.append(signal.getsignal(signal.SIGINT))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert seen == [before]
 
 
 def test_a_trial_changes_nothing(loader_of):
@@ -418,13 +300,6 @@ def test_a_trial_changes_nothing(loader_of):
     state = trainer.start(NETWORK.init(1), 1)
     assert trainer.trial(state) > 0
     same(to_host(state.params), NETWORK.init(1))
-
-
-@pytest.mark.parametrize("compute", [np.float32, np.float64])
-def test_precision_scope(compute):
-    with precision_scope(np.dtype(compute)):
-        assert jax.numpy.asarray(np.float64(1)).dtype == compute
-    assert jax.numpy.asarray(np.float64(1)).dtype == np.float32
 
 
 # Sparse codes ------------------------------------------------------------------------------------------------------
@@ -439,14 +314,14 @@ SPARSE = [
 def sparse_run(loader, method, activation, settings=SETTINGS, **options):
     network = Dense(5, 16, code_activation=activation, init_name="glorot")
     objective = Reconstruction(network, sparsity=method.static(), unit_norm=method.unit_norm)
-    trainer = Trainer(objective, ADAM, loader, settings, scheduled=method.schedules(16, len(ROWS)), **options)
+    trainer = Trainer(objective, ADAM, loader, settings, schedules=method.schedules(16, len(ROWS)), **options)
     states = trainer.epochs(trainer.start(network.init(1), 1, method.init(16)))
-    # Copied as they come: the next epoch takes over their buffers.
+    # Copied at once, since the next epoch reuses their buffers.
     return [state._replace(**to_host({"params": state.params, "model": state.model})) for state in states]
 
 
 @pytest.mark.parametrize(("method", "activation"), SPARSE, ids=lambda value: type(value).__name__)
-def test_sparse_runs_do_not_depend_on_how_rows_are_cut(loader_of, tmp_path, method, activation):
+def test_sparse_runs_do_not_depend_on_the_size_of_chunks(loader_of, tmp_path, method, activation):
     np.save(tmp_path / "rows.npy", ROWS)
     ends = []
     for rows, rows_per_chunk in ((ROWS, None), (ROWS, 8), (tmp_path / "rows.npy", 8)):
@@ -455,14 +330,14 @@ def test_sparse_runs_do_not_depend_on_how_rows_are_cut(loader_of, tmp_path, meth
         if method.unit_norm:
             rows = state[-1].params["decoder"][0]["weight"]
             assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-6)
-        # Whole numbers of rows: of 50 each epoch, 8 at a time and 2 at its end.
+        # Integer numbers of rows: of 50 in each epoch, 8 at a time and 2 at its end.
         if "idle" in state[-1].model:
             assert set(np.asarray(state[-1].model["idle"]) % 50) <= {0, 2, 10, 18, 26, 34, 42}
     same(ends[0], ends[1])
     same(ends[1], ends[2])
 
 
-def test_units_sleep_for_as_many_rows_as_there_were(loader_of):
+def test_inactive_rows_of_a_unit_are_counted_by_row(loader_of):
     network = Dense(5, 3, code_activation="relu")
     params = network.init(0)
     params["encoder"][0]["bias"][:] = [-1e3, 1e3, -1e3]
@@ -474,7 +349,7 @@ def test_units_sleep_for_as_many_rows_as_there_were(loader_of):
             loader_of(ROWS, 8, rows_per_chunk=16),
         ),
         Settings(4, 1e-9),
-        scheduled=method.schedules(3, 50),
+        schedules=method.schedules(3, 50),
     )
     states = [
         to_host((state.model, state.metrics)) for state in trainer.epochs(trainer.start(params, 0, method.init(3)))
@@ -486,29 +361,74 @@ def test_units_sleep_for_as_many_rows_as_there_were(loader_of):
     assert_array_equal(metrics["l1"], 0)
 
 
-def test_numbers_of_a_run_move_with_its_steps(loader_of):
-    heard = []
+def test_scheduled_values_change_at_each_step(loader_of):
+    shares = []
 
     def schedule(share):
-        heard.append(share)
+        shares.append(share)
         return np.full_like(share, 0.1)
 
     network = Dense(5, 3)
     loader = loader_of(ROWS, 8, rows_per_chunk=16)
-    trainer = Trainer(Reconstruction(network, l2=True), ADAM, loader, Settings(2, 0.01), scheduled={"l2": schedule})
+    trainer = Trainer(Reconstruction(network, l2=True), ADAM, loader, Settings(2, 0.01), schedules={"l2": schedule})
     *_, last = trainer.epochs(trainer.start(network.init(0), 0))
-    # Two epochs of seven steps, in chunks of at most two; then the end, by which an epoch is reported.
+    # Two epochs of seven steps, in chunks of at most two; then the end, at which each epoch is reported.
     steps = np.arange(14)
-    found = [share for share in heard if not (len(share) == 1 and share[0] == 1)]
+    found = [share for share in shares if not (len(share) == 1 and share[0] == 1)]
     assert_allclose(np.concatenate(found), np.minimum((steps + 0.5) / 14, 1))
     squares = sum(np.sum(np.square(layer["weight"])) for layer in last.params["encoder"] + last.params["decoder"])
     assert 0.5 < last.metrics["l2"][-1] / (0.05 * squares) < 2
 
 
-def test_the_best_state_goes_with_the_best_weights(loader_of):
+def test_the_best_state_is_kept_with_the_best_weights(loader_of):
     loader = loader_of(ROWS, 8, seed=1, shuffle=True)
     settings = Settings(6, 0.05, schedule=lambda share: 1.0 if share < 0.5 else 1e3, early_stopping=True)
     states = sparse_run(loader, *SPARSE[1], settings, validation=loader_of(ROWS[:20], 8))
     best = states[-1].stopping.best_epoch
     assert 0 < best < 6
     same(to_host(states[-1].best), (states[best - 1].params, states[best - 1].model))
+
+
+# Hooks and stopping ------------------------------------------------------------------------------------------------
+
+
+def test_hooks_are_called_in_order(loader_of):
+    calls = []
+    hooks = Hooks(
+        epoch_begins=lambda: calls.append("epoch"),
+        between_epochs=lambda trainer, state: calls.append("between") or state,
+        chunk_done=lambda rows: calls.append(rows),
+        after_chunk=lambda state: calls.append(("cursor", state.cursor)),
+    )
+    trained(loader_of(ROWS, 8, rows_per_chunk=32), Settings(2, 0.05), hooks=hooks)
+    epoch = ["epoch", 32, ("cursor", 32), 18, ("cursor", 50)]
+    assert calls == [*epoch, "between", *epoch]
+
+
+def test_training_continues_with_the_state_of_between_epochs(loader_of):
+    def reset(trainer, state):
+        return state._replace(params=trainer.put(NETWORK.init(1)), optimizer=trainer.put(ADAM.init(NETWORK.init(1))))
+
+    loader = loader_of(ROWS, 8)
+    state = trained(loader, Settings(2, 0.05, schedule="constant"), hooks=Hooks(between_epochs=reset))
+    assert state.metrics["loss"][0] == state.metrics["loss"][1]
+
+
+def test_train_stops_where_epoch_done_says_so(loader_of):
+    trainer = Trainer(Reconstruction(NETWORK), ADAM, loader_of(ROWS, 8), Settings(9, 0.05))
+    epochs = []
+    state = train(
+        trainer,
+        trainer.start(NETWORK.init(1), 1),
+        epoch_done=lambda state: epochs.append(state.epoch) or len(epochs) == 2,
+    )
+    assert (epochs, state.epoch) == ([1, 2], 2)
+
+
+def test_train_reports_whole_epochs_only(loader_of):
+    interruption, epochs = Interruption(), []
+    hooks = Hooks(chunk_done=lambda rows: setattr(interruption, "signal", signal.SIGINT))
+    loader = loader_of(ROWS, 8, rows_per_chunk=8)
+    trainer = Trainer(Reconstruction(NETWORK), ADAM, loader, SETTINGS, interruption=interruption, hooks=hooks)
+    state = train(trainer, trainer.start(NETWORK.init(1), 1), epoch_done=epochs.append)
+    assert (epochs, state.epoch, state.cursor) == ([], 0, 8)
