@@ -16,8 +16,8 @@ def cache(
 ) -> None:
     """Show or clear the cache of compiled programs.
 
-    Later processes load programs from it instead of compiling them again. The environment variable ISTHMUS_CACHE is
-    another folder, or "off" for no cache.
+    Later processes load programs from it instead of compiling them again. Set the environment variable ISTHMUS_CACHE
+    to use another folder, or to "off" to use no cache.
     """
     from isthmus.core import compilation
 

@@ -20,7 +20,10 @@ def demo(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Compare the founding network, the default network and PCA on handwritten digits."""
+    """Compare autoencoders with PCA on handwritten digits.
+
+    Trains the founding network, a network with the default parameters, and PCA; writes figures, codes and models.
+    """
     from isthmus.cli.founding import run
 
     silent = quiet or as_json

@@ -43,9 +43,10 @@ def denoise(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Remove noise from pictures; their names, sizes, bit depths and metadata are kept.
+    """Remove noise from pictures.
 
-    Pictures that cannot be read are skipped and listed at the end; the exit code is then 1.
+    Names, sizes, bit depths and metadata are kept. Pictures that cannot be read are skipped and listed at the end; the
+    exit code is then 1.
     """
     from isthmus.images.cleaning import clean_files
 

@@ -46,7 +46,10 @@ def impute(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Fill the missing cells of a table; columns, types and all observed cells are kept."""
+    """Fill the missing cells of a table.
+
+    Columns, types and all observed cells are kept.
+    """
     from isthmus.core.files import check_writable
     from isthmus.data.tables import check_target, read_table, write_table
 

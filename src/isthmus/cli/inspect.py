@@ -19,7 +19,10 @@ def score(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Print the explained variance of the reconstruction: at most 1; below 0 is worse than the column means."""
+    """Print the explained variance of the reconstruction.
+
+    It is at most 1; below 0 the column means would be a better reconstruction.
+    """
     with rows_of(data, columns, drop, key) as rows:
         explained = load_model(model).score(rows)
     print_result({"explained_variance": explained}, f"explained variance: {explained:.6f}", as_json=as_json)
@@ -37,7 +40,10 @@ def inspect(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Describe a model file and, with --data, its codes of rows: active units and reconstruction error."""
+    """Describe a model file.
+
+    With --data, also report on its codes of these rows: active units and reconstruction error.
+    """
     loaded = load_model(model)
     facts = facts_of(loaded)
     if data is None:
