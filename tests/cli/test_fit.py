@@ -1,15 +1,17 @@
-import inspect
 import json
 import re
 import signal
 
+import pytest
 from numpy.testing import assert_array_equal
 from typer.main import get_command
 
 from commands import FAST, NAMES, fails, isthmus, spawn
-from isthmus import Autoencoder, SparseAutoencoder
+from isthmus import Autoencoder, ConvolutionalAutoencoder, DenoisingAutoencoder, SparseAutoencoder
 from isthmus.cli import app
-from isthmus.core.parameters import PARAMETERS
+from isthmus.corruption import Masking
+from isthmus.estimators.parameters import ALL
+from isthmus.sparsity import TopK
 
 
 def test_fit_is_the_estimators(folder, model, frame):
@@ -21,11 +23,28 @@ def test_fit_is_the_estimators(folder, model, frame):
 
 def test_options_are_the_estimators_parameters():
     own = {"data", "output", "columns", "drop", "key", "validation", "dry_run", "epochs_as_lines", "show", "quiet"}
-    own |= {"validation_by", "checkpoint", "checkpoint_every", "max_memory", "distributed"}
+    own |= {"validation_by", "checkpoint", "checkpoint_every", "max_memory", "distributed", "as_json"}
     params = {param.name: param for param in get_command(app).commands["fit"].params}
-    signature = set(inspect.signature(Autoencoder).parameters)
-    assert set(params) - own - {"as_json"} == signature - {"network"}
-    assert all(f"--{PARAMETERS[name].flag}" in params[name].opts for name in signature - {"network"})
+    assert set(params) - own == set(ALL)
+    assert all(f"--{ALL[name].option}" in params[name].opts for name in ALL)
+
+
+@pytest.mark.parametrize("parameter", ALL.values(), ids=ALL)
+def test_help_has_each_parameter_with_its_words_and_default(help_of_fit, parameter):
+    option = help_of_fit[f"--{parameter.option}"]
+    assert f"{parameter.help[0].upper()}{parameter.help[1:]}" in option
+    assert re.search(r"\[default: .+\]$", option)
+    assert all(repr(name) in option for name in parameter.names if name != parameter.default)
+    if "/ --no-" not in option:
+        texts = [kind for kind in parameter.kinds if kind.metavar]
+        assert all(kind.metavar in option and kind.words in option for kind in texts)
+
+
+@pytest.fixture(scope="module")
+def help_of_fit():
+    """The help of each option of fit, by the option."""
+    options = re.split(r"\n  (?=-)", isthmus("fit", "--help", terminal_width=10_000).stdout)[1:]
+    return {option.split()[0]: " ".join(option.split()) for option in options}
 
 
 def test_a_sparsity_asks_for_the_sparse_estimator(in_folder, tmp_path, frame):
@@ -40,7 +59,7 @@ def test_a_sparsity_asks_for_the_sparse_estimator(in_folder, tmp_path, frame):
     fails("fit", "rows.csv", "-o", tmp_path / "p", "--k", 2, match="k=2 has no effect without sparsity")
     fails(
         *("fit", "rows.csv", "-o", tmp_path / "p", "--sparsity", "kl", "--sparsity-target", 2),
-        match="sparsity_target=2.* is not legal",
+        match="sparsity_target=2.* must be a number > 0 and < 1",
     )
 
 
@@ -50,12 +69,14 @@ def test_a_warm_start_goes_on_with_the_files_own_estimator(in_folder, tmp_path):
     again = json.loads(isthmus(*fit, "--warm-start", "--json").stdout)
     assert (again["kind"], again["components"]) == (first["kind"], 6) == ("SparseAutoencoder", 6)
     assert again["loss"] < first["loss"]
-    fails(*fit, "--warm-start", "--sparsity", "jumprelu", match="sparsity='jumprelu' has others of its own; fit anew")
+    fails(*fit, "--warm-start", "--sparsity", "jumprelu", match="sparsity=JumpReLU has other parameters than the last")
 
 
 def test_dry_run_trains_and_writes_nothing(in_folder, tmp_path):
     args = ("fit", "rows.csv", "-o", tmp_path / "m", "--epochs", "7", "--hidden", "5", "--dry-run")
-    assert re.fullmatch(r"about .* an epoch, at most .* for 7 epochs, \d+ MB beside the data\n", isthmus(*args).stdout)
+    assert re.fullmatch(
+        r"about .* an epoch, at most .* for 7 epochs, \d+ MB in addition to the data\n", isthmus(*args).stdout
+    )
     facts = json.loads(isthmus(*args, "--json").stdout)
     assert facts["max_epochs"] == 7
     assert facts["bytes"] > 0 < facts["seconds_per_epoch"]
@@ -143,3 +164,56 @@ def test_ctrl_c_keeps_what_was_learned(in_folder, tmp_path):
     assert b"Traceback" not in err
     assert str(tmp_path / "m").encode() in out
     assert Autoencoder.load(tmp_path / "m").n_iter_ >= 3
+
+
+def test_a_corruption_asks_for_the_denoising_estimator(in_folder, tmp_path, frame):
+    isthmus("fit", "rows.csv", "-o", tmp_path / "m", "--corruption", "gaussian", "--corruption-level", "0.3", *FAST)
+    same = DenoisingAutoencoder(
+        corruption="gaussian", corruption_level=0.3, hidden_layer_sizes=(5,), max_epochs=3, random_state=0
+    ).fit(frame)
+    model = DenoisingAutoencoder.load(tmp_path / "m")
+    assert model.get_params() == {**same.get_params(), "verbose": 1}
+    assert_array_equal(model.transform(frame), same.transform(frame))
+
+
+def test_settings_of_a_method_that_the_estimator_does_not_have_go_into_its_object(in_folder, tmp_path):
+    sparse = ["--sparsity", "topk", "--k", 2, "--corruption", "masking", "--corruption-level", 0.2]
+    isthmus("fit", "rows.csv", "-o", tmp_path / "m", *sparse, *FAST[2:])
+    model = SparseAutoencoder.load(tmp_path / "m")
+    assert (model.sparsity, model.k, model.corruption) == ("topk", 2, Masking(0.2))
+    images = ("--image-shape", "2,2", "--channels", 3, "--untouched-weight", 0.5)
+    isthmus("fit", "rows.csv", "-o", tmp_path / "m", *images, *sparse, *FAST[2:])
+    model = ConvolutionalAutoencoder.load(tmp_path / "m")
+    assert model.sparsity == TopK(k=2)
+    assert model.corruption == Masking(0.2, untouched_weight=0.5)
+    assert (model.channels, model.image_shape) == ((3,), (2, 2))
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        (["--sparse-output"], "sparse_output=True has no effect in Autoencoder; leave it out"),
+        (["--channels", "none"], "--channels='none' must be a tuple of integers >= 1"),
+        (["--untouched-weight", "0.5"], "untouched_weight=0.5 has no effect without corruption"),
+        (["--sparsity", "kl", "--k", 2], "k=2 has no effect with sparsity='kl', only with topk"),
+        (["--bias-start", "mean", "--corruption", "swap"], "bias_start='mean' has no effect without sparsity"),
+    ],
+)
+def test_a_setting_without_effect_is_refused_in_one_line(in_folder, tmp_path, options, match):
+    fails("fit", "rows.csv", "-o", tmp_path / "m", *options, *FAST, match=match)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_none_is_the_same_as_no_option(in_folder, tmp_path, model):
+    nothing = ("--image-shape", "none", "--k", "none", "--corruption-level", "none", "--sparsity", "none")
+    isthmus("fit", "rows.csv", "-o", tmp_path / "m", *nothing, *FAST)
+    assert Autoencoder.load(tmp_path / "m").get_params() == model.get_params()
+
+
+def test_a_setting_that_the_files_estimator_does_not_have_is_refused(in_folder, tmp_path):
+    isthmus("fit", "rows.csv", "-o", tmp_path / "m", *FAST)
+    before = (tmp_path / "m").read_bytes()
+    warm = ("fit", "rows.csv", "-o", tmp_path / "m", "--warm-start", *FAST)
+    fails(*warm, "--k", 3, match="k=3 has no effect without sparsity")
+    fails(*warm, "--sparse-output", match="sparse_output=True has no effect in Autoencoder; leave it out")
+    assert (tmp_path / "m").read_bytes() == before

@@ -5,7 +5,8 @@ import typer
 
 from isthmus.cli.options import option_for, value_of, with_parameters
 from isthmus.core.errors import InvalidParameterError
-from isthmus.core.parameters import PARAMETERS
+from isthmus.core.parameters import Boolean, Instance, Integer, Parameter
+from isthmus.estimators.parameters import ALL
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,9 @@ from isthmus.core.parameters import PARAMETERS
         ("dropout", "0", 0.0),
         ("batch_size", "auto", "auto"),
         ("batch_size", "64", 64),
+        ("pretrain", "layerwise", "layerwise"),
+        ("pretrain", "5", 5),
+        ("network", "convolutional", "convolutional"),
         ("scaling", "none", None),
         ("scaling", "None", None),
         ("scaling", "minmax", "minmax"),
@@ -33,71 +37,107 @@ from isthmus.core.parameters import PARAMETERS
         ("random_state", "0", 0),
         ("random_state", "none", None),
         ("linear_path", False, False),
-        ("shuffle", True, True),
+        ("pre_bias", True, True),
+        ("shuffle", "no", False),
+        ("channels", "8,16", (8, 16)),
+        ("image_shape", "28,28,1", (28, 28, 1)),
     ],
 )
-def test_text_to_value(name, text, value):
-    found = value_of(PARAMETERS[name], text)
+def test_values_of_texts(name, text, value):
+    found = value_of(ALL[name], text)
     assert (found, type(found)) == (value, type(value))
-    PARAMETERS[name].check(found)
+    ALL[name].check(found)
 
 
 @pytest.mark.parametrize(
     ("name", "text", "match"),
     [
-        ("n_components", "0", "--components=0 is not legal; it takes a whole number of at least 1 or a number"),
-        ("n_components", "1.0", "--components=1.0 is not legal"),
-        ("n_components", "two", "--components='two' is not legal"),
-        ("hidden_layer_sizes", "128;64", "--hidden='128;64' is not legal"),
-        ("hidden_layer_sizes", "128,,64", "--hidden='128,,64' is not legal"),
-        ("hidden_layer_sizes", "128,-1", r"--hidden=\(128, -1\) is not legal"),
-        ("hidden_layer_sizes", "none", "--hidden='none' is not legal"),
-        ("learning_rate", "fast", "--learning-rate='fast' is not legal; it takes a number above 0$"),
-        ("learning_rate", "nan", "--learning-rate=nan is not legal"),
-        ("max_epochs", "1.5", "--epochs='1.5' is not legal; it takes a whole number at least 1$"),
-        ("random_state", "-1", "--seed=-1 is not legal"),
-        ("activation", "sigmod", "--activation='sigmod' is not one of .*; did you mean 'sigmoid'?"),
-        ("optimizer", "adm", "--optimizer='adm' is not one of .*; did you mean 'adam'?"),
-        ("device", "", "--device='' is not legal; it takes a non-empty string or None"),
+        ("n_components", "0", "--components=0 must be an integer >= 1 or a number > 0 and < 1$"),
+        ("n_components", "1.0", "--components=1.0 must be "),
+        ("n_components", "two", "--components='two' must be "),
+        ("hidden_layer_sizes", "128;64", "--hidden='128;64' must be a tuple of integers >= 1$"),
+        ("hidden_layer_sizes", "128,,64", "--hidden='128,,64' must be "),
+        ("hidden_layer_sizes", "128,-1", r"--hidden=\(128, -1\) must be "),
+        ("hidden_layer_sizes", "none", "--hidden='none' must be "),
+        ("learning_rate", "fast", "--learning-rate='fast' must be a number > 0$"),
+        ("learning_rate", "nan", "--learning-rate=nan must be "),
+        ("max_epochs", "1.5", "--epochs='1.5' must be an integer >= 1$"),
+        ("random_state", "-1", "--seed=-1 must be an integer >= 0 and <= 4294967295 or None$"),
+        ("activation", "sigmod", r"--activation='sigmod' must be one of .*; did you mean 'sigmoid'\?$"),
+        ("optimizer", "adm", r"--optimizer='adm' must be one of [^;]*'lion'; did you mean 'adam'\?$"),
+        ("sparsity", "topkk", r"--sparsity='topkk' must be one of [^;]*'lifetime' or None; did you mean 'topk'\?$"),
+        ("network", "dens", r"--network='dens' must be one of [^;]* or None; did you mean 'dense'\?$"),
+        ("device", "", "--device='' must be a non-empty string or None$"),
+        ("shuffle", "windows", r"--shuffle='windows' .* did you mean 'window'\?$"),
     ],
 )
-def test_text_that_is_refused(name, text, match):
-    with pytest.raises(InvalidParameterError, match=match):
-        value_of(PARAMETERS[name], text)
+def test_texts_that_are_refused(name, text, match):
+    with pytest.raises(InvalidParameterError, match=f"^{match}"):
+        value_of(ALL[name], text)
 
 
-@pytest.mark.parametrize("parameter", [p for p in PARAMETERS.values() if p.kinds != ("object",)], ids=lambda p: p.name)
-def test_each_option_tells_what_it_takes_and_its_default(parameter):
-    option = option_for(parameter).annotation.__metadata__[0]
-    assert option.param_decls == () or option.default.startswith(f"--{parameter.flag}")
-    assert "object" not in option.help
-    for choice in parameter.choices:
-        assert repr(choice) in option.help or choice == parameter.default
-    errors_as_lines = option.help.rpartition("[default: ")[2].removesuffix("]")
-    if parameter.name == "verbose":
-        assert errors_as_lines.startswith("1")
-    elif "boolean" in parameter.kinds and set(parameter.choices) <= {parameter.default}:
-        # --x and --no-x leave no way to say a name.
-        assert option.default == f"--{parameter.flag}/--no-{parameter.flag}"
-        assert errors_as_lines == {True: "yes", False: "no"}.get(parameter.default, parameter.default)
+@pytest.mark.parametrize("parameter", ALL.values(), ids=ALL)
+def test_each_option_shows_its_words_and_its_default(parameter):
+    made = option_for(parameter)
+    option = made.annotation.__metadata__[0]
+    assert (made.name, made.default) == (parameter.name, None)
+    assert option.help.startswith(f"{parameter.help[0].upper()}{parameter.help[1:]}")
+    shown = option.help.rpartition("[default: ")[2].removesuffix("]")
+    if parameter.name in ("verbose", "channels"):  # other options decide
+        assert shown in ("1, or 0 with --quiet or --json", "32,64 with --image-shape")
+    elif option.default.endswith(f"/--no-{parameter.option}"):
+        assert shown == {True: "yes", False: "no"}.get(parameter.default, parameter.default)
+        assert option.metavar is None
+        return
     else:
-        assert value_of(parameter, errors_as_lines) == parameter.default
+        assert value_of(parameter, shown) == parameter.default
+    assert option.default == f"--{parameter.option}"
+    # The forms that only Python can give are not shown.
+    texts = [kind for kind in parameter.kinds if not isinstance(kind, Instance)]
+    words = [kind.words.replace("True or False", "'yes' or 'no'") for kind in texts]
+    assert all(one.replace("None", "none") in option.help for one in words)
+    assert not any(
+        kind.words in option.help[len(parameter.help) :] for kind in parameter.kinds if isinstance(kind, Instance)
+    )
+    assert (" or none)" in option.help) == parameter.optional
+    assert option.metavar == "|".join(kind.metavar for kind in texts if kind.metavar)
+
+
+def test_names_are_completed():
+    complete = option_for(ALL["shuffle"]).annotation.__metadata__[0].autocompletion
+    assert complete() == ["global", "window", "yes", "no"]
+    assert option_for(ALL["max_epochs"]).annotation.__metadata__[0].autocompletion is None
 
 
 @pytest.mark.parametrize(("text", "value"), [("yes", True), ("No", False), ("global", "global"), ("window", "window")])
-def test_names_beside_yes_and_no(text, value):
-    assert value_of(PARAMETERS["shuffle"], text) == value
-    with pytest.raises(InvalidParameterError, match="did you mean 'window'"):
-        value_of(PARAMETERS["shuffle"], "windows")
+def test_names_as_well_as_yes_and_no(text, value):
+    assert value_of(ALL["shuffle"], text) == value
+
+
+def test_a_parameter_whose_names_are_its_default_is_a_switch():
+    assert option_for(ALL["linear_path"]).annotation.__metadata__[0].default == "--linear-path/--no-linear-path"
+    switch = Parameter("x", False, "help", (Boolean(),), option="x")
+    assert [value_of(switch, given) for given in (True, False)] == [True, False]
 
 
 def test_a_commands_own_options_come_first():
     @with_parameters
-    def run(data: str, encoder_scale: bool = False, **given: object) -> None:
+    def run(data: str, loud: bool = False, **given: object) -> None:
         raise NotImplementedError
 
     names = list(inspect.signature(run).parameters)
-    assert names == ["data", "loud", *(name for name in PARAMETERS if name != "network")]
+    assert names == ["data", "loud", *ALL]
     app = typer.Typer()
     app.command()(run)
     assert {p.name for p in typer.main.get_command(app).params} >= set(names)
+
+
+def test_a_parameter_that_no_text_can_give_has_no_option(monkeypatch):
+    monkeypatch.setitem(ALL, "thing", Parameter("thing", None, "help", (Instance("a thing", callable),), True, "thing"))
+    monkeypatch.setitem(ALL, "count", Parameter("count", 1, "help", (Integer(),), option="count"))
+
+    @with_parameters
+    def run(**given: object) -> None:
+        raise NotImplementedError
+
+    assert list(inspect.signature(run).parameters) == [name for name in ALL if name != "thing"]

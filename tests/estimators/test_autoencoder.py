@@ -1,5 +1,4 @@
 import copy
-import inspect
 import io
 import os
 import pickle
@@ -28,8 +27,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from isthmus import Autoencoder
 from isthmus.core.errors import DivergedError, InterruptedFitWarning, InvalidDataError, InvalidParameterError
-from isthmus.core.parameters import LOSS_NAMES, OPTIMIZER_NAMES, PARAMETERS, SCALING_NAMES, SCHEDULE_NAMES
+from isthmus.data.scaling import SCALINGS
 from isthmus.data.splitting import HashHoldout
+from isthmus.engine import OPTIMIZERS, SCHEDULES
+from isthmus.losses import LOSSES
 
 
 def scaled(model, rows):
@@ -47,24 +48,6 @@ def assert_same_results(one, other, rows):
 @parametrize_with_checks([Autoencoder(), Autoencoder(hidden_layer_sizes=(8,), max_epochs=2, early_stopping=False)])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
-
-
-def test_the_signature_is_the_table():
-    signature = inspect.signature(Autoencoder).parameters
-    assert {name: parameter.default for name, parameter in signature.items()} == {
-        name: row.default for name, row in PARAMETERS.items()
-    }
-    assert Autoencoder().get_params() == {name: row.default for name, row in PARAMETERS.items()}
-    assert [name for name, parameter in signature.items() if parameter.kind != parameter.KEYWORD_ONLY] == [
-        "n_components"
-    ]
-
-
-@pytest.mark.parametrize("name", PARAMETERS)
-def test_the_docstring_tells_of_each_parameter(name):
-    row, text = PARAMETERS[name], " ".join(inspect.getdoc(Autoencoder).split())
-    help_text = f"{row.help[0].upper()}{row.help[1:]}."
-    assert f" {name} : {row.legal}, default={row.default!r} {help_text}" in text
 
 
 @pytest.mark.parametrize(
@@ -179,7 +162,7 @@ CELLS = {
 }
 
 
-@pytest.mark.parametrize("loss", LOSS_NAMES)
+@pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("batch_size", [32, 149, 1000])
 def test_the_loss_is_the_mean_over_rows(small, rows, loss, batch_size):
     model = small(
@@ -235,7 +218,7 @@ def test_a_share_of_variance_is_as_many_units_as_pca_needs(small, share):
     assert model.transform(X).shape == (200, model.n_components_)
 
 
-@pytest.mark.parametrize("name", OPTIMIZER_NAMES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_each_optimizer_learns(small, rows, name):
     rate = {"lion": 1e-3, "rmsprop": 3e-3}.get(name, 0.01)
     model = small(linear_path=False, optimizer=name, learning_rate=rate, max_epochs=20, early_stopping=False).fit(rows)
@@ -258,7 +241,7 @@ FACTORS = {
 }
 
 
-@pytest.mark.parametrize("name", [*SCHEDULE_NAMES, "callable"])
+@pytest.mark.parametrize("name", [*SCHEDULES, "callable"])
 def test_schedules(small, rows, name):
     schedule = (lambda share: 1 - share) if name == "callable" else name
     model = small(learning_rate_schedule=schedule, learning_rate=0.5, max_epochs=10, early_stopping=False).fit(rows)
@@ -268,7 +251,7 @@ def test_schedules(small, rows, name):
     assert_allclose(model.history_["learning_rate"][3:], expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("scaling", [*SCALING_NAMES, "auto", None])
+@pytest.mark.parametrize("scaling", [*SCALINGS, "auto", None])
 def test_scalings(small, rows, scaling):
     model = small(scaling=scaling, early_stopping=False, learning_rate=1e-5).fit(rows)
     quartiles = np.quantile(rows, [0.25, 0.5, 0.75], axis=0)
@@ -417,7 +400,7 @@ def test_warm_start_refuses_another_network(small, rows, change):
 @pytest.mark.parametrize("loss", ["mse", "bce"])
 def test_warm_start_refuses_another_width(small, rows, loss):
     model = small(warm_start=True, loss=loss, scaling="minmax").fit(rows)
-    with pytest.raises(InvalidParameterError, match="rows' width has changed"):
+    with pytest.raises(InvalidParameterError, match="width of the rows has changed"):
         model.fit(rows[:, :3])
     assert model.n_features_in_ == 4
 
@@ -575,16 +558,16 @@ def refused(error, match, call, *args, **options):
         ({"optimizer": "adamm"}, "optimizer='adamm' .*did you mean 'adam'"),
         ({"learning_rate_schedule": "cos"}, "did you mean 'cosine'"),
         ({"scaling": "stand"}, "did you mean 'standard'"),
-        ({"max_epochs": 0}, "max_epochs=0 is not legal; it takes a whole number at least 1"),
-        ({"hidden_layer_sizes": (-3,)}, r"hidden_layer_sizes=\(-3,\) is not legal"),
-        ({"n_components": -2}, "n_components=-2 is not legal"),
-        ({"batch_size": 0}, "batch_size=0 is not legal"),
-        ({"learning_rate": float("nan")}, "learning_rate=nan is not legal"),
-        ({"device": "toaster"}, "device='toaster' is not here; JAX finds"),
+        ({"max_epochs": 0}, "max_epochs=0 must be an integer >= 1"),
+        ({"hidden_layer_sizes": (-3,)}, r"hidden_layer_sizes=\(-3,\) must be a tuple of integers >= 1"),
+        ({"n_components": -2}, "n_components=-2 must be an integer >= 1 or a number > 0 and < 1"),
+        ({"batch_size": 0}, "batch_size=0 must be an integer >= 1 or 'auto'"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan must be a number > 0"),
+        ({"device": "toaster"}, "device='toaster' is not available; JAX found: cpu"),
         ({"tied_weights": True, "decoder_layer_sizes": (3,)}, "needs a mirrored decoder"),
         ({"loss": "bce"}, "loss='bce' needs values in .* use scaling='minmax'"),
         ({"network": lambda n_features, n_components, key: None}, "must return a pair"),
-        ({"validation_fraction": 1 - 1e-12}, "holds back all 150 rows; lower it, or set early_stopping=False"),
+        ({"validation_fraction": 1 - 1e-12}, "holds out all 150 rows; lower it, or set early_stopping=False"),
     ],
 )
 def test_a_refused_setting_leaves_the_earlier_fit(small, rows, fitted, change, match):
@@ -626,7 +609,7 @@ def test_few_rows_and_columns_fit(small, shape):
 
 
 @pytest.mark.parametrize("value", [0, 1e9, -1e-300])
-@pytest.mark.parametrize("scaling", SCALING_NAMES)
+@pytest.mark.parametrize("scaling", SCALINGS)
 def test_constant_columns(small, rows, value, scaling):
     X = np.column_stack([rows, np.full(150, value)])
     model = small(scaling=scaling).fit(X)
@@ -682,11 +665,11 @@ def test_a_column_without_weight_is_seen_and_not_rebuilt(tmp_path):
     assert model.loss_ == pytest.approx(errors[:2].mean(), abs=0.02)
     model.save(tmp_path / "model")
     loaded = Autoencoder.load(tmp_path / "model")
-    assert loaded.feature_weights == tuple(weights)
+    assert_array_equal(loaded.feature_weights, weights)
     assert_array_equal(loaded.transform(X), model.transform(X))
 
 
-@pytest.mark.parametrize("more", [{}, {"pretrain": "layerwise", "pretrain_epochs": 1}, {"missing": "mask"}])
+@pytest.mark.parametrize("more", [{}, {"pretrain": 1}, {"missing": "mask"}])
 def test_weights_of_columns_beside_other_settings(more):
     X = np.random.default_rng(0).random((60, 4))
     options = {"max_epochs": 2, "random_state": 0, "hidden_layer_sizes": (3,)} | more

@@ -13,6 +13,8 @@ from isthmus import Autoencoder, open_source
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.data.sources import ArraySource, SparseCodesSource
 from isthmus.data.sources.base import Block
+from isthmus.estimators.streaming import inference_of
+from isthmus.sparsity import KL
 
 
 def scaled(model, rows):
@@ -72,7 +74,7 @@ def test_files_hold_what_arrays_do(tmp_path, model, curve, method, writer, dtype
 def test_rows_are_read_as_they_are_written(tmp_path, model, curve, method, writer):
     block = model.transform(curve) if method == "inverse_transform" else curve
     # Blocks as large as the model's own, so that no block waits for others to fill its own.
-    block = np.resize(block, (model._inference().rows, block.shape[1]))
+    block = np.resize(block, (inference_of(model).rows, block.shape[1]))
     source, ahead = Dealt(block, 12), []
     n_rows = getattr(model, writer)(
         source, tmp_path / "out.npy", progress=lambda done, total: ahead.append((source.dealt - done, total))
@@ -113,7 +115,7 @@ def test_columns_carry_names(tmp_path, curve):
         ("reconstruct_to", Dealt(np.ones((3, 5)), 1), "5 features, but Autoencoder is expecting 4"),
         ("inverse_transform_to", np.ones((3, 5)), "codes have 5 columns, but the model's codes have 2"),
         ("inverse_transform_to", Dealt(np.ones((3, 5)), 1), "codes have 5 columns, but the model's codes have 2"),
-        ("transform_to", Dealt(np.ones((3, 4)), 0), "holds no rows"),
+        ("transform_to", Dealt(np.ones((3, 4)), 0), "has no rows"),
         ("transform_to", Dealt(np.full((3, 4), np.nan), 1), "NaN at row 0, column 0"),
         ("inverse_transform_to", Dealt(np.full((3, 2), np.inf), 1), "infinity at row 0, column 'x0'"),
     ],
@@ -164,7 +166,7 @@ def test_rebuilt_rows_get_their_own_mean_back(small, tmp_path, scaling, form):
     else:
         rebuilt = model.reconstruct(X)
     codes = model.transform(X)
-    squeezed = next(iter(model._inference().decode([Block(codes, 0)]))).astype(np.float64)
+    squeezed = next(iter(inference_of(model).decode([Block(codes, 0)]))).astype(np.float64)
     assert_allclose(rebuilt, model.scaler_.raw(squeezed, np.float64, like=X), rtol=1e-9)
     alone = model.inverse_transform(codes)
     assert_allclose(alone, model.scaler_.raw(squeezed, np.float64), rtol=1e-9)
@@ -200,7 +202,7 @@ def test_errors_by_row_feature_and_cell(fitted, rows):
     assert_allclose(cells, expected, rtol=1e-6, atol=1e-12)
     assert_allclose(fitted.reconstruction_error(rows), expected.mean(axis=1), rtol=1e-6)
     assert_allclose(fitted.reconstruction_error(rows, per="feature"), expected.mean(axis=0), rtol=1e-6)
-    with pytest.raises(InvalidParameterError, match="per='rows' is not one of"):
+    with pytest.raises(InvalidParameterError, match="per='rows' must be one of"):
         fitted.reconstruction_error(rows, per="rows")
 
 
@@ -269,7 +271,7 @@ def test_sparse_output_is_the_same_codes(relu, sparse, rows_at_rest, dtype):
 
 
 def test_sparse_codes_are_joined_block_by_block(relu, sparse, rows):
-    X = np.resize(rows, (2 * relu._inference().rows + 10, 4)).astype(np.float32)
+    X = np.resize(rows, (2 * inference_of(relu).rows + 10, 4)).astype(np.float32)
     assert_array_equal(sparse.transform(X).toarray(), relu.transform(X), strict=True)
 
 
@@ -338,12 +340,12 @@ def test_code_statistics_are_those_of_codes_and_rebuilt_rows(tmp_path, relu, row
 
 def test_code_statistics_know_the_sparsitys_target(small, relu, rows):
     assert relu.code_statistics(rows).activation_target is None
-    model = small(5, sparsity="kl", sparsity_target=0.2, max_epochs=1).fit(rows)
+    model = small(5, sparsity=KL(target=0.2), max_epochs=1).fit(rows)
     assert model.code_statistics(rows).activation_target == 0.2
 
 
 def test_no_rows_have_no_code_statistics(relu):
-    with pytest.raises(InvalidDataError, match="holds no rows; there are no codes to look at"):
+    with pytest.raises(InvalidDataError, match="has no rows; statistics need at least one"):
         relu.code_statistics(Dealt(np.ones((3, 4)), 0))
 
 
@@ -397,7 +399,7 @@ def test_imputed_cells_are_nearer_than_means():
 def test_a_column_missing_everywhere_is_said_and_stays_missing(tmp_path):
     holes = with_holes(TABLE, 0.1)
     holes[:, 1] = np.nan
-    with pytest.warns(UserWarning, match="missing in every row, and left so: column 1$"):
+    with pytest.warns(UserWarning, match="missing in every row, and left missing: column 1$"):
         model = Autoencoder(2, missing="mask", **QUICK).fit(holes)
     filled = model.impute(holes)
     assert np.isnan(filled[:, 1]).all()

@@ -86,10 +86,10 @@ def test_it_goes_with_corruption_and_sparsity(pictures):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"image_shape": (8, 9)}, r"image_shape=\(8, 9\) is not that of rows of 64 cells"),
-        ({"tied_weights": True}, "tied_weights=True has no meaning beside channels="),
-        ({"missing": "mask"}, "missing='mask' has no meaning beside channels="),
-        ({"network": lambda *_: None}, "network= and channels= are two networks"),
+        ({"image_shape": (8, 9)}, r"image_shape=\(8, 9\) is not the shape of rows of 64 cells"),
+        ({"tied_weights": True}, "tied_weights=True cannot be combined with network='convolutional'"),
+        ({"missing": "mask"}, "missing='mask' cannot be combined with network='convolutional'"),
+        ({"network": lambda *_: None}, "cannot be combined with a network of your own"),
         ({"channels": (0,)}, r"channels=\(0,\)"),
     ],
 )

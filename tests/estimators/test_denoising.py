@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from isthmus.estimators.build import columns_for
+from isthmus.estimators.fitting import prepare, start_fit
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial import cKDTree
 from sklearn.datasets import make_swiss_roll
@@ -8,8 +10,6 @@ from isthmus import Autoencoder, DenoisingAutoencoder
 from isthmus.core.errors import InvalidParameterError
 from isthmus.corruption import CORRUPTIONS, Blockout, Chain, Gaussian, Masking, Poisson
 from isthmus.data.sources import open_source
-from isthmus.estimators.build import columns_for
-from isthmus.estimators.fitting import prepare, start_fit
 
 rng = np.random.default_rng(0)
 RAW = {"scaling": None, "output_activation": "identity", "random_state": 0}

@@ -44,7 +44,7 @@ def test_a_fit_with_the_last_rows_held_out_learns_from_the_first(tmp_path):
     [
         (ROWS, "site", {}, "is neither 'last' nor a column of these rows"),
         (FRAME, "sight", {}, "is neither 'last' nor a column of these rows"),
-        (FRAME, "site", {"early_stopping": False}, "has no effect: no rows are held back, since early_stopping=False"),
+        (FRAME, "site", {"early_stopping": False}, "has no effect: no rows are held out, since early_stopping=False"),
     ],
 )
 def test_a_column_that_cannot_group_rows_is_refused(rows, by, options, said):

@@ -120,7 +120,7 @@ def test_a_row_of_holes_gets_the_means():
 def test_empty_columns_are_left_out_or_kept_and_said():
     given = holed(np.random.default_rng(0).normal(size=(50, 3)), 0.2)
     given[:, 1] = np.nan
-    with pytest.warns(IsthmusWarning, match="nothing was observed in 'x1'; left out"):
+    with pytest.warns(IsthmusWarning, match="no value was observed in 'x1'; left out"):
         model = quick().fit(given)
     assert model.transform(given).shape == (50, 2)
     assert model.get_feature_names_out().tolist() == ["x0", "x2"]
@@ -266,12 +266,12 @@ def test_a_saved_imputer_fills_as_before(mixed, fitted, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"dropout": 1.5}, "dropout=1.5 is not legal"),
-        ({"masking": (0.6, 0.1)}, "a pair .low, high. grows"),
-        ({"masking": 2}, "rate=2 is not legal"),
-        ({"n_networks": 0}, "n_networks=0 is not legal"),
-        ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes=.* is not legal"),
-        ({"random_state": -1}, "random_state=-1 is not legal"),
+        ({"dropout": 1.5}, "dropout=1.5 must be a number >= 0 and < 1"),
+        ({"masking": (0.6, 0.1)}, r"masking=\(0.6, 0.1\) must be a number >= 0 and <= 1 or a pair"),
+        ({"masking": 2}, "masking=2 must be a number >= 0 and <= 1"),
+        ({"n_networks": 0}, "n_networks=0 must be an integer >= 1"),
+        ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes=.* must be a tuple of integers >= 1"),
+        ({"random_state": -1}, "random_state=-1 must be an integer >= 0"),
     ],
 )
 def test_illegal_settings_get_one_line(settings, said):

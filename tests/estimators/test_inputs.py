@@ -154,7 +154,7 @@ def test_a_new_fit_forgets_names(small, rows):
 
 def test_no_rows_in_a_file(small, tmp_path):
     np.save(tmp_path / "none.npy", np.empty((0, 3)))
-    with pytest.raises(InvalidDataError, match="holds no rows; a fit needs at least one"):
+    with pytest.raises(InvalidDataError, match="has no rows; at least one is needed"):
         small().fit(tmp_path / "none.npy")
     (tmp_path / "none.csv").write_text("a,b\n")
     with pytest.raises(InvalidDataError, match="no rows"):

@@ -1,3 +1,4 @@
+import copy
 import datetime
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.testing import assert_array_equal
 
-from isthmus import Autoencoder, open_source
+from isthmus import Autoencoder, SparseAutoencoder, open_source
 from isthmus.core.errors import BrokenFileError, InvalidDataError, InvalidParameterError
 from isthmus.data.sources import SparseCodesSource
 
@@ -91,6 +92,7 @@ def test_order_is_kept_through_many_small_blocks(tmp_path, monkeypatch, folder, 
 
 
 def test_no_more_rows_wait_than_are_under_way(tmp_path, monkeypatch, folder, model):
+    model = copy.deepcopy(model)
     monkeypatch.setattr("isthmus.data.sources.arrays.BLOCK_BYTES", 20 * 40)
     monkeypatch.setattr("isthmus.engine.inference._MOST_ROWS", 16)
     waiting = []
@@ -157,8 +159,8 @@ def test_codes_in_a_frame(tmp_path, table, rows, model):
 
 
 def test_sparse_codes_carry_columns_too(tmp_path, folder, table, rows):
-    sparse = Autoencoder(
-        9, hidden_layer_sizes=(), code_activation="relu", sparse_output=True, max_epochs=1, random_state=0
+    sparse = SparseAutoencoder(
+        9, sparsity=None, code_activation="relu", sparse_output=True, max_epochs=1, random_state=0
     ).fit(rows)
     codes, back = tmp_path / "codes.parquet", tmp_path / "rows.parquet"
     sparse.transform_to(folder / "rows.parquet", codes, keep=["id", "group"])

@@ -1,5 +1,4 @@
 import copy
-import inspect
 import pickle
 
 import jax.numpy as jnp
@@ -13,12 +12,11 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from isthmus import Autoencoder, SparseAutoencoder
 from isthmus.core.errors import InvalidParameterError
-from isthmus.core.parameters import PARAMETERS
+from isthmus.estimators.parameters import AUTOENCODER
 from isthmus.sparsity import KL, L1, SPARSITIES, BatchTopK, Gated, JumpReLU, Matryoshka, TopK
 
 SELECTING = ("topk", "batch_topk", "matryoshka")
 NAMES = pytest.mark.parametrize("name", SPARSITIES)
-OWN_DEFAULTS = {"n_components": 64, "hidden_layer_sizes": (), "sparsity": "topk"}
 # With learned numbers, with a threshold that is remembered, and with settings that are no number.
 OBJECTS = {
     "kl": KL(0.2, 0.5, memory=0.5),
@@ -62,25 +60,10 @@ def assert_same_model(one, other, rows):
 # The preset --------------------------------------------------------------------------------------------------------
 
 
-def test_the_signature_is_the_table_but_for_what_it_is_for():
-    defaults = {name: row.default for name, row in PARAMETERS.items()} | OWN_DEFAULTS
-    signature = inspect.signature(SparseAutoencoder).parameters
-    assert {name: parameter.default for name, parameter in signature.items()} == defaults
-    assert SparseAutoencoder().get_params() == defaults
-    values = {name: object() for name in defaults}
-    assert SparseAutoencoder(**values).get_params(deep=False) == values
-
-
-@pytest.mark.parametrize("name", PARAMETERS)
-def test_the_docstring_tells_of_each_parameter(name):
-    row, text = PARAMETERS[name], " ".join(inspect.getdoc(SparseAutoencoder).split())
-    default = OWN_DEFAULTS.get(name, row.default)
-    assert f" {name} : {row.legal}, default={default!r} {row.help[0].upper()}{row.help[1:]}." in text
-
-
-def test_it_is_the_autoencoder_with_other_defaults(models, table):
-    options = {**models["topk"].get_params(deep=False), "hidden_layer_sizes": ()}
-    same = Autoencoder(**options)
+def test_it_is_the_autoencoder_with_a_sparsity_object(models, table):
+    options = models["topk"].get_params(deep=False)
+    shared = {name: value for name, value in options.items() if name in AUTOENCODER}
+    same = Autoencoder(**{**shared, "sparsity": TopK(options["k"])})
     assert_same_model(same.fit(table), models["topk"], table)
 
 
@@ -330,18 +313,24 @@ def own_network(n_features, n_components, key):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"k": 13}, "k=13 is more than the code's 12 units"),
-        ({"name": TopK(13), "k": None}, "k=13 is more than the code's 12 units"),
-        ({"name": "kl", "sparsity_target": 1}, "sparsity_target=1 is not legal; it takes a number above 0 and below 1"),
-        ({"name": "kl", "code_activation": "relu"}, "sparsity='kl' compares mean activations with a share"),
-        ({"name": "kl", "k": 3}, "k=3 has no meaning for sparsity='kl'"),
-        ({"name": "l1", "sparsity_weight": -1}, "sparsity_weight=-1 is not legal"),
-        ({"name": "jumprelu", "code_activation": "tanh"}, "sparsity='jumprelu' is defined on relu codes, not tanh"),
-        ({"name": "gated", "code_activation": "identity"}, "sparsity='gated' is defined on relu codes, not identity"),
-        ({"name": "lifetime", "sparsity_target": 2}, "sparsity_target=2 is not legal"),
-        ({"name": Matryoshka(2, prefixes=(2, 9)), "k": None}, "prefixes=(2, 9) do not end with the code's 12 units"),
-        ({"name": TopK(2)}, "k=2 stands beside an object; write TopK(k=2)"),
-        ({"name": "tokp"}, "sparsity='tokp' is not one of 'kl', 'l1', 'topk'"),
+        ({"k": 13}, "k=13 must be at most the code's 12 units"),
+        ({"name": TopK(13), "k": None}, "k=13 must be at most the code's 12 units"),
+        ({"name": "kl", "sparsity_target": 1}, "sparsity_target=1 must be a number > 0 and < 1"),
+        (
+            {"name": "kl", "code_activation": "relu"},
+            "sparsity='kl' needs a code with bounds",
+        ),
+        ({"name": "kl", "k": 3}, "k=3 has no effect with sparsity='kl', only with topk, batch_topk, matryoshka"),
+        ({"name": "l1", "sparsity_weight": -1}, "sparsity_weight=-1 must be a number >= 0"),
+        ({"name": "jumprelu", "code_activation": "tanh"}, "sparsity='jumprelu' needs relu codes, not tanh"),
+        ({"name": "gated", "code_activation": "identity"}, "sparsity='gated' needs relu codes, not identity"),
+        ({"name": "lifetime", "sparsity_target": 2}, "sparsity_target=2 must be a number > 0 and < 1"),
+        (
+            {"name": Matryoshka(2, prefixes=(2, 9)), "k": None},
+            "prefixes=(2, 9) must end with 12",
+        ),
+        ({"name": TopK(2)}, "k=2 cannot be combined with an object; write TopK(k=2)"),
+        ({"name": "tokp"}, "sparsity='tokp' must be one of 'kl', 'l1', 'topk'"),
         ({"name": None}, "k=2 has no effect without sparsity"),
         ({"name": None, "k": None, "resample_dead": 2}, "resample_dead=2 has no effect without sparsity"),
         ({"pre_bias": True, "output_activation": "sigmoid"}, "pre_bias=True needs output_activation='identity'"),
@@ -351,11 +340,11 @@ def own_network(n_features, n_components, key):
         ),
         (
             {"tied_weights": True, "unit_norm_decoder": True},
-            "unit_norm_decoder=True has no meaning with tied_weights=True",
+            "unit_norm_decoder=True cannot be combined with tied_weights=True",
         ),
         (
             {"tied_weights": True, "transposed_start": True},
-            "transposed_start=True has no meaning with tied_weights=True",
+            "transposed_start=True cannot be combined with tied_weights=True",
         ),
         (
             {"hidden_layer_sizes": (5,), "decoder_layer_sizes": (4,), "transposed_start": True},
@@ -366,7 +355,7 @@ def own_network(n_features, n_components, key):
             "transposed_start=True needs hidden layers on both sides of the code or on neither",
         ),
         *(
-            ({"network": own_network, name: value}, f"{name}={value!r} has no meaning beside network=")
+            ({"network": own_network, name: value}, f"{name}={value!r} cannot be combined with network=")
             for name, value in {
                 "pre_bias": True,
                 "unit_norm_decoder": True,
@@ -395,7 +384,7 @@ def test_contradictions_are_refused_in_one_line(models, table, options, said):
 @pytest.mark.parametrize("goes_on", ["warm_start", "partial_fit"])
 def test_another_sparsity_has_other_parameters(models, table, goes_on):
     model = copy.deepcopy(models["topk"]).set_params(sparsity="jumprelu", k=None, warm_start=True)
-    with pytest.raises(InvalidParameterError, match="'jumprelu' has others of its own; fit anew"):
+    with pytest.raises(InvalidParameterError, match="JumpReLU has other parameters than the last fit's"):
         model.fit(table) if goes_on == "warm_start" else model.partial_fit(table)
     model.set_params(sparsity="l1")
     model.fit(table) if goes_on == "warm_start" else model.partial_fit(table)

@@ -11,8 +11,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from isthmus import Autoencoder
 from isthmus.core.errors import InvalidParameterError, MissingFileError, ModelFileError
-from isthmus.core.parameters import LOSS_NAMES, OPTIMIZER_NAMES, SCALING_NAMES
 from isthmus.core.persistence import read_model, write_model
+from isthmus.data.scaling import SCALINGS
+from isthmus.engine import OPTIMIZERS
+from isthmus.losses import LOSSES
 
 
 def own_network(n_features, n_components, key):
@@ -47,7 +49,7 @@ def assert_same_model(one, other, rows):
         {"precision": "float64", "scaling": "robust"},
         {"precision": "bfloat16", "learning_rate": np.float32(0.01), "early_stopping": np.False_},
         {"optimizer": "adamw", "gradient_clip": 1, "random_state": np.random.RandomState(3)},
-        *({"loss": loss, "scaling": "minmax"} for loss in LOSS_NAMES),
+        *({"loss": loss, "scaling": "minmax"} for loss in LOSSES),
     ],
 )
 def test_there_and_back(small, rows, tmp_path, options):
@@ -55,24 +57,20 @@ def test_there_and_back(small, rows, tmp_path, options):
     other = Autoencoder.load(saved(model, tmp_path / "model.safetensors"))
     assert_same_model(model, other, rows)
     expected = {**model.get_params(), "random_state": other.random_state}
-    assert other.get_params() == {
-        name: tuple(value) if isinstance(value, list) else value for name, value in expected.items()
-    }
+    assert other.get_params() == expected
     assert_array_equal(other.get_feature_names_out(), model.get_feature_names_out())
     assert_array_equal(other.encoder_weights_[0], model.encoder_weights_[0])
 
 
-@pytest.mark.parametrize("scaling", [*SCALING_NAMES, None])
+@pytest.mark.parametrize("scaling", [*SCALINGS, None])
 def test_each_scaling_comes_back_to_the_bit(small, rows, tmp_path, scaling):
     model = small(scaling=scaling, max_epochs=1).fit(rows)
     other = Autoencoder.load(saved(model, tmp_path / "model.safetensors"))
     assert_same_model(model, other, rows)
     codes = model.transform(rows)
     assert_array_equal(other.inverse_transform(codes), model.inverse_transform(codes))
-    mine, theirs = model.scaler_.tensors(), other.scaler_.tensors()
-    assert mine.keys() == theirs.keys()
-    for name in mine:
-        assert_array_equal(theirs[name], mine[name])
+    assert type(other.scaler_) is type(model.scaler_)
+    assert_array_equal(other.scaler_.scaled(rows, np.float64), model.scaler_.scaled(rows, np.float64))
 
 
 def test_names_come_back(small, rows, tmp_path):
@@ -92,7 +90,7 @@ def test_a_saved_file_saves_to_the_same_bytes(fitted, tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
-@pytest.mark.parametrize("options", [*({"optimizer": name} for name in OPTIMIZER_NAMES), {"precision": "float64"}])
+@pytest.mark.parametrize("options", [*({"optimizer": name} for name in OPTIMIZERS), {"precision": "float64"}])
 def test_with_the_optimizer_training_goes_on_as_if_never_saved(small, rows, tmp_path, options):
     model = small(random_state=None, **options).fit(rows)
     other = Autoencoder.load(saved(model, tmp_path / "model", optimizer=True))
@@ -106,7 +104,7 @@ def test_without_the_optimizer_training_begins_with_an_empty_state(small, rows, 
     model = small().fit(rows)
     other = Autoencoder.load(saved(model, tmp_path / "model"))
     assert other.optimizer_state_ is None
-    assert not any(name.startswith("optimizer") for name in read_model(tmp_path / "model")[1])
+    assert not any("optimizer" in name for name in read_model(tmp_path / "model")[1])
     assert not np.array_equal(other.partial_fit(rows).transform(rows), model.partial_fit(rows).transform(rows))
 
 
@@ -138,7 +136,7 @@ def test_a_network_of_ones_own(small, rows, tmp_path):
     assert_array_equal(other.partial_fit(rows).transform(rows), copy.deepcopy(model).partial_fit(rows).transform(rows))
     with pytest.raises(ModelFileError, match=r"holds a network of your own; .*load\(path, network=.*own_network\)"):
         Autoencoder.load(path)
-    with pytest.raises(ModelFileError, match=r"has params.* as float32\(.*, not float32\(|lacks the tensor"):
+    with pytest.raises(ModelFileError, match=r"has params.* as float32.*, but the network needs|has no tensor"):
         Autoencoder.load(path, network=other_network)
     with pytest.raises(AttributeError, match="keeps its weights in params_"):
         model.encoder_weights_
@@ -150,56 +148,57 @@ class Special(Autoencoder):
 
 
 def drop(header, tensors):
-    del tensors["params['decoder'][0]['bias']"]
+    del tensors["fitted.params_.decoder.0.bias"]
 
 
 def reshape(header, tensors):
-    tensors["params['encoder'][0]['weight']"] = np.zeros((4, 9), np.float32)
+    tensors["fitted.params_.encoder.0.weight"] = np.zeros((4, 9), np.float32)
 
 
 def retype(header, tensors):
-    tensors["params['encoder'][0]['weight']"] = np.zeros((4, 6), np.float16)
+    tensors["fitted.params_.encoder.0.weight"] = np.zeros((4, 6), np.float16)
 
 
 def narrow_scaler(header, tensors):
-    tensors["scaler.center"] = np.zeros(3)
+    tensors["fitted.scaler_.center"] = np.zeros(3)
+
+
+def parameters(header):
+    return header["model"]["parameters"]
 
 
 @pytest.mark.parametrize(
-    ("spoil", "match"),
+    ("change", "match"),
     [
-        (lambda header, tensors: header.update(format=99), "has format 99, newer than"),
-        (lambda header, tensors: header.update({"class": "Special"}), r"holds a Special; load it with Special\.load"),
-        (lambda header, tensors: header["parameters"].update(novel=3), "another version of isthmus.*novel"),
-        (lambda header, tensors: header["parameters"].pop("dropout"), "does not agree on dropout"),
-        (lambda header, tensors: header.pop("learned"), "does not hold what its header promises: KeyError 'learned'"),
-        (lambda header, tensors: header["network"].update(n_features="x"), "does not hold what its header promises"),
-        (drop, r"lacks the tensor params\['decoder'\]\[0\]\['bias'\]"),
-        (reshape, r"as float32\(4, 9\), not float32\(4, 6\)"),
-        (retype, r"as float16\(4, 6\), not float32\(4, 6\)"),
-        (narrow_scaler, r"has scaler\.center as float64\(3,\), not float64\(4,\)"),
+        (lambda header, tensors: header.update(format=99), "has format 99, but this isthmus reads formats up to"),
+        (lambda header, tensors: header.update({"class": "Special"}), "holds a Special, not the class Autoencoder"),
+        (lambda header, tensors: parameters(header).update(novel=3), "is damaged: TypeError .*novel"),
+        (lambda header, tensors: parameters(header).pop("dropout"), "is damaged: KeyError 'dropout'"),
+        (lambda header, tensors: parameters(header).update(max_epochs=-1), "InvalidParameterError max_epochs=-1 must"),
+        (lambda header, tensors: header["model"].pop("fitted"), "is damaged: KeyError 'fitted'"),
+        (lambda header, tensors: header["model"]["fitted"]["network_"].update(n_features="x"), "needs x|is damaged"),
+        (
+            lambda header, tensors: header["model"]["fitted"]["network_"].update({"$object": "os.system"}),
+            "stored class='os.system', which is not registered",
+        ),
+        (drop, r"has no tensor fitted\.params_\.decoder\.0\.bias"),
+        (reshape, r"as float32\(4, 9\), but the network needs float32\(4, 6\)"),
+        (retype, r"as float16\(4, 6\), but the network needs float32\(4, 6\)"),
+        (narrow_scaler, "has a scaling of 3 columns, but the network needs 4"),
     ],
 )
-def test_foreign_files_are_refused_in_one_line(fitted, tmp_path, spoil, match):
+def test_damaged_and_foreign_files_are_refused_in_one_line(fitted, tmp_path, change, match):
     header, tensors = read_model(saved(fitted, tmp_path / "model"))
     header = json.loads(json.dumps(header))
-    spoil(header, tensors)
-    write_model(tmp_path / "spoilt", header, tensors)
+    change(header, tensors)
+    write_model(tmp_path / "changed", header, tensors)
     with pytest.raises(ModelFileError, match=match) as caught:
-        Autoencoder.load(tmp_path / "spoilt")
+        Autoencoder.load(tmp_path / "changed")
     assert "\n" not in str(caught.value)
 
 
-def test_a_bad_value_in_a_file_is_refused_by_name(fitted, tmp_path):
-    header, tensors = read_model(saved(fitted, tmp_path / "model"))
-    header["parameters"]["max_epochs"] = -1
-    write_model(tmp_path / "spoilt", header, tensors)
-    with pytest.raises(InvalidParameterError, match="max_epochs=-1"):
-        Autoencoder.load(tmp_path / "spoilt")
-
-
 def test_other_classes_and_missing_files(fitted, tmp_path):
-    with pytest.raises(ModelFileError, match=r"holds a Autoencoder|holds an Autoencoder"):
+    with pytest.raises(ModelFileError, match="holds a Autoencoder, not the class Special"):
         Special.load(saved(fitted, tmp_path / "model"))
     with pytest.raises(MissingFileError):
         Autoencoder.load(tmp_path / "nowhere")

@@ -4,7 +4,7 @@ from numpy.testing import assert_array_equal
 
 from isthmus.core.errors import InvalidDataError
 from isthmus.data.sources import SparseCodesSource, open_source
-from isthmus.estimators.results import counted, joined, joined_sparse, written
+from isthmus.estimators.streaming import counted, joined, joined_sparse, written
 
 ROWS = np.arange(12.0).reshape(6, 2) - 4
 

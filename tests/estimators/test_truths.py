@@ -150,23 +150,23 @@ SELECTING = {"k": 2, "auxiliary": 0.0, "dead_after": 300}
 
 # Small and quick; benchmarks/planted.py has the figures at size, in five seeds.
 @pytest.mark.parametrize(
-    ("method", "revives", "least"),
+    ("method", "least"),
     [
-        (TopK(**SELECTING), True, 0.97),
-        (BatchTopK(**SELECTING), True, 0.97),
-        (L1(1.0), False, 0.95),
-        (JumpReLU(0.2, bandwidth=0.5, dead_after=300), True, 0.95),
-        (Gated(1.5), False, 0.95),
-        (Lifetime(2 / 32), False, 0.95),
-        (Matryoshka(**SELECTING, prefixes=(8, 32)), True, 0.9),
+        (TopK(**SELECTING, resample_dead=1), 0.97),
+        (BatchTopK(**SELECTING, resample_dead=1), 0.97),
+        (L1(1.0), 0.95),
+        (JumpReLU(0.2, bandwidth=0.5, dead_after=300, resample_dead=1), 0.95),
+        (Gated(1.5), 0.95),
+        (Lifetime(2 / 32), 0.95),
+        (Matryoshka(**SELECTING, prefixes=(8, 32), resample_dead=1), 0.9),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_planted_dictionary_comes_out(planted, method, revives, least):
+def test_a_planted_dictionary_comes_out(planted, method, least):
     rows, atoms = planted
     # With free lengths of the decoder's rows steps of 0.01 are long for so small a set.
     slow = {"learning_rate": 0.005} if isinstance(method, BatchTopK) else {}
-    model = dictionary(method, resample_dead=1 if revives else None, **slow).fit(rows)
+    model = dictionary(method, **slow).fit(rows)
     assert best_cosines(model, atoms) >= least
     active = (model.transform(rows) != 0).sum(axis=1)
     if isinstance(method, TopK):

@@ -88,6 +88,7 @@ def _header(path: str | os.PathLike[str], metadata: dict[str, str]) -> dict[str,
 
 _OBJECT, _TENSOR, _TUPLE, _FLOAT, _TEXTS = "$object", "$tensor", "$tuple", "$float", "$texts"
 Fields = dict[str, Any]
+_LONGEST = 100  # characters of a value in a message
 
 
 def fields_of(value: Any) -> Fields:
@@ -138,7 +139,7 @@ class Packer:
         if hasattr(value, "__array__") and not hasattr(value, "_fields"):
             return self._array(np.asarray(value), place)
         raise InvalidParameterError(
-            f"{place.rpartition('.')[2]}={value!r} cannot be written to a file; give it by name, or use pickle"
+            f"{place.rpartition('.')[2]}={_short(value)} cannot be written to a file; give it by name, or use pickle"
         )
 
     def _each(self, fields: Mapping[str, Any], place: str) -> Fields:
@@ -149,6 +150,11 @@ class Packer:
             return {_TEXTS: [str(text) for text in array.ravel()]}
         self.tensors[place] = array
         return {_TENSOR: place}
+
+
+def _short(value: object) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _inside(place: str, name: object) -> str:

@@ -55,6 +55,10 @@ class Registry(MutableMapping[str, T]):
         """Remove a row."""
         del self._rows[name]
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the thing of a name, or `default` where there is none."""
+        return self[name] if name in self else default
+
     def __contains__(self, name: object) -> bool:
         """Whether there is a row of this name; nothing is imported."""
         return name in self._rows

@@ -33,7 +33,9 @@ class Interruption:
             yield self
             return
         for number in self.signals:
-            self._previous[number] = signal.signal(number, self._note)
+            # A program whose parent ignores a signal, such as one in the background of a shell, ignores it too.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, self._note)
         try:
             yield self
         finally:

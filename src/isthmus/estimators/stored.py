@@ -20,6 +20,8 @@ from isthmus.data.scaling import SCALINGS, Recipe
 from isthmus.engine.optimizers import Optimizer
 from isthmus.engine.program import precision_scope
 from isthmus.estimators import ESTIMATORS
+from isthmus.estimators.fit.run import Fitted
+from isthmus.estimators.parameters import AutoencoderParameters
 from isthmus.networks import FAMILIES
 from isthmus.networks.base import Network
 from isthmus.sparsity import SPARSITIES
@@ -56,6 +58,8 @@ _TABLES: tuple[tuple[str, Registry[Any]], ...] = (
 )
 _FACTORY = "$factory"
 _LEAVES = "$leaves"
+# The fitted attributes that a file of an autoencoder has to have.
+_REQUIRED = {*Fitted._fields, "n_features_in_"} - {"optimizer_state_"}
 
 
 def save(estimator: Any, path: str | os.PathLike[str], *, leave_out: Sequence[str] = ()) -> None:
@@ -183,7 +187,7 @@ def load_as(cls: type, path: str | os.PathLike[str], *, network: Any = None) -> 
     """Read a fitted model; refuse one of another class."""
     header, _ = read_model(path)
     if header.get("class") != cls.__name__:
-        raise ModelFileError(f"{path} holds a {header.get('class')}, not a {cls.__name__}; use isthmus.load")
+        raise ModelFileError(f"{path} holds a {header.get('class')}, not the class {cls.__name__}; use isthmus.load")
     return load(path, network=network)
 
 
@@ -216,7 +220,15 @@ def _with_factory(path: Any, fields: Fields, factory: Any) -> Fields:
 def _estimator(path: Any, kind: type[Any], parameters: Fields, fitted: Fields) -> Any:
     check_parameters(kind, {name: parameters[name] for name in parameters_of(kind)})
     estimator = kind(**parameters)
-    if isinstance(fitted.get("network_"), Network) and "scaler_" in fitted:
+    if fitted and issubclass(kind, AutoencoderParameters):
+        lost = sorted(_REQUIRED - set(fitted))
+        if lost:
+            raise ModelFileError(f"{path} is damaged: it has no {', '.join(lost)}")
+        if fitted["scaler_"].n_features != fitted["network_"].n_features:
+            raise ModelFileError(
+                f"{path} has a scaling of {fitted['scaler_'].n_features} columns, but the network needs "
+                f"{fitted['network_'].n_features}"
+            )
         _check_shapes(path, fitted)
         fitted["optimizer_state_"] = _optimizer_state(path, parameters, fitted)
     for name, value in fitted.items():

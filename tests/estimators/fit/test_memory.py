@@ -9,7 +9,7 @@ from pyarrow import feather
 import isthmus.engine.loading
 from isthmus import Autoencoder
 from isthmus.core.errors import InvalidParameterError
-from isthmus.estimators.memory import Memory
+from isthmus.estimators.fit.memory import Memory
 
 ROWS = np.random.default_rng(0).normal(size=(3000, 5))
 OPTIONS = {"max_epochs": 2, "random_state": 0, "hidden_layer_sizes": (8,)}

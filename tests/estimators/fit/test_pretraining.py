@@ -1,12 +1,12 @@
 import jax
 import numpy as np
 import pytest
+from isthmus.estimators.fitting import start_fit
 from numpy.testing import assert_array_equal
 
 from isthmus import Autoencoder, DenoisingAutoencoder
 from isthmus.core.errors import InvalidParameterError
 from isthmus.data.sources import open_source
-from isthmus.estimators.fitting import start_fit
 
 rng = np.random.default_rng(0)
 X = rng.random((300, 3)) @ rng.random((3, 8)) / 3

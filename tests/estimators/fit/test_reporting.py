@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from isthmus.estimators.fitting import start_fit
 
 from isthmus.data.sources import open_source
-from isthmus.estimators.fitting import start_fit
-from isthmus.estimators.reporting import Estimate, Reporter, estimate
+from isthmus.estimators.fit.reporting import Estimate, Reporter, estimate
 
 DURATION = r"[\d.]+ (ms|s|min|h)"
 

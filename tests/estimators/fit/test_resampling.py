@@ -1,12 +1,12 @@
 import jax
 import numpy as np
 import pytest
+from isthmus.estimators.fitting import start_fit
 from numpy.testing import assert_allclose, assert_array_equal
 
 from isthmus import SparseAutoencoder
 from isthmus.data.sources import open_source
-from isthmus.estimators.fitting import start_fit
-from isthmus.estimators.resampling import resampled
+from isthmus.estimators.fit.resampling import resampled
 from isthmus.sparsity import L1, JumpReLU, TopK
 
 DEAD = [2, 5, 7]

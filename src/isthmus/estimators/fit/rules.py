@@ -36,7 +36,7 @@ def check_rules(values: Values, family: type[Network], sparsity: Sparsity | None
 def _weight_decay(values: Values, family: type[Network], sparsity: Sparsity | None) -> None:
     if not isinstance(values["optimizer"], str) and values["weight_decay"] is not None:
         raise InvalidParameterError(
-            f"weight_decay={values['weight_decay']:g} cannot be combined with an Optax transformation; add it to that"
+            f"weight_decay={values['weight_decay']:g} cannot be combined with an Optax transformation; add it to the transformation"
         )
 
 
@@ -49,8 +49,7 @@ def _cross_entropy(values: Values, family: type[Network], sparsity: Sparsity | N
 def _one_network(values: Values, family: type[Network], sparsity: Sparsity | None) -> None:
     if callable(values["network"]) and values["channels"] is not None:
         raise InvalidParameterError(
-            f"channels={tuple(values['channels'])} cannot be combined with network=, which is another network; "
-            "use Autoencoder for a network of your own"
+            f"channels={tuple(values['channels'])} cannot be combined with a network of your own; use Autoencoder"
         )
 
 
@@ -59,7 +58,7 @@ def _tied(values: Values, family: type[Network], sparsity: Sparsity | None) -> N
         return
     for name in ("transposed_start", "unit_norm_decoder"):
         if getattr(sparsity, name) is True:
-            raise InvalidParameterError(f"{name}=True cannot be combined with tied_weights=True")
+            raise InvalidParameterError(f"{name}=True cannot be combined with tied_weights=True; leave one out")
 
 
 def _linear_output(values: Values, family: type[Network], sparsity: Sparsity | None) -> None:
@@ -79,7 +78,8 @@ def _resampling(values: Values, family: type[Network], sparsity: Sparsity | None
         return
     if not sparsity.counts_dead or values["tied_weights"]:
         raise InvalidParameterError(
-            f"resample_dead={sparsity.resample_dead} needs units that can be exactly 0, and weights that are not tied"
+            f"resample_dead={sparsity.resample_dead} needs code units that can be exactly 0 and tied_weights=False; "
+            "use another sparsity, or leave it out"
         )
 
 
@@ -109,7 +109,7 @@ def _pretraining(values: Values, family: type[Network], sparsity: Sparsity | Non
         )
     if values["linear_path"] is True:
         raise InvalidParameterError(
-            f"pretrain={pretrain!r} cannot be combined with linear_path=True, which starts at PCA"
+            f"pretrain={pretrain!r} cannot be combined with linear_path=True, which starts at PCA; leave one out"
         )
     decoder, mirror = values["decoder_layer_sizes"], tuple(values["hidden_layer_sizes"])[::-1]
     if decoder is not None and tuple(decoder) != mirror:
