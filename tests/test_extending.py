@@ -162,7 +162,7 @@ def test_a_sparsity_by_object(tmp_path):
 
 def test_a_sparsity_that_is_not_registered_is_refused_when_it_is_saved(tmp_path):
     model = Autoencoder(8, hidden_layer_sizes=(), sparsity=Shrinking(0.2), **FAST).fit(ROWS)
-    with pytest.raises(InvalidParameterError, match=r"^sparsity=Shrinking\(margin=0\.2\) cannot be written") as caught:
+    with pytest.raises(InvalidParameterError, match=r"^sparsity=Shrinking\(.* cannot be written to a file") as caught:
         model.save(tmp_path / "m")
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -174,15 +174,19 @@ def test_a_sparsity_that_is_not_registered_is_refused_when_it_is_saved(tmp_path)
 @added(CORRUPTIONS, Vanishing)
 @pytest.mark.usefixtures("toy_row")
 def test_a_corruption(tmp_path):
-    # The first column is a function of the others: it can be learned only from them, since the input does not have it.
+    # The second column has the values of the first, which the input never has.
     rows = ROWS.copy()
     rows[:, 0] = rows[:, 1]
     settings = {"hidden_layer_sizes": (), "learning_rate": 0.02, "random_state": 0, "early_stopping": False}
     model = DenoisingAutoencoder(6, corruption=NAME, max_epochs=60, **settings).fit(rows)
     emptied = rows.copy()
     emptied[:, 0] = rows[:, 0].mean()
-    assert_allclose(model.reconstruct(emptied)[:, 0], rows[:, 0], atol=0.2)
-    assert_allclose(model.reconstruct(rows)[:, 0], model.reconstruct(emptied)[:, 0], atol=0.2)
+    assert_allclose(model.reconstruct(emptied)[:, 0], rows[:, 0], atol=0.01)
+    # No gradient reaches the weights of a column that is always 0; the units may be reordered.
+    short = DenoisingAutoencoder(6, corruption=NAME, max_epochs=1, **settings).fit(rows)
+    first, second = (np.sort(np.abs(one.encoder_weights_[0]), axis=1) for one in (short, model))
+    assert_array_equal(first[0], second[0])
+    assert not np.isclose(first[1:], second[1:]).any()
     assert_stored(model, tmp_path / "m", CORRUPTIONS)
 
 
@@ -262,7 +266,8 @@ import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import test_extending as own
 tables = (own.FAMILIES, own.ToyNetwork), (own.SPARSITIES, own.Shrinking), (own.CORRUPTIONS, own.Vanishing)
-for table, thing in (*tables, (own.OPTIMIZERS, own.standing_still), (own.SCALINGS, own.Recipe(own.halved))):
+more = (own.OPTIMIZERS, own.standing_still), (own.SCALINGS, own.Recipe(own.halved, makes=own.Halves))
+for table, thing in (*tables, *more):
     table[own.NAME] = thing
 from isthmus.cli import app
 app()
