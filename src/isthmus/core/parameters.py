@@ -210,6 +210,11 @@ class Instance(Kind):
         return self.test(value)
 
 
+def has_attributes(*methods: str) -> Callable[[object], bool]:
+    """Return the test whether a value is an object, not a class, that has these methods."""
+    return lambda value: not isinstance(value, type) and all(hasattr(value, method) for method in methods)
+
+
 def _listed(value: object) -> list[Any] | None:
     """Return the items of a sequence or an array; None for text and for what has no order or can be read only once."""
     if isinstance(value, str | bytes | bytearray | Mapping) or not hasattr(value, "__getitem__"):

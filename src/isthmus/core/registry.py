@@ -57,7 +57,9 @@ class Registry(MutableMapping[str, T]):
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the thing of a name, or `default` where there is none."""
-        return self[name] if name in self else default
+        if name not in self:
+            return default
+        return self[name]
 
     def __contains__(self, name: object) -> bool:
         """Whether there is a row of this name; nothing is imported."""

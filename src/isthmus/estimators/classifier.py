@@ -15,10 +15,24 @@ from sklearn.utils.validation import assert_all_finite, check_is_fitted, column_
 
 from isthmus import corruption as corruptions
 from isthmus.core.errors import InvalidDataError
-from isthmus.core.parameters import check_parameters, documented
+from isthmus.core.parameters import (
+    Boolean,
+    Instance,
+    Integer,
+    Name,
+    Number,
+    Text,
+    check_parameters,
+    declares_parameters,
+    documented,
+    has_attributes,
+    parameter,
+)
+from isthmus.corruption import CORRUPTIONS
 from isthmus.corruption.base import Corruption
 from isthmus.data.sources.base import Source
 from isthmus.data.splitting import NO_HOLDOUT, HashHoldout
+from isthmus.engine import SCHEDULES
 from isthmus.engine.inference import Inference, blocks_for
 from isthmus.engine.loading import RowLoader
 from isthmus.engine.loop import Settings, Trainer, train
@@ -29,11 +43,52 @@ from isthmus.estimators.base import Rows
 from isthmus.estimators.fit.choices import batch_rows, draw_seed, pick_device, placement_for, validation_share
 from isthmus.estimators.fit.preparing import columns_of, measure
 from isthmus.estimators.inputs import open_rows, open_stream, rows_of
-from isthmus.estimators.parameters import ClassifierParameters
+from isthmus.estimators.parameters import AUTO, CORRUPTION, SCHEDULE, SEED
 from isthmus.estimators.streaming import float_of, joined
 from isthmus.losses.classification import CrossEntropy
 from isthmus.networks.classifying import Classifying
 from isthmus.sparsity.base import constant
+
+
+@declares_parameters()
+class ClassifierParameters:
+    """The parameters of `AutoencoderClassifier`."""
+
+    autoencoder: Any = parameter(
+        "what was learned without labels: a fitted autoencoder, whose weights each fit starts from a copy of, or one "
+        "that is not fitted, which is cloned and fitted on the rows first; None is Autoencoder()",
+        Instance("an autoencoder", has_attributes("fit", "get_params")),
+        default=None,
+        kw_only=False,
+    )
+    max_epochs: int = parameter("largest number of passes over the rows", Integer(1), default=100)
+    learning_rate: float = parameter("Adam's step size", Number(above=0), default=1e-3)
+    learning_rate_schedule: Any = parameter("as in `Autoencoder`", Name(SCHEDULES), SCHEDULE, default="cosine")
+    dropout: float = parameter(
+        "share of activations dropped in training, of the hidden layers and of the code",
+        Number(0, below=1),
+        default=0.0,
+    )
+    corruption: Any = parameter(
+        "corruption of the input in training, as in `Autoencoder`", Name(CORRUPTIONS), CORRUPTION, default=None
+    )
+    corruption_level: float | None = parameter(
+        "strength of a named corruption, as in `DenoisingAutoencoder`", Number(0), default=None
+    )
+    l2_penalty: float = parameter(
+        "half of this times the sum of the softmax layer's squared weights is added to the loss", Number(0), default=0.0
+    )
+    freeze_encoder: bool = parameter("train the softmax layer alone", Boolean(), default=False)
+    batch_size: int | str = parameter("rows per step", Integer(1), AUTO, default="auto")
+    early_stopping: bool = parameter(
+        "hold rows back for validation, and stop when their loss no longer falls", Boolean(), default=False
+    )
+    validation_fraction: float = parameter(
+        "share of the rows held back for early stopping", Number(above=0, below=1), default=0.1
+    )
+    n_iter_no_change: int = parameter("epochs without an improvement before training stops", Integer(1), default=10)
+    device: str | None = parameter("where to train, as in `Autoencoder`", Text(), default=None)
+    random_state: Any = parameter("seed of the softmax layer, the order, noise and dropout", *SEED, default=None)
 
 
 @documented

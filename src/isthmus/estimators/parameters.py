@@ -5,7 +5,7 @@ They stand apart from the estimators so that the command line can read them with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from isthmus.core.parameters import (
@@ -14,12 +14,12 @@ from isthmus.core.parameters import (
     Integer,
     Name,
     Number,
-    Pair,
     Parameter,
     Sizes,
     Text,
     Weights,
     declares_parameters,
+    has_attributes,
     parameter,
     parameters_of,
 )
@@ -36,15 +36,10 @@ BIAS_STARTS = ("zeros", "mean", "geometric_median")
 PRECISIONS = ("float32", "bfloat16", "float64")
 
 
-def _has(*methods: str) -> Callable[[object], bool]:
-    """Return the test whether a value is an object, not a class, that has these methods."""
-    return lambda value: not isinstance(value, type) and all(hasattr(value, method) for method in methods)
-
-
-_AUTO = Name((), "auto")
-_SEED = (Integer(0, 2**32 - 1), Instance("a numpy RandomState", _has("randint")))
-_CORRUPTION = Instance("an object of isthmus.corruption, a function (key, x) -> x", callable)
-_SCHEDULE = Instance(
+AUTO = Name((), "auto")
+SEED = (Integer(0, 2**32 - 1), Instance("a numpy RandomState", has_attributes("randint")))
+CORRUPTION = Instance("an object of isthmus.corruption, a function (key, x) -> x", callable)
+SCHEDULE = Instance(
     "a callable from the share of training done, 0 to 1, to a factor of the learning rate",
     callable,
 )
@@ -78,7 +73,7 @@ class AutoencoderParameters:
         "add a linear map from input to code and from code to output, initialised with PCA; auto: where the code is "
         "linear, narrower than the input, and there are hidden layers",
         Boolean(),
-        _AUTO,
+        AUTO,
         default="auto",
     )
     dropout: float = parameter("share of hidden activations dropped in training", Number(0, below=1), default=0.0)
@@ -88,14 +83,14 @@ class AutoencoderParameters:
     sparsity: Any = parameter(
         "method that makes the code sparse: a name, or an object of isthmus.sparsity with its settings",
         Name(SPARSITIES),
-        Instance("an object of isthmus.sparsity", _has("select", "penalties")),
+        Instance("an object of isthmus.sparsity", has_attributes("select", "penalties")),
         default=None,
     )
     corruption: Any = parameter(
         "corruption of the network's input in training, the target staying clean: a name, an object of "
         "isthmus.corruption with its settings, or a function (key, x) -> x of scaled rows",
         Name(CORRUPTIONS),
-        _CORRUPTION,
+        CORRUPTION,
         default=None,
     )
     pretrain: str | int | None = parameter(
@@ -158,14 +153,14 @@ class AutoencoderParameters:
     optimizer: Any = parameter(
         "update rule, by name or as an Optax transformation, which then has its own learning rate",
         Name(OPTIMIZERS),
-        Instance("an Optax gradient transformation", _has("init", "update")),
+        Instance("an Optax gradient transformation", has_attributes("init", "update")),
         default="adam",
     )
     learning_rate: float = parameter("step size", Number(above=0), default=1e-3)
     learning_rate_schedule: Any = parameter(
         "how the step size changes over training, by name or as a callable from the share done to a factor",
         Name(SCHEDULES),
-        _SCHEDULE,
+        SCHEDULE,
         default="cosine",
     )
     weight_decay: float | None = parameter(
@@ -177,7 +172,7 @@ class AutoencoderParameters:
         "largest norm of the whole gradient; None does not clip", Number(above=0), default=None
     )
     batch_size: int | str = parameter(
-        "rows per step; auto is 256, less for fewer than 8,192 rows", Integer(1), _AUTO, default="auto"
+        "rows per step; auto is 256, less for fewer than 8,192 rows", Integer(1), AUTO, default="auto"
     )
     max_epochs: int = parameter("largest number of passes over the rows", Integer(1), default=100, option="epochs")
     shuffle: bool | str = parameter(
@@ -221,7 +216,7 @@ class AutoencoderParameters:
     )
     random_state: Any = parameter(
         "seed of weights, order, held-back rows, noise and dropout; None draws a new one",
-        *_SEED,
+        *SEED,
         default=None,
         option="seed",
     )
@@ -259,19 +254,19 @@ class SparseParameters(AutoencoderParameters):
         "subtract the output's bias from rows before they are encoded; auto: for dictionaries, that is a sparse code "
         "of a one-layer encoder and decoder, other than kl and lifetime",
         Boolean(),
-        _AUTO,
+        AUTO,
         default="auto",
     )
     unit_norm_decoder: bool | str = parameter(
         "keep each code unit's decoder row at length 1; auto: for dictionaries other than l1 and batch_topk",
         Boolean(),
-        _AUTO,
+        AUTO,
         default="auto",
     )
     transposed_start: bool | str = parameter(
         "initialise the encoder's last matrix as the transpose of the decoder's first; auto: for dictionaries",
         Boolean(),
-        _AUTO,
+        AUTO,
         default="auto",
     )
     bias_start: str = parameter(
@@ -316,163 +311,6 @@ class ConvolutionalParameters(AutoencoderParameters):
         Sizes(),
         default=None,
     )
-
-
-@declares_parameters()
-class ClassifierParameters:
-    """The parameters of `AutoencoderClassifier`."""
-
-    autoencoder: Any = parameter(
-        "what was learned without labels: a fitted autoencoder, whose weights each fit starts from a copy of, or one "
-        "that is not fitted, which is cloned and fitted on the rows first; None is Autoencoder()",
-        Instance("an autoencoder", _has("fit", "get_params")),
-        default=None,
-        kw_only=False,
-    )
-    max_epochs: int = parameter("largest number of passes over the rows", Integer(1), default=100)
-    learning_rate: float = parameter("Adam's step size", Number(above=0), default=1e-3)
-    learning_rate_schedule: Any = parameter("as in `Autoencoder`", Name(SCHEDULES), _SCHEDULE, default="cosine")
-    dropout: float = parameter(
-        "share of activations dropped in training, of the hidden layers and of the code",
-        Number(0, below=1),
-        default=0.0,
-    )
-    corruption: Any = parameter(
-        "corruption of the input in training, as in `Autoencoder`", Name(CORRUPTIONS), _CORRUPTION, default=None
-    )
-    corruption_level: float | None = parameter(
-        "strength of a named corruption, as in `DenoisingAutoencoder`", Number(0), default=None
-    )
-    l2_penalty: float = parameter(
-        "half of this times the sum of the softmax layer's squared weights is added to the loss", Number(0), default=0.0
-    )
-    freeze_encoder: bool = parameter("train the softmax layer alone", Boolean(), default=False)
-    batch_size: int | str = parameter("rows per step", Integer(1), _AUTO, default="auto")
-    early_stopping: bool = parameter(
-        "hold rows back for validation, and stop when their loss no longer falls", Boolean(), default=False
-    )
-    validation_fraction: float = parameter(
-        "share of the rows held back for early stopping", Number(above=0, below=1), default=0.1
-    )
-    n_iter_no_change: int = parameter("epochs without an improvement before training stops", Integer(1), default=10)
-    device: str | None = parameter("where to train, as in `Autoencoder`", Text(), default=None)
-    random_state: Any = parameter("seed of the softmax layer, the order, noise and dropout", *_SEED, default=None)
-
-
-@declares_parameters()
-class ImputerParameters:
-    """The parameters of `AutoencoderImputer`."""
-
-    n_components: int = parameter(
-        "width of the code; since cells are hidden in training, it may be wider than the row", Integer(1), default=64
-    )
-    hidden_layer_sizes: Sequence[int] = parameter(
-        "widths of the encoder's hidden layers, mirrored in the decoder", Sizes(), default=(128, 128)
-    )
-    dropout: float = parameter("share of hidden activations dropped in training", Number(0, below=1), default=0.2)
-    masking: tuple[float, float] | float = parameter(
-        "share of a row's cells that are hidden in training; of a pair, each row in each epoch draws its own between "
-        "the two",
-        Number(0, 1),
-        Pair(Number(0, 1)),
-        default=(0.1, 0.6),
-    )
-    n_networks: int = parameter(
-        "networks whose answers are averaged, each with another part of the rows held back", Integer(1), default=5
-    )
-    learning_rate: float = parameter("step size, lowered by a cosine over the epochs", Number(above=0), default=2e-3)
-    batch_size: int = parameter("rows per step", Integer(1), default=64)
-    max_epochs: int = parameter(
-        "largest number of passes, each over 2,048 rows or the whole table, whichever is more; 0 uses the Gaussian "
-        "alone",
-        Integer(0),
-        default=100,
-    )
-    n_iter_no_change: int = parameter("epochs without an improvement before a network stops", Integer(1), default=25)
-    missing_values: Any = parameter(
-        "the value that marks a missing cell; NaN stands for NaN, None and NaT",
-        Instance("a value", lambda value: True),
-        default=float("nan"),
-        optional=True,
-    )
-    keep_empty_features: bool = parameter(
-        "keep columns in which fit saw no value, their holes filled with 0 or, in categories, left",
-        Boolean(),
-        default=False,
-    )
-    random_state: Any = parameter("seed of the folds, weights, order and hidden cells", *_SEED, default=None)
-    verbose: int = parameter("1 prints each epoch's validation loss", Integer(0), default=0)
-
-
-@declares_parameters()
-class PatchParameters:
-    """The parameters of `PatchAutoencoder`."""
-
-    autoencoder: Any = parameter(
-        "the autoencoder of patches, which is cloned; None is a denoising one of 512 relu units for `noise`",
-        Instance("an autoencoder", _has("fit", "get_params")),
-        default=None,
-        kw_only=False,
-    )
-    patch_size: int = parameter("side of a patch, in pixels", Integer(1), default=12)
-    kept_size: int | None = parameter(
-        "side of the middle of a patch that is used for the picture; None is the whole patch", Integer(1), default=None
-    )
-    stride: int | None = parameter(
-        "pixels between two patches of a picture; None is a quarter of the kept side", Integer(1), default=None
-    )
-    n_patches: int = parameter("patches drawn from the pictures in training", Integer(1), default=50_000)
-    noise: float = parameter(
-        "deviation of the noise that the default autoencoder learns to remove, where white is 255",
-        Number(0),
-        default=25.0,
-    )
-    grey: bool = parameter(
-        "learn from luminance, and treat each channel of a colour picture alike", Boolean(), default=True
-    )
-    center: bool = parameter("subtract each patch's mean before the autoencoder sees it", Boolean(), default=False)
-    random_state: Any = parameter("seed of the drawn patches and of the default autoencoder", *_SEED, default=None)
-
-
-@declares_parameters()
-class PictureDenoiserParameters:
-    """The parameters of `PictureDenoiser`."""
-
-    noise: float | tuple[float, float] = parameter(
-        "deviation of the noise to learn, or the range it is drawn from, where white is 255",
-        Number(above=0),
-        Pair(Number(0)),
-        default=(0.0, 55.0),
-        kw_only=False,
-    )
-    start: Any = parameter(
-        "initial weights: those of the denoiser that isthmus ships, trained on photographs; those of another "
-        "`Denoiser`; None draws them, which needs tens of thousands of steps",
-        Name((), "shipped"),
-        Instance("a Denoiser", _has("clean", "network")),
-        default="shipped",
-        optional=True,
-    )
-    widths: Sequence[int] = parameter(
-        "channels at a half, a quarter and so on of the resolution; those of the start", Sizes(), default=(64, 128)
-    )
-    blocks: Sequence[int] = parameter(
-        "residual blocks at each of these, on the way down and up, and once at the lowest", Sizes(), default=(2, 2)
-    )
-    crop_size: int = parameter(
-        "side of the crops, in pixels: a multiple of 2 for each of the widths multiplied, 4 for two",
-        Integer(1),
-        default=64,
-    )
-    batch_size: int = parameter("crops per step", Integer(1), default=8)
-    max_steps: int = parameter("steps of training", Integer(1), default=2000)
-    learning_rate: float = parameter(
-        "Adam's largest step size; it rises over the first 300 steps and falls to zero along a cosine",
-        Number(above=0),
-        default=1e-3,
-    )
-    random_state: Any = parameter("seed of crops, noise and, without a start, weights", *_SEED, default=None)
-    verbose: int = parameter("1 prints the loss every 100 steps", Integer(0), default=0)
 
 
 # What the command line's `fit` has an option for: the parameters of all autoencoders, those of `Autoencoder` first.

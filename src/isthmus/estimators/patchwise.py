@@ -11,7 +11,17 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.core.errors import InvalidParameterError
-from isthmus.core.parameters import check_parameters, documented
+from isthmus.core.parameters import (
+    Boolean,
+    Instance,
+    Integer,
+    Number,
+    check_parameters,
+    declares_parameters,
+    documented,
+    has_attributes,
+    parameter,
+)
 from isthmus.corruption.additive import Gaussian
 from isthmus.data.sources import PatchSource
 from isthmus.data.sources.patches import centered
@@ -19,11 +29,41 @@ from isthmus.estimators import stored
 from isthmus.estimators.denoising import DenoisingAutoencoder
 from isthmus.estimators.fit.choices import draw_seed
 from isthmus.estimators.inputs import each_picture
-from isthmus.estimators.parameters import PatchParameters
+from isthmus.estimators.parameters import SEED
 
 Picture = NDArray[Any]
 # Patches that are rebuilt at a time: of 17 x 17 floats, 19 MB.
 _AT_ONCE = 1 << 14
+
+
+@declares_parameters()
+class PatchParameters:
+    """The parameters of `PatchAutoencoder`."""
+
+    autoencoder: Any = parameter(
+        "the autoencoder of patches, which is cloned; None is a denoising one of 512 relu units for `noise`",
+        Instance("an autoencoder", has_attributes("fit", "get_params")),
+        default=None,
+        kw_only=False,
+    )
+    patch_size: int = parameter("side of a patch, in pixels", Integer(1), default=12)
+    kept_size: int | None = parameter(
+        "side of the middle of a patch that is used for the picture; None is the whole patch", Integer(1), default=None
+    )
+    stride: int | None = parameter(
+        "pixels between two patches of a picture; None is a quarter of the kept side", Integer(1), default=None
+    )
+    n_patches: int = parameter("patches drawn from the pictures in training", Integer(1), default=50_000)
+    noise: float = parameter(
+        "deviation of the noise that the default autoencoder learns to remove, where white is 255",
+        Number(0),
+        default=25.0,
+    )
+    grey: bool = parameter(
+        "learn from luminance, and treat each channel of a colour picture alike", Boolean(), default=True
+    )
+    center: bool = parameter("subtract each patch's mean before the autoencoder sees it", Boolean(), default=False)
+    random_state: Any = parameter("seed of the drawn patches and of the default autoencoder", *SEED, default=None)
 
 
 @documented

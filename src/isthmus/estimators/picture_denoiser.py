@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -14,19 +14,72 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.core.errors import DivergedError, InterruptedFitWarning, InvalidParameterError
-from isthmus.core.parameters import check_parameters, documented
+from isthmus.core.parameters import (
+    Instance,
+    Integer,
+    Name,
+    Number,
+    Pair,
+    Sizes,
+    check_parameters,
+    declares_parameters,
+    documented,
+    has_attributes,
+    parameter,
+)
 from isthmus.core.types import Params
 from isthmus.data.sources import PatchSource
 from isthmus.engine.interruption import Interruption
 from isthmus.estimators import stored
 from isthmus.estimators.fit.choices import draw_seed
 from isthmus.estimators.inputs import each_picture
-from isthmus.estimators.parameters import PictureDenoiserParameters
+from isthmus.estimators.parameters import SEED
 from isthmus.images.denoiser import Denoiser
 from isthmus.images.training import Progress, Recipe, initial_weights, train
 from isthmus.networks.residual import ResidualDenoiser
 
 Picture = NDArray[Any]
+
+
+@declares_parameters()
+class PictureDenoiserParameters:
+    """The parameters of `PictureDenoiser`."""
+
+    noise: float | tuple[float, float] = parameter(
+        "deviation of the noise to learn, or the range it is drawn from, where white is 255",
+        Number(above=0),
+        Pair(Number(0)),
+        default=(0.0, 55.0),
+        kw_only=False,
+    )
+    start: Any = parameter(
+        "initial weights: those of the denoiser that isthmus ships, trained on photographs; those of another "
+        "`Denoiser`; None draws them, which needs tens of thousands of steps",
+        Name((), "shipped"),
+        Instance("a Denoiser", has_attributes("clean", "network")),
+        default="shipped",
+        optional=True,
+    )
+    widths: Sequence[int] = parameter(
+        "channels at a half, a quarter and so on of the resolution; those of the start", Sizes(), default=(64, 128)
+    )
+    blocks: Sequence[int] = parameter(
+        "residual blocks at each of these, on the way down and up, and once at the lowest", Sizes(), default=(2, 2)
+    )
+    crop_size: int = parameter(
+        "side of the crops, in pixels: a multiple of 2 for each of the widths multiplied, 4 for two",
+        Integer(1),
+        default=64,
+    )
+    batch_size: int = parameter("crops per step", Integer(1), default=8)
+    max_steps: int = parameter("steps of training", Integer(1), default=2000)
+    learning_rate: float = parameter(
+        "Adam's largest step size; it rises over the first 300 steps and falls to zero along a cosine",
+        Number(above=0),
+        default=1e-3,
+    )
+    random_state: Any = parameter("seed of crops, noise and, without a start, weights", *SEED, default=None)
+    verbose: int = parameter("1 prints the loss every 100 steps", Integer(0), default=0)
 
 
 @documented

@@ -36,30 +36,15 @@ _LAYERWISE_EPOCHS = 15
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """A network but for what only the measured rows decide.
+    """A network but for what only the measured rows decide."""
 
-    Parameters
-    ----------
-    family : type of Network
-        The network's class.
-    options : NetworkOptions
-        Its options; the width of the code, the output activation, the linear path and the pre-bias are filled in by
-        `build`.
-    output_activation, linear_path, pre_bias : str or bool
-        As the parameters have them, "auto" among the values.
-    narrow_path : bool
-        What linear_path="auto" is where the code is narrower than the rows.
-    dictionary : bool
-        What pre_bias="auto" is where the output is linear.
-    """
-
-    family: type[Network]
-    options: NetworkOptions
-    output_activation: str
-    linear_path: bool | str
-    pre_bias: bool | str
+    family: type[Network]  # the network's class
+    options: NetworkOptions  # complete but for what `build` fills in
+    output_activation: str  # a name, or "auto"
+    linear_path: bool | str  # "auto" is `narrow_path` for a code narrower than the rows
+    pre_bias: bool | str  # "auto" is `dictionary` for a linear output
     narrow_path: bool
-    dictionary: bool
+    dictionary: bool  # a sparse code between one-layer halves
 
     def build(self, n_components: int, *, crowded: bool) -> Network:
         """Return the network for a width of the code.
@@ -99,93 +84,39 @@ class NetworkPlan:
 
 @dataclass(frozen=True)
 class LossPlan:
-    """What is minimised, but for the network.
+    """What is minimised, but for the network."""
 
-    Parameters
-    ----------
-    name, reduction : str
-        Names in `LOSSES` and `REDUCTIONS`.
-    l2 : float
-        Weight of the L2 penalty.
-    unit_norm : bool
-        Whether decoder rows are kept at length 1.
-    feature_weights : tuple of float or None
-        The weight of each column.
-    """
-
-    name: str = "mse"
-    reduction: str = "mean"
-    l2: float = 0.0
-    unit_norm: bool = False
-    feature_weights: tuple[float, ...] | None = None
+    name: str = "mse"  # in `LOSSES`
+    reduction: str = "mean"  # in `REDUCTIONS`
+    l2: float = 0.0  # weight of the L2 penalty
+    unit_norm: bool = False  # whether decoder rows are kept at length 1
+    feature_weights: tuple[float, ...] | None = None  # the weight of each column
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that parameters decide about a fit.
-
-    Parameters
-    ----------
-    seed : int
-        The seed of the fit.
-    n_components : int or float
-        Width of the code, or the share of variance that PCA has to keep.
-    network : NetworkPlan
-        The network.
-    loss : LossPlan
-        The reconstruction loss.
-    sparsity : Sparsity or None
-        The method that makes the code sparse.
-    corruption : Corruption or None
-        The corruption of the network's input.
-    optimizer : Optimizer
-        The update rule.
-    settings : Settings
-        How long and how fast to train.
-    scaling : str or None
-        A name in `SCALINGS`, or "auto".
-    masks_missing : bool
-        Whether NaN is a missing cell.
-    validation_share : float
-        Share of the rows that is held out.
-    batch_size : int
-        Rows of a step.
-    shuffle : bool or Window
-        The order of the rows.
-    compute : numpy.dtype
-        The type of the computation.
-    bias_start : str
-        Initial value of the output's bias; "auto" depends on the output activation.
-    pretrain_epochs : int or None
-        Epochs of each layer's own training.
-    placement : Placement
-        The devices.
-    verbose, display_step : int
-        What is printed.
-    constant_schedules : bool
-        Whether every scheduled value is what it is at the end of training.
-    """
+    """Everything that parameters decide about a fit."""
 
     seed: int
-    n_components: int | float
+    n_components: int | float  # width of the code, or the share of variance that PCA has to keep
     network: NetworkPlan
     loss: LossPlan
-    sparsity: Sparsity | None
-    corruption: Corruption | None
+    sparsity: Sparsity | None  # makes the code sparse
+    corruption: Corruption | None  # of the network's input
     optimizer: Optimizer
-    settings: Settings
-    scaling: str | None
-    masks_missing: bool
-    validation_share: float
-    batch_size: int
-    shuffle: Shuffle
-    compute: np.dtype[Any]
-    bias_start: str
-    pretrain_epochs: int | None
-    placement: Placement
+    settings: Settings  # how long and how fast to train
+    scaling: str | None  # in `SCALINGS`, or "auto"
+    masks_missing: bool  # whether NaN is a missing cell
+    validation_share: float  # of the rows, held out
+    batch_size: int  # rows of a step
+    shuffle: Shuffle  # the order of the rows
+    compute: np.dtype[Any]  # the type of the computation
+    bias_start: str  # of the output's bias; "auto" depends on the output activation
+    pretrain_epochs: int | None  # of each layer's own training
+    placement: Placement  # the devices
     verbose: int = 0
     display_step: int = 1
-    constant_schedules: bool = False
+    constant_schedules: bool = False  # whether every scheduled value is what it is at the end
 
     def objective(self, network: Network) -> Reconstruction:
         """Return what training minimises."""

@@ -36,7 +36,8 @@ def check_rules(values: Values, family: type[Network], sparsity: Sparsity | None
 def _weight_decay(values: Values, family: type[Network], sparsity: Sparsity | None) -> None:
     if not isinstance(values["optimizer"], str) and values["weight_decay"] is not None:
         raise InvalidParameterError(
-            f"weight_decay={values['weight_decay']:g} cannot be combined with an Optax transformation; add it to the transformation"
+            f"weight_decay={values['weight_decay']:g} cannot be combined with an Optax transformation; "
+            "add it to the transformation"
         )
 
 
