@@ -33,21 +33,21 @@ def test_sizes(given, most):
 
 
 @pytest.mark.parametrize("given", [0, -1, True, 1.5, "much", "MB", "nanMB", "infGB", "-1GB", ""])
-def test_what_is_no_size(given):
-    with pytest.raises(InvalidParameterError, match=r"max_memory=.* is not legal; it is a number of bytes, or text"):
+def test_other_texts_are_refused(given):
+    with pytest.raises(InvalidParameterError, match=r"max_memory=.* must be a number of bytes or a text such as"):
         Memory.of(given)
 
 
-def test_a_run_that_takes_more_is_refused_before_it_begins():
+def test_a_run_that_uses_more_is_refused_before_it_starts():
     model = Autoencoder(2, **OPTIONS)
-    with pytest.raises(InvalidParameterError, match=r"max_memory of 0\.0 MB is too small: .* take 16\.8 MB"):
+    with pytest.raises(InvalidParameterError, match=r"max_memory=0\.0 MB is too small: .* use 16\.8 MB"):
         model.fit(ROWS, max_memory="10kB")
     assert not hasattr(model, "params_")
     model.fit(ROWS, max_memory="20MB")
 
 
 def write(path, rows):
-    """Write rows of doubles in the format of the path's suffix, a folder in three files of unequal length."""
+    """Write float64 rows in the format of the path's suffix, a folder as three files of different lengths."""
     table = pa.table({name: rows[:, number] for number, name in enumerate("abcde")})
     if path.suffix == ".npy":
         np.save(path, rows)

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from isthmus.estimators.fitting import start_fit
 
 from isthmus.data.sources import open_source
 from isthmus.estimators.fit.reporting import Estimate, Reporter, estimate
+from isthmus.estimators.fit.run import start_fit
 
 DURATION = r"[\d.]+ (ms|s|min|h)"
 
@@ -24,7 +24,7 @@ def terminal(monkeypatch):
     for name in ("NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
 
-    def install():  # in the test itself: between its phases pytest puts its own stream back
+    def install():  # in the test itself, since pytest replaces the stream between its phases
         fake = Terminal()
         monkeypatch.setattr("sys.stderr", fake)
         return fake
@@ -36,9 +36,9 @@ def terminal(monkeypatch):
     ("seconds", "first", "most"),
     [(0.0123, "12 ms", "1.2 s"), (1.5, "1.5 s", "2 min"), (300, "5 min", "8.3 h"), (7300, "2.0 h", "202.8 h")],
 )
-def test_an_estimate_in_words(seconds, first, most):
+def test_the_text_of_an_estimate(seconds, first, most):
     text = str(Estimate(seconds, 100, 5 << 20))
-    assert text == f"about {first} an epoch, at most {most} for 100 epochs, 5 MB beside the data"
+    assert text == f"about {first} an epoch, at most {most} for 100 epochs, 5 MB in addition to the data"
 
 
 def test_an_estimate_of_a_run(small, rows):
@@ -53,14 +53,14 @@ def test_an_estimate_of_a_run(small, rows):
     assert estimate(wider.trainer, wider.state).bytes - found.bytes > 0.9 * more
 
 
-def test_the_estimate_leaves_the_run_as_it_was(small, rows, fitted, capsys):
+def test_an_estimate_does_not_change_the_run(small, rows, fitted, capsys):
     model = small(verbose=1).fit(rows)
     assert np.array_equal(model.transform(rows), fitted.transform(rows))
     out, err = capsys.readouterr()
     assert out == ""
     first, *lines = err.splitlines()
     assert re.fullmatch(
-        rf"isthmus: about {DURATION} an epoch, at most {DURATION} for 4 epochs, \d+ MB beside the data", first
+        rf"isthmus: about {DURATION} an epoch, at most {DURATION} for 4 epochs, \d+ MB in addition to the data", first
     )
     assert lines == [f"Epoch: {n:04d} cost= {loss:.9f}" for n, loss in enumerate(model.history_["loss"], 1)]
 
@@ -90,7 +90,7 @@ def test_a_bar_on_a_terminal(small, rows, terminal, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_the_bar_goes_when_a_run_fails(small, rows, terminal):
+def test_the_bar_is_removed_when_a_run_fails(small, rows, terminal):
     terminal()
     run = start_fit(small(verbose=1), open_source(rows))
     with pytest.raises(RuntimeError), run.reporter:
@@ -103,8 +103,21 @@ def test_the_bar_goes_when_a_run_fails(small, rows, terminal):
 
 
 @pytest.mark.parametrize("verbose", [0, 1, 2])
-def test_before_the_first_epoch_there_is_nothing_to_say(verbose, capsys):
+def test_nothing_is_printed_before_the_first_epoch(verbose, capsys):
     with Reporter(verbose, 1, 3) as reporter:
         reporter.epoch_done(SimpleNamespace(metrics={}, epoch=0))
         reporter.rows_done(10)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_other_processes_print_nothing(small, rows, verbose, monkeypatch, capsys):
+    monkeypatch.setattr("isthmus.estimators.fit.run.is_main_process", lambda: False)
+    small(verbose=verbose).fit(rows)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_inactive_units_are_printed_where_they_are_counted(capsys):
+    with Reporter(2, 1, 3) as reporter:
+        reporter.epoch_done(SimpleNamespace(metrics={"loss": [0.5], "dead_units": [7.0]}, epoch=1))
+    assert capsys.readouterr().out == "Epoch: 0001 cost= 0.500000000 dead= 7\n"

@@ -1,12 +1,12 @@
 import jax
 import numpy as np
 import pytest
-from isthmus.estimators.fitting import start_fit
 from numpy.testing import assert_allclose, assert_array_equal
 
 from isthmus import SparseAutoencoder
 from isthmus.data.sources import open_source
-from isthmus.estimators.fit.resampling import resampled
+from isthmus.estimators.fit.resampling import resample, resampled
+from isthmus.estimators.fit.run import start_fit
 from isthmus.sparsity import L1, JumpReLU, TopK
 
 DEAD = [2, 5, 7]
@@ -19,8 +19,8 @@ def rows():
     return (rng.random((400, 10)) < 0.2) @ rng.standard_normal((10, 6))
 
 
-def begun(rows, sparsity, dead=DEAD, **options):
-    """A run two epochs old whose units `dead` have slept too long."""
+def after_two_epochs(rows, sparsity, dead=DEAD, **options):
+    """A run after two epochs whose units `dead` have been inactive for too long."""
     model = SparseAutoencoder(
         10, sparsity=sparsity, early_stopping=False, max_epochs=8, batch_size=32, random_state=0, **options
     )
@@ -33,15 +33,15 @@ def begun(rows, sparsity, dead=DEAD, **options):
     return run, state
 
 
-def alive_of(state):
+def active_of(state):
     return np.setdiff1d(np.arange(10), DEAD), state.params["encoder"][-1], state.params["decoder"][0]
 
 
-@pytest.mark.parametrize(("sparsity", "loud"), [(TopK(2), 1.0), (L1(), 0.2)], ids=["topk", "l1"])
-def test_dead_units_become_what_badly_rebuilt_rows_lack(rows, sparsity, encoder_scale):
-    run, before = begun(rows, sparsity)
+@pytest.mark.parametrize(("sparsity", "encoder_scale"), [(TopK(2), 1.0), (L1(), 0.2)], ids=["topk", "l1"])
+def test_dead_units_become_residuals_of_rows(rows, sparsity, encoder_scale):
+    run, before = after_two_epochs(rows, sparsity)
     after = resampled(run.trainer, before, sparsity)
-    alive, encoder, decoder = alive_of(before)
+    active, encoder, decoder = active_of(before)
     new_encoder, new_decoder = (jax.tree.map(np.array, after.params[half][0]) for half in ("encoder", "decoder"))
 
     scaled = (rows - rows.mean(axis=0)) / rows.std(axis=0)
@@ -49,58 +49,62 @@ def test_dead_units_become_what_badly_rebuilt_rows_lack(rows, sparsity, encoder_
     pre = np.maximum((scaled - bias) @ encoder["weight"] + encoder["bias"], 0)
     if isinstance(sparsity, TopK):
         pre[pre < np.sort(pre, axis=1)[:, -2:-1]] = 0
-    lacking = scaled - (pre @ decoder["weight"] + bias)
-    directions = lacking / np.linalg.norm(lacking, axis=1, keepdims=True)
+    residual = scaled - (pre @ decoder["weight"] + bias)
+    directions = residual / np.linalg.norm(residual, axis=1, keepdims=True)
     made = new_decoder["weight"][DEAD]
-    length = np.linalg.norm(decoder["weight"][alive], axis=1).mean()
+    length = np.linalg.norm(decoder["weight"][active], axis=1).mean()
     assert_allclose(np.linalg.norm(made, axis=1), length, rtol=1e-4)
     assert_allclose((made / length @ directions.T).max(axis=1), 1, atol=1e-3)
 
-    looks = new_encoder["weight"][:, DEAD]
-    wanted = encoder_scale * np.linalg.norm(encoder["weight"][:, alive], axis=0).mean()
-    assert_allclose(looks.T / wanted, made / length, atol=1e-4)
-    assert_allclose(new_encoder["bias"][DEAD], encoder["bias"][alive].mean(), rtol=1e-5)
+    detectors = new_encoder["weight"][:, DEAD]
+    wanted = encoder_scale * np.linalg.norm(encoder["weight"][:, active], axis=0).mean()
+    assert_allclose(detectors.T / wanted, made / length, atol=1e-4)
+    assert_allclose(new_encoder["bias"][DEAD], encoder["bias"][active].mean(), rtol=1e-5)
 
 
-def test_the_living_are_left_alone_and_the_optimizer_forgets_the_dead(rows):
+def test_active_units_are_unchanged_and_moments_of_dead_units_are_zero(rows):
     sparsity = JumpReLU(0.1, threshold=0.3)
-    run, before = begun(rows, sparsity)
+    run, before = after_two_epochs(rows, sparsity)
     after = jax.tree.map(np.array, resampled(run.trainer, before, sparsity))
-    alive = alive_of(before)[0]
-    assert_array_equal(after.params["encoder"][0]["weight"][:, alive], before.params["encoder"][0]["weight"][:, alive])
-    assert_array_equal(after.params["decoder"][0]["weight"][alive], before.params["decoder"][0]["weight"][alive])
+    active = active_of(before)[0]
+    assert_array_equal(
+        after.params["encoder"][0]["weight"][:, active], before.params["encoder"][0]["weight"][:, active]
+    )
+    assert_array_equal(after.params["decoder"][0]["weight"][active], before.params["decoder"][0]["weight"][active])
     assert_array_equal(after.params["decoder"][0]["bias"], before.params["decoder"][0]["bias"])
     assert_allclose(after.params["sparsity"]["log_threshold"][DEAD], np.log(0.3), rtol=1e-6)
-    assert (after.params["sparsity"]["log_threshold"][alive] == before.params["sparsity"]["log_threshold"][alive]).all()
+    assert (
+        after.params["sparsity"]["log_threshold"][active] == before.params["sparsity"]["log_threshold"][active]
+    ).all()
     assert not after.model["idle"].any()
     moments = [after.optimizer.mu, after.optimizer.nu]
     old = [before.optimizer.mu, before.optimizer.nu]
     for new, was in zip(moments, old, strict=True):
-        assert not new["encoder"][0]["weight"][:, DEAD].any() and was["encoder"][0]["weight"][:, alive].any()
+        assert not new["encoder"][0]["weight"][:, DEAD].any() and was["encoder"][0]["weight"][:, active].any()
         assert not new["decoder"][0]["weight"][DEAD].any()
         assert not new["sparsity"]["log_threshold"][DEAD].any()
-        assert_array_equal(new["encoder"][0]["weight"][:, alive], was["encoder"][0]["weight"][:, alive])
+        assert_array_equal(new["encoder"][0]["weight"][:, active], was["encoder"][0]["weight"][:, active])
 
 
 @pytest.mark.parametrize("idle", [0, 10**6], ids=["none", "all"])
 def test_where_none_or_all_are_dead_nothing_changes(rows, idle):
-    run, state = begun(rows, TopK(2))
+    run, state = after_two_epochs(rows, TopK(2))
     state.model["idle"][:] = idle
     assert resampled(run.trainer, state, TopK(2)) is state
 
 
-def test_rows_rebuilt_exactly_lack_nothing():
-    run, state = begun(np.zeros((64, 4)), TopK(2), bias_start="zeros")
+def test_rows_without_an_error_reinitialise_nothing():
+    run, state = after_two_epochs(np.zeros((64, 4)), TopK(2, bias_start="zeros"))
     assert resampled(run.trainer, state, TopK(2)) is state
 
 
-def test_a_deep_network_starts_units_from_hidden_rows(rows):
-    run, before = begun(rows, TopK(2), hidden_layer_sizes=(5,))
+def test_units_of_a_deep_network_start_from_hidden_activations(rows):
+    run, before = after_two_epochs(rows, TopK(2), hidden_layer_sizes=(5,))
     after = jax.tree.map(np.array, resampled(run.trainer, before, TopK(2)))
-    alive, encoder, decoder = alive_of(before)
+    active, encoder, decoder = active_of(before)
     assert_allclose(
         np.linalg.norm(after.params["encoder"][-1]["weight"][:, DEAD], axis=0),
-        np.linalg.norm(encoder["weight"][:, alive], axis=0).mean(),
+        np.linalg.norm(encoder["weight"][:, active], axis=0).mean(),
         rtol=1e-4,
     )
     old, new = decoder["weight"][DEAD], after.params["decoder"][0]["weight"][DEAD]
@@ -108,20 +112,39 @@ def test_a_deep_network_starts_units_from_hidden_rows(rows):
     assert_allclose(cosines, 1, rtol=1e-5)
 
 
-def test_a_single_dead_unit_of_a_deep_network_looks_for_something(rows):
-    run, before = begun(rows, TopK(2), dead=[3], hidden_layer_sizes=(5,))
+def test_a_single_dead_unit_of_a_deep_network_has_encoder_weights(rows):
+    run, before = after_two_epochs(rows, TopK(2), dead=[3], hidden_layer_sizes=(5,))
     after = resampled(run.trainer, before, TopK(2))
     lengths = np.linalg.norm(before.params["encoder"][-1]["weight"], axis=0)
     made = np.linalg.norm(np.array(after.params["encoder"][-1]["weight"])[:, 3])
     assert_allclose(made, np.delete(lengths, 3).mean(), rtol=1e-4)
 
 
-def test_a_fit_begins_dead_units_anew_and_repeats_itself(rows):
-    # A unit that sleeps for a single batch counts as dead here.
-    settings = {"sparsity": TopK(1, auxiliary=0.0, dead_after=32), "early_stopping": False, "max_epochs": 8}
+def test_a_fit_reinitialises_dead_units_and_can_be_repeated(rows):
+    # Here a unit that is inactive for a single batch counts as dead.
+    settings = {"early_stopping": False, "max_epochs": 8, "batch_size": 32, "random_state": 0}
     fits = [
-        SparseAutoencoder(10, batch_size=32, random_state=0, resample_dead=every, **settings).fit(rows)
+        SparseAutoencoder(10, sparsity=TopK(1, auxiliary=0.0, dead_after=32, resample_dead=every), **settings).fit(rows)
         for every in (1, 1, None)
     ]
     assert_array_equal(fits[0].components_, fits[1].components_)
     assert not np.array_equal(fits[0].components_, fits[2].components_)
+
+
+@pytest.mark.parametrize(("epoch", "expected"), [(1, False), (2, True), (3, False), (6, True), (8, False)])
+def test_units_are_reinitialised_every_so_many_epochs_until_three_quarters_are_done(rows, epoch, expected):
+    # Of eight epochs; the sixth is the last of three quarters.
+    run, state = after_two_epochs(rows, TopK(2))
+    state = state._replace(epoch=epoch)
+    assert (resample(TopK(2, resample_dead=2), run.trainer, state) is not state) == expected
+    assert resample(TopK(2), run.trainer, state) is state
+
+
+def test_the_rows_are_drawn_by_seed_and_epoch(rows):
+    run, state = after_two_epochs(rows, TopK(2))
+    weights = [
+        np.asarray(resampled(run.trainer, state._replace(**changes), TopK(2)).params["decoder"][0]["weight"])
+        for changes in ({}, {}, {"seed": 1})
+    ]
+    assert_array_equal(weights[0], weights[1])
+    assert not np.array_equal(weights[0], weights[2])
