@@ -4,14 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint bench clean
+# `make test COV=1` measures coverage; `make test-slow COV=1` after it adds its own and prints the sum.
+COV ?=
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal -q
+
+.PHONY: demo test test-slow lint bench clean
 
 demo: $(VENV)/demo
 	$(BIN)/isthmus demo
 
-# A file's tests stay with one worker, which then compiles a network once.
+# What a change needs every time. Compiled programs are kept in the user's cache folder, so a second run is quicker.
 test: $(VENV)/dev
-	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+	$(PYTEST) -m "not slow" $(if $(COV),--cov --cov-report=)
+
+# What takes longer: documents, examples, fuzzing, several processes, Ray, planted truths.
+test-slow: $(VENV)/dev
+	$(PYTEST) -m slow $(if $(COV),--cov --cov-append --cov-report=term:skip-covered)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

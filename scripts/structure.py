@@ -1,7 +1,6 @@
 """The structure of the package, read from its imports: which folder may import which, and the table of folders.
 
-    python scripts/structure.py        # print the table of ARCHITECTURE.md
-    python scripts/structure.py --write
+Run it with ``--write`` to write the table into ARCHITECTURE.md.
 """
 
 from __future__ import annotations

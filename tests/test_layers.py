@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
-from structure import BEGIN, DEPTH, MODULES, PAGE, ROOT, imported, imports_of, table, with_table  # noqa: E402
+from structure import BEGIN, DEPTH, MODULES, PAGE, ROOT, imported, imports_of, table, with_table
 
 BESIDE = {"__init__.py", "__main__.py", "py.typed"}
 INNER = [path for path in MODULES.values() if path.parent != ROOT]
