@@ -161,3 +161,12 @@ def test_a_row_can_be_added_from_outside():
         Optimizer("toy").init(START)
     with pytest.raises(InvalidParameterError, match="learning_rate_schedule='toy' is not one of 'constant', "):
         learning_rates("toy", 2.0, 0, 2, 2)
+
+
+def test_a_rule_from_outside_starts_where_it_says():
+    OPTIMIZERS["rss"] = lambda: optax.scale_by_rss(0.25)
+    try:
+        state = Optimizer("rss").init({"weight": np.ones((2, 3), np.float32)})
+    finally:
+        del OPTIMIZERS["rss"]
+    assert_array_equal(state.sum_of_squares["weight"], np.full((2, 3), 0.25, np.float32))

@@ -677,3 +677,14 @@ def test_weights_of_columns_beside_other_settings(more):
     assert plain.history_["loss"][-1] == pytest.approx(alike.history_["loss"][-1], rel=1e-4)
     with pytest.raises(InvalidParameterError, match="feature_weights has 3 numbers, but rows have 4 columns"):
         Autoencoder(2, feature_weights=[1, 2, 3], **options).fit(X)
+
+
+class Narrow(Autoencoder):
+    def __init__(self, n_components=1):
+        super().__init__(n_components, hidden_layer_sizes=(3,), max_epochs=2, random_state=0)
+
+
+def test_a_subclass_with_fewer_parameters_keeps_what_it_sets(rows):
+    model = Narrow().fit(rows)
+    assert (model.n_iter_, model.encoder_weights_[0].shape) == (2, (4, 3))
+    assert Narrow(2).partial_fit(rows).n_components_ == 2

@@ -342,6 +342,11 @@ def parameters_of(cls: type) -> dict[str, Parameter]:
     return found
 
 
+def values_of(estimator: object) -> dict[str, Any]:
+    """Return the values of an estimator's declared parameters, also of a subclass whose constructor takes fewer."""
+    return {name: getattr(estimator, name) for name in parameters_of(type(estimator))}
+
+
 def check_parameters(cls: type, values: Mapping[str, object]) -> None:
     """Check the values of a class's parameters, each by itself.
 

@@ -20,6 +20,10 @@ from isthmus.engine import OPTIMIZERS, SCHEDULES
 DEFAULT_DECAY = {"adamw": 1e-2}
 
 
+# The rules whose state starts at zero. On the device, each shape would need a compiled program for its zeros.
+_ZERO_START = frozenset(OPTIMIZERS)
+
+
 class Hyper(NamedTuple):
     """The scheduled values of a step; traced, so that other values need no compilation."""
 
@@ -52,7 +56,8 @@ class Optimizer:
         """Return the rule's initial state."""
         if not isinstance(self.rule, str):
             return self.rule.init(params)
-        # All named rules start at zero. On the device, each shape would need a compiled program for its zeros.
+        if self.rule not in _ZERO_START:
+            return jax.tree.map(np.asarray, self._transformation.init(params))
         shapes = jax.eval_shape(self._transformation.init, params)
         return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
 

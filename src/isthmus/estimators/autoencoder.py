@@ -11,7 +11,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import Tags
 
 from isthmus.core.errors import DivergedError, InterruptedFitWarning, InvalidParameterError
-from isthmus.core.parameters import check_parameters, documented
+from isthmus.core.parameters import check_parameters, documented, values_of
 from isthmus.data.groups import split_by
 from isthmus.data.sources import is_iterator
 from isthmus.engine.checkpoint import Checkpoints
@@ -160,7 +160,7 @@ class Autoencoder(AutoencoderParameters, CallbackSupportMixin, FittedModel, Base
         return self
 
     def _check_parameters(self) -> None:
-        check_parameters(type(self), self.get_params(deep=False))
+        check_parameters(type(self), values_of(self))
 
     def _held_out(self, X: Rows, by: str | None, validation_data: Rows) -> tuple[Rows, Any]:
         """Return the rows without the column they are grouped by, and what holds some of them out; None by row."""

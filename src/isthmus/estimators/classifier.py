@@ -27,6 +27,7 @@ from isthmus.core.parameters import (
     documented,
     has_attributes,
     parameter,
+    values_of,
 )
 from isthmus.corruption import CORRUPTIONS
 from isthmus.corruption.base import Corruption
@@ -143,7 +144,7 @@ class AutoencoderClassifier(ClassifierParameters, ClassifierMixin, BaseEstimator
         InvalidParameterError, InvalidDataError
             With one line.
         """
-        check_parameters(type(self), self.get_params(deep=False))
+        check_parameters(type(self), values_of(self))
         if y is None:
             raise InvalidDataError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         source = open_rows(self, X, reset=True)
@@ -183,7 +184,7 @@ class AutoencoderClassifier(ClassifierParameters, ClassifierMixin, BaseEstimator
     def _started(self, source: Source, labels: NDArray[np.int32]) -> tuple[Trainer, Any]:
         """Return the trainer and the state that training starts from."""
         fitted, n_rows, seed = self.autoencoder_, rows_of(source), draw_seed(self.random_state)
-        share = validation_share(self.get_params(deep=False), n_rows)
+        share = validation_share(values_of(self), n_rows)
         holdout = HashHoldout(seed, share) if share else NO_HOLDOUT
         corruption = corruptions.resolve(self.corruption, self.corruption_level)
         if corruption is not None:

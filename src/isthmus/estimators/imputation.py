@@ -26,6 +26,7 @@ from isthmus.core.parameters import (
     declares_parameters,
     documented,
     parameter,
+    values_of,
 )
 from isthmus.core.types import TrainState
 from isthmus.data.columns import (
@@ -229,7 +230,7 @@ class AutoencoderImputer(ImputerParameters, TransformerMixin, BaseEstimator):  #
     # Input -----------------------------------------------------------------------------------------------------
 
     def _plan(self) -> ImputationPlan:
-        check_parameters(type(self), self.get_params(deep=False))
+        check_parameters(type(self), values_of(self))
         masking: Any = tuple(self.masking) if isinstance(self.masking, list) else self.masking
         names = set(ImputationPlan.__dataclass_fields__) - {"hidden_layer_sizes", "masking", "seed"}
         return ImputationPlan(

@@ -21,6 +21,7 @@ from isthmus.core.parameters import (
     documented,
     has_attributes,
     parameter,
+    values_of,
 )
 from isthmus.corruption.additive import Gaussian
 from isthmus.data.sources import PatchSource
@@ -113,7 +114,7 @@ class PatchAutoencoder(PatchParameters, TransformerMixin, BaseEstimator):  # typ
         InvalidParameterError, InvalidDataError
             With one line.
         """
-        check_parameters(type(self), self.get_params(deep=False))
+        check_parameters(type(self), values_of(self))
         self._stride()
         seed = draw_seed(self.random_state)
         pictures = [*X] if isinstance(X, np.ndarray) else X

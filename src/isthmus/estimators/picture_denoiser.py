@@ -26,6 +26,7 @@ from isthmus.core.parameters import (
     documented,
     has_attributes,
     parameter,
+    values_of,
 )
 from isthmus.core.types import Params
 from isthmus.data.sources import PatchSource
@@ -233,7 +234,7 @@ class PictureDenoiser(PictureDenoiserParameters, BaseEstimator):  # type: ignore
 
     def _levels(self) -> tuple[float, float]:
         """Return the range of deviations, and check the parameters."""
-        check_parameters(type(self), self.get_params(deep=False))
+        check_parameters(type(self), values_of(self))
         given: Any = self.noise
         low, high = given if isinstance(given, tuple | list) else (given, given)
         if not high > 0:

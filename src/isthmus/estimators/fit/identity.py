@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from isthmus.core.parameters import values_of
 from isthmus.data.sources.base import Source
 from isthmus.estimators.fit.preparing import Hold
 from isthmus.estimators.inputs import rows_of
@@ -21,7 +22,7 @@ def identity_of(
     estimator: Any, source: Source, validation: Source | None, *, warm: bool, hold: Hold | None
 ) -> dict[str, str]:
     """Return, by name and as text, what has to be equal in a run and in the one that continues it."""
-    values = {name: value for name, value in estimator.get_params(deep=False).items() if name not in _MAY_CHANGE}
+    values = {name: value for name, value in values_of(estimator).items() if name not in _MAY_CHANGE}
     if not isinstance(values["random_state"], Integral):
         values["random_state"] = "drawn"
     # The text of a long array leaves its middle out.

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from isthmus.core.parameters import values_of
 from isthmus.core.processes import detect_lost_processes, disconnect, is_main_process
 from isthmus.core.types import ModelState, Params, TrainState
 from isthmus.data.scaling import Scaling
@@ -240,7 +241,7 @@ def start_fit(
     if checkpoints is not None:
         found = checkpoints.find(identity_of(estimator, source, validation, warm=previous is not None, hold=hold))
     seed = None if found is None else int(found.header["seed"])
-    plan = resolve(estimator.get_params(deep=False), source.schema, rows_of(source), seed=seed)
+    plan = resolve(values_of(estimator), source.schema, rows_of(source), seed=seed)
     if validation is not None:
         plan = replace(plan, validation_share=0.0)
     prepared = prepare(plan, source, names_of(estimator), None if previous is None else previous.scaler, hold)
@@ -279,7 +280,7 @@ def start_partial_fit(estimator: Any, source: Source) -> FitRun:
     previous = Previous(estimator) if hasattr(estimator, "params_") else None
     done = 0 if previous is None else previous.n_iter
     plan = resolve(
-        estimator.get_params(deep=False),
+        values_of(estimator),
         source.schema,
         rows_of(source),
         seed=None if previous is None else previous.seed,
