@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.engine import OPTIMIZERS, SCHEDULES

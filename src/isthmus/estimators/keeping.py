@@ -1,4 +1,4 @@
-"""Rows for a fitted estimator together with columns of their table that are to be written beside the result."""
+"""Rows for a fitted estimator and the columns of their table that are written before the result."""
 
 from __future__ import annotations
 

@@ -13,12 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.core.errors import (
-    InvalidDataError,
-    InvalidParameterError,
-    IsthmusError,
-    UnwritableError,
-)
+from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusError, UnwritableError
 from isthmus.core.files import atomic_write
 from isthmus.data.sources.arrays import one_line
 from isthmus.images.decoding import decode

@@ -39,12 +39,7 @@ def padded(picture: Any, multiple: int) -> NDArray[Any]:
 
 
 def in_tiles(
-    function: Callable[[NDArray[Any]], Any],
-    picture: Any,
-    *,
-    tile: int = 512,
-    overlap: int = 64,
-    multiple: int = 1,
+    function: Callable[[NDArray[Any]], Any], picture: Any, *, tile: int = 512, overlap: int = 64, multiple: int = 1
 ) -> NDArray[Any]:
     """Apply a function to a picture of any size, tile by tile.
 

@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Any
 from isthmus.data.scaling.registry import SCALINGS
 
 if TYPE_CHECKING:
-    from isthmus.data.scaling.choosing import (
-        choose_scaler,
-        gathered,
-        sample_stride,
-        scaled_in_program,
-        scaler_class,
-    )
+    from isthmus.data.scaling.choosing import choose_scaler, gathered, sample_stride, scaled_in_program, scaler_class
     from isthmus.data.scaling.maps import Patches, Scaler, Scaling, WhitenedPatches, Whitening
     from isthmus.data.scaling.recipes import Recipe
     from isthmus.data.scaling.statistics import ColumnStatistics, refuse_non_finite

@@ -188,8 +188,7 @@ class ImageFolderSource:
         first = self._files.read(0)
         self.dtype: np.dtype[Any] = first.dtype
         self.schema: Schema = Schema(
-            made_up_columns(first.size, "real" if first.dtype.kind == "f" else "integer"),
-            image_shape=first.shape,
+            made_up_columns(first.size, "real" if first.dtype.kind == "f" else "integer"), image_shape=first.shape
         )
         self.n_rows: int | None = len(self.names)
 

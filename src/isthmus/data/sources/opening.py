@@ -22,11 +22,7 @@ from isthmus.data.sources.tables import TableSource
 
 
 def open_source(
-    data: Any,
-    *,
-    columns: Sequence[str] | None = None,
-    drop: Sequence[str] | None = None,
-    key: str | None = None,
+    data: Any, *, columns: Sequence[str] | None = None, drop: Sequence[str] | None = None, key: str | None = None
 ) -> Source:
     """Return the rows of `data` as a source.
 

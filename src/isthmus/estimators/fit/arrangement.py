@@ -9,8 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.types import ModelState, Params
+from isthmus.engine.loading import RowLoader
 from isthmus.networks.base import Network
 from isthmus.sparsity.base import Sparsity
+
+_FIRST_ROWS = 4096
+
+
+def first_rows(loader: RowLoader) -> NDArray[Any]:
+    """Return the raw rows that decide the order and the signs: the first ones of a source, at most 4,096."""
+    numbers = np.arange(min(loader.n_rows, _FIRST_ROWS), dtype=np.uint32)
+    raw = np.empty((len(numbers), loader.source.schema.n_features), loader.source.dtype)
+    loader.source.take(numbers, raw)
+    return raw
 
 
 class Arrangement(NamedTuple):

@@ -16,6 +16,7 @@ from isthmus.data.sources.base import Block, Source
 from isthmus.engine.inference import Inference
 from isthmus.engine.loading import RowLoader
 from isthmus.engine.loop import train
+from isthmus.estimators.fit.arrangement import Arrangement, first_rows
 from isthmus.estimators.fit.plan import LossPlan, Plan
 from isthmus.estimators.fit.preparing import Prepared, prepare
 from isthmus.estimators.fit.training import trainer_for
@@ -72,7 +73,13 @@ def _trained(plan: Plan, shallow: Network, source: Source) -> Params:
     prepared = prepare(plan, source, (), _unscaled(source.schema.n_features))
     trainer = trainer_for(plan, prepared, shallow)
     state = train(trainer, trainer.start(shallow.init(plan.seed), plan.seed))
-    return jax.tree.map(np.asarray, state.params)
+    params = jax.tree.map(np.asarray, state.params)
+    # The hidden units are in the order that a fit of the layer alone would give them.
+    first = first_rows(prepared.loader)
+    inference = Inference(shallow, params, prepared.loader.scaler, plan.placement.device)
+    code = np.concatenate(list(inference.encode([Block(first, 0)]))).astype(np.float64)
+    units = Arrangement.of(shallow, None, code, np.nan_to_num(first.astype(np.float64)))
+    return units.params(shallow, params)
 
 
 def _unscaled(width: int) -> Scaler:

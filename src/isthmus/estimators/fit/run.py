@@ -24,7 +24,7 @@ from isthmus.engine.interruption import Interruption
 from isthmus.engine.loading import RowLoader
 from isthmus.engine.loop import Hooks, Trainer, train
 from isthmus.engine.program import precision_scope
-from isthmus.estimators.fit.arrangement import Arrangement
+from isthmus.estimators.fit.arrangement import Arrangement, first_rows
 from isthmus.estimators.fit.identity import identity_of
 from isthmus.estimators.fit.plan import Plan, resolve
 from isthmus.estimators.fit.preparing import Hold, Prepared, prepare
@@ -35,8 +35,6 @@ from isthmus.estimators.fit.training import trainer_for
 from isthmus.estimators.inputs import rows_of
 from isthmus.networks.base import Network
 from isthmus.sparsity.base import Sparsity
-
-_FIRST_ROWS = 4096  # that decide the order and signs of the code's units
 
 
 class Fitted(NamedTuple):
@@ -156,7 +154,7 @@ class FitRun:
             params = self.better_start()
         code = self._first_codes(params, model)
         if self.reorders and network.reorders:
-            rows = np.nan_to_num(trainer.loader.scaler.scaled(_first_rows(trainer.loader), np.float64))
+            rows = np.nan_to_num(trainer.loader.scaler.scaled(first_rows(trainer.loader), np.float64))
             units = Arrangement.of(network, plan.sparsity, code, rows)
             optimizer = units.optimizer(network, params, optimizer)
             params, model = units.params(network, params), units.model(model)
@@ -188,7 +186,7 @@ class FitRun:
             sparsity=self.plan.sparsity,
             state=model,
         )
-        rows = _first_rows(self.trainer.loader)
+        rows = first_rows(self.trainer.loader)
         return np.concatenate(list(inference.encode([Block(rows, 0)]))).astype(np.float64)
 
 
@@ -196,13 +194,6 @@ def _even(history: dict[str, list[float]]) -> dict[str, list[float]]:
     """Return a history whose lists are as long as the longest; an epoch of `partial_fit` has no validation loss."""
     longest = max(map(len, history.values()), default=0)
     return {name: values + [float("nan")] * (longest - len(values)) for name, values in history.items()}
-
-
-def _first_rows(loader: RowLoader) -> NDArray[Any]:
-    numbers = np.arange(min(loader.n_rows, _FIRST_ROWS), dtype=np.uint32)
-    raw = np.empty((len(numbers), loader.source.schema.n_features), loader.source.dtype)
-    loader.source.take(numbers, raw)
-    return raw
 
 
 def start_fit(
