@@ -270,7 +270,7 @@ def _network_plan(
         tied=bool(values["tied_weights"]),
         dropout=float(values["dropout"]),
         layer_norm=bool(values["layer_norm"]),
-        init=default_init(values["activation"]) if values["init"] == "auto" else values["init"],
+        init_name=default_init(values["activation"]) if values["init"] == "auto" else values["init"],
         precision=values["precision"],
         transposed_start=dictionary if transposed == "auto" else bool(transposed),
         indicator=values["missing"] == "mask",

@@ -52,7 +52,8 @@ def resampled(trainer: Trainer, state: TrainState, sparsity: Sparsity) -> TrainS
         return state
     rng = generator(state.seed, Stream.RESAMPLING, state.epoch)
     drawn = rng.choice(len(rows), size=int(dead.sum()), p=losses**2 / np.sum(losses**2))
-    params = network.reinitialised(params, dead, rows, residual, drawn, sparsity.reinitialised_scale)
+    how = Reinitialisation(dead, rows, residual, drawn, sparsity.reinitialised_scale)
+    params = network.reinitialised(params, how)
     for name, start in sparsity.learned(len(dead)).items():
         params["sparsity"][name][dead] = start[dead]
     model["idle"][dead] = 0
