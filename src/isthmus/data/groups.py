@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.data.columns import frame_of
-from isthmus.data.sources import TableSource, is_arrow, is_location, open_source
+from isthmus.data.sources import TableSource, open_source
+from isthmus.data.sources.arrow import is_arrow
+from isthmus.data.sources.places import is_location
 from isthmus.data.sources.spooled import gathered_rows
 from isthmus.data.splitting import Holdout, MaskHoldout
 

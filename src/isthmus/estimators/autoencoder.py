@@ -13,7 +13,7 @@ from sklearn.utils import Tags
 from isthmus.core.errors import DivergedError, InterruptedFitWarning, InvalidParameterError
 from isthmus.core.parameters import check_parameters, documented, values_of
 from isthmus.data.groups import split_by
-from isthmus.data.sources import is_iterator
+from isthmus.data.sources.opening import is_iterator
 from isthmus.engine.checkpoint import Checkpoints
 from isthmus.estimators.base import Array, FittedModel, Rows
 from isthmus.estimators.fit.memory import Memory

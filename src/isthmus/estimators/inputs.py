@@ -14,19 +14,12 @@ from sklearn.utils.validation import validate_data
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.data.scaling import refuse_non_finite
-from isthmus.data.sources import (
-    ArraySource,
-    CsrSource,
-    TableSource,
-    is_arrow,
-    is_iterator,
-    is_location,
-    is_sequence,
-    open_source,
-    source_kind,
-)
+from isthmus.data.sources import ArraySource, CsrSource, TableSource, open_source
+from isthmus.data.sources.arrow import is_arrow
 from isthmus.data.sources.base import Block, Source
 from isthmus.data.sources.images import PictureFiles, luminance
+from isthmus.data.sources.opening import is_iterator, is_sequence, source_kind
+from isthmus.data.sources.places import is_location
 from isthmus.data.sources.spooled import gathered_rows
 from isthmus.estimators.fit.memory import NO_LIMIT, Memory
 

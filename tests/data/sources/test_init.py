@@ -56,7 +56,7 @@ def test_every_row_is_a_class(suffix):
 
 
 def test_every_public_name_exists():
-    for name in sources.__all__:
+    for name in dir(sources):
         assert getattr(sources, name) is not None
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         sources.nothing

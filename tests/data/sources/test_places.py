@@ -5,8 +5,8 @@ from numpy.testing import assert_array_equal
 
 from isthmus import Autoencoder
 from isthmus.core.errors import InvalidDataError, MissingFileError
-from isthmus.data.sources import NpySource, is_location, open_source
-from isthmus.data.sources.places import FileList, locate
+from isthmus.data.sources import NpySource, open_source
+from isthmus.data.sources.places import FileList, is_location, locate
 
 FRAME = pd.DataFrame(np.random.default_rng(0).normal(size=(90, 3)), columns=list("abc"))
 

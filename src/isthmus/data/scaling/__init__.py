@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from isthmus.data.scaling.registry import SCALINGS
+from isthmus.core.lazy import attach
+from isthmus.core.registry import Registry
 
 if TYPE_CHECKING:
-    from isthmus.data.scaling.choosing import choose_scaler, gathered, sample_stride, scaled_in_program, scaler_class
-    from isthmus.data.scaling.maps import Patches, Scaler, Scaling, WhitenedPatches, Whitening
-    from isthmus.data.scaling.recipes import Recipe
-    from isthmus.data.scaling.statistics import ColumnStatistics, refuse_non_finite
+    from isthmus.data.scaling.choosing import choose_scaler as choose_scaler
+    from isthmus.data.scaling.choosing import gathered as gathered
+    from isthmus.data.scaling.choosing import sample_stride as sample_stride
+    from isthmus.data.scaling.choosing import scaled_in_program as scaled_in_program
+    from isthmus.data.scaling.choosing import scaler_class as scaler_class
+    from isthmus.data.scaling.maps import Patches as Patches
+    from isthmus.data.scaling.maps import Scaler as Scaler
+    from isthmus.data.scaling.maps import Scaling as Scaling
+    from isthmus.data.scaling.maps import WhitenedPatches as WhitenedPatches
+    from isthmus.data.scaling.maps import Whitening as Whitening
+    from isthmus.data.scaling.recipes import Recipe as Recipe
+    from isthmus.data.scaling.statistics import ColumnStatistics as ColumnStatistics
+    from isthmus.data.scaling.statistics import refuse_non_finite as refuse_non_finite
 
-__all__ = [
-    "SCALINGS",
-    "ColumnStatistics",
-    "Patches",
-    "Recipe",
-    "Scaler",
-    "Scaling",
-    "WhitenedPatches",
-    "Whitening",
-    "choose_scaler",
-    "gathered",
-    "refuse_non_finite",
-    "sample_stride",
-    "scaled_in_program",
-    "scaler_class",
-]
-
+_NAMES = ("minmax", "standard", "robust", "mean_norm", "patches", "zca", "whitened_patches")
+SCALINGS: Registry[Recipe] = Registry("scaling", {name: f"{__name__}.recipes:{name.upper()}" for name in _NAMES})
 _MODULES = {
-    "choosing": ("choose_scaler", "gathered", "sample_stride", "scaled_in_program", "scaler_class"),
-    "maps": ("Patches", "Scaler", "Scaling", "WhitenedPatches", "Whitening"),
-    "recipes": ("Recipe",),
-    "statistics": ("ColumnStatistics", "refuse_non_finite"),
+    ".choosing": ("choose_scaler", "gathered", "sample_stride", "scaled_in_program", "scaler_class"),
+    ".maps": ("Patches", "Scaler", "Scaling", "WhitenedPatches", "Whitening"),
+    ".recipes": ("Recipe",),
+    ".statistics": ("ColumnStatistics", "refuse_non_finite"),
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
-
-if not TYPE_CHECKING:  # so that type checkers find names that do not exist
-
-    def __getattr__(name: str) -> Any:
-        """Import a name when it is first used."""
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__ = attach(__name__, {name: module for module, names in _MODULES.items() for name in names})

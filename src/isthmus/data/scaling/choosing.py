@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isthmus.data.scaling import SCALINGS
 from isthmus.data.scaling.maps import Scaler, Scaling
-from isthmus.data.scaling.registry import SCALINGS
 from isthmus.data.scaling.statistics import ColumnStatistics, Quantity
 
 _QUANTILE_ROWS = 1 << 16

@@ -11,8 +11,8 @@ from typing import Any
 
 from isthmus.core.errors import InvalidParameterError, suggest
 from isthmus.core.files import atomic_write
+from isthmus.data.sinks import SINKS, SPARSE_SINKS
 from isthmus.data.sinks.base import Sink
-from isthmus.data.sinks.registry import SINKS, SPARSE_SINKS
 from isthmus.data.sinks.text import CsvSink
 from isthmus.data.sources.places import atomic_upload, is_url, public_url
 

@@ -2,80 +2,63 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
-from isthmus.data.sources.registry import PICTURES, SOURCES
+from isthmus.core.lazy import attach
+from isthmus.core.registry import Registry
 
 if TYPE_CHECKING:
-    from isthmus.data.sources.arrays import ArraySource, NpySource, NpzSource
-    from isthmus.data.sources.arrow import ArrowSource, is_arrow
-    from isthmus.data.sources.base import Block, Column, ColumnKind, Schema, Source
-    from isthmus.data.sources.columnar import FeatherSource, ParquetSource
-    from isthmus.data.sources.images import IdxSource, ImageFolderSource, read_idx
-    from isthmus.data.sources.many import RemoteNpySource, SequenceSource, StackedSource
-    from isthmus.data.sources.opening import is_iterator, is_sequence, open_source, source_kind
-    from isthmus.data.sources.patches import PatchSource, from_patches, to_patches
-    from isthmus.data.sources.places import is_location
-    from isthmus.data.sources.sparse import CsrSource, SparseCodesSource
-    from isthmus.data.sources.tables import TableSource
-    from isthmus.data.sources.text import CsvSource
+    from isthmus.data.sources.arrays import ArraySource as ArraySource
+    from isthmus.data.sources.arrays import NpySource as NpySource
+    from isthmus.data.sources.arrays import NpzSource as NpzSource
+    from isthmus.data.sources.arrow import ArrowSource as ArrowSource
+    from isthmus.data.sources.base import Block as Block
+    from isthmus.data.sources.base import Column as Column
+    from isthmus.data.sources.base import Schema as Schema
+    from isthmus.data.sources.base import Source as Source
+    from isthmus.data.sources.columnar import FeatherSource as FeatherSource
+    from isthmus.data.sources.columnar import ParquetSource as ParquetSource
+    from isthmus.data.sources.images import IdxSource as IdxSource
+    from isthmus.data.sources.images import ImageFolderSource as ImageFolderSource
+    from isthmus.data.sources.images import read_idx as read_idx
+    from isthmus.data.sources.many import RemoteNpySource as RemoteNpySource
+    from isthmus.data.sources.many import SequenceSource as SequenceSource
+    from isthmus.data.sources.many import StackedSource as StackedSource
+    from isthmus.data.sources.opening import open_source as open_source
+    from isthmus.data.sources.patches import PatchSource as PatchSource
+    from isthmus.data.sources.patches import from_patches as from_patches
+    from isthmus.data.sources.patches import to_patches as to_patches
+    from isthmus.data.sources.sparse import CsrSource as CsrSource
+    from isthmus.data.sources.sparse import SparseCodesSource as SparseCodesSource
+    from isthmus.data.sources.tables import TableSource as TableSource
+    from isthmus.data.sources.text import CsvSource as CsvSource
 
-__all__ = [
-    "PICTURES",
-    "SOURCES",
-    "ArraySource",
-    "ArrowSource",
-    "Block",
-    "Column",
-    "ColumnKind",
-    "CsrSource",
-    "CsvSource",
-    "FeatherSource",
-    "IdxSource",
-    "ImageFolderSource",
-    "NpySource",
-    "NpzSource",
-    "ParquetSource",
-    "PatchSource",
-    "RemoteNpySource",
-    "Schema",
-    "SequenceSource",
-    "Source",
-    "SparseCodesSource",
-    "StackedSource",
-    "TableSource",
-    "from_patches",
-    "is_arrow",
-    "is_iterator",
-    "is_location",
-    "is_sequence",
-    "open_source",
-    "read_idx",
-    "source_kind",
-    "to_patches",
-]
-
-_MODULES = {
-    "arrays": ("ArraySource", "NpySource", "NpzSource"),
-    "arrow": ("ArrowSource", "is_arrow"),
-    "base": ("Block", "Column", "ColumnKind", "Schema", "Source"),
-    "columnar": ("FeatherSource", "ParquetSource"),
-    "images": ("IdxSource", "ImageFolderSource", "read_idx"),
-    "many": ("RemoteNpySource", "SequenceSource", "StackedSource"),
-    "opening": ("is_iterator", "is_sequence", "open_source", "source_kind"),
-    "patches": ("PatchSource", "from_patches", "to_patches"),
-    "places": ("is_location",),
-    "sparse": ("CsrSource", "SparseCodesSource"),
-    "tables": ("TableSource",),
-    "text": ("CsvSource",),
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".pgm", ".ppm")
+_FORMATS = {
+    "arrays:NpySource": (".npy",),
+    "arrays:NpzSource": (".npz",),
+    "text:CsvSource": (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".tsv.zst"),
+    "columnar:ParquetSource": (".parquet", ".pq"),
+    "columnar:FeatherSource": (".feather", ".arrow"),
+    "images:IdxSource": (".idx", ".idx.gz", "-ubyte", "-ubyte.gz"),
+    "images:ImageFolderSource": (".zip", *PICTURES),
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
-
-if not TYPE_CHECKING:  # so that type checkers find names that do not exist
-
-    def __getattr__(name: str) -> Any:
-        """Import a name when it is first used."""
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+# The suffix of a file's name, in lower case -> a class that is called with a path and makes a `Source`. It may name the
+# options of `open_source` that it takes in a class attribute `options`. The longest suffix that fits is used.
+SOURCES: Registry[type[Any]] = Registry(
+    "suffix", {suffix: f"{__name__}.{kind}" for kind, suffixes in _FORMATS.items() for suffix in suffixes}
+)
+_MODULES = {
+    ".arrays": ("ArraySource", "NpySource", "NpzSource"),
+    ".arrow": ("ArrowSource",),
+    ".base": ("Block", "Column", "Schema", "Source"),
+    ".columnar": ("FeatherSource", "ParquetSource"),
+    ".images": ("IdxSource", "ImageFolderSource", "read_idx"),
+    ".many": ("RemoteNpySource", "SequenceSource", "StackedSource"),
+    ".opening": ("open_source",),
+    ".patches": ("PatchSource", "from_patches", "to_patches"),
+    ".sparse": ("CsrSource", "SparseCodesSource"),
+    ".tables": ("TableSource",),
+    ".text": ("CsvSource",),
+}
+__getattr__, __dir__ = attach(__name__, {name: module for module, names in _MODULES.items() for name in names})

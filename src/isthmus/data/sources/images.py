@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import BrokenFileError, InvalidDataError, IsthmusError
+from isthmus.data.sources import PICTURES
 from isthmus.data.sources.arrays import (
     ArraySource,
     block_rows,
@@ -30,7 +31,6 @@ from isthmus.data.sources.arrays import (
     rows_fingerprint,
 )
 from isthmus.data.sources.base import Block, Schema
-from isthmus.data.sources.registry import PICTURES
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, suggest
+from isthmus.data.sources import SOURCES
 from isthmus.data.sources.arrays import ArraySource, NpySource
 from isthmus.data.sources.arrow import ArrowSource, is_arrow
 from isthmus.data.sources.base import Source
@@ -16,7 +17,6 @@ from isthmus.data.sources.columnar import ParquetSource
 from isthmus.data.sources.images import ImageFolderSource
 from isthmus.data.sources.many import RemoteNpySource, SequenceSource, StackedSource
 from isthmus.data.sources.places import FileList, Place, RemoteFile, is_location, locate, table_files
-from isthmus.data.sources.registry import SOURCES
 from isthmus.data.sources.sparse import SparseCodesSource, is_sparse_codes
 from isthmus.data.sources.tables import TableSource
 
