@@ -25,8 +25,9 @@ def identity_of(
     values = {name: value for name, value in values_of(estimator).items() if name not in _MAY_CHANGE}
     if not isinstance(values["random_state"], Integral):
         values["random_state"] = "drawn"
-    # The text of a long array leaves its middle out.
-    plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
+    # The text of a long array leaves its middle out, and that of a NumPy number has its type.
+    numpy = np.ndarray | np.generic
+    plain = {name: value.tolist() if isinstance(value, numpy) else value for name, value in values.items()}
     identity = {name: getattr(value, "__qualname__", repr(value)) for name, value in plain.items()}
     identity |= {"estimator": type(estimator).__name__, "rows": str(rows_of(source)), "data": source.fingerprint}
     if validation is not None:

@@ -15,7 +15,7 @@ from isthmus.data.sources.base import Block
 from isthmus.engine.inference import Inference
 from isthmus.engine.loop import Trainer
 from isthmus.engine.pca import scaled_rows
-from isthmus.networks.base import Network
+from isthmus.networks.base import Network, Reinitialisation
 from isthmus.sparsity.base import Sparsity
 
 _MAX_ROWS = 8192
