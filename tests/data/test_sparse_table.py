@@ -17,10 +17,10 @@ from isthmus.data.sparse_table import (
     csr_of,
     from_arrow,
     joined,
-    note_of,
     schema_for,
     sparse_rows,
     to_arrow,
+    unit_names,
     unit_type,
 )
 
@@ -69,7 +69,7 @@ def test_indices_have_the_narrowest_type(n_units, dtype):
 @pytest.mark.parametrize("names", [["a0", "a1", "a2"], ["0", "1"], ["a", "b"], ["a1", "a0"], ["é0"], ["x"]])
 def test_names_are_kept(names):
     metadata = schema_for(names, np.float32).metadata
-    assert note_of(metadata, "file") == (len(names), tuple(names))
+    assert unit_names(metadata, "file") == tuple(names)
 
 
 def test_numbered_names_are_stored_as_a_prefix():
@@ -78,8 +78,8 @@ def test_numbered_names_are_stored_as_a_prefix():
 
 
 def test_other_tables_have_no_note():
-    assert note_of(None, "file") is None
-    assert note_of({b"pandas": b"{}"}, "file") is None
+    assert unit_names(None, "file") is None
+    assert unit_names({b"pandas": b"{}"}, "file") is None
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_damaged_notes(change, match):
     ((key, text),) = schema_for(["a", "b", "c"], np.float32).metadata.items()
     changed = change if isinstance(change, str) else json.dumps(json.loads(text) | change)
     with pytest.raises(BrokenFileError, match=f"^codes.parquet holds sparse rows.*{match}") as caught:
-        note_of({key: changed.encode()}, "codes.parquet")
+        unit_names({key: changed.encode()}, "codes.parquet")
     assert "\n" not in str(caught.value)
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError
+from isthmus.data.sources.arrow_columns import numbers
 
 Frame: TypeAlias = "nw.DataFrame[Any]"
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Cells = Mapping[str, tuple[NDArray[np.intp], list[Any]]]  # by column: rows and their values
 
 # Each level is one column of the Gaussian that imputation starts from; rarer levels carry almost no information.
 MAX_LEVELS = 50
@@ -53,12 +55,6 @@ class ColumnOfTable:
             return numbers
         low, high = (0.0, 1.0) if self.kind == "boolean" else (self.low, self.high)
         return np.clip(np.rint(numbers), low, high)
-
-
-class _Put(Protocol):
-    def __call__(self, table: Any, cells: Mapping[str, tuple[NDArray[np.intp], list[Any]]]) -> Any:
-        """Return a table with values at rows of columns; every other cell keeps its bits."""
-        ...
 
 
 def frame_of(table: object) -> Frame | None:
@@ -105,13 +101,7 @@ def _native_type(frame: Frame, name: str) -> Any:
 
 def _numbers(frame: Frame, name: str) -> Floats:
     """Return a column of numbers or booleans, NaN where a cell is missing."""
-    import pyarrow as pa
-
-    column = frame.get_column(name).to_arrow()
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.uint8())
-    numbers = column.cast(pa.float64(), safe=False).fill_null(float("nan"))
-    return np.asarray(numbers.to_numpy(zero_copy_only=False), np.float64)
+    return np.asarray(numbers(frame.get_column(name).to_arrow()), np.float64)
 
 
 def _labels(frame: Frame, name: str) -> NDArray[Any]:
@@ -122,7 +112,7 @@ def _labels(frame: Frame, name: str) -> NDArray[Any]:
     return labels
 
 
-def _put_pandas(table: Any, cells: Mapping[str, tuple[NDArray[np.intp], list[Any]]]) -> Any:
+def _put_pandas(table: Any, cells: Cells) -> Any:
     import pandas as pd
 
     new = table.copy()
@@ -133,7 +123,7 @@ def _put_pandas(table: Any, cells: Mapping[str, tuple[NDArray[np.intp], list[Any
     return new
 
 
-def _put_polars(table: Any, cells: Mapping[str, tuple[NDArray[np.intp], list[Any]]]) -> Any:
+def _put_polars(table: Any, cells: Cells) -> Any:
     import polars as pl
 
     columns = []
@@ -144,7 +134,7 @@ def _put_polars(table: Any, cells: Mapping[str, tuple[NDArray[np.intp], list[Any
     return table.with_columns(columns)
 
 
-def _put_arrow(table: Any, cells: Mapping[str, tuple[NDArray[np.intp], list[Any]]]) -> Any:
+def _put_arrow(table: Any, cells: Cells) -> Any:
     import pyarrow as pa
 
     for name, (rows, values) in cells.items():
@@ -163,8 +153,9 @@ def _places(n_rows: int, rows: NDArray[np.intp]) -> NDArray[np.intp]:
     return places
 
 
-# narwhals.Series.scatter does not take polars' and pyarrow's categories.
-_PUTS: dict[nw.Implementation, _Put] = {
+# Each returns a table with values at rows of columns; every other cell keeps its bits. narwhals.Series.scatter does not
+# take polars' and pyarrow's categories.
+_PUTS: dict[nw.Implementation, Callable[[Any, Cells], Any]] = {
     nw.Implementation.PANDAS: _put_pandas,
     nw.Implementation.POLARS: _put_polars,
     nw.Implementation.PYARROW: _put_arrow,

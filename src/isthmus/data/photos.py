@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from isthmus.core.errors import MissingFileError, unknown_name
 from isthmus.data.sources.images import decode_picture, luminance
-
-
-class _Photo(NamedTuple):
-    """A photograph of a package."""
-
-    name: str
-    package: str
-    path: str
 
 
 def load_photos(which: Literal["samples", "textures"] = "samples") -> Any:
@@ -41,14 +33,13 @@ def load_photos(which: Literal["samples", "textures"] = "samples") -> Any:
     MissingFileError
         If scikit-image is not installed, or does not contain one of the photographs.
     """
-    if which not in _PHOTOS:
-        raise unknown_name("which", which, _PHOTOS)
-    files = [_found(photo) for photo in _PHOTOS[which]]
-    pictures = [decode_picture(file.read_bytes(), str(file)) for file in files]
-    names = [photo.name for photo in _PHOTOS[which]]
-
     from sklearn.utils import Bunch
 
+    if which not in _PHOTOS:
+        raise unknown_name("which", which, _PHOTOS)
+    names = list(_PHOTOS[which])
+    files = [_found(name, *where) for name, where in _PHOTOS[which].items()]
+    pictures = [decode_picture(file.read_bytes(), str(file)) for file in files]
     return Bunch(
         images=[luminance(picture) if picture.ndim == 3 else picture for picture in pictures],
         names=names,
@@ -57,10 +48,10 @@ def load_photos(which: Literal["samples", "textures"] = "samples") -> Any:
     )
 
 
-def _found(photo: _Photo) -> Path:
-    file = packaged(photo.package, photo.path)
+def _found(name: str, package: str, path: str) -> Path:
+    file = packaged(package, path)
     if file is None:
-        missing = f"the photograph {photo.name!r} needs {_PACKAGES[photo.package]}, which is not installed or too old"
+        missing = f"the photograph {name!r} needs {_PACKAGES[package]}, which is not installed or too old"
         raise MissingFileError(f'{missing}; pip install --upgrade "isthmus[samples]"')
     return file
 
@@ -74,20 +65,20 @@ def packaged(package: str, path: str) -> Path | None:
 
 _PACKAGES = {"sklearn": "scikit-learn", "skimage": "scikit-image"}
 _PHOTOS = {
-    "samples": (
-        _Photo("astronaut", "skimage", "data/astronaut.png"),
-        _Photo("camera", "skimage", "data/camera.png"),
-        _Photo("chelsea", "skimage", "data/chelsea.png"),
-        _Photo("china", "sklearn", "datasets/images/china.jpg"),
-        _Photo("coffee", "skimage", "data/coffee.png"),
-        _Photo("coins", "skimage", "data/coins.png"),
-        _Photo("flower", "sklearn", "datasets/images/flower.jpg"),
-        _Photo("motorcycle", "skimage", "data/motorcycle_left.png"),
-        _Photo("rocket", "skimage", "data/rocket.jpg"),
-    ),
-    "textures": (
-        _Photo("brick", "skimage", "data/brick.png"),
-        _Photo("grass", "skimage", "data/grass.png"),
-        _Photo("gravel", "skimage", "data/gravel.png"),
-    ),
+    "samples": {
+        "astronaut": ("skimage", "data/astronaut.png"),
+        "camera": ("skimage", "data/camera.png"),
+        "chelsea": ("skimage", "data/chelsea.png"),
+        "china": ("sklearn", "datasets/images/china.jpg"),
+        "coffee": ("skimage", "data/coffee.png"),
+        "coins": ("skimage", "data/coins.png"),
+        "flower": ("sklearn", "datasets/images/flower.jpg"),
+        "motorcycle": ("skimage", "data/motorcycle_left.png"),
+        "rocket": ("skimage", "data/rocket.jpg"),
+    },
+    "textures": {
+        "brick": ("skimage", "data/brick.png"),
+        "grass": ("skimage", "data/grass.png"),
+        "gravel": ("skimage", "data/gravel.png"),
+    },
 }

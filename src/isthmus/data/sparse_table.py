@@ -35,13 +35,6 @@ class SparseRows(NamedTuple):
         return rows
 
 
-class Note(NamedTuple):
-    """The number of units of a file and their names."""
-
-    n_units: int
-    names: tuple[str, ...]
-
-
 def unit_type(n_units: int) -> np.dtype[Any]:
     """Return uint16, or uint32 if it cannot index so many units."""
     return np.dtype(np.uint16 if n_units <= 1 << 16 else np.uint32)
@@ -101,7 +94,7 @@ class _Growing:
 
 
 def schema_for(names: Sequence[str], dtype: Any) -> Any:
-    """Return the Arrow schema of rows with units of these names and values of a type, with the note as metadata."""
+    """Return the Arrow schema of rows with units of these names and values of a type, with the names as metadata."""
     import pyarrow as pa
 
     def column(name: str, kind: Any) -> Any:
@@ -115,17 +108,16 @@ def schema_for(names: Sequence[str], dtype: Any) -> Any:
     return pa.schema(columns, metadata={_KEY: json.dumps(note).encode()})
 
 
-def note_of(metadata: Mapping[bytes, bytes] | None, where: object) -> Note | None:
-    """Return the note in the metadata of a schema, or None if the table does not hold sparse rows.
+def unit_names(metadata: Mapping[bytes, bytes] | None, where: object) -> tuple[str, ...] | None:
+    """Return the names of the units from the metadata of a schema, or None if the table does not hold sparse rows.
 
     Raises
     ------
     BrokenFileError
-        If the note is damaged or was written by a newer isthmus.
+        If the metadata are damaged or was written by a newer isthmus.
     """
-    if _KEY not in (metadata or {}):
+    if metadata is None or _KEY not in metadata:
         return None
-    assert metadata is not None
     try:
         note = json.loads(metadata[_KEY])
         number, n_units, stored = int(note["format"]), int(note["n_units"]), note["names"]
@@ -139,7 +131,7 @@ def note_of(metadata: Mapping[bytes, bytes] | None, where: object) -> Note | Non
     names = tuple(f"{stored}{i}" for i in range(n_units)) if isinstance(stored, str) else tuple(map(str, stored))
     if n_units < 1 or len(names) != n_units:
         raise BrokenFileError(f"{where} holds sparse rows, but names {len(names)} of {n_units} units; write it again")
-    return Note(n_units, names)
+    return names
 
 
 def to_arrow(rows: SparseRows, schema: Any) -> Any:

@@ -76,20 +76,16 @@ class HashHoldout:
         """Return the number of the first `n_rows` rows that are held out."""
         return n_rows - int(self.left(n_rows, _HASHED).sum())
 
+    @lru_cache(maxsize=4)  # noqa: B019, a holdout is a few bytes; called once per epoch
     def left(self, n_rows: int, block: int) -> NDArray[np.int64]:
         """Return the number of training rows in each block of `block` rows, a power of two."""
-        return _training_rows(self, n_rows, block)
-
-
-@lru_cache(maxsize=4)  # called once per epoch
-def _training_rows(holdout: HashHoldout, n_rows: int, block: int) -> NDArray[np.int64]:
-    if not holdout.share:
-        counts = np.full(-(-n_rows // block), block)
-        counts[-1:] -= -n_rows % block
-        return counts
-    pieces = range(0, n_rows, max(block, _COUNTED))
-    parts = [_by_block(~holdout.mask(start, min(start + pieces.step, n_rows)), block) for start in pieces]
-    return np.concatenate([*parts, np.empty(0, np.int64)])
+        if not self.share:
+            counts = np.full(-(-n_rows // block), block)
+            counts[-1:] -= -n_rows % block
+            return counts
+        pieces = range(0, n_rows, max(block, _COUNTED))
+        parts = [_by_block(~self.mask(start, min(start + pieces.step, n_rows)), block) for start in pieces]
+        return np.concatenate([*parts, np.empty(0, np.int64)])
 
 
 def _by_block(chosen: NDArray[np.bool_], block: int) -> NDArray[np.int64]:

@@ -10,8 +10,8 @@ from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.data.columns import frame_of, select
 from isthmus.data.sources import open_source
 from isthmus.data.sources.arrays import one_line
+from isthmus.data.sources.arrow_columns import refuse_unknown
 from isthmus.data.sources.base import Source
-from isthmus.data.sources.column_checks import refuse_unknown
 from isthmus.data.sources.kept import KeepingSource, KeepsColumns, KeptRows
 from isthmus.estimators.inputs import is_external, is_table, open_stream
 

@@ -98,7 +98,7 @@ class TestContract:
 
     @pytest.mark.parametrize(("start", "stop"), [(0, None), (0, 0), (5, 6), (60, 130), (100, 1000), (137, None)])
     def test_blocks(self, path, start, stop, monkeypatch):
-        for module in ("arrays", "tables", "images"):
+        for module in ("arrays", "tables"):
             monkeypatch.setattr(f"isthmus.data.sources.{module}.block_rows", lambda row_bytes: 7)
         source = open_source(path)
         row = start

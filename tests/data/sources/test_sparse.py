@@ -49,7 +49,8 @@ def test_it_is_a_source_of_dense_rows(source):
 @given(st.integers(0, 210), st.integers(0, 210), st.integers(1, 60))
 def test_any_range_of_rows_in_any_block_size(path, start, stop, size):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("isthmus.data.sources.sparse.block_rows", lambda row_bytes: size)
+        for module in ("arrays", "sparse"):
+            patch.setattr(f"isthmus.data.sources.{module}.block_rows", lambda row_bytes: size)
         for source in (SparseCodesSource(path), CsrSource(csr_matrix(ROWS))):
             blocks = list(source.blocks(start, stop))
             assert all(len(block.values) <= size for block in blocks)

@@ -1,19 +1,102 @@
-"""The scaling that a setting gives for statistics of the rows."""
+"""The scalings that column statistics determine, and the one that a setting gives."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.data.scaling import SCALINGS
-from isthmus.data.scaling.maps import Scaler, Scaling
+from isthmus.data.scaling.maps import Patches, Scaler, Scaling, WhitenedPatches, Whitening
 from isthmus.data.scaling.statistics import ColumnStatistics, Quantity
+
+Floats = NDArray[np.float64]
 
 _QUANTILE_ROWS = 1 << 16
 _SAMPLE_ROWS = 1 << 12
+_MANY_COLUMNS = 16
+
+
+class Recipe(NamedTuple):
+    """One scaling: the function that makes it from statistics, the statistics it needs, and its class."""
+
+    fit: Callable[[ColumnStatistics], Scaling]
+    gathers: tuple[Quantity, ...] = ()
+    makes: type[Scaling] = Scaler
+
+
+def _with_floor(scale: Floats, statistics: ColumnStatistics) -> Floats:
+    # A column whose deviation is below the rounding error of its values is treated as constant.
+    return np.where(scale > statistics.rounding, scale, 1.0)
+
+
+def _standard(statistics: ColumnStatistics) -> Scaler:
+    return Scaler("standard", statistics.mean.copy(), _with_floor(statistics.deviation, statistics))
+
+
+def _minmax(statistics: ColumnStatistics) -> Scaler:
+    return Scaler("minmax", statistics.low.copy(), _with_floor(statistics.high - statistics.low, statistics))
+
+
+def _robust(statistics: ColumnStatistics) -> Scaler:
+    lower, middle, upper = statistics.quantiles(0.25, 0.5, 0.75)
+    spread = upper - lower
+    # A column that is mostly one value has no spread between its quartiles; its deviation is used instead.
+    scale = _with_floor(np.where(spread > 0, spread, statistics.deviation), statistics)
+    return Scaler("robust", middle, scale)
+
+
+def _mean_norm(statistics: ColumnStatistics) -> Scaler:
+    # The mean norm of the rows becomes sqrt(n_features), as nearly for standard normal rows, so that a penalty weight
+    # does not depend on the data: Anthropic, "Circuits updates", April 2024.
+    n_features = len(statistics.low)
+    factor = statistics.mean_norm / np.sqrt(n_features)
+    return Scaler("mean_norm", np.zeros(n_features), np.full(n_features, factor if factor > 0 else 1.0))
+
+
+def _patches(statistics: ColumnStatistics) -> Patches:
+    contrast = statistics.contrast
+    deviation = contrast if contrast > statistics.rounding.max() else 1.0
+    return Patches(len(statistics.low), deviation, float(statistics.mean.mean()))
+
+
+def _spectrum(statistics: ColumnStatistics) -> tuple[Floats, Floats, float]:
+    """Return the covariance's eigenvalues and vectors, and epsilon; for constant rows, those of the identity."""
+    varies = statistics.deviation > statistics.rounding
+    if not varies.any():
+        return np.ones(len(varies)), np.eye(len(varies)), 0.0
+    variances, vectors = np.linalg.eigh(np.where(varies & varies[:, None], statistics.covariance, 0.0))
+    variances = np.maximum(variances, 0.0)
+    return variances, vectors, Whitening.EPSILON * float(variances.mean())
+
+
+def _zca(statistics: ColumnStatistics) -> Whitening:
+    variances, vectors, epsilon = _spectrum(statistics)
+    root = np.sqrt(variances + epsilon)
+    return Whitening(statistics.mean.copy(), (vectors / root) @ vectors.T, (vectors * root) @ vectors.T)
+
+
+def _whitened_patches(statistics: ColumnStatistics) -> WhitenedPatches:
+    whitening = _zca(statistics)
+    n_features = whitening.n_features
+    # The second moments of whitened rows follow from those of the raw rows, so one pass is enough.
+    covariance = whitening.whitening @ statistics.covariance @ whitening.whitening
+    square = (np.trace(covariance) - covariance.sum() / n_features) / n_features
+    constant = not (statistics.deviation > statistics.rounding).any()
+    deviation = float(np.sqrt(square)) if square > 0 and not constant else 1.0
+    return WhitenedPatches(whitening, Patches(n_features, deviation))
+
+
+MINMAX = Recipe(_minmax)
+STANDARD = Recipe(_standard, ("moments",))
+ROBUST = Recipe(_robust, ("moments",))
+MEAN_NORM = Recipe(_mean_norm, ("norms",))
+PATCHES = Recipe(_patches, ("moments", "contrast"), Patches)
+ZCA = Recipe(_zca, ("moments", "covariance"), Whitening)
+WHITENED_PATCHES = Recipe(_whitened_patches, ("moments", "covariance"), WhitenedPatches)
 
 
 def scaled_in_program(dtype: np.dtype[Any], compute: np.dtype[Any]) -> bool:
@@ -63,12 +146,9 @@ def _chosen(statistics: ColumnStatistics, scaling: str | None) -> Scaling:
     divisor = _common_divisor(statistics)
     if divisor is None:
         return SCALINGS["standard"].fit(statistics)
-    crowded = _crowds_at_ends(statistics.sample / divisor)
+    values = statistics.sample / divisor
+    crowded = bool(np.mean((values < 0.02) | (values > 0.98)) > 0.25)  # NaN is at neither end
     return Scaler("unit", np.zeros(n_features), np.full(n_features, divisor), crowded)
-
-
-def _crowds_at_ends(values: NDArray[Any]) -> bool:
-    return bool(np.mean((values < 0.02) | (values > 0.98)) > 0.25)  # NaN is at neither end
 
 
 def _common_divisor(statistics: ColumnStatistics) -> float | None:
@@ -82,11 +162,7 @@ def _common_divisor(statistics: ColumnStatistics) -> float | None:
     shared = varying.size > 0 and float(np.median(varying)) >= 0.5 * high
     if high <= 1 and high > 0.5 and (shared or statistics.whole_numbers):
         return 1.0
-    if statistics.whole_numbers and shared and _many_columns(statistics) and high > 1:
+    # A few counts are a table; pictures have many pixels.
+    if statistics.whole_numbers and shared and len(statistics.low) >= _MANY_COLUMNS and high > 1:
         return 255.0 if high <= 255 < 2 * high else float(high)
     return None
-
-
-def _many_columns(statistics: ColumnStatistics) -> bool:
-    # A few counts are a table; pictures have many pixels.
-    return len(statistics.low) >= 16

@@ -31,6 +31,8 @@ class Scaling(ABC):
 
     kind: str
     crowded: bool = False
+    # The fields that a model file stores, and the number of their axes, each of n_features.
+    _stored: ClassVar[Mapping[str, int]] = {}
 
     @property
     @abstractmethod
@@ -54,23 +56,26 @@ class Scaling(ABC):
     def directions(self, rows: Array) -> Floats:
         """Return differences of scaled rows (rows, n_features), such as decoder atoms, in the units of the raw data."""
 
-    @abstractmethod
     def reach(self, low: Floats, high: Floats) -> tuple[float, float]:
-        """Return the smallest and largest scaled value of rows whose columns are between `low` and `high`."""
+        """Return the smallest and largest scaled value of rows whose columns are between `low` and `high`.
 
-    @abstractmethod
+        Infinities if there is no useful bound.
+        """
+        return -np.inf, np.inf
+
     def tensors(self) -> dict[str, Floats]:
         """Return the arrays that a model file stores."""
-
-    @staticmethod
-    @abstractmethod
-    def blank(n_features: int) -> dict[str, Floats]:
-        """Return arrays of the names and shapes of `tensors` for a number of columns."""
+        return {name: np.asarray(getattr(self, name)) for name in self._stored}
 
     @classmethod
-    @abstractmethod
+    def blank(cls, n_features: int) -> dict[str, Floats]:
+        """Return arrays of the names and shapes of `tensors` for a number of columns."""
+        return {name: np.zeros((n_features,) * axes) for name, axes in cls._stored.items()}
+
+    @classmethod
     def from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Floats], n_features: int) -> Self:
         """Return the map from the results of `to_header` and `tensors`, with the same bits."""
+        return cls(**{name: tensors[name] for name in cls._stored})
 
     def to_header(self) -> dict[str, Any]:
         """Return the entries for the header of a model file."""
@@ -93,6 +98,7 @@ class Scaler(Scaling):
     center: Floats
     scale: Floats
     crowded: bool = False
+    _stored: ClassVar[Mapping[str, int]] = {"center": 1, "scale": 1}
 
     @property
     def n_features(self) -> int:
@@ -119,15 +125,6 @@ class Scaler(Scaling):
     def reach(self, low: Floats, high: Floats) -> tuple[float, float]:
         """Return the smallest and largest scaled value of rows whose columns are between `low` and `high`."""
         return float(((low - self.center) / self.scale).min()), float(((high - self.center) / self.scale).max())
-
-    def tensors(self) -> dict[str, Floats]:
-        """Return center and scale."""
-        return {"center": self.center, "scale": self.scale}
-
-    @staticmethod
-    def blank(n_features: int) -> dict[str, Floats]:
-        """Return arrays of the names and shapes of `tensors`."""
-        return {"center": np.zeros(n_features), "scale": np.zeros(n_features)}
 
     @classmethod
     def from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Floats], n_features: int) -> Self:
@@ -159,6 +156,7 @@ class Patches(Scaling):
     deviation: float
     level: float = 0.0
     kind = "patches"
+    _stored: ClassVar[Mapping[str, int]] = {"deviation": 0, "level": 0}
 
     @property
     def n_features(self) -> int:
@@ -195,15 +193,6 @@ class Patches(Scaling):
         """Return 0.1 and 0.9."""
         return _MIDDLE - _HALF_RANGE, _MIDDLE + _HALF_RANGE
 
-    def tensors(self) -> dict[str, Floats]:
-        """Return deviation and level, each of shape ()."""
-        return {"deviation": np.array(self.deviation), "level": np.array(self.level)}
-
-    @staticmethod
-    def blank(n_features: int) -> dict[str, Floats]:
-        """Return arrays of the names and shapes of `tensors`."""
-        return {"deviation": np.zeros(()), "level": np.zeros(())}
-
     @classmethod
     def from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Floats], n_features: int) -> Self:
         """Return the map from the result of `tensors`."""
@@ -238,6 +227,7 @@ class Whitening(Scaling):
     whitening: Floats
     colouring: Floats
     kind = "zca"
+    _stored: ClassVar[Mapping[str, int]] = {"center": 1, "whitening": 2, "colouring": 2}
 
     @property
     def n_features(self) -> int:
@@ -256,25 +246,6 @@ class Whitening(Scaling):
     def directions(self, rows: Array) -> Floats:
         """Return directions in the units of the raw data."""
         return _mixed(np.asarray(rows, np.float64), self.colouring)
-
-    def reach(self, low: Floats, high: Floats) -> tuple[float, float]:
-        """Return infinities, since there is no useful bound."""
-        return -np.inf, np.inf
-
-    def tensors(self) -> dict[str, Floats]:
-        """Return center and both matrices."""
-        return {"center": self.center, "whitening": self.whitening, "colouring": self.colouring}
-
-    @staticmethod
-    def blank(n_features: int) -> dict[str, Floats]:
-        """Return arrays of the names and shapes of `tensors`."""
-        square = (n_features, n_features)
-        return {"center": np.zeros(n_features), "whitening": np.zeros(square), "colouring": np.zeros(square)}
-
-    @classmethod
-    def from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Floats], n_features: int) -> Self:
-        """Return the map from the result of `tensors`."""
-        return cls(tensors["center"], tensors["whitening"], tensors["colouring"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -326,8 +297,8 @@ class WhitenedPatches(Scaling):
         """Return the arrays of both steps."""
         return self.whitening.tensors() | self.patches.tensors()
 
-    @staticmethod
-    def blank(n_features: int) -> dict[str, Floats]:
+    @classmethod
+    def blank(cls, n_features: int) -> dict[str, Floats]:
         """Return arrays of the names and shapes of `tensors`."""
         return Whitening.blank(n_features) | Patches.blank(n_features)
 

@@ -33,12 +33,9 @@ def refuse_non_finite(values: NDArray[Any], start: int, names: Sequence[str], *,
     if not len(bad):
         return
     row, column = bad[0]
-    is_nan = np.isnan(values[row, column])
-    what, remedy = (
-        ("NaN", "set missing='mask', fill the cell or drop the row")
-        if is_nan
-        else ("infinity", "clip or drop the cell first")
-    )
+    what, remedy = "infinity", "clip or drop the cell first"
+    if np.isnan(values[row, column]):
+        what, remedy = "NaN", "set missing='mask', fill the cell or drop the row"
     name = repr(str(names[column])) if len(names) else column
     raise InvalidDataError(f"Input X contains {what} at row {start + row}, column {name}; {remedy}")
 

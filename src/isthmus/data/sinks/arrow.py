@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO
 
@@ -23,15 +23,6 @@ def dictionary_columns(kept: Any) -> list[str]:
     return [field.name for field in kept or () if not pa.types.is_nested(field.type)]
 
 
-def close_parquet(writer: Any) -> None:
-    """Close a Parquet writer."""
-    try:
-        writer.close()
-    finally:
-        # A writer that could not close would try again when it is collected, where an error cannot be handled.
-        writer.is_open = False
-
-
 class GatheringSink(Sink):
     """Rows to a format of Arrow, gathered in groups of about 8 MB."""
 
@@ -39,12 +30,18 @@ class GatheringSink(Sink):
         import pyarrow as pa
 
         super().__init__(file, names, dtype, kept)
-        columns = [pa.field(name, pa.from_numpy_dtype(self.dtype)) for name in self.names]
-        self.schema = pa.schema([*(self._stored(field) for field in kept or ()), *columns])
+        columns = self._rows_schema()
+        self.schema = pa.schema([*(self._stored(field) for field in kept or ()), *columns], columns.metadata)
         self.group = max(1, GROUP_BYTES // (len(self.names) * self.dtype.itemsize))
-        self._waiting: list[NDArray[Any]] = []
+        self._waiting: list[Any] = []
         self._waiting_kept: list[Any] = []
         self._open()
+
+    def _rows_schema(self) -> Any:
+        """Return the schema of the rows without the kept columns."""
+        import pyarrow as pa
+
+        return pa.schema([pa.field(name, pa.from_numpy_dtype(self.dtype)) for name in self.names])
 
     @abstractmethod
     def _open(self) -> None:
@@ -64,17 +61,23 @@ class GatheringSink(Sink):
 
     def _put(self, rows: NDArray[Any], kept: Any) -> None:
         # A copy, since the caller may reuse the memory of the block.
-        self._waiting.append(rows.copy())
-        if kept is not None:
-            self._waiting_kept.append(kept)
+        self._gather(rows.copy(), kept)
         if sum(map(len, self._waiting)) >= self.group:
             self._flush()
+
+    def _gather(self, piece: Any, kept: Any) -> None:
+        self._waiting.append(piece)
+        if kept is not None:
+            self._waiting_kept.append(kept)
+
+    def _arrow_columns(self, pieces: Sequence[Any]) -> Iterable[Any]:
+        """Return the Arrow columns of pieces of rows."""
+        return arrow_columns(np.concatenate(pieces))
 
     def _flush(self) -> None:
         import pyarrow as pa
 
-        rows, self._waiting = np.concatenate(self._waiting), []
-        columns = list(arrow_columns(rows))
+        columns, self._waiting = list(self._arrow_columns(self._waiting)), []
         if self.kept is not None:
             whole, self._waiting_kept = pa.concat_tables(self._waiting_kept), []
             columns = [*whole.cast(pa.schema(list(self.schema)[: len(self.kept)])).columns, *columns]
@@ -105,7 +108,11 @@ class ParquetSink(GatheringSink):
         self.writer.write_table(table, row_group_size=self.group * 2)
 
     def _close(self) -> None:
-        close_parquet(self.writer)
+        try:
+            self.writer.close()
+        finally:
+            # A writer that could not close would try again when it is collected, where an error cannot be handled.
+            self.writer.is_open = False
 
 
 class FeatherSink(GatheringSink):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError
 from isthmus.data.sinks.base import Sink
+from isthmus.data.sources.arrow_columns import numpy_type
 
 # Up to these, a type holds every integer exactly.
 _EXACT = {np.dtype(np.float32): 2**24, np.dtype(np.float64): 2**53}
@@ -24,7 +25,7 @@ class NpySink(Sink):
 
     def __init__(self, file: BinaryIO, names: Sequence[str], dtype: Any, kept: Any = None) -> None:
         super().__init__(file, names, dtype, kept)
-        self.dtype = np.result_type(self.dtype, *(_number_type(field.type) for field in kept or ()))
+        self.dtype = np.result_type(self.dtype, *(numpy_type(field.type) for field in kept or ()))
         self._write_header()
 
     def _check_kept(self, field: Any) -> None:
@@ -69,10 +70,3 @@ class NpySink(Sink):
         np.lib.format.write_array_header_1_0(
             self.file, {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
         )
-
-
-def _number_type(kind: Any) -> np.dtype[Any]:
-    import pyarrow as pa
-
-    dtype: np.dtype[Any] = np.dtype(np.uint8 if pa.types.is_boolean(kind) else kind.to_pandas_dtype())
-    return dtype

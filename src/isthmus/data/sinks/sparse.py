@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import Any, BinaryIO
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from numpy.typing import NDArray
 
 from isthmus.data.sinks import arrow
-from isthmus.data.sinks.arrow import close_parquet, dictionary_columns
-from isthmus.data.sinks.base import Sink
+from isthmus.data.sinks.arrow import ParquetSink, dictionary_columns
 from isthmus.data.sparse_table import UNIT, VALUE, SparseRows, joined, schema_for, sparse_rows, to_arrow, unit_type
 
 
-class SparseParquetSink(Sink):
+class SparseParquetSink(ParquetSink):
     """Rows that are mostly zeros to a Parquet file of the cells that are not 0; `open_source` reads the rows back.
 
     Two columns of lists hold, for each row, ``unit``, the indices of the units that are not 0, in ascending order
@@ -34,24 +32,21 @@ class SparseParquetSink(Sink):
     As a scipy CSR matrix: ``isthmus.data.sources.SparseCodesSource("codes.parquet").csr()``.
     """
 
-    def __init__(self, file: BinaryIO, names: Sequence[str], dtype: Any, kept: Any = None) -> None:
+    _bytes = 0
+
+    def _rows_schema(self) -> Any:
+        return schema_for(self.names, self.dtype)
+
+    def _open(self) -> None:
         from pyarrow import parquet
 
-        super().__init__(file, names, dtype, kept)
-        self.rows_schema = schema_for(self.names, self.dtype)
-        self.schema = self.rows_schema
-        for place, field in enumerate(kept or ()):
-            self.schema = self.schema.insert(place, field)
-        self._waiting: list[SparseRows] = []
-        self._waiting_kept: list[Any] = []
-        self._bytes = 0
         # Most cells belong to few units, so a dictionary stores their indices in few bits. Floats compress better with
         # their bytes split by significance.
         self.writer = parquet.ParquetWriter(
-            file,
+            self.file,
             self.schema,
             compression="zstd",
-            use_dictionary=[f"{UNIT}.list.element", *dictionary_columns(kept)],
+            use_dictionary=[f"{UNIT}.list.element", *dictionary_columns(self.kept)],
             use_byte_stream_split=[f"{VALUE}.list.element"],
         )
 
@@ -62,31 +57,15 @@ class SparseParquetSink(Sink):
         if not len(rows):
             return
         piece = sparse_rows(rows, unit_type(len(self.names)))
-        self._waiting.append(piece)
-        self._bytes += sum(part.nbytes for part in piece)
-        if kept is not None:
-            self._waiting_kept.append(kept)
-            self._bytes += kept.nbytes
+        self._gather(piece, kept)
+        self._bytes += sum(part.nbytes for part in piece) + (0 if kept is None else kept.nbytes)
         if self._bytes >= arrow.GROUP_BYTES:
             self._flush()
 
-    def _flush(self) -> None:
-        import pyarrow as pa
+    def _arrow_columns(self, pieces: Sequence[SparseRows]) -> Iterable[Any]:
+        columns: Iterable[Any] = to_arrow(joined(pieces), self._rows_schema()).columns
+        return columns
 
-        table = to_arrow(joined(self._waiting), self.rows_schema)
-        if self.kept is not None:
-            columns = [*pa.concat_tables(self._waiting_kept).columns, *table.columns]
-            table = pa.Table.from_arrays(columns, schema=self.schema)
-        self._waiting, self._waiting_kept, self._bytes = [], [], 0
+    def _write_group(self, table: Any) -> None:
+        self._bytes = 0
         self.writer.write_table(table, row_group_size=len(table))
-
-    def finish(self) -> None:
-        """Write the last group and the end of the file."""
-        if self._waiting:
-            self._flush()
-        close_parquet(self.writer)
-
-    def abandon(self) -> None:
-        """Close the writer, so that it does not write to the closed file when it is collected."""
-        with suppress(Exception):
-            close_parquet(self.writer)

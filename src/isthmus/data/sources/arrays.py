@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
@@ -68,7 +69,50 @@ def check_rows(rows: NDArray[np.integer], n_rows: int) -> None:
         raise InvalidParameterError(f"row {wrong} is out of range; the rows are 0 to {n_rows - 1}")
 
 
-class ArraySource:
+def made_up_schema(width: int, dtype: np.dtype[Any], image_shape: tuple[int, ...] | None = None) -> Schema:
+    """Return the schema of columns without names."""
+    return Schema(made_up_columns(width, "integer" if dtype.kind in "iu" else "real"), image_shape=image_shape)
+
+
+class NumberedRows(ABC):
+    """The base class of sources whose number of rows is known, and whose rows are read by number."""
+
+    schema: Schema
+    dtype: np.dtype[Any]
+    n_rows: int | None
+    random_access: bool = True
+
+    @property
+    def _count(self) -> int:
+        assert self.n_rows is not None
+        return self.n_rows
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of shape, type and at most 64 evenly spaced rows: the same as for an array of them."""
+        return rows_fingerprint(self._count, self.schema.n_features, self.dtype, self._take_any)
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
+        """Yield rows `start` to `stop` in blocks of about 8 MB; do not write to them, they may be views."""
+        stop = self._count if stop is None else min(stop, self._count)
+        step = block_rows(self.schema.n_features * self.dtype.itemsize)
+        for first in range(start, stop, step):
+            yield Block(self._between(first, min(first + step, stop)), first)
+
+    @abstractmethod
+    def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
+        """Copy the rows numbered `rows`, in that order, into the first ``len(rows)`` rows of `out`."""
+
+    def _take_any(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
+        self.take(rows, out)
+
+    def _between(self, first: int, stop: int) -> NDArray[Any]:
+        values = np.empty((stop - first, self.schema.n_features), self.dtype)
+        self.take(np.arange(first, stop), values)
+        return values
+
+
+class ArraySource(NumberedRows):
     """The rows of an array.
 
     Parameters
@@ -86,8 +130,6 @@ class ArraySource:
         If the array is not numeric or does not have two to four dimensions.
     """
 
-    random_access: bool = True
-
     def __init__(self, values: Any, *, schema: Schema | None = None) -> None:
         array, boolean = _numeric(values)
         array, image_shape = _as_rows(array)
@@ -103,21 +145,6 @@ class ArraySource:
         self.dtype: np.dtype[Any] = array.dtype.newbyteorder("=")
         self.n_rows: int | None = len(array)
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of shape, type and at most 64 rows: the same in memory and in a file."""
-        # Not by `take`, which may copy the array first.
-        return rows_fingerprint(len(self.values), self.schema.n_features, self.dtype, self._take_any)
-
-    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
-        """Yield rows `start` to `stop` in blocks of about 8 MB; do not write to them, they may be views."""
-        n_rows = len(self.values)
-        stop = n_rows if stop is None else min(stop, n_rows)
-        step = block_rows(self.schema.n_features * self.dtype.itemsize)
-        for first in range(start, stop, step):
-            values = self.values[first : min(first + step, stop)]
-            yield Block(values.astype(self.dtype, copy=False), first)
-
     def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
         """Copy the rows numbered `rows`, in that order, into the first ``len(rows)`` rows of `out`.
 
@@ -132,7 +159,10 @@ class ArraySource:
         np.take(self._plain, rows, axis=0, out=out[: len(rows)], mode="clip")
 
     def _take_any(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
-        out[: len(rows)] = self.values[rows]
+        out[: len(rows)] = self.values[rows]  # without the copy that `take` may make
+
+    def _between(self, first: int, stop: int) -> NDArray[Any]:
+        return self.values[first:stop].astype(self.dtype, copy=False)
 
     @cached_property
     def _plain(self) -> NDArray[Any] | None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from isthmus.core.errors import InvalidDataError
-from isthmus.data.sources.column_checks import Part, fields_of
+from isthmus.data.sources.arrow_columns import Part, fields_of
 from isthmus.data.sources.places import FileList
 from isthmus.data.sources.tables import TableSource
 

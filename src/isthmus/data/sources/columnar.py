@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
-from isthmus.data.sources.arrow_types import reading
-from isthmus.data.sources.column_checks import Part, fields_of
+from isthmus.data.sources.arrow_columns import Part, fields_of, reading
 from isthmus.data.sources.places import arrow_place
 from isthmus.data.sources.tables import TableSource
 
 
-class ParquetSource(TableSource):
-    """A table in Parquet; see `TableSource`."""
+class _ColumnarSource(TableSource):
+    _format: ClassVar[str]
 
     def _part(self, file: Any, again: Part | None) -> Part:
         from pyarrow import dataset
@@ -20,8 +19,14 @@ class ParquetSource(TableSource):
         if again is not None:
             return again
         with reading(file):
-            fragment = dataset.ParquetFileFormat().make_fragment(*arrow_place(file))
+            fragment = getattr(dataset, self._format)().make_fragment(*arrow_place(file))
             return Part(file, fragment, fields_of(file, fragment.physical_schema))
+
+
+class ParquetSource(_ColumnarSource):
+    """A table in Parquet; see `TableSource`."""
+
+    _format = "ParquetFileFormat"
 
     def _has_nulls(self, part: Part) -> bool:
         metadata = part.fragment.metadata
@@ -30,30 +35,21 @@ class ParquetSource(TableSource):
             for i in wanted:
                 statistics = metadata.row_group(group).column(i).statistics
                 if statistics is None or not statistics.has_null_count:
-                    return any(c.null_count for batch in self._scanned(part) for c in batch.columns)
+                    with reading(part.path):
+                        batches = part.fragment.to_batches(columns=self._names)
+                        return any(column.null_count for batch in batches for column in batch.columns)
                 if statistics.null_count:
                     return True
         return False
 
-    def _scanned(self, part: Part) -> Iterator[Any]:
-        with reading(part.path):
-            yield from part.fragment.to_batches(columns=self._names)
 
-
-class FeatherSource(TableSource):
+class FeatherSource(_ColumnarSource):
     """A table in Feather, the Arrow file format; see `TableSource`.
 
     Its metadata do not say whether cells are missing: if all columns are integers, the file is read once to find out.
     """
 
-    def _part(self, file: Any, again: Part | None) -> Part:
-        from pyarrow import dataset
-
-        if again is not None:
-            return again
-        with reading(file):
-            fragment = dataset.FeatherFileFormat().make_fragment(*arrow_place(file))
-            return Part(file, fragment, fields_of(file, fragment.physical_schema))
+    _format = "FeatherFileFormat"
 
     def _has_nulls(self, part: Part) -> bool:
         with reading(part.path):

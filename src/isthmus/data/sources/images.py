@@ -11,7 +11,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -22,15 +21,14 @@ from isthmus.core.errors import BrokenFileError, InvalidDataError, IsthmusError
 from isthmus.data.sources import PICTURES
 from isthmus.data.sources.arrays import (
     ArraySource,
-    block_rows,
+    NumberedRows,
     check_rows,
     existing,
-    made_up_columns,
+    made_up_schema,
     naming,
     one_line,
-    rows_fingerprint,
 )
-from isthmus.data.sources.base import Block, Schema
+from isthmus.data.sources.base import Schema
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
@@ -154,7 +152,7 @@ class PictureFiles:
             return picture_looks(file, place)
 
 
-class ImageFolderSource:
+class ImageFolderSource(NumberedRows):
     """Pictures as rows, in the order of their names, read when they are asked for.
 
     Parameters
@@ -180,32 +178,14 @@ class ImageFolderSource:
     """
 
     options: ClassVar[tuple[str, ...]] = ()
-    random_access: bool = True
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._files = PictureFiles(path)
         self.path, self.names = self._files.path, self._files.names
         first = self._files.read(0)
         self.dtype: np.dtype[Any] = first.dtype
-        self.schema: Schema = Schema(
-            made_up_columns(first.size, "real" if first.dtype.kind == "f" else "integer"), image_shape=first.shape
-        )
+        self.schema: Schema = made_up_schema(first.size, first.dtype, first.shape)
         self.n_rows: int | None = len(self.names)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of shape, type and at most 64 pictures: the same as for an array of them."""
-        return rows_fingerprint(len(self.names), self.schema.n_features, self.dtype, self.take)
-
-    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
-        """Yield pictures `start` to `stop` as rows in blocks of at most about 8 MB."""
-        stop = len(self.names) if stop is None else min(stop, len(self.names))
-        step = block_rows(self.schema.n_features * self.dtype.itemsize)
-        for low in range(start, stop, step):
-            rows = np.arange(low, min(low + step, stop))
-            values = np.empty((len(rows), self.schema.n_features), self.dtype)
-            self.take(rows, values)
-            yield Block(values, low)
 
     def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
         """Read the pictures numbered `rows`, in that order, into the first ``len(rows)`` rows of `out`."""

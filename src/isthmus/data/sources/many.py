@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import BrokenFileError, InvalidDataError
-from isthmus.data.sources.arrays import ArraySource, block_rows, check_rows, made_up_columns, one_line, rows_fingerprint
+from isthmus.data.sources.arrays import ArraySource, NumberedRows, block_rows, check_rows, made_up_schema, one_line
 from isthmus.data.sources.base import Block, Schema
 from isthmus.data.sources.places import RemoteFile, reaching
 
@@ -73,7 +73,7 @@ class StackedSource:
             out[mine] = found
 
 
-class RemoteNpySource:
+class RemoteNpySource(NumberedRows):
     """The rows of a ``.npy`` file on a remote file system, read in order.
 
     Parameters
@@ -100,21 +100,15 @@ class RemoteNpySource:
             raise InvalidDataError(f"{file} does not hold rows of numbers in C order: {shape} {dtype}")
         if file.size < self._begin + int(np.prod(shape)) * dtype.itemsize:
             raise BrokenFileError(f"{file} is truncated: its header states {shape[0]} rows")
-        self.schema = Schema(made_up_columns(shape[1], "integer" if dtype.kind in "iu" else "real"))
+        self.schema = made_up_schema(shape[1], dtype)
         self.dtype: np.dtype[Any] = dtype.newbyteorder("=")
         self._stored = dtype
         self.n_rows: int | None = shape[0]
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of shape, type and at most 64 rows: the same as for the array."""
-        return rows_fingerprint(self.n_rows or 0, self.schema.n_features, self.dtype, self.take)
-
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
-        """Yield rows `start` to `stop` in blocks of about 8 MB."""
-        n_rows, width = self.n_rows or 0, self.schema.n_features
-        stop = n_rows if stop is None else min(stop, n_rows)
-        step = block_rows(width * self.dtype.itemsize)
+        """Yield rows `start` to `stop` in blocks of about 8 MB, with the file opened once."""
+        stop = self._count if stop is None else min(stop, self._count)
+        step = block_rows(self.schema.n_features * self.dtype.itemsize)
         with reaching(self.file), self.file.open() as stream:
             for first in range(start, stop, step):
                 yield Block(self._read(stream, first, min(step, stop - first)), first)
@@ -132,7 +126,7 @@ class RemoteNpySource:
         return np.frombuffer(read, self._stored).reshape(count, width).astype(self.dtype, copy=False)
 
 
-class SequenceSource:
+class SequenceSource(NumberedRows):
     """The rows of a sequence that returns one row per index, such as a torch ``Dataset``.
 
     Parameters
@@ -147,8 +141,6 @@ class SequenceSource:
         If there are no items, or they are not arrays of numbers of one shape.
     """
 
-    random_access: bool = True
-
     def __init__(self, items: Any) -> None:
         self.items = items
         self.n_rows: int | None = len(items)
@@ -159,25 +151,7 @@ class SequenceSource:
             raise InvalidDataError(f"items of {type(items).__name__} are {first.dtype}, not numbers")
         self.shape = first.shape
         self.dtype: np.dtype[Any] = np.dtype(np.uint8) if first.dtype.kind == "b" else first.dtype
-        kind: Any = "integer" if self.dtype.kind in "iu" else "real"
-        self.schema = Schema(
-            made_up_columns(max(1, first.size), kind), image_shape=first.shape if first.ndim > 1 else None
-        )
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of shape, type and at most 64 rows."""
-        return rows_fingerprint(self.n_rows or 0, self.schema.n_features, self.dtype, self.take)
-
-    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
-        """Yield rows `start` to `stop` in blocks of about 8 MB."""
-        n_rows, width = self.n_rows or 0, self.schema.n_features
-        stop = n_rows if stop is None else min(stop, n_rows)
-        step = block_rows(width * self.dtype.itemsize)
-        for first in range(start, stop, step):
-            values = np.empty((min(step, stop - first), width), self.dtype)
-            self.take(np.arange(first, first + len(values)), values)
-            yield Block(values, first)
+        self.schema = made_up_schema(max(1, first.size), self.dtype, first.shape if first.ndim > 1 else None)
 
     def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
         """Copy the rows numbered `rows`, in that order, into the first ``len(rows)`` rows of `out`."""

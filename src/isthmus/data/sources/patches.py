@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import partial
 from numbers import Integral
 from threading import Lock
 from typing import Any, ClassVar, NamedTuple
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
-from isthmus.data.sources.arrays import ArraySource, block_rows, check_rows, made_up_columns, rows_fingerprint
-from isthmus.data.sources.base import Block, Schema
+from isthmus.data.sources.arrays import ArraySource, NumberedRows, check_rows, made_up_schema
+from isthmus.data.sources.base import Schema
 from isthmus.data.sources.images import PictureFiles, looks, luminance
 
 # Of decoded pictures in memory: 1,000 grey photographs of 640 x 400.
@@ -24,7 +24,7 @@ CACHE_BYTES = 256 << 20
 Pair = tuple[int, int]
 
 
-class PatchSource:
+class PatchSource(NumberedRows):
     """Patches of pictures as rows, cut when they are asked for.
 
     Parameters
@@ -75,7 +75,6 @@ class PatchSource:
     """
 
     options: ClassVar[tuple[str, ...]] = ()
-    random_access: bool = True
 
     def __init__(
         self,
@@ -109,8 +108,7 @@ class PatchSource:
         self.picture_dtype: np.dtype[Any] = first.dtype
         wide = first.dtype == np.float64
         self.dtype: np.dtype[Any] = np.dtype(np.float64 if wide else np.float32) if self.center else first.dtype
-        kind = "real" if self.dtype.kind == "f" else "integer"
-        self.schema: Schema = Schema(made_up_columns(int(np.prod(shape)), kind), image_shape=shape)
+        self.schema: Schema = made_up_schema(int(np.prod(shape)), self.dtype, shape)
         self.n_rows: int | None = int(self._ends[-1]) if n_patches is None else int(n_patches)
 
     def _check_pictures(self) -> None:
@@ -128,32 +126,11 @@ class PatchSource:
                     f"{looks(first.shape, first.dtype)}; {remedy}"
                 )
 
-    @property
-    def _count(self) -> int:
-        assert self.n_rows is not None
-        return self.n_rows
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of shape, type and at most 64 patches: the same as for an array of them."""
-        return rows_fingerprint(self._count, self.schema.n_features, self.dtype, self.take)
-
-    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
-        """Yield patches `start` to `stop` as rows in blocks of at most about 8 MB."""
-        stop = self._count if stop is None else min(stop, self._count)
-        step = block_rows(self.schema.n_features * self.dtype.itemsize)
-        for low in range(start, stop, step):
-            rows = np.arange(low, min(low + step, stop))
-            values = np.empty((len(rows), self.schema.n_features), self.dtype)
-            self.take(rows, values)
-            yield Block(values, low)
-
     def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
         """Copy the patches numbered `rows`, in that order, into the first ``len(rows)`` rows of `out`."""
-        check_rows(rows, self._count)
         if not len(rows):
             return
-        numbers, tops, lefts = self._corners(rows)
+        numbers, tops, lefts = self.places(rows)
         order = np.argsort(numbers, kind="stable")
         used, starts = np.unique(numbers[order], return_index=True)
         for number, chosen in zip(used.tolist(), np.split(order, starts[1:]), strict=True):
@@ -164,9 +141,6 @@ class PatchSource:
     def places(self, rows: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Return, for each of the rows, the number of its picture and its first line and column in it."""
         check_rows(rows, self._count)
-        return self._corners(rows)
-
-    def _corners(self, rows: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         place = _draw(rows, self.seed, int(self._ends[-1])) if self._drawn else rows.astype(np.int64)
         numbers = np.searchsorted(self._ends, place, side="right")
         place = place - np.where(numbers > 0, self._ends[numbers - 1], 0)
@@ -335,10 +309,7 @@ def _listed(pictures: Any) -> list[_Picture]:
 
 
 def _of_files(files: PictureFiles) -> list[_Picture]:
-    def opened(number: int) -> _Picture:
-        return _Picture(files.where(number), *files.look(number), lambda: files.read(number))
-
-    return [opened(number) for number in range(len(files))]
+    return [_Picture(files.where(i), *files.look(i), partial(files.read, i)) for i in range(len(files))]
 
 
 def _of_array(picture: Any, name: str) -> _Picture:

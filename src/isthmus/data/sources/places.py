@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, BinaryIO
@@ -24,6 +25,7 @@ from isthmus.core.files import atomic_write
 from isthmus.data.sources.arrays import existing, one_line
 
 _SPECIAL = frozenset("*?[")
+_HASHED_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,14 @@ def table_files(path: Path | FileList) -> list[Any]:
     return files
 
 
+def hash_ends(digest: Any, file: Place) -> None:
+    """Add the first and the last 64 KB of a file to a hash."""
+    with file.open("rb") as stream:
+        digest.update(stream.read(_HASHED_BYTES))
+        stream.seek(max(0, file.stat().st_size - _HASHED_BYTES))
+        digest.update(stream.read(_HASHED_BYTES))
+
+
 def _filesystem(given: str) -> tuple[Any, str]:
     """Return the file system of a URL and the path on it."""
     from pyarrow import fs
@@ -224,18 +234,15 @@ def _remote(given: str) -> FileList:
         if info.type == fs.FileType.NotFound:
             raise MissingFileError(f"{url} does not exist; check the spelling, the bucket and your permissions")
         inside = filesystem.get_file_info(fs.FileSelector(folder, recursive=not pattern))
-    wanted = _matching(pattern) if pattern else lambda name: not name.startswith((".", "_"))
-    files = [one for one in inside if one.type == fs.FileType.File and one.size and wanted(one.base_name)]
+    named = [one for one in inside if one.type == fs.FileType.File and one.size]
+    if pattern:
+        files = [one for one in named if fnmatchcase(one.base_name, pattern)]
+    else:
+        files = [one for one in named if not one.base_name.startswith((".", "_"))]
     if not files:
         raise MissingFileError(f"{url} holds no files with rows in them")
     files.sort(key=lambda one: one.path)
     return FileList(url, tuple(RemoteFile(f"{scheme}://{one.path}", filesystem, one.path, one.size) for one in files))
-
-
-def _matching(pattern: str) -> Any:
-    from fnmatch import fnmatchcase
-
-    return lambda name: fnmatchcase(name, pattern)
 
 
 @contextmanager

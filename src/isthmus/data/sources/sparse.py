@@ -13,16 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import BrokenFileError
-from isthmus.data.sources.arrays import block_rows, check_rows, existing, made_up_columns, rows_fingerprint
-from isthmus.data.sources.arrow_types import reading
+from isthmus.data.sources.arrays import NumberedRows, block_rows, check_rows, existing, made_up_columns
+from isthmus.data.sources.arrow_columns import reading, refuse_unknown
 from isthmus.data.sources.base import Block, Column, Schema
-from isthmus.data.sources.column_checks import refuse_unknown
-from isthmus.data.sparse_table import UNIT, VALUE, Note, SparseRows, csr_of, from_arrow, note_of, schema_for
-
-_HASHED_BYTES = 1 << 16
+from isthmus.data.sources.places import hash_ends
+from isthmus.data.sparse_table import UNIT, VALUE, SparseRows, csr_of, from_arrow, schema_for, unit_names
 
 
-class CsrSource:
+class CsrSource(NumberedRows):
     """The rows of a scipy CSR matrix, made dense block by block.
 
     Parameters
@@ -33,27 +31,15 @@ class CsrSource:
         The columns; None names them ``x0``, ``x1``, ….
     """
 
-    random_access = True
-
     def __init__(self, matrix: Any, *, schema: Schema | None = None) -> None:
         self.matrix = matrix
         self.n_rows: int | None = int(matrix.shape[0])
         self.dtype: np.dtype[Any] = matrix.dtype
         self.schema = schema or Schema(made_up_columns(matrix.shape[1]))
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of shape, type and at most 64 evenly spaced rows."""
-        count, width = self.matrix.shape
-        return rows_fingerprint(count, width, self.dtype, self.take)
-
-    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
-        """Yield rows `start` to `stop` in blocks of about 8 MB."""
-        count, width = self.matrix.shape
-        stop = count if stop is None else min(stop, count)
-        size = block_rows(width * self.dtype.itemsize)
-        for first in range(start, stop, size):
-            yield Block(self.matrix[first : min(first + size, stop)].toarray(), first)
+    def _between(self, first: int, stop: int) -> NDArray[Any]:
+        values: NDArray[Any] = self.matrix[first:stop].toarray()
+        return values
 
     def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
         """Copy the rows numbered `rows`, in that order, into the first ``len(rows)`` rows of `out`."""
@@ -86,11 +72,12 @@ class SparseCodesSource:
         self.path = existing(path)
         with self._opened() as file:
             self.n_rows: int | None = int(file.metadata.num_rows)
-            note, found = note_of(file.schema_arrow.metadata, self.path), file.schema_arrow
-        if note is None:
+            found = file.schema_arrow
+            names = unit_names(found.metadata, self.path)
+        if names is None:
             raise BrokenFileError(f"{self.path} holds no sparse codes; open it with open_source")
-        self.dtype: np.dtype[Any] = _value_type(found, note, self.path)
-        self.schema = Schema(tuple(map(Column, note.names)), named=True)
+        self.dtype: np.dtype[Any] = _value_type(found, names, self.path)
+        self.schema = Schema(tuple(map(Column, names)), named=True)
         self._loaded: CsrSource | None = None
 
     @cached_property
@@ -98,10 +85,7 @@ class SparseCodesSource:
         """A hash of the size of the file, its columns and its two ends."""
         size = self.path.stat().st_size
         digest = hashlib.blake2b(repr((size, self.schema.names, self.dtype.str)).encode(), digest_size=16)
-        with self.path.open("rb") as stream:
-            digest.update(stream.read(_HASHED_BYTES))
-            stream.seek(max(0, size - _HASHED_BYTES))
-            digest.update(stream.read(_HASHED_BYTES))
+        hash_ends(digest, self.path)
         return digest.hexdigest()
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:
@@ -168,14 +152,14 @@ def is_sparse_codes(path: Path) -> bool:
         metadata = parquet.read_schema(path).metadata
     except (pa.ArrowException, OSError, ValueError):
         return False
-    return note_of(metadata, path) is not None
+    return unit_names(metadata, path) is not None
 
 
-def _value_type(found: Any, note: Note, path: Path) -> np.dtype[Any]:
-    """Return the type of the values of a file; raise BrokenFileError if its columns differ from its note."""
+def _value_type(found: Any, names: Sequence[str], path: Path) -> np.dtype[Any]:
+    """Return the type of the values of a file; raise BrokenFileError if its columns differ from its metadata."""
     kinds: list[np.dtype[Any]] = [np.dtype(np.float32), np.dtype(np.float64)]
     for kind in kinds:
-        wanted = schema_for(note.names, kind)
+        wanted = schema_for(names, kind)
         if all(name in found.names and found.field(name).type.equals(wanted.field(name).type) for name in wanted.names):
             return kind
     columns = ", ".join(f"{field.name} ({field.type})" for field in found)

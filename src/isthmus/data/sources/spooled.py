@@ -13,27 +13,7 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError, UnwritableError
 from isthmus.data.sources.arrays import ArraySource
-from isthmus.data.sources.base import Schema, Source
-
-
-class SpooledSource(ArraySource):
-    """Rows in a memory-mapped temporary file, which is deleted when the source is.
-
-    Parameters
-    ----------
-    file : binary file
-        An unnamed file that holds only the rows.
-    shape : tuple of int
-        (n_rows, n_features).
-    dtype : numpy.dtype
-        The type of the rows.
-    schema : Schema
-        Their columns.
-    """
-
-    def __init__(self, file: IO[bytes], shape: tuple[int, int], dtype: np.dtype[Any], schema: Schema) -> None:
-        weakref.finalize(self, file.close)
-        super().__init__(np.memmap(file, dtype, "r", shape=shape), schema=schema)
+from isthmus.data.sources.base import Source
 
 
 def gathered_rows(source: Source, most_bytes: int) -> ArraySource:
@@ -44,8 +24,8 @@ def gathered_rows(source: Source, most_bytes: int) -> ArraySource:
     source : Source
         The rows.
     most_bytes : int
-        The size up to which rows are kept in memory; more rows go to a file in the folder for temporary files, which
-        ``TMPDIR`` sets.
+        The size up to which rows are kept in memory; more rows go to a memory-mapped file in the folder for temporary
+        files, which ``TMPDIR`` sets. The file is deleted with the source.
 
     Raises
     ------
@@ -90,7 +70,7 @@ def _filled(out: NDArray[Any], blocks: Iterator[NDArray[Any]]) -> NDArray[Any]:
     return out[:n_rows]
 
 
-def _in_file(source: Source, waiting: list[NDArray[Any]], blocks: Iterator[NDArray[Any]]) -> SpooledSource:
+def _in_file(source: Source, waiting: list[NDArray[Any]], blocks: Iterator[NDArray[Any]]) -> ArraySource:
     n_rows = 0
     with _writing():
         file = tempfile.TemporaryFile(prefix="isthmus-rows-")  # noqa: SIM115, closed with the source
@@ -100,7 +80,10 @@ def _in_file(source: Source, waiting: list[NDArray[Any]], blocks: Iterator[NDArr
         n_rows += _written(file, values)
     with _writing():
         file.flush()
-    return SpooledSource(file, (n_rows, source.schema.n_features), source.dtype, source.schema)
+    rows = np.memmap(file, source.dtype, "r", shape=(n_rows, source.schema.n_features))
+    spooled = ArraySource(rows, schema=source.schema)
+    weakref.finalize(spooled, file.close)
+    return spooled
 
 
 def _written(file: IO[bytes], values: NDArray[Any]) -> int:

@@ -14,18 +14,20 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import BrokenFileError, InvalidDataError
 from isthmus.data.sources.arrays import ArraySource, block_rows, existing, one_line
-from isthmus.data.sources.arrow_types import column_kind, numbers, numpy_type, reading
-from isthmus.data.sources.base import Block, Column, Schema
-from isthmus.data.sources.column_checks import (
+from isthmus.data.sources.arrow_columns import (
     Part,
     chosen_columns,
+    column_kind,
+    numbers,
+    numpy_type,
+    reading,
     refuse_non_numeric,
     refuse_other_columns,
     refuse_unknown,
 )
-from isthmus.data.sources.places import FileList, table_files
+from isthmus.data.sources.base import Block, Column, Schema
+from isthmus.data.sources.places import FileList, hash_ends, table_files
 
-_HASHED_BYTES = 1 << 16
 _HASHED_FILES = 64
 
 
@@ -120,13 +122,9 @@ class TableSource(ABC):
         """A hash of the columns read, the files' sizes, and the ends of at most 64 files."""
         digest = hashlib.blake2b(repr((self._names, self.dtype.str)).encode(), digest_size=16)
         files = [part.path for part in self._parts]
-        sizes = [file.stat().st_size for file in files]
-        digest.update(repr(sizes).encode())
+        digest.update(repr([file.stat().st_size for file in files]).encode())
         for i in np.unique(np.linspace(0, len(files) - 1, min(len(files), _HASHED_FILES)).astype(int)):
-            with files[i].open("rb") as stream:
-                digest.update(stream.read(_HASHED_BYTES))
-                stream.seek(max(0, sizes[i] - _HASHED_BYTES))
-                digest.update(stream.read(_HASHED_BYTES))
+            hash_ends(digest, files[i])
         return digest.hexdigest()
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[Block]:

@@ -15,8 +15,7 @@ import numpy as np
 
 from isthmus.core.errors import BrokenFileError, InvalidDataError
 from isthmus.data.sources.arrays import one_line
-from isthmus.data.sources.arrow_types import reading
-from isthmus.data.sources.column_checks import Part, fields_of, refuse_duplicates
+from isthmus.data.sources.arrow_columns import Part, fields_of, reading, refuse_duplicates
 from isthmus.data.sources.places import Place, arrow_place
 from isthmus.data.sources.tables import TableSource
 
