@@ -199,10 +199,7 @@ def test_invalid_codes_raise(codes, match):
     assert found.count == 0
 
 
-@given(
-    st.lists(st.one_of(st.just(0.0), st.floats(1e-9, 1)), min_size=1, max_size=30),
-    st.integers(1, 5),
-)
+@given(st.lists(st.one_of(st.just(0.0), st.floats(1e-9, 1)), min_size=1, max_size=30), st.integers(1, 5))
 def test_every_unit_is_dead_or_in_one_bin(shares, per_decade):
     edges, counts, dead = density_histogram(shares, per_decade=per_decade)
     assert dead == shares.count(0)

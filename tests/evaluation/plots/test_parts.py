@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_matrix
 
 from drawing import ROWS, SHAPE, images, rng, tiles
 from isthmus.evaluation import plots
@@ -8,6 +9,11 @@ from isthmus.evaluation import plots
 ATOMS = rng.normal(size=(4, 12))
 CODES = np.array([[0.5, 0, 2, 0.001], [0, 0, 0, 0], [1, 3, 0, -2]])
 BASE = np.full(12, 0.25)
+MANY_CODES = np.maximum(rng.normal(size=(30, 5)), 0)
+MANY_CODES[:, 3] = 0
+MANY_CODES[2:, 4] = 0
+MANY_CODES[:2, 4] = 0.5, 1234
+MANY_ATOMS = rng.normal(size=(5, 12))
 
 
 @pytest.mark.parametrize("base", [None, BASE])
@@ -41,9 +47,44 @@ def test_maximum_numbers_of_rows_and_contributions():
     assert_allclose(total.get_array(), np.clip(CODES[0] @ ATOMS, 0, 1).reshape(SHAPE))
 
 
-def test_colour_pictures():
+def test_parts_in_colour():
     pictures = rng.random((1, 2, 2, 3))
     row, strip, _ = images(plots.parts(pictures, [[0, 2, 0, 0]], ATOMS))
     assert_allclose(row.get_array(), pictures[0])
     part = 2 * ATOMS[1]
     assert_allclose(strip.get_array()[..., :3], (part / np.abs(part).max() + 1).reshape(2, 2, 3) / 2)
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr_matrix])
+def test_rows_are_sorted_by_activation(form):
+    figure = plots.top_rows(ROWS, form(MANY_CODES), [4, 0], image_shape=SHAPE, components=MANY_ATOMS, n=4)
+    first_atom, first, second_atom, second = images(figure)
+    for atom, k in ((first_atom, 4), (second_atom, 0)):
+        assert_allclose(atom.get_array(), (MANY_ATOMS[k] / np.abs(MANY_ATOMS[k]).max()).reshape(SHAPE))
+    for image, best in ((first, [1, 0]), (second, np.argsort(-MANY_CODES[:, 0])[:4])):
+        shown = [tile for tile in tiles(image.get_array(), *SHAPE) if np.ma.count(tile)]
+        assert_array_equal(shown, ROWS[best].reshape(-1, *SHAPE))
+    labels = [[text.get_text() for text in image.axes.get_xticklabels()] for image in (first, second)]
+    assert labels == [["1,234", "0.5"], [f"{value:.3g}" for value in np.sort(MANY_CODES[:, 0])[:-5:-1]]]
+    assert [ax.get_ylabel() for ax in figure.axes if ax.get_ylabel()] == ["unit 4", "unit 0"]
+
+
+def test_a_unit_that_is_never_active_is_labelled():
+    figure = plots.top_rows(ROWS, MANY_CODES, 3, image_shape=SHAPE)
+    assert images(figure) == []
+    assert [text.get_text() for text in figure.axes[0].texts] == ["never active"]
+
+
+def test_default_units_are_active_in_the_most_rows():
+    by_frequency = np.argsort(-(MANY_CODES != 0).sum(axis=0), kind="stable")
+    for codes in (MANY_CODES, csr_matrix(MANY_CODES)):
+        figure = plots.top_rows(ROWS.reshape(30, *SHAPE), codes)
+        assert [ax.get_ylabel() for ax in figure.axes] == [f"unit {k}" for k in by_frequency]
+
+
+def test_top_rows_in_colour():
+    pictures = rng.integers(0, 256, (30, 2, 2, 3)).astype(np.uint8)
+    atom, strip = images(plots.top_rows(pictures, MANY_CODES, 4, components=MANY_ATOMS, n=3))
+    assert_allclose(strip.get_array()[:, :2, :3], pictures[1] / 255)
+    assert_array_equal(strip.get_array()[..., 3].sum(axis=0) > 0, [True, True, False, True, True, False, False, False])
+    assert_allclose(atom.get_array(), (MANY_ATOMS[4] / np.abs(MANY_ATOMS[4]).max() + 1).reshape(2, 2, 3) / 2)

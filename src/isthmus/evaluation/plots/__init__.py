@@ -10,21 +10,15 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
+from isthmus.evaluation.plots.canvas import save
 from isthmus.evaluation.plots.comparison import reconstructions
-from isthmus.evaluation.plots.curves import history
-from isthmus.evaluation.plots.dictionary import atoms
-from isthmus.evaluation.plots.filters import weights
-from isthmus.evaluation.plots.frequencies import density
-from isthmus.evaluation.plots.gallery import gallery
-from isthmus.evaluation.plots.histograms import code_histograms
-from isthmus.evaluation.plots.parts import parts
-from isthmus.evaluation.plots.plane import manifold
-from isthmus.evaluation.plots.saving import save
-from isthmus.evaluation.plots.scatter import codes
-from isthmus.evaluation.plots.strongest import top_rows
+from isthmus.evaluation.plots.curves import history, tradeoffs
+from isthmus.evaluation.plots.filters import atoms, weights
+from isthmus.evaluation.plots.parts import parts, top_rows
+from isthmus.evaluation.plots.pictures import gallery
+from isthmus.evaluation.plots.plane import codes, manifold
 from isthmus.evaluation.plots.style import STYLES, Style
-from isthmus.evaluation.plots.targets import activation_against_target
-from isthmus.evaluation.plots.tradeoffs import tradeoffs
+from isthmus.evaluation.plots.units import activation_against_target, code_histograms, density
 
 __all__ = [
     "FIGURES",
@@ -46,18 +40,8 @@ __all__ = [
     "weights",
 ]
 
-FIGURES: dict[str, Callable[..., Figure]] = {
-    "codes": codes,
-    "reconstructions": reconstructions,
-    "manifold": manifold,
-    "history": history,
-    "weights": weights,
-    "code_histograms": code_histograms,
-    "atoms": atoms,
-    "density": density,
-    "activation_against_target": activation_against_target,
-    "top_rows": top_rows,
-    "parts": parts,
-    "gallery": gallery,
-    "tradeoffs": tradeoffs,
-}
+_FIGURES: tuple[Callable[..., Figure], ...] = (
+    *(codes, reconstructions, manifold, history, weights, code_histograms, atoms, density),
+    *(activation_against_target, top_rows, parts, gallery, tradeoffs),
+)
+FIGURES = {figure.__name__: figure for figure in _FIGURES}

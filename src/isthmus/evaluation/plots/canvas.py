@@ -1,19 +1,25 @@
-"""Layout shared by all figures: a Figure without pyplot, its title, panels and colour bars."""
+"""What all figures share: a Figure without pyplot, its title, panels and colour bars; saving it to a file."""
 
 from __future__ import annotations
 
 import io
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from isthmus.core.errors import InvalidParameterError, suggest
+from isthmus.core.files import atomic_write
 from isthmus.evaluation.plots.style import SMALL, STYLES, Style
 
 
@@ -83,6 +89,53 @@ def remove_frame(ax: Axes) -> None:
     ax.spines[:].set_visible(False)
 
 
+def log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Label a logarithmic axis with plain numbers, also at 2 and 5 if it spans less than three decades."""
+    if high < 1e3 * low:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def short_number(number: float) -> str:
     """Return a number with three significant digits, or as an integer if it is from 1,000 to a million."""
     return f"{number:,.0f}" if 1000 <= number < 1e6 else f"{number:.3g}"
+
+
+def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 200) -> None:
+    """Write a figure to a file, atomically.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        Any figure.
+    path : path-like
+        Target file; its suffix is the format: ``.png``, or ``.svg`` and ``.pdf``, which are vector graphics except for
+        scattered points and pictures.
+    dpi : int
+        Resolution of pixels, in dots per inch.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the suffix is another one.
+    UnwritableError
+        If the file cannot be written.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in _FORMATS:
+        raise InvalidParameterError(
+            f"path={str(path)!r} must end in one of {', '.join(_FORMATS)}{suggest(suffix, _FORMATS)}"
+        )
+    # Type 42 keeps text as text, as publishers require; dates and random ids would make files of equal figures differ.
+    settings: dict[Any, Any] = {"pdf.fonttype": 42, "svg.hashsalt": "isthmus"}
+    with atomic_write(path) as file, mpl.rc_context(settings):
+        figure.savefig(file, format=suffix[1:], dpi=dpi, facecolor=figure.get_facecolor(), metadata=_FORMATS[suffix])
+
+
+# Metadata that matplotlib writes by default, such as the date, is left out.
+_FORMATS: dict[str, dict[str, Any]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None},
+    ".pdf": {"CreationDate": None},
+}

@@ -12,6 +12,8 @@ from isthmus.core.errors import InvalidDataError, InvalidParameterError
 
 Array = NDArray[Any]
 ArrayLike = Any  # an array, a list or a frame
+Sets = Mapping[str, Array]  # arrays by name
+Shape = tuple[int, ...]  # of a picture: (height, width), or (height, width, channels) for more than one channel
 
 
 def named_sets(values: ArrayLike | Mapping[str, ArrayLike], what: str) -> dict[str, ArrayLike]:
@@ -54,7 +56,7 @@ def matrix_of(values: ArrayLike, what: str) -> Array:
     return array.astype(np.uint8) if array.dtype.kind == "b" else array
 
 
-def rows_of(values: ArrayLike, image_shape: Sequence[int] | None, what: str) -> tuple[Array, tuple[int, ...] | None]:
+def rows_of(values: ArrayLike, image_shape: Sequence[int] | None, what: str) -> tuple[Array, Shape | None]:
     """Return rows as a two-dimensional array, and the image shape if they are pictures, else None."""
     try:
         ndim = np.ndim(values)
@@ -74,7 +76,7 @@ def rows_of(values: ArrayLike, image_shape: Sequence[int] | None, what: str) -> 
     return matrix, shape
 
 
-def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
+def checked_shape(shape: Sequence[int]) -> Shape:
     """Return (height, width), or (height, width, channels) for more than one channel."""
     try:
         sizes = tuple(int(size) for size in shape)
@@ -87,7 +89,7 @@ def checked_shape(shape: Sequence[int]) -> tuple[int, ...]:
     return sizes[:2] if sizes[-1] == 1 and len(sizes) == 3 else sizes
 
 
-def check_size(width: int, shape: tuple[int, ...], what: str) -> None:
+def check_size(width: int, shape: Shape, what: str) -> None:
     """Raise InvalidParameterError unless `width` is the number of values of a picture of `shape`."""
     if width != int(np.prod(shape)):
         raise InvalidParameterError(
@@ -95,7 +97,7 @@ def check_size(width: int, shape: tuple[int, ...], what: str) -> None:
         )
 
 
-def common_length(sets: Mapping[str, Array]) -> int:
+def common_length(sets: Sets) -> int:
     """Return the number of rows that all sets of codes have."""
     lengths = {name: len(values) for name, values in sets.items()}
     if len(set(lengths.values())) > 1:
@@ -106,23 +108,25 @@ def common_length(sets: Mapping[str, Array]) -> int:
     return next(iter(lengths.values()))
 
 
-def chosen_units(components: Sequence[int], width: int) -> list[int]:
-    """Return the one or two units to draw; a code of one unit is always drawn."""
-    if width == 1:
-        return [0]
+def unit_indices(name: str, given: Any, width: int, *, pair: bool = False) -> list[int]:
+    """Return the index or indices of existing units as a list; with `pair`, one or two different ones."""
     try:
-        chosen = [int(k) for k in components if k == int(k)]
-        count = len(components)
+        chosen = [int(unit) for unit in np.atleast_1d(np.asarray(given)) if unit == int(unit)]
     except (TypeError, ValueError):
-        chosen, count = [], 0
-    if len(chosen) != count or len(set(chosen)) != count or count not in (1, 2):
-        raise InvalidParameterError(f"components={components!r} must be one or two different unit indices")
-    for k in chosen:
-        if not 0 <= k < width:
-            raise InvalidParameterError(
-                f"components={components!r}: unit {k} does not exist; units are 0 to {width - 1}"
-            )
+        chosen = []
+    complete = bool(chosen) and len(chosen) == np.size(given)
+    if not complete or (pair and (np.ndim(given) != 1 or len(chosen) > 2 or len(set(chosen)) < len(chosen))):
+        wanted = "one or two different unit indices" if pair else "a unit index or a list of unit indices"
+        raise InvalidParameterError(f"{name}={given!r} must be {wanted}")
+    for unit in chosen:
+        if not 0 <= unit < width:
+            raise InvalidParameterError(f"{name}={given!r}: unit {unit} does not exist; units are 0 to {width - 1}")
     return chosen
+
+
+def plane_units(components: Sequence[int], width: int) -> list[int]:
+    """Return the one or two units to draw; a code of one unit is always drawn."""
+    return [0] if width == 1 else unit_indices("components", components, width, pair=True)
 
 
 def unit_names(names: Sequence[str] | None, values: ArrayLike, width: int, noun: str = "code") -> list[str]:

@@ -15,8 +15,8 @@ from matplotlib.ticker import MaxNLocator
 
 from isthmus.core.errors import InvalidDataError
 from isthmus.evaluation.plots.canvas import canvas, colour_bar, panels, remove_frame, short_number
-from isthmus.evaluation.plots.checks import Array, ArrayLike, check_count, named_sets, rows_of, unit_names
-from isthmus.evaluation.plots.pictures import as_pictures, draw_picture, grey_range, mosaic_of
+from isthmus.evaluation.plots.checks import Array, ArrayLike, Sets, Shape, check_count, named_sets, rows_of, unit_names
+from isthmus.evaluation.plots.pictures import Range, as_pictures, draw_picture, grey_range, mosaic_of
 from isthmus.evaluation.plots.style import TEXT
 
 
@@ -86,17 +86,12 @@ def reconstructions(
     if shape is not None:
         return _picture_rows(rows[:shown], some, shape, grey_range(rows), headings, title, dark)
     features = unit_names(names, originals, rows.shape[1], "feature")
-    return _line_rows(rows[:shown], some, features, headings, unit, title, dark)
+    numbered = [f"row {i}" for i in range(shown)]
+    return _line_rows(rows[:shown], some, features, headings or numbered, unit, title, dark)
 
 
 def _picture_rows(
-    rows: Array,
-    methods: Mapping[str, Array],
-    shape: tuple[int, ...],
-    shades: tuple[float, float],
-    headings: list[str] | None,
-    title: str | None,
-    dark: bool,
+    rows: Array, methods: Sets, shape: Shape, shades: Range, headings: list[str] | None, title: str | None, dark: bool
 ) -> Figure:
     shown = len(rows)
     differences = {name: (values.astype(np.float64) - rows).reshape(shown, *shape) for name, values in methods.items()}
@@ -122,22 +117,14 @@ def _picture_rows(
     return figure
 
 
-def _strip(
-    ax: Axes, pictures: Array, name: str, colours: Colormap | str = "gray", limits: tuple[float, float] = (0, 1)
-) -> AxesImage:
+def _strip(ax: Axes, pictures: Array, name: str, colours: Colormap | str = "gray", limits: Range = (0, 1)) -> AxesImage:
     remove_frame(ax)
     ax.set_ylabel(name, rotation=0, ha="right", va="center")
     return draw_picture(ax, mosaic_of(pictures, len(pictures)), colours, limits)
 
 
 def _line_rows(
-    rows: Array,
-    methods: Mapping[str, Array],
-    features: list[str],
-    headings: list[str] | None,
-    unit: str,
-    title: str | None,
-    dark: bool,
+    rows: Array, methods: Sets, features: list[str], headings: list[str], unit: str, title: str | None, dark: bool
 ) -> Figure:
     shown, width = rows.shape
     n_columns = min(shown, 2 if width > 60 else 3 if shown < 10 else 4)
@@ -152,7 +139,7 @@ def _line_rows(
             for i_method, (name, values) in enumerate(methods.items()):
                 label = name.replace("\n", ", ")
                 ax.plot(values[i], color=style.palette[i_method % len(style.palette)], label=label, **marks)
-            ax.set_title(f"row {i}" if headings is None else headings[i])
+            ax.set_title(headings[i])
             if named:
                 ax.set_xticks(range(width), ticks, rotation=90)
             else:

@@ -1,29 +1,27 @@
-"""Training curves over epochs."""
+"""Curves: training over epochs, and trade-offs of methods."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
-from isthmus.evaluation.plots.canvas import canvas
-from isthmus.evaluation.plots.checks import Array
+from isthmus.evaluation.plots.canvas import canvas, log_ticks
+from isthmus.evaluation.plots.checks import Array, ArrayLike, numbers_of
 from isthmus.evaluation.plots.style import Style
 
 # Not losses, except for last_batch_loss, which is a noisy version of the loss.
 _NOT_LOSSES = ("epoch", "seconds", "last_batch_loss", "learning_rate")
+_MARKERS = "osD^vPX"
 
 
 def history(
-    history: Mapping[str, Sequence[float]],
-    *,
-    best: int | None = None,
-    title: str | None = None,
-    dark: bool = False,
+    history: Mapping[str, Sequence[float]], *, best: int | None = None, title: str | None = None, dark: bool = False
 ) -> Figure:
     """Draw the loss over epochs, with the learning rate below it.
 
@@ -107,10 +105,7 @@ def _draw_curves(ax: Axes, epochs: Array, curves: Mapping[str, Array], style: St
     leading = leading[np.isfinite(leading)]
     if len(leading) and leading.min() > 0 and leading.max() > 10 * leading.min():
         ax.set_yscale("log", nonpositive="mask")
-        if leading.max() < 1e3 * leading.min():
-            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        ax.yaxis.set_minor_formatter(NullFormatter())
+        log_ticks(ax.yaxis, float(leading.min()), float(leading.max()))
 
 
 def _mark_best(ax: Axes, epochs: Array, curves: Mapping[str, Array], best: int, style: Style) -> None:
@@ -119,3 +114,70 @@ def _mark_best(ax: Axes, epochs: Array, curves: Mapping[str, Array], best: int, 
     name = next((name for name in ("validation_loss", "loss") if name in curves), next(iter(curves)))
     at = epochs == best
     ax.plot(epochs[at], curves[name][at], "o", color=style.ink, markersize=8)
+
+
+def tradeoffs(
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    *,
+    x_label: str = "active units per row",
+    y_label: str = "explained variance",
+    title: str | None = None,
+    dark: bool = False,
+) -> Figure:
+    """Draw one trade-off curve per method, such as error against the number of active units.
+
+    Parameters
+    ----------
+    curves : mapping of str to (x, y)
+        For each method two array-likes of shape (n_points,).
+    x_label, y_label : str
+        Axis labels.
+    title : str or None
+        Title of the figure.
+    dark : bool
+        Draw for a dark background.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+        The horizontal axis is logarithmic, with ticks at the points, if all x are positive and span at least a factor
+        of eight.
+
+    Raises
+    ------
+    InvalidDataError
+        If there are no curves, or a curve is not two finite arrays of equal length.
+    """
+    if not isinstance(curves, Mapping) or not curves:
+        raise InvalidDataError("curves must be a mapping of name to (x, y) with at least one curve")
+    points = {str(name): _points(curve, str(name)) for name, curve in curves.items()}
+    xs = np.unique(np.concatenate([x for x, _ in points.values()]))
+    with canvas(dark, 8.0, 5.0, title) as (figure, style):
+        ax = figure.subplots()
+        for i, (name, (x, y)) in enumerate(points.items()):
+            look: dict[str, Any] = {"color": style.palette[i % len(style.palette)], "markersize": 7}
+            ax.plot(x, y, marker=_MARKERS[i % len(_MARKERS)], label=name, **look)
+        if xs[0] > 0 and xs[-1] >= 8 * xs[0]:
+            ax.set_xscale("log")
+            if len(xs) <= 12:
+                ax.xaxis.set_major_locator(FixedLocator(xs.tolist()))
+                ax.xaxis.set_minor_locator(FixedLocator([]))
+            ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.set(xlabel=x_label, ylabel=y_label)
+        ax.legend()
+    return figure
+
+
+def _points(curve: Any, name: str) -> tuple[Array, Array]:
+    try:
+        first, second = curve
+    except (TypeError, ValueError) as error:
+        raise InvalidDataError(f"curve {name!r} must be a pair (x, y)") from error
+    if np.ndim(first) != 1 or np.shape(first) != np.shape(second):
+        raise InvalidDataError(
+            f"curve {name!r} has x of shape {np.shape(first)} and y of {np.shape(second)}; pass one x and y per point"
+        )
+    x, y = numbers_of(first, f"x of {name!r}"), numbers_of(second, f"y of {name!r}")
+    order = np.argsort(x, kind="stable")
+    return x[order], y[order]

@@ -1,27 +1,130 @@
-"""Decoded pictures over a plane of codes."""
+"""Codes on a plane: as points, coloured by label, and as decoded pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from isthmus.core.errors import InvalidDataError
+from isthmus.evaluation.plots import checks
 from isthmus.evaluation.plots.canvas import canvas, colour_bar_axes, panels
-from isthmus.evaluation.plots.checks import (
-    Array,
-    ArrayLike,
-    check_count,
-    check_size,
-    checked_shape,
-    chosen_units,
-    matrix_of,
-    unit_names,
-)
-from isthmus.evaluation.plots.labels import colour_key
+from isthmus.evaluation.plots.checks import Array, ArrayLike, Shape, matrix_of, unit_names
+from isthmus.evaluation.plots.labels import ColourKey, colour_key
 from isthmus.evaluation.plots.pictures import as_pictures, draw_picture, grey_range, mosaic_of
-from isthmus.evaluation.plots.scatter import draw_points
+from isthmus.evaluation.plots.style import Style
+from isthmus.evaluation.plots.units import draw_histogram
+
+
+def codes(
+    codes: ArrayLike | Mapping[str, ArrayLike],
+    labels: ArrayLike | None = None,
+    *,
+    components: Sequence[int] = (0, 1),
+    names: Sequence[str] | None = None,
+    label_name: str | None = None,
+    title: str | None = None,
+    dark: bool = False,
+) -> Figure:
+    """Draw a scatter plot of two units of a code, coloured by label.
+
+    Parameters
+    ----------
+    codes : array-like of shape (n_samples, n_components), or mapping of name to such arrays
+        Codes; several sets of codes of the same rows are drawn in separate panels with shared colours.
+    labels : array-like of shape (n_samples,) or None
+        Integers with at most 20 distinct values get a segmented colour bar, other numbers a continuous one. Strings,
+        booleans and categories get a legend; of more than 20, the 19 most frequent by name. Points with missing labels
+        are grey and below the others.
+    components : sequence of one or two int
+        Indices of the units to draw. A single unit is drawn as one strip of points per class, against the label if
+        labels are continuous, or as a histogram without labels.
+    names : sequence of str or None
+        Names of the units; None uses the column names of a frame, or "code 0", "code 1", ….
+    label_name : str or None
+        Name of the labels; None uses the name of a Series.
+    title : str or None
+        Title of the figure.
+    dark : bool
+        Draw for a dark background.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+        The more points, the smaller and the more transparent they are. They are drawn in a fixed random order, so that
+        no class covers the others, and stored as pixels in vector files.
+
+    Raises
+    ------
+    InvalidDataError, InvalidParameterError
+        If codes are not a finite two-dimensional array, labels have another length, or a component does not exist.
+    """
+    given = checks.named_sets(codes, "codes")
+    sets = {name: matrix_of(values, f"codes {name!r}" if name else "codes") for name, values in given.items()}
+    n_rows = checks.common_length(sets)
+    chosen = {name: checks.plane_units(components, values.shape[1]) for name, values in sets.items()}
+    units = {name: unit_names(names, given[name], values.shape[1]) for name, values in sets.items()}
+    n_columns = min(len(sets), 3)
+    with canvas(dark, 4.9 * n_columns + 1.3, 4.6 * math.ceil(len(sets) / n_columns) + 0.1, title) as (figure, style):
+        key = colour_key(labels, n_rows, label_name, style)
+        axes = dict(zip(sets, panels(figure, len(sets), n_columns), strict=True))
+        for name, ax in axes.items():
+            columns = chosen[name]
+            _draw_codes(ax, sets[name][:, columns], [units[name][k] for k in columns], key, style)
+            ax.set_title(name)
+        planes = [ax for name, ax in axes.items() if len(chosen[name]) == 2]
+        if key is not None and planes:
+            key.draw(figure, planes)
+    return figure
+
+
+def _draw_codes(ax: Axes, values: Array, units: list[str], key: ColourKey | None, style: Style) -> None:
+    ax.set_xlabel(units[0])
+    if values.shape[1] == 2:
+        ax.set_ylabel(units[1])
+        _draw_points(ax, values, key, style)
+    elif key is None:
+        draw_histogram(ax, values[:, 0], style)
+    elif not key.classes:
+        _draw_points(ax, np.column_stack([values[:, 0], key.values]), key, style)
+        ax.set_ylabel(key.name or "label")
+    else:
+        rows = [*key.classes, *(["missing"] if key.missing.any() else [])]
+        indices = np.where(key.missing, len(key.classes), key.values)
+        jitter = np.random.default_rng(0).uniform(-0.35, 0.35, len(indices))
+        _draw_points(ax, np.column_stack([values[:, 0], indices + jitter]), key, style)
+        ax.set_yticks(range(len(rows)), rows)
+        ax.set_ylim(len(rows) - 0.5, -0.5)
+        ax.set_ylabel(key.name)
+
+
+def _draw_points(ax: Axes, points: Array, key: ColourKey | None, style: Style) -> None:
+    """Draw points (n, 2), those without a label below the others."""
+    n_rows = len(points)
+    # The inked area then grows with the square root of the number of points.
+    look: dict[str, Any] = {
+        "s": float(np.clip(400 / np.sqrt(n_rows), 0.8, 45)),
+        "alpha": float(np.clip(3.2 / n_rows**0.15, 0.5, 0.9)),
+        "linewidths": 0,
+        "rasterized": True,
+    }
+    order = np.random.default_rng(0).permutation(n_rows)
+    if key is None:
+        ax.scatter(points[order, 0], points[order, 1], color=style.palette[0], **look)
+        return
+    look |= {"cmap": key.colours, "norm": key.scale, "plotnonfinite": True}
+    order = order[np.argsort(~key.missing[order], kind="stable")]
+    markers = np.array([key.marker(i) for i in range(len(key.classes))] or ["o"])
+    indices = np.where(key.missing | (not key.classes), 0, key.values).astype(int)
+    # One call draws one marker; several markers alternate in eight slices, so that none covers the others.
+    for rows in [order] if len(set(markers)) == 1 else np.array_split(order, 8):
+        for marker in sorted(set(markers)):
+            chosen = rows[markers[indices[rows]] == marker]
+            ax.scatter(points[chosen, 0], points[chosen, 1], c=key.values[chosen], marker=marker, **look)
 
 
 def manifold(
@@ -74,10 +177,10 @@ def manifold(
     InvalidDataError, InvalidParameterError
         If the codes are not finite, or `decode` does not return rows of `image_shape`.
     """
-    check_count("n", n)
-    shape = checked_shape(image_shape)
+    checks.check_count("n", n)
+    shape = checks.checked_shape(image_shape)
     values = matrix_of(codes, "codes")
-    columns = chosen_units(components, values.shape[1])
+    columns = checks.plane_units(components, values.shape[1])
     units = unit_names(names, codes, values.shape[1])
     mosaic, extent = _decoded(decode, values, columns, shape, n)
     ratio = mosaic.shape[0] / mosaic.shape[1]
@@ -97,13 +200,13 @@ def manifold(
                 ax.set_yticks([])
         key = colour_key(labels, len(values), label_name, style) if count == 2 else None
         if key is not None:
-            draw_points(axes[1], values[:, columns], key, style)
+            _draw_points(axes[1], values[:, columns], key, style)
             key.draw(figure, [axes[1]], None if key.named else colour_bar_axes(axes[1]))
     return figure
 
 
 def _decoded(
-    decode: Callable[[Array], ArrayLike], codes: Array, columns: list[int], shape: tuple[int, ...], n: int
+    decode: Callable[[Array], ArrayLike], codes: Array, columns: list[int], shape: Shape, n: int
 ) -> tuple[Array, tuple[float, float, float, float]]:
     """Return the mosaic of the decoded grid of codes, and its extent in units of the code."""
     lines = [_line(codes[:, k], n) for k in columns]
@@ -113,7 +216,7 @@ def _decoded(
     grid = np.tile(np.median(codes, axis=0), (len(points), 1)).astype(np.result_type(codes, np.float32))
     grid[:, columns] = points[:, : len(columns)]
     rows = matrix_of(decode(grid), "the rows returned by decode")
-    check_size(rows.shape[1], shape, "the rows returned by decode")
+    checks.check_size(rows.shape[1], shape, "the rows returned by decode")
     if len(rows) != len(grid):
         raise InvalidDataError(
             f"decode returned {len(rows)} rows for {len(grid)} codes; it must return one row per code"
