@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from isthmus.engine.gaussian import Gaussian, conditional_mean, factors, fit_gaussian
+from isthmus.engine.gaussian import Gaussian, _expectation, factors, fit_gaussian
 
 
 def covariance(rng, width):
@@ -22,7 +22,7 @@ def test_the_conditional_mean_is_the_regression_on_the_observed_cells(gaussian):
     observed, missing = [0, 2, 4], [1, 3]
     mean, spread = gaussian
     gradient = spread[np.ix_(missing, observed)] @ np.linalg.inv(spread[np.ix_(observed, observed)])
-    filled = conditional_mean(gaussian, np.stack([row, np.full(5, np.nan), np.arange(5.0)]))
+    filled, _ = _expectation(gaussian, np.stack([row, np.full(5, np.nan), np.arange(5.0)]))
     np.testing.assert_allclose(
         filled[0, missing], mean[missing] + gradient @ (row[observed] - mean[observed]), rtol=1e-10
     )
@@ -67,5 +67,5 @@ def test_wide_tables_use_pairs_of_columns():
     hidden = rng.normal(size=(400, 2))
     rows = hidden @ rng.normal(size=(2, 150)) / np.sqrt(2) + 0.1 * rng.normal(size=(400, 150))
     missing = rng.random(rows.shape) < 0.2
-    filled = conditional_mean(fit_gaussian(np.where(missing, np.nan, rows)), np.where(missing, np.nan, rows))
+    filled, _ = _expectation(fit_gaussian(np.where(missing, np.nan, rows)), np.where(missing, np.nan, rows))
     assert np.sqrt(np.mean((filled - rows)[missing] ** 2)) < 0.3 * rows[missing].std()

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.engine import OPTIMIZERS, SCHEDULES
-from isthmus.engine.optimizers import DEFAULT_DECAY, Hyper, Optimizer, learning_rates
+from isthmus.engine.optimizers import DEFAULT_DECAY, Hyper, Optimizer, learning_rates, shares
 
 rng = np.random.default_rng(0)
 START = {"weight": rng.normal(size=(3, 2)), "bias": rng.normal(size=2)}
@@ -127,16 +127,17 @@ def test_schedules(name):
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_rates_are_those_half_a_step_later(name):
-    rates = learning_rates(name, 0.3, 0, 40, 40)
+    rates = learning_rates(name, 0.3, shares(0, 40, 40))
     assert_allclose(rates, 0.3 * SCHEDULES[name]((np.arange(40) + 0.5) / 40))
     assert rates.min() > 0
-    assert_allclose(np.concatenate([learning_rates(name, 0.3, first, 10, 40) for first in (0, 10, 20, 30)]), rates)
-    assert_allclose(learning_rates(name, 0.3, 40, 3, 40), 0.3 * SCHEDULES[name](np.ones(3)), atol=1e-15)
+    parts = [learning_rates(name, 0.3, shares(first, 10, 40)) for first in (0, 10, 20, 30)]
+    assert_allclose(np.concatenate(parts), rates)
+    assert_allclose(learning_rates(name, 0.3, shares(40, 3, 40)), 0.3 * SCHEDULES[name](np.ones(3)), atol=1e-15)
 
 
 def test_a_callable_is_a_schedule():
-    assert_allclose(learning_rates(lambda s: 1 - s, 2.0, 0, 4, 4), 2 * (1 - np.array([1, 3, 5, 7]) / 8))
-    assert learning_rates("cosine", 1.0, 0, 0, 0).shape == (0,)
+    assert_allclose(learning_rates(lambda s: 1 - s, 2.0, shares(0, 4, 4)), 2 * (1 - np.array([1, 3, 5, 7]) / 8))
+    assert learning_rates("cosine", 1.0, shares(0, 0, 0)).shape == (0,)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -152,7 +153,7 @@ def test_named_rules_start_at_zero(name):
 def test_a_row_can_be_added_from_outside():
     OPTIMIZERS["toy"], SCHEDULES["toy"] = optax.identity, lambda share: 1 - share
     try:
-        assert_allclose(learning_rates("toy", 2.0, 0, 2, 2), [1.5, 0.5])
+        assert_allclose(learning_rates("toy", 2.0, shares(0, 2, 2)), [1.5, 0.5])
         found, expected = ours(Optimizer("toy"), np.ones(12)), ours(Optimizer("sgd"), np.ones(12))
         jax.tree.map(assert_allclose, found, expected)
     finally:
@@ -160,7 +161,7 @@ def test_a_row_can_be_added_from_outside():
     with pytest.raises(InvalidParameterError, match="optimizer='toy' is not one of 'adam', "):
         Optimizer("toy").init(START)
     with pytest.raises(InvalidParameterError, match="learning_rate_schedule='toy' is not one of 'constant', "):
-        learning_rates("toy", 2.0, 0, 2, 2)
+        learning_rates("toy", 2.0, shares(0, 2, 2))
 
 
 def test_a_rule_from_outside_starts_where_it_says():

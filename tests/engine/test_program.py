@@ -16,7 +16,9 @@ from isthmus.engine.loop import Settings, Trainer
 from isthmus.engine.optimizers import Optimizer
 from isthmus.engine.program import LEARNING_RATE, Carry, Rows, Run, View, compile_program, precision_scope
 from isthmus.losses.base import Objective
+from isthmus.losses.classification import CrossEntropy
 from isthmus.losses.reconstruction import Reconstruction
+from isthmus.networks.classifying import Classifying
 from isthmus.networks.dense import Dense
 
 rng = np.random.default_rng(0)
@@ -213,6 +215,28 @@ def test_sums_over_an_epoch_are_compensated(loader_of):
     plain = np.cumsum(squares.astype(np.float32), dtype=np.float32)[-1] / 200_000
     assert abs(plain - squares.mean()) > 1e-6
     assert abs(state.metrics["loss"][0] - squares.mean()) < 1e-7
+
+
+@pytest.mark.parametrize("rows_per_chunk", [8, 24, None])
+def test_labels_follow_their_rows_in_training_and_validation(loader_of, rows_per_chunk):
+    network = Classifying(NETWORK, 3)
+    params = {**NETWORK.init(1), **network.init(1)}
+    params["head"]["weight"] = rng.normal(size=params["head"]["weight"].shape).astype(np.float32)
+    logits = np.asarray(network.encode(params, ROWS))
+    labels = logits.argmax(axis=1).astype(np.int32)
+    assert len(set(labels)) > 1
+    holdout = HashHoldout(1, 0.3)
+    options = {"seed": 1, "shuffle": True, "rows_per_chunk": rows_per_chunk, "holdout": holdout}
+    loader = loader_of(ROWS, 8, extras={"labels": labels}, **options)
+    settings = Settings(2, 1e-30, clip=1.0, early_stopping=True)
+    trainer = Trainer(CrossEntropy(network), CLIPPED, loader, settings, schedules={"l2": lambda share: 0 * share})
+    *_, state = trainer.epochs(trainer.start(params, 1))
+    # The labels are the network's own predictions.
+    assert_allclose(state.metrics["accuracy"], 1, rtol=1e-6)
+    own = -np.asarray(jax.nn.log_softmax(logits))[np.arange(50), labels]
+    held = holdout.mask(0, 50)
+    assert_allclose(state.metrics["loss"], own[~held].mean(), rtol=1e-5)
+    assert_allclose(state.metrics["validation_loss"], own[held].mean(), rtol=1e-5)
 
 
 # Compilations ------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import pytest
 
 from isthmus.core.random import Stream, key_words
 from isthmus.core.types import Noise
-from isthmus.engine.gaussian import Gaussian, conditional_mean, factors
+from isthmus.engine.gaussian import Gaussian, _expectation, factors
 from isthmus.networks.mixed import Mixed
 
 
@@ -34,7 +34,7 @@ def widened(network, params):
 
 def test_it_starts_at_the_conditional_mean(started):
     network, params, gaussian = started
-    expected = conditional_mean(gaussian, widened(network, params)) * params["start"]["scale"]
+    expected = _expectation(gaussian, widened(network, params))[0] * params["start"]["scale"]
     expected += params["start"]["center"]
     output = jax.jit(network.fill)(params, jnp.asarray(ROWS), jnp.asarray(MISSING))
     np.testing.assert_allclose(output.reconstruction[:, [0, 2]], expected[:, [0, 4]], atol=1e-5)

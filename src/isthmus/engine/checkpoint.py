@@ -19,6 +19,8 @@ from isthmus.core.types import Stopping, TrainState
 _CLASS = "Checkpoint"
 _KEPT = 2  # the newest, and the one before in case the newest is damaged
 _TREES = ("params", "optimizer", "model", "best")
+_NUMBERS = ("seed", "step", "epoch", "cursor")
+_OTHERS = ("epoch_sums", "metrics", "stopping")
 
 
 class Checkpoint(NamedTuple):
@@ -62,11 +64,7 @@ class Checkpoints:
             raise UnwritableError(f"cannot create the folder {self.folder}: {error.strerror}") from error
         if not every >= 0:
             raise InvalidParameterError(f"checkpoint_every={every} must be a number of seconds >= 0")
-        self._remove_partial_files()
-
-    def _remove_partial_files(self) -> None:
-        """Remove the partial files of a process that was killed."""
-        if self.writes:
+        if self.writes:  # partial files of a process that was killed
             for stray in self.folder.glob(".checkpoint-*"):
                 stray.unlink(missing_ok=True)
 
@@ -148,29 +146,12 @@ class Checkpoints:
             If the checkpoint does not fit.
         """
         header = found.header
-        trees = {
-            "params": fresh.params,
-            "optimizer": fresh.optimizer,
-            "model": fresh.model,
-            "best": (fresh.params, fresh.model),
-        }
         try:
-            if not header["best"]:
-                del trees["best"]
-            filled = {name: put(_filled(tree, name, found.tensors)) for name, tree in trees.items()}
-            return TrainState(
-                params=filled["params"],
-                optimizer=filled["optimizer"],
-                model=filled["model"],
-                best=filled.get("best"),
-                seed=int(header["seed"]),
-                step=int(header["step"]),
-                epoch=int(header["epoch"]),
-                cursor=int(header["cursor"]),
-                epoch_sums=header["epoch_sums"],
-                stopping=Stopping(*header["stopping"]),
-                metrics=header["metrics"],
-            )
+            trees = fresh._replace(best=(fresh.params, fresh.model) if header["best"] else None)
+            filled = {name: put(_filled(getattr(trees, name), name, found.tensors)) for name in _TREES}
+            values: dict[str, Any] = {name: int(header[name]) for name in _NUMBERS}
+            values |= {name: header[name] for name in _OTHERS}
+            return TrainState(**filled, **values)._replace(stopping=Stopping(*header["stopping"]))
         except (KeyError, TypeError, ValueError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise ModelFileError(
@@ -193,18 +174,8 @@ class Checkpoints:
         if not self.writes:
             return
         start = time.monotonic()
-        header = {
-            "class": _CLASS,
-            "identity": self.identity,
-            "seed": state.seed,
-            "step": state.step,
-            "epoch": state.epoch,
-            "cursor": state.cursor,
-            "epoch_sums": state.epoch_sums,
-            "stopping": list(state.stopping),
-            "metrics": state.metrics,
-            "best": state.best is not None,
-        }
+        header = {"class": _CLASS, "identity": self.identity, "best": state.best is not None}
+        header |= {name: getattr(state, name) for name in (*_NUMBERS, *_OTHERS)}
         tensors = {
             f"{name}/{number}": np.asarray(leaf)
             for name in _TREES
@@ -220,12 +191,11 @@ class Checkpoints:
 
 
 def _filled(tree: Any, name: str, tensors: Tensors) -> Any:
-    leaves = jax.tree.leaves(tree)
-    shape: Any = jax.tree.structure(tree)
+    leaves, shape = jax.tree.flatten(tree)
     found = [tensors[f"{name}/{number}"] for number in range(len(leaves))]
     for leaf, tensor in zip(leaves, found, strict=True):
         if leaf.shape != tensor.shape or leaf.dtype != tensor.dtype:
             raise ValueError(
                 f"an array of {name} has shape {tensor.shape} and type {tensor.dtype}, not {leaf.shape} {leaf.dtype}"
             )
-    return shape.unflatten(found)
+    return jax.tree.unflatten(shape, found)

@@ -17,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from numpy.typing import NDArray
 
 from isthmus.engine.loading import BatchShard, Chunk
 
@@ -114,12 +113,11 @@ class Placement:
         # a compiled program.
         if self.mesh is None:
             return jax.tree.map(lambda leaf: jax.device_put(np.array(leaf), self.device), tree)
-        return jax.tree.map(self._replicate, tree)
-
-    def _replicate(self, leaf: Any) -> jax.Array:
-        values: NDArray[Any] = np.array(leaf)
         layout: Any = self.replicated
-        return jax.make_array_from_callback(values.shape, layout, lambda place: values[place].copy())
+        host = jax.tree.map(np.array, tree)
+        return jax.tree.map(
+            lambda leaf: jax.make_array_from_callback(leaf.shape, layout, lambda at: leaf[at].copy()), host
+        )
 
     def summed_once(self, means: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function of means over rows that reduces over devices in one message.

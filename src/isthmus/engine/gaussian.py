@@ -1,8 +1,8 @@
-"""A Gaussian fitted to rows with missing cells, and its conditional mean of the missing ones."""
+"""A Gaussian fitted to rows with missing cells, by their conditional mean and covariance."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,11 +70,6 @@ def fit_gaussian(rows: Floats, start: Gaussian | None = None, max_iterations: in
     return gaussian
 
 
-def conditional_mean(gaussian: Gaussian, rows: Floats) -> Floats:
-    """Return rows (n, D) with each NaN replaced by its expected value given the row's other cells."""
-    return _expectation(gaussian, rows)[0]
-
-
 def factors(gaussian: Gaussian, rank: int) -> tuple[Floats, float]:
     """Return factors (rank, D) and a noise variance that give the Gaussian's covariance, exactly if rank is D - 1.
 
@@ -114,8 +109,8 @@ def _expectation(gaussian: Gaussian, rows: Floats) -> tuple[Floats, Floats]:
 
 def _shrunk(covariance: Floats, n_rows: int) -> Floats:
     diagonal = np.diag(np.diag(covariance))
-    shrunk: Any = (n_rows * covariance + _PRIOR_ROWS * diagonal) / (n_rows + _PRIOR_ROWS)
-    return np.asarray(shrunk + _FLOOR * np.eye(len(covariance)))
+    shrunk: Floats = (n_rows * covariance + _PRIOR_ROWS * diagonal) / (n_rows + _PRIOR_ROWS)
+    return shrunk + _FLOOR * np.eye(len(covariance))
 
 
 def _by_pairs(rows: Floats) -> Gaussian:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -56,9 +57,7 @@ def compile_functions(network: Network, sparsity: Sparsity | None = None) -> Fun
         pre_code = network.encode(params, x, None, None, condition)
         if sparsity is None:
             return network.activate_code(pre_code), total
-        step = Step(
-            network, params, state, batch=None, x=None, noise=None, scheduled={}, pre_code=pre_code, train=False
-        )
+        step = Step(network, params, state, pre_code=pre_code, train=False)
         return sparsity.select(step)[0], total
 
     def decode(params: Params, code: Array) -> Array:
@@ -105,6 +104,7 @@ def _regrouped(blocks: Iterable[Block], rows: int) -> Iterator[Block]:
         yield Block(np.concatenate(waiting), last - count)
 
 
+@dataclass(eq=False)
 class Inference:
     """Computes codes and reconstructions with a fitted network.
 
@@ -126,33 +126,28 @@ class Inference:
         Its state at the end of training.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        params: Params,
-        scaler: Scaling,
-        device: Any = None,
-        names: Sequence[str] = (),
-        *,
-        sparsity: Sparsity | None = None,
-        state: ModelState = (),
-    ) -> None:
-        self.network = network
-        self.scaler = scaler
-        self.device = device
-        self.names = names
-        self.compute: np.dtype[Any] = network.dtype
-        self.functions = compile_functions(network, None if sparsity is None else sparsity.static())
-        self.rows = block_rows(network, params)
+    network: Network
+    params: Params
+    scaler: Scaling
+    device: Any = None
+    names: Sequence[str] = ()
+    _: KW_ONLY
+    sparsity: Sparsity | None = None
+    state: ModelState = ()
+
+    def __post_init__(self) -> None:
+        self.compute: np.dtype[Any] = self.network.dtype
+        self.functions = compile_functions(self.network, None if self.sparsity is None else self.sparsity.static())
+        self.rows = block_rows(self.network, self.params)
         affine = None
         # Without a need to scale, one pass over the rows is saved.
-        if scaler.affine is not None and (scaler.affine[0].any() or (scaler.affine[1] != 1).any()):
-            center, scale = scaler.affine
+        given = self.scaler.affine
+        if given is not None and (given[0].any() or (given[1] != 1).any()):
+            center, scale = given
             affine = center.astype(self.compute), (1 / scale).astype(self.compute)
         with precision_scope(self.compute):
-            self.params = jax.device_put(params, device)
-            self.state = jax.device_put(state, device)
-            self._affine = jax.device_put(affine, device)
+            put = functools.partial(jax.device_put, device=self.device)
+            self.params, self.state, self._affine = put(self.params), put(self.state), put(affine)
 
     def encode(self, blocks: Iterable[Block]) -> Iterator[NDArray[Any]]:
         """Yield the codes (rows, K) of raw rows in order; raise InvalidDataError at a cell that is not finite."""
@@ -169,12 +164,7 @@ class Inference:
 
     def reconstruct(self, blocks: Iterable[Block], dtype: Any) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         """Yield raw rows (rows, D) and the scaled reconstructions from their codes, rounded to a type, in order."""
-
-        def call(piece: NDArray[Any]) -> tuple[Array, Array]:
-            _, reconstruction, total = self._round_trip(piece, dtype)
-            return reconstruction, total
-
-        return self._stream(blocks, call)
+        return self._stream(blocks, lambda piece: self._round_trip(piece, dtype)[1:])
 
     def round_trip(
         self, blocks: Iterable[Block], dtype: Any

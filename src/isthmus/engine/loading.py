@@ -135,10 +135,7 @@ class RowLoader:
     @property
     def chunk_shape(self) -> tuple[int, int]:
         """The shape of a chunk's values."""
-        shard = self.shard
-        rows = self.chunk_rows
-        if shard is not None:
-            rows = rows // self.batch_size * shard.size
+        rows = self.chunk_rows if self.shard is None else self.chunk_rows // self.batch_size * self.shard.size
         return rows, self.source.schema.n_features
 
     def count(self, validation: bool = False) -> int:

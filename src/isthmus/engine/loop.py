@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any
 
 import jax
@@ -19,7 +19,7 @@ from isthmus.corruption.base import Corruption
 from isthmus.engine.devices import Placement
 from isthmus.engine.interruption import Interruption
 from isthmus.engine.loading import Chunk, RowLoader
-from isthmus.engine.optimizers import Optimizer, learning_rates
+from isthmus.engine.optimizers import Optimizer, learning_rates, shares
 from isthmus.engine.program import LEARNING_RATE, Carry, Rows, Run, Scheduled, View, compile_program, precision_scope
 from isthmus.losses.base import Objective
 
@@ -81,6 +81,7 @@ class Hooks:
     after_chunk: Callable[[TrainState], None] = lambda state: None
 
 
+@dataclass(eq=False)
 class Trainer:
     """Trains one objective on the rows of one loader; `epochs` runs it.
 
@@ -94,63 +95,51 @@ class Trainer:
         The training rows, and those it holds out.
     settings : Settings
         How long and how fast to train.
-    schedules : mapping of str to Schedule, or None
+    schedules : mapping of str to Schedule
         The objective's scheduled values over the run.
     validation : RowLoader or None
         Other rows that decide when to stop, instead of those the loader holds out.
-    interruption : Interruption or None
+    interruption : Interruption
         Read between chunks.
     hooks : Hooks
         Functions to call on the way.
-    placement : Placement or None
-        Where to compute; None is JAX's default device.
+    placement : Placement
+        Where to compute.
     corruption : Corruption or None
         The corruption of the network's input.
     columns : Columns or None
         The statistics of the scaled columns, for a corruption.
     """
 
-    def __init__(
-        self,
-        objective: Objective,
-        optimizer: Optimizer,
-        loader: RowLoader,
-        settings: Settings,
-        *,
-        schedules: Mapping[str, Schedule] | None = None,
-        validation: RowLoader | None = None,
-        interruption: Interruption | None = None,
-        hooks: Hooks | None = None,
-        placement: Placement | None = None,
-        corruption: Corruption | None = None,
-        columns: Columns | None = None,
-    ) -> None:
-        static = None if corruption is None else corruption.static()
-        view = View(loader.batch_size, loader.missing, static, objective.condition_kind)
-        self.placement = placement = placement or Placement()
-        self.program = compile_program(objective, optimizer, view, placement)
-        self.columns = columns
-        self.objective = objective
-        self.schedules = dict(schedules or {})
-        self.optimizer = optimizer
-        self._reading: dict[str, Any] = {"readers": placement.readers, "chunk_bytes": placement.chunk_bytes}
+    objective: Objective
+    optimizer: Optimizer
+    loader: RowLoader
+    settings: Settings
+    _: KW_ONLY
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
+    validation: RowLoader | None = None
+    interruption: Interruption = field(default_factory=Interruption)
+    hooks: Hooks = Hooks()
+    placement: Placement = field(default_factory=Placement)
+    corruption: Corruption | None = None
+    columns: Columns | None = None
+
+    def __post_init__(self) -> None:
+        loader, static = self.loader, None if self.corruption is None else self.corruption.static()
+        view = View(loader.batch_size, loader.missing, static, self.objective.condition_kind)
+        self.program = compile_program(self.objective, self.optimizer, view, self.placement)
+        self._reading: dict[str, Any] = {"readers": self.placement.readers, "chunk_bytes": self.placement.chunk_bytes}
         self.loader = replace(loader, **self._reading)
-        self.settings = settings
-        self.validation = validation
-        self.interruption = interruption or Interruption()
-        self.hooks = hooks or Hooks()
         self.n_rows = loader.count()
-        self.n_held_out = validation.count() if validation else loader.count(validation=True)
+        self.n_held_out = self.validation.count() if self.validation else loader.count(validation=True)
         self.steps_per_epoch = -(-self.n_rows // loader.batch_size)
         self._good: tuple[Carry, int] | None = None
 
     def start(self, params: Params, seed: int, model: ModelState = ()) -> TrainState:
         """Return the state before the first step."""
         with precision_scope(self.loader.compute):
-            params = self.put(params)
-            params = self.objective.constrain_parameters(params)
-            optimizer = self.put(self.optimizer.init(params))
-            model = self.put(model)
+            params = self.objective.constrain_parameters(self.put(params))
+            optimizer, model = self.put(self.optimizer.init(params)), self.put(model)
         return TrainState(params, optimizer, model, None, seed, 0, 0, 0, {}, Stopping(np.inf, 0, 0), {})
 
     def put(self, tree: Any) -> Any:
@@ -261,7 +250,7 @@ class Trainer:
         row |= {
             "epoch": epoch,
             "last_batch_loss": last,
-            LEARNING_RATE: float(self._rates(max(state.step - 1, 0), 1)[0]),
+            LEARNING_RATE: float(self._rates(self._shares(max(state.step - 1, 0), 1))[0]),
         }
         state = state._replace(epoch=epoch, cursor=0, epoch_sums={})
         if self.validates:
@@ -285,18 +274,19 @@ class Trainer:
             None if self.columns is None else Columns(*(np.asarray(values, dtype) for values in self.columns)),
         )
 
-    def _rates(self, step: int, n_steps: int) -> Any:
-        total = self.settings.max_epochs * self.steps_per_epoch
-        return learning_rates(self.settings.schedule, self.settings.learning_rate, step, n_steps, total)
+    def _shares(self, step: int, n_steps: int) -> Any:
+        return shares(step, n_steps, self.settings.max_epochs * self.steps_per_epoch)
+
+    def _rates(self, share: Any) -> Any:
+        return learning_rates(self.settings.schedule, self.settings.learning_rate, share)
 
     def _at_steps(self, step: int, n_steps: int) -> Scheduled:
         """Return the scheduled values at each of `n_steps` steps, in arrays of a chunk's number of steps."""
         room = self.loader.chunk_rows // self.loader.batch_size
         n_steps = min(n_steps, room)
-        total = self.settings.max_epochs * self.steps_per_epoch
-        share = np.minimum((np.arange(step, step + n_steps) + 0.5) / max(total, 1), 1.0)
+        share = self._shares(step, n_steps)
         values = {name: schedule(share) for name, schedule in self.schedules.items()}
-        values[LEARNING_RATE] = self._rates(step, n_steps)
+        values[LEARNING_RATE] = self._rates(share)
         held = {name: np.zeros(room, self.loader.compute) for name in values}
         for name, value in values.items():
             held[name][:n_steps] = value

@@ -112,10 +112,16 @@ def warmup(share: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.minimum(1.0, share / 0.05)
 
 
+def shares(first_step: int, n_steps: int, total_steps: int) -> NDArray[np.float64]:
+    """Return the share of training done at each of `n_steps` steps, from 0 to 1."""
+    # Plus half a step, so that neither the first nor the last step of a run has a rate of zero.
+    return np.minimum((np.arange(first_step, first_step + n_steps) + 0.5) / max(total_steps, 1), 1.0)
+
+
 def learning_rates(
-    schedule: str | Callable[[float], float], rate: float, first_step: int, n_steps: int, total_steps: int
+    schedule: str | Callable[[float], float], rate: float, share: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the learning rate of each of `n_steps` steps.
+    """Return the learning rate at shares of training done.
 
     Parameters
     ----------
@@ -123,11 +129,9 @@ def learning_rates(
         A name in `SCHEDULES`, or a function from the share of training done, 0 to 1, to a factor of `rate`.
     rate : float
         The learning rate at a factor of 1.
-    first_step, n_steps, total_steps : int
-        The number of the first step, how many steps, and how many the run has.
+    share : ndarray of shape (n,)
+        The shares; see `shares`.
     """
-    # Plus half a step, so that neither the first nor the last step of a run has a rate of zero.
-    share = np.minimum((np.arange(first_step, first_step + n_steps) + 0.5) / max(total_steps, 1), 1.0)
     if isinstance(schedule, str):
         return rate * SCHEDULES[schedule](share)
     return rate * np.array([float(schedule(value)) for value in share])
