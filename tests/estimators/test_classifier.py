@@ -112,3 +112,15 @@ def test_what_is_refused(digits, model):
         model.to_classifier(dropout=1.5).fit(X, y)
     with pytest.raises(InvalidParameterError, match="freeze_encoder='yes'"):
         model.to_classifier(freeze_encoder="yes").fit(X, y)
+
+
+@pytest.mark.parametrize("chunk_bytes", [None, 1])
+def test_labels_are_gathered_with_their_rows(digits, model, monkeypatch, chunk_bytes):
+    monkeypatch.setattr("isthmus.engine.loading.CHUNK_BYTES", chunk_bytes or 8 << 20)
+    X, y = digits[0][:300], digits[1][:300]
+    settings = {"max_epochs": 2, "learning_rate": 1e-30, "batch_size": 32, "random_state": 0}
+    # Weights do not change, so that the accuracy of an epoch is that of the predictions.
+    classifier = model.to_classifier(**settings).fit(X, y)
+    accuracy = np.mean(classifier.predict(X) == y)
+    assert 0 < accuracy < 1
+    assert_allclose(classifier.history_["accuracy"], accuracy, rtol=1e-5)

@@ -1,0 +1,168 @@
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_matrix
+
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.data.sources import open_source
+from isthmus.estimators.verbs import DECODE, ENCODE, IMPUTE, RECONSTRUCT, rebuilt_blocks
+
+NAMES = list("abcd")
+
+
+@pytest.fixture(scope="module")
+def frame(rows):
+    return pd.DataFrame(rows, columns=NAMES)
+
+
+@pytest.fixture(scope="module")
+def model(small, frame):
+    return small().fit(frame)
+
+
+@pytest.fixture(scope="module")
+def masked(small, rows):
+    return small(missing="mask").fit(np.where(np.random.default_rng(0).random(rows.shape) < 0.1, np.nan, rows))
+
+
+@pytest.fixture
+def csv(frame, tmp_path):
+    frame.assign(note="text")[["note", *reversed(NAMES)]].to_csv(tmp_path / "rows.csv", index=False)
+    return tmp_path / "rows.csv"
+
+
+def test_each_verb_computes_what_its_name_says(model, frame, rows):
+    code = np.asarray(model.network_.encode(model.params_, model.scaler_.scaled(rows, np.float32)))
+    assert_allclose(ENCODE.in_memory(model, frame), code, rtol=1e-4, atol=1e-4)
+    back = model.scaler_.raw(np.asarray(model.network_.decode(model.params_, code)), np.float64)
+    assert_allclose(DECODE.in_memory(model, code.astype(np.float64)), back, rtol=1e-4, atol=1e-4)
+    assert_allclose(RECONSTRUCT.in_memory(model, frame), back, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_reconstruction_is_encoding_and_decoding(model, rows, dtype):
+    X = rows.astype(dtype)
+    for verb in (ENCODE, RECONSTRUCT):
+        assert verb.in_memory(model, open_source(X)).dtype == dtype
+    codes = ENCODE.in_memory(model, open_source(X))
+    assert_array_equal(RECONSTRUCT.in_memory(model, open_source(X)), DECODE.in_memory(model, codes), strict=True)
+
+
+@pytest.mark.parametrize("verb", [ENCODE, RECONSTRUCT])
+def test_results_have_names(model, verb):
+    assert list(verb.names(model)) == (["autoencoder0", "autoencoder1"] if verb is ENCODE else NAMES)
+
+
+def test_columns_without_names_are_numbered(small, rows):
+    assert RECONSTRUCT.names(small(max_epochs=1).fit(rows)) == ["x0", "x1", "x2", "x3"]
+
+
+# Files -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def not_gathered(monkeypatch):
+    """Fail where rows are gathered in memory or in a temporary file."""
+
+    def refuse(*arguments):
+        raise AssertionError("the rows were gathered")
+
+    monkeypatch.setattr("isthmus.estimators.inputs.gathered_rows", refuse)
+
+
+@pytest.mark.usefixtures("not_gathered")
+@pytest.mark.parametrize("method", ["transform", "reconstruct", "score", "reconstruction_error", "code_statistics"])
+def test_text_is_read_block_by_block_and_not_gathered(model, frame, csv, method):
+    found, expected = (getattr(model, method)(given) for given in (csv, frame))
+    if method == "code_statistics":
+        found, expected = str(found), str(expected)
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.usefixtures("not_gathered")
+def test_text_is_encoded_while_it_is_read(model, frame, tmp_path):
+    many = pd.concat([frame] * 1500)
+    many.to_csv(tmp_path / "many.csv", index=False)
+    source = open_source(tmp_path / "many.csv", columns=NAMES)
+    blocks, read = source.blocks, []
+
+    def counting(*limits):
+        for block in blocks(*limits):
+            read.append(len(block.values))
+            yield block
+
+    source.blocks = counting
+    parts = ENCODE.blocks(model, source)
+    first = next(parts)
+    assert 0 < len(first) <= sum(read) < len(many)
+    assert len(first) + sum(map(len, parts)) == sum(read) == len(many)
+
+
+@pytest.mark.usefixtures("not_gathered")
+def test_codes_are_read_from_files_block_by_block(model, frame, tmp_path):
+    model.transform_to(frame, tmp_path / "codes.csv")
+    back = DECODE.in_memory(model, tmp_path / "codes.csv")
+    assert_allclose(back, RECONSTRUCT.in_memory(model, frame), rtol=1e-5)
+
+
+# Missing cells -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_imputation_fills_missing_cells_with_the_reconstruction(masked, rows, dtype):
+    holes = np.where(np.random.default_rng(1).random(rows.shape) < 0.2, np.nan, rows).astype(dtype)
+    filled = IMPUTE.in_memory(masked, holes)
+    missing = np.isnan(holes)
+    assert filled.dtype == dtype
+    assert_array_equal(filled[~missing], holes[~missing])
+    assert_allclose(filled[missing], RECONSTRUCT.in_memory(masked, holes)[missing], rtol=1e-5)
+
+
+def test_integers_have_no_missing_cells(masked, rows):
+    X = np.round(rows).astype(np.int16)
+    assert_array_equal(IMPUTE.in_memory(masked, open_source(X)), X, strict=True)
+
+
+def test_imputation_needs_a_model_with_a_missing_mask(model, rows):
+    with pytest.raises(InvalidParameterError, match="impute needs a model that was fitted with missing='mask'"):
+        IMPUTE.in_memory(model, rows)
+
+
+def test_rebuilt_blocks_are_pairs_of_raw_and_scaled_rows(model, frame, rows):
+    pairs = list(rebuilt_blocks(model, open_source(frame)))
+    assert_array_equal(np.concatenate([raw for raw, _ in pairs]), rows)
+    scaled = np.concatenate([found for _, found in pairs])
+    assert_allclose(model.scaler_.raw(scaled, np.float64), RECONSTRUCT.in_memory(model, frame))
+
+
+# Codes -------------------------------------------------------------------------------------------------------------
+
+
+def test_codes_may_be_sparse_matrices(model, frame):
+    codes = ENCODE.in_memory(model, frame)
+    assert_array_equal(DECODE.in_memory(model, csr_matrix(codes)), DECODE.in_memory(model, codes), strict=True)
+
+
+@pytest.mark.parametrize("form", ["array", "file"])
+def test_codes_of_another_width_are_refused(model, tmp_path, form):
+    codes = np.ones((3, 5))
+    np.save(tmp_path / "codes.npy", codes)
+    with pytest.raises(InvalidDataError, match="codes have 5 columns, but the model's codes have 2"):
+        DECODE.in_memory(model, codes if form == "array" else tmp_path / "codes.npy")
+
+
+def test_codes_that_are_not_finite_are_refused_by_place(model, tmp_path):
+    codes = np.ones((3, 2))
+    codes[1, 1] = np.inf
+    np.save(tmp_path / "codes.npy", codes)
+    with pytest.raises(InvalidDataError, match="infinity at row 1, column"):
+        DECODE.in_memory(model, tmp_path / "codes.npy")
+
+
+def test_codes_are_sparse_where_the_model_says_so(model, frame, rows):
+    model = model.__class__(**model.get_params()).fit(frame)
+    dense = ENCODE.in_memory(model, frame)
+    model.sparse_output = True
+    assert_array_equal(ENCODE.in_memory(model, frame).toarray(), dense)
+    assert isinstance(RECONSTRUCT.in_memory(model, frame), np.ndarray)
