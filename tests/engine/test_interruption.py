@@ -67,3 +67,14 @@ def test_an_interruption_may_listen_again(handlers):
         with interruption.listening():
             signal.raise_signal(signal.SIGINT)
         assert interruption.signal == signal.SIGINT
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interruption().listening() as interruption:
+            signal.raise_signal(signal.SIGINT)
+        assert interruption.signal is None
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

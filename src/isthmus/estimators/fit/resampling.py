@@ -45,8 +45,8 @@ def resampled(trainer: Trainer, state: TrainState, sparsity: Sparsity) -> TrainS
     rows = _next_rows(trainer, state.epoch + 1)
     unscaled = Scaler("none", np.zeros(rows.shape[1]), np.ones(rows.shape[1]))
     inference = Inference(network, params, unscaled, trainer.placement.device, sparsity=sparsity, state=model)
-    rebuilt = np.concatenate([new for _, new in inference.reconstruct([Block(rows, 0)], rows.dtype)])
-    residual = (rows - rebuilt).astype(np.float64)
+    reconstruction = np.concatenate([new for _, new in inference.reconstruct([Block(rows, 0)], rows.dtype)])
+    residual = (rows - reconstruction).astype(np.float64)
     losses = np.square(residual).sum(axis=1)
     if not losses.any():
         return state

@@ -205,7 +205,7 @@ def start_fit(
     checkpoints: Checkpoints | None = None,
     hold: Hold | None = None,
 ) -> FitRun:
-    """Return a run that starts anew, at the weights of the last fit (warm_start), or at the newest checkpoint.
+    """Return a run that starts from new weights, from those of the last fit (warm_start), or from a checkpoint.
 
     Parameters
     ----------
@@ -267,7 +267,7 @@ def start_fit(
 
 
 def start_partial_fit(estimator: Any, source: Source) -> FitRun:
-    """Return a run of one epoch, which starts anew or at the estimator's weights and optimizer state."""
+    """Return a run of one epoch, which starts from new weights or from the estimator's weights and optimizer state."""
     previous = Previous(estimator) if hasattr(estimator, "params_") else None
     done = 0 if previous is None else previous.n_iter
     plan = resolve(
