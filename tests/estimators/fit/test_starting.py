@@ -138,7 +138,9 @@ def test_a_fit_that_never_improves_is_pca_of_all_rows():
 
 def test_a_warm_start_continues_from_the_last_weights(small, rows, monkeypatch):
     model = small(warm_start=True, max_epochs=1, learning_rate=1e-12).fit(rows)
-    monkeypatch.setattr("isthmus.estimators.fit.starting.Principal", lambda loader: pytest.fail("PCA was computed again"))
+    monkeypatch.setattr(
+        "isthmus.estimators.fit.starting.Principal", lambda loader: pytest.fail("PCA was computed again")
+    )
     before = model.reconstruct(rows)
     assert_allclose(model.set_params(random_state=9).fit(rows).reconstruct(rows), before, atol=1e-5)
 
