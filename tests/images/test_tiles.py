@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.ndimage import correlate
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
-from isthmus.images.tiles import in_tiles, padded
+from isthmus.images.tiles import _padded, in_tiles
 
 SHAPES = [(1, 1), (7, 1), (3000, 17), (64, 64), (65, 129), (200, 131), (90, 70, 3)]
 
@@ -46,7 +46,7 @@ def test_tiles_start_at_multiples_of_the_strides(shape):
         return means.repeat(4, axis=0).repeat(4, axis=1).reshape(picture.shape)
 
     picture = picture_of(shape)
-    expected = blocks(padded(picture, 4))[: shape[0], : shape[1]]
+    expected = blocks(_padded(picture, 4))[: shape[0], : shape[1]]
     assert_allclose(in_tiles(blocks, picture, tile=24, overlap=4, multiple=4), expected, atol=1e-12)
 
 
@@ -69,11 +69,11 @@ def test_all_calls_have_one_shape_and_all_pixels_are_returned(height, width, exc
 
 
 def test_padding_reflects():
-    assert_array_equal(padded([[1, 2, 3]], 5), np.tile([1, 2, 3, 2, 1], (5, 1)))
-    assert_array_equal(padded([[7]], 4), np.full((4, 4), 7))
-    assert padded(np.zeros((3, 5, 3)), 4).shape == (4, 8, 3)
-    assert padded(np.zeros((2, 1)), 64)[63, 63] == 0
-    assert padded(same := np.zeros((8, 4)), 4) is same
+    assert_array_equal(_padded([[1, 2, 3]], 5), np.tile([1, 2, 3, 2, 1], (5, 1)))
+    assert_array_equal(_padded([[7]], 4), np.full((4, 4), 7))
+    assert _padded(np.zeros((3, 5, 3)), 4).shape == (4, 8, 3)
+    assert _padded(np.zeros((2, 1)), 64)[63, 63] == 0
+    assert _padded(same := np.zeros((8, 4)), 4) is same
 
 
 @pytest.mark.parametrize("options", [{"tile": 8, "overlap": 4}, {"overlap": -1}, {"multiple": 0}, {"multiple": 48}])

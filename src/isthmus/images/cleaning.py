@@ -7,6 +7,7 @@ import os
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -25,6 +26,7 @@ from isthmus.images.picture import Picture
 
 _MAX_VALUE = 16.0  # of a file of floats: larger values mean that its scale is not 0 to 1
 
+Clean = Callable[[NDArray[Any], float], NDArray[Any]]
 Files = str | os.PathLike[str]
 
 
@@ -111,17 +113,17 @@ def clean_files(
     _check_clashes(jobs)
     if not force:
         _check_existing(jobs, archive)
-    return Cleaning(jobs, archive, noise, cleaner or _cleaner_of(model))
+    return Cleaning(jobs, archive, noise, cleaner.clean if cleaner else _function_of(model))
 
 
+@dataclass(frozen=True)
 class Cleaning:
     """An iterable that denoises pictures one at a time; see `clean_files`."""
 
-    def __init__(self, jobs: list[_Job], archive: Path | None, noise: float | None, cleaner: Cleaner) -> None:
-        self._jobs = jobs
-        self._archive = archive
-        self._noise = noise
-        self._cleaner = cleaner
+    _jobs: list[_Job]
+    _archive: Path | None
+    _noise: float | None
+    _clean_values: Clean
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -148,18 +150,18 @@ class Cleaning:
             picture = decode(job.source.read(), where)
             _check_values(picture)
             level = picture_noise(picture.values) if self._noise is None else float(self._noise)
-            write(job, encode(picture, _cleaned(picture.values, level, self._cleaner), str(job.target)))
+            write(job, encode(picture, _cleaned(picture.values, level, self._clean_values), str(job.target)))
         # JAX raises a RuntimeError if a device is out of memory.
         except (IsthmusError, OSError, MemoryError, RuntimeError) as error:
-            text = one_line(error) if isinstance(error, IsthmusError) else f"{where}: {_described(error)}"
-            return Cleaned(where, None, level, time.perf_counter() - start, text)
+            place = "" if isinstance(error, IsthmusError) else f"{where}: {type(error).__name__}: "
+            return Cleaned(where, None, level, time.perf_counter() - start, place + one_line(error))
         return Cleaned(where, str(job.target), level, time.perf_counter() - start, None)
 
 
-def _cleaned(values: NDArray[Any], noise: float, cleaner: Cleaner) -> NDArray[Any]:
+def _cleaned(values: NDArray[Any], noise: float, clean: Clean) -> NDArray[Any]:
     if values.ndim == 3 and values.shape[2] == 4:  # CMYK: black is denoised separately
-        return np.dstack([cleaner.clean(values[..., :3], noise), cleaner.clean(values[..., 3], noise)])
-    return cleaner.clean(values, noise)
+        return np.dstack([clean(values[..., :3], noise), clean(values[..., 3], noise)])
+    return clean(values, noise)
 
 
 def _check_values(picture: Picture) -> None:
@@ -226,28 +228,15 @@ def _write(job: _Job, content: bytes) -> None:
         file.write(content)
 
 
-def _cleaner_of(model: Any) -> Cleaner:
+def _function_of(model: Any) -> Clean:
     if model is None:
         from isthmus.images.denoiser import Denoiser
 
-        shipped: Cleaner = Denoiser.shipped()
-        return shipped
+        return Denoiser.shipped().clean
     if not hasattr(model, "denoise_picture"):
         kind = type(model).__name__
         raise InvalidParameterError(
             f"model is a {kind}, which cannot denoise pictures; use a PictureDenoiser or a PatchAutoencoder"
         )
-    return _ModelCleaner(model)
-
-
-class _ModelCleaner(NamedTuple):
-    """Adapts a fitted estimator to `Cleaner`."""
-
-    model: Any
-
-    def clean(self, picture: NDArray[Any], noise: float | None = None) -> NDArray[Any]:
-        return np.asarray(self.model.denoise_picture(picture, noise))
-
-
-def _described(error: BaseException) -> str:
-    return f"{type(error).__name__}: {one_line(error)}"
+    clean: Clean = model.denoise_picture
+    return clean

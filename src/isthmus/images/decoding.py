@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from isthmus.images.png import bit_depth
 
 def decode(content: bytes, name: str) -> Picture:
     """Return the picture in a file's content; `name` is for error messages. See `read_picture`."""
-    with _reading(name):
+    with converting(lambda error: _unreadable(name, error)):
         if not content:
             raise BrokenFileError(f"{name} is empty; replace or remove it")
         return _of_array(content, name) if content.startswith(_NPY) else _of_image(content, name)
@@ -34,9 +34,8 @@ def open_image(content: bytes) -> Any:
 
 
 @contextmanager
-def _reading(name: str) -> Iterator[None]:
-    from PIL import Image
-
+def converting(failure: Callable[[Exception], IsthmusError]) -> Iterator[None]:
+    """Hide Pillow's warnings, and raise `failure` of any exception that is not an IsthmusError or a MemoryError."""
     try:
         with warnings.catch_warnings():
             # Pillow warns of half its maximum size, and of unusual metadata.
@@ -44,12 +43,19 @@ def _reading(name: str) -> Iterator[None]:
             yield
     except (IsthmusError, MemoryError):
         raise
-    except Image.DecompressionBombError as error:
-        raise InvalidDataError(f"{name} is too large: {one_line(error)}; cut it into parts") from error
-    # For damaged files, decoders raise any exception, for example struct.error or SyntaxError.
+    # For damaged files, unusual metadata and sizes beyond a format's limit, Pillow raises any exception, for example
+    # struct.error or SyntaxError.
     except Exception as error:
-        message = "it is not a picture of a supported format" if "cannot identify" in str(error) else one_line(error)
-        raise BrokenFileError(f"{name} cannot be read: {message}; replace or remove it") from error
+        raise failure(error) from error
+
+
+def _unreadable(name: str, error: Exception) -> IsthmusError:
+    from PIL import Image
+
+    if isinstance(error, Image.DecompressionBombError):
+        return InvalidDataError(f"{name} is too large: {one_line(error)}; cut it into parts")
+    message = "it is not a picture of a supported format" if "cannot identify" in str(error) else one_line(error)
+    return BrokenFileError(f"{name} cannot be read: {message}; replace or remove it")
 
 
 def _of_array(content: bytes, name: str) -> Picture:

@@ -6,7 +6,6 @@ import functools
 import math
 import os
 import warnings
-from collections.abc import Mapping
 from importlib.resources import as_file, files
 from typing import Any
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from isthmus.core.compilation import keep_programs
 from isthmus.core.errors import InvalidDataError, IsthmusWarning, ModelFileError
-from isthmus.core.persistence import Tensors, read_model, write_model
+from isthmus.core.persistence import read_model, write_model
 from isthmus.core.types import Params
 from isthmus.images.noise_level import check_noise, picture_noise
 from isthmus.images.tiles import in_tiles
@@ -101,11 +100,6 @@ class Denoiser:
         header, tensors = read_model(path)
         if header.get("class") != cls.__name__:
             raise ModelFileError(f"{path} is a {header.get('class')}, not a {cls.__name__}; give another file")
-        return cls.from_tensors(path, header, tensors)
-
-    @classmethod
-    def from_tensors(cls, path: object, header: Mapping[str, Any], tensors: Tensors) -> Denoiser:
-        """Return the denoiser from a file's header and tensors."""
         try:
             network = ResidualDenoiser(tuple(header["widths"]), tuple(header["blocks"]))
             strongest = float(header["strongest"])
@@ -117,9 +111,11 @@ class Denoiser:
         return cls(network, params, strongest)
 
     @classmethod
+    @functools.cache
     def shipped(cls) -> Denoiser:
         """Return the denoiser included in isthmus, for noise of 0 to 55; see ``denoiser.md`` in this folder."""
-        return _shipped()
+        with as_file(files("isthmus.images") / _SHIPPED) as path:
+            return cls.load(path)
 
     def clean(self, picture: Any, noise: float | None = None) -> NDArray[Any]:
         """Return a denoised picture.
@@ -193,12 +189,6 @@ class Denoiser:
             length = math.ceil((length - context) / n_tiles) + context
         step = 64 if length <= 512 else 128
         return math.ceil(length / step) * step
-
-
-@functools.cache
-def _shipped() -> Denoiser:
-    with as_file(files("isthmus.images") / _SHIPPED) as path:
-        return Denoiser.load(path)
 
 
 def _checked(picture: Any) -> NDArray[Any]:

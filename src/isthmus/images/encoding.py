@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import io
 import struct
-import warnings
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusError, UnwritableError, suggest
+from isthmus.core.errors import InvalidDataError, InvalidParameterError, UnwritableError, suggest
 from isthmus.data.sources.arrays import one_line
-from isthmus.images.decoding import open_image
+from isthmus.images.decoding import converting, open_image
 from isthmus.images.jpeg import encode_jpeg
 from isthmus.images.picture import Picture, to_samples
 from isthmus.images.png import Chunk, encode_png, kept_chunks
@@ -63,7 +61,7 @@ def encode(picture: Picture, values: Any, name: str) -> bytes:
     n_colours = samples.shape[2]
     if picture.alpha is not None:
         samples = np.concatenate([samples, picture.alpha[..., None]], axis=2)
-    with _writing(name):
+    with converting(lambda error: UnwritableError(f"cannot write {name}: {one_line(error)}; write another format")):
         return WRITERS[suffix](_Job(picture, samples, n_colours, name))
 
 
@@ -82,19 +80,6 @@ def check_suffix(name: str) -> str:
     return suffix
 
 
-@contextmanager
-def _writing(name: str) -> Iterator[None]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the original's size and metadata
-            yield
-    except (IsthmusError, MemoryError):
-        raise
-    # Encoders raise any exception for sizes beyond their format's limit and for unusual metadata.
-    except Exception as error:
-        raise UnwritableError(f"cannot write {name}: {one_line(error)}; write another format") from error
-
-
 def _npy(job: _Job) -> bytes:
     shape = job.samples.shape
     if job.picture.format == "NPY":
@@ -107,7 +92,7 @@ def _npy(job: _Job) -> bytes:
 
 
 def _png(job: _Job) -> bytes:
-    _check_format(job, "PNG", floats=True, inks=True)
+    _check_format(job, "PNG", inks=True)
     samples = job.samples if job.samples.shape[2] == 1 else job.bytes()
     if job.picture.format == "PNG":
         return encode_png(samples, *kept_chunks(job.picture.content, samples))
@@ -122,7 +107,7 @@ def _png(job: _Job) -> bytes:
 
 
 def _jpeg(job: _Job) -> bytes:
-    _check_format(job, "JPEG", floats=True, alpha=True, wide=True)
+    _check_format(job, "JPEG", alpha=True, wide=True)
     original = job.original if job.picture.format in ("JPEG", "MPO") else None
     return encode_jpeg(job.bytes(), original, job.picture.content, job.metadata("icc_profile", "dpi", "exif"))
 
@@ -134,12 +119,12 @@ def _tiff(job: _Job) -> bytes:
 
 
 def _bmp(job: _Job) -> bytes:
-    _check_format(job, "BMP", floats=True, inks=True, wide=True)
+    _check_format(job, "BMP", inks=True, wide=True)
     return _pillow(job, "BMP", dpi=job.metadata("dpi").get("dpi", (96, 96)))
 
 
 def _gif(job: _Job) -> bytes:
-    _check_format(job, "GIF", floats=True, inks=True, wide=True)
+    _check_format(job, "GIF", inks=True, wide=True)
     if job.has_alpha and not np.isin(job.samples[..., -1], (0, 255)).all():
         raise InvalidParameterError(
             f"{job.name}: GIF cannot store the partly transparent pixels of {job.picture.name}; write a PNG"
@@ -148,14 +133,14 @@ def _gif(job: _Job) -> bytes:
 
 
 def _webp(job: _Job) -> bytes:
-    _check_format(job, "WebP", floats=True, inks=True, wide=True)
+    _check_format(job, "WebP", inks=True, wide=True)
     lossy = job.picture.format == "WEBP" and b"VP8L" not in _riff_kinds(job.picture.content)
     metadata = job.metadata("icc_profile", "exif", "xmp")
     return _pillow(job, "WEBP", lossless=not lossy, quality=95, exact=True, **metadata)
 
 
 def _pnm(job: _Job) -> bytes:
-    _check_format(job, "PNM", floats=True, inks=True, alpha=True)
+    _check_format(job, "PNM", inks=True, alpha=True)
     height, width, n_colours = job.samples.shape
     if job.samples.dtype.kind == "b" and n_colours == 1:
         # In PBM, 1 is black.
@@ -176,12 +161,10 @@ def _pillow(job: _Job, format: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def _check_format(
-    job: _Job, format: str, *, floats: bool = False, inks: bool = False, alpha: bool = False, wide: bool = False
-) -> None:
+def _check_format(job: _Job, format: str, *, inks: bool = False, alpha: bool = False, wide: bool = False) -> None:
     dtype = job.samples.dtype
     for is_lossy, what in (
-        (floats and dtype.kind == "f", f"{dtype}"),
+        (dtype.kind == "f", f"{dtype}"),
         (wide and dtype.itemsize == 2 and dtype.kind == "u", "16 bits"),
         (inks and job.n_colours == 4, "CMYK colours"),
         (alpha and job.has_alpha, "transparent pixels"),
@@ -201,16 +184,11 @@ def _riff_kinds(content: bytes) -> set[bytes]:
 
 WRITERS: dict[str, Callable[[_Job], bytes]] = {
     ".png": _png,
-    ".jpg": _jpeg,
-    ".jpeg": _jpeg,
-    ".tif": _tiff,
-    ".tiff": _tiff,
+    **dict.fromkeys((".jpg", ".jpeg"), _jpeg),
+    **dict.fromkeys((".tif", ".tiff"), _tiff),
     ".npy": _npy,
     ".bmp": _bmp,
     ".gif": _gif,
     ".webp": _webp,
-    ".pgm": _pnm,
-    ".ppm": _pnm,
-    ".pbm": _pnm,
-    ".pnm": _pnm,
+    **dict.fromkeys((".pgm", ".ppm", ".pbm", ".pnm"), _pnm),
 }

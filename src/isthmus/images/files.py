@@ -43,9 +43,7 @@ def read_picture(source: str | os.PathLike[str] | bytes, name: str | None = None
         stored separately), or more pixels than Pillow's limit of 179 million.
     """
     place = name or ("picture" if isinstance(source, bytes) else str(source))
-    if isinstance(source, bytes):
-        return decode(source, place)
-    return decode(read_bytes(Path(source), place), place)
+    return decode(source if isinstance(source, bytes) else read_bytes(Path(source), place), place)
 
 
 def read_bytes(path: Path, name: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -78,21 +79,20 @@ def _in_archive(path: Path) -> list[FoundPicture]:
     names = sorted({name for name in archive.namelist() if _is_picture(name)})
     if not names:
         raise InvalidDataError(f"{path} has no pictures ({', '.join(SUFFIXES)})")
+    return [
+        FoundPicture(name, f"{path}/{name}", partial(_read, archive, path, name), path, alone=False) for name in names
+    ]
 
-    def reader(name: str) -> Callable[[], bytes]:
-        def read() -> bytes:
-            place = PurePosixPath(name)
-            if place.is_absolute() or ".." in place.parts or "\\" in name:
-                raise BrokenFileError(f"{path}/{name} would be written outside the output folder; rename it")
-            try:
-                return archive.read(name)
-            # A damaged archive raises any exception, one with a password a RuntimeError.
-            except Exception as error:
-                raise BrokenFileError(f"{path}/{name} cannot be read: {one_line(error)}") from error
 
-        return read
-
-    return [FoundPicture(name, f"{path}/{name}", reader(name), path, alone=False) for name in names]
+def _read(archive: zipfile.ZipFile, path: Path, name: str) -> bytes:
+    place = PurePosixPath(name)
+    if place.is_absolute() or ".." in place.parts or "\\" in name:
+        raise BrokenFileError(f"{path}/{name} would be written outside the output folder; rename it")
+    try:
+        return archive.read(name)
+    # A damaged archive raises any exception, one with a password a RuntimeError.
+    except Exception as error:
+        raise BrokenFileError(f"{path}/{name} cannot be read: {one_line(error)}") from error
 
 
 def _is_picture(name: str) -> bool:

@@ -40,9 +40,8 @@ def encode_jpeg(samples: NDArray[Any], original: Any, content: bytes, metadata: 
     with _buffer_for(samples.nbytes):
         image.save(file, "JPEG", **options)
     coded = file.getvalue()
-    head = 2 + _lengths(coded).get(0xE0, 0)  # the JFIF segment is first
-    own = next((segment for marker, segment in segments_of(content) if marker == 0xE0), coded[2:head])
-    return coded[:2] + own + b"".join(kept_segments(content)) + coded[head:]
+    first = _jfif(coded)
+    return coded[:2] + (_jfif(content) or first) + b"".join(kept_segments(content)) + coded[2 + len(first) :]
 
 
 @contextlib.contextmanager
@@ -82,8 +81,9 @@ def kept_segments(content: bytes) -> list[bytes]:
     ]
 
 
-def _lengths(content: bytes) -> dict[int, int]:
-    return {marker: len(segment) for marker, segment in segments_of(content)}
+def _jfif(content: bytes) -> bytes:
+    """Return the JFIF segment, which is the first one, or nothing."""
+    return next((segment for marker, segment in segments_of(content) if marker == 0xE0), b"")
 
 
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}

@@ -128,21 +128,7 @@ def _paeth(left: NDArray[np.uint8], above: NDArray[np.uint8], corner: NDArray[np
 
 
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
-_KEPT = (
-    b"gAMA",
-    b"cHRM",
-    b"sRGB",
-    b"iCCP",
-    b"cICP",
-    b"mDCV",
-    b"cLLI",
-    b"pHYs",
-    b"tEXt",
-    b"zTXt",
-    b"iTXt",
-    b"eXIf",
-    b"tIME",
-)
+_KEPT = tuple(b"gAMA cHRM sRGB iCCP cICP mDCV cLLI pHYs tEXt zTXt iTXt eXIf tIME".split())
 # Values in units of the samples.
 _KEPT_IF_SAME_TYPE = (b"sBIT", b"bKGD")
 _KNOWN = (*_KEPT, *_KEPT_IF_SAME_TYPE, b"PLTE", b"tRNS", b"hIST", b"acTL", b"fcTL", b"fdAT", b"sPLT")

@@ -5,6 +5,7 @@ Pillow cannot write 16-bit colours; its directories are used for the rest.
 
 from __future__ import annotations
 
+import functools
 import io
 import zlib
 from typing import Any
@@ -32,8 +33,9 @@ def encode_tiff(samples: NDArray[Any], n_colours: int, original: Any, metadata: 
     """
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+    numbers = _tag_numbers()
     height, width, n_channels = samples.shape
-    compressed = original is None or original.tag_v2.get(_TAGS["Compression"], _PLAIN) != _PLAIN
+    compressed = original is None or original.tag_v2.get(numbers["Compression"], _PLAIN) != _PLAIN
     data, is_differences = _packed(samples, compressed)
     # Pillow's directories are little-endian by default.
     directory = ImageFileDirectory_v2()
@@ -54,13 +56,13 @@ def encode_tiff(samples: NDArray[Any], n_colours: int, original: Any, metadata: 
     if samples.dtype.kind == "f":
         tags["SampleFormat"] = (3,) * n_channels
         if original is not None:  # floats are unchanged, also if 0 is white
-            tags["PhotometricInterpretation"] = original.tag_v2[_TAGS["PhotometricInterpretation"]]
+            tags["PhotometricInterpretation"] = original.tag_v2[numbers["PhotometricInterpretation"]]
     if n_channels > n_colours:
         tags["ExtraSamples"] = (2,)  # unassociated alpha
     if is_differences:
         tags["Predictor"] = _DIFFERENCES
     for name, value in tags.items():
-        directory[_TAGS[name]] = value
+        directory[numbers[name]] = value
     file = io.BytesIO()
     directory.save(file)
     return file.getvalue() + data
@@ -80,13 +82,21 @@ def _packed(samples: NDArray[Any], compressed: bool) -> tuple[bytes, bool]:
     return zlib.compress(little.tobytes()), True
 
 
+@functools.cache
+def _tag_numbers() -> dict[str, int]:
+    from PIL.TiffTags import TAGS_V2
+
+    return {tag.name: number for number, tag in TAGS_V2.items()}
+
+
 def _copy_tags(original: Any, directory: Any, metadata: dict[str, Any]) -> None:
     if original is None:
+        numbers = _tag_numbers()
         if metadata.get("icc_profile"):
-            directory[_TAGS["ICCProfile"]] = metadata["icc_profile"]
+            directory[numbers["ICCProfile"]] = metadata["icc_profile"]
         for name, value in zip(("XResolution", "YResolution"), metadata.get("dpi", ()), strict=False):
-            directory[_TAGS[name]] = value
-            directory[_TAGS["ResolutionUnit"]] = 2
+            directory[numbers[name]] = value
+            directory[numbers["ResolutionUnit"]] = 2
         return
     for tag, value in original.tag_v2.items():
         if tag in _NOT_COPIED:
@@ -99,29 +109,10 @@ def _copy_tags(original: Any, directory: Any, metadata: dict[str, Any]) -> None:
         directory[tag] = value
 
 
-_TAGS = {
-    "ImageWidth": 256,
-    "ImageLength": 257,
-    "BitsPerSample": 258,
-    "Compression": 259,
-    "PhotometricInterpretation": 262,
-    "StripOffsets": 273,
-    "SamplesPerPixel": 277,
-    "RowsPerStrip": 278,
-    "StripByteCounts": 279,
-    "XResolution": 282,
-    "YResolution": 283,
-    "PlanarConfiguration": 284,
-    "ResolutionUnit": 296,
-    "Predictor": 317,
-    "ExtraSamples": 338,
-    "SampleFormat": 339,
-    "ICCProfile": 34675,
-}
-# The numbers are: bit order, orientation (Pillow applied it), minimum and maximum, fax options, colour map, tiles, ink
-# set, more directories, JPEG tables, YCbCr.
+# Those that are written anew; then bit order, orientation (Pillow applied it), minimum and maximum, fax options, colour
+# map, tiles, ink set, more directories, JPEG tables, YCbCr.
 _NOT_COPIED = {
-    *(tag for name, tag in _TAGS.items() if name not in ("XResolution", "YResolution", "ResolutionUnit", "ICCProfile")),
+    *(256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 338, 339),
     *(266, 274, 280, 281, 288, 289, 292, 293, 320, 322, 323, 324, 325, 330, 332, 340, 341, 347, 529, 530, 531, 532),
     *range(512, 522),
 }

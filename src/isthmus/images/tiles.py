@@ -11,33 +11,6 @@ from numpy.typing import NDArray
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 
 
-def padded(picture: Any, multiple: int) -> NDArray[Any]:
-    """Pad a picture by reflection, below and to the right, so that its height and width are multiples of a number.
-
-    Parameters
-    ----------
-    picture : array-like of shape (height, width) or (height, width, n_channels)
-        At least one pixel. Reflection is repeated if the picture is smaller than the padding.
-    multiple : int
-        >= 1.
-
-    Returns
-    -------
-    numpy.ndarray
-        With `picture` in its upper left corner; `picture` itself if it needs no padding.
-
-    Raises
-    ------
-    InvalidDataError
-        If it has another number of dimensions, or no pixels.
-    """
-    values = _checked(picture)
-    missing = [-side % multiple for side in values.shape[:2]]
-    if not any(missing):
-        return values
-    return np.pad(values, [(0, missing[0]), (0, missing[1]), *[(0, 0)] * (values.ndim - 2)], mode="reflect")
-
-
 def in_tiles(
     function: Callable[[NDArray[Any]], Any], picture: Any, *, tile: int = 512, overlap: int = 64, multiple: int = 1
 ) -> NDArray[Any]:
@@ -59,7 +32,7 @@ def in_tiles(
         Pixels of context at each inner side of a tile, >= the radius of the function's receptive field.
     multiple : int, default=1
         Sides and corners of tiles are multiples of this number, for a network with strides the product of them. The
-        picture is padded as by `padded`, and the result cropped. `tile` and `overlap` must be multiples of it.
+        picture is padded by reflection, and the result cropped. `tile` and `overlap` must be multiples of it.
 
     Returns
     -------
@@ -78,7 +51,7 @@ def in_tiles(
             f"tile={tile}, overlap={overlap} and multiple={multiple} contradict one another: tile must be > 2 * "
             "overlap, and both multiples of multiple"
         )
-    whole = padded(picture, multiple)
+    whole = _padded(picture, multiple)
     result: NDArray[Any] | None = None
     for top, first_row, last_row in _spans(whole.shape[0], tile, overlap):
         for left, first, last in _spans(whole.shape[1], tile, overlap):
@@ -106,10 +79,14 @@ def _spans(length: int, tile: int, overlap: int) -> list[tuple[int, int, int]]:
     return list(zip(begins, cuts, cuts[1:], strict=False))
 
 
-def _checked(picture: Any) -> NDArray[Any]:
+def _padded(picture: Any, multiple: int) -> NDArray[Any]:
+    """Pad a picture by reflection, below and to the right, so that height and width are multiples of a number."""
     values = np.asarray(picture)
     if values.ndim not in (2, 3) or not values.size:
         raise InvalidDataError(
             f"picture has shape {values.shape}; it must be (height, width) or (height, width, n_channels), not empty"
         )
-    return values
+    missing = [-side % multiple for side in values.shape[:2]]
+    if not any(missing):
+        return values
+    return np.pad(values, [(0, missing[0]), (0, missing[1]), *[(0, 0)] * (values.ndim - 2)], mode="reflect")

@@ -33,34 +33,16 @@ class Crops(Protocol):
 
 
 class Recipe(NamedTuple):
-    """Settings of the training.
+    """Settings of the training."""
 
-    Parameters
-    ----------
-    n_steps : int
-        Steps of the whole run.
-    side : int
-        Side of a crop in pixels.
-    batch : int
-        Crops of a step.
-    rate : float
-        Adam's largest learning rate; it rises during the first steps and then falls to 0 along a cosine.
-    low, high : float
-        Range of the noise's standard deviation; white is 1.
-    draws : int
-        The standard deviation is the mean of this many uniform draws; more than one prefer the middle.
-    half : bool
-        Compute all but the first convolution in bfloat16, for accelerators.
-    """
-
-    n_steps: int
-    side: int = 64
-    batch: int = 8
-    rate: float = 1e-3
-    low: float = 0.0
+    n_steps: int  # of the whole run
+    side: int = 64  # of a crop, in pixels
+    batch: int = 8  # crops of a step
+    rate: float = 1e-3  # Adam's largest learning rate; it rises first, and then falls to 0 along a cosine
+    low: float = 0.0  # the range of the noise's standard deviation; white is 1
     high: float = 55 / 255
-    draws: int = 1
-    half: bool = False
+    draws: int = 1  # the deviation is the mean of this many uniform draws; more than one prefer the middle
+    half: bool = False  # whether all but the first convolution are computed in bfloat16, for accelerators
 
 
 class Progress(NamedTuple):
@@ -123,14 +105,7 @@ def train(
     for first in starts:
         n_steps = min(starts.step, recipe.n_steps - first)
         carry, loss = _steps(
-            carry,
-            jax.random.fold_in(key, first),
-            group,
-            np.int32(n_steps),
-            traced,
-            network=network,
-            draws=recipe.draws,
-            half=recipe.half,
+            carry, jax.random.fold_in(key, first), group, np.int32(n_steps), traced, network, recipe.draws, recipe.half
         )
         group = next(groups, group)  # while the device computes
         yield Progress(first + n_steps, float(loss), jax.tree.map(np.asarray, carry.mean))
@@ -147,14 +122,13 @@ def _groups(crops: Crops, recipe: Recipe, starts: range) -> Iterator[NDArray[Any
         yield buffers[0].reshape(starts.step, recipe.batch, recipe.side, recipe.side)
 
 
-@functools.partial(jax.jit, static_argnames=("network", "draws", "half"), donate_argnums=0)
+@functools.partial(jax.jit, static_argnums=(5, 6, 7), donate_argnums=0)
 def _steps(
     carry: _Carry,
     key: Array,
     crops: Array,
     n_steps: Array,
     traced: _Traced,
-    *,
     network: ResidualDenoiser,
     draws: int,
     half: bool,
