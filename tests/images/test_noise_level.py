@@ -3,7 +3,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from isthmus.core.errors import InvalidDataError
-from isthmus.data.photos import load_photos
+from isthmus.data.datasets import load_photos
 from isthmus.images.noise_level import estimate_noise, picture_noise
 
 

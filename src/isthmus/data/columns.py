@@ -264,6 +264,5 @@ def with_cells(table: Any, columns: Sequence[ColumnOfTable], filled: Floats, hol
 def _values(column: ColumnOfTable, numbers: Floats) -> list[Any]:
     if column.kind == "category":
         return [column.levels[int(code)] for code in numbers]
-    if column.kind == "boolean":
-        return [bool(number) for number in numbers]
-    return [int(number) for number in numbers] if column.kind == "integer" else numbers.tolist()
+    kind: Any = {"boolean": bool, "integer": int}.get(column.kind, float)
+    return [kind(number) for number in numbers]

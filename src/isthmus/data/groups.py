@@ -128,10 +128,8 @@ def split_by(X: Any, by: str) -> tuple[Any, Hold]:
 
 def _counted(X: Any) -> tuple[Any, int]:
     """Return rows and their number; text files, which do not state it, are read and kept."""
-    if not is_location(X) and hasattr(X, "shape"):
-        return X, int(X.shape[0])
-    if not is_location(X) and hasattr(X, "__len__"):
-        return X, len(X)
+    if not is_location(X) and (hasattr(X, "shape") or hasattr(X, "__len__")):
+        return X, int(X.shape[0]) if hasattr(X, "shape") else len(X)
     source = open_source(X)
     if source.n_rows is None:
         source = gathered_rows(source, _IN_MEMORY)

@@ -46,11 +46,6 @@ class HashHoldout:
     seed: int
     share: float
 
-    @property
-    def key(self) -> NDArray[np.uint32]:
-        """The key of the hash."""
-        return key_words(self.seed, Stream.HOLDOUT)
-
     def mask(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Return which of the rows `start` to `stop` are held out."""
         if not self.share:
@@ -61,7 +56,7 @@ class HashHoldout:
         """Return which of the numbered rows are held out."""
         # In pieces of one size, so that one program is compiled; NumPy takes five times as long.
         held = np.empty(len(rows), bool)
-        key, below = self.key, chance(self.share)
+        key, below = key_words(self.seed, Stream.HOLDOUT), chance(self.share)
         for first in range(0, len(rows), _HASHED):
             piece = rows[first : first + _HASHED]
             low, high = np.zeros((2, _HASHED), np.uint32)
@@ -76,16 +71,20 @@ class HashHoldout:
         """Return the number of the first `n_rows` rows that are held out."""
         return n_rows - int(self.left(n_rows, _HASHED).sum())
 
-    @lru_cache(maxsize=4)  # noqa: B019, a holdout is a few bytes; called once per epoch
     def left(self, n_rows: int, block: int) -> NDArray[np.int64]:
         """Return the number of training rows in each block of `block` rows, a power of two."""
-        if not self.share:
-            counts = np.full(-(-n_rows // block), block)
-            counts[-1:] -= -n_rows % block
-            return counts
-        pieces = range(0, n_rows, max(block, _COUNTED))
-        parts = [_by_block(~self.mask(start, min(start + pieces.step, n_rows)), block) for start in pieces]
-        return np.concatenate([*parts, np.empty(0, np.int64)])
+        return _training_rows(self, n_rows, block)
+
+
+@lru_cache(maxsize=4)  # called once per epoch
+def _training_rows(holdout: HashHoldout, n_rows: int, block: int) -> NDArray[np.int64]:
+    if not holdout.share:
+        counts = np.full(-(-n_rows // block), block)
+        counts[-1:] -= -n_rows % block
+        return counts
+    pieces = range(0, n_rows, max(block, _COUNTED))
+    parts = [_by_block(~holdout.mask(start, min(start + pieces.step, n_rows)), block) for start in pieces]
+    return np.concatenate([*parts, np.empty(0, np.int64)])
 
 
 def _by_block(chosen: NDArray[np.bool_], block: int) -> NDArray[np.int64]:
@@ -113,8 +112,7 @@ class MaskHoldout:
 
     def holds(self, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Return which of the numbered rows are held out."""
-        held: NDArray[np.bool_] = self.held[rows]
-        return held
+        return np.asarray(self.held[rows])
 
     def count(self, n_rows: int) -> int:
         """Return the number of the first `n_rows` rows that are held out."""

@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
-from isthmus.data.scaling import refuse_non_finite
+from isthmus.data.scaling.statistics import refuse_non_finite
 from isthmus.data.sources import ArraySource, CsrSource, TableSource, open_source
 from isthmus.data.sources.arrow import is_arrow
 from isthmus.data.sources.base import Block, Source

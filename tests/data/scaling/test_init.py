@@ -5,17 +5,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from isthmus import Autoencoder
-from isthmus.data.scaling import (
-    SCALINGS,
-    ColumnStatistics,
-    Recipe,
-    Scaler,
-    choose_scaler,
-    gathered,
-    sample_stride,
-    scaled_in_program,
-    scaler_class,
-)
+from isthmus.data.scaling import SCALINGS, ColumnStatistics, Recipe, Scaler
+from isthmus.data.scaling.choosing import choose_scaler, gathered, sample_stride, scaled_in_program, scaler_class
 
 rng = np.random.default_rng(0)
 

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
 
-from isthmus.data.scaling import ColumnStatistics, Patches, Scaler, WhitenedPatches, Whitening, choose_scaler
+from isthmus.data.scaling import ColumnStatistics, Patches, Scaler, WhitenedPatches, Whitening
+from isthmus.data.scaling.choosing import choose_scaler
 
 rng = np.random.default_rng(0)
 WIDTH = 5

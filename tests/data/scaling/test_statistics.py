@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_allclose, assert_array_equal
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
-from isthmus.data.scaling import ColumnStatistics, refuse_non_finite
+from isthmus.data.scaling import ColumnStatistics
+from isthmus.data.scaling.statistics import refuse_non_finite
 
 rng = np.random.default_rng(0)
 

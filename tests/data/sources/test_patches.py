@@ -190,12 +190,12 @@ def test_seeds_differ():
 
 
 def test_pictures_are_decoded_once_and_cached_up_to_a_limit(tmp_path, monkeypatch):
-    source = PatchSource(saved(tmp_path, GREY), 4, n_patches=500)
     decoded = []
     read_one = patches.PictureFiles.read
     monkeypatch.setattr(
         patches.PictureFiles, "read", lambda files, number: decoded.append(number) or read_one(files, number)
     )
+    source = PatchSource(saved(tmp_path, GREY), 4, n_patches=500)
     first = read(source)
     assert sorted(decoded) == [0, 1, 2, 3]
     assert_array_equal(read(source), first)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.data.scaling import SCALINGS
-from isthmus.data.scaling.maps import Patches, Scaler, Scaling, WhitenedPatches, Whitening
+from isthmus.data.formats import SCALINGS
+from isthmus.data.scaling.maps import Patches, Recipe, Scaler, Scaling, WhitenedPatches, Whitening
 from isthmus.data.scaling.statistics import ColumnStatistics, Quantity
 
 Floats = NDArray[np.float64]
@@ -18,14 +17,6 @@ Floats = NDArray[np.float64]
 _QUANTILE_ROWS = 1 << 16
 _SAMPLE_ROWS = 1 << 12
 _MANY_COLUMNS = 16
-
-
-class Recipe(NamedTuple):
-    """One scaling: the function that makes it from statistics, the statistics it needs, and its class."""
-
-    fit: Callable[[ColumnStatistics], Scaling]
-    gathers: tuple[Quantity, ...] = ()
-    makes: type[Scaling] = Scaler
 
 
 def _with_floor(scale: Floats, statistics: ColumnStatistics) -> Floats:

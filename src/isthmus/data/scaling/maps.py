@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from isthmus.data.scaling.statistics import ColumnStatistics, Quantity
 
 Floats = NDArray[np.float64]
 Array = NDArray[Any]
@@ -309,6 +311,14 @@ class WhitenedPatches(Scaling):
         return cls(*parts)  # type: ignore[arg-type]
 
 
+class Recipe(NamedTuple):
+    """One scaling: the function that makes it from statistics, the statistics it needs, and its class."""
+
+    fit: Callable[[ColumnStatistics], Scaling]
+    gathers: tuple[Quantity, ...] = ()
+    makes: type[Scaling] = Scaler
+
+
 def _wide(rows: Array) -> Floats:
     # In one memory order, on which the rounding of row means depends.
     return rows.astype(np.float64, order="C")
@@ -320,5 +330,4 @@ def _mixed(rows: Floats, matrix: Floats) -> Floats:
     count, width = rows.shape
     tiles = np.zeros((-(-count // _TILE_ROWS), _TILE_ROWS, width))
     tiles.reshape(-1, width)[:count] = rows
-    mixed: Floats = (tiles @ matrix).reshape(-1, width)[:count]
-    return mixed
+    return np.asarray((tiles @ matrix).reshape(-1, width)[:count])

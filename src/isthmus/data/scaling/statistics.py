@@ -184,15 +184,13 @@ class ColumnStatistics:
     @property
     def deviation(self) -> Floats:
         """The population standard deviation of each column."""
-        deviation: Floats = np.sqrt(self._squares / np.maximum(self._seen, 1))
-        return deviation
+        return np.asarray(np.sqrt(self._squares / np.maximum(self._seen, 1)))
 
     @property
     def covariance(self) -> Floats:
         """The population covariance of the columns, (n_features, n_features)."""
         assert self._products is not None, "the covariance was not requested"
-        covariance: Floats = self._products / max(self.n_rows, 1)
-        return covariance
+        return np.asarray(self._products / max(self.n_rows, 1))
 
     @property
     def mean_norm(self) -> float:

@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from isthmus.core.errors import InvalidParameterError, suggest
 from isthmus.core.files import atomic_write
-from isthmus.data.sinks import SINKS, SPARSE_SINKS
+from isthmus.data.formats import SINKS, SPARSE_SINKS
 from isthmus.data.sinks.base import Sink
 from isthmus.data.sinks.text import CsvSink
-from isthmus.data.sources.places import atomic_upload, is_url, public_url
+from isthmus.data.sources.places import atomic_upload, is_url, known_suffix, public_url
 
 STDOUT = "-"
 
@@ -66,13 +65,7 @@ def open_sink(
 def sink_kind(path: str | os.PathLike[str], *, sparse: bool = False) -> type[Sink]:
     """Return the class that writes files like `path`: that of its longest suffix in `SINKS`, or its sparse form."""
     where = public_url(os.fspath(path)) if is_url(path) else os.fspath(path)
-    name = Path(where).name
-    suffix = max((suffix for suffix in SINKS if name.lower().endswith(suffix)), key=len, default=None)
-    if suffix is None:
-        found = Path(where).suffix or name
-        raise InvalidParameterError(
-            f"cannot write {where}: it has none of the suffixes {', '.join(SINKS)}{suggest(found.lower(), SINKS)}"
-        )
+    suffix = known_suffix(Path(where).name, SINKS, f"cannot write {where}: it has")
     return SPARSE_SINKS[suffix] if sparse and suffix in SPARSE_SINKS else SINKS[suffix]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -62,9 +62,8 @@ class SparseParquetSink(ParquetSink):
         if self._bytes >= arrow.GROUP_BYTES:
             self._flush()
 
-    def _arrow_columns(self, pieces: Sequence[SparseRows]) -> Iterable[Any]:
-        columns: Iterable[Any] = to_arrow(joined(pieces), self._rows_schema()).columns
-        return columns
+    def _arrow_columns(self, pieces: Sequence[SparseRows]) -> Any:
+        return to_arrow(joined(pieces), self._rows_schema()).columns
 
     def _write_group(self, table: Any) -> None:
         self._bytes = 0

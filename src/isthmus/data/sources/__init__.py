@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from isthmus.core.lazy import attach
-from isthmus.core.registry import Registry
+from isthmus.data.formats import SOURCES as SOURCES
 
 if TYPE_CHECKING:
     from isthmus.data.sources.arrays import ArraySource as ArraySource
@@ -33,32 +33,16 @@ if TYPE_CHECKING:
     from isthmus.data.sources.tables import TableSource as TableSource
     from isthmus.data.sources.text import CsvSource as CsvSource
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".pgm", ".ppm")
-_FORMATS = {
-    "arrays:NpySource": (".npy",),
-    "arrays:NpzSource": (".npz",),
-    "text:CsvSource": (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".tsv.zst"),
-    "columnar:ParquetSource": (".parquet", ".pq"),
-    "columnar:FeatherSource": (".feather", ".arrow"),
-    "images:IdxSource": (".idx", ".idx.gz", "-ubyte", "-ubyte.gz"),
-    "images:ImageFolderSource": (".zip", *PICTURES),
-}
-# The suffix of a file's name, in lower case -> a class that is called with a path and makes a `Source`. It may name the
-# options of `open_source` that it takes in a class attribute `options`. The longest suffix that fits is used.
-SOURCES: Registry[type[Any]] = Registry(
-    "suffix", {suffix: f"{__name__}.{kind}" for kind, suffixes in _FORMATS.items() for suffix in suffixes}
-)
-_MODULES = {
-    ".arrays": ("ArraySource", "NpySource", "NpzSource"),
+_OTHERS = {
+    ".arrays": ("ArraySource",),
     ".arrow": ("ArrowSource",),
     ".base": ("Block", "Column", "Schema", "Source"),
-    ".columnar": ("FeatherSource", "ParquetSource"),
-    ".images": ("IdxSource", "ImageFolderSource", "read_idx"),
+    ".images": ("read_idx",),
     ".many": ("RemoteNpySource", "SequenceSource", "StackedSource"),
     ".opening": ("open_source",),
     ".patches": ("PatchSource", "from_patches", "to_patches"),
     ".sparse": ("CsrSource", "SparseCodesSource"),
     ".tables": ("TableSource",),
-    ".text": ("CsvSource",),
 }
-__getattr__, __dir__ = attach(__name__, {name: module for module, names in _MODULES.items() for name in names})
+_MODULES = {name: module for module, names in _OTHERS.items() for name in names}
+__getattr__, __dir__ = attach(__name__, {**SOURCES.places(), **_MODULES})

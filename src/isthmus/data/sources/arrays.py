@@ -103,6 +103,9 @@ class NumberedRows(ABC):
     def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
         """Copy the rows numbered `rows`, in that order, into the first ``len(rows)`` rows of `out`."""
 
+    def _check(self, rows: NDArray[np.integer]) -> None:
+        check_rows(rows, self._count)
+
     def _take_any(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
         self.take(rows, out)
 
@@ -150,7 +153,7 @@ class ArraySource(NumberedRows):
 
         The first call copies an array in memory that is not C-contiguous into one that is.
         """
-        check_rows(rows, len(self.values))
+        self._check(rows)
         if self._plain is None:
             self._take_any(rows, out)
             return
@@ -186,8 +189,6 @@ class NpySource(ArraySource):
     MissingFileError, BrokenFileError, InvalidDataError
         If the file is missing, truncated or not a ``.npy`` file, or does not hold rows of numbers.
     """
-
-    options: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = existing(path)

@@ -77,8 +77,7 @@ def numbers(column: Any) -> NDArray[Any]:
     if not pa.types.is_floating(column.type) and (column.null_count or not pa.types.is_integer(column.type)):
         # Unsafe: integers above 2**53 are rounded, as by NumPy.
         column = column.cast(pa.float64(), safe=False)
-    values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
-    return values
+    return np.asarray(column.to_numpy(zero_copy_only=False))
 
 
 @contextmanager

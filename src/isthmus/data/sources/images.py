@@ -12,22 +12,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, ClassVar
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import BrokenFileError, InvalidDataError, IsthmusError
-from isthmus.data.sources import PICTURES
-from isthmus.data.sources.arrays import (
-    ArraySource,
-    NumberedRows,
-    check_rows,
-    existing,
-    made_up_schema,
-    naming,
-    one_line,
-)
+from isthmus.data.formats import PICTURES
+from isthmus.data.sources.arrays import ArraySource, NumberedRows, existing, made_up_schema, naming, one_line
 from isthmus.data.sources.base import Schema
 
 
@@ -91,8 +83,6 @@ class IdxSource(ArraySource):
     path : str or os.PathLike
         The file, plain or gzipped; see `read_idx` for the errors.
     """
-
-    options: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -177,8 +167,6 @@ class ImageFolderSource(NumberedRows):
         If a picture or the archive is damaged.
     """
 
-    options: ClassVar[tuple[str, ...]] = ()
-
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._files = PictureFiles(path)
         self.path, self.names = self._files.path, self._files.names
@@ -189,7 +177,7 @@ class ImageFolderSource(NumberedRows):
 
     def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
         """Read the pictures numbered `rows`, in that order, into the first ``len(rows)`` rows of `out`."""
-        check_rows(rows, len(self.names))
+        self._check(rows)
         for place, row in enumerate(rows.tolist()):
             picture = self._files.read(row)
             if picture.shape != self.schema.image_shape or picture.dtype != self.dtype:

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.errors import InvalidDataError, InvalidParameterError, suggest
-from isthmus.data.sources import SOURCES
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.data.formats import SOURCES
 from isthmus.data.sources.arrays import ArraySource, NpySource
 from isthmus.data.sources.arrow import ArrowSource, is_arrow
 from isthmus.data.sources.base import Source
 from isthmus.data.sources.columnar import ParquetSource
 from isthmus.data.sources.images import ImageFolderSource
 from isthmus.data.sources.many import RemoteNpySource, SequenceSource, StackedSource
-from isthmus.data.sources.places import FileList, Place, RemoteFile, is_location, locate, table_files
+from isthmus.data.sources.places import FileList, RemoteFile, is_location, known_suffix, locate, suffix_of, table_files
 from isthmus.data.sources.sparse import SparseCodesSource, is_sparse_codes
 from isthmus.data.sources.tables import TableSource
 
@@ -94,12 +94,9 @@ def is_iterator(data: object) -> bool:
 def is_sequence(data: object) -> bool:
     """Whether `data` returns one row per index, as torch data sets do, and is not an array, a frame or a list."""
     indexed = hasattr(data, "__getitem__") and hasattr(data, "__len__")
+    indexed = indexed and not isinstance(data, list | tuple | str | bytes | dict)
     others = ("__array__", "__dataframe__", "columns", "column_names", "toarray", "read")
-    return (
-        indexed
-        and not isinstance(data, list | tuple | str | bytes | dict)
-        and not any(hasattr(data, name) for name in others)
-    )
+    return indexed and not any(hasattr(data, name) for name in others)
 
 
 def source_kind(where: Any) -> Any:
@@ -142,24 +139,13 @@ def _refuse_options(options: dict[str, Any], accepted: tuple[str, ...], what: st
             raise InvalidParameterError(f"{name}= does not apply to {what}, which takes {known}")
 
 
-def _suffix(name: str) -> str | None:
-    """Return the longest suffix in the table that the name ends with."""
-    return max((suffix for suffix in SOURCES if name.lower().endswith(suffix)), key=len, default=None)
-
-
-def _kind_of(path: Place) -> type[Any]:
-    suffix = _suffix(path.name)
-    if suffix is None:
-        found = path.suffix or path.name
-        raise InvalidParameterError(
-            f"{path} has none of the suffixes {', '.join(SOURCES)}{suggest(found.lower(), SOURCES)}"
-        )
-    return SOURCES[suffix]
+def _kind_of(path: Path | RemoteFile) -> type[Any]:
+    return SOURCES[known_suffix(path.name, SOURCES, f"{path} has")]
 
 
 def _folder_kind(path: Path) -> type[Any]:
     files = [file for file in sorted(path.rglob("*")) if file.is_file() and not file.name.startswith(".")]
-    kinds = {SOURCES[suffix]: file for file in files if (suffix := _suffix(file.name))}
+    kinds = {SOURCES[suffix]: file for file in files if (suffix := suffix_of(file.name, SOURCES))}
     if not kinds:
         example = f", only files like {files[0].name}" if files else ""
         raise InvalidDataError(f"the folder {path} holds no pictures and no tables{example}")
@@ -173,6 +159,6 @@ def _folder_kind(path: Path) -> type[Any]:
         return kind
     if not issubclass(kind, TableSource):
         raise InvalidDataError(f"folders of files like {file.name} cannot be read; open one file of {path}")
-    if stray := [file for file in table_files(path) if not _suffix(file.name)]:
+    if stray := [file for file in table_files(path) if not suffix_of(file.name, SOURCES)]:
         raise InvalidDataError(f"the folder {path} holds {stray[0].name} next to tables like {file.name}; move it out")
     return kind

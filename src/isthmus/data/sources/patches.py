@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from numbers import Integral
 from threading import Lock
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
-from isthmus.data.sources.arrays import ArraySource, NumberedRows, check_rows, made_up_schema
+from isthmus.data.sources.arrays import ArraySource, NumberedRows, made_up_schema
 from isthmus.data.sources.base import Schema
 from isthmus.data.sources.images import PictureFiles, looks, luminance
 
@@ -73,8 +73,6 @@ class PatchSource(NumberedRows):
     MissingFileError, BrokenFileError
         If a file is missing or damaged; damage after the header is found when the patches are read.
     """
-
-    options: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -140,7 +138,7 @@ class PatchSource(NumberedRows):
 
     def places(self, rows: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Return, for each of the rows, the number of its picture and its first line and column in it."""
-        check_rows(rows, self._count)
+        self._check(rows)
         place = _draw(rows, self.seed, int(self._ends[-1])) if self._drawn else rows.astype(np.int64)
         numbers = np.searchsorted(self._ends, place, side="right")
         place = place - np.where(numbers > 0, self._ends[numbers - 1], 0)

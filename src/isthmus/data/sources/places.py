@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -20,6 +20,7 @@ from isthmus.core.errors import (
     IsthmusError,
     MissingFileError,
     UnwritableError,
+    suggest,
 )
 from isthmus.core.files import atomic_write
 from isthmus.data.sources.arrays import existing, one_line
@@ -83,6 +84,20 @@ class FileList:
 
     def __str__(self) -> str:
         return self.label
+
+
+def suffix_of(name: str, table: Iterable[str]) -> str | None:
+    """Return the longest suffix in a table that a file's name ends with."""
+    return max((suffix for suffix in table if name.lower().endswith(suffix)), key=len, default=None)
+
+
+def known_suffix(name: str, table: Collection[str], place_has: str) -> str:
+    """Return the longest suffix of a name; raise InvalidParameterError, beginning with `place_has`, if none fits."""
+    suffix = suffix_of(name, table)
+    if suffix is None:
+        found = (Path(name).suffix or name).lower()
+        raise InvalidParameterError(f"{place_has} none of the suffixes {', '.join(table)}{suggest(found, table)}")
+    return suffix
 
 
 def is_location(where: object) -> bool:

@@ -7,13 +7,13 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import BrokenFileError
-from isthmus.data.sources.arrays import NumberedRows, block_rows, check_rows, existing, made_up_columns
+from isthmus.data.sources.arrays import NumberedRows, block_rows, existing, made_up_columns
 from isthmus.data.sources.arrow_columns import reading, refuse_unknown
 from isthmus.data.sources.base import Block, Column, Schema
 from isthmus.data.sources.places import hash_ends
@@ -38,12 +38,11 @@ class CsrSource(NumberedRows):
         self.schema = schema or Schema(made_up_columns(matrix.shape[1]))
 
     def _between(self, first: int, stop: int) -> NDArray[Any]:
-        values: NDArray[Any] = self.matrix[first:stop].toarray()
-        return values
+        return np.asarray(self.matrix[first:stop].toarray())
 
     def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:
         """Copy the rows numbered `rows`, in that order, into the first ``len(rows)`` rows of `out`."""
-        check_rows(rows, self.matrix.shape[0])
+        self._check(rows)
         out[: len(rows)] = self.matrix[rows].toarray()
 
 
@@ -65,7 +64,6 @@ class SparseCodesSource:
         If the file is missing, damaged, written by a newer isthmus, or has no sparse codes.
     """
 
-    options: ClassVar[tuple[str, ...]] = ()
     random_access = False
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

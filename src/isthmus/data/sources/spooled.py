@@ -43,8 +43,7 @@ def gathered_rows(source: Source, most_bytes: int) -> ArraySource:
     if source.n_rows is None:
         for values in blocks:
             waiting.append(values)
-            n_bytes += values.nbytes
-            if n_bytes > most_bytes:
+            if (n_bytes := n_bytes + values.nbytes) > most_bytes:
                 break
         else:
             width = source.schema.n_features

@@ -13,18 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import BrokenFileError, InvalidDataError
+from isthmus.data.sources import arrow_columns
 from isthmus.data.sources.arrays import ArraySource, block_rows, existing, one_line
-from isthmus.data.sources.arrow_columns import (
-    Part,
-    chosen_columns,
-    column_kind,
-    numbers,
-    numpy_type,
-    reading,
-    refuse_non_numeric,
-    refuse_other_columns,
-    refuse_unknown,
-)
 from isthmus.data.sources.base import Block, Column, Schema
 from isthmus.data.sources.places import FileList, hash_ends, table_files
 
@@ -75,18 +65,17 @@ class TableSource(ABC):
         self.path: Any = path if isinstance(path, FileList) else existing(path)
         files = self._files()
         first = self._part(files[0], None)
-        names = chosen_columns(self.path, list(first.fields), columns, drop)
-        refuse_non_numeric(first, names)
+        names = arrow_columns.chosen_columns(self.path, list(first.fields), columns, drop)
+        arrow_columns.refuse_non_numeric(first, names)
         parts = [first, *(self._part(file, None) for file in files[1:])]
         for part in parts[1:]:
-            refuse_other_columns(first, part, names)
+            arrow_columns.refuse_other_columns(first, part, names)
         self._names = names
         self._parts = [self._part(part.path, part) for part in parts]
         self.dtype: np.dtype[Any] = self._common_dtype()
-        self.schema: Schema = Schema(
-            tuple(Column(name, column_kind([part.fields[name] for part in self._parts])) for name in names),
-            named=self._named,
-        )
+        types = {name: [part.fields[name] for part in self._parts] for name in names}
+        listed = tuple(Column(name, arrow_columns.column_kind(types[name])) for name in names)
+        self.schema: Schema = Schema(listed, named=self._named)
         self._counts = self._count()
         self.n_rows: int | None = None if self._counts is None else sum(self._counts)
         self._loaded: ArraySource | None = None
@@ -95,23 +84,23 @@ class TableSource(ABC):
         return table_files(self.path)
 
     @abstractmethod
-    def _part(self, file: Any, again: Part | None) -> Part:
+    def _part(self, file: Any, again: arrow_columns.Part | None) -> arrow_columns.Part:
         """Open one file; it is opened a second time, with `again`, when the columns of all files are known."""
 
     @abstractmethod
-    def _has_nulls(self, part: Part) -> bool:
+    def _has_nulls(self, part: arrow_columns.Part) -> bool:
         """Whether a cell of the columns to read is missing."""
 
     def _count(self) -> list[int] | None:
         """Return the number of rows of each file, or None if it is unknown until the file is read."""
         counts = []
         for part in self._parts:
-            with reading(part.path):
+            with arrow_columns.reading(part.path):
                 counts.append(int(part.fragment.count_rows()))
         return counts
 
     def _common_dtype(self) -> np.dtype[Any]:
-        dtypes = {numpy_type(part.fields[name]) for part in self._parts for name in self._names}
+        dtypes = {arrow_columns.numpy_type(part.fields[name]) for part in self._parts for name in self._names}
         dtype: np.dtype[Any] = np.result_type(*dtypes)
         if dtype.kind in "iu" and any(self._has_nulls(part) for part in self._parts):
             return np.dtype(np.float64)
@@ -155,7 +144,7 @@ class TableSource(ABC):
         """Return the Arrow schema of columns of any type, as `blocks_keeping` yields them."""
         import pyarrow as pa
 
-        refuse_unknown("keep", self.path, list(self._parts[0].fields), names)
+        arrow_columns.refuse_unknown("keep", self.path, list(self._parts[0].fields), names)
         schemas = [pa.schema([(name, self._kept_type(part, name)) for name in names]) for part in self._parts]
         try:
             return pa.unify_schemas(schemas, promote_options="permissive")
@@ -164,7 +153,7 @@ class TableSource(ABC):
                 f"keep: files of {self.path} differ in a column's type: {one_line(error)}"
             ) from error
 
-    def _kept_type(self, part: Part, name: str) -> Any:
+    def _kept_type(self, part: arrow_columns.Part, name: str) -> Any:
         return part.fields[name]
 
     def blocks_keeping(self, names: Sequence[str]) -> Iterator[tuple[Block, Any]]:
@@ -188,20 +177,20 @@ class TableSource(ABC):
             self.n_rows = len(values)
         self._loaded.take(rows, out)
 
-    def _batches(self, part: Part, schema: Any = None) -> Iterator[Any]:
+    def _batches(self, part: arrow_columns.Part, schema: Any = None) -> Iterator[Any]:
         names = self._names if schema is None else schema.names
         size = block_rows(len(names) * self.dtype.itemsize)
-        with reading(part.path):
+        with arrow_columns.reading(part.path):
             # 4 batches ahead keep the decoder busy; the default of 16 would take 128 MB.
             yield from part.fragment.to_batches(schema=schema, columns=names, batch_size=size, batch_readahead=4)
 
-    def _values(self, part: Part, batch: Any) -> NDArray[Any]:
+    def _values(self, part: arrow_columns.Part, batch: Any) -> NDArray[Any]:
         out = np.empty((len(batch), len(self._names)), self.dtype)
-        with reading(part.path):
+        with arrow_columns.reading(part.path):
             for j, column in enumerate(batch.columns):
                 if column.null_count and self.dtype.kind != "f":
                     raise BrokenFileError(
                         f"{part.path}: {self._names[j]!r} has missing cells, but its metadata say none"
                     )
-                out[:, j] = numbers(column)
+                out[:, j] = arrow_columns.numbers(column)
         return out

@@ -8,8 +8,7 @@ import io
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -114,8 +113,7 @@ class _ZstText:
                     yield batch.slice(start, size)
 
 
-@dataclass(frozen=True)
-class _CsvLayout:
+class _CsvLayout(NamedTuple):
     names: list[str]
     delimiter: str
     headerless: bool
@@ -126,7 +124,8 @@ def _csv_layout(file: Place) -> _CsvLayout:
     try:
         with _text(file) as stream:
             line = stream.readline()
-        delimiter = _delimiter(file, line)
+        tabs = file.name.lower().endswith((".tsv", ".tsv.gz", ".tsv.zst"))
+        delimiter = "\t" if tabs else next((mark for mark in ",;\t" if mark in line), ",")
         with _text(file) as stream:
             cells = next((row for row in csv.reader(stream, delimiter=delimiter) if row), None)
     except UnicodeDecodeError as error:
@@ -152,12 +151,6 @@ def _text(file: Place) -> Iterator[Any]:
             stream = pa.CompressedInputStream(raw, "zstd")
         with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
             yield text
-
-
-def _delimiter(file: Place, line: str) -> str:
-    if file.name.lower().endswith((".tsv", ".tsv.gz", ".tsv.zst")):
-        return "\t"
-    return next((mark for mark in ",;\t" if mark in line), ",")
 
 
 def _is_number(cell: str) -> bool:

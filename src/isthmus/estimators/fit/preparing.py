@@ -11,7 +11,8 @@ import numpy as np
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.processes import all_gathered, row_share
 from isthmus.core.types import Columns
-from isthmus.data.scaling import ColumnStatistics, Scaling, choose_scaler, gathered, sample_stride
+from isthmus.data.scaling import ColumnStatistics, Scaling
+from isthmus.data.scaling.choosing import choose_scaler, gathered, sample_stride
 from isthmus.data.sources.base import Source
 from isthmus.data.splitting import NO_HOLDOUT, HashHoldout, Holdout
 from isthmus.engine.loading import RowLoader
