@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from isthmus.core.compilation import keep_programs
 from isthmus.core.types import ModelState, Params
-from isthmus.data.scaling import Scaling, refuse_non_finite, scaled_in_program
+from isthmus.data.scaling import Scaling
+from isthmus.data.scaling.choosing import scaled_in_program
+from isthmus.data.scaling.statistics import refuse_non_finite
 from isthmus.data.sources.base import Block, Source
 from isthmus.engine.program import precision_scope
 from isthmus.networks.base import Network
