@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.random import number_type
-from isthmus.data.scaling import Scaling, scaled_in_program
+from isthmus.data.scaling import Scaling
+from isthmus.data.scaling.choosing import scaled_in_program
 from isthmus.data.sources.base import Source
 from isthmus.data.splitting import NO_HOLDOUT, Holdout
 from isthmus.engine.sampling import BatchSampler, EpochOrder, Shuffle
