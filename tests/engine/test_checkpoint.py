@@ -134,7 +134,7 @@ def test_a_damaged_checkpoint_is_skipped(tmp_path, monkeypatch):
     older, newest = sorted(tmp_path.iterdir())
     newest.write_bytes(newest.read_bytes()[:100])
     (tmp_path / ".checkpoint-000.safetensors.partial").write_bytes(b"partial")
-    found = Checkpoints(tmp_path).newest()
+    found = Checkpoints(tmp_path)._newest()
     assert found.header == read_model(older)[0]
     assert_same(Autoencoder(2, **OPTIONS).fit(ROWS, checkpoint=tmp_path), Autoencoder(2, **OPTIONS).fit(ROWS))
     assert not list(tmp_path.glob(".*"))
@@ -220,7 +220,7 @@ def test_sigterm_writes_a_checkpoint_and_exits(tmp_path):
     assert exit_.value.code == 143
     assert not hasattr(model, "params_")
     assert signal.getsignal(signal.SIGTERM) is before
-    header = Checkpoints(tmp_path).newest().header
+    header = Checkpoints(tmp_path)._newest().header
     assert header["epoch"] + header["cursor"] > 0
     assert header["epoch"] < 400
 

@@ -72,14 +72,8 @@ class Checkpoints:
         """Return the checkpoint files, newest first."""
         return sorted(self.folder.glob("checkpoint-*.safetensors"), reverse=True)
 
-    def newest(self) -> Checkpoint | None:
-        """Return the newest readable checkpoint, or None if there are no files.
-
-        Raises
-        ------
-        ModelFileError
-            If there are files, but none is readable.
-        """
+    def _newest(self) -> Checkpoint | None:
+        """Return the newest readable checkpoint, or None if there are no files; raise if none is readable."""
         first_error: IsthmusError | None = None
         for file in self.files():
             try:
@@ -108,7 +102,7 @@ class Checkpoints:
             If there are files, but none is readable.
         """
         self.identity = dict(identity)
-        found = self.newest()
+        found = self._newest()
         step = -1 if found is None else int(found.header["step"])
         if global_maximum(step + 1) != step + 1 or global_maximum(-step) != -step:
             raise InvalidParameterError(

@@ -30,18 +30,10 @@ _ACCELERATOR_CHUNK = 32 << 20
 
 @dataclass(frozen=True)
 class Placement:
-    """The devices of a run.
+    """The devices of a run."""
 
-    Parameters
-    ----------
-    device : jax.Device or None
-        The device to use, None for JAX's default; with a mesh, the device for work that is not sharded.
-    mesh : jax.sharding.Mesh or None
-        Devices of this and other processes, over which each batch is sharded.
-    """
-
-    device: Any = None
-    mesh: Mesh | None = None
+    device: Any = None  # the jax.Device to use, None for JAX's default; with a mesh, for work that is not sharded
+    mesh: Mesh | None = None  # devices of this and other processes, over which each batch is sharded
 
     @classmethod
     def over(cls, devices: list[Any]) -> Placement:

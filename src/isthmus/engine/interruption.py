@@ -12,18 +12,10 @@ from typing import Any
 
 @dataclass
 class Interruption:
-    """A flag that Ctrl-C, or another signal, sets.
+    """A flag that Ctrl-C, or another signal, sets."""
 
-    Parameters
-    ----------
-    signals : tuple of int
-        The signals that set it.
-    signal : int or None
-        The signal that has set it.
-    """
-
-    signals: tuple[int, ...] = (signal.SIGINT,)
-    signal: int | None = None
+    signals: tuple[int, ...] = (signal.SIGINT,)  # those that set it
+    signal: int | None = None  # the one that has set it
     _previous: dict[int, Any] = field(default_factory=dict)
 
     @contextlib.contextmanager

@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax import Array
 
 from isthmus.core.errors import DivergedError
 from isthmus.core.processes import global_maximum
@@ -26,59 +25,28 @@ from isthmus.losses.base import Objective
 
 @dataclass(frozen=True)
 class Settings:
-    """How long and how fast to train.
+    """How long and how fast to train."""
 
-    Parameters
-    ----------
-    max_epochs : int
-        Largest number of epochs, counted from 1.
-    learning_rate : float
-        The step size that the schedule scales.
-    schedule : str or callable
-        A name in `SCHEDULES`, or a function of the share of training done.
-    decay, clip : float
-        Traced numbers for an optimizer that decays or clips.
-    early_stopping : bool
-        Whether validation rows, or those the loader holds out, decide when to stop.
-    patience : int
-        Epochs without improvement before stopping.
-    tol : float
-        The smallest improvement that counts, as a share of the best loss.
-    restore_best : bool
-        Whether the best parameters are kept.
-    """
-
-    max_epochs: int
-    learning_rate: float = 1e-3
-    schedule: str | Callable[[float], float] = "constant"
-    decay: float = 0.0
+    max_epochs: int  # the largest number of epochs, counted from 1
+    learning_rate: float = 1e-3  # the step size that the schedule scales
+    schedule: str | Callable[[float], float] = "constant"  # a name in `SCHEDULES`, or a function of the share done
+    decay: float = 0.0  # traced numbers for an optimizer that decays or clips
     clip: float = 0.0
-    early_stopping: bool = False
-    patience: int = 10
-    tol: float = 1e-4
-    restore_best: bool = True
+    early_stopping: bool = False  # whether validation rows, or those the loader holds out, decide when to stop
+    patience: int = 10  # epochs without improvement before stopping
+    tol: float = 1e-4  # the smallest improvement that counts, as a share of the best loss
+    restore_best: bool = True  # whether the best parameters are kept
 
 
 @dataclass(frozen=True)
 class Hooks:
-    """Functions that a `Trainer` calls; each is optional.
+    """Functions that a `Trainer` calls; each is optional."""
 
-    Parameters
-    ----------
-    epoch_begins : callable
-        Called at the start of each epoch.
-    between_epochs : callable
-        Called with the trainer and the state before each epoch but the first; returns the state to continue with.
-    chunk_done : callable
-        Called with the number of rows after each chunk.
-    after_chunk : callable
-        Called with the state after each chunk.
-    """
-
-    epoch_begins: Callable[[], None] = lambda: None
+    epoch_begins: Callable[[], None] = lambda: None  # called at the start of each epoch
+    # Called before each epoch but the first; returns the state to continue with.
     between_epochs: Callable[[Trainer, TrainState], TrainState] = lambda trainer, state: state
-    chunk_done: Callable[[int], None] = lambda rows: None
-    after_chunk: Callable[[TrainState], None] = lambda state: None
+    chunk_done: Callable[[int], None] = lambda rows: None  # called with the number of rows after each chunk
+    after_chunk: Callable[[TrainState], None] = lambda state: None  # called after each chunk
 
 
 @dataclass(eq=False)
@@ -223,12 +191,8 @@ class Trainer:
                 good, good_step = kept if steps or self._good is None else self._good
                 raise self._diverged(state._replace(**good._asdict(), step=good_step), epoch, state.step + steps)
             self._good = kept
-            epoch_sums = _added(state.epoch_sums, sums.terms)
-            epoch_sums |= {
-                "last_batch_loss": float(sums.last),
-                "seconds": before + time.perf_counter() - began,
-                "waited": state.epoch_sums.get("waited", 0.0) + chunk.waited,
-            }
+            epoch_sums = _added(state.epoch_sums, {**sums.terms, "waited": chunk.waited})
+            epoch_sums |= {"last_batch_loss": float(sums.last), "seconds": before + time.perf_counter() - began}
             state = state._replace(
                 **carry._asdict(), step=state.step + steps, cursor=state.cursor + chunk.count, epoch_sums=epoch_sums
             )
@@ -247,11 +211,8 @@ class Trainer:
         last, seconds, waited = (sums.pop(name, np.nan) for name in ("last_batch_loss", "seconds", "waited"))
         row = {name: total / max(self.n_rows, 1) for name, total in sums.items()}
         row |= self.objective.report(state.model, self._at_end())
-        row |= {
-            "epoch": epoch,
-            "last_batch_loss": last,
-            LEARNING_RATE: float(self._rates(self._shares(max(state.step - 1, 0), 1))[0]),
-        }
+        rate = float(self._rates(self._shares(max(state.step - 1, 0), 1))[0])
+        row |= {"epoch": epoch, "last_batch_loss": last, LEARNING_RATE: rate}
         state = state._replace(epoch=epoch, cursor=0, epoch_sums={})
         if self.validates:
             row["validation_loss"] = self._validate(state)["loss"]
@@ -259,7 +220,10 @@ class Trainer:
             state = self._update_stopping(state, row["validation_loss"])
         row["waiting"] = min(waited / seconds, 1.0)
         row["seconds"] = seconds + time.perf_counter() - began
-        return _recorded(state, row)
+        metrics = {name: [*values] for name, values in state.metrics.items()}
+        for name, value in row.items():
+            metrics.setdefault(name, []).append(value)
+        return state._replace(metrics=metrics)
 
     def _run(self, loader: RowLoader, seed: int, epoch: int) -> Run:
         center, factor = loader.affine()
@@ -368,12 +332,5 @@ def train(
     return state
 
 
-def _recorded(state: TrainState, row: dict[str, float]) -> TrainState:
-    history = {name: [*values] for name, values in state.metrics.items()}
-    for name, value in row.items():
-        history.setdefault(name, []).append(value)
-    return state._replace(metrics=history)
-
-
-def _added(totals: Mapping[str, float], sums: Mapping[str, Array]) -> dict[str, float]:
+def _added(totals: Mapping[str, float], sums: Mapping[str, Any]) -> dict[str, float]:
     return {**totals, **{name: totals.get(name, 0.0) + float(value) for name, value in sums.items()}}

@@ -34,19 +34,12 @@ class Hyper(NamedTuple):
 
 @dataclass(frozen=True)
 class Optimizer:
-    """An update rule, hashed by value.
+    """An update rule, hashed by value."""
 
-    Parameters
-    ----------
-    rule : str or optax.GradientTransformation
-        A name in `OPTIMIZERS`, whose update is multiplied by the learning rate, or a complete transformation.
-    clips, decays : bool
-        Whether the gradient's norm is clipped, and whether matrices decay.
-    """
-
+    # A name in `OPTIMIZERS`, whose update is multiplied by the learning rate, or a complete optax transformation.
     rule: Any
-    clips: bool = False
-    decays: bool = False
+    clips: bool = False  # whether the gradient's norm is clipped
+    decays: bool = False  # whether matrices decay
 
     @property
     def _transformation(self) -> optax.GradientTransformation:

@@ -52,18 +52,10 @@ def _shuffled(order: Order, start: Any) -> Any:
 
 
 class Window(NamedTuple):
-    """A local shuffle: blocks of consecutive rows in random order, whose rows are mixed within windows of blocks.
+    """A local shuffle: blocks of consecutive rows in random order, whose rows are mixed within windows of blocks."""
 
-    Attributes
-    ----------
-    block : int
-        Consecutive rows that stay in one window, a power of two.
-    blocks : int
-        Blocks of a window; each batch has rows from all of them, see `WindowSampler`.
-    """
-
-    block: int
-    blocks: int = _WINDOW_BLOCKS
+    block: int  # consecutive rows that stay in one window, a power of two
+    blocks: int = _WINDOW_BLOCKS  # of a window; each batch has rows from all of them, see `WindowSampler`
 
     @classmethod
     def for_width(cls, width: int) -> Window:
@@ -87,41 +79,27 @@ def shuffle_for(setting: bool | str, n_rows: int, width: int) -> Shuffle:
     InvalidParameterError
         If there are too many rows for ``"global"``.
     """
-    if isinstance(setting, str):
-        if setting == "global" and n_rows > MAX_ROWS:
+    if setting == "global":
+        if n_rows > MAX_ROWS:
             raise InvalidParameterError(
                 f"shuffle='global' takes at most {MAX_ROWS:,} rows, not {n_rows:,}; use 'window'"
             )
-        return True if setting == "global" else Window.for_width(width)
-    return Window.for_width(width) if setting and n_rows * width > GLOBAL_CELLS else setting
+        return True
+    if setting == "window" or (setting and n_rows * width > GLOBAL_CELLS):
+        return Window.for_width(width)
+    return bool(setting)
 
 
 class EpochOrder(NamedTuple):
-    """The order of an epoch's rows, given by these values alone.
+    """The order of an epoch's rows, given by these values alone."""
 
-    Attributes
-    ----------
-    n_rows : int
-        The rows of the source.
-    batch_size : int
-        Rows of a step; a windowed order depends on it, others do not.
-    seed, number : int
-        The run's seed and the epoch's number.
-    shuffle : bool or Window
-        The shuffle; False is file order.
-    holdout : HashHoldout or MaskHoldout
-        The rows to leave out.
-    validation : bool
-        Whether to take the rows of the holdout instead of all others.
-    """
-
-    n_rows: int
-    batch_size: int = 1
-    seed: int = 0
-    number: int = 0
+    n_rows: int  # of the source
+    batch_size: int = 1  # rows of a step; a windowed order depends on it, others do not
+    seed: int = 0  # of the run
+    number: int = 0  # of the epoch
     shuffle: Shuffle = False
-    holdout: Holdout = NO_HOLDOUT
-    validation: bool = False
+    holdout: Holdout = NO_HOLDOUT  # the rows to leave out
+    validation: bool = False  # whether to take the rows of the holdout instead of all others
 
 
 def row_numbers(epoch: EpochOrder) -> Iterator[Numbers]:
