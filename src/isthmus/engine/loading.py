@@ -61,53 +61,24 @@ def chunk_rows(batch_size: int, row_bytes: int, chunk_bytes: int | None = None) 
 
 @dataclass(frozen=True)
 class RowLoader:
-    """Loads the rows of a source batch by batch, in chunks of one shape.
+    """Loads the rows of a source batch by batch, in chunks of one shape."""
 
-    Parameters
-    ----------
-    source : Source
-        With random access.
-    scaler : Scaling
-        Applied by the compiled program if it works column by column and the type is narrow, else by the loader.
-    batch_size : int
-        Rows per step.
-    compute : numpy.dtype
-        The type of the computation, float32 or float64.
-    holdout : HashHoldout or MaskHoldout
-        The rows left out of training.
-    seed : int
-        The seed of the order.
-    shuffle : bool or Window
-        Whether each epoch has its own order, and how far a row may move in it.
-    rows_per_chunk : int or None
-        Rows of a chunk, a multiple of `batch_size`; None is as many as make about `chunk_bytes`.
-    missing : bool
-        Whether NaN is a missing cell.
-    shard : BatchShard or None
-        The places of each batch that this process fills; None fills all.
-    readers : int
-        Chunks that are filled at a time, each by a thread.
-    chunk_bytes : int or None
-        The approximate size of a chunk; None is 8 MB.
-    upload : callable or None
-        Called with each chunk on the thread that filled it; what it returns is the chunk's ``uploaded``.
-    extras : mapping of str to ndarray of shape (n_rows, ...)
-        Further values of each row, such as labels, gathered with the rows.
-    """
-
-    source: Source
+    source: Source  # with random access
+    # Applied by the compiled program if it works column by column and the type is narrow, else by the loader.
     scaler: Scaling
-    batch_size: int
-    compute: np.dtype[Any]
-    holdout: Holdout = NO_HOLDOUT
-    seed: int = 0
-    shuffle: Shuffle = False
-    rows_per_chunk: int | None = None
-    missing: bool = False
-    shard: BatchShard | None = None
-    readers: int = 1
-    chunk_bytes: int | None = None
+    batch_size: int  # rows per step
+    compute: np.dtype[Any]  # the type of the computation, float32 or float64
+    holdout: Holdout = NO_HOLDOUT  # the rows left out of training
+    seed: int = 0  # of the order
+    shuffle: Shuffle = False  # whether each epoch has its own order, and how far a row may move in it
+    rows_per_chunk: int | None = None  # a multiple of `batch_size`; None is as many as make about `chunk_bytes`
+    missing: bool = False  # whether NaN is a missing cell
+    shard: BatchShard | None = None  # the places of each batch that this process fills; None fills all
+    readers: int = 1  # chunks that are filled at a time, each by a thread
+    chunk_bytes: int | None = None  # the approximate size of a chunk; None is 8 MB
+    # Called with each chunk on the thread that filled it; what it returns is the chunk's ``uploaded``.
     upload: Callable[[Chunk], Any] | None = None
+    # (n_rows, ...) further values of each row, such as labels, gathered with the rows
     extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
