@@ -108,34 +108,16 @@ def _regrouped(blocks: Iterable[Block], rows: int) -> Iterator[Block]:
 
 @dataclass(eq=False)
 class Inference:
-    """Computes codes and reconstructions with a fitted network.
-
-    Parameters
-    ----------
-    network : Network
-        The network.
-    params : pytree
-        Its parameters.
-    scaler : Scaling
-        Converts raw rows to scaled rows and back.
-    device : jax.Device or None
-        The device to compute on; None is JAX's default.
-    names : sequence of str
-        The columns' names, for messages.
-    sparsity : Sparsity or None
-        The method that makes the code sparse.
-    state : pytree
-        Its state at the end of training.
-    """
+    """Computes codes and reconstructions with a fitted network."""
 
     network: Network
     params: Params
-    scaler: Scaling
-    device: Any = None
-    names: Sequence[str] = ()
+    scaler: Scaling  # converts raw rows to scaled rows and back
+    device: Any = None  # a jax.Device to compute on; None is JAX's default
+    names: Sequence[str] = ()  # of the columns, for messages
     _: KW_ONLY
-    sparsity: Sparsity | None = None
-    state: ModelState = ()
+    sparsity: Sparsity | None = None  # the method that makes the code sparse
+    state: ModelState = ()  # its state at the end of training
 
     def __post_init__(self) -> None:
         self.compute: np.dtype[Any] = self.network.dtype

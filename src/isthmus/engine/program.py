@@ -62,24 +62,12 @@ class Rows(NamedTuple):
 
 
 class View(NamedTuple):
-    """How rows reach the network: what a compiled program depends on besides objective and optimizer.
+    """How rows reach the network: what a compiled program depends on besides objective and optimizer."""
 
-    Attributes
-    ----------
-    batch_size : int
-        Rows of a step.
-    missing : bool
-        Whether NaN is a missing cell: the network gets 0 there and the missing mask, the loss leaves it out.
-    corruption : Corruption or None
-        The corruption of the network's input, without its traced numbers.
-    condition : str or None
-        The network's second input: the "missing" mask, the noise "level", or none.
-    """
-
-    batch_size: int
-    missing: bool = False
-    corruption: Corruption | None = None
-    condition: str | None = None
+    batch_size: int  # rows of a step
+    missing: bool = False  # whether NaN is a missing cell: a 0 for the network, with the mask; the loss leaves it out
+    corruption: Corruption | None = None  # of the network's input, without its traced numbers
+    condition: str | None = None  # the network's second input: the "missing" mask, the noise "level", or none
 
 
 class Program(NamedTuple):
