@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from isthmus.core.compilation import keep_programs
+from isthmus.core.compilation import keep_programs, kept_in_memory
 from isthmus.core.types import ModelState, Params
 from isthmus.data.scaling import Scaling
 from isthmus.data.scaling.choosing import scaled_in_program
@@ -38,7 +38,7 @@ class Functions(NamedTuple):
     decode: Callable[..., Array]
 
 
-@functools.lru_cache(maxsize=8)
+@kept_in_memory
 def compile_functions(network: Network, sparsity: Sparsity | None = None) -> Functions:
     """Return the compiled encoder and decoder of a network; equal networks share them."""
     keep_programs()

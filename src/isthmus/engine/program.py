@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from isthmus.core.compilation import keep_programs
+from isthmus.core.compilation import keep_programs, kept_in_memory
 from isthmus.core.types import Batch, Columns, ModelState, Noise, Params
 from isthmus.corruption.base import Corruption
 from isthmus.engine.devices import Placement
@@ -21,8 +20,6 @@ from isthmus.losses.base import Objective
 
 LEARNING_RATE = "learning_rate"
 Scheduled = Mapping[str, Any]  # scheduled values by name: one of each per step or, outside training, one
-# Programs that are kept in memory, each of several MB. Those used before are loaded from disk.
-_PROGRAMS = 8
 
 
 class Carry(NamedTuple):
@@ -153,7 +150,7 @@ def _over_devices(
     return graded_once, placement.summed_once(terms)
 
 
-@functools.lru_cache(maxsize=_PROGRAMS)
+@kept_in_memory
 def compile_program(
     objective: Objective, optimizer: Optimizer, view: View, placement: Placement | None = None
 ) -> Program:

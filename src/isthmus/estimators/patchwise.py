@@ -23,7 +23,7 @@ from isthmus.core.parameters import (
     parameter,
     values_of,
 )
-from isthmus.corruption.additive import Gaussian
+from isthmus.corruption.noise import Gaussian
 from isthmus.data.sources import PatchSource
 from isthmus.data.sources.patches import centered
 from isthmus.estimators import stored

@@ -113,7 +113,7 @@ def _levels(corruption: Corruption, levels: Sequence[float] | None) -> Floats:
     own = max(own) if isinstance(own, tuple) else own
     if callable(own):
         own = max(float(own(share)) for share in np.linspace(0, 1, 11))
-    return np.linspace(0, min(2 * float(own), corruption.limit), _LEVELS)
+    return np.linspace(0, min(2 * float(own), corruption.level_kind.high), _LEVELS)
 
 
 def _rebuilder(model: Any, scaler: Any = None) -> Callable[[NDArray[Any]], NDArray[Any]]:

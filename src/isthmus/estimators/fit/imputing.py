@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from isthmus.core.compilation import keep_programs
+from isthmus.core.compilation import keep_programs, kept_in_memory
 from isthmus.core.types import Columns, Params, TrainState
 from isthmus.corruption.replaced import Masking
 from isthmus.data.columns import ColumnOfTable
@@ -93,7 +93,7 @@ class Ensemble:
         return out
 
 
-@functools.lru_cache(maxsize=8)
+@kept_in_memory
 def _compiled(network: Mixed) -> Callable[[Params, Any], Array]:
     categories = np.flatnonzero(network.n_levels)
 
