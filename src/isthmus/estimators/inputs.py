@@ -16,7 +16,7 @@ from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.data.scaling.statistics import refuse_non_finite
 from isthmus.data.sources import ArraySource, CsrSource, TableSource, open_source
 from isthmus.data.sources.arrow import is_arrow
-from isthmus.data.sources.base import Block, Source
+from isthmus.data.sources.base import Block, Source, is_source
 from isthmus.data.sources.images import PictureFiles, luminance
 from isthmus.data.sources.opening import is_iterator, is_sequence, source_kind
 from isthmus.data.sources.places import is_location
@@ -30,7 +30,7 @@ def is_external(X: object) -> bool:
         return True
     # A table of pyarrow goes through scikit-learn's checks, as other frames do.
     is_data_set = (is_arrow(X) and not hasattr(X, "to_pandas")) or type(X).__module__.startswith("datasets")
-    return is_data_set or (isinstance(X, Source) and not isinstance(X, np.ndarray))
+    return is_data_set or is_source(X)
 
 
 def open_rows(estimator: Any, X: Any, *, reset: bool, memory: Memory = NO_LIMIT) -> Source:

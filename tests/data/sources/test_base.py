@@ -13,6 +13,7 @@ from PIL import Image
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.data.sources import SOURCES, Source, open_source
+from isthmus.data.sources.base import Schema, is_source
 
 ROWS = np.random.default_rng(0).integers(0, 256, (137, 12), dtype=np.uint8)
 PICTURES = ROWS.reshape(-1, 4, 3)
@@ -150,3 +151,22 @@ def test_other_pictures(tmp_path, suffix):
     assert source.schema.image_shape == (4, 5, 3)
     block = next(iter(source.blocks()))
     assert np.abs(block.values.reshape(3, 20, 3)[2].astype(int) - (20, 200, 30)).max() < 4
+
+
+def test_asking_whether_it_is_a_source_reads_no_rows():
+    class Unread:
+        schema = Schema(())
+
+        @property
+        def fingerprint(self):
+            raise AssertionError("rows are read")
+
+        def blocks(self, start=0, stop=None):
+            raise AssertionError("rows are read")
+
+        def take(self, rows, out):
+            raise AssertionError("rows are read")
+
+    assert is_source(Unread())
+    assert not is_source(np.ones((2, 2)))
+    assert not is_source(Unread)

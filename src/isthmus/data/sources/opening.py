@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.data.formats import SOURCES
 from isthmus.data.sources.arrays import ArraySource, NpySource
 from isthmus.data.sources.arrow import ArrowSource, is_arrow
-from isthmus.data.sources.base import Source
+from isthmus.data.sources.base import Source, is_source
 from isthmus.data.sources.columnar import ParquetSource
 from isthmus.data.sources.images import ImageFolderSource
 from isthmus.data.sources.many import RemoteNpySource, SequenceSource, StackedSource
@@ -76,7 +74,7 @@ def _of_object(data: Any, options: dict[str, Any]) -> Source:
     if is_arrow(data):
         return ArrowSource(data, **options)
     _refuse_options(options, (), type(data).__name__)
-    if not isinstance(data, np.ndarray) and isinstance(data, Source):
+    if is_source(data):
         return data
     if is_iterator(data):
         raise InvalidDataError(
