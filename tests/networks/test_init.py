@@ -14,7 +14,7 @@ from isthmus.core.types import Noise
 from isthmus.losses.reconstruction import Reconstruction
 from isthmus.networks import FAMILIES
 from isthmus.networks.activations import ODD
-from isthmus.networks.base import Network, NetworkOptions
+from isthmus.networks.base import Network, NetworkOptions, Reinitialisation
 from isthmus.networks.custom import Custom
 from stepping import batch_of
 from toys import ToyNetwork
@@ -237,14 +237,14 @@ def test_sparse_codes(network):
 @EVERY
 def test_reinitialised_units(network):
     params, dead = network.init(0), np.array([False, True, False, True])
-    arguments = dead, X, rng.normal(size=X.shape), np.array([4, 0]), 0.5
+    how = Reinitialisation(dead, X, rng.normal(size=X.shape), np.array([4, 0]), 0.5)
     if not network.reinitialises:
         if not network.tied:
             with pytest.raises(NotImplementedError):
-                network.reinitialised(params, *arguments)
+                network.reinitialised(params, how)
         return
     before = jax.tree.map(np.copy, params)
-    after = network.reinitialised(params, *arguments)
+    after = network.reinitialised(params, how)
     old, new = (network.layers(tree, "encoder")[-1] for tree in (before, after))
     lengths = [np.linalg.norm(layer["weight"], axis=0) for layer in (old, new)]
     assert_array_equal(new["weight"][:, ~dead], old["weight"][:, ~dead])

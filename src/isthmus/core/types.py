@@ -7,15 +7,17 @@ unless a comment says that they are host arrays.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 if TYPE_CHECKING:
     from jax import Array
 
 Params = Any  # a pytree of arrays
 ModelState = Any  # a pytree of arrays: what a method remembers between batches
-# The fraction of training that is done, from 0 to 1, to a value at each; host arrays.
-Schedule = Callable[[Any], Any]
+MaybeArray = Optional["Array"]
+Schedule = Callable[[Any], Any]  # the fraction of training that is done, 0 to 1, to a value at each; host arrays
+Scheduled = Mapping[str, "Array"]  # the scheduled values at a step, by name
+Evaluated = tuple["Array", tuple[ModelState, dict[str, "Array"]]]  # a loss, and the new state with its named terms
 
 
 class Batch(NamedTuple):

@@ -11,8 +11,5 @@ if TYPE_CHECKING:
 
 FAMILIES: Registry[type[Network]] = Registry(
     "network",
-    {
-        "dense": "isthmus.networks.dense:Dense",
-        "convolutional": "isthmus.networks.convolutional:Convolutional",
-    },
+    {"dense": "isthmus.networks.dense:Dense", "convolutional": "isthmus.networks.convolutional:Convolutional"},
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.random import cell_bits, chance, mix
-from isthmus.core.types import Noise, Params, Statistics
+from isthmus.core.types import MaybeArray, Noise, Params, Statistics
 from isthmus.networks.activations import ACTIVATIONS, ODD
 
 _NO_LAYOUT = "a network of your own keeps its weights in params_, in its own layout"
@@ -35,7 +35,7 @@ class NetworkOptions:
         Names in `ACTIVATIONS`.
     linear_path, tied, dropout, layer_norm, precision, pre_bias, transposed_start, indicator
         As in `Dense`.
-    init : str
+    init_name : str
         A name in `INITIALIZERS`.
     image_shape : tuple of int or None
         Height, width and, where there are any, channels of the images that the rows are.
@@ -56,7 +56,7 @@ class NetworkOptions:
     tied: bool = False
     dropout: float = 0.0
     layer_norm: bool = False
-    init: str = "he"
+    init_name: str = "he"
     precision: str = "float32"
     pre_bias: bool = False
     transposed_start: bool = False
@@ -81,6 +81,20 @@ class NetworkOptions:
         }
         return {name: (parameter, value) for name, (parameter, value, asked) in table.items() if asked}
 
+    def fields_of(self, kind: Any) -> dict[str, Any]:
+        """Return the options that a network class has fields for, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(kind) if hasattr(self, field.name)}
+
+
+class Reinitialisation(NamedTuple):
+    """How dead units are reinitialised; host arrays."""
+
+    dead: NDArray[np.bool_]  # (K,) which units
+    rows: NDArray[Any]  # (n, D) scaled rows
+    residual: NDArray[np.float64]  # (n, D) the rows less their reconstructions
+    drawn: NDArray[np.integer]  # (number of dead units,) the row for each
+    encoder_scale: float  # the length of their new encoder weights, in units of the active ones' mean
+
 
 class Network:
     """Pure functions of parameters and a batch; a subclass is a frozen dataclass, and equal ones share one program.
@@ -89,8 +103,8 @@ class Network:
     states what it supports by overriding the properties below. B is rows, D `n_features`, K `n_components`.
     """
 
+    # The names of `NetworkOptions` it supports, and "bfloat16", of those that not every network does.
     options: ClassVar[frozenset[str]] = frozenset()
-    """The names of `NetworkOptions` it supports, and ``"bfloat16"``, of those that not every network does."""
 
     if TYPE_CHECKING:
 
@@ -102,8 +116,7 @@ class Network:
         def n_components(self) -> int:
             """The width of a code."""
 
-    activation: str | None = None
-    """The hidden layers' activation, where there is one."""
+    activation: str | None = None  # the hidden layers', where there is one
     code_activation: str = "identity"
     output_activation: str = "identity"
     precision: str = "float32"
@@ -111,14 +124,10 @@ class Network:
     linear_path: bool = False
     tied: bool = False
     pre_bias: bool = False
-    takes_level: bool = False
-    """Whether the encoder's condition is the noise level (B, 1)."""
-    reorders: bool = False
-    """Whether the code's units can be reordered, by `reordered`."""
-    reverse_only: bool = False
-    """Whether it has no forward-mode derivative."""
-    stacks: bool = False
-    """Whether its layers can be trained one by one, by `shallow` and `with_layer`."""
+    takes_level: bool = False  # whether the encoder's condition is the noise level (B, 1)
+    reorders: bool = False  # whether the code's units can be reordered, by `reordered`
+    reverse_only: bool = False  # whether it has no forward-mode derivative
+    stacks: bool = False  # whether its layers can be trained one by one, by `shallow` and `with_layer`
 
     @property
     def indicator(self) -> bool:
@@ -128,9 +137,7 @@ class Network:
     @property
     def condition_kind(self) -> str | None:
         """What the encoder's condition is: ``"level"``, ``"missing"`` or None."""
-        if self.takes_level:
-            return "level"
-        return "missing" if self.indicator else None
+        return "level" if self.takes_level else "missing" if self.indicator else None
 
     @property
     def signs_are_free(self) -> bool:
@@ -167,8 +174,6 @@ class Network:
         """The type of the parameters and of the computation."""
         return np.dtype(np.float64 if self.precision == "float64" else np.float32)
 
-    # Construction ----------------------------------------------------------------------------------------------
-
     @classmethod
     def from_options(cls, options: NetworkOptions) -> Self:
         """Return the network for an estimator's options.
@@ -203,15 +208,8 @@ class Network:
         """Return the initial parameters, host arrays."""
         raise NotImplementedError
 
-    # Computation -----------------------------------------------------------------------------------------------
-
     def encode(
-        self,
-        params: Params,
-        x: Array,
-        row: Array | None = None,
-        noise: Noise | None = None,
-        condition: Array | None = None,
+        self, params: Params, x: Array, row: MaybeArray = None, noise: Noise | None = None, condition: MaybeArray = None
     ) -> Array:
         """Return the pre-code (B, K) of rows (B, D); outside training `row` and `noise` are None."""
         raise NotImplementedError
@@ -229,12 +227,7 @@ class Network:
         return ACTIVATIONS[self.output_activation](pre_output)
 
     def before_code(
-        self,
-        params: Params,
-        x: Array,
-        row: Array | None = None,
-        noise: Noise | None = None,
-        condition: Array | None = None,
+        self, params: Params, x: Array, row: MaybeArray = None, noise: Noise | None = None, condition: MaybeArray = None
     ) -> Array:
         """Return the code layer's input (B, H) for rows (B, D)."""
         raise NotImplementedError
@@ -252,8 +245,6 @@ class Network:
         key = noise.seed ^ mix(noise.epoch + jnp.uint32(0x51ED270B + number))
         bits = cell_bits(key, row, jnp.arange(hidden.shape[1], dtype=jnp.uint32))
         return jnp.where(bits < chance(self.dropout), 0.0, hidden / (1 - self.dropout))
-
-    # Layout of the parameters ----------------------------------------------------------------------------------
 
     def layers(self, params: Params, half: str) -> list[dict[str, Any]]:
         """Return ``{"weight", "bias"}`` of each layer of the ``"encoder"`` or ``"decoder"``, input side first.
@@ -289,36 +280,12 @@ class Network:
         """Return the parameters that `encode` reads."""
         return params
 
-    # Changes between epochs and after training, on host arrays -------------------------------------------------
-
     def reordered(self, params: Params, order: NDArray[np.integer], signs: NDArray[Any]) -> Params:
         """Return parameters of the same network with its code's units in another order (K,) and with signs (K,)."""
         raise NotImplementedError
 
-    def reinitialised(
-        self,
-        params: Params,
-        dead: NDArray[np.bool_],
-        rows: NDArray[Any],
-        residual: NDArray[np.float64],
-        drawn: NDArray[np.integer],
-        encoder_scale: float,
-    ) -> Params:
-        """Return parameters whose dead units are reinitialised, in place.
-
-        Parameters
-        ----------
-        params : pytree
-            Host arrays; they are changed.
-        dead : ndarray of bool of shape (K,)
-            Which units.
-        rows, residual : ndarray of shape (n, D)
-            Scaled rows, and those less their reconstructions.
-        drawn : ndarray of int of shape (number of dead units,)
-            The row for each dead unit.
-        encoder_scale : float
-            The length of the new encoder weights, in units of the active ones' mean.
-        """
+    def reinitialised(self, params: Params, how: Reinitialisation) -> Params:
+        """Return parameters, host arrays, whose dead units are reinitialised in place."""
         raise NotImplementedError
 
     def forgotten(self, tree: Params, dead: NDArray[np.bool_]) -> Params:
@@ -332,3 +299,55 @@ class Network:
     def with_layer(self, params: Params, number: int, learned: Params) -> Params:
         """Return parameters whose layer `number` is that of a shallow autoencoder with parameters `learned`."""
         raise NotImplementedError
+
+
+class Layered(Network):
+    """A network whose parameters have the lists ``"encoder"`` and ``"decoder"`` of ``{"weight", "bias"}``.
+
+    The encoder's last weight is a matrix (H, K) and, unless weights are tied, the decoder's first is one (K, H).
+    """
+
+    reorders = True
+
+    def decoder_weights(self, params: Params) -> list[Any]:
+        """Return the decoder's weights, code side first."""
+        return [layer["weight"] for layer in params["decoder"]]
+
+    def layers(self, params: Params, half: str) -> list[dict[str, Any]]:
+        """Return ``{"weight", "bias"}`` of each layer of the ``"encoder"`` or ``"decoder"``, input side first."""
+        layers = params[half]
+        weights = [layer["weight"] for layer in layers] if half == "encoder" else self.decoder_weights(params)
+        return [{"weight": weight, "bias": layer["bias"]} for weight, layer in zip(weights, layers, strict=True)]
+
+    def decoder_rows(self, params: Params) -> Any:
+        """Return the decoder's first matrix (K, H)."""
+        return self.decoder_weights(params)[0]
+
+    def with_decoder_rows(self, params: Params, rows: Any) -> Params:
+        """Return parameters (or gradients) with another first matrix of the decoder (K, H)."""
+        return with_layer(params, "decoder", 0, {"weight": rows})
+
+    def code_bias(self, params: Params) -> Array:
+        """Return the bias (K,) that the pre-code contains."""
+        bias: Array = params["encoder"][-1]["bias"]
+        return bias
+
+    def encoder_params(self, params: Params) -> Params:
+        """Return the parameters that `encode` reads; with a pre-bias, the decoder's are among them."""
+        unread = () if self.pre_bias else ("decoder", "decoder_path", "sparsity")
+        return {name: leaf for name, leaf in params.items() if name not in unread}
+
+    def reordered(self, params: Params, order: NDArray[np.integer], signs: NDArray[Any]) -> Params:
+        """Return parameters of the same network with its code's units in another order (K,) and with signs (K,)."""
+        last = params["encoder"][-1]
+        weight, bias = last["weight"][:, order] * signs, last["bias"][order] * signs
+        params = with_layer(params, "encoder", -1, {"weight": weight, "bias": bias})
+        rows = self.decoder_rows(params)
+        return params if self.tied else self.with_decoder_rows(params, rows[order] * signs[:, None])
+
+
+def with_layer(params: Params, half: str, number: int, changes: dict[str, Any]) -> Params:
+    """Return parameters of which one layer has other arrays."""
+    layers = list(params[half])
+    layers[number] = {**layers[number], **changes}
+    return {**params, half: layers}

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from isthmus.core.random import Stream, generator
-from isthmus.core.types import Noise, Params, Statistics
+from isthmus.core.types import MaybeArray, Noise, Params, Statistics
 from isthmus.networks.base import Network
 from isthmus.networks.initializers import INITIALIZERS
 
@@ -62,12 +62,7 @@ class Classifying(Network):
         return self.body.encoder_params(params)
 
     def encode(
-        self,
-        params: Params,
-        x: Array,
-        row: Array | None = None,
-        noise: Noise | None = None,
-        condition: Array | None = None,
+        self, params: Params, x: Array, row: MaybeArray = None, noise: Noise | None = None, condition: MaybeArray = None
     ) -> Array:
         """Return a logit for each class (B, n_classes)."""
         body = self.body

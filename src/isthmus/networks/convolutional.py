@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.random import Stream, generator
-from isthmus.core.types import Noise, Params, Statistics
+from isthmus.core.types import MaybeArray, Noise, Params, Statistics
 from isthmus.networks.activations import ACTIVATIONS
-from isthmus.networks.base import NetworkOptions
+from isthmus.networks.base import Layered, NetworkOptions
 from isthmus.networks.convolution import convolve, to_channels, to_pixels
-from isthmus.networks.initializers import INITIALIZERS
-from isthmus.networks.layered import Layered
+from isthmus.networks.draws import draw_layer
 
 _HALVING = 2
 _SIDE = 3
@@ -85,8 +84,6 @@ class Convolutional(Layered):
         """Whether the decoder is one dense layer."""
         return not self.channels
 
-    # Construction ----------------------------------------------------------------------------------------------
-
     @classmethod
     def from_options(cls, options: NetworkOptions) -> Self:
         """Return the network for an estimator's options; rows without a shape are images of one line."""
@@ -98,16 +95,8 @@ class Convolutional(Layered):
                 f"image_shape={given} is not the shape of rows of {options.n_features} cells; give height, width and, "
                 "where there are any, channels"
             )
-        return cls(
-            shape,
-            options.n_components,
-            cls.channels if options.channels is None else options.channels,
-            options.activation,
-            options.code_activation,
-            options.output_activation,
-            options.init,
-            options.precision,
-        )
+        channels = cls.channels if options.channels is None else options.channels
+        return cls(**{**options.fields_of(cls), "image_shape": shape, "channels": channels})
 
     def init(self, seed: int, statistics: Statistics | None = None) -> Params:
         """Return the initial parameters."""
@@ -117,27 +106,17 @@ class Convolutional(Layered):
         encoder = [self._kernel(rng, pixels * one, other) for one, other in pairwise(widths)]
         decoder = [self._kernel(rng, other, pixels * one) for one, other in pairwise(widths)]
         params = {
-            "encoder": [*encoder, self._dense(rng, cells, self.n_components)],
-            "decoder": [self._dense(rng, self.n_components, cells), *decoder[::-1]],
+            "encoder": [*encoder, draw_layer(self.init_name, rng, cells, self.n_components)],
+            "decoder": [draw_layer(self.init_name, rng, self.n_components, cells), *decoder[::-1]],
         }
         return jax.tree.map(lambda leaf: np.ascontiguousarray(leaf, self.dtype), params)
 
     def _kernel(self, rng: np.random.Generator, fan_in: int, fan_out: int) -> dict[str, NDArray[Any]]:
-        weight = INITIALIZERS[self.init_name](rng, _SIDE**2 * fan_in, fan_out)
-        return {"weight": weight.reshape(_SIDE, _SIDE, fan_in, fan_out), "bias": np.zeros(fan_out)}
-
-    def _dense(self, rng: np.random.Generator, fan_in: int, fan_out: int) -> dict[str, NDArray[Any]]:
-        return {"weight": INITIALIZERS[self.init_name](rng, fan_in, fan_out), "bias": np.zeros(fan_out)}
-
-    # Computation -----------------------------------------------------------------------------------------------
+        layer = draw_layer(self.init_name, rng, _SIDE**2 * fan_in, fan_out)
+        return {**layer, "weight": layer["weight"].reshape(_SIDE, _SIDE, fan_in, fan_out)}
 
     def encode(
-        self,
-        params: Params,
-        x: Array,
-        row: Array | None = None,
-        noise: Noise | None = None,
-        condition: Array | None = None,
+        self, params: Params, x: Array, row: MaybeArray = None, noise: Noise | None = None, condition: MaybeArray = None
     ) -> Array:
         """Return the pre-code (B, K) of rows (B, D)."""
         height, width, _ = self.image_shape

@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from isthmus.core.errors import InvalidParameterError
-from isthmus.core.types import Noise, Params, Statistics
+from isthmus.core.types import MaybeArray, Noise, Params, Statistics
 from isthmus.networks.base import Network, NetworkOptions
 
 Factory = Callable[[int, int, Array], tuple[Callable[[Array], Array], Callable[[Array], Array]]]
@@ -48,14 +48,7 @@ class Custom(Network):
         cls.check_supported(options, "network=", "build it into the factory")
         if options.factory is None:
             raise InvalidParameterError("network=None has no factory; give a function that returns (encoder, decoder)")
-        return cls(
-            options.factory,
-            options.n_features,
-            options.n_components,
-            options.code_activation,
-            options.output_activation,
-            options.precision,
-        )
+        return cls(**options.fields_of(cls))
 
     def _build(self, seed: int) -> Any:
         modules = self.factory(self.n_features, self.n_components, jax.random.key(seed))
@@ -64,18 +57,13 @@ class Custom(Network):
         return modules
 
     def _check(self, modules: Any) -> None:
-        widths = {
-            "encoder": (self.n_features, self.n_components),
-            "decoder": (self.n_components, self.n_features),
-        }
+        widths = {"encoder": (self.n_features, self.n_components), "decoder": (self.n_components, self.n_features)}
         for module, (name, (wide, narrow)) in zip(modules, widths.items(), strict=True):
             try:
                 shape = eqx.filter_eval_shape(module, jax.ShapeDtypeStruct((wide,), jnp.float32)).shape
             except Exception as error:
-                first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-                raise InvalidParameterError(
-                    f"network's {name} cannot take a row of {wide} values: {first_line}"
-                ) from error
+                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                raise InvalidParameterError(f"network's {name} cannot take a row of {wide} values: {reason}") from error
             if shape != (narrow,):
                 raise InvalidParameterError(f"network's {name} returns shape {shape}, not ({narrow},)")
 
@@ -91,18 +79,11 @@ class Custom(Network):
         return encoder, decoder
 
     def encode(
-        self,
-        params: Params,
-        x: Array,
-        row: Array | None = None,
-        noise: Noise | None = None,
-        condition: Array | None = None,
+        self, params: Params, x: Array, row: MaybeArray = None, noise: Noise | None = None, condition: MaybeArray = None
     ) -> Array:
         """Return the pre-code (B, K) of rows (B, D)."""
-        pre_code: Array = jax.vmap(self.modules(params)[0])(x)
-        return pre_code
+        return jax.vmap(self.modules(params)[0])(x)
 
     def decode(self, params: Params, code: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the output (B, D) before its activation."""
-        output: Array = jax.vmap(self.modules(params)[1])(code)
-        return output
+        return jax.vmap(self.modules(params)[1])(code)

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.random import Stream, generator
-from isthmus.core.types import Noise, Params, Statistics
+from isthmus.core.types import MaybeArray, Noise, Params, Statistics
 from isthmus.networks.activations import ACTIVATIONS
-from isthmus.networks.base import NetworkOptions
+from isthmus.networks.base import Layered, NetworkOptions, Reinitialisation, with_layer
 from isthmus.networks.draws import draw_bias
 from isthmus.networks.initializers import INITIALIZERS
-from isthmus.networks.layered import Layered, with_layer
 
 # The sigmoid's slope at 0 is a quarter, so its linear path starts four times as steep.
 _SIGMOID_SLOPE = 4.0
@@ -79,17 +78,8 @@ class Dense(Layered):
     indicator: bool = False
 
     options: ClassVar[frozenset[str]] = frozenset(
-        {
-            "decoder_sizes",
-            "linear_path",
-            "tied",
-            "dropout",
-            "layer_norm",
-            "bfloat16",
-            "pre_bias",
-            "transposed_start",
-            "indicator",
-        }
+        {"decoder_sizes", "linear_path", "tied", "dropout", "layer_norm", "bfloat16"}
+        | {"pre_bias", "transposed_start", "indicator"}
     )
     stacks = True
 
@@ -119,8 +109,6 @@ class Dense(Layered):
         """Every width from code to row."""
         return (self.n_components, *self.decoder_sizes, self.n_features)
 
-    # Construction ----------------------------------------------------------------------------------------------
-
     @classmethod
     def from_options(cls, options: NetworkOptions) -> Self:
         """Return the network for an estimator's options."""
@@ -128,24 +116,7 @@ class Dense(Layered):
         encoder = options.encoder_sizes
         decoder = encoder[::-1] if options.decoder_sizes is None else options.decoder_sizes
         _check_shape(options, encoder, decoder)
-        return cls(
-            options.n_features,
-            options.n_components,
-            encoder,
-            decoder,
-            options.activation,
-            options.code_activation,
-            options.output_activation,
-            options.linear_path,
-            options.tied,
-            options.dropout,
-            options.layer_norm,
-            options.init,
-            options.precision,
-            options.pre_bias,
-            options.transposed_start,
-            options.indicator,
-        )
+        return cls(**{**options.fields_of(cls), "decoder_sizes": decoder})
 
     def with_dropout(self, dropout: float) -> Self:
         """Return the same network with another dropout."""
@@ -169,9 +140,7 @@ class Dense(Layered):
             params["indicator"] = np.zeros((self.n_features, self.encoder_widths[1]))
         return jax.tree.map(lambda leaf: np.ascontiguousarray(leaf, self.dtype), params)
 
-    def _draw_layers(
-        self, rng: np.random.Generator, widths: tuple[int, ...], with_weights: bool
-    ) -> list[dict[str, NDArray[Any]]]:
+    def _draw_layers(self, rng: np.random.Generator, widths: tuple[int, ...], with_weights: bool) -> list[Any]:
         layers = []
         for number, (fan_in, fan_out) in enumerate(pairwise(widths), 1):
             layer = {"bias": draw_bias(self.init_name, rng, fan_out)}
@@ -189,10 +158,9 @@ class Dense(Layered):
         first, last = params["encoder"][-1], params["decoder"][-1]
         params["encoder_path"] = components.T
         first["bias"] = -mean @ components.T
-        if "weight" in first:
-            first["weight"] = np.zeros_like(first["weight"])
-        if "weight" in last:
-            last["weight"] = np.zeros_like(last["weight"])
+        for layer in (first, last):
+            if "weight" in layer:
+                layer["weight"] = np.zeros_like(layer["weight"])
         sigmoid = self.output_activation == "sigmoid"
         if not self.tied:
             params["decoder_path"] = components * (_SIGMOID_SLOPE if sigmoid else 1.0)
@@ -203,15 +171,8 @@ class Dense(Layered):
             passed = np.asarray(self.decode(params, jnp.zeros((1, self.n_components))))[0] - last["bias"]
             last["bias"] = last["bias"] - passed
 
-    # Computation -----------------------------------------------------------------------------------------------
-
     def encode(
-        self,
-        params: Params,
-        x: Array,
-        row: Array | None = None,
-        noise: Noise | None = None,
-        condition: Array | None = None,
+        self, params: Params, x: Array, row: MaybeArray = None, noise: Noise | None = None, condition: MaybeArray = None
     ) -> Array:
         """Return the pre-code (B, K) of rows (B, D); `condition` (B, D) is 1 where a cell is missing."""
         weight, bias = self.code_layer(params)
@@ -221,12 +182,7 @@ class Dense(Layered):
         return code + self._product(x, params["encoder_path"]) if self.linear_path else code
 
     def before_code(
-        self,
-        params: Params,
-        x: Array,
-        row: Array | None = None,
-        noise: Noise | None = None,
-        condition: Array | None = None,
+        self, params: Params, x: Array, row: MaybeArray = None, noise: Noise | None = None, condition: MaybeArray = None
     ) -> Array:
         """Return the code layer's input (B, H) for rows (B, D)."""
         hidden = x - params["decoder"][-1]["bias"] if self.pre_bias else x
@@ -247,10 +203,8 @@ class Dense(Layered):
     def decode(self, params: Params, code: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the output (B, D) before its activation."""
         output = self.after_code(params, self._product(code, self.decoder_rows(params)), row, noise)
-        if not self.linear_path:
-            return output
-        path = params["encoder_path"].T if self.tied else params["decoder_path"]
-        return output + self._product(code, path)
+        path = self.path(params)
+        return output if path is None else output + self._product(code, path[1])
 
     def after_code(self, params: Params, first: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the output (B, D) before its activation for ``code @ decoder_rows``."""
@@ -276,8 +230,6 @@ class Dense(Layered):
             return x @ weight
         return jnp.dot(x.astype(jnp.bfloat16), weight.astype(jnp.bfloat16), preferred_element_type=jnp.float32)
 
-    # Layout of the parameters ----------------------------------------------------------------------------------
-
     def decoder_weights(self, params: Params) -> list[Any]:
         """Return the decoder's matrices, code side first: the encoder's transposed where weights are tied."""
         if self.tied:
@@ -294,8 +246,6 @@ class Dense(Layered):
         """Return parameters with another bias of the decoder's last layer (D,)."""
         return with_layer(params, "decoder", -1, {"bias": bias})
 
-    # Changes between epochs and after training, on host arrays -------------------------------------------------
-
     def reordered(self, params: Params, order: NDArray[np.integer], signs: NDArray[Any]) -> Params:
         """Return parameters of the same network with its code's units in another order (K,) and with signs (K,)."""
         new = super().reordered(params, order, signs)
@@ -307,15 +257,7 @@ class Dense(Layered):
             new["indicator"] = new["indicator"][:, order] * signs
         return new
 
-    def reinitialised(
-        self,
-        params: Params,
-        dead: NDArray[np.bool_],
-        rows: NDArray[Any],
-        residual: NDArray[np.float64],
-        drawn: NDArray[np.integer],
-        encoder_scale: float,
-    ) -> Params:
+    def reinitialised(self, params: Params, how: Reinitialisation) -> Params:
         """Return parameters whose dead units are reinitialised from the residual of drawn rows, in place.
 
         A unit's decoder row becomes the row's residual, with the mean length of the active ones; its encoder column
@@ -323,21 +265,17 @@ class Dense(Layered):
         points to the drawn row's hidden activations, and the decoder row keeps its direction.
         """
         encoder, decoder = params["encoder"][-1], params["decoder"][0]
+        dead, active, residual = how.dead, ~how.dead, how.residual[how.drawn]
+        directions = residual
         if self.encoder_sizes:
-            hidden = np.asarray(self.before_code(params, jnp.asarray(rows)), np.float64)
+            hidden = np.asarray(self.before_code(params, jnp.asarray(how.rows)), np.float64)
             # Less the mean of all rows: the mean of the drawn ones would leave nothing of a single one.
-            directions = _unit(hidden[drawn] - hidden.mean(axis=0))
-        else:
-            directions = _unit(residual[drawn])
-        active = ~dead
+            directions = hidden[how.drawn] - hidden.mean(axis=0)
         lengths = np.linalg.norm(encoder["weight"][:, active], axis=0)
-        encoder["weight"][:, dead] = (directions * lengths.mean() * encoder_scale).T
+        encoder["weight"][:, dead] = (_unit(directions) * lengths.mean() * how.encoder_scale).T
         encoder["bias"][dead] = encoder["bias"][active].mean()
         length = np.linalg.norm(decoder["weight"][active], axis=1).mean()
-        if self.decoder_sizes:
-            decoder["weight"][dead] = _unit(decoder["weight"][dead]) * length
-        else:
-            decoder["weight"][dead] = _unit(residual[drawn]) * length
+        decoder["weight"][dead] = _unit(decoder["weight"][dead] if self.decoder_sizes else residual) * length
         return params
 
     def forgotten(self, tree: Params, dead: NDArray[np.bool_]) -> Params:

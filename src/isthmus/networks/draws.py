@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isthmus.networks.initializers import INITIALIZERS
+
 Weights = NDArray[np.float64]
 
 
@@ -43,6 +45,11 @@ def truncated_normal(rng: np.random.Generator, fan_in: int, fan_out: int) -> Wei
     while (outside := np.abs(draws) > 2).any():
         draws[outside] = rng.normal(size=int(outside.sum()))
     return draws
+
+
+def draw_layer(name: str, rng: np.random.Generator, fan_in: int, fan_out: int) -> dict[str, NDArray[Any]]:
+    """Return a dense layer's initial weights, by an initializer's name, and biases of 0."""
+    return {"weight": INITIALIZERS[name](rng, fan_in, fan_out), "bias": np.zeros(fan_out)}
 
 
 def draw_bias(name: str, rng: np.random.Generator, size: int) -> NDArray[Any]:

@@ -16,7 +16,7 @@ from isthmus.core.random import Stream, generator
 from isthmus.core.types import Noise, Output, Params
 from isthmus.networks.activations import ACTIVATIONS
 from isthmus.networks.base import Network
-from isthmus.networks.initializers import INITIALIZERS
+from isthmus.networks.draws import draw_layer
 
 _LEAST_PROBABILITY = 1e-3  # of a category, before its logarithm is taken
 
@@ -87,8 +87,6 @@ class Mixed(Network):
         """The width of each category's embedding: about half the number of its levels, at most 16."""
         return tuple(min(16, (levels + 1) // 2) for levels in self.n_levels if levels)
 
-    # Parameters ------------------------------------------------------------------------------------------------
-
     def init(self, seed: int, statistics: Any = None) -> Params:
         """Return the initial parameters, among them the Gaussian's.
 
@@ -108,17 +106,12 @@ class Mixed(Network):
         params: dict[str, Any] = {
             "start": statistics,
             "embeddings": [rng.standard_normal(shape) for shape in zip(counts, self.embedding_widths, strict=True)],
-            "encoder": self._draw(rng, down),
-            "decoder": self._draw(rng, up),
+            "encoder": [draw_layer("he", rng, *sizes) for sizes in pairwise(down)],
+            "decoder": [draw_layer("he", rng, *sizes) for sizes in pairwise(up)],
         }
         last = params["decoder"][-1]
         last["weight"] = np.zeros_like(last["weight"])
         return jax.tree.map(lambda leaf: np.array(leaf, np.float32, order="C"), params)
-
-    def _draw(self, rng: np.random.Generator, widths: tuple[int, ...]) -> list[dict[str, NDArray[Any]]]:
-        return [{"weight": INITIALIZERS["he"](rng, a, b), "bias": np.zeros(b)} for a, b in pairwise(widths)]
-
-    # Computation -----------------------------------------------------------------------------------------------
 
     def widened(self, x: Array) -> Array:
         """Return rows (B, W) of rows (B, C): a category's code becomes 1 at its level and 0 elsewhere."""
@@ -156,22 +149,19 @@ class Mixed(Network):
             category.
         """
         filled = jax.lax.stop_gradient(self.expected(params, x, condition))
-        probabilities = [self._probabilities(filled[:, columns]) for columns in self.levels]
-        embedded = [share @ table for share, table in zip(probabilities, params["embeddings"], strict=True)]
+        shares = [self._probabilities(filled[:, columns]) for columns in self.levels]
+        embedded = [share @ table for share, table in zip(shares, params["embeddings"], strict=True)]
         hidden = jnp.concatenate([filled[:, self.numbers], *embedded, 0.5 - condition], axis=1)
         hidden = self._through(params["encoder"], hidden, row, noise, 0)
         change = self._through(params["decoder"], hidden, row, noise, len(self.hidden_sizes))
-        logits = tuple(
-            jnp.log(share) + change[:, columns] for share, columns in zip(probabilities, self.levels, strict=True)
-        )
+        logits = tuple(jnp.log(share) + change[:, columns] for share, columns in zip(shares, self.levels, strict=True))
         first = np.searchsorted(self.wide_of, np.arange(self.n_features))
         numbers = jnp.where(np.asarray(self.n_levels) > 0, 0.0, (filled + change)[:, first])
         return Output(hidden, hidden, numbers, logits)
 
     def _probabilities(self, share: Array) -> Array:
         share = jnp.clip(share, _LEAST_PROBABILITY, 1.0)
-        probabilities: Array = share / jnp.sum(share, axis=1, keepdims=True)
-        return probabilities
+        return share / jnp.sum(share, axis=1, keepdims=True)
 
     def _through(self, layers: Any, hidden: Array, row: Array | None, noise: Noise | None, number: int) -> Array:
         for place, layer in enumerate(layers[:-1], number):

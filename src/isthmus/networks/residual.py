@@ -127,6 +127,4 @@ class ResidualDenoiser:
 
 
 def _convolve(kernel: Array, x: Array) -> Array:
-    if kernel.shape[:2] == (1, 1):
-        return x @ kernel[0, 0]
-    return convolve(x, kernel)
+    return x @ kernel[0, 0] if kernel.shape[:2] == (1, 1) else convolve(x, kernel)
