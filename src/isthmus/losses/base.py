@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jax import Array
 
-from isthmus.core.types import Batch, ModelState, Noise, Params
+from isthmus.core.types import Batch, Evaluated, ModelState, Noise, Params, Scheduled
 from isthmus.networks.base import Network
 
 
@@ -20,12 +19,7 @@ class Objective:
         def network(self) -> Network:
             """The network that is trained."""
 
-        @property
-        def extras(self) -> tuple[str, ...]:
-            """The names of the arrays that it reads from `Batch.extras`."""
-
-    else:
-        extras = ()
+    extras: tuple[str, ...] = ()  # the names of the arrays that it reads from `Batch.extras`
 
     @property
     def is_mean_over_rows(self) -> bool:
@@ -38,14 +32,8 @@ class Objective:
         return self.network.condition_kind
 
     def __call__(
-        self,
-        params: Params,
-        state: ModelState,
-        batch: Batch,
-        noisy: Array,
-        noise: Noise | None,
-        scheduled: Mapping[str, Array],
-    ) -> tuple[Array, tuple[ModelState, dict[str, Array]]]:
+        self, params: Params, state: ModelState, batch: Batch, noisy: Array, noise: Noise | None, scheduled: Scheduled
+    ) -> Evaluated:
         """Return the loss, and the new state with the named terms to record.
 
         Parameters
@@ -71,6 +59,6 @@ class Objective:
         """Return the parameters after an update."""
         return params
 
-    def report(self, state: ModelState, scheduled: Mapping[str, Any]) -> dict[str, float]:
+    def report(self, state: ModelState, scheduled: Scheduled) -> dict[str, float]:
         """Return named numbers of the state to record at the end of an epoch."""
         return {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from isthmus.core.reductions import weighted_mean
-from isthmus.core.types import Batch, ModelState, Noise, Params
+from isthmus.core.types import Batch, Evaluated, ModelState, Noise, Params, Scheduled
 from isthmus.losses.base import Objective
 from isthmus.networks.classifying import Classifying
 
@@ -35,14 +34,8 @@ class CrossEntropy(Objective):
     extras = ("labels",)
 
     def __call__(
-        self,
-        params: Params,
-        state: ModelState,
-        batch: Batch,
-        noisy: Array,
-        noise: Noise | None,
-        scheduled: Mapping[str, Array],
-    ) -> tuple[Array, tuple[ModelState, dict[str, Array]]]:
+        self, params: Params, state: ModelState, batch: Batch, noisy: Array, noise: Noise | None, scheduled: Scheduled
+    ) -> Evaluated:
         """Return the loss, the state as it was, and the accuracy."""
         logits = self.network.encode(params, noisy, batch.row, noise, batch.condition)
         labels = batch.extras["labels"]
@@ -54,7 +47,4 @@ class CrossEntropy(Objective):
 
     def constrain_gradients(self, params: Params, gradients: Params) -> Params:
         """Return the gradients, 0 for the encoder if it is frozen."""
-        if not self.freezes:
-            return gradients
-        frozen = jax.tree.map(jnp.zeros_like, gradients)
-        return {**frozen, "head": gradients["head"]}
+        return {**jax.tree.map(jnp.zeros_like, gradients), "head": gradients["head"]} if self.freezes else gradients

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from isthmus.core.types import Batch, ModelState, Noise, Params
+from isthmus.core.types import Batch, Evaluated, ModelState, Noise, Params, Scheduled
 from isthmus.losses.base import Objective
 from isthmus.networks.mixed import Mixed
 
@@ -28,14 +27,8 @@ class ImputationLoss(Objective):
     network: Mixed
 
     def __call__(
-        self,
-        params: Params,
-        state: ModelState,
-        batch: Batch,
-        noisy: Array,
-        noise: Noise | None,
-        scheduled: Mapping[str, Array],
-    ) -> tuple[Array, tuple[ModelState, dict[str, Array]]]:
+        self, params: Params, state: ModelState, batch: Batch, noisy: Array, noise: Noise | None, scheduled: Scheduled
+    ) -> Evaluated:
         """Return the loss, the state as it was, and no terms."""
         assert batch.condition is not None
         assert batch.observed is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from isthmus.core.reductions import weighted_mean
-from isthmus.core.types import Batch, ModelState, Noise, Output, Params
+from isthmus.core.types import Batch, Evaluated, ModelState, Noise, Output, Params, Scheduled
 from isthmus.losses import LOSSES, REDUCTIONS
 from isthmus.losses.base import Objective
 from isthmus.networks.base import Network
@@ -65,32 +64,16 @@ class Reconstruction(Objective):
         return Output(pre_code, code, self.network.activate_output(pre_output)), pre_output
 
     def __call__(
-        self,
-        params: Params,
-        state: ModelState,
-        batch: Batch,
-        noisy: Array,
-        noise: Noise | None,
-        scheduled: Mapping[str, Array],
-    ) -> tuple[Array, tuple[ModelState, dict[str, Array]]]:
+        self, params: Params, state: ModelState, batch: Batch, noisy: Array, noise: Noise | None, scheduled: Scheduled
+    ) -> Evaluated:
         """Return the loss, and the new state with the named terms of the loss."""
         if self.sparsity is None or not self.sparsity.branches(self.network):
             return self.loss_of(params, state, batch, noisy, noise, scheduled)
-        total, rest = _by_branch(self, params, state, batch, noisy, noise, scheduled)
-        return total, rest
+        return _by_branch(self, params, state, batch, noisy, noise, scheduled)
 
-    def loss_of(
-        self,
-        params: Params,
-        state: ModelState,
-        batch: Batch,
-        noisy: Array,
-        noise: Noise | None,
-        scheduled: Mapping[str, Array],
-        *,
-        rare: bool | None = None,
-    ) -> tuple[Array, tuple[ModelState, dict[str, Array]]]:
-        """Return the result of a call; `rare` says whether terms that are mostly 0 are computed, None is undecided."""
+    def loss_of(self, params: Params, state: ModelState, *rest: Any, rare: bool | None = None) -> Evaluated:
+        """Return the result of a call; `rare`: whether terms that are mostly 0 are computed, None is undecided."""
+        batch, noisy, noise, scheduled = rest
 
         def loss_of(pre_output: Array) -> Array:
             cells = LOSSES[self.loss](self.network.activate_output(pre_output), pre_output, batch.x)
@@ -100,8 +83,7 @@ class Reconstruction(Objective):
             factor = _observed_factor(batch, self.reduction, weights)
             return weighted_mean(REDUCTIONS[self.reduction](cells) * factor, batch.weight)
 
-        penalties: dict[str, Array] = {}
-        measures: dict[str, Array] = {}
+        penalties, measures = dict[str, Array](), dict[str, Array]()
         if self.sparsity is None:
             _, pre_output = self.forward(params, noisy, batch.row, noise, batch.condition)
         else:
@@ -110,7 +92,8 @@ class Reconstruction(Objective):
             penalties = self.sparsity.penalties(step, output, pre_output)
             measures = self.sparsity.measures(output, batch.weight)
         if self.l2:
-            penalties["l2"] = scheduled["l2"] / 2 * _squared_weights(params)
+            squares = [jnp.sum(leaf**2) for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
+            penalties["l2"] = scheduled["l2"] / 2 * sum(squares, jnp.zeros(()))
         loss = loss_of(pre_output)
         if not penalties:
             return loss, (state, measures)
@@ -141,7 +124,7 @@ class Reconstruction(Objective):
         lengths = jnp.maximum(jnp.linalg.norm(rows, axis=1, keepdims=True), 1e-19)
         return self.network.with_decoder_rows(params, rows / lengths)
 
-    def report(self, state: ModelState, scheduled: Mapping[str, Any]) -> dict[str, float]:
+    def report(self, state: ModelState, scheduled: Scheduled) -> dict[str, float]:
         """Return the number of dead units."""
         if self.sparsity is None or not self.sparsity.counts_dead:
             return {}
@@ -149,30 +132,20 @@ class Reconstruction(Objective):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _by_branch(
-    objective: Reconstruction,
-    params: Params,
-    state: ModelState,
-    batch: Batch,
-    noisy: Array,
-    noise: Noise | None,
-    scheduled: Mapping[str, Array],
-) -> tuple[Array, Any]:
+def _by_branch(objective: Reconstruction, params: Params, state: ModelState, *rest: Any) -> Evaluated:
     """Return an objective's value, differentiated within each of two branches.
 
     Otherwise the branch that was not taken contributes gradients of zeros, which takes a tenth of a wide step.
     """
-    return objective.loss_of(params, state, batch, noisy, noise, scheduled)
+    return objective.loss_of(params, state, *rest)
 
 
 def _by_branch_forward(objective: Reconstruction, params: Params, state: ModelState, *rest: Any) -> Any:
     assert objective.sparsity is not None
 
     def with_gradients(rare: bool) -> Any:
-        def loss(params: Params) -> Any:
-            return objective.loss_of(params, state, *rest, rare=rare)
-
-        return lambda: jax.value_and_grad(loss, has_aux=True)(params)
+        loss = functools.partial(objective.loss_of, rare=rare)
+        return lambda: jax.value_and_grad(loss, has_aux=True)(params, state, *rest)
 
     needed = objective.sparsity.rarely(state, rest[-1])
     return jax.lax.cond(needed, with_gradients(True), with_gradients(False))
@@ -206,8 +179,3 @@ def _observed_factor(batch: Batch, reduction: str, weights: Array | None) -> Arr
     # Exactly 1 for a complete row, so that a table without missing cells gives the same weights to the bit.
     n_features = batch.observed.shape[1]
     return n_features / jnp.maximum(jnp.sum(batch.observed, axis=1), 1).astype(batch.x.dtype)
-
-
-def _squared_weights(params: Params) -> Array:
-    squares = [jnp.sum(leaf**2) for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
-    return sum(squares, jnp.zeros(()))
