@@ -127,7 +127,7 @@ def test_get_and_set_params():
         (lambda: Gaussian((0.5, 0.5)), "scale=(0.5, 0.5) must be a pair (low, high) with low < high"),
         (lambda: Uniform((2, 1)), "width=(2, 1) must be a pair (low, high) with low < high"),
         (lambda: Gaussian((1, 2, 3)), "scale=(1, 2, 3) must be a number"),
-        (lambda: Gaussian(unit="sigma"), "unit='sigma' is not one of 'deviation', 'input'"),
+        (lambda: Gaussian(unit="sigma"), "unit='sigma' must be one of 'deviation', 'input'"),
         (lambda: Poisson(0), "peak=0 must be a number > 0 or a function"),
         (lambda: Poisson((1, 2)), "peak=(1, 2) must be a number > 0"),
         (lambda: Blockout(-1), "size=-1 must be a number >= 0"),

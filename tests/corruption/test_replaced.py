@@ -3,7 +3,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from corrupting import columns_of, corrupted
-from isthmus.corruption import Masking, SaltAndPepper, Swap
+from isthmus.core.errors import InvalidParameterError
+from isthmus.corruption import Blockout, Masking, SaltAndPepper, Swap
 
 rng = np.random.default_rng(0)
 X = rng.normal(3, 1, (1000, 1000)).astype(np.float32)
@@ -84,3 +85,82 @@ def test_missing_values_are_not_swapped_in():
     assert (result.x[observed] > 0).all()
     assert_array_equal(result.x[~observed], 0)
     assert 0.4 < result.corrupted[observed].mean() < 0.6
+
+
+def images(n, *shape):
+    return np.ones((n, int(np.prod(shape))))
+
+
+def blocked(method, n, *shape, **options):
+    result = corrupted(method.bound(shape), images(n, *shape), **options)
+    assert_array_equal(result.x, np.where(result.corrupted, 0, 1))
+    return result.corrupted.reshape(n, *shape)
+
+
+@pytest.mark.parametrize(("size", "side"), [(3, (3, 3)), (0.5, (4, 6)), (0.01, (1, 1)), (8, (8, 8)), (3.0, (3, 3))])
+def test_a_rectangle_has_the_size_and_is_inside(size, side):
+    for inside in blocked(Blockout(size), 100, 8, 12):
+        rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+        assert (len(rows), len(columns)) == side
+        assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == side
+        assert inside.sum() == side[0] * side[1]
+
+
+def test_all_places_are_equally_likely():
+    share = blocked(Blockout(3), 20_000, 10, 8).mean(0)
+
+    def along(side):
+        starts = side - 3 + 1
+        return np.array([sum(0 <= place - first < 3 for first in range(starts)) for place in range(side)]) / starts
+
+    expected = np.outer(along(10), along(8))
+    assert np.abs(share - expected).max() < 5 * np.sqrt(0.25 / 20_000)
+    # Each epoch draws new places.
+    assert (blocked(Blockout(3), 50, 10, 8, epoch=1) != blocked(Blockout(3), 50, 10, 8, epoch=2)).any(
+        axis=(1, 2)
+    ).sum() > 40
+
+
+def test_several_rectangles_are_independent():
+    two = blocked(Blockout(2, number=2), 5000, 9, 9)
+    assert 4 <= two.sum((1, 2)).min() < two.sum((1, 2)).max() == 8
+    overlap = (8 - two.sum((1, 2))).mean()
+    along = sum(max(0, 2 - abs(one - other)) for one in range(8) for other in range(8)) / 64
+    assert_allclose(overlap, along**2, rtol=0.15)
+
+
+def test_channels_are_corrupted_together():
+    corrupted = blocked(Blockout(0.5), 20, 6, 6, 3)
+    assert_array_equal(corrupted, np.broadcast_to(corrupted[..., :1], corrupted.shape))
+    assert corrupted.any()
+
+
+def test_its_own_shape_takes_precedence():
+    method = Blockout(2, image_shape=[4, 5])
+    assert method.bound(None) is method
+    assert method.bound((2, 10)).image_shape == (4, 5)
+    assert Blockout(2).bound((4, 5)) == method
+    method.check(20, True)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Blockout(2).check(12, True), "Blockout needs images, and these rows have no image shape"),
+        (lambda: corrupted(Blockout(2), images(2, 12)), "Blockout needs images; write Blockout(image_shape"),
+        (
+            lambda: Blockout(2, image_shape=(3, 5)).check(12, True),
+            "image_shape=(3, 5) of Blockout has 15 values, but rows have 12",
+        ),
+        (lambda: Blockout(4).bound((3, 5)).check(15, True), "size=4 of Blockout is larger than an image of 3 x 5 pix"),
+        (lambda: Blockout(2, number=0), "number=0 must be an integer >= 1"),
+        (lambda: Blockout(2, number=1.5), "number=1.5 must be an integer >= 1"),
+        (lambda: Blockout(2, image_shape=(3,)), "image_shape=(3,) must be (height, width) or"),
+        (lambda: Blockout((1, 2)), "size=(1, 2) must be a number >= 0 or a function"),
+    ],
+)
+def test_errors(build, message):
+    with pytest.raises(InvalidParameterError) as caught:
+        build()
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)

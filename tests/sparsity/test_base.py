@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from isthmus.core.errors import InvalidParameterError
 from isthmus.networks.base import Network
 from isthmus.networks.dense import Dense
-from isthmus.sparsity import KL, L1, SPARSITIES, BatchTopK, Gated, JumpReLU, Lifetime, Matryoshka, Step, TopK
-from isthmus.sparsity.base import check_integer, check_number, constant, decoder_norms, ramp
+from isthmus.sparsity import KL, L1, SPARSITIES, BatchTopK, Gated, JumpReLU, Lifetime, Matryoshka, Sparsity, Step, TopK
+from isthmus.sparsity.base import constant, decoder_norms, ramp
 from stepping import batch_of, drawn, step
 
 SHARES = np.linspace(0, 1, 11)
@@ -91,23 +91,36 @@ def test_schedules_of_methods(kind):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, "1", None, True, -1])
 def test_numbers_out_of_range(value):
-    with pytest.raises(InvalidParameterError, match=r"^x=.* must be a number >= 0 and <= 1$"):
-        check_number("x", value, 0, 1, open_ends=False)
-    with pytest.raises(InvalidParameterError, match=r"^x=.* must be a number > 0 and < 1$"):
-        check_number("x", value, 0, 1)
-    with pytest.raises(InvalidParameterError, match=r"^x=.* must be an integer >= 1$"):
-        check_integer("x", value)
+    with pytest.raises(InvalidParameterError, match=r"^warm_up=.* must be a number >= 0 and <= 1$"):
+        KL(warm_up=value)
+    with pytest.raises(InvalidParameterError, match=r"^target=.* must be a number > 0 and < 1$"):
+        KL(target=value)
+    if value is not None:
+        with pytest.raises(InvalidParameterError, match=r"^dead_after=.* must be an integer >= 1$"):
+            L1(dead_after=value)
 
 
 def test_ends():
-    check_number("x", 0, 0, open_ends=False)
-    check_number("x", np.float32(1), 0, 1, open_ends=False)
-    check_integer("x", np.int64(1))
+    KL(weight=0, warm_up=np.float32(1))
+    TopK(k=np.int64(1), dead_after=None)
     for end in (0, 1, 1.0):
         with pytest.raises(InvalidParameterError):
-            check_number("x", end, 0, 1)
+            KL(target=end)
     with pytest.raises(InvalidParameterError):
-        check_integer("x", 1.0)
+        TopK(k=1.0)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Distant(Sparsity):
+    target: float = -3.0
+
+
+def test_a_method_of_another_range():
+    assert Distant().target == -3
+    with pytest.raises(InvalidParameterError, match=r"^resample_dead=0 must be an integer >= 1$"):
+        Distant(resample_dead=0)
+    with pytest.raises(InvalidParameterError, match=r"^pre_bias='yes' must be True, False or 'auto'$"):
+        Distant(pre_bias="yes")
 
 
 @pytest.mark.parametrize("tied", [False, True])

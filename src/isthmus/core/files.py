@@ -33,15 +33,11 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
         temporary.replace(target)
-    # Some of these are OSErrors too, such as a missing input file: their messages stay.
-    except IsthmusError:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
-        raise
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise _unwritable(target, error) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+        # An IsthmusError may be an OSError too, such as a missing input file: its message stays.
+        if isinstance(error, OSError) and not isinstance(error, IsthmusError):
+            raise _unwritable(target, error) from error
         raise
 
 
@@ -50,6 +46,14 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     handle, temporary = _open_temporary(Path(path))
     os.close(handle)
     temporary.unlink()
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents, or raise UnwritableError; an existing folder is kept."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnwritableError(f"cannot create the folder {path}: {error.strerror or error}") from error
 
 
 def _open_temporary(target: Path) -> tuple[int, Path]:

@@ -7,6 +7,7 @@ declaration. Neither JAX nor scikit-learn is imported here, so that ``isthmus --
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import math
 import re
@@ -14,7 +15,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from isthmus.core.errors import InvalidParameterError, suggest
 
@@ -231,6 +232,45 @@ def _range(low: float, high: float, above: float | None = None, below: float | N
     return [" and ".join(ends)] if ends else []
 
 
+class Settings:
+    """The settings of a frozen dataclass: their ranges, and the access that scikit-learn's searches need."""
+
+    kinds: ClassVar[Mapping[str, Kind]] = {}  # what a setting must be; None is allowed where it is the default
+    traced: ClassVar[tuple[str, ...]] = ()  # settings that are arguments of a compiled program
+
+    def check_settings(self) -> None:
+        """Make tuples of lists, and raise InvalidParameterError for the first setting that is not of its kind."""
+        for field in _fields(type(self)):
+            kind, value = self.kinds.get(field.name), getattr(self, field.name)
+            if isinstance(value, list):  # it has no hash
+                object.__setattr__(self, field.name, value := tuple(value))
+            if kind and not kind.accepts(value) and not (value is None and field.default is None):
+                raise InvalidParameterError(f"{field.name}={value!r} must be {kind.words}")
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the settings by name, the keyword-only ones last."""
+        return {field.name: getattr(self, field.name) for field in _fields(type(self))}
+
+    def set_params(self, **settings: Any) -> Self:
+        """Change settings in place, as scikit-learn's searches do on their clones."""
+        known = self.get_params()
+        for name in settings:
+            if name not in known:
+                raise InvalidParameterError(f"{type(self).__name__} has no setting {name!r}; it has {', '.join(known)}")
+        changed = self.replaced(**settings)
+        for name in settings:
+            object.__setattr__(self, name, getattr(changed, name))
+        return self
+
+    def replaced(self, **settings: Any) -> Self:
+        """Return a copy with other settings."""
+        return dataclasses.replace(self, **settings)  # type: ignore[type-var]
+
+    def with_defaults(self, names: Iterable[str]) -> Self:
+        """Return a copy with the default values of some settings."""
+        return self.replaced(**{field.name: field.default for field in _fields(type(self)) if field.name in names})
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One declared parameter.
@@ -328,14 +368,16 @@ def declares_parameters(**defaults: Any) -> Callable[[C], C]:
     return decorated
 
 
-def _fields(cls: type) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+def _fields(cls: type) -> list[dataclasses.Field[Any]]:
+    """Return the fields of a dataclass in the constructor's order, those taken by name alone last."""
+    fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+    return sorted(fields, key=lambda field: bool(field.kw_only))
 
 
 def parameters_of(cls: type) -> dict[str, Parameter]:
     """Return the parameters of a class by name, in the constructor's order."""
     found = {}
-    for field in sorted(_fields(cls), key=lambda field: bool(field.kw_only)):
+    for field in _fields(cls):
         declared: Parameter = field.metadata[_METADATA]
         option = declared.option or field.name.replace("_", "-")
         found[field.name] = dataclasses.replace(declared, name=field.name, option=option)
@@ -367,20 +409,16 @@ def documented(cls: C) -> C:
     text = cls.__doc__
     if text is None:  # python -OO
         return cls
+    filled = functools.partial(
+        textwrap.fill, width=112, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
     lines = ["Parameters", "----------"]
     for declared in parameters_of(cls).values():
-        lines.append(_filled(f"{declared.name} : {declared.words}, default={declared.default!r}", ""))
-        described = f"{declared.help[0].upper()}{declared.help[1:]}."
-        lines.append(_filled(described, "    "))
+        lines.append(filled(f"{declared.name} : {declared.words}, default={declared.default!r}"))
+        lines.append(filled(f"{declared.help[0].upper()}{declared.help[1:]}.", initial_indent="    "))
     # Python 3.13 removes the indentation of docstrings, earlier ones keep it.
     text = inspect.cleandoc(text)
     heading = re.search(r"^[A-Z].*\n-{3,}$", text, re.MULTILINE)
     start = heading.start() if heading else len(text)
     cls.__doc__ = "\n".join([text[:start].rstrip(), "", *lines, "", text[start:]]).rstrip() + "\n"
     return cls
-
-
-def _filled(text: str, indent: str) -> str:
-    return textwrap.fill(
-        text, 112, initial_indent=indent, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-    )

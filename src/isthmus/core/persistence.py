@@ -84,8 +84,6 @@ def _header(path: str | os.PathLike[str], metadata: dict[str, str]) -> dict[str,
     return header
 
 
-# Objects to JSON and tensors -------------------------------------------------------------------------------------
-
 _OBJECT, _TENSOR, _TUPLE, _FLOAT, _TEXTS = "$object", "$tensor", "$tuple", "$float", "$texts"
 Fields = dict[str, Any]
 _LONGEST = 100  # characters of a value in a message

@@ -48,11 +48,9 @@ class Registry(MutableMapping[str, T]):
         return thing
 
     def __setitem__(self, name: str, thing: T) -> None:
-        """Add a row, or replace one."""
         self._rows[name] = thing
 
     def __delitem__(self, name: str) -> None:
-        """Remove a row."""
         del self._rows[name]
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -70,8 +68,12 @@ class Registry(MutableMapping[str, T]):
         return iter(self._rows)
 
     def __len__(self) -> int:
-        """Return the number of rows."""
         return len(self._rows)
+
+    def places(self) -> dict[str, str]:
+        """Return the module of each row that is not imported yet, by the name it has there."""
+        written = (row.partition(":") for row in self._rows.values() if isinstance(row, str))
+        return {attribute: module for module, _, attribute in written}
 
     def name_of(self, thing: object) -> str | None:
         """Return the name of a thing in the table, or None."""

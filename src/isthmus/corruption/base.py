@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import jax.numpy as jnp
@@ -16,19 +13,20 @@ from jax import Array
 from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidParameterError
+from isthmus.core.parameters import Kind, Number, Settings
 from isthmus.core.random import cell_bits, mix, row_bits
-from isthmus.core.types import Batch, Columns, Corrupted, Noise, Schedule
+from isthmus.core.types import Batch, Columns, Corrupted, Noise, Schedule, Scheduled
 
 LevelSchedule = Callable[[float], float]  # share of training done, 0 to 1, to a number
-Number = float | LevelSchedule
-Numbers = Number | tuple[float, float]  # a pair: drawn uniformly between its ends, for each row and epoch
+Level = float | LevelSchedule
+Levels = Level | tuple[float, float]  # a pair: drawn uniformly between its ends, for each row and epoch
 
 PREFIX = "corruption_"  # of the names of scheduled values
 _STREAM = 0x2545F491  # separates these draws from those of the row order and of dropout
 
 
 @dataclass(frozen=True)
-class Corruption(ABC):
+class Corruption(Settings, ABC):
     """Base class: replaces values of the rows at the network's input; the target of the loss stays clean.
 
     A corruption is frozen and hashed by value, and scikit-learn's searches reach its settings. Its random draws depend
@@ -47,30 +45,26 @@ class Corruption(ABC):
         Settings that are arguments of the compiled program: other values need no compilation.
     main : str
         The setting that an estimator's ``corruption_level`` stands for; empty if there is none.
-    limit : float
-        The largest value of a traced setting; the smallest is 0.
+    level_kind : Number
+        What a value of a traced setting must be.
     takes_pairs : bool
         Whether a traced setting may be a pair (low, high).
     """
 
     untouched_weight: float = field(default=1.0, kw_only=True)
 
-    traced: ClassVar[tuple[str, ...]] = ()
+    kinds: ClassVar[Mapping[str, Kind]] = {"untouched_weight": Number(0, 1)}
     main: ClassVar[str] = ""
-    limit: ClassVar[float] = math.inf
+    level_kind: ClassVar[Number] = Number(0)
     takes_pairs: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not (is_number(self.untouched_weight) and 0 <= self.untouched_weight <= 1):
-            raise InvalidParameterError(f"untouched_weight={self.untouched_weight!r} must be a number >= 0 and <= 1")
+        self.check_settings()
         for name in self.traced:
-            value = getattr(self, name)
-            if isinstance(value, list):
-                object.__setattr__(self, name, value := tuple(value))
-            self._check_numbers(name, value)
+            self._check_numbers(name, getattr(self, name))
 
     @abstractmethod
-    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Mapping[str, Array]) -> Corrupted:
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Scheduled) -> Corrupted:
         """Return the corrupted rows and which of their cells were corrupted.
 
         Parameters
@@ -85,28 +79,10 @@ class Corruption(ABC):
             The values of `schedules` at this step.
         """
 
-    # Settings --------------------------------------------------------------------------------------------------
-
     @property
     def in_units(self) -> bool:
         """Whether its settings are in the input's units, which rows lose if the scaling mixes columns."""
         return False
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the settings by name, the keyword-only ones last."""
-        fields = sorted(dataclasses.fields(self), key=lambda field: bool(field.kw_only))
-        return {field.name: getattr(self, field.name) for field in fields}
-
-    def set_params(self, **settings: Any) -> Self:
-        """Change settings in place, as scikit-learn's searches do on their clones."""
-        known = self.get_params()
-        for name in settings:
-            if name not in known:
-                raise InvalidParameterError(f"{type(self).__name__} has no setting {name!r}; it has {', '.join(known)}")
-        changed = dataclasses.replace(self, **settings)
-        for name in settings:
-            object.__setattr__(self, name, getattr(changed, name))
-        return self
 
     def check(self, n_features: int, by_column: bool) -> None:
         """Check this corruption against the rows to be fitted, and its schedules against their range.
@@ -138,9 +114,7 @@ class Corruption(ABC):
 
     def static(self) -> Self:
         """Return this corruption with default values of its scheduled settings: the part a compiled program has."""
-        scheduled = (*self.traced, "untouched_weight")
-        defaults: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(self) if f.name in scheduled}
-        return dataclasses.replace(self, **defaults)
+        return self.with_defaults((*self.traced, "untouched_weight"))
 
     def schedules(self) -> dict[str, Schedule]:
         """Return the schedule of each low and high end of the traced settings, equal if the setting is no pair.
@@ -159,55 +133,34 @@ class Corruption(ABC):
         weight = self.untouched_weight
         return {} if weight == 1 else {"untouched_weight": lambda share: np.full_like(share, weight)}
 
-    # Checks ----------------------------------------------------------------------------------------------------
+    def _row_levels(self, noise: Noise, batch: Batch, scheduled: Scheduled) -> Array:
+        """Return the main setting's value for each row (B,), drawn uniformly between its low and high end."""
+        low, high = scheduled[f"{PREFIX}{self.main}_low"], scheduled[f"{PREFIX}{self.main}_high"]
+        return low + (high - low) * share_of(jnp.asarray(row_bits(stream(noise, 0), batch.row)), batch.x.dtype)
 
     def _check_numbers(self, name: str, value: Any) -> None:
-        if callable(value):
-            return
-        if self.takes_pairs and isinstance(value, tuple) and len(value) == 2 and all(map(self._in_range, value)):
-            if value[0] < value[1]:
-                return
+        kind = self.level_kind
+        is_pair = self.takes_pairs and isinstance(value, tuple) and len(value) == 2 and all(map(kind.accepts, value))
+        if is_pair and value[0] >= value[1]:
             raise InvalidParameterError(f"{name}={value!r} must be a pair (low, high) with low < high")
-        if not self._in_range(value):
-            pair = ", a pair (low, high)" if self.takes_pairs else ""
+        if not (is_pair or callable(value) or kind.accepts(value)):
+            words = kind.words + (", a pair (low, high)" if self.takes_pairs else "")
             raise InvalidParameterError(
-                f"{name}={value!r} must be a number {self._range()}{pair} or a function from the share of training "
-                "done to a number"
+                f"{name}={value!r} must be {words} or a function from the share of training done to a number"
             )
 
-    def _in_range(self, value: Any) -> bool:
-        return is_number(value) and 0 <= float(value) <= self.limit
-
-    def _range(self) -> str:
-        return ">= 0" if math.isinf(self.limit) else f">= 0 and <= {self.limit:g}"
-
-    def _schedule(self, name: str, value: Number) -> Schedule:
+    def _schedule(self, name: str, value: Level) -> Schedule:
         if not callable(value):
             return lambda share: np.full_like(share, value)
 
         def schedule(share: Any) -> NDArray[np.float64]:
-            numbers = [value(float(done)) for done in np.asarray(share)]
+            numbers, kind = [value(float(done)) for done in np.asarray(share)], self.level_kind
             for done, number in zip(np.asarray(share), numbers, strict=True):
-                if not self._in_range(number):
-                    raise InvalidParameterError(
-                        f"{name}={number!r} at {done:.0%} of training must be a number {self._range()}"
-                    )
+                if not kind.accepts(number):
+                    raise InvalidParameterError(f"{name}={number!r} at {done:.0%} of training must be {kind.words}")
             return np.array(numbers, np.float64)
 
         return schedule
-
-
-# Random draws of a cell ------------------------------------------------------------------------------------------
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value is a finite number."""
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(float(value))
-
-
-def is_integer(value: Any) -> bool:
-    """Whether a value is an integer."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def stream(noise: Noise, number: int) -> Array:
@@ -231,12 +184,6 @@ def signed_share(words: Array, dtype: Any) -> Array:
     """Return uint32 words as odd multiples of 2^-24 in (-1, 1): symmetric, and never 0."""
     odd = (words >> 8).astype(jnp.int32) * 2 + (1 - 2**24)
     return odd.astype(dtype) * jnp.asarray(2.0**-24, dtype)
-
-
-def row_level(noise: Noise, batch: Batch, scheduled: Mapping[str, Array], name: str) -> Array:
-    """Return the value of a traced setting for each row (B,), drawn uniformly between its low and high end."""
-    low, high = scheduled[f"{PREFIX}{name}_low"], scheduled[f"{PREFIX}{name}_high"]
-    return low + (high - low) * share_of(jnp.asarray(row_bits(stream(noise, 0), batch.row)), batch.x.dtype)
 
 
 def replace_cells(

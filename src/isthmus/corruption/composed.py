@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ from jax import Array
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.random import mix, row_bits
-from isthmus.core.types import Batch, Columns, Corrupted, Noise, Schedule
+from isthmus.core.types import Batch, Columns, Corrupted, Noise, Schedule, Scheduled
 from isthmus.corruption.base import PREFIX, Corruption, replace_cells, stream
 
 
@@ -37,8 +37,6 @@ class Chain(Corruption):
     def __post_init__(self) -> None:
         super().__post_init__()
         parts: Any = self.parts
-        if isinstance(parts, list):
-            object.__setattr__(self, "parts", parts := tuple(parts))
         if not isinstance(parts, tuple) or not parts:
             raise InvalidParameterError(f"parts={parts!r} must be a sequence of one or more corruptions")
         for position, part in enumerate(parts):
@@ -77,7 +75,7 @@ class Chain(Corruption):
         }
         return schedules | self._weight_schedule()
 
-    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Mapping[str, Array]) -> Corrupted:
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Scheduled) -> Corrupted:
         """Return the rows after the last part."""
         x, corrupted = batch.x, jnp.zeros(batch.x.shape, bool)
         hidden, level, observed = None, None, batch.observed
@@ -131,7 +129,7 @@ class Function(Corruption):
             ) from error
         self._check_shape(result, rows)
 
-    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Mapping[str, Array]) -> Corrupted:
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Scheduled) -> Corrupted:
         """Return the function's result."""
         words = row_bits(stream(noise, 0x1000), batch.row[0]), row_bits(stream(noise, 0x1001), batch.row[0])
         result = self._apply(jax.random.wrap_key_data(jnp.stack(words), impl="threefry2x32"), batch.x)

@@ -1,32 +1,33 @@
-"""Replaced cells: by 0, by the column's minimum or maximum, or by another row's value."""
+"""Replaced cells: by 0, by the column's minimum or maximum, or by another row's value; rectangles of an image by 0."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import jax.numpy as jnp
 from jax import Array, lax
 
-from isthmus.core.random import mix
-from isthmus.core.types import Batch, Columns, Corrupted, Noise
-from isthmus.corruption.base import Corruption, Numbers, cell_words, replace_cells, row_level, share_of
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.parameters import Integer, Kind, Number
+from isthmus.core.random import mix, row_bits
+from isthmus.core.types import Batch, Columns, Corrupted, Noise, Scheduled
+from isthmus.corruption.base import Corruption, Level, Levels, cell_words, replace_cells, share_of, stream
 
 
 @dataclass(frozen=True)
 class _Replacing(Corruption):
-    rate: Numbers = 0.25
+    rate: Levels = 0.25
 
     traced: ClassVar[tuple[str, ...]] = ("rate",)
     main: ClassVar[str] = "rate"
-    limit: ClassVar[float] = 1
+    level_kind: ClassVar[Number] = Number(0, 1)
 
-    def _chosen(
-        self, noise: Noise, batch: Batch, scheduled: Mapping[str, Array], number: int
-    ) -> tuple[Array, Array, Array]:
+    def _chosen(self, noise: Noise, batch: Batch, scheduled: Scheduled, number: int) -> tuple[Array, Array, Array]:
         """Return each row's rate, the chosen cells, and the random words whose upper 24 bits chose them."""
-        level, words = row_level(noise, batch, scheduled, "rate"), cell_words(noise, batch, number)
+        level, words = self._row_levels(noise, batch, scheduled), cell_words(noise, batch, number)
         return level, share_of(words, batch.x.dtype) < level[:, None], words
 
 
@@ -55,7 +56,7 @@ class Masking(_Replacing):
 
     as_missing: bool = False
 
-    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Mapping[str, Array]) -> Corrupted:
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Scheduled) -> Corrupted:
         """Return the rows with cells set to 0."""
         level, chosen, _ = self._chosen(noise, batch, scheduled, 3)
         return replace_cells(batch, jnp.zeros_like(batch.x), chosen, level, as_missing=self.as_missing)
@@ -68,8 +69,7 @@ class SaltAndPepper(_Replacing):
     Parameters
     ----------
     rate : float, tuple of float or callable
-        Probability for each cell, 0 to 1: a number; a pair (low, high), from which each row draws its own value in
-        each epoch; or a function from the share of training done, 0 to 1, to a number.
+        Probability for each cell, 0 to 1, as in `Masking`.
     untouched_weight : float, keyword-only
         Weight in the loss of cells that were not corrupted, 0 to 1; corrupted cells have weight 1.
 
@@ -78,7 +78,7 @@ class SaltAndPepper(_Replacing):
     Vincent, Larochelle, Lajoie, Bengio and Manzagol, "Stacked denoising autoencoders", 2010.
     """
 
-    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Mapping[str, Array]) -> Corrupted:
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Scheduled) -> Corrupted:
         """Return the rows with cells set to the minimum or maximum of their column."""
         level, chosen, words = self._chosen(noise, batch, scheduled, 4)
         # The lowest bit: the upper 24 chose the cell.
@@ -97,13 +97,12 @@ class Swap(_Replacing):
     Parameters
     ----------
     rate : float, tuple of float or callable
-        Probability for each cell, 0 to 1: a number; a pair (low, high), from which each row draws its own value in
-        each epoch; or a function from the share of training done, 0 to 1, to a number.
+        Probability for each cell, 0 to 1, as in `Masking`.
     untouched_weight : float, keyword-only
         Weight in the loss of cells that were not corrupted, 0 to 1; corrupted cells have weight 1.
     """
 
-    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Mapping[str, Array]) -> Corrupted:
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Scheduled) -> Corrupted:
         """Return the rows with cells from other rows."""
         level, chosen, words = self._chosen(noise, batch, scheduled, 5)
         real = batch.weight > 0
@@ -119,20 +118,105 @@ class Swap(_Replacing):
 
         # A branch is compiled separately. Fused with the gather, hashes would be computed cell by cell, which doubles
         # the time of a step.
-        def packed_rows(values: Array) -> Array:
-            packed: Array = lax.cond(
-                n_rows == len(real), lambda: values, lambda: values[jnp.argsort(~real, stable=True)]
-            )
-            return packed
+        def packed_rows(values: Array) -> Any:
+            return lax.cond(n_rows == len(real), lambda: values, lambda: values[jnp.argsort(~real, stable=True)])
 
-        def others(values: Array) -> Array:
-            found: Array = lax.cond(
+        def others(values: Array) -> Any:
+            return lax.cond(
                 n_rows > 1,
                 lambda: packed_rows(values).reshape(-1).at[cell].get(mode="promise_in_bounds"),
                 lambda: values,
             )
-            return found
 
         if batch.observed is not None:
             chosen = chosen & others(batch.observed)
         return replace_cells(batch, others(batch.x), chosen, level)
+
+
+@dataclass(frozen=True)
+class Blockout(Corruption):
+    """Sets rectangles of an image to 0 after scaling, in all channels; each rectangle is inside the image.
+
+    Parameters
+    ----------
+    size : float or callable
+        Side of a rectangle: below 1 a share of the image's height and width, rounded, at least one pixel; from 1 on
+        pixels; 0 is none. A number, or a function from the share of training done, 0 to 1, to a number.
+    number : int
+        Rectangles in each image, >= 1; they may overlap.
+    image_shape : tuple of int or None
+        Height, width and optionally channels of the image in each row; None takes the shape of the fitted images, which
+        a table of pixels does not have.
+    untouched_weight : float, keyword-only
+        Weight in the loss of cells that were not corrupted, 0 to 1; corrupted cells have weight 1.
+
+    References
+    ----------
+    DeVries and Taylor, "Improved regularization of convolutional neural networks with cutout", 2017.
+    """
+
+    size: Level = 0.25
+    number: int = 1
+    image_shape: tuple[int, ...] | None = None
+
+    kinds: ClassVar[Mapping[str, Kind]] = {**Corruption.kinds, "number": Integer(1)}
+    traced: ClassVar[tuple[str, ...]] = ("size",)
+    main: ClassVar[str] = "size"
+    takes_pairs: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shape: Any = self.image_shape
+        right = isinstance(shape, tuple) and len(shape) in (2, 3) and all(map(Integer(1).accepts, shape))
+        if shape is not None and not right:
+            raise InvalidParameterError(f"image_shape={shape!r} must be (height, width) or (height, width, channels)")
+
+    def check(self, n_features: int, by_column: bool) -> None:
+        """Check that rows are images, and not smaller than the rectangles."""
+        super().check(n_features, by_column)
+        shape = self.image_shape
+        if shape is None:
+            raise InvalidParameterError(
+                "Blockout needs images, and these rows have no image shape; write Blockout(image_shape=(height, "
+                "width)) or fit an array of images"
+            )
+        if math.prod(shape) != n_features:
+            raise InvalidParameterError(
+                f"image_shape={shape!r} of Blockout has {math.prod(shape)} values, but rows have {n_features}; use the "
+                "shape of the rows"
+            )
+        if not callable(self.size) and self.size > min(shape[:2]):
+            raise InvalidParameterError(
+                f"size={self.size!r} of Blockout is larger than an image of {shape[0]} x {shape[1]} pixels; use a "
+                "smaller size"
+            )
+
+    def bound(self, image_shape: tuple[int, ...] | None) -> Self:
+        """Return this corruption for images of a shape; its own image_shape takes precedence."""
+        if self.image_shape is not None or image_shape is None:
+            return self
+        return replace(self, image_shape=tuple(image_shape))
+
+    def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Scheduled) -> Corrupted:
+        """Return the images with rectangles set to 0."""
+        if self.image_shape is None:
+            raise InvalidParameterError("Blockout needs images; write Blockout(image_shape=(height, width))")
+        size = self._row_levels(noise, batch, scheduled)
+        height, width = self.image_shape[:2]
+        inside = jnp.zeros((len(size), height, width), bool)
+        for number in range(self.number):
+            down = self._spans(noise, batch, size, height, 8 + 2 * number)
+            across = self._spans(noise, batch, size, width, 9 + 2 * number)
+            inside = inside | (down[:, :, None] & across[:, None, :])
+        channels = self.image_shape[2] if len(self.image_shape) == 3 else 1
+        corrupted = jnp.repeat(inside.reshape(len(size), -1), channels, axis=1)
+        return replace_cells(batch, jnp.zeros_like(batch.x), corrupted, size)
+
+    def _spans(self, noise: Noise, batch: Batch, size: Array, side: int, number: int) -> Array:
+        """Return which pixels along one side are in each row's rectangle, (B, side)."""
+        pixels = jnp.where(size < 1, jnp.where(size > 0, jnp.maximum(jnp.round(size * side), 1), 0), jnp.round(size))
+        pixels = jnp.minimum(pixels, side)
+        share = share_of(jnp.asarray(row_bits(stream(noise, number), batch.row)), batch.x.dtype)
+        first = jnp.floor(share * (side - pixels + 1))[:, None]
+        place = jnp.arange(side, dtype=batch.x.dtype)
+        return (place >= first) & (place < first + pixels[:, None])

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from typing import TYPE_CHECKING, Any
 
 from isthmus.core.errors import InvalidParameterError, unknown_name
+from isthmus.core.lazy import attach
 from isthmus.core.registry import Registry
 
 if TYPE_CHECKING:
-    from isthmus.sparsity.base import Sparsity, Step
-    from isthmus.sparsity.gates import Gated, JumpReLU
-    from isthmus.sparsity.nested import Matryoshka
-    from isthmus.sparsity.penalised import KL, L1
-    from isthmus.sparsity.selection import BatchTopK, Lifetime, TopK
-
-__all__ = [
-    "KL",
-    "L1",
-    "SPARSITIES",
-    "BatchTopK",
-    "Gated",
-    "JumpReLU",
-    "Lifetime",
-    "Matryoshka",
-    "Sparsity",
-    "Step",
-    "TopK",
-    "resolve",
-]
+    from isthmus.sparsity.base import Sparsity as Sparsity
+    from isthmus.sparsity.base import Step as Step
+    from isthmus.sparsity.gates import Gated as Gated
+    from isthmus.sparsity.gates import JumpReLU as JumpReLU
+    from isthmus.sparsity.nested import Matryoshka as Matryoshka
+    from isthmus.sparsity.penalised import KL as KL
+    from isthmus.sparsity.penalised import L1 as L1
+    from isthmus.sparsity.selection import BatchTopK as BatchTopK
+    from isthmus.sparsity.selection import Lifetime as Lifetime
+    from isthmus.sparsity.selection import TopK as TopK
 
 SPARSITIES: Registry[type[Sparsity]] = Registry(
     "sparsity",
@@ -45,28 +35,7 @@ SPARSITIES: Registry[type[Sparsity]] = Registry(
     },
 )
 
-_MODULES = {
-    "Sparsity": "base",
-    "Step": "base",
-    "KL": "penalised",
-    "L1": "penalised",
-    "TopK": "selection",
-    "BatchTopK": "selection",
-    "Lifetime": "selection",
-    "JumpReLU": "gates",
-    "Gated": "gates",
-    "Matryoshka": "nested",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = attach(__name__, {"Sparsity": ".base", "Step": ".base", **SPARSITIES.places()})
 
 
 def resolve(sparsity: Any, **settings: Any) -> Sparsity | None:
@@ -84,10 +53,8 @@ def resolve(sparsity: Any, **settings: Any) -> Sparsity | None:
     given = {name: value for name, value in settings.items() if value is not None and value != "auto"}
     if isinstance(sparsity, Sparsity):
         for name, value in given.items():
-            inside = f"{type(sparsity).__name__}({name}={value!r})"
-            raise InvalidParameterError(
-                f"{_parameter(name)}={value!r} cannot be combined with an object; write {inside}"
-            )
+            own = f"{type(sparsity).__name__}({name}={value!r})"
+            raise InvalidParameterError(f"{_parameter(name)}={value!r} cannot be combined with an object; write {own}")
         # A copy: searches change settings in place after a fit, which must not reach what was fitted.
         return dataclasses.replace(sparsity)
     if sparsity is None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass
-from numbers import Integral, Real
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import jax
@@ -15,13 +12,25 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from isthmus.core.errors import InvalidParameterError, unknown_name
+from isthmus.core.errors import unknown_name
+from isthmus.core.parameters import Boolean, Instance, Integer, Kind, Number, Settings
 from isthmus.core.reductions import weighted_mean
-from isthmus.core.types import ModelState, Noise, Output, Params, Schedule
+from isthmus.core.types import ModelState, Noise, Output, Params, Schedule, Scheduled
 
-# Epochs without an activation after which a unit counts as dead, by default.
-_DEAD_EPOCHS = 2
+_DEAD_EPOCHS = 2  # without an activation, after which a unit counts as dead by default
 _BIAS_STARTS = ("auto", "zeros", "mean", "geometric_median")
+_SWITCHES = ("pre_bias", "unit_norm_decoder", "transposed_start")
+_SWITCH = Instance("True, False or 'auto'", lambda value: value == "auto" or Boolean().accepts(value))
+# What the methods' settings must be.
+KINDS: dict[str, Kind] = {
+    **dict.fromkeys(_SWITCHES, _SWITCH),
+    **dict.fromkeys(("resample_dead", "dead_after", "k", "k_start", "auxiliary_k"), Integer(1)),
+    **dict.fromkeys(("weight", "auxiliary"), Number(0)),
+    **dict.fromkeys(("threshold", "bandwidth"), Number(above=0)),
+    **dict.fromkeys(("warm_up", "anneal"), Number(0, 1)),
+    "memory": Number(0, below=1),
+    "target": Number(above=0, below=1),
+}
 
 Switch = bool | Literal["auto"]
 
@@ -41,14 +50,9 @@ class Step(NamedTuple):
     loss_of: Any = None  # a function: output before its activation (B, D) -> the batch's reconstruction loss
     rare: bool | None = None  # whether the terms that are mostly 0 are computed; None is undecided
 
-    @classmethod
-    def at_inference(cls, network: Any, params: Params, state: ModelState, pre_code: Array) -> Self:
-        """Return the step of codes outside training."""
-        return cls(network, params, state, pre_code=pre_code, train=False)
-
 
 @dataclass(frozen=True, repr=False)
-class Sparsity:
+class Sparsity(Settings):
     """A method that keeps few code units active: frozen, hashed by value, with `get_params` and `set_params`.
 
     The settings in `traced` are arguments of the compiled program: another weight or target needs no compilation.
@@ -74,18 +78,9 @@ class Sparsity:
     transposed_start: Switch = "auto"
     bias_start: str = "auto"
 
-    traced: ClassVar[tuple[str, ...]] = ()
+    kinds: ClassVar[Mapping[str, Kind]] = {name: KINDS[name] for name in ("resample_dead", *_SWITCHES)}
     # Settings that a compiled program does not depend on.
-    host_only: ClassVar[tuple[str, ...]] = (
-        "warm_up",
-        "anneal",
-        "threshold",
-        "resample_dead",
-        "pre_bias",
-        "unit_norm_decoder",
-        "transposed_start",
-        "bias_start",
-    )
+    host_only: ClassVar[tuple[str, ...]] = (*_SWITCHES, "bias_start", "resample_dead", "warm_up", "anneal", "threshold")
     code_activation: ClassVar[str] = "relu"  # what code_activation="auto" means
     loss_reduction: ClassVar[str] = "mean"  # what loss_reduction="auto" means: the convention of the paper
     # What "auto" means for pre_bias, unit_norm_decoder, transposed_start and bias_start, for a one-layer network.
@@ -96,58 +91,31 @@ class Sparsity:
     reinitialised_scale: ClassVar[float] = 0.2
 
     def __post_init__(self) -> None:
-        if self.resample_dead is not None:
-            check_integer("resample_dead", self.resample_dead)
-        for name in ("pre_bias", "unit_norm_decoder", "transposed_start"):
-            value = getattr(self, name)
-            if not isinstance(value, bool | np.bool_) and value != "auto":
-                raise InvalidParameterError(f"{name}={value!r} must be True, False or 'auto'")
+        self.check_settings()
         if self.bias_start not in _BIAS_STARTS:
             raise unknown_name("bias_start", self.bias_start, _BIAS_STARTS)
 
     def __repr__(self) -> str:
-        changed = {
-            f.name: getattr(self, f.name) for f in dataclasses.fields(self) if getattr(self, f.name) != f.default
-        }
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
-
-    # Settings --------------------------------------------------------------------------------------------------
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the settings by name."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-
-    def set_params(self, **settings: Any) -> Self:
-        """Change settings in place, as scikit-learn does on a clone before it fits it."""
-        known = self.get_params()
-        for name in settings:
-            if name not in known:
-                raise InvalidParameterError(f"{type(self).__name__} has no setting {name!r}; it has {', '.join(known)}")
-        changed = dataclasses.replace(self, **settings)
-        for name in settings:
-            object.__setattr__(self, name, getattr(changed, name))
-        return self
+        changed = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return f"{type(self).__name__}({', '.join(changed)})"
 
     def check(self, network: Any) -> None:
         """Raise InvalidParameterError for a network whose code this method cannot make sparse."""
 
     def static(self) -> Self:
         """Return this method with the settings that a compiled program does not depend on at their defaults."""
-        unseen = {*self.traced, *self.host_only}
-        defaults: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(self) if f.name in unseen}
-        return dataclasses.replace(self, **defaults)
+        return self.with_defaults((*self.traced, *self.host_only))
 
     def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
         """Return the schedules of the traced settings, for epochs of `n_rows` rows."""
-        return {name: constant(getattr(self, name)) for name in self.traced} | self._dead_after(n_rows)
-
-    def _dead_after(self, n_rows: int) -> dict[str, Schedule]:
-        if not self.counts_dead:
-            return {}
-        after = self.get_params().get("dead_after")
-        return {"dead_after": constant(_DEAD_EPOCHS * n_rows if after is None else after)}
-
-    # Parameters and state --------------------------------------------------------------------------------------
+        settings = self.get_params()
+        schedules = {name: constant(settings[name]) for name in self.traced}
+        if "weight" in schedules:
+            schedules["weight"] = ramp(settings["weight"], settings.get("warm_up", 0))
+        if self.counts_dead:
+            after = settings.get("dead_after")
+            schedules["dead_after"] = constant(_DEAD_EPOCHS * n_rows if after is None else after)
+        return schedules
 
     def learned(self, n_components: int) -> dict[str, Any]:
         """Return the method's own initial parameters, each (K,)."""
@@ -168,8 +136,6 @@ class Sparsity:
     def reordered(self, tree: Any, order: NDArray[np.integer]) -> Any:
         """Return the method's state or parameters, host arrays, with the code's units in another order (K,)."""
         return jax.tree.map(lambda leaf: leaf[order] if np.ndim(leaf) else leaf, tree)
-
-    # Computation -----------------------------------------------------------------------------------------------
 
     def forward(self, step: Step) -> tuple[Output, Array, ModelState]:
         """Return the network's output for a training step, the output before its activation, and the new state."""
@@ -192,7 +158,7 @@ class Sparsity:
         """Whether some terms are mostly 0, and the weights so many that gradients of zeros would take time."""
         return False
 
-    def rarely(self, state: ModelState, scheduled: Mapping[str, Array]) -> Array:
+    def rarely(self, state: ModelState, scheduled: Scheduled) -> Array:
         """Return whether the terms that are mostly 0 are needed now."""
         raise NotImplementedError
 
@@ -220,23 +186,6 @@ def constant(value: float) -> Schedule:
 def ramp(value: float, over: float, start: float = 0.0) -> Schedule:
     """Return the schedule that is linear from `start` to `value` over the first fraction `over` of training."""
     return lambda share: start + (value - start) * np.minimum(share / over, 1.0) if over else np.full_like(share, value)
-
-
-def check_number(name: str, value: object, low: float, high: float = math.inf, *, open_ends: bool = True) -> None:
-    """Raise InvalidParameterError for a setting that is not a number of a range."""
-    if isinstance(value, Real) and not isinstance(value, bool):
-        number = float(value)
-        if math.isfinite(number) and (low < number < high if open_ends else low <= number <= high):
-            return
-    equal = "" if open_ends else "="
-    upper = "" if math.isinf(high) else f" and <{equal} {high:g}"
-    raise InvalidParameterError(f"{name}={value!r} must be a number >{equal} {low:g}{upper}")
-
-
-def check_integer(name: str, value: object, low: int = 1) -> None:
-    """Raise InvalidParameterError for a setting that is not an integer of at least `low`."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < low:
-        raise InvalidParameterError(f"{name}={value!r} must be an integer >= {low}")
 
 
 def decoder_norms(network: Any, params: Params) -> Array | None:

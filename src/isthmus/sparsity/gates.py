@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -12,9 +12,17 @@ import numpy as np
 from jax import Array
 
 from isthmus.core.errors import InvalidParameterError
+from isthmus.core.parameters import Number
 from isthmus.core.reductions import weighted_mean
 from isthmus.core.types import ModelState, Output, Schedule
-from isthmus.sparsity.base import Sparsity, Step, check_integer, check_number, constant, ramp
+from isthmus.sparsity.base import KINDS, Sparsity, Step, constant
+
+_KINDS = {**KINDS, "target": Number(above=0)}
+
+
+def _with_inputs(function: Callable[..., Array]) -> Callable[..., Any]:
+    """Return the forward rule of a function whose derivative needs its inputs."""
+    return lambda *inputs: (function(*inputs), inputs)
 
 
 def _window(distance: Array) -> Array:
@@ -28,10 +36,6 @@ def jump(values: Array, threshold: Array, bandwidth: Array) -> Array:
     return jnp.where(values > threshold, values, 0)
 
 
-def _jump_forward(values: Array, threshold: Array, bandwidth: Array) -> tuple[Array, tuple[Array, Array, Array]]:
-    return jump(values, threshold, bandwidth), (values, threshold, bandwidth)
-
-
 def _jump_backward(kept: tuple[Array, Array, Array], cotangent: Array) -> tuple[Array, Array, None]:
     values, threshold, bandwidth = kept
     at_values = jnp.where(values > threshold, cotangent, 0)
@@ -39,7 +43,7 @@ def _jump_backward(kept: tuple[Array, Array, Array], cotangent: Array) -> tuple[
     return at_values, jnp.sum(estimated, axis=0), None
 
 
-jump.defvjp(_jump_forward, _jump_backward)
+jump.defvjp(_with_inputs(jump), _jump_backward)
 
 
 @jax.custom_vjp
@@ -48,17 +52,13 @@ def passes(values: Array, threshold: Array, bandwidth: Array) -> Array:
     return (values > threshold).astype(values.dtype)
 
 
-def _passes_forward(values: Array, threshold: Array, bandwidth: Array) -> tuple[Array, tuple[Array, Array, Array]]:
-    return passes(values, threshold, bandwidth), (values, threshold, bandwidth)
-
-
 def _passes_backward(kept: tuple[Array, Array, Array], cotangent: Array) -> tuple[Array, Array, None]:
     values, threshold, bandwidth = kept
     estimated = -_window((values - threshold) / bandwidth) / bandwidth * cotangent
     return jnp.zeros_like(values), jnp.sum(estimated, axis=0), None
 
 
-passes.defvjp(_passes_forward, _passes_backward)
+passes.defvjp(_with_inputs(passes), _passes_backward)
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,19 +94,9 @@ class JumpReLU(Sparsity):
     warm_up: float = 0.05
     dead_after: int | None = None
 
+    kinds = _KINDS
     traced: ClassVar[tuple[str, ...]] = ("weight", "bandwidth", "dead_after")
     loss_reduction: ClassVar[str] = "sum"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("weight", self.weight, 0, open_ends=False)
-        check_number("threshold", self.threshold, 0)
-        check_number("bandwidth", self.bandwidth, 0)
-        check_number("warm_up", self.warm_up, 0, 1, open_ends=False)
-        if self.target is not None:
-            check_number("target", self.target, 0)
-        if self.dead_after is not None:
-            check_integer("dead_after", self.dead_after)
 
     def check(self, network: Any) -> None:
         """Raise InvalidParameterError unless codes are relu and the target is at most their width."""
@@ -118,12 +108,12 @@ class JumpReLU(Sparsity):
 
     def static(self) -> Self:
         """Return this method with what a compiled program depends on; of the target, whether there is one."""
-        return dataclasses.replace(super().static(), target=None if self.target is None else 1.0)
+        return super().static().replaced(target=None if self.target is None else 1.0)
 
     def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
         """Return the schedules of the traced settings."""
         target = {} if self.target is None else {"target": constant(self.target)}
-        return super().schedules(n_components, n_rows) | target | {"weight": ramp(self.weight, self.warm_up)}
+        return super().schedules(n_components, n_rows) | target
 
     def learned(self, n_components: int) -> dict[str, Any]:
         """Return the logarithms of the initial thresholds, which keep these above 0."""
@@ -172,23 +162,13 @@ class Gated(Sparsity):
     warm_up: float = 0.05
     dead_after: int | None = None
 
+    kinds = KINDS
     traced: ClassVar[tuple[str, ...]] = ("weight", "dead_after")
     loss_reduction: ClassVar[str] = "sum"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("weight", self.weight, 0, open_ends=False)
-        check_number("warm_up", self.warm_up, 0, 1, open_ends=False)
-        if self.dead_after is not None:
-            check_integer("dead_after", self.dead_after)
 
     def check(self, network: Any) -> None:
         """Raise InvalidParameterError unless codes are relu, as the magnitude is."""
         _needs_relu("gated", network)
-
-    def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
-        """Return the schedules of the traced settings."""
-        return super().schedules(n_components, n_rows) | {"weight": ramp(self.weight, self.warm_up)}
 
     def learned(self, n_components: int) -> dict[str, Any]:
         """Return the magnitude's initial log scale r and bias; the gate's bias is the encoder's."""

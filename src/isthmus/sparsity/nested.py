@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from numbers import Integral
 from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
 
 from isthmus.core.errors import InvalidParameterError, unknown_name
+from isthmus.core.parameters import Sizes
 from isthmus.core.types import ModelState, Output
 from isthmus.sparsity.base import Step
 from isthmus.sparsity.selection import BatchTopK, TopK, _Selecting
@@ -53,9 +52,7 @@ class Matryoshka(_Selecting):
         if self.prefixes is None:
             return
         sizes = self.prefixes
-        several = hasattr(sizes, "__len__") and not isinstance(sizes, str)
-        whole = several and all(isinstance(s, Integral) and not isinstance(s, bool) for s in sizes)
-        if not whole or not len(sizes) or sizes[0] < 1 or any(a >= b for a, b in pairwise(sizes)):
+        if not Sizes().accepts(sizes) or not len(sizes) or any(a >= b for a, b in pairwise(sizes)):
             raise InvalidParameterError(f"prefixes={sizes!r} must be integers >= 1, each larger than the one before")
         # A list has no hash.
         object.__setattr__(self, "prefixes", tuple(sizes))
@@ -76,21 +73,18 @@ class Matryoshka(_Selecting):
             )
 
     @property
-    def selection(self) -> Any:
+    def selection(self) -> _Selecting:
         """The method that selects the units of the whole code."""
         kind = _INNER[self.inner]
-        names = {field.name for field in dataclasses.fields(kind)} & set(self.get_params())
-        return kind(**{name: getattr(self, name) for name in names})
+        return kind(**{name: value for name, value in self.get_params().items() if name in kind.__dataclass_fields__})
 
     def init(self, n_components: int) -> dict[str, Any]:
         """Return the selection's initial state."""
-        state: dict[str, Any] = self.selection.init(n_components)
-        return state
+        return self.selection.init(n_components)
 
     def select(self, step: Step) -> tuple[Array, ModelState]:
         """Return the code of the inner selection."""
-        code, state = self.selection.select(step)
-        return code, state
+        return self.selection.select(step)
 
     def penalties(self, step: Step, output: Output, pre_output: Array) -> dict[str, Array]:
         """Return the auxiliary loss, and the sum of the reconstruction losses of all prefixes but the last."""

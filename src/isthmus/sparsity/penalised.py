@@ -12,8 +12,8 @@ from jax import Array
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.reductions import weighted_mean
-from isthmus.core.types import ModelState, Output, Schedule
-from isthmus.sparsity.base import Sparsity, Step, check_integer, check_number, decoder_norms, ramp
+from isthmus.core.types import ModelState, Output
+from isthmus.sparsity.base import KINDS, Sparsity, Step, decoder_norms
 
 
 def relative_entropy(target: Array, mean: Array) -> Array:
@@ -52,18 +52,12 @@ class KL(Sparsity):
     memory: float = 0.0
     warm_up: float = 0.0
 
+    kinds = KINDS
     traced: ClassVar[tuple[str, ...]] = ("target", "weight")
     code_activation: ClassVar[str] = "sigmoid"
     loss_reduction: ClassVar[str] = "half_sum"
     dictionary: ClassVar[bool] = False
     counts_dead: ClassVar[bool] = False  # a sigmoid is never 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("target", self.target, 0, 1)
-        check_number("weight", self.weight, 0, open_ends=False)
-        check_number("memory", self.memory, 0, 1 - 1e-9, open_ends=False)
-        check_number("warm_up", self.warm_up, 0, 1, open_ends=False)
 
     def check(self, network: Any) -> None:
         """Raise InvalidParameterError for a code without bounds."""
@@ -76,10 +70,6 @@ class KL(Sparsity):
     def wanted_activation(self, code_activation: str) -> float | None:
         """Return rho, in the code's units."""
         return 2 * self.target - 1 if code_activation == "tanh" else self.target
-
-    def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
-        """Return the schedules of target and weight."""
-        return super().schedules(n_components, n_rows) | {"weight": ramp(self.weight, self.warm_up)}
 
     def init(self, n_components: int) -> dict[str, Any]:
         """Return the running mean, and the sum of its weights."""
@@ -140,20 +130,10 @@ class L1(Sparsity):
     warm_up: float = 0.05
     dead_after: int | None = None
 
+    kinds = KINDS
     traced: ClassVar[tuple[str, ...]] = ("weight", "dead_after")
     unit_norm: ClassVar[bool] = False  # the penalty is weighted by the lengths instead
     loss_reduction: ClassVar[str] = "sum"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("weight", self.weight, 0, open_ends=False)
-        check_number("warm_up", self.warm_up, 0, 1, open_ends=False)
-        if self.dead_after is not None:
-            check_integer("dead_after", self.dead_after)
-
-    def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
-        """Return the schedule of the weight."""
-        return {"weight": ramp(self.weight, self.warm_up)} | self._dead_after(n_rows)
 
     def penalties(self, step: Step, output: Output, pre_output: Array) -> dict[str, Array]:
         """Return lambda times the mean over rows of the weighted L1."""

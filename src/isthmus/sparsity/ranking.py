@@ -1,9 +1,13 @@
-"""Exact selection of the largest values: the k largest of each row, and the n-th largest as a threshold."""
+"""Exact selection of the largest values, and wide codes of which the active units alone are computed with."""
 
 from __future__ import annotations
 
+import functools
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 # Below this width one pass of `lax.top_k` is as fast as two.
@@ -19,8 +23,7 @@ def top_k(values: Array, k: int) -> tuple[Array, Array]:
     """
     rows, width = values.shape
     if width < _LONG_ROW or width % _GROUP or width < 2 * _GROUP * k:
-        found: tuple[Array, Array] = jax.lax.top_k(values, k)
-        return found
+        return jax.lax.top_k(values, k)
     grouped = values.reshape(rows, width // _GROUP, _GROUP)
     # Sorted, so that the first column wins among equal candidates.
     groups = jnp.sort(jax.lax.top_k(jnp.max(grouped, axis=2), k)[1], axis=1)
@@ -65,9 +68,76 @@ def nth_largest(values: Array, n: Array, axis: int | None = None) -> Array:
         enough = jnp.sum(keys >= against, axis=axis, dtype=jnp.int32) >= n
         return jnp.where(enough, trial, reached)
 
-    shape = (
-        () if axis is None else tuple(size for place, size in enumerate(values.shape) if place != axis % values.ndim)
-    )
+    shape = () if axis is None else tuple(np.delete(values.shape, axis))
     key = jax.lax.fori_loop(0, bits, narrowed, jnp.zeros(shape, whole))
-    found: Array = jax.lax.bitcast_convert_type(jnp.where(key & top != 0, key ^ top, ~key), values.dtype)
-    return found
+    return jax.lax.bitcast_convert_type(jnp.where(key & top != 0, key ^ top, ~key), values.dtype)
+
+
+class SparseCode(NamedTuple):
+    """The active units of each row of a wide code.
+
+    With a dense decoder most products are with zeros. `decode_top` adds up k rows of the decoder for each input, and
+    gradients are added to the rows of the active units.
+    """
+
+    values: Array  # (B, k), at least 0
+    units: Array  # (B, k)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def encode_top(x: Array, weight: Array, bias: Array, k: int) -> SparseCode:
+    """Return the k largest of ``relu(x @ weight + bias)`` for rows x (B, H) and a matrix (H, K)."""
+    # relu after the selection: the order of values above 0 is the same, and a pass over all units is saved.
+    values, units = top_k(x @ weight + bias, k)
+    return SparseCode(jnp.maximum(values, 0), units)
+
+
+def _encode_forward(x: Array, weight: Array, bias: Array, k: int) -> tuple[SparseCode, tuple[Array, Array, SparseCode]]:
+    code = encode_top(x, weight, bias, k)
+    return code, (x, weight, code)
+
+
+def _encode_backward(k: int, kept: Any, cotangent: SparseCode) -> tuple[Array, Array, Array]:
+    x, weight, code = kept
+    gradient = jnp.where(code.values > 0, cotangent.values, 0)
+    size = weight.shape[1]
+    at_weight = _rows_added(gradient, code.units, x, size).T
+    at_bias = jnp.zeros(size, x.dtype).at[code.units.reshape(-1)].add(gradient.reshape(-1))
+    # The transposed copy is made only if the layer below is trained: otherwise this gradient is not used.
+    return _rows_summed(gradient, code.units, weight.T), at_weight, at_bias
+
+
+encode_top.defvjp(_encode_forward, _encode_backward)
+
+
+@jax.custom_vjp
+def decode_top(values: Array, units: Array, weight: Array) -> Array:
+    """Return ``sum_j values[:, j] * weight[units[:, j]]`` (B, H) for a matrix (K, H)."""
+    return _rows_summed(values, units, weight)
+
+
+def _decode_forward(values: Array, units: Array, weight: Array) -> tuple[Array, tuple[Array, Array, Array]]:
+    return _rows_summed(values, units, weight), (values, units, weight)
+
+
+def _decode_backward(kept: tuple[Array, Array, Array], cotangent: Array) -> tuple[Array, None, Array]:
+    values, units, weight = kept
+    at_values = jax.lax.map(lambda row: weight[row[1]] @ row[0], (cotangent, units))
+    return at_values, None, _rows_added(values, units, cotangent, len(weight))
+
+
+decode_top.defvjp(_decode_forward, _decode_backward)
+
+
+def _rows_summed(values: Array, units: Array, weight: Array) -> Array:
+    """Return what `decode_top` does; unit by unit, each a gather that fuses with its sum."""
+    total = jnp.zeros((len(values), weight.shape[1]), weight.dtype)
+    for place in range(values.shape[1]):
+        total = total + values[:, place, None] * weight[units[:, place]]
+    return total
+
+
+def _rows_added(values: Array, units: Array, rows: Array, size: int) -> Array:
+    """Return the (size, H) matrix whose row u is the sum of ``values[b, j] * rows[b]`` over all units[b, j] = u."""
+    added = (values[:, :, None] * rows[:, None, :]).reshape(-1, rows.shape[1])
+    return jnp.zeros((size, rows.shape[1]), rows.dtype).at[units.reshape(-1)].add(added)

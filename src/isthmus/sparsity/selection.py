@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,10 +12,9 @@ from jax import Array
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.reductions import weighted_mean
-from isthmus.core.types import ModelState, Output, Params, Schedule
-from isthmus.sparsity.base import Sparsity, Step, check_integer, check_number, decoder_norms, ramp
-from isthmus.sparsity.ranking import keep_top, nth_largest
-from isthmus.sparsity.wide import SparseCode, decode_top, encode_top
+from isthmus.core.types import ModelState, Output, Params, Schedule, Scheduled
+from isthmus.sparsity.base import KINDS, Sparsity, Step, decoder_norms, ramp
+from isthmus.sparsity.ranking import SparseCode, decode_top, encode_top, keep_top, nth_largest
 
 # From where adding up rows is faster than products with zeros: measured at 24,576 units and k 32 (benchmarks/topk.py);
 # these two limits below that are estimates.
@@ -24,7 +22,7 @@ _WIDE_SHARE = 64
 _WIDE_UNITS = 4096
 
 
-def _dead(state: ModelState, scheduled: Mapping[str, Array]) -> Array:
+def _dead(state: ModelState, scheduled: Scheduled) -> Array:
     # As integers: a float32 is exact only to 16 million rows.
     dead: Array = state["idle"] >= scheduled["dead_after"].astype(jnp.uint32)
     return dead
@@ -47,17 +45,13 @@ class _Selecting(Sparsity):
     auxiliary_k: int | None = None
     dead_after: int | None = None
 
+    kinds = KINDS
     traced: ClassVar[tuple[str, ...]] = ("dead_after",)
     # As long as the active ones: a shorter one would not be among the k largest, and so would not learn.
     reinitialised_scale: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("k", "k_start", "auxiliary_k", "dead_after"):
-            if getattr(self, name) is not None:
-                check_integer(name, getattr(self, name))
-        check_number("anneal", self.anneal, 0, 1, open_ends=False)
-        check_number("auxiliary", self.auxiliary, 0, open_ends=False)
         if self.k is not None and self.k_start is not None and self.k_start < self.k:
             raise InvalidParameterError(f"k_start={self.k_start} must be at least k={self.k}")
 
@@ -103,7 +97,7 @@ class _Selecting(Sparsity):
             return {"auxiliary": self.auxiliary * jax.lax.cond(jnp.any(dead), explained, nothing)}
         return {"auxiliary": self.auxiliary * (explained() if step.rare else nothing())}
 
-    def rarely(self, state: ModelState, scheduled: Mapping[str, Array]) -> Array:
+    def rarely(self, state: ModelState, scheduled: Scheduled) -> Array:
         """Return whether any unit is dead."""
         return jnp.any(_dead(state, scheduled))
 
@@ -151,9 +145,7 @@ class TopK(_Selecting):
     def is_wide(self, network: Any) -> bool:
         """Whether only the active units are decoded and differentiated: a wide code with few active units."""
         k, width = self.most_of(network.n_components), network.n_components
-        return (
-            network.sparse_code_supported and self.k_start is None and width >= _WIDE_UNITS and width >= _WIDE_SHARE * k
-        )
+        return network.sparse_code_supported and self.k_start is None and width >= max(_WIDE_UNITS, _WIDE_SHARE * k)
 
     def branches(self, network: Any) -> bool:
         """Whether the code is wide and there is an auxiliary loss."""
@@ -230,10 +222,6 @@ class BatchTopK(_Selecting):
     # Free lengths reconstruct 8x8 patches better: 0.0067 of the variance is lost at 16 of 256 units, instead of 0.0083.
     unit_norm: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("memory", self.memory, 0, 1 - 1e-9, open_ends=False)
-
     def init(self, n_components: int) -> dict[str, Any]:
         """Return the running threshold, as a weighted sum, and the sum of its weights."""
         zero = np.zeros((), np.float32)
@@ -284,12 +272,9 @@ class Lifetime(Sparsity):
 
     target: float = 0.05
 
+    kinds = KINDS
     traced: ClassVar[tuple[str, ...]] = ("target",)
     dictionary: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("target", self.target, 0, 1)
 
     def select(self, step: Step) -> tuple[Array, ModelState]:
         """Return each unit's largest activations of the batch."""

@@ -2,12 +2,59 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.stats import norm, poisson
+from scipy.stats import kstest, norm, poisson
 
 from corrupting import columns_of, corrupted
 from isthmus.core.random import mix
-from isthmus.corruption import Poisson
-from isthmus.corruption.photons import _large_counts, _small_counts
+from isthmus.corruption import Gaussian, Poisson, Uniform
+from isthmus.corruption.noise import _large_counts, _small_counts, normal
+
+X = np.random.default_rng(0).normal([0, 5, -1], [1, 0.1, 10], (350_000, 3)).astype(np.float32)
+UNITS = columns_of(X, unit=0.25)
+
+
+@pytest.mark.parametrize(("unit", "size"), [("deviation", X.std(0)), ("input", 0.25)])
+@pytest.mark.parametrize(
+    ("kind", "distribution"),
+    [(Gaussian, ("norm", (0, 1.5))), (Uniform, ("uniform", (-1.5, 3.0)))],
+    ids=["gaussian", "uniform"],
+)
+def test_noise_has_its_distribution(kind, distribution, unit, size):
+    # On zeros: float32 rounds what is added to larger numbers.
+    result = corrupted(kind(1.5, unit=unit), 0 * X, columns=UNITS)
+    drawn = result.x / size
+    assert result.corrupted.all()
+    assert kstest(drawn.ravel(), *distribution).pvalue > 1e-3
+    assert abs(np.corrcoef(drawn[1:, 0], drawn[:-1, 0])[0, 1]) < 0.01
+    assert np.abs(np.corrcoef(drawn.T) - np.eye(3)).max() < 0.01
+    assert np.abs(np.corrcoef(drawn.T**2) - np.eye(3)).max() < 0.01
+    assert_allclose(corrupted(kind(1.5, unit=unit), X, columns=UNITS).x, X + result.x, rtol=1e-6, atol=1e-5)
+
+
+def test_normal_numbers_have_normal_tails():
+    words = np.random.default_rng(1).integers(0, 2**32, 4_000_000, dtype=np.uint32)
+    z = np.asarray(normal(jnp.asarray(words), jnp.float32))
+    for bound in (2, 3, 4, 4.5):
+        expected = len(z) * norm.sf(bound)
+        for found in ((z > bound).sum(), (z < -bound).sum()):
+            assert abs(found - expected) < 5 * np.sqrt(expected)
+    assert_allclose([z.mean(), z.var(), (z**3).mean(), (z**4).mean()], [0, 1, 0, 3], atol=0.02)
+    assert np.isfinite(np.asarray(normal(jnp.array([0, 255, 2**32 - 1], jnp.uint32), jnp.float32))).all()
+
+
+def test_normal_numbers_equal_box_muller():
+    words = np.random.default_rng(2).integers(0, 2**32, 10_000, dtype=np.uint32)
+    radius = np.sqrt(-2 * np.log(((words >> 8) + 0.5) / 2**24))
+    angle = np.pi / 2 * (2 * (mix(words ^ np.uint32(0x51ED270B)) >> 8).astype(float) + 1 - 2**24) / 2**24
+    assert_allclose(normal(jnp.asarray(words), jnp.float32), radius * np.sin(angle), rtol=2e-6, atol=1e-5)
+
+
+def test_a_constant_column_gets_no_noise():
+    x = np.column_stack([np.full(50, 3.0), np.arange(50)])
+    result = corrupted(Gaussian(1.0), x)
+    assert_array_equal(result.x[:, 0], x[:, 0])
+    assert_array_equal(result.corrupted, np.broadcast_to([False, True], x.shape))
+
 
 MEANS = [0.01, 0.5, 3.0, 3.9, 4.1, 8.0, 12.0, 30.0, 400.0]
 WORDS = np.random.default_rng(0).integers(0, 2**32, 200_000, dtype=np.uint32)
