@@ -3,9 +3,12 @@ import inspect
 import pytest
 import typer
 
+from commands import fails, isthmus
+from isthmus import Autoencoder
 from isthmus.cli.options import option_for, value_of, with_parameters
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import Boolean, Instance, Integer, Parameter
+from isthmus.estimators import ESTIMATORS
 from isthmus.estimators.parameters import ALL
 
 
@@ -141,3 +144,17 @@ def test_a_parameter_that_no_text_can_give_has_no_option(monkeypatch):
         raise NotImplementedError
 
     assert list(inspect.signature(run).parameters) == [name for name in ALL if name != "thing"]
+
+
+class Renamed(Autoencoder):
+    """A stand-in for another public estimator."""
+
+
+def test_a_model_is_loaded_as_the_estimator_that_the_file_names(in_folder, tmp_path, frame):
+    ESTIMATORS["Renamed"] = Renamed
+    try:
+        Renamed(hidden_layer_sizes=(5,), max_epochs=1, random_state=0).fit(frame).save(tmp_path / "m")
+        assert "kind              Renamed\n" in isthmus("inspect", tmp_path / "m").stdout
+    finally:
+        del ESTIMATORS["Renamed"]
+    fails("inspect", tmp_path / "m", match="m .* Renamed, .*upgrade isthmus")

@@ -10,17 +10,7 @@ from isthmus.cli.app import app, main, register
 __all__ = ["app", "main"]
 
 # In the order of --help.
-COMMANDS = (
-    demo.demo,
-    fit.fit,
-    convert.encode,
-    convert.decode,
-    convert.reconstruct,
-    inspect.score,
-    inspect.inspect,
-    denoise.denoise,
-    impute.impute,
-    cache.cache,
-)
-for _command in COMMANDS:
+_TRAINING = (demo.demo, fit.fit)
+_USE = (convert.encode, convert.decode, convert.reconstruct, inspect.score, inspect.inspect)
+for _command in (*_TRAINING, *_USE, denoise.denoise, impute.impute, cache.cache):
     register(_command)

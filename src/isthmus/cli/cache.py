@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from isthmus.cli.app import print_result
-from isthmus.cli.arguments import Json
+from isthmus.cli.options import Json
 
 
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="Remove all compiled programs.")] = False,
-    as_json: Json = False,
+    clear: Annotated[bool, Option("--clear", help="Remove all compiled programs.")] = False, as_json: Json = False
 ) -> None:
     """Show or clear the cache of compiled programs.
 

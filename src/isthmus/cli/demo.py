@@ -6,17 +6,17 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
-from isthmus.cli.arguments import Json, Quiet
+from isthmus.cli.options import Json, Quiet
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the results.")] = Path(
+    output: Annotated[Path, Option("--output", "-o", metavar="FOLDER", help="Folder for the results.")] = Path(
         "runs/demo"
     ),
-    quick: Annotated[bool, typer.Option("--quick", help="Use fewer rows and epochs.")] = False,
-    data_home: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder with MNIST's IDX files.")] = None,
+    quick: Annotated[bool, Option("--quick", help="Use fewer rows and epochs.")] = False,
+    data_home: Annotated[Path | None, Option(metavar="FOLDER", help="Folder with MNIST's IDX files.")] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:

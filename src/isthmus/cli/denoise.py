@@ -6,40 +6,35 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from isthmus.cli.app import print_result, say
-from isthmus.cli.arguments import Json, Quiet, load_model
-
-if TYPE_CHECKING:
-    from isthmus.images.cleaning import Cleaned
+from isthmus.cli.options import Json, Quiet, load_model
 
 _OnPicture = Callable[[str | None], None]  # called after each picture with the line to print, or None
 
+_Inputs = Annotated[
+    list[str], Argument(metavar="IN...", help='Pictures, folders, zips of pictures, or patterns such as "**/*.jpg".')
+]
+_Output = Annotated[
+    str, Option("--output", "-o", metavar="OUT", help="A file for one picture; a folder or a .zip for several.")
+]
+_NOISE_HELP = "Standard deviation of the noise on a scale of 0 to 255, for any bit depth. [default: estimated]"
+_Noise = Annotated[float | None, Option(metavar="NUMBER", help=_NOISE_HELP)]
+_Model = Annotated[
+    str | None, Option(metavar="MODEL", help="A model that denoises pictures. [default: the one included in isthmus]")
+]
+
 
 def denoise(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="IN...", help='Pictures, folders, zips of pictures, or patterns such as "**/*.jpg".'),
-    ],
-    output: Annotated[
-        str,
-        typer.Option("--output", "-o", metavar="OUT", help="A file for one picture; a folder or a .zip for several."),
-    ],
-    noise: Annotated[
-        float | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="Standard deviation of the noise on a scale of 0 to 255, for any bit depth. [default: estimated]",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", help="A model that denoises pictures. [default: the one included in isthmus]"),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files, including IN.")] = False,
+    inputs: _Inputs,
+    output: _Output,
+    noise: _Noise = None,
+    model: _Model = None,
+    force: Annotated[bool, Option("--force", help="Overwrite existing files, including IN.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -57,7 +52,11 @@ def denoise(
     with _progress(len(cleaning), quiet or as_json) as on_picture:
         for done in cleaning:
             results.append(done)
-            on_picture(None if done.error or quiet or as_json else _line(done, estimated=noise is None))
+            if done.error or quiet or as_json:
+                on_picture(None)
+            else:
+                level = f"{done.noise:.1f}{' (estimated)' if noise is None else ''}"
+                on_picture(f"{done.out}: noise {level}, {done.seconds:.1f} s")
     failed = [done.error for done in results if done.error]
     seconds = time.perf_counter() - start
     facts = {
@@ -68,20 +67,12 @@ def denoise(
     }
     count = f"{len(results)} picture{'s' * (len(results) > 1)} in {seconds:.1f} s"
     print_result(facts, count, as_json=as_json, quiet=quiet or bool(failed) or len(results) == 1)
-    if failed:
-        _print_failures(failed, len(results))
-        raise typer.Exit(1)
-
-
-def _line(done: Cleaned, estimated: bool) -> str:
-    return f"{done.out}: noise {done.noise:.1f}{' (estimated)' if estimated else ''}, {done.seconds:.1f} s"
-
-
-def _print_failures(failed: list[str], n_pictures: int) -> None:
-    if n_pictures > 1:
-        say(f"{len(failed)} of {n_pictures} pictures could not be cleaned:")
+    if len(results) > 1 and failed:
+        say(f"{len(failed)} of {len(results)} pictures could not be cleaned:")
     for error in failed:
         say(error)
+    if failed:
+        raise typer.Exit(1)
 
 
 @contextlib.contextmanager

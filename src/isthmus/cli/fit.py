@@ -9,53 +9,54 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 
+from isthmus.cli import options
 from isthmus.cli.app import print_result, say
-from isthmus.cli.arguments import STANDARD, Columns, Data, Drop, Json, Key, Quiet, load_model, rows_of
-from isthmus.cli.facts import facts_of
-from isthmus.cli.options import value_of, with_parameters
+from isthmus.cli.inspect import facts_of
+from isthmus.cli.options import STANDARD, Columns, Data, Drop, Json, Key, Quiet, load_model, rows_of
 from isthmus.core.errors import InterruptedFitWarning, InvalidParameterError, IsthmusWarning
 from isthmus.estimators.parameters import ALL
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
 
+_Validation = Annotated[
+    str | None, Option(metavar="DATA", help="Rows that decide when to stop, instead of a share of DATA.")
+]
+_ValidationBy = Annotated[
+    str | None, Option(metavar="NAME", help="Hold back whole groups by this column, or, with 'last', the last rows.")
+]
+_EpochsAsLines = Annotated[
+    bool, Option("--epochs-as-lines", help="Print each epoch's cost on stdout; the same as --verbose 2.")
+]
+_Checkpoint = Annotated[
+    str | None, Option(metavar="FOLDER", help="Write checkpoints there; the same command again continues from them.")
+]
+_MaxMemory = Annotated[
+    str | None, Option(metavar="SIZE", help="Such as 500MB: for rows and training, on top of Python and JAX.")
+]
+_Distributed = Annotated[
+    bool, Option("--distributed", help="Train with the other processes that this command was started as.")
+]
 
-@with_parameters
+
+@options.with_parameters
 def fit(
     data: Data,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="MODEL", help="Where to write the model.")
-    ] = None,
+    output: Annotated[str | None, Option("--output", "-o", metavar="MODEL", help="Where to write the model.")] = None,
     columns: Columns = None,
     drop: Drop = None,
     key: Key = None,
-    validation: Annotated[
-        str | None, typer.Option(metavar="DATA", help="Rows that decide when to stop, instead of a share of DATA.")
-    ] = None,
-    validation_by: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Hold back whole groups by this column, or, with 'last', the last rows."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Estimate time and memory; train and write nothing.")
-    ] = False,
-    epochs_as_lines: Annotated[
-        bool, typer.Option("--epochs-as-lines", help="Print each epoch's cost on stdout; the same as --verbose 2.")
-    ] = False,
-    checkpoint: Annotated[
-        str | None,
-        typer.Option(metavar="FOLDER", help="Write checkpoints there; the same command again continues from them."),
-    ] = None,
-    checkpoint_every: Annotated[float, typer.Option(metavar="SECONDS", help="Seconds between two checkpoints.")] = 60.0,
-    max_memory: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Such as 500MB: for rows and training, on top of Python and JAX."),
-    ] = None,
-    distributed: Annotated[
-        bool, typer.Option("--distributed", help="Train with the other processes that this command was started as.")
-    ] = False,
-    show: Annotated[bool, typer.Option("--show", help="Open a window with the codes of DATA.")] = False,
+    validation: _Validation = None,
+    validation_by: _ValidationBy = None,
+    dry_run: Annotated[bool, Option("--dry-run", help="Estimate time and memory; train and write nothing.")] = False,
+    epochs_as_lines: _EpochsAsLines = False,
+    checkpoint: _Checkpoint = None,
+    checkpoint_every: Annotated[float, Option(metavar="SECONDS", help="Seconds between two checkpoints.")] = 60.0,
+    max_memory: _MaxMemory = None,
+    distributed: _Distributed = False,
+    show: Annotated[bool, Option("--show", help="Open a window with the codes of DATA.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
     **given: Any,
@@ -70,10 +71,10 @@ def fit(
     --checkpoint, SIGTERM writes a checkpoint, and the exit code is 143.
     """
     if distributed:
-        from isthmus.core.processes import join
+        from isthmus.core import processes
 
-        join()
-    values = {name: value_of(ALL[name], text) for name, text in given.items() if text is not None}
+        processes.join()
+    values = {name: options.value_of(ALL[name], text) for name, text in given.items() if text is not None}
     if epochs_as_lines and as_json:
         raise InvalidParameterError("--epochs-as-lines and --json both write to stdout; choose one")
     values.setdefault("verbose", 2 if epochs_as_lines else 0 if quiet or as_json else 1)
@@ -87,16 +88,9 @@ def fit(
             print_result(estimate._asdict(), str(estimate), as_json=as_json)
             return
         began = time.perf_counter()
-        interrupted = _trained(
-            model,
-            rows,
-            validation_data=early_stops,
-            validation_by=validation_by,
-            checkpoint=checkpoint,
-            checkpoint_every=checkpoint_every,
-            max_memory=max_memory,
-        )
-        if distributed and not _is_main_process():
+        settings = {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every, "max_memory": max_memory}
+        interrupted = _trained(model, rows, validation_data=early_stops, validation_by=validation_by, **settings)
+        if distributed and not processes.is_main_process():
             return
         model.save(target)
         facts = {"model": target, **facts_of(model), "seconds": time.perf_counter() - began}
@@ -133,17 +127,11 @@ def _model(values: dict[str, Any], target: str) -> Autoencoder:
     return estimator_of(values)  # type: ignore[no-any-return]
 
 
-def _is_main_process() -> bool:
-    from isthmus.core.processes import is_main_process
-
-    return is_main_process()
-
-
-def _trained(model: Autoencoder, rows: Any, **options: Any) -> bool:
+def _trained(model: Autoencoder, rows: Any, **arguments: Any) -> bool:
     """Train, print the warnings, and return whether Ctrl-C ended it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", IsthmusWarning)
-        model.fit(rows, **options)
+        model.fit(rows, **arguments)
     for warning in caught:
         say(warning.message)
     return any(issubclass(warning.category, InterruptedFitWarning) for warning in caught)

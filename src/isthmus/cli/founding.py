@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.core.errors import SampleDataWarning, UnwritableError
-from isthmus.core.files import atomic_write
+from isthmus.core.errors import SampleDataWarning
+from isthmus.core.files import atomic_write, make_folder
 
 # 784-128-64-10-2, as in the founding program: sigmoid layers around a linear code, weights from a standard normal
 # truncated at two deviations, biases from a standard normal, squared error, Adam at 0.01, batches of 256, ten epochs.
@@ -104,7 +104,7 @@ def run(
     from isthmus.estimators.autoencoder import Autoencoder
 
     home = Path(folder)
-    _make_folder(home)
+    make_folder(home)
     digits = load_digits(data_home)
     if quick:
         digits = digits._replace(train=digits.train[::10], train_labels=digits.train_labels[::10])
@@ -125,13 +125,6 @@ def run(
     return {name: result.metrics for name, result in results.items()}
 
 
-def _make_folder(home: Path) -> None:
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UnwritableError(f"cannot create the folder {home}: {error.strerror or error}") from error
-
-
 class _EpochLines:
     """Prints the founding program's line after each epoch; a scikit-learn callback."""
 
@@ -141,17 +134,13 @@ class _EpochLines:
     def setup(self, estimator: Any, context: Any) -> None:
         """Do nothing."""
 
-    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
-        """Do nothing."""
+    on_fit_task_begin = teardown = setup
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> None:
         """Print the epoch and its loss."""
         if context.task_name == "epoch":
             history = estimator.history_
             self.say(f"Epoch: {int(history['epoch'][-1]):04d} cost= {history['loss'][-1]:.9f}")
-
-    def teardown(self, estimator: Any, context: Any) -> None:
-        """Do nothing."""
 
 
 def _fit_and_evaluate(model: Any, digits: Digits) -> Result:

@@ -7,42 +7,37 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from isthmus.cli.app import print_result, say
-from isthmus.cli.arguments import Json, Quiet
+from isthmus.cli.options import Json, Quiet, names_of
 from isthmus.core.errors import InvalidParameterError, ModelFileError
 
 if TYPE_CHECKING:
     from isthmus.estimators.imputation import AutoencoderImputer
 
+_Columns = Annotated[
+    str | None, Option(metavar="A,B", help="Columns to learn from and to fill; the others are copied.")
+]
+_Drop = Annotated[str | None, Option(metavar="A,B", help="Columns to ignore and copy, such as row numbers or names.")]
+_Epochs = Annotated[
+    int | None, Option(metavar="N", help="Maximum number of epochs; 0 fills by a Gaussian model. [default: 100]")
+]
+_Model = Annotated[
+    str | None, Option(metavar="MODEL", help="Fill with an imputer written by --save, without training.")
+]
+
 
 def impute(
-    table: Annotated[
-        str, typer.Argument(metavar="TABLE", help="A .csv, .parquet or .feather file with missing cells.")
-    ],
-    output: Annotated[
-        str,
-        typer.Option("--output", "-o", metavar="TABLE", help="Output file: .csv, .parquet or .feather."),
-    ],
-    columns: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Columns to learn from and to fill; the others are copied.")
-    ] = None,
-    drop: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Columns to ignore and copy, such as row numbers or names.")
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Maximum number of epochs; 0 fills by a Gaussian model. [default: 100]"),
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", help="Seed of training; equal seeds give equal results.")
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Fill with an imputer written by --save, without training.")
-    ] = None,
-    save: Annotated[str | None, typer.Option(metavar="MODEL", help="Write the fitted imputer to this file.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite TABLE if the output is the same file.")] = False,
+    table: Annotated[str, Argument(metavar="TABLE", help="A .csv, .parquet or .feather file with missing cells.")],
+    output: Annotated[str, Option("--output", "-o", metavar="TABLE", help="Output file: .csv, .parquet or .feather.")],
+    columns: _Columns = None,
+    drop: _Drop = None,
+    epochs: _Epochs = None,
+    seed: Annotated[int | None, Option(metavar="N", help="Seed of training; equal seeds give equal results.")] = None,
+    model: _Model = None,
+    save: Annotated[str | None, Option(metavar="MODEL", help="Write the fitted imputer to this file.")] = None,
+    force: Annotated[bool, Option("--force", help="Overwrite TABLE if the output is the same file.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -71,8 +66,15 @@ def impute(
     filled = imputer.transform(used)
     write_table(_with_columns(full, filled), output)
     facts = _facts_of(full, used, filled, imputer) | {"seconds": time.perf_counter() - start}
-    _print_notes(facts)
-    print_result(facts, _text(facts), as_json=as_json, quiet=quiet)
+    empty = [column["name"] for column in facts["columns"] if column["kind"] == "empty"]
+    if empty:
+        say(f"no observed values in {', '.join(map(repr, empty))}; left empty")
+    if facts["copied"]:
+        say(f"copied without change: {', '.join(facts['copied'])}")
+    width = max(len(column["name"]) for column in facts["columns"])
+    lines = [f"{c['name']:{width}}  {c['kind']:8}  {c['missing']:,} missing" for c in facts["columns"]]
+    lines.append(f"{facts['filled']:,} cells of {facts['rows']:,} rows filled in {facts['seconds']:.1f} s")
+    print_result(facts, "\n".join(lines), as_json=as_json, quiet=quiet)
 
 
 def _with_columns(table: Any, filled: Any) -> Any:
@@ -105,8 +107,8 @@ def _columns_to_fill(table: Any, columns: str | None, drop: str | None) -> list[
 
     frame = frame_of(table)
     assert frame is not None
-    requested = _existing(table, columns.split(",")) if columns else list(table.column_names)
-    dropped = _existing(table, drop.split(",")) if drop else []
+    requested = _existing(table, names_of(columns)) or list(table.column_names)
+    dropped = _existing(table, names_of(drop))
     kept = [name for name in requested if name not in dropped]
     if not columns:
         kept = [name for name in kept if column_kind(frame, name) is not None]
@@ -144,18 +146,3 @@ def _load_imputer(model: str) -> AutoencoderImputer:
         )
     imputer.set_params(keep_empty_features=False)
     return imputer
-
-
-def _print_notes(facts: dict[str, Any]) -> None:
-    empty = [column["name"] for column in facts["columns"] if column["kind"] == "empty"]
-    if empty:
-        say(f"no observed values in {', '.join(map(repr, empty))}; left empty")
-    if facts["copied"]:
-        say(f"copied without change: {', '.join(facts['copied'])}")
-
-
-def _text(facts: dict[str, Any]) -> str:
-    width = max(len(column["name"]) for column in facts["columns"])
-    lines = [f"{c['name']:{width}}  {c['kind']:8}  {c['missing']:,} missing" for c in facts["columns"]]
-    total = f"{facts['filled']:,} cells of {facts['rows']:,} rows filled in {facts['seconds']:.1f} s"
-    return "\n".join([*lines, total])

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from operator import mul
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
 from isthmus.cli.app import print_result, progress_of
-from isthmus.cli.arguments import DATA_HELP, Columns, Data, Drop, Json, Key, Model, Quiet, load_model, rows_of
-from isthmus.cli.facts import facts_of, facts_table
+from isthmus.cli.options import DATA_HELP, Columns, Data, Drop, Json, Key, Model, Quiet, load_model, rows_of
+
+if TYPE_CHECKING:
+    from isthmus.estimators.autoencoder import Autoencoder
+
+_MAX_NAMES = 12
 
 
 def score(
-    model: Model,
-    data: Data,
-    columns: Columns = None,
-    drop: Drop = None,
-    key: Key = None,
-    as_json: Json = False,
+    model: Model, data: Data, columns: Columns = None, drop: Drop = None, key: Key = None, as_json: Json = False
 ) -> None:
     """Print the explained variance of the reconstruction.
 
@@ -31,8 +31,7 @@ def score(
 def inspect(
     model: Model,
     data: Annotated[
-        str | None,
-        typer.Option("--data", metavar="DATA", help="Rows to encode for a report on their codes. " + DATA_HELP),
+        str | None, Option("--data", metavar="DATA", help="Rows to encode for a report on their codes. " + DATA_HELP)
     ] = None,
     columns: Columns = None,
     drop: Drop = None,
@@ -52,3 +51,52 @@ def inspect(
     with rows_of(data, columns, drop, key) as rows, progress_of("inspect", quiet or as_json) as progress:
         report = loaded.code_statistics(rows, progress=progress)
     print_result({**facts, **report.facts()}, f"{facts_table(facts)}\n\n{report}", as_json=as_json)
+
+
+def facts_of(model: Autoencoder) -> dict[str, Any]:
+    """Return the structure, the settings and the training results of a model."""
+    import jax
+
+    network, history, best = model.network_, model.history_, model.best_iter_
+    validation = history.get("validation_loss", [])
+    names = getattr(model, "feature_names_in_", None)
+    waiting = None  # the fraction of the training time spent waiting for rows
+    if history.get("waiting"):
+        waiting = sum(map(mul, history["waiting"], history["seconds"])) / sum(history["seconds"])
+    return {
+        "kind": type(model).__name__,
+        "features": model.n_features_in_,
+        "components": model.n_components_,
+        "encoder": list(getattr(network, "encoder_widths", ())) or None,
+        "decoder": list(getattr(network, "decoder_widths", ())) or None,
+        "activation": getattr(network, "activation", None),
+        "code_activation": network.code_activation,
+        "output_activation": network.output_activation,
+        "linear_path": getattr(network, "linear_path", None),
+        "weights": sum(leaf.size for leaf in jax.tree.leaves(model.params_)),
+        "scaling": model.scaler_.kind,
+        "image_shape": model.image_shape_,
+        "epochs": model.n_iter_,
+        "best_epoch": best,
+        "loss": model.loss_,
+        "validation_loss": validation[best - 1] if 0 < best <= len(validation) else None,
+        "waiting": waiting,
+        "seed": model.seed_,
+        "feature_names": None if names is None else [str(name) for name in names],
+    }
+
+
+def facts_table(facts: dict[str, Any]) -> str:
+    """Return facts as lines of text, omitting None."""
+    return "\n".join(f"{name.replace('_', ' '):18}{_cell(value)}" for name, value in facts.items() if value is not None)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        more = f", … {len(value) - _MAX_NAMES} more" if len(value) > _MAX_NAMES else ""
+        return ", ".join(value[:_MAX_NAMES]) + more
+    if isinstance(value, list | tuple):
+        return (" -> " if isinstance(value, list) else " x ").join(map(str, value))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

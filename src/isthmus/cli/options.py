@@ -1,17 +1,76 @@
-"""Options of the command line, made from the declared parameters: their help, and their text as values."""
+"""Arguments and options of the commands: shared ones, and one option for each declared parameter."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import inspect
-from collections.abc import Callable
-from typing import Annotated, Any
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
+from isthmus.core.errors import IsthmusError
 from isthmus.core.parameters import Boolean, Parameter
 from isthmus.estimators.parameters import ALL
+
+if TYPE_CHECKING:
+    from isthmus.estimators.autoencoder import Autoencoder
+
+STANDARD = "-"  # stdin for rows, stdout for results
+
+DATA_HELP = (
+    "Rows: .npy, .npz, .csv, .parquet, .feather, IDX, or a folder or zip of pictures; a quoted pattern of such "
+    "files, or a URL (s3://, gs://); - reads CSV from stdin."
+)
+_OUTPUT_HELP = "Output file: .parquet, .feather, .csv, .csv.gz, .npy, or a URL; - writes CSV to stdout."
+Model = Annotated[str, Argument(metavar="MODEL", help="A model file written by fit.")]
+Data = Annotated[str, Argument(metavar="DATA", help=DATA_HELP)]
+Columns = Annotated[str | None, Option(metavar="A,B", help="Columns of a table to read, in this order.")]
+Drop = Annotated[str | None, Option(metavar="A,B", help="Columns of a table to ignore.")]
+Key = Annotated[str | None, Option(metavar="NAME", help="Name of the array of a .npz archive to read.")]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="Print only errors and requested results.")]
+Json = Annotated[bool, Option("--json", help="Print the result as one JSON object.")]
+Output = Annotated[str, Option("--output", "-o", metavar="FILE", help=_OUTPUT_HELP)]
+
+
+def names_of(text: str | None) -> list[str]:
+    """Return the names in a comma-separated list."""
+    return text.split(",") if text else []
+
+
+@contextlib.contextmanager
+def rows_of(data: str, columns: str | None = None, drop: str | None = None, key: str | None = None) -> Iterator[Any]:
+    """Yield what the library reads: a path, or a source if options select a part of it."""
+    from isthmus.data.sources import open_source
+
+    options: dict[str, Any] = {"columns": names_of(columns) or None, "drop": names_of(drop) or None, "key": key}
+    with _standard_input() if data == STANDARD else contextlib.nullcontext(data) as path:
+        yield open_source(path, **options) if any(options.values()) else path
+
+
+@contextlib.contextmanager
+def _standard_input() -> Iterator[str]:
+    """Yield the path of a temporary CSV copy of stdin: training reads its rows many times."""
+    with tempfile.TemporaryDirectory(prefix="isthmus-") as folder:
+        path = str(Path(folder, "stdin.csv"))
+        with Path(path).open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        try:
+            yield path
+        except IsthmusError as error:
+            raise type(error)(str(error).replace(path, "stdin")) from error
+
+
+def load_model(model: str) -> Autoencoder:
+    """Load a model file as the estimator that it names."""
+    import isthmus
+
+    return isthmus.load(model)  # type: ignore[no-any-return]
 
 
 def option_for(parameter: Parameter) -> inspect.Parameter:
@@ -20,7 +79,7 @@ def option_for(parameter: Parameter) -> inspect.Parameter:
     switch = _is_switch(parameter)
     words = view.words.replace("None", "none").replace("True or False", "'yes' or 'no'")
     values = "" if switch else f" ({words})"
-    made = typer.Option(
+    made = Option(
         f"--{option}/--no-{option}" if switch else f"--{option}",
         help=f"{view.help[0].upper()}{view.help[1:]}{values}. [default: {_default_text(parameter)}]",
         metavar=None if switch else "|".join(kind.metavar for kind in view.kinds if kind.metavar),
