@@ -64,8 +64,12 @@ def encode(
     InvalidDataError
         If the number of columns is not the number of features of the model.
     """
-    data = _ray_data()
-    rows = dataset if isinstance(dataset, data.Dataset) else _read(data, dataset)
+    ray = _ray()
+    rows = dataset
+    if not isinstance(dataset, ray.data.Dataset):
+        first = str(dataset if isinstance(dataset, str) or not hasattr(dataset, "__getitem__") else dataset[0])
+        is_csv = first.lower().endswith((".csv", ".csv.gz"))
+        rows = (ray.data.read_csv if is_csv else ray.data.read_parquet)(dataset)
     content, names, width = _model_content(model)
     available = list(rows.schema().names)
     features = list(columns or names or [name for name in available if name not in set(keep)])
@@ -77,8 +81,6 @@ def encode(
     if len(features) != width:
         raise InvalidDataError(f"the rows have {len(features)} features, but the model expects {width}; pass columns=")
     if concurrency is None:
-        import ray
-
         # If actors occupied every core, none would be left for reading, and all would wait forever.
         concurrency = max(1, int(ray.cluster_resources().get("CPU", 2)) - 1)
     return rows.map_batches(
@@ -111,8 +113,7 @@ class Encoder:
             path = Path(folder, "model")
             path.write_bytes(content)
             self.model = load(path)
-        self.columns = list(columns)
-        self.keep = list(keep)
+        self.columns, self.keep = list(columns), list(keep)
 
     def __call__(self, table: Any) -> Any:
         """Return a table of the kept columns and the codes of the rows."""
@@ -135,9 +136,7 @@ class Encoder:
 @contextlib.contextmanager
 def actor_errors() -> Iterator[None]:
     """Keep the order of rows, and raise an actor's isthmus error as it was raised there, not wrapped by Ray."""
-    _ray_data()
-    import ray
-
+    ray = _ray()
     options = ray.data.DataContext.get_current().execution_options
     before, options.preserve_order = options.preserve_order, True
     log = logging.getLogger("ray.data")
@@ -158,31 +157,23 @@ def actor_errors() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _read(data: Any, paths: Any) -> Any:
-    first = str(paths if isinstance(paths, str) or not hasattr(paths, "__getitem__") else paths[0])
-    read = data.read_csv if first.lower().endswith((".csv", ".csv.gz")) else data.read_parquet
-    return read(paths)
-
-
-def _ray_data() -> Any:
+def _ray() -> Any:
     try:
         import ray.data
     except ImportError as error:
         raise InvalidParameterError(f"Ray is not installed ({error}); pip install 'isthmus[ray]'") from error
-    return ray.data
+    return ray
 
 
 def _model_content(model: Any) -> tuple[bytes, list[str], int]:
     """Return the content of a model file, the feature names of the model (or none) and the number of features."""
     from isthmus.estimators.stored import load
 
-    if not hasattr(model, "transform"):
-        loaded = load(model)
-        content = Path(model).read_bytes()
-    else:
-        loaded = model
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "model")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model")
+        if hasattr(model, "transform"):
             model.save(path)
-            content = path.read_bytes()
+        else:
+            path = Path(model)
+        loaded, content = load(path), path.read_bytes()
     return content, [str(name) for name in getattr(loaded, "feature_names_in_", ())], int(loaded.n_features_in_)

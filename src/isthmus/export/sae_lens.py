@@ -21,8 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.core.errors import InvalidParameterError, MissingFileError, ModelFileError, UnwritableError, unknown_name
-from isthmus.core.files import atomic_write
+from isthmus.core.errors import InvalidParameterError, MissingFileError, ModelFileError, unknown_name
+from isthmus.core.files import atomic_write, make_folder
 from isthmus.core.parameters import check_parameters
 from isthmus.core.version import __version__
 from isthmus.data.scaling import Scaler, Whitening
@@ -67,8 +67,8 @@ def to_sae_lens(model: Any, folder: str | os.PathLike[str]) -> None:
     check_is_fitted(model)
     _check_exportable(model)
     layer = _folded(model)
-    learned = model.params_.get("sparsity", {})
-    architecture, fields, tensors = _written(model.sparsity_, learned, model.sparsity_state_, layer)
+    values = model.params_.get("sparsity", {}) | dict(model.sparsity_state_)
+    architecture, fields, tensors = _written(model.sparsity_, values, layer)
     config = {
         "architecture": architecture,
         "d_in": model.network_.n_features,
@@ -83,11 +83,8 @@ def to_sae_lens(model: Any, folder: str | os.PathLike[str]) -> None:
     }
     tensors |= {"W_enc": layer.encoder, "W_dec": layer.decoder, "b_dec": layer.bias}
     stored = {name: np.ascontiguousarray(tensor, model.network_.dtype) for name, tensor in tensors.items()}
-    with (
-        _created_folder(Path(folder)) as path,
-        atomic_write(path / CONFIG) as text,
-        atomic_write(path / WEIGHTS) as weights,
-    ):
+    path = Path(folder)
+    with _created_folder(path), atomic_write(path / CONFIG) as text, atomic_write(path / WEIGHTS) as weights:
         text.write(json.dumps(config, indent=2).encode())
         weights.write(save(stored))
         # A full disk raises here, before either file is replaced.
@@ -121,6 +118,9 @@ def from_sae_lens(folder: str | os.PathLike[str]) -> SparseAutoencoder:
         If a file is damaged, the files do not match, or isthmus does not support what they contain.
     """
     path = Path(folder)
+    for file in (path / CONFIG, path / WEIGHTS):
+        if not file.is_file():
+            raise MissingFileError(f"{file} does not exist; pass a folder with {CONFIG} and {WEIGHTS}")
     config, tensors = _config(path / CONFIG), _tensors(path / WEIGHTS)
     try:
         return _model(path, config, tensors)
@@ -130,9 +130,6 @@ def from_sae_lens(folder: str | os.PathLike[str]) -> SparseAutoencoder:
         if isinstance(error, ModelFileError):
             raise
         raise ModelFileError(f"{path} cannot be read as a sparse autoencoder: {error}") from error
-
-
-# Writing -------------------------------------------------------------------------------------------------------
 
 
 class _Layer(NamedTuple):
@@ -158,22 +155,19 @@ def _check_exportable(model: Any) -> None:
     if network.encoder_sizes or network.decoder_sizes:
         widths = "-".join(map(str, (*network.encoder_widths, *network.decoder_widths[1:])))
         refuse(f"a network with hidden layers ({widths})", "hidden_layer_sizes=()")
-    if network.linear_path:
-        refuse("linear_path=True", "linear_path=False")
-    if network.tied:
-        refuse("tied_weights=True", "tied_weights=False")
+    for name, used in (("linear_path", network.linear_path), ("tied_weights", network.tied)):
+        if used:
+            refuse(f"{name}=True", f"{name}=False")
     if isinstance(sparsity, KL):
         refuse(f"the {network.code_activation} code of sparsity='kl'", "sparsity='topk' or 'l1'")
     if sparsity is not None and type(sparsity) not in _WRITERS:
         refuse(f"sparsity={sparsity!r}", f"one of isthmus.sparsity's {', '.join(row.__name__ for row in _WRITERS)}")
-    if network.code_activation != "relu":
-        refuse(f"code_activation={network.code_activation!r}", "code_activation='relu'")
-    if network.output_activation != "identity":
-        refuse(f"output_activation={network.output_activation!r}", "output_activation='identity'")
+    for name, wanted in (("code_activation", "relu"), ("output_activation", "identity")):
+        if getattr(network, name) != wanted:
+            refuse(f"{name}={getattr(network, name)!r}", f"{name}={wanted!r}")
     if not isinstance(model.scaler_, Scaler | Whitening):
-        refuse(
-            f"scaling={kind!r}, which subtracts the mean of each row,", "scaling='standard', or scale the rows before"
-        )
+        what = f"scaling={kind!r}, which subtracts the mean of each row,"
+        refuse(what, "scaling='standard', or scale the rows before")
 
 
 def _folded(model: Any) -> _Layer:
@@ -200,53 +194,49 @@ def _folded(model: Any) -> _Layer:
 _Written = tuple[str, dict[str, Any], Tensors]  # architecture, fields of the configuration, tensors
 
 
-def _written(sparsity: Any, learned: Tensors, state: Tensors, layer: _Layer) -> _Written:
-    return _WRITERS[type(sparsity)](sparsity, learned, state, layer) if sparsity is not None else _standard(layer)
+def _written(sparsity: Any, values: Tensors, layer: _Layer) -> _Written:
+    """Return what stands for a sparsity with these learned or kept arrays, as all functions of the table do."""
+    return _WRITERS.get(type(sparsity), _standard)(sparsity, values, layer)
 
 
-def _standard(layer: _Layer) -> _Written:
+def _standard(sparsity: Any, values: Tensors, layer: _Layer) -> _Written:
     return "standard", {}, {"b_enc": layer.code_bias}
 
 
-def _topk(sparsity: TopK, layer: _Layer) -> _Written:
+def _topk(sparsity: TopK, values: Tensors, layer: _Layer) -> _Written:
     k = sparsity.k_of(len(layer.code_bias))
     return "topk", {"k": k, "rescale_acts_by_decoder_norm": False}, {"b_enc": layer.code_bias}
 
 
-def _jumprelu(layer: _Layer, threshold: NDArray[Any]) -> _Written:
-    return "jumprelu", {}, {"b_enc": layer.code_bias, "threshold": threshold}
+def _jumprelu(sparsity: JumpReLU, values: Tensors, layer: _Layer) -> _Written:
+    return "jumprelu", {}, {"b_enc": layer.code_bias, "threshold": np.exp(values["log_threshold"])}
 
 
-def _batch_topk(state: Tensors, layer: _Layer) -> _Written:
-    threshold = state["threshold"] / np.maximum(state["known"], np.float32(1e-12))
+def _batch_topk(sparsity: BatchTopK, values: Tensors, layer: _Layer) -> _Written:
+    threshold = values["threshold"] / np.maximum(values["known"], np.float32(1e-12))
     # isthmus keeps values >= threshold, times the norm of the decoder row; SAELens keeps values > threshold.
     below = np.nextafter(threshold, np.float32(0)) if threshold > 0 else threshold
-    return _jumprelu(layer, below / np.maximum(layer.lengths, np.finfo(np.float32).tiny))
+    by_unit = below / np.maximum(layer.lengths, np.finfo(np.float32).tiny)
+    return "jumprelu", {}, {"b_enc": layer.code_bias, "threshold": by_unit}
 
 
-def _gated(learned: Tensors, layer: _Layer) -> _Written:
-    magnitude_bias = learned["magnitude_bias"] + np.exp(learned["log_scale"].astype(np.float64)) * layer.shift
-    return "gated", {}, {"b_gate": layer.code_bias, "r_mag": learned["log_scale"], "b_mag": magnitude_bias}
+def _gated(sparsity: Gated, values: Tensors, layer: _Layer) -> _Written:
+    magnitude_bias = values["magnitude_bias"] + np.exp(values["log_scale"].astype(np.float64)) * layer.shift
+    return "gated", {}, {"b_gate": layer.code_bias, "r_mag": values["log_scale"], "b_mag": magnitude_bias}
 
 
 @contextmanager
-def _created_folder(path: Path) -> Iterator[Path]:
-    """Yield an existing folder; one created here is removed again on an error."""
+def _created_folder(path: Path) -> Iterator[None]:
+    """Create a folder if it does not exist, and remove it again on an error."""
     created = not path.exists()
+    make_folder(path)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UnwritableError(f"cannot create the folder {path}: {error.strerror or error}") from error
-    try:
-        yield path
+        yield
     except BaseException:
         if created:
             with suppress(OSError):
                 path.rmdir()
         raise
-
-
-# Reading -------------------------------------------------------------------------------------------------------
 
 
 class _Architecture(NamedTuple):
@@ -260,8 +250,6 @@ class _Architecture(NamedTuple):
 
 def _config(path: Path) -> dict[str, Any]:
     """Return the configuration, with the field names of SAELens 6."""
-    if not path.is_file():
-        raise MissingFileError(f"{path} does not exist; pass a folder with {CONFIG} and {WEIGHTS}")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -279,8 +267,6 @@ def _config(path: Path) -> dict[str, Any]:
 
 
 def _tensors(path: Path) -> Tensors:
-    if not path.is_file():
-        raise MissingFileError(f"{path} does not exist; pass a folder with {CONFIG} and {WEIGHTS}")
     try:
         with safe_open(path, framework="numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
@@ -306,7 +292,10 @@ def _model(path: Path, config: Mapping[str, Any], tensors: Tensors) -> SparseAut
     tensors = {name: tensor.astype(np.float64) for name, tensor in tensors.items()}
     norms = np.linalg.norm(tensors["W_dec"], axis=1)
     if config.get("rescale_acts_by_decoder_norm"):
-        _rescale(tensors, np.maximum(norms, 1e-8))
+        # Codes become those of a decoder whose rows have norm 1.
+        norms = np.maximum(norms, 1e-8)
+        tensors |= {name: tensors[name] * norms for name in ("W_enc", "b_enc")}
+        tensors["W_dec"] = tensors["W_dec"] / norms[:, None]
         norms = np.ones(d_sae)
     unit = bool(np.allclose(norms, 1, atol=1e-3))
     if "topk_threshold" in tensors and not unit:
@@ -349,15 +338,12 @@ def _fitted(model: SparseAutoencoder, d_in: int, kind: _Architecture, tensors: T
         "n_features_in_": d_in,
         "scaler_": scaler,
         "history_": {},
-        "n_iter_": 0,
-        "best_iter_": 0,
+        **dict.fromkeys(("n_iter_", "best_iter_", "seed_"), 0),
         "loss_": float("nan"),
-        "seed_": 0,
-        "image_shape_": None,
+        **dict.fromkeys(("image_shape_", "optimizer_state_")),
         "sparsity_": sparsity,
         "sparsity_state_": sparsity.init(d_sae) | kind.state(tensors),
         "mean_code_": np.zeros(d_sae),
-        "optimizer_state_": None,
     }
     return model
 
@@ -397,13 +383,6 @@ def _check_tensors(path: Path, architecture: str, tensors: Tensors, d_in: int, d
         raise ModelFileError(f"{path} has a tensor {unexpected[0]}, which architecture {architecture!r} does not use")
 
 
-def _rescale(tensors: Tensors, norms: NDArray[Any]) -> None:
-    """Rescale codes to those of a decoder whose rows have norm 1."""
-    tensors["W_enc"] = tensors["W_enc"] * norms
-    tensors["b_enc"] = tensors["b_enc"] * norms
-    tensors["W_dec"] = tensors["W_dec"] / norms[:, None]
-
-
 def _log_threshold(tensors: Tensors) -> Tensors:
     # A threshold <= 0 has no effect after relu; nor has the smallest positive number, whose logarithm exists.
     threshold = tensors["threshold"]
@@ -438,12 +417,12 @@ _ARCHITECTURES: dict[str, _Architecture] = {
     "matryoshka_batchtopk": _Architecture(("b_enc", "topk_threshold"), _matryoshka, state=_fixed_threshold),
 }
 
-_WRITERS: dict[type[Sparsity], Callable[[Any, Tensors, Tensors, _Layer], _Written]] = {
-    L1: lambda sparsity, learned, state, layer: _standard(layer),
-    Lifetime: lambda sparsity, learned, state, layer: _standard(layer),
-    TopK: lambda sparsity, learned, state, layer: _topk(sparsity, layer),
-    BatchTopK: lambda sparsity, learned, state, layer: _batch_topk(state, layer),
-    JumpReLU: lambda sparsity, learned, state, layer: _jumprelu(layer, np.exp(learned["log_threshold"])),
-    Gated: lambda sparsity, learned, state, layer: _gated(learned, layer),
-    Matryoshka: lambda sparsity, learned, state, layer: _written(sparsity.selection, learned, state, layer),
+_WRITERS: dict[type[Sparsity], Callable[[Any, Tensors, _Layer], _Written]] = {
+    L1: _standard,
+    Lifetime: _standard,
+    TopK: _topk,
+    BatchTopK: _batch_topk,
+    JumpReLU: _jumprelu,
+    Gated: _gated,
+    Matryoshka: lambda sparsity, values, layer: _written(sparsity.selection, values, layer),
 }
