@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from isthmus.evaluation.metrics import CodeStatistics, Counts, DensityHistogram, Fidelity, density_histogram
+from isthmus.evaluation.metrics import CodeStatistics, DensityHistogram, Fidelity, density_histogram
 
 _BAR_WIDTH = 30  # characters of the longest bar of the text histogram
 
@@ -41,16 +41,10 @@ class CodeReport(NamedTuple):
         by_unit = ("frequency", "mean_activation", "largest_activation")
         return {
             "rows": codes.count,
-            "mse": fidelity.mse,
-            "explained_variance": fidelity.explained_variance,
-            "fvu": fidelity.fvu,
-            "cosine": fidelity.cosine,
-            "zero_rows": fidelity.zero_rows,
+            **{name: getattr(fidelity, name) for name in ("mse", "explained_variance", "fvu", "cosine", "zero_rows")},
             "l0": codes.l0,
             "l0_histogram": codes.l0_histogram.tolist(),
-            "dead": codes.dead,
-            "fraction_dead": codes.fraction_dead,
-            "fraction_alive": codes.fraction_alive,
+            **{name: getattr(codes, name) for name in ("dead", "fraction_dead", "fraction_alive")},
             "activation_target": self.activation_target,
             "near_target": self.near_target(),
             **{name: getattr(codes, name).tolist() for name in by_unit},
@@ -62,7 +56,8 @@ class CodeReport(NamedTuple):
         if not codes.count:
             return f"{'rows':18}0"
         width, alive = codes.n_components, codes.n_components - codes.dead
-        low, median, high = _quantiles(codes.l0_histogram)
+        low, high = np.flatnonzero(codes.l0_histogram)[[0, -1]]
+        median = int(np.searchsorted(np.cumsum(codes.l0_histogram), (codes.count + 1) // 2))
         means, peak = codes.mean_activation, codes.largest_activation.max()
         lines = {
             "rows": f"{codes.count:,}",
@@ -85,13 +80,6 @@ def activation_target(model: Any) -> float | None:
     """Return the mean activation that a fitted model's sparsity prescribes for each unit, in units of the code."""
     sparsity = model.sparsity_
     return None if sparsity is None else sparsity.wanted_activation(model.network_.code_activation)
-
-
-def _quantiles(histogram: Counts) -> tuple[int, int, int]:
-    """Return the minimum, the (lower) median and the maximum of the integers with these counts."""
-    cumulative = np.cumsum(histogram)
-    present = np.flatnonzero(histogram)
-    return int(present[0]), int(np.searchsorted(cumulative, (cumulative[-1] + 1) // 2)), int(present[-1])
 
 
 def _density_lines(density: DensityHistogram) -> list[str]:

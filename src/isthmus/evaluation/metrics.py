@@ -94,7 +94,7 @@ def _check_pair(rows: NDArray[Any], reconstructed: NDArray[Any]) -> None:
         )
 
 
-class Fidelity:
+class Fidelity(ExplainedVariance):
     """Reconstruction error of rows, accumulated block by block in float64.
 
     Attributes
@@ -115,7 +115,7 @@ class Fidelity:
     """
 
     def __init__(self) -> None:
-        self._variance = ExplainedVariance()
+        super().__init__()
         self._cells = 0
         self._cosines = 0.0
         self.zero_rows = 0
@@ -124,7 +124,7 @@ class Fidelity:
         """Add rows and their reconstruction, both (n_rows, n_features)."""
         _check_pair(rows, reconstructed)
         rows, reconstructed = rows.astype(np.float64, copy=False), reconstructed.astype(np.float64, copy=False)
-        self._variance.update(rows, reconstructed)
+        super().update(rows, reconstructed)
         missing = np.isnan(rows)
         if missing.any():
             rows, reconstructed = np.where(missing, 0.0, rows), np.where(missing, 0.0, reconstructed)
@@ -134,19 +134,14 @@ class Fidelity:
         self.zero_rows += len(rows) - nonzero
 
     @property
-    def count(self) -> int:
-        """Number of rows so far."""
-        return self._variance.count
-
-    @property
     def mse(self) -> float:
         """Mean squared error per cell."""
-        return self._variance.squared_error / self._cells if self._cells else float("nan")
+        return self.squared_error / self._cells if self._cells else float("nan")
 
     @property
     def explained_variance(self) -> float:
         """Explained variance, NaN for fewer than two rows."""
-        return self._variance.value if self.count > 1 else float("nan")
+        return self.value if self.count > 1 else float("nan")
 
     @property
     def fvu(self) -> float:

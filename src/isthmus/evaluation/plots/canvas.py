@@ -70,11 +70,6 @@ def columns_for(count: int, ratio: float) -> int:
     )
 
 
-def colour_bar_axes(ax: Axes, thickness: float = 0.04) -> Axes:
-    """Return axes for a colour bar exactly as high as `ax`."""
-    return ax.inset_axes((1.03, 0, thickness, 1))
-
-
 def colour_bar(figure: Figure, colours: ScalarMappable, label: str, **place: Any) -> Colorbar:
     """Draw a colour bar without a frame; `place` is the `ax` or `cax` of ``Figure.colorbar``."""
     bar = figure.colorbar(colours, **place)
@@ -128,8 +123,7 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 200) -> Non
             f"path={str(path)!r} must end in one of {', '.join(_FORMATS)}{suggest(suffix, _FORMATS)}"
         )
     # Type 42 keeps text as text, as publishers require; dates and random ids would make files of equal figures differ.
-    settings: dict[Any, Any] = {"pdf.fonttype": 42, "svg.hashsalt": "isthmus"}
-    with atomic_write(path) as file, mpl.rc_context(settings):
+    with atomic_write(path) as file, mpl.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "isthmus"}):
         figure.savefig(file, format=suffix[1:], dpi=dpi, facecolor=figure.get_facecolor(), metadata=_FORMATS[suffix])
 
 

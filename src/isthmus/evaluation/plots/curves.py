@@ -59,7 +59,10 @@ def history(
         axes = figure.subplots(len(ratios), 1, squeeze=False, sharex=True, height_ratios=ratios).ravel()
         _draw_curves(axes[0], epochs, curves, style)
         if best is not None:
-            _mark_best(axes[0], epochs, curves, best, style)
+            label = f"best: epoch {best}" if best else "best: before training"
+            axes[0].axvline(best, color=style.muted, linewidth=1.2, linestyle=":", zorder=0, label=label)
+            name = next((name for name in ("validation_loss", "loss") if name in curves), next(iter(curves)))
+            axes[0].plot(epochs[epochs == best], curves[name][epochs == best], "o", color=style.ink, markersize=8)
         axes[0].legend()
         if rate is not None:
             axes[1].plot(epochs, rate, color=style.muted, marker="o" if len(epochs) == 1 else None)
@@ -106,14 +109,6 @@ def _draw_curves(ax: Axes, epochs: Array, curves: Mapping[str, Array], style: St
     if len(leading) and leading.min() > 0 and leading.max() > 10 * leading.min():
         ax.set_yscale("log", nonpositive="mask")
         log_ticks(ax.yaxis, float(leading.min()), float(leading.max()))
-
-
-def _mark_best(ax: Axes, epochs: Array, curves: Mapping[str, Array], best: int, style: Style) -> None:
-    label = f"best: epoch {best}" if best else "best: before training"
-    ax.axvline(best, color=style.muted, linewidth=1.2, linestyle=":", zorder=0, label=label)
-    name = next((name for name in ("validation_loss", "loss") if name in curves), next(iter(curves)))
-    at = epochs == best
-    ax.plot(epochs[at], curves[name][at], "o", color=style.ink, markersize=8)
 
 
 def tradeoffs(

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, unknown_name
 from isthmus.evaluation.plots import checks
-from isthmus.evaluation.plots.canvas import canvas, colour_bar, colour_bar_axes, columns_for, remove_frame
+from isthmus.evaluation.plots.canvas import canvas, colour_bar, columns_for, remove_frame
 from isthmus.evaluation.plots.checks import Array, ArrayLike, Shape, check_count, check_size, checked_shape, matrix_of
 from isthmus.evaluation.plots.pictures import draw_picture, mosaic_of
 
@@ -58,10 +58,7 @@ def weights(
     matrix = matrix_of(weights, "weights").astype(np.float64)
     check_size(matrix.shape[0], shape, "weights (inputs, units)")
     order = np.argsort(-np.linalg.norm(matrix, axis=0), kind="stable") if sort else np.arange(matrix.shape[1])
-    kept = matrix[:, order[:n]].T
-    if title is None:
-        title = units_title(len(kept), matrix.shape[1], "largest norm first" if sort else "")
-    return draw_filters(kept, shape, "weight", title, dark)
+    return _draw(matrix.T, order[:n], "largest norm first" if sort else "", shape, "weight", title, dark)
 
 
 def atoms(
@@ -113,12 +110,10 @@ def atoms(
     shares = None if frequency is None else checks.numbers_of(frequency, "frequencies")
     if shares is not None and len(shares) != len(matrix):
         raise InvalidDataError(f"{len(shares)} frequencies for {len(matrix)} atoms; pass one per atom")
-    kept = matrix[_order(matrix, sort, shares)[:n]]
-    if not len(kept):
+    order = _order(matrix, sort, shares)
+    if not len(order):
         raise InvalidDataError("no unit is ever active; pass sort=None to draw all atoms")
-    if title is None:
-        title = units_title(len(kept), len(matrix), "" if sort is None else _ORDERS[sort])
-    return draw_filters(kept, shape, "value", title, dark)
+    return _draw(matrix, order[:n], "" if sort is None else _ORDERS[sort], shape, "value", title, dark)
 
 
 def _order(matrix: Array, sort: str | None, shares: Array | None) -> Array:
@@ -137,11 +132,6 @@ def _order(matrix: Array, sort: str | None, shares: Array | None) -> Array:
 _ORDERS = {"norm": "largest norm first", "frequency": "most frequently active first"}
 
 
-def units_title(shown: int, total: int, order: str) -> str:
-    """Return a title with the number of units drawn and, if there is one, their order."""
-    return f"{shown} of {total} units" + (f", {order}" if order and shown > 1 else "")
-
-
 def scaled_filters(rows: Array, shape: Shape) -> tuple[Array, bool]:
     """Return rows as pictures, each scaled by its largest absolute value, and whether they are signed.
 
@@ -153,10 +143,12 @@ def scaled_filters(rows: Array, shape: Shape) -> tuple[Array, bool]:
     return pictures if signed else (pictures + 1) / 2, signed
 
 
-def draw_filters(rows: Array, shape: Shape, what: str, title: str, dark: bool) -> Figure:
-    """Draw rows as a grid of pictures, each scaled by its largest absolute value; `what` labels the colour bar."""
-    pictures, signed = scaled_filters(rows, shape)
-    columns = columns_for(len(rows), shape[0] / shape[1])
+def _draw(rows: Array, chosen: Array, order: str, shape: Shape, what: str, title: str | None, dark: bool) -> Figure:
+    """Draw the chosen rows as a grid of pictures; the default title has their order, `what` labels the colour bar."""
+    if title is None:
+        title = f"{len(chosen)} of {len(rows)} units" + (f", {order}" if order and len(chosen) > 1 else "")
+    pictures, signed = scaled_filters(rows[chosen], shape)
+    columns = columns_for(len(chosen), shape[0] / shape[1])
     mosaic = mosaic_of(pictures, columns)
     width = float(np.clip(1.1 * columns, 4, 9))
     height = width * mosaic.shape[0] / mosaic.shape[1]
@@ -165,6 +157,6 @@ def draw_filters(rows: Array, shape: Shape, what: str, title: str, dark: bool) -
         remove_frame(ax)
         image = draw_picture(ax, mosaic, style.diverging, (-1, 1))
         if signed:
-            bar = colour_bar(figure, image, what, cax=colour_bar_axes(ax, 0.03), ticks=[-1, 0, 1])
+            bar = colour_bar(figure, image, what, cax=ax.inset_axes((1.03, 0, 0.03, 1)), ticks=[-1, 0, 1])
             bar.ax.set_yticklabels(["-max", "0", "max"])
     return figure

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from isthmus.core.errors import InvalidDataError
 from isthmus.evaluation.plots import checks
-from isthmus.evaluation.plots.canvas import canvas, colour_bar_axes, panels
+from isthmus.evaluation.plots.canvas import canvas, panels
 from isthmus.evaluation.plots.checks import Array, ArrayLike, Shape, matrix_of, unit_names
 from isthmus.evaluation.plots.labels import ColourKey, colour_key
 from isthmus.evaluation.plots.pictures import as_pictures, draw_picture, grey_range, mosaic_of
@@ -201,7 +201,7 @@ def manifold(
         key = colour_key(labels, len(values), label_name, style) if count == 2 else None
         if key is not None:
             _draw_points(axes[1], values[:, columns], key, style)
-            key.draw(figure, [axes[1]], None if key.named else colour_bar_axes(axes[1]))
+            key.draw(figure, [axes[1]], None if key.named else axes[1].inset_axes((1.03, 0, 0.04, 1)))
     return figure
 
 
