@@ -120,8 +120,8 @@ def clear() -> tuple[int, int]:
 
 
 T = TypeVar("T")
-# Programs that are kept in memory by each function that compiles some, of about 6 MB each; others are on disk.
-_IN_MEMORY = 4
+# Programs that each compiling function keeps in memory, of about 6 MB each; the others are on disk.
+_IN_MEMORY = 2
 
 
 def kept_in_memory(compile_one: Callable[..., T]) -> Callable[..., T]:
