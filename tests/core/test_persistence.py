@@ -84,12 +84,12 @@ def test_no_file(tmp_path):
 @pytest.mark.parametrize(
     ("metadata", "match"),
     [
-        (None, "is a safetensors file, but no isthmus model: its metadata has no 'isthmus' entry"),
-        ({"format": "pt"}, "is a safetensors file, but no isthmus model"),
+        (None, "is a safetensors file, but not an isthmus model: its metadata has no 'isthmus' entry"),
+        ({"format": "pt"}, "is a safetensors file, but not an isthmus model"),
         ({"isthmus": "{"}, "has a damaged header: "),
-        ({"isthmus": "[1]"}, "has a damaged header: it names no format"),
-        ({"isthmus": "{}"}, "has a damaged header: it names no format"),
-        ({"isthmus": json.dumps({"format": "1"})}, "has a damaged header: it names no format"),
+        ({"isthmus": "[1]"}, "has a damaged header: the format is missing"),
+        ({"isthmus": "{}"}, "has a damaged header: the format is missing"),
+        ({"isthmus": json.dumps({"format": "1"})}, "has a damaged header: the format is missing"),
         ({"isthmus": json.dumps({"format": FORMAT + 1})}, f"has format {FORMAT + 1}, newer than .*; upgrade isthmus$"),
     ],
 )

@@ -54,7 +54,7 @@ def _processor() -> str:
 def keep_programs() -> None:
     """Make JAX keep the programs of this process on disk, unless the user has configured a folder or turned it off.
 
-    Nothing is raised where the folder cannot be written: programs are then compiled anew in each process.
+    Nothing is raised where the folder cannot be written: programs are then compiled in each process.
     """
     import jax
     from jax.experimental.compilation_cache import compilation_cache

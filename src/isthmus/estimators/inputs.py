@@ -73,7 +73,7 @@ def open_codes(X: Any, names: Sequence[str]) -> Source:
 
 
 def is_table(X: Any) -> bool:
-    """Whether `X` is a place where a table lies, or a data set of one, whose columns have names."""
+    """Whether `X` is the location or data set of a table, whose columns have names."""
     kind = source_kind(X) if is_location(X) else None
     return is_arrow(X) or (isinstance(kind, type) and issubclass(kind, TableSource))
 

@@ -109,7 +109,7 @@ def _copy_tags(original: Any, directory: Any, metadata: dict[str, Any]) -> None:
         directory[tag] = value
 
 
-# Those that are written anew; then bit order, orientation (Pillow applied it), minimum and maximum, fax options, colour
+# Tags that are written again; then bit order, orientation (Pillow applied it), minimum and maximum, fax options, colour
 # map, tiles, ink set, more directories, JPEG tables, YCbCr.
 _NOT_COPIED = {
     *(256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 338, 339),

@@ -9,11 +9,10 @@ from isthmus.core.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from isthmus.networks.draws import Weights
+    from numpy.typing import NDArray
 
 # (generator, fan_in, fan_out) -> weights (fan_in, fan_out)
-Draw = Callable[["np.random.Generator", int, int], "Weights"]
+Draw = Callable[["np.random.Generator", int, int], "NDArray[np.float64]"]
 
 INITIALIZERS: Registry[Draw] = Registry(
     "init",
