@@ -71,9 +71,9 @@ class PatchParameters:
 class PatchAutoencoder(PatchParameters, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """An autoencoder of overlapping patches, for pictures of any size.
 
-    Fitting learns from patches at random places of the pictures. Rebuilding cuts patches at every `stride` pixels,
-    rebuilds each, and gives every pixel the mean of what the patches say of it, those in whose middle it lies counting
-    most.
+    It is fitted on patches at random places of the pictures. To reconstruct a picture, patches are cut every `stride`
+    pixels and reconstructed; a pixel is the weighted mean of its values in the patches, with the largest weights where
+    it is near a patch's middle.
 
     Attributes
     ----------
