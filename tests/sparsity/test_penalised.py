@@ -124,7 +124,7 @@ def test_a_code_without_bounds(activation):
         ({"target": 0}, "target=0 must be a number > 0 and < 1"),
         ({"target": 1.0}, "target=1.0 must be a number > 0 and < 1"),
         ({"weight": -1e-9}, "weight=-1e-09 must be a number >= 0"),
-        ({"memory": 1.0}, "memory=1.0 must be a number >= 0 and <="),
+        ({"memory": 1.0}, "memory=1.0 must be a number >= 0 and < 1"),
         ({"warm_up": 1.5}, "warm_up=1.5 must be a number >= 0 and <= 1"),
     ],
 )

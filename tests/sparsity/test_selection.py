@@ -299,7 +299,7 @@ def test_only_the_largest_reconstruct_and_have_gradients():
         (TopK, {"auxiliary": -1}, "auxiliary=-1 must be a number >= 0"),
         (TopK, {"auxiliary_k": 0}, "auxiliary_k=0 must be an integer >= 1"),
         (BatchTopK, {"dead_after": 0}, "dead_after=0 must be an integer >= 1"),
-        (BatchTopK, {"memory": 1}, "memory=1 must be a number >= 0 and <="),
+        (BatchTopK, {"memory": 1}, "memory=1 must be a number >= 0 and < 1"),
         (Lifetime, {"target": 1.0}, "target=1.0 must be a number > 0 and < 1"),
         (Lifetime, {"target": 0}, "target=0 must be a number > 0 and < 1"),
     ],
