@@ -22,6 +22,7 @@ def fenced(document, language):
     return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", [d for d in DOCUMENTS if fenced(d, "python")], ids=lambda d: d.name)
 def test_python_runs(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -12,6 +12,8 @@ from isthmus.data.sources import open_source
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 import fuzz
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("part", range(4))

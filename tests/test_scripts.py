@@ -11,6 +11,8 @@ from isthmus.core.persistence import read_model
 from isthmus.images.denoiser import Denoiser
 from isthmus.networks.residual import ResidualDenoiser
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 SMALL = ("--side", "16", "--batch", "4", "--widths", "4", "--blocks", "1")
 

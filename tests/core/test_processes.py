@@ -16,6 +16,8 @@ import isthmus
 from isthmus.core.errors import InvalidParameterError, LostProcessError
 from isthmus.core.processes import broadcast, detect_lost_processes, global_maximum, is_main_process, join
 
+pytestmark = pytest.mark.slow
+
 # Batches of 64 and one of 39: two processes split the first evenly, three neither. A tenth is for validation.
 N_ROWS = 541
 FIT = [

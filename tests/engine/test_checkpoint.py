@@ -233,6 +233,7 @@ def test_checkpoints_contain_only_json_and_arrays(tmp_path, monkeypatch):
     assert header["epoch_sums"].keys() >= {"loss", "seconds", "waited", "last_batch_loss"}
 
 
+@pytest.mark.slow
 def test_killed_processes_resume(monkeypatch, capsys):
     scripts = Path(__file__).parents[2] / "scripts"
     monkeypatch.syspath_prepend(scripts)

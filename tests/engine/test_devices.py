@@ -18,6 +18,8 @@ from isthmus.engine.devices import Placement
 from isthmus.engine.loading import Chunk
 from isthmus.estimators.fit.choices import placement_for
 
+pytestmark = pytest.mark.slow
+
 # Methods that reduce over the batch: means, n-th largest values of the batch or of a column, dead units.
 METHODS = ("kl", "batch_topk", "lifetime")
 OPTIONS = {"max_epochs": 3, "random_state": 0, "batch_size": 64}

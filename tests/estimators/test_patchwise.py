@@ -156,7 +156,7 @@ def test_saved_and_loaded_it_gives_the_same(model, tmp_path):
         assert_array_equal(loaded.reconstruct([waves(20, 20)])[0], model.reconstruct([waves(20, 20)])[0])
         assert loaded.patch_size == 8
     Autoencoder(2, **QUICK).fit(rng.random((20, 4))).save(path)
-    with pytest.raises(ModelFileError, match="holds a Autoencoder, not a PatchAutoencoder"):
+    with pytest.raises(ModelFileError, match="holds a Autoencoder, not the class PatchAutoencoder"):
         PatchAutoencoder.load(path)
 
 

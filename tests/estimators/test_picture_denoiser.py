@@ -106,7 +106,7 @@ def test_saved_and_loaded_it_gives_the_same(model, tmp_path):
         assert (loaded.history_, loaded.n_steps_, loaded.seed_) == (model.history_, model.n_steps_, model.seed_)
         assert_array_equal(loaded.denoise([PICTURES[0]], 30)[0], model.denoise([PICTURES[0]], 30)[0])
     model.denoiser_.save(path)
-    with pytest.raises(ModelFileError, match="holds a Denoiser, not a PictureDenoiser"):
+    with pytest.raises(ModelFileError, match="holds a Denoiser, not the class PictureDenoiser"):
         PictureDenoiser.load(path)
     own = clone(model).set_params(start=model.denoiser_, max_steps=1, random_state=np.random.RandomState(0))
     own.fit(PICTURES).save(path)

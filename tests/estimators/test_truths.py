@@ -11,6 +11,8 @@ from isthmus import Autoencoder, SparseAutoencoder
 from isthmus.data.datasets import load_seven_segment
 from isthmus.sparsity import L1, BatchTopK, Gated, JumpReLU, Lifetime, Matryoshka, TopK
 
+pytestmark = pytest.mark.slow
+
 seeds = range(10)
 
 

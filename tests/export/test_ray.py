@@ -12,6 +12,8 @@ from isthmus import Autoencoder, SparseAutoencoder
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, MissingFileError
 from isthmus.export.ray import Encoder, encode
 
+pytestmark = pytest.mark.slow
+
 ROWS = np.random.default_rng(0).normal(size=(600, 3)).astype(np.float32)
 TABLE = pa.table(
     {"id": [f"row {n}" for n in range(600)], "c": ROWS[:, 2], **{n: ROWS[:, i] for i, n in enumerate("ab")}}

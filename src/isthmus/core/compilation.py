@@ -13,6 +13,7 @@ import hashlib
 import os
 import platform
 import warnings
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
@@ -127,18 +128,21 @@ _IN_MEMORY = 2
 def kept_in_memory(compile_one: Callable[..., T]) -> Callable[..., T]:
     """Return a function that keeps the last few results of another, by its arguments, which are hashed by value.
 
-    The memory of a result that is dropped goes back to the system: over fits of 100 widths, 1.2 GB were kept otherwise.
+    A result that is in use elsewhere is shared too. The memory of one that is dropped goes back to the system: over
+    fits of 100 widths, 1.2 GB were kept otherwise.
     """
-    known: OrderedDict[Hashable, T] = OrderedDict()
+    alive: weakref.WeakValueDictionary[Hashable, T] = weakref.WeakValueDictionary()
+    last: OrderedDict[Hashable, T] = OrderedDict()
 
     @functools.wraps(compile_one)
     def kept(*arguments: Hashable) -> T:
-        if arguments in known:
-            known.move_to_end(arguments)
-            return known[arguments]
-        found = known[arguments] = compile_one(*arguments)
-        if len(known) > _IN_MEMORY:
-            known.popitem(last=False)
+        found = alive.get(arguments)
+        if found is None:
+            found = alive[arguments] = compile_one(*arguments)
+        last[arguments] = found
+        last.move_to_end(arguments)
+        if len(last) > _IN_MEMORY:
+            last.popitem(last=False)
             _return_memory()
         return found
 

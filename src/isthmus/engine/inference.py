@@ -6,7 +6,7 @@ import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,8 @@ _MOST_ROWS = 1 << 16
 _IN_FLIGHT = 2
 
 
-class Functions(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Functions:
     """The compiled functions of a network."""
 
     encode: Callable[..., tuple[Array, Array]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -67,7 +68,8 @@ class View(NamedTuple):
     condition: str | None = None  # the network's second input: the "missing" mask, the noise "level", or none
 
 
-class Program(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Program:
     """The compiled functions of one network and option set."""
 
     train: Callable[..., tuple[Carry, Sums]]

@@ -155,7 +155,7 @@ def test_other_pictures(tmp_path, suffix):
 
 def test_asking_whether_it_is_a_source_reads_no_rows():
     class Unread:
-        schema = Schema(())
+        schema, dtype, n_rows, random_access = Schema(()), np.dtype(np.float32), 0, True
 
         @property
         def fingerprint(self):

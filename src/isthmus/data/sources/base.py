@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from inspect import getattr_static
 from typing import Literal, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
@@ -85,6 +86,7 @@ class Source(Protocol):
 
 def is_source(value: object) -> TypeGuard[Source]:
     """Whether a value is a source; in Python 3.11 ``isinstance`` would read rows for the fingerprint."""
-    kind = type(value)
-    has_methods = all(callable(getattr(kind, name, None)) for name in ("blocks", "take"))
-    return has_methods and hasattr(kind, "fingerprint") and hasattr(value, "schema")
+    names = ("schema", "dtype", "n_rows", "random_access", "fingerprint", "blocks", "take")
+    if isinstance(value, type | np.ndarray):
+        return False
+    return all(getattr_static(value, name, value) is not value for name in names)
