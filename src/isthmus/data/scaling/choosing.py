@@ -102,11 +102,6 @@ def gathered(scaling: str | None, dtype: np.dtype[Any]) -> tuple[Quantity, ...]:
     return SCALINGS[scaling].gathers if scaling is not None else ()
 
 
-def scaler_class(kind: str) -> type[Scaling]:
-    """Return the class of a scaling by its kind."""
-    return SCALINGS[kind].makes if kind in SCALINGS else Scaler
-
-
 def sample_stride(scaling: str | None, n_rows: int) -> int:
     """Return the stride that samples at least 65,536 rows for quantiles, and 4,096 otherwise, or all rows."""
     return max(1, -(-n_rows // (_QUANTILE_ROWS if scaling == "robust" else _SAMPLE_ROWS)))

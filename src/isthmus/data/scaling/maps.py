@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,8 @@ class Scaling(ABC):
 
     kind: str
     crowded: bool = False
-    # The fields that a model file stores, and the number of their axes, each of n_features.
-    _stored: ClassVar[Mapping[str, int]] = {}
 
+    # The fields that a model file stores, and the number of their axes, each of n_features.
     @property
     @abstractmethod
     def n_features(self) -> int:
@@ -65,24 +64,6 @@ class Scaling(ABC):
         """
         return -np.inf, np.inf
 
-    def tensors(self) -> dict[str, Floats]:
-        """Return the arrays that a model file stores."""
-        return {name: np.asarray(getattr(self, name)) for name in self._stored}
-
-    @classmethod
-    def blank(cls, n_features: int) -> dict[str, Floats]:
-        """Return arrays of the names and shapes of `tensors` for a number of columns."""
-        return {name: np.zeros((n_features,) * axes) for name, axes in cls._stored.items()}
-
-    @classmethod
-    def from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Floats], n_features: int) -> Self:
-        """Return the map from the results of `to_header` and `tensors`, with the same bits."""
-        return cls(**{name: tensors[name] for name in cls._stored})
-
-    def to_header(self) -> dict[str, Any]:
-        """Return the entries for the header of a model file."""
-        return {"kind": self.kind, "crowded": self.crowded}
-
 
 @dataclass(frozen=True, eq=False)
 class Scaler(Scaling):
@@ -100,7 +81,6 @@ class Scaler(Scaling):
     center: Floats
     scale: Floats
     crowded: bool = False
-    _stored: ClassVar[Mapping[str, int]] = {"center": 1, "scale": 1}
 
     @property
     def n_features(self) -> int:
@@ -128,11 +108,6 @@ class Scaler(Scaling):
         """Return the smallest and largest scaled value of rows whose columns are between `low` and `high`."""
         return float(((low - self.center) / self.scale).min()), float(((high - self.center) / self.scale).max())
 
-    @classmethod
-    def from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Floats], n_features: int) -> Self:
-        """Return the map from the results of `to_header` and `tensors`."""
-        return cls(header["kind"], tensors["center"], tensors["scale"], bool(header["crowded"]))
-
 
 @dataclass(frozen=True, eq=False)
 class Patches(Scaling):
@@ -158,7 +133,6 @@ class Patches(Scaling):
     deviation: float
     level: float = 0.0
     kind = "patches"
-    _stored: ClassVar[Mapping[str, int]] = {"deviation": 0, "level": 0}
 
     @property
     def n_features(self) -> int:
@@ -195,11 +169,6 @@ class Patches(Scaling):
         """Return 0.1 and 0.9."""
         return _MIDDLE - _HALF_RANGE, _MIDDLE + _HALF_RANGE
 
-    @classmethod
-    def from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Floats], n_features: int) -> Self:
-        """Return the map from the result of `tensors`."""
-        return cls(n_features, float(tensors["deviation"]), float(tensors["level"]))
-
 
 @dataclass(frozen=True, eq=False)
 class Whitening(Scaling):
@@ -229,7 +198,6 @@ class Whitening(Scaling):
     whitening: Floats
     colouring: Floats
     kind = "zca"
-    _stored: ClassVar[Mapping[str, int]] = {"center": 1, "whitening": 2, "colouring": 2}
 
     @property
     def n_features(self) -> int:
@@ -294,21 +262,6 @@ class WhitenedPatches(Scaling):
     def reach(self, low: Floats, high: Floats) -> tuple[float, float]:
         """Return 0.1 and 0.9."""
         return self.patches.reach(low, high)
-
-    def tensors(self) -> dict[str, Floats]:
-        """Return the arrays of both steps."""
-        return self.whitening.tensors() | self.patches.tensors()
-
-    @classmethod
-    def blank(cls, n_features: int) -> dict[str, Floats]:
-        """Return arrays of the names and shapes of `tensors`."""
-        return Whitening.blank(n_features) | Patches.blank(n_features)
-
-    @classmethod
-    def from_file(cls, header: Mapping[str, Any], tensors: Mapping[str, Floats], n_features: int) -> Self:
-        """Return the map from the result of `tensors`."""
-        parts = (part.from_file(header, tensors, n_features) for part in (Whitening, Patches))
-        return cls(*parts)  # type: ignore[arg-type]
 
 
 class Recipe(NamedTuple):
