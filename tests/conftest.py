@@ -12,7 +12,7 @@ from isthmus.data.sources import open_source
 from isthmus.data.splitting import NO_HOLDOUT
 from isthmus.engine.loading import RowLoader
 
-# A first example may compile, and a shared machine may stall.
+# No deadline: the first example may compile, and other processes may slow the machine.
 hypothesis.settings.register_profile("isthmus", deadline=None)
 hypothesis.settings.load_profile("isthmus")
 
@@ -20,16 +20,16 @@ hypothesis.settings.load_profile("isthmus")
 @pytest.fixture(scope="session", autouse=True)
 def interruptible():
     """Let SIGINT interrupt this process and its children, also if pytest runs in the background of a shell script."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.SIG_IGN:
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.fixture(scope="session")
 def loader_of():
-    """A walk through rows as they are, float32 unless told, every row in training."""
+    """Build a RowLoader: by default without scaling, in float32 and without validation rows."""
 
     def build(rows, batch_size=4, compute=np.float32, holdout=NO_HOLDOUT, scaler=None, **options):
         source = open_source(rows)
@@ -49,20 +49,20 @@ def toys():
 
 @pytest.fixture
 def compilations():
-    """A scope that gathers one entry for each program XLA compiles in it."""
+    """A context manager that lists the programs XLA compiles inside it."""
 
     @contextlib.contextmanager
     def counting():
         compiled = []
 
-        def heard(event, seconds, **details):
+        def record(event, seconds, **details):
             if event == "/jax/core/compile/backend_compile_duration":
                 compiled.append(details.get("fun_name", event))
 
-        jax.monitoring.register_event_duration_secs_listener(heard)
+        jax.monitoring.register_event_duration_secs_listener(record)
         try:
             yield compiled
         finally:
-            jax.monitoring.unregister_event_duration_listener(heard)
+            jax.monitoring.unregister_event_duration_listener(record)
 
     return counting

@@ -6,7 +6,7 @@ from isthmus import Autoencoder
 
 @pytest.fixture(scope="session")
 def rows():
-    """150 rows near a surface of two dimensions in four, columns of different size."""
+    """150 rows near a two-dimensional surface in four dimensions, with columns of different scales."""
     rng = np.random.default_rng(0)
     u, v = rng.uniform(-1, 1, (2, 150))
     surface = np.stack([u, v, u * v, np.sin(3 * u)], axis=1)
@@ -24,5 +24,5 @@ def small():
 
 @pytest.fixture(scope="session")
 def fitted(small, rows):
-    """A fitted model to look at; a test that changes it takes a copy."""
+    """A fitted model; a test that modifies it must copy it first."""
     return small().fit(rows)

@@ -46,7 +46,7 @@ def assert_same_results(one, other, rows):
 
 
 @parametrize_with_checks([Autoencoder(), Autoencoder(hidden_layer_sizes=(8,), max_epochs=2, early_stopping=False)])
-def test_scikit_learns_checks(estimator, check):
+def test_scikit_learn_estimator_checks(estimator, check):
     check(estimator)
 
 
@@ -54,7 +54,7 @@ def test_scikit_learns_checks(estimator, check):
     ("name", "choices"),
     [("n_components", [1, 3]), ("hidden_layer_sizes", [(), (20, 10)]), ("learning_rate", [1e-4, 0.03])],
 )
-def test_a_grid_search_tells_settings_apart(small, rows, name, choices):
+def test_grid_search_scores_settings_differently(small, rows, name, choices):
     search = GridSearchCV(small(), {name: choices}, cv=2, error_score="raise").fit(rows)
     scores = search.cv_results_["mean_test_score"]
     assert len(set(scores)) == 2
@@ -62,7 +62,7 @@ def test_a_grid_search_tells_settings_apart(small, rows, name, choices):
     assert search.transform(rows).shape == (150, search.best_estimator_.n_components_)
 
 
-def test_in_a_pipeline(small, rows):
+def test_pipeline(small, rows):
     pipeline = make_pipeline(StandardScaler(), small(scaling=None)).fit(rows)
     alone = small(scaling=None).fit(StandardScaler().fit_transform(rows))
     assert_array_equal(pipeline.transform(rows), alone.transform(StandardScaler().fit_transform(rows)))
@@ -72,7 +72,7 @@ def test_in_a_pipeline(small, rows):
     assert (cross_val_score(regression, rows, rows[:, 0], cv=3) > 0.5).all()
 
 
-def test_in_a_column_transformer(small, rows):
+def test_column_transformer(small, rows):
     frame = pd.DataFrame(rows, columns=list("abcd"))
     parts = ColumnTransformer([("code", small(), ["a", "b", "c"]), ("rest", "passthrough", ["d"])])
     out = parts.set_output(transform="pandas").fit_transform(frame)
@@ -82,7 +82,7 @@ def test_in_a_column_transformer(small, rows):
 
 
 @pytest.mark.parametrize(("name", "frame"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)])
-def test_frames_out(small, rows, fitted, name, frame):
+def test_set_output_returns_frames(small, rows, fitted, name, frame):
     model = clone(fitted).set_output(transform=name)
     out = model.fit_transform(rows)
     assert isinstance(out, frame)
@@ -101,7 +101,7 @@ def through_joblib(model):
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model)), through_joblib])
-def test_copies_give_the_same_bits_and_go_on_alike(small, rows, duplicate):
+def test_copies_give_identical_results_and_continue_training_identically(small, rows, duplicate):
     model = small().fit(rows)
     other = duplicate(model)
     assert_same_results(model, other, rows)
@@ -122,14 +122,14 @@ def test_a_clone_is_unfitted_and_repeats_the_fit(fitted, rows):
     "call",
     ["transform", "inverse_transform", "reconstruct", "reconstruction_error", "score", "save"],
 )
-def test_nothing_to_use_before_a_fit(rows, call):
+def test_unfitted_estimator_raises_not_fitted_error(rows, call):
     with pytest.raises(NotFittedError):
         getattr(Autoencoder(), call)(rows)
     with pytest.raises(NotFittedError):
         Autoencoder().encoder_weights_
 
 
-def test_compiles_nothing_for_other_numbers(compilations, small, rows):
+def test_other_numeric_settings_do_not_recompile(compilations, small, rows):
     small(batch_size=16).fit(rows).score(rows)
     with compilations() as compiled:
         small(batch_size=16, random_state=7).fit(rows)
@@ -172,23 +172,27 @@ def test_the_loss_is_the_mean_over_rows(small, rows, loss, batch_size):
     assert_allclose(model.history_["loss"], [CELLS[loss](x, y).mean()], rtol=1e-5)
 
 
-def test_the_last_batch_has_its_own_loss(small, rows):
+def test_last_batch_loss_is_the_loss_of_the_last_batch(small, rows):
     model = small(max_epochs=1, learning_rate=1e-30, early_stopping=False, shuffle=False).fit(rows)
     last = model.reconstruction_error(rows[128:]).mean()
     assert_allclose(model.history_["last_batch_loss"], [last], rtol=1e-5)
 
 
-def test_held_back_rows_judge(small, rows):
+def test_validation_loss_is_computed_on_held_out_rows(small, rows):
     model = small(restore_best=False).fit(rows)
-    held = HashHoldout(0, 0.1).mask(0, 150)
-    assert_allclose(model.history_["validation_loss"][-1], model.reconstruction_error(rows[held]).mean(), rtol=1e-5)
-    assert_allclose(model.scaler_.center, rows[~held].mean(axis=0))
+    validation = HashHoldout(0, 0.1).mask(0, 150)
+    assert_allclose(
+        model.history_["validation_loss"][-1], model.reconstruction_error(rows[validation]).mean(), rtol=1e-5
+    )
+    assert_allclose(model.scaler_.center, rows[~validation].mean(axis=0))
     best = small().fit(rows)
-    assert_allclose(min(best.history_["validation_loss"]), best.reconstruction_error(rows[held]).mean(), rtol=1e-5)
+    assert_allclose(
+        min(best.history_["validation_loss"]), best.reconstruction_error(rows[validation]).mean(), rtol=1e-5
+    )
     assert best.best_iter_ == 1 + int(np.argmin(best.history_["validation_loss"]))
 
 
-def test_rows_of_ones_own_judge(small, rows):
+def test_validation_loss_is_computed_on_validation_data(small, rows):
     model = small(restore_best=False).fit(rows[:100], validation_data=rows[100:])
     assert_allclose(model.history_["validation_loss"][-1], model.reconstruction_error(rows[100:]).mean(), rtol=1e-5)
     assert_allclose(model.scaler_.center, rows[:100].mean(axis=0))
@@ -210,7 +214,7 @@ def test_early_stopping(small, rows):
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.95, 0.999])
-def test_a_share_of_variance_is_as_many_units_as_pca_needs(small, share):
+def test_n_components_as_a_variance_fraction_matches_pca(small, share):
     rng = np.random.default_rng(1)
     X = rng.standard_normal((200, 6)) @ rng.standard_normal((6, 6))
     model = small(share, scaling="standard", early_stopping=False, max_epochs=1).fit(X)
@@ -219,17 +223,17 @@ def test_a_share_of_variance_is_as_many_units_as_pca_needs(small, share):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_each_optimizer_learns(small, rows, name):
+def test_each_optimizer_lowers_the_loss(small, rows, name):
     rate = {"lion": 1e-3, "rmsprop": 3e-3}.get(name, 0.01)
     model = small(linear_path=False, optimizer=name, learning_rate=rate, max_epochs=20, early_stopping=False).fit(rows)
     assert model.history_["loss"][-1] < 0.95 * model.history_["loss"][0]
 
 
-def test_an_optax_transformation_is_the_rule_of_the_same_name(small, rows):
+def test_an_optax_transformation_equals_the_named_optimizer(small, rows):
     common = {"learning_rate_schedule": "constant", "learning_rate": 0.01}
-    ours = small(optimizer="adam", **common).fit(rows)
-    theirs = small(optimizer=optax.adam(0.01), **common).fit(rows)
-    assert_allclose(theirs.history_["loss"], ours.history_["loss"], rtol=1e-5)
+    named = small(optimizer="adam", **common).fit(rows)
+    custom = small(optimizer=optax.adam(0.01), **common).fit(rows)
+    assert_allclose(custom.history_["loss"], named.history_["loss"], rtol=1e-5)
 
 
 FACTORS = {
@@ -272,7 +276,7 @@ def test_scalings(small, rows, scaling):
     assert model.score(rows) > 0.5
 
 
-def test_dropout_is_in_training_alone(small, rows):
+def test_dropout_applies_only_in_training(small, rows):
     plain = small(linear_path=False, early_stopping=False, learning_rate=1e-30, max_epochs=1).fit(rows)
     dropped = small(linear_path=False, early_stopping=False, learning_rate=1e-30, max_epochs=1, dropout=0.5).fit(rows)
     assert_same_results(plain, dropped, rows)
@@ -283,7 +287,7 @@ def test_dropout_is_in_training_alone(small, rows):
 @pytest.mark.parametrize(
     "options", [{"layer_norm": True}, {"dropout": 0.2}, {"gradient_clip": 0.1}, {"decoder_layer_sizes": ()}]
 )
-def test_other_networks_learn(small, rows, options):
+def test_network_options_lower_the_loss(small, rows, options):
     model = small(linear_path=False, learning_rate=0.02, max_epochs=30, early_stopping=False, **options).fit(rows)
     assert model.history_["loss"][-1] < 0.9 * model.history_["loss"][0]
     assert model.score(rows) > 0.2
@@ -297,7 +301,7 @@ def test_precisions(small, rows, fitted, precision, tolerance):
     assert not np.array_equal(model.transform(rows), fitted.transform(rows))
 
 
-def test_float64_is_double(small, rows):
+def test_float64_matches_pca_in_double_precision(small, rows):
     X = (rows - rows.mean(axis=0)) / rows.std(axis=0)
     model = small(
         hidden_layer_sizes=(), linear_path=True, scaling=None, precision="float64", learning_rate=1e-30, max_epochs=1
@@ -307,7 +311,7 @@ def test_float64_is_double(small, rows):
     assert_allclose(model.fit(X).reconstruct(X), expected, atol=1e-12)
 
 
-def test_named_device_gives_the_same_bits(small, rows, fitted):
+def test_named_device_gives_identical_results(small, rows, fitted):
     assert_same_results(small(device="cpu").fit(rows), fitted, rows)
 
 
@@ -323,15 +327,15 @@ def test_random_states(small, rows):
 
 def test_shuffle(small, rows):
     order = np.random.default_rng(3).permutation(150)
-    still = small(shuffle=False, early_stopping=False, scaling=None, linear_path=False)
-    losses = clone(still).fit(rows).history_["loss"]
-    assert clone(still).fit(rows[order]).history_["loss"] != losses
-    assert clone(still).set_params(shuffle=True).fit(rows).history_["loss"] != losses
-    whole = clone(still).set_params(batch_size=150, optimizer="sgd", scaling="standard")
+    unshuffled = small(shuffle=False, early_stopping=False, scaling=None, linear_path=False)
+    losses = clone(unshuffled).fit(rows).history_["loss"]
+    assert clone(unshuffled).fit(rows[order]).history_["loss"] != losses
+    assert clone(unshuffled).set_params(shuffle=True).fit(rows).history_["loss"] != losses
+    whole = clone(unshuffled).set_params(batch_size=150, optimizer="sgd", scaling="standard")
     assert_allclose(whole.fit(rows).history_["loss"], clone(whole).fit(rows[order]).history_["loss"], rtol=1e-4)
 
 
-# Going on --------------------------------------------------------------------------------------------------------
+# Continued training ----------------------------------------------------------------------------------------------
 
 
 def steady(small, **options):
@@ -339,18 +343,18 @@ def steady(small, **options):
 
 
 @pytest.mark.parametrize("options", [{}, {"dropout": 0.2}, {"optimizer": "momentum"}, {"optimizer": "sgd"}])
-def test_partial_fits_are_the_epochs_of_a_fit(small, rows, options):
+def test_partial_fit_calls_equal_the_epochs_of_a_fit(small, rows, options):
     whole, parts = steady(small, max_epochs=3, **options).fit(rows), steady(small, **options)
     for _ in range(3):
         parts.partial_fit(rows)
     assert parts.history_["loss"] == whole.history_["loss"]
     assert parts.n_iter_ == parts.best_iter_ == 3
-    # A fit puts its code in order at the end, so only sums of float32 products differ.
+    # `fit` sorts the code units at the end, which changes only the order of float32 sums.
     assert_allclose(parts.reconstruct(rows), whole.reconstruct(rows), rtol=1e-4)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "momentum", "lion"])
-def test_partial_fit_goes_on_after_fit(small, rows, optimizer):
+def test_partial_fit_continues_a_fit(small, rows, optimizer):
     whole = steady(small, max_epochs=5, optimizer=optimizer).fit(rows)
     parts = steady(small, max_epochs=3, optimizer=optimizer).fit(rows)
     for _ in range(2):
@@ -359,7 +363,7 @@ def test_partial_fit_goes_on_after_fit(small, rows, optimizer):
     assert parts.history_["epoch"] == [1, 2, 3, 4, 5]
 
 
-def test_partial_fit_freezes_scaling_seed_and_width(small, rows):
+def test_partial_fit_keeps_scaling_seed_and_width(small, rows):
     model = small(random_state=None).partial_fit(rows[:50])
     scaler, seed = model.scaler_, model.seed_
     model.partial_fit(rows[50:] * 3)
@@ -371,14 +375,14 @@ def test_partial_fit_freezes_scaling_seed_and_width(small, rows):
     assert model.n_iter_ == 2
 
 
-def test_history_stays_even_when_partial_fit_follows_fit(small, rows):
+def test_history_columns_have_equal_length_after_partial_fit(small, rows):
     model = small().fit(rows).partial_fit(rows)
     assert {len(values) for values in model.history_.values()} == {5}
     assert np.isnan(model.history_["validation_loss"][-1])
     assert_allclose(model.history_["learning_rate"][-1], 0.001)
 
 
-def test_warm_start_begins_at_the_last_weights(small, rows):
+def test_warm_start_starts_from_the_last_weights(small, rows):
     model = small(warm_start=True, early_stopping=False, max_epochs=10, learning_rate=0.01).fit(rows)
     before = model.reconstruct(rows)
     model.set_params(learning_rate=1e-30, max_epochs=1).fit(rows)
@@ -389,7 +393,7 @@ def test_warm_start_begins_at_the_last_weights(small, rows):
 
 
 @pytest.mark.parametrize("change", [{"n_components": 3}, {"hidden_layer_sizes": (7,)}, {"activation": "tanh"}])
-def test_warm_start_refuses_another_network(small, rows, change):
+def test_warm_start_rejects_another_network(small, rows, change):
     model = small(warm_start=True).fit(rows)
     before = model.transform(rows)
     with pytest.raises(InvalidParameterError, match="set warm_start=False"):
@@ -398,7 +402,7 @@ def test_warm_start_refuses_another_network(small, rows, change):
 
 
 @pytest.mark.parametrize("loss", ["mse", "bce"])
-def test_warm_start_refuses_another_width(small, rows, loss):
+def test_warm_start_rejects_another_width(small, rows, loss):
     model = small(warm_start=True, loss=loss, scaling="minmax").fit(rows)
     with pytest.raises(InvalidParameterError, match="width of the rows has changed"):
         model.fit(rows[:, :3])
@@ -408,12 +412,12 @@ def test_warm_start_refuses_another_width(small, rows, loss):
 # Callbacks and interruptions -------------------------------------------------------------------------------------
 
 
-class Watch:
-    """A callback of scikit-learn's protocol that writes down what it is told and does something at an epoch's end."""
+class EpochRecorder:
+    """A scikit-learn callback that records its calls and calls `act` at the end of each epoch."""
 
     def __init__(self, act=lambda estimator: None):
         self.act = act
-        self.condition, self.events, self.copies = [], [], []
+        self.epochs_seen, self.events, self.copies = [], [], []
 
     def setup(self, estimator, context):
         self.events.append("setup")
@@ -427,7 +431,7 @@ class Watch:
     def on_fit_task_end(self, estimator, context, *, X, fitted_estimator):
         if context.task_name != "epoch":
             return False
-        self.condition.append((context.task_id, estimator.n_iter_, list(estimator.history_["loss"])))
+        self.epochs_seen.append((context.task_id, estimator.n_iter_, list(estimator.history_["loss"])))
         self.copies.append((fitted_estimator, fitted_estimator.reconstruct(X)))
         return self.act(estimator)
 
@@ -437,55 +441,55 @@ def interrupt(estimator):
 
 
 def test_callbacks_get_epoch_history_and_a_fitted_copy(small, rows, fitted):
-    watch = Watch()
-    model = small().set_callbacks(watch).fit(rows)
+    recorder = EpochRecorder()
+    model = small().set_callbacks(recorder).fit(rows)
     assert_same_results(model, fitted, rows)
     losses = fitted.history_["loss"]
-    assert watch.condition == [(epoch, epoch + 1, losses[: epoch + 1]) for epoch in range(4)]
-    assert watch.events == ["setup", "begin fit", *["begin epoch"] * 4, "teardown"]
-    for copied, rebuilt in watch.copies:
-        # What was handed out stays as it was while training goes on.
-        assert_array_equal(copied.reconstruct(rows), rebuilt)
+    assert recorder.epochs_seen == [(epoch, epoch + 1, losses[: epoch + 1]) for epoch in range(4)]
+    assert recorder.events == ["setup", "begin fit", *["begin epoch"] * 4, "teardown"]
+    for copied, reconstructed in recorder.copies:
+        # Further training does not change the copies.
+        assert_array_equal(copied.reconstruct(rows), reconstructed)
         assert list(copied.get_feature_names_out()) == ["autoencoder0", "autoencoder1"]
-    assert not np.array_equal(watch.copies[0][1], watch.copies[-1][1])
+    assert not np.array_equal(recorder.copies[0][1], recorder.copies[-1][1])
 
 
-def test_a_callback_stops(small, rows):
-    model = small().set_callbacks(Watch(lambda estimator: estimator.n_iter_ == 2)).fit(rows)
+def test_a_callback_stops_training(small, rows):
+    model = small().set_callbacks(EpochRecorder(lambda estimator: estimator.n_iter_ == 2)).fit(rows)
     assert model.n_iter_ == 2
     assert_allclose(model.history_["loss"], small().fit(rows).history_["loss"][:2])
 
 
-def test_a_failing_callback_leaves_the_earlier_fit(small, rows):
+def test_a_failing_callback_keeps_the_previous_fit(small, rows):
     def fail(estimator):
         raise RuntimeError("mine")
 
     model = small().fit(rows)
     before, history = model.transform(rows), model.history_
-    watch = Watch(fail)
+    recorder = EpochRecorder(fail)
     with pytest.raises(RuntimeError, match="mine"):
-        model.set_callbacks(watch).fit(rows * 2)
+        model.set_callbacks(recorder).fit(rows * 2)
     assert_array_equal(model.transform(rows), before)
     assert model.history_ == history
-    assert watch.events[-1] == "teardown"
+    assert recorder.events[-1] == "teardown"
 
 
-def test_a_refused_fit_still_tears_down(small, rows):
-    watch = Watch()
+def test_teardown_is_called_after_an_invalid_parameter(small, rows):
+    recorder = EpochRecorder()
     with pytest.raises(InvalidParameterError):
-        small(tied_weights=True, decoder_layer_sizes=(3,)).set_callbacks(watch).fit(rows)
-    assert watch.events == ["setup", "begin fit", "teardown"]
+        small(tied_weights=True, decoder_layer_sizes=(3,)).set_callbacks(recorder).fit(rows)
+    assert recorder.events == ["setup", "begin fit", "teardown"]
 
 
-def test_scikit_learns_progress_bar(small, rows, fitted, capsys):
+def test_scikit_learn_progress_bar(small, rows, fitted, capsys):
     assert_same_results(small().set_callbacks(ProgressBar()).fit(rows), fitted, rows)
     assert "Autoencoder" in capsys.readouterr().out
     search = GridSearchCV(small(max_epochs=1), {"n_components": [1, 2]}, cv=2, error_score="raise")
     assert search.set_callbacks(ProgressBar()).fit(rows).best_estimator_.n_iter_ == 1
 
 
-def test_ctrl_c_leaves_a_fitted_estimator(small, rows):
-    model = small(max_epochs=50).set_callbacks(Watch(lambda e: interrupt(e) if e.n_iter_ == 3 else None))
+def test_ctrl_c_stops_training_and_keeps_the_fitted_weights(small, rows):
+    model = small(max_epochs=50).set_callbacks(EpochRecorder(lambda e: interrupt(e) if e.n_iter_ == 3 else None))
     with pytest.warns(InterruptedFitWarning, match="^interrupted after 3 of 50 epochs; what was learned is kept") as w:
         model.fit(rows)
     assert w[0].filename == __file__
@@ -494,7 +498,7 @@ def test_ctrl_c_leaves_a_fitted_estimator(small, rows):
     assert model.score(rows) > 0.5
 
 
-def test_a_second_ctrl_c_ends_the_fit_and_keeps_the_earlier_one(small, rows):
+def test_a_second_ctrl_c_raises_and_keeps_the_previous_fit(small, rows):
     model = small().fit(rows)
     before = model.transform(rows)
 
@@ -503,7 +507,7 @@ def test_a_second_ctrl_c_ends_the_fit_and_keeps_the_earlier_one(small, rows):
         interrupt(estimator)
 
     with pytest.raises(KeyboardInterrupt):
-        model.set_callbacks(Watch(twice)).fit(rows * 2)
+        model.set_callbacks(EpochRecorder(twice)).fit(rows * 2)
     assert_array_equal(model.transform(rows), before)
 
 
@@ -512,40 +516,40 @@ def test_fits_in_another_thread(small, rows, fitted):
         assert_same_results(pool.submit(small().fit, rows).result(), fitted, rows)
 
 
-def test_callbacks_hear_an_epoch_begin_before_it_is_trained(small, rows):
-    heard = []
+def test_callbacks_are_called_before_and_after_each_epoch(small, rows):
+    calls = []
 
-    class Ear:
+    class CallRecorder:
         def setup(self, estimator, context): ...
 
         def teardown(self, estimator, context): ...
 
         def on_fit_task_begin(self, estimator, context):
-            heard.append((context.task_name, "begins", len(getattr(estimator, "history_", {}).get("loss", []))))
+            calls.append((context.task_name, "begins", len(getattr(estimator, "history_", {}).get("loss", []))))
 
         def on_fit_task_end(self, estimator, context):
-            heard.append((context.task_name, "ends", len(estimator.history_["loss"])))
+            calls.append((context.task_name, "ends", len(estimator.history_["loss"])))
 
-    small(max_epochs=2).set_callbacks(Ear()).fit(rows)
-    epochs = [entry[1:] for entry in heard if entry[0] == "epoch"]
+    small(max_epochs=2).set_callbacks(CallRecorder()).fit(rows)
+    epochs = [entry[1:] for entry in calls if entry[0] == "epoch"]
     assert epochs == [("begins", 0), ("ends", 1), ("begins", 1), ("ends", 2)]
 
 
-def test_validation_rows_are_watched_without_stopping(small, rows):
+def test_validation_loss_is_recorded_without_early_stopping(small, rows):
     model = small(early_stopping=False, max_epochs=3).fit(rows[:100], validation_data=rows[100:])
     assert len(model.history_["validation_loss"]) == 3
     assert model.best_iter_ == model.n_iter_ == 3
-    # The last of them is the mean squared error of what was kept.
+    # The last validation loss is the mean squared error of the final weights.
     expected = model.reconstruction_error(rows[100:]).mean()
     assert_allclose(model.history_["validation_loss"][-1], expected, rtol=1e-4)
     alone = small(early_stopping=False, max_epochs=3).fit(rows[:100])
     assert_same_results(model, alone, rows)
 
 
-# Bad input -------------------------------------------------------------------------------------------------------
+# Invalid input ---------------------------------------------------------------------------------------------------
 
 
-def refused(error, match, call, *args, **options):
+def assert_raises_one_line(error, match, call, *args, **options):
     with pytest.raises(error, match=match) as caught:
         call(*args, **options)
     assert "\n" not in str(caught.value)
@@ -570,37 +574,41 @@ def refused(error, match, call, *args, **options):
         ({"validation_fraction": 1 - 1e-12}, "holds out all 150 rows; lower it, or set early_stopping=False"),
     ],
 )
-def test_a_refused_setting_leaves_the_earlier_fit(small, rows, fitted, change, match):
+def test_an_invalid_parameter_keeps_the_previous_fit(small, rows, fitted, change, match):
     model = copy.deepcopy(fitted).set_params(**change)
-    refused(InvalidParameterError if "loss" not in change else InvalidDataError, match, model.fit, rows[:, ::-1])
+    assert_raises_one_line(
+        InvalidParameterError if "loss" not in change else InvalidDataError, match, model.fit, rows[:, ::-1]
+    )
     model.set_params(**{name: getattr(fitted, name) for name in change})
     assert_same_results(model, fitted, rows)
     assert model.history_ == fitted.history_
 
 
-def test_refused_rows_leave_the_earlier_fit(fitted, rows):
+def test_invalid_rows_keep_the_previous_fit(fitted, rows):
     model = copy.deepcopy(fitted)
     bad = np.column_stack([rows, rows])
     bad[3, 5] = np.nan
-    refused(InvalidDataError, "NaN at row 3, column 5", model.fit, pd.DataFrame(bad))
-    refused(InvalidDataError, "NaN at row 3, column 5", model.fit, bad)
-    refused(ValueError, "8 features", model.partial_fit, bad)
+    assert_raises_one_line(InvalidDataError, "NaN at row 3, column 5", model.fit, pd.DataFrame(bad))
+    assert_raises_one_line(InvalidDataError, "NaN at row 3, column 5", model.fit, bad)
+    assert_raises_one_line(ValueError, "8 features", model.partial_fit, bad)
     assert model.n_features_in_ == 4
     assert not hasattr(model, "feature_names_in_")
     assert_same_results(model, fitted, rows)
 
 
-def test_bad_rows_for_a_fitted_model(fitted, rows):
+def test_a_fitted_model_rejects_invalid_rows(fitted, rows):
     bad = rows.copy()
     bad[140, 2] = np.inf
     for call in (fitted.transform, fitted.reconstruct, fitted.reconstruction_error, fitted.score):
-        refused(InvalidDataError, "infinity at row 140, column 2", call, bad)
-        refused(ValueError, "X has 3 features, but Autoencoder is expecting 4", call, rows[:, :3])
-    refused(InvalidDataError, "codes have 4 columns, but the model's codes have 2", fitted.inverse_transform, rows)
+        assert_raises_one_line(InvalidDataError, "infinity at row 140, column 2", call, bad)
+        assert_raises_one_line(ValueError, "X has 3 features, but Autoencoder is expecting 4", call, rows[:, :3])
+    assert_raises_one_line(
+        InvalidDataError, "codes have 4 columns, but the model's codes have 2", fitted.inverse_transform, rows
+    )
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (150, 1), (1, 1), (2, 3), (5, 40)])
-def test_few_rows_and_columns_fit(small, shape):
+def test_fit_with_few_rows_and_columns(small, shape):
     X = np.random.default_rng(0).standard_normal(shape)
     model = small(1).fit(X)
     assert model.transform(X).shape == (shape[0], 1)
@@ -613,28 +621,30 @@ def test_few_rows_and_columns_fit(small, shape):
 def test_constant_columns(small, rows, value, scaling):
     X = np.column_stack([rows, np.full(150, value)])
     model = small(scaling=scaling).fit(X)
-    rebuilt = model.reconstruct(X)
-    assert np.isfinite(rebuilt).all()
-    assert_allclose(rebuilt[:, 4], value, atol=0.5 + 1e-6 * abs(value))
+    reconstructed = model.reconstruct(X)
+    assert np.isfinite(reconstructed).all()
+    assert_allclose(reconstructed[:, 4], value, atol=0.5 + 1e-6 * abs(value))
 
 
 @pytest.mark.parametrize("call", ["fit", "partial_fit"])
 @pytest.mark.parametrize("earlier", [True, False])
-def test_a_diverging_rate_keeps_the_last_good_weights(small, rows, earlier, call):
+def test_divergence_keeps_the_last_finite_weights(small, rows, earlier, call):
     options = {"optimizer": "sgd", "scaling": None, "learning_rate": 1e10, "early_stopping": False}
     model = small().fit(rows) if earlier else small()
     with pytest.raises(DivergedError) as caught:
         getattr(model.set_params(**options), call)(rows * 100)
     epoch = 5 if earlier and call == "partial_fit" else 1
-    said = rf"the loss stopped being finite at epoch {epoch}, step [1-5] of 5; .*lower learning_rate \(it was 1e\+10\)"
-    assert re.match(said, str(caught.value))
+    pattern = (
+        rf"the loss stopped being finite at epoch {epoch}, step [1-5] of 5; .*lower learning_rate \(it was 1e\+10\)"
+    )
+    assert re.match(pattern, str(caught.value))
     assert "\n" not in str(caught.value)
     assert model.n_iter_ == len(model.history_.get("loss", [])) == epoch - 1
     assert all(np.isfinite(weight).all() for weight in model.encoder_weights_ + model.decoder_weights_)
     assert model.transform(rows).shape == (150, 2)
 
 
-def test_a_diverging_run_that_is_watched_keeps_the_best(small, rows):
+def test_divergence_with_early_stopping_keeps_the_best_weights(small, rows):
     with np.errstate(all="raise"), pytest.raises(DivergedError):
         model = small(optimizer="sgd", learning_rate=1e30, scaling="standard")
         model.fit(rows)
@@ -642,21 +652,21 @@ def test_a_diverging_run_that_is_watched_keeps_the_best(small, rows):
     assert_allclose(model.score(rows), small(learning_rate=1e-30, max_epochs=1).fit(rows).score(rows), rtol=1e-5)
 
 
-def test_nothing_is_said_by_default(small, rows, capfd):
+def test_fit_prints_nothing_by_default(small, rows, capfd):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         small().fit(rows)
     assert capfd.readouterr() == ("", "")
 
 
-# Columns that count more ------------------------------------------------------------------------------------------
+# Feature weights --------------------------------------------------------------------------------------------------
 
 
-def test_a_column_without_weight_is_seen_and_not_rebuilt(tmp_path):
-    """The first two columns hang together, and the one unit is spent on them alone."""
+def test_a_column_with_zero_weight_is_an_input_but_not_in_the_loss(tmp_path):
+    """The first two columns are proportional, and the single code unit encodes only them."""
     rng = np.random.default_rng(0)
-    condition = rng.normal(size=(400, 1))
-    X = np.hstack([condition, -2 * condition, condition + 0.01 * rng.normal(size=(400, 1)), rng.normal(size=(400, 3))])
+    factor = rng.normal(size=(400, 1))
+    X = np.hstack([factor, -2 * factor, factor + 0.01 * rng.normal(size=(400, 1)), rng.normal(size=(400, 3))])
     weights = np.array([1.0, 1, 0, 0, 0, 0])
     quick = {"max_epochs": 60, "random_state": 0, "early_stopping": False, "linear_path": False}
     model = Autoencoder(1, hidden_layer_sizes=(16,), feature_weights=weights, **quick).fit(X)
@@ -670,11 +680,11 @@ def test_a_column_without_weight_is_seen_and_not_rebuilt(tmp_path):
 
 
 @pytest.mark.parametrize("more", [{}, {"pretrain": 1}, {"missing": "mask"}])
-def test_weights_of_columns_beside_other_settings(more):
+def test_feature_weights_with_other_settings(more):
     X = np.random.default_rng(0).random((60, 4))
     options = {"max_epochs": 2, "random_state": 0, "hidden_layer_sizes": (3,)} | more
-    plain, alike = (Autoencoder(2, feature_weights=weights, **options).fit(X) for weights in (None, (5, 5, 5, 5)))
-    assert plain.history_["loss"][-1] == pytest.approx(alike.history_["loss"][-1], rel=1e-4)
+    plain, equal = (Autoencoder(2, feature_weights=weights, **options).fit(X) for weights in (None, (5, 5, 5, 5)))
+    assert plain.history_["loss"][-1] == pytest.approx(equal.history_["loss"][-1], rel=1e-4)
     with pytest.raises(InvalidParameterError, match="feature_weights has 3 numbers, but rows have 4 columns"):
         Autoencoder(2, feature_weights=[1, 2, 3], **options).fit(X)
 
@@ -684,7 +694,7 @@ class Narrow(Autoencoder):
         super().__init__(n_components, hidden_layer_sizes=(3,), max_epochs=2, random_state=0)
 
 
-def test_a_subclass_with_fewer_parameters_keeps_what_it_sets(rows):
+def test_a_subclass_with_fewer_parameters_keeps_its_settings(rows):
     model = Narrow().fit(rows)
     assert (model.n_iter_, model.encoder_weights_[0].shape) == (2, (4, 3))
     assert Narrow(2).partial_fit(rows).n_components_ == 2
