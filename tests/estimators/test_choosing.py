@@ -27,18 +27,18 @@ def test_the_class_and_its_parameters(values, cls):
     model = estimator_of(values)
     assert type(model) is cls
     assert values == before
-    own = cls(**{name: value for name, value in values.items() if name in cls().get_params()})
-    assert model.get_params() == own.get_params()
+    expected = cls(**{name: value for name, value in values.items() if name in cls().get_params()})
+    assert model.get_params() == expected.get_params()
 
 
-def test_settings_of_a_sparsity_go_into_its_object():
+def test_sparsity_settings_are_fields_of_the_sparsity_object():
     model = estimator_of({"channels": (4,), "sparsity": "topk", "k": 3, "resample_dead": 5, "bias_start": "mean"})
     assert model.sparsity == TopK(3, resample_dead=5, bias_start="mean")
     model = estimator_of({"channels": (4,), "sparsity": "kl", "sparsity_target": 0.1, "sparsity_weight": 2.0})
     assert model.sparsity == KL(0.1, 2.0)
 
 
-def test_settings_of_a_corruption_go_into_its_object():
+def test_corruption_settings_are_fields_of_the_corruption_object():
     values = {"corruption": "masking", "corruption_level": 0.2, "untouched_weight": 0.5}
     assert estimator_of({"sparsity": "topk", **values}).corruption == Masking(0.2, untouched_weight=0.5)
     assert estimator_of({"channels": (4,), "corruption": "gaussian", "untouched_weight": 0}).corruption == Gaussian(
@@ -46,14 +46,14 @@ def test_settings_of_a_corruption_go_into_its_object():
     )
 
 
-def test_settings_that_the_class_has_stay_parameters():
+def test_settings_declared_by_the_class_are_its_parameters():
     model = estimator_of({"sparsity": "topk", "k": 3, "sparse_output": True})
     assert (model.sparsity, model.k, model.sparse_output) == ("topk", 3, True)
     model = estimator_of({"corruption": "masking", "corruption_level": 0.2})
     assert (model.corruption, model.corruption_level) == ("masking", 0.2)
 
 
-def test_none_and_auto_are_not_given():
+def test_none_and_auto_count_as_not_given():
     model = estimator_of(
         {"image_shape": None, "k": None, "pre_bias": "auto", "corruption_level": None, "loss": "huber"}
     )
@@ -78,8 +78,8 @@ def test_none_and_auto_are_not_given():
         ({"sparsity": "top"}, ""),
     ],
 )
-def test_a_setting_without_effect_is_refused(values, message):
-    if not message:  # names are checked by fit
+def test_a_setting_without_effect_is_rejected(values, message):
+    if not message:  # `fit` checks the name
         assert estimator_of(values).sparsity == "top"
         return
     with pytest.raises(InvalidParameterError) as caught:
@@ -88,7 +88,7 @@ def test_a_setting_without_effect_is_refused(values, message):
     assert "\n" not in str(caught.value)
 
 
-def test_parameters_for_an_estimator_that_is_given():
+def test_parameters_for_a_given_class():
     assert parameters_for(SparseAutoencoder, {"k": 3, "sparsity": None}) == {"k": 3, "sparsity": None}
     assert parameters_for(Autoencoder, {"k": 3, "sparsity": "topk", "image_shape": None}) == {"sparsity": TopK(3)}
     with pytest.raises(InvalidParameterError, match=r"^channels=.* has no effect in SparseAutoencoder; leave it out$"):

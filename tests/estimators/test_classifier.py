@@ -33,11 +33,11 @@ def model(digits):
         )
     ]
 )
-def test_scikit_learns_own_checks(estimator, check):
+def test_scikit_learn_estimator_checks(estimator, check):
     check(estimator)
 
 
-def test_a_frozen_linear_encoder_ends_at_logistic_regression():
+def test_a_frozen_linear_encoder_converges_to_logistic_regression():
     X = rng.standard_normal((400, 4))
     y = (X @ [1.0, -2, 0.5, 0] + rng.standard_normal(400) > 0).astype(int)
     linear = {"hidden_layer_sizes": (), "linear_path": False, "scaling": None, "output_activation": "identity"}
@@ -46,14 +46,14 @@ def test_a_frozen_linear_encoder_ends_at_logistic_regression():
         freeze_encoder=True, l2_penalty=0.01, max_epochs=400, learning_rate=0.05, random_state=0
     ).fit(X, y)
     codes = model.transform(X)
-    # scikit-learn's C weighs the sum of losses; two logits whose weights are each other's negative share the penalty.
+    # In scikit-learn, C multiplies the sum of the losses. Two logits with opposite weights have half the penalty each.
     exact = LogisticRegression(C=2 / (0.01 * len(X)), tol=1e-8).fit(codes, y)
     weight = found.params_["head"]["weight"]
     assert_allclose(weight[:, 1] - weight[:, 0], exact.coef_[0], atol=0.02)
     assert_allclose(found.predict_proba(X), exact.predict_proba(codes), atol=0.01)
 
 
-def test_fine_tuning_starts_from_a_copy_and_helps(digits, model):
+def test_fine_tuning_copies_the_encoder_and_raises_the_accuracy(digits, model):
     X, y = digits
     before = copy.deepcopy(model.params_)
     tuned = model.to_classifier(**QUICK | {"max_epochs": 15}).fit(X[:1200], y[:1200])
@@ -65,40 +65,40 @@ def test_fine_tuning_starts_from_a_copy_and_helps(digits, model):
     assert tuned.history_["accuracy"][-1] > tuned.history_["accuracy"][0]
 
 
-def test_any_labels_and_a_clone_that_learns_alike(digits):
+def test_string_labels_and_a_clone_with_identical_results(digits):
     X, y = digits[0][:300], np.array(["odd", "even"])[(digits[1][:300] % 2 == 0).astype(int)].astype(object)
     classifier = AutoencoderClassifier(Autoencoder(4, hidden_layer_sizes=(8,), **QUICK), **QUICK).fit(X, y)
     assert list(classifier.classes_) == ["even", "odd"]
     assert set(classifier.predict(X)) <= {"even", "odd"}
-    again = clone(classifier).fit(X, y)
-    assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
+    repeated = clone(classifier).fit(X, y)
+    assert_array_equal(repeated.predict_proba(X), classifier.predict_proba(X))
     assert_allclose(classifier.predict_proba(X).sum(axis=1), 1, rtol=1e-6)
 
 
-def test_early_stopping_keeps_the_best(digits, model):
+def test_early_stopping(digits, model):
     X, y = digits
     found = model.to_classifier(early_stopping=True, n_iter_no_change=1, learning_rate=0.05, random_state=0).fit(X, y)
     assert found.n_iter_ < 100
     assert len(found.history_["validation_loss"]) == found.n_iter_
 
 
-def test_noise_and_dropout_are_training_s_alone(digits, model):
+def test_corruption_and_dropout_apply_only_in_training(digits, model):
     X, y = digits
     noisy = model.to_classifier(dropout=0.3, corruption="masking", corruption_level=0.2, **QUICK).fit(X, y)
     assert_array_equal(noisy.predict_proba(X[:5]), noisy.predict_proba(X)[:5])
     assert noisy.history_["loss"] != model.to_classifier(**QUICK).fit(X, y).history_["loss"]
 
 
-def test_missing_cells_are_told(digits):
+def test_the_network_uses_the_missing_mask(digits):
     X, y = digits
-    holes = np.where(rng.random(X.shape) < 0.1, np.nan, X)
-    model = Autoencoder(8, hidden_layer_sizes=(32,), missing="mask", **QUICK).fit(holes)
-    found = model.to_classifier(max_epochs=15, random_state=0).fit(holes, y)
-    assert found.score(holes, y) > 0.8
+    incomplete = np.where(rng.random(X.shape) < 0.1, np.nan, X)
+    model = Autoencoder(8, hidden_layer_sizes=(32,), missing="mask", **QUICK).fit(incomplete)
+    found = model.to_classifier(max_epochs=15, random_state=0).fit(incomplete, y)
+    assert found.score(incomplete, y) > 0.8
     assert found.params_["indicator"].any()
 
 
-def test_what_is_refused(digits, model):
+def test_invalid_data_and_parameters(digits, model):
     X, y = digits
     with pytest.raises(InvalidDataError, match="only one class is present"):
         model.to_classifier().fit(X, 0 * y)
@@ -115,11 +115,11 @@ def test_what_is_refused(digits, model):
 
 
 @pytest.mark.parametrize("chunk_bytes", [None, 1])
-def test_labels_are_gathered_with_their_rows(digits, model, monkeypatch, chunk_bytes):
+def test_labels_are_shuffled_with_their_rows(digits, model, monkeypatch, chunk_bytes):
     monkeypatch.setattr("isthmus.engine.loading.CHUNK_BYTES", chunk_bytes or 8 << 20)
     X, y = digits[0][:300], digits[1][:300]
     settings = {"max_epochs": 2, "learning_rate": 1e-30, "batch_size": 32, "random_state": 0}
-    # Weights do not change, so that the accuracy of an epoch is that of the predictions.
+    # The weights do not change, so the accuracy of an epoch equals that of the predictions.
     classifier = model.to_classifier(**settings).fit(X, y)
     accuracy = np.mean(classifier.predict(X) == y)
     assert 0 < accuracy < 1

@@ -24,38 +24,38 @@ def model(pictures):
 
 
 @parametrize_with_checks([ConvolutionalAutoencoder(2, channels=(2,), max_epochs=2, random_state=0)])
-def test_scikit_learns_own_checks(estimator, check):
+def test_scikit_learn_estimator_checks(estimator, check):
     check(estimator)
 
 
-def test_pictures_in_and_pictures_out(model, pictures):
+def test_images_and_flat_rows_keep_their_shape(model, pictures):
     codes = model.transform(pictures)
     assert codes.shape == (400, 6)
-    rebuilt = model.reconstruct(pictures)
-    assert rebuilt.shape == pictures.shape
-    assert_array_equal(rebuilt, model.inverse_transform(codes))
+    reconstructed = model.reconstruct(pictures)
+    assert reconstructed.shape == pictures.shape
+    assert_array_equal(reconstructed, model.inverse_transform(codes))
     flat = pictures.reshape(400, -1)
     assert_array_equal(model.transform(flat), codes)
-    assert_array_equal(model.reconstruct(flat), rebuilt.reshape(400, -1))
+    assert_array_equal(model.reconstruct(flat), reconstructed.reshape(400, -1))
     assert model.components_.shape == (6, 64)
 
 
-def test_flat_rows_whose_shape_is_told_learn_alike(model, pictures):
+def test_flat_rows_with_image_shape_equal_images(model, pictures):
     flat = ConvolutionalAutoencoder(6, image_shape=(8, 8), **SMALL).fit(pictures.reshape(400, -1))
     assert_array_equal(flat.transform(pictures), model.transform(pictures))
     assert flat.inverse_transform(flat.transform(pictures)).shape == (400, 64)
-    lines = ConvolutionalAutoencoder(6, **SMALL).fit(pictures.reshape(400, -1))
-    assert lines.network_.image_shape == (1, 64, 1)
+    without_shape = ConvolutionalAutoencoder(6, **SMALL).fit(pictures.reshape(400, -1))
+    assert without_shape.network_.image_shape == (1, 64, 1)
 
 
-def test_it_learns_more_than_the_mean(pictures):
+def test_fit_explains_half_of_the_variance(pictures):
     model = ConvolutionalAutoencoder(8, channels=(8, 16), max_epochs=30, learning_rate=3e-3, random_state=0)
     model.fit(pictures[:300])
     assert model.score(pictures[300:].reshape(100, -1)) > 0.5
     assert model.history_["loss"][-1] < 0.6 * model.history_["loss"][0]
 
 
-def test_folders_colours_and_bytes(tmp_path):
+def test_folders_and_colour_images_of_bytes(tmp_path):
     rng = np.random.default_rng(0)
     colours = rng.integers(0, 256, (30, 6, 5, 3), dtype=np.uint8)
     for number, picture in enumerate(colours):
@@ -66,14 +66,14 @@ def test_folders_colours_and_bytes(tmp_path):
     assert_array_equal(folder.transform(tmp_path), model.transform(colours))
 
 
-def test_saved_and_loaded_it_gives_the_same(model, pictures, tmp_path):
+def test_a_loaded_model_gives_identical_results(model, pictures, tmp_path):
     model.save(tmp_path / "m.safetensors")
     loaded = isthmus.load(tmp_path / "m.safetensors")
     assert type(loaded) is ConvolutionalAutoencoder
     assert_array_equal(loaded.reconstruct(pictures), model.reconstruct(pictures))
 
 
-def test_it_goes_with_corruption_and_sparsity(pictures):
+def test_corruption_sparsity_and_classifier(pictures):
     noisy = ConvolutionalAutoencoder(6, corruption="blockout", **SMALL).fit(pictures)
     assert noisy.denoise(pictures[:2]).shape == (2, 8, 8)
     sparse = ConvolutionalAutoencoder(16, sparsity=TopK(3), **SMALL).fit(pictures)
@@ -84,7 +84,7 @@ def test_it_goes_with_corruption_and_sparsity(pictures):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"image_shape": (8, 9)}, r"image_shape=\(8, 9\) is not the shape of rows of 64 cells"),
         ({"tied_weights": True}, "tied_weights=True cannot be combined with network='convolutional'"),
@@ -93,12 +93,12 @@ def test_it_goes_with_corruption_and_sparsity(pictures):
         ({"channels": (0,)}, r"channels=\(0,\)"),
     ],
 )
-def test_what_is_refused(options, said, pictures):
-    with pytest.raises(InvalidParameterError, match=said):
+def test_invalid_parameters(options, message, pictures):
+    with pytest.raises(InvalidParameterError, match=message):
         ConvolutionalAutoencoder(2, **{**SMALL, **options}).fit(pictures.reshape(400, -1))
 
 
-def test_dense_networks_still_take_flat_rows(pictures):
+def test_input_shapes_of_dense_and_convolutional_networks(pictures):
     with pytest.raises(ValueError, match="dim 3"):
         Autoencoder(2, max_epochs=1).fit(pictures)
     with pytest.raises(InvalidDataError, match="features"):

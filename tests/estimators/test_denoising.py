@@ -16,22 +16,22 @@ LINEAR = {"hidden_layer_sizes": (), "linear_path": False, "early_stopping": Fals
 
 
 @pytest.mark.parametrize("noise", [0.5, 1.5])
-def test_a_linear_denoiser_is_the_reduced_rank_wiener_filter(noise):
-    turned = np.linalg.qr(rng.standard_normal((6, 6)))[0]
-    X = rng.standard_normal((4000, 6)) * [3, 2, 1.5, 1, 0.5, 0.2] @ turned
+def test_a_linear_denoiser_learns_the_reduced_rank_wiener_filter(noise):
+    rotation = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    X = rng.standard_normal((4000, 6)) * [3, 2, 1.5, 1, 0.5, 0.2] @ rotation
     X -= X.mean(0)
     corruption = Gaussian(noise, unit="input")
     model = DenoisingAutoencoder(
         2, corruption=corruption, batch_size=500, learning_rate=0.03, max_epochs=150, **LINEAR
     ).fit(X)
     variances, directions = np.linalg.eigh(np.cov(X.T, ddof=0))
-    kept = directions[:, -2:]
-    wiener = kept * (variances[-2:] / (variances[-2:] + noise**2)) @ kept.T
+    principal = directions[:, -2:]
+    wiener = principal * (variances[-2:] / (variances[-2:] + noise**2)) @ principal.T
     learned = model.encoder_weights_[0] @ model.decoder_weights_[0]
 
-    def error(filter):
-        off = filter - np.eye(6)
-        return np.trace(off.T @ np.cov(X.T, ddof=0) @ off) + noise**2 * np.trace(filter.T @ filter)
+    def error(matrix):
+        residual = matrix - np.eye(6)
+        return np.trace(residual.T @ np.cov(X.T, ddof=0) @ residual) + noise**2 * np.trace(matrix.T @ matrix)
 
     assert error(wiener) <= error(learned) <= 1.01 * error(wiener)
     assert np.linalg.norm(learned - wiener) < 0.1 * np.linalg.norm(wiener)
@@ -47,7 +47,7 @@ def swiss_roll(n):
 
 
 @pytest.mark.parametrize(("manifold", "noise", "code"), [(circle, 0.2, 2), (swiss_roll, 0.15, 3)])
-def test_points_move_towards_the_manifold(manifold, noise, code):
+def test_denoising_moves_points_towards_the_manifold(manifold, noise, code):
     model = DenoisingAutoencoder(
         code,
         hidden_layer_sizes=(128, 128),
@@ -62,7 +62,7 @@ def test_points_move_towards_the_manifold(manifold, noise, code):
     assert after < before / 2
 
 
-def test_the_step_points_along_the_score():
+def test_reconstruction_minus_input_estimates_the_score():
     """Alain and Bengio, 2014: for small noise, (reconstruction - input) / variance is the log density's gradient."""
     rng = np.random.default_rng(0)
     means, spread, noise = np.array([[-1.0, 0], [1, 0.5], [0, -1.5]]), 0.4, 0.15
@@ -78,10 +78,10 @@ def test_the_step_points_along_the_score():
         **RAW,
     ).fit(X)
     points = X[:2000]
-    # Of the density of noisy points, which are Gaussians a little wider.
-    off = means[:, None] - points
-    nearness = np.exp(-np.square(off).sum(-1) / (2 * (spread**2 + noise**2)))
-    score = (nearness[..., None] * off).sum(0) / nearness.sum(0)[:, None]
+    # The score of the noisy density, a mixture of Gaussians with variance spread**2 + noise**2.
+    residual = means[:, None] - points
+    densities = np.exp(-np.square(residual).sum(-1) / (2 * (spread**2 + noise**2)))
+    score = (densities[..., None] * residual).sum(0) / densities.sum(0)[:, None]
     step = model.denoise(points) - points
     cosine = (score * step).sum(1) / np.linalg.norm(score, axis=1) / np.linalg.norm(step, axis=1)
     strong = np.linalg.norm(score, axis=1) > np.median(np.linalg.norm(score, axis=1)) / 2
@@ -89,7 +89,7 @@ def test_the_step_points_along_the_score():
 
 
 def identity_run(corruption, X, **options):
-    """A run of a network that copies its input."""
+    """A run whose network outputs its input."""
     model = DenoisingAutoencoder(X.shape[1], corruption=corruption, **{**LINEAR, **options})
     run = start_fit(model, open_source(X))
     eye = np.eye(X.shape[1], dtype=np.float32)
@@ -98,8 +98,8 @@ def identity_run(corruption, X, **options):
     return run
 
 
-def test_the_target_is_the_clean_batch():
-    """The loss of a network that copies its input is the energy of the corruption."""
+def test_the_loss_compares_with_clean_rows():
+    """With an identity network, the loss is the mean square of the corruption."""
     X = rng.standard_normal((3000, 8))
     for corruption, energy in [
         (Gaussian(0.0, unit="input"), 0.0),
@@ -112,7 +112,7 @@ def test_the_target_is_the_clean_batch():
         assert_allclose(state.metrics["loss"][0], energy, rtol=0.03, atol=1e-12)
 
 
-def test_noise_differs_between_epochs_and_is_the_same_for_each_validation():
+def test_training_noise_changes_each_epoch_and_validation_noise_does_not():
     X = rng.standard_normal((500, 4))
     options = {"learning_rate": 1e-30, "max_epochs": 3, "batch_size": 50, "early_stopping": True, "tol": 0.0}
     run = identity_run(Gaussian(1.0, unit="input"), X, **options)
@@ -122,7 +122,7 @@ def test_noise_differs_between_epochs_and_is_the_same_for_each_validation():
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_every_corruption_trains_saves_and_leaves_clean_rows_alone(name, tmp_path):
+def test_each_corruption_trains_is_saved_and_is_absent_from_inference(name, tmp_path):
     X = rng.random((300, 36)).astype(np.float32)
     corruption = Blockout(2) if name == "blockout" else name
     X = X.reshape(-1, 6, 6) if name == "blockout" else X
@@ -130,8 +130,8 @@ def test_every_corruption_trains_saves_and_leaves_clean_rows_alone(name, tmp_pat
     np.save(tmp_path / "x.npy", X)
     options = {"hidden_layer_sizes": (16,), "max_epochs": 2, "random_state": 0}
     model = DenoisingAutoencoder(8, corruption=corruption, **options).fit(tmp_path / "x.npy")
-    again = DenoisingAutoencoder(8, corruption=corruption, **options).fit(tmp_path / "x.npy")
-    assert model.history_["loss"] == again.history_["loss"]
+    repeated = DenoisingAutoencoder(8, corruption=corruption, **options).fit(tmp_path / "x.npy")
+    assert model.history_["loss"] == repeated.history_["loss"]
     plain = Autoencoder(8, **options).fit(tmp_path / "x.npy")
     assert plain.history_["loss"] != model.history_["loss"]
     assert_array_equal(model.denoise(tmp_path / "x.npy"), model.inverse_transform(model.transform(tmp_path / "x.npy")))
@@ -149,7 +149,7 @@ def test_a_chain_is_saved_and_loaded(tmp_path):
     assert DenoisingAutoencoder.load(tmp_path / "m.safetensors").corruption == corruption
 
 
-def test_a_function_is_a_corruption():
+def test_a_function_can_be_the_corruption():
     X = rng.standard_normal((200, 4))
     model = DenoisingAutoencoder(2, corruption=lambda key, x: 0 * x, max_epochs=2, **LINEAR).fit(X)
     assert_allclose(model.encoder_weights_[0], model.encoder_weights_[0])
@@ -169,7 +169,7 @@ def test_corruption_does_not_depend_on_chunks_and_files(tmp_path, monkeypatch):
     assert_allclose(memory.history_["loss"], build().fit(X).history_["loss"], rtol=1e-5)
 
 
-def test_masking_as_missing_learns_to_fill_holes_of_a_whole_table():
+def test_masking_as_missing_learns_imputation_from_complete_rows():
     mixing = np.random.default_rng(0).standard_normal((2, 8))
     X = np.random.default_rng(1).standard_normal((2000, 2)) @ mixing
     model = DenoisingAutoencoder(
@@ -182,12 +182,12 @@ def test_masking_as_missing_learns_to_fill_holes_of_a_whole_table():
     ).fit(X)
     assert np.abs(model.params_["indicator"]).max() > 0.01
     missing = np.random.default_rng(2).random(X.shape) < 0.2
-    off = (model.impute(np.where(missing, np.nan, X)) - X)[missing]
-    assert np.square(off).mean() < 0.1 * np.square(X[missing]).mean()
+    residual = (model.impute(np.where(missing, np.nan, X)) - X)[missing]
+    assert np.square(residual).mean() < 0.1 * np.square(X[missing]).mean()
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"corruption": None, "untouched_weight": 0.5}, "untouched_weight=0.5 has no effect without corruption"),
         ({"corruption": None, "corruption_level": 0.5}, "corruption_level=0.5 has no effect without corruption"),
@@ -202,6 +202,6 @@ def test_masking_as_missing_learns_to_fill_holes_of_a_whole_table():
         ({"untouched_weight": 1.5}, "untouched_weight=1.5"),
     ],
 )
-def test_what_is_refused(options, said):
-    with pytest.raises(InvalidParameterError, match=said.replace("(", r"\(")):
+def test_invalid_parameters(options, message):
+    with pytest.raises(InvalidParameterError, match=message.replace("(", r"\(")):
         DenoisingAutoencoder(2, **options).fit(rng.random((50, 4)))

@@ -24,7 +24,7 @@ def tables(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["pandas", "csv", "parquet"])
-def test_a_fit_by_groups_learns_from_the_other_rows(name, tables):
+def test_validation_by_a_column_trains_on_the_other_groups(name, tables):
     model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=3, random_state=0, validation_fraction=0.3)
     model.fit(tables[name], validation_by="site")
     assert list(model.feature_names_in_) == ["a", "b", "c"]
@@ -32,7 +32,7 @@ def test_a_fit_by_groups_learns_from_the_other_rows(name, tables):
     np.testing.assert_allclose(model.scaler_.affine[0], ROWS[~holdout.held].mean(0), atol=1e-9)
 
 
-def test_a_fit_with_the_last_rows_held_out_learns_from_the_first(tmp_path):
+def test_validation_by_last_trains_on_the_first_rows(tmp_path):
     np.savetxt(tmp_path / "rows.csv", ROWS, delimiter=",")
     for rows in (ROWS, tmp_path / "rows.csv", ROWS.tolist()):
         model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=2, random_state=0).fit(rows, validation_by="last")
@@ -40,15 +40,15 @@ def test_a_fit_with_the_last_rows_held_out_learns_from_the_first(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rows", "by", "options", "said"),
+    ("rows", "by", "options", "message"),
     [
         (ROWS, "site", {}, "is neither 'last' nor a column of these rows"),
         (FRAME, "sight", {}, "is neither 'last' nor a column of these rows"),
         (FRAME, "site", {"early_stopping": False}, "has no effect: no rows are held out, since early_stopping=False"),
     ],
 )
-def test_a_column_that_cannot_group_rows_is_refused(rows, by, options, said):
-    with pytest.raises(InvalidParameterError, match=said):
+def test_invalid_validation_by(rows, by, options, message):
+    with pytest.raises(InvalidParameterError, match=message):
         Autoencoder(2, **options).fit(rows, validation_by=by)
 
 
@@ -57,11 +57,11 @@ def test_validation_by_cannot_be_combined_with_validation_data():
         MODEL.fit(FRAME, validation_by="site", validation_data=ROWS)
 
 
-def test_one_group_is_refused():
+def test_a_single_group_is_rejected():
     with pytest.raises(InvalidDataError, match="all rows are of one group, 'x'"):
         MODEL.fit(FRAME.assign(site="x"), validation_by="site")
 
 
-def test_a_column_that_is_a_feature_of_the_source_is_refused(tables):
+def test_a_group_column_that_is_also_a_feature_is_rejected(tables):
     with pytest.raises(InvalidParameterError, match=r"open it with drop=\['a'\]"):
         MODEL.fit(open_source(tables["parquet"], columns=["a", "b"]), validation_by="a")
