@@ -22,16 +22,16 @@ def quick(**settings):
     return AutoencoderImputer(**{"max_epochs": 0, "random_state": 0} | settings)
 
 
-def holed(rows, share, seed=0):
+def mask_cells(rows, share, seed=0):
     return np.where(np.random.default_rng(seed).random(rows.shape) < share, np.nan, rows)
 
 
 @parametrize_with_checks([quick()])
-def test_scikit_learns_checks(estimator, check):
+def test_scikit_learn_estimator_checks(estimator, check):
     check(estimator)
 
 
-# Truths ------------------------------------------------------------------------------------------------------------
+# Reference solutions -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -45,34 +45,34 @@ def low_rank():
 def conditional_mean(rows, covariance):
     filled = rows.copy()
     for row in filled:
-        gone = np.isnan(row)
-        if gone.any():
-            seen = ~gone
-            gradient = covariance[np.ix_(gone, seen)] @ np.linalg.inv(covariance[np.ix_(seen, seen)])
-            row[gone] = gradient @ row[seen]
+        missing = np.isnan(row)
+        if missing.any():
+            observed = ~missing
+            gradient = covariance[np.ix_(missing, observed)] @ np.linalg.inv(covariance[np.ix_(observed, observed)])
+            row[missing] = gradient @ row[observed]
     return filled
 
 
 @pytest.mark.parametrize("max_epochs", [0, 10])
-def test_low_rank_rows_are_filled_nearly_as_well_as_can_be(low_rank, max_epochs):
+def test_low_rank_rows_are_imputed_within_a_tenth_of_the_optimum(low_rank, max_epochs):
     train, test, covariance = low_rank
-    given = holed(test, 0.3, seed=1)
-    gone = np.isnan(given)
-    model = quick(max_epochs=max_epochs, n_networks=2, hidden_layer_sizes=(32,)).fit(holed(train, 0.3))
-    ours, best = (
-        np.sqrt(np.mean((filled - test)[gone] ** 2))
+    given = mask_cells(test, 0.3, seed=1)
+    missing = np.isnan(given)
+    model = quick(max_epochs=max_epochs, n_networks=2, hidden_layer_sizes=(32,)).fit(mask_cells(train, 0.3))
+    model_error, optimal_error = (
+        np.sqrt(np.mean((filled - test)[missing] ** 2))
         for filled in (model.transform(given), conditional_mean(given, covariance))
     )
-    assert ours < 1.1 * best
+    assert model_error < 1.1 * optimal_error
 
 
-def test_networks_learn_what_a_gaussian_cannot():
+def test_networks_learn_a_nonlinear_dependence():
     angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 1500)
     rows = np.stack([np.cos(angle), np.sin(angle), np.cos(2 * angle)], axis=1)
     train, test = rows[:1200], rows[1200:].copy()
     test[:, 2] = np.nan
     start, learned = (
-        quick(max_epochs=epochs, n_networks=1, learning_rate=0.005).fit(holed(train, 0.1)) for epochs in (0, 30)
+        quick(max_epochs=epochs, n_networks=1, learning_rate=0.005).fit(mask_cells(train, 0.1)) for epochs in (0, 30)
     )
     errors = [np.sqrt(np.mean((m.transform(test)[:, 2] - rows[1200:, 2]) ** 2)) for m in (start, learned)]
     assert errors[1] < 0.2 * errors[0]
@@ -80,13 +80,13 @@ def test_networks_learn_what_a_gaussian_cannot():
 
 
 @pytest.mark.parametrize(("loader", "share"), [(load_wine, 0.1), (load_breast_cancer, 0.3), (load_diabetes, 0.5)])
-def test_real_tables_are_filled_better_than_by_means(loader, share):
+def test_imputation_of_real_tables_has_a_lower_error_than_means(loader, share):
     rows = loader().data
-    given = holed(rows, share)
-    gone = np.isnan(given)
+    given = mask_cells(rows, share)
+    missing = np.isnan(given)
     filled = quick(max_epochs=3, n_networks=1, hidden_layer_sizes=(32,)).fit_transform(given)
-    error = ((filled - rows) / rows.std(axis=0))[gone]
-    by_means = ((np.nanmean(given, axis=0) - rows) / rows.std(axis=0))[gone]
+    error = ((filled - rows) / rows.std(axis=0))[missing]
+    by_means = ((np.nanmean(given, axis=0) - rows) / rows.std(axis=0))[missing]
     assert np.mean(error**2) < np.mean(by_means**2)
 
 
@@ -102,8 +102,8 @@ def test_real_tables_are_filled_better_than_by_means(loader, share):
     st.sampled_from([1e-6, 1, 1e9]),
     st.integers(0, 99),
 )
-def test_no_hole_is_left_and_what_was_there_stays_to_the_bit(n_rows, width, share, dtype, scale, seed):
-    given = (holed(np.random.default_rng(seed).normal(size=(n_rows, width)), share, seed) * scale).astype(dtype)
+def test_every_missing_cell_is_filled_and_observed_cells_are_unchanged(n_rows, width, share, dtype, scale, seed):
+    given = (mask_cells(np.random.default_rng(seed).normal(size=(n_rows, width)), share, seed) * scale).astype(dtype)
     given[0] = 1.0
     filled = quick().fit_transform(given)
     assert filled.dtype == dtype
@@ -111,14 +111,14 @@ def test_no_hole_is_left_and_what_was_there_stays_to_the_bit(n_rows, width, shar
     assert filled[~np.isnan(given)].tobytes() == given[~np.isnan(given)].tobytes()
 
 
-def test_a_row_of_holes_gets_the_means():
-    given = holed(np.random.default_rng(0).normal(3, 1, size=(50, 3)), 0.2)
+def test_a_row_without_observed_cells_gets_the_means():
+    given = mask_cells(np.random.default_rng(0).normal(3, 1, size=(50, 3)), 0.2)
     given[7] = np.nan
     np.testing.assert_allclose(quick().fit_transform(given)[7], np.nanmean(given, axis=0))
 
 
-def test_empty_columns_are_left_out_or_kept_and_said():
-    given = holed(np.random.default_rng(0).normal(size=(50, 3)), 0.2)
+def test_empty_columns_are_left_out_with_a_warning_or_kept():
+    given = mask_cells(np.random.default_rng(0).normal(size=(50, 3)), 0.2)
     given[:, 1] = np.nan
     with pytest.warns(IsthmusWarning, match="no value was observed in 'x1'; left out"):
         model = quick().fit(given)
@@ -129,16 +129,16 @@ def test_empty_columns_are_left_out_or_kept_and_said():
     np.testing.assert_array_equal(kept[:, [0, 2]], model.transform(given))
 
 
-def test_a_number_may_stand_for_missing():
-    given = holed(np.random.default_rng(0).normal(size=(50, 3)), 0.2)
+def test_a_number_can_mark_missing_cells():
+    given = mask_cells(np.random.default_rng(0).normal(size=(50, 3)), 0.2)
     marked = np.where(np.isnan(given), -99, given)
     np.testing.assert_array_equal(quick(missing_values=-99).fit_transform(marked), quick().fit_transform(given))
 
 
-def test_the_same_seed_fills_alike_and_a_row_does_not_know_its_neighbours():
-    given = holed(load_wine().data[:60], 0.2)
-    small = {"max_epochs": 2, "n_networks": 2, "hidden_layer_sizes": (8,)}
-    model = quick(**small).fit(given)
+def test_results_repeat_with_the_seed_and_do_not_depend_on_other_rows():
+    given = mask_cells(load_wine().data[:60], 0.2)
+    options = {"max_epochs": 2, "n_networks": 2, "hidden_layer_sizes": (8,)}
+    model = quick(**options).fit(given)
     filled = model.transform(given)
     np.testing.assert_array_equal(clone(model).fit_transform(given), filled)
     np.testing.assert_array_equal(model.transform(given[5:9]), filled[5:9])
@@ -147,8 +147,8 @@ def test_the_same_seed_fills_alike_and_a_row_does_not_know_its_neighbours():
 
 def test_it_works_in_a_pipeline():
     rows, kinds = load_wine(return_X_y=True)
-    pipe = make_pipeline(quick(), StandardScaler(), LogisticRegression()).fit(holed(rows, 0.2), kinds)
-    assert pipe.score(holed(rows, 0.2, seed=1), kinds) > 0.9
+    pipe = make_pipeline(quick(), StandardScaler(), LogisticRegression()).fit(mask_cells(rows, 0.2), kinds)
+    assert pipe.score(mask_cells(rows, 0.2, seed=1), kinds) > 0.9
 
 
 # Tables ------------------------------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def mixed():
     )
 
 
-def with_holes(table, seed=1):
+def mask_table(table, seed=1):
     table, rng = table.copy(), np.random.default_rng(seed)
     for name in table:
         table.loc[rng.random(len(table)) < 0.2, name] = None
@@ -179,54 +179,54 @@ def with_holes(table, seed=1):
 
 @pytest.fixture(scope="module")
 def fitted(mixed):
-    return quick(max_epochs=15, n_networks=1, hidden_layer_sizes=(32,)).fit(with_holes(mixed))
+    return quick(max_epochs=15, n_networks=1, hidden_layer_sizes=(32,)).fit(mask_table(mixed))
 
 
-def test_every_kind_comes_back_in_its_own_type(mixed, fitted):
-    given = with_holes(mixed)
+def test_imputation_keeps_the_type_of_each_column(mixed, fitted):
+    given = mask_table(mixed)
     filled = fitted.transform(given)
     assert filled.dtypes.equals(given.dtypes)
     assert not filled.isna().any(axis=None)
     for name in given:
-        seen = given[name].notna()
-        assert filled[name][seen].equals(given[name][seen])
+        observed = given[name].notna()
+        assert filled[name][observed].equals(given[name][observed])
     assert filled["whole"].between(given["whole"].min(), given["whole"].max()).all()
-    gone = given.isna()
+    missing = given.isna()
     for name in ("flag", "text", "size"):
-        assert (filled[name] == mixed[name])[gone[name]].mean() > 0.9
-    assert (filled["real"] - mixed["real"])[gone["real"]].std() < 0.4
+        assert (filled[name] == mixed[name])[missing[name]].mean() > 0.9
+    assert (filled["real"] - mixed["real"])[missing["real"]].std() < 0.4
 
 
-def test_polars_and_arrow_tables_are_filled_alike(mixed, fitted):
-    given = pl.from_pandas(with_holes(mixed))
+def test_polars_and_arrow_tables_get_the_same_values(mixed, fitted):
+    given = pl.from_pandas(mask_table(mixed))
     filled = fitted.transform(given)
     assert filled.schema == given.schema
     assert filled.null_count().sum_horizontal().item() == 0
-    assert filled["whole"].to_list() == fitted.transform(with_holes(mixed))["whole"].to_list()
+    assert filled["whole"].to_list() == fitted.transform(mask_table(mixed))["whole"].to_list()
     arrow = given.to_arrow()
     assert fitted.transform(arrow).schema == arrow.schema
     assert pl.from_arrow(fitted.transform(arrow))["text"].to_list() == filled["text"].to_list()
 
 
 @pytest.mark.parametrize(("container", "kind"), [("pandas", pd.DataFrame), ("polars", pl.DataFrame)])
-def test_set_output_is_heeded(mixed, container, kind):
-    given = holed(load_wine().data, 0.2)
+def test_set_output(mixed, container, kind):
+    given = mask_cells(load_wine().data, 0.2)
     filled = quick().set_output(transform=container).fit_transform(given)
     assert isinstance(filled, kind)
     assert list(filled.columns) == [f"x{place}" for place in range(13)]
-    assert isinstance(quick().set_output(transform=container).fit_transform(with_holes(mixed)), kind)
+    assert isinstance(quick().set_output(transform=container).fit_transform(mask_table(mixed)), kind)
 
 
-def test_an_unseen_category_stays_and_tells_nothing(mixed, fitted):
-    odd, gone = with_holes(mixed).iloc[:3].copy(), with_holes(mixed).iloc[:3].copy()
-    odd["text"], gone["text"] = "never seen", None
-    filled = fitted.transform(odd)
+def test_an_unseen_category_is_kept_and_encoded_as_missing(mixed, fitted):
+    unseen, missing = mask_table(mixed).iloc[:3].copy(), mask_table(mixed).iloc[:3].copy()
+    unseen["text"], missing["text"] = "never seen", None
+    filled = fitted.transform(unseen)
     assert (filled["text"] == "never seen").all()
-    assert filled.drop(columns="text").equals(fitted.transform(gone).drop(columns="text"))
+    assert filled.drop(columns="text").equals(fitted.transform(missing).drop(columns="text"))
 
 
-def test_a_row_of_holes_gets_what_is_most_frequent(mixed, fitted):
-    given = with_holes(mixed)
+def test_a_table_row_without_observed_cells_gets_modes_and_means(mixed, fitted):
+    given = mask_table(mixed)
     empty = pd.DataFrame({name: pd.Series([None], dtype=given[name].dtype) for name in given})
     filled = fitted.transform(empty).iloc[0]
     assert filled["text"] == given["text"].mode()[0]
@@ -234,7 +234,7 @@ def test_a_row_of_holes_gets_what_is_most_frequent(mixed, fitted):
 
 
 def test_an_empty_column_of_categories_stays_empty(mixed):
-    given = with_holes(mixed)
+    given = mask_table(mixed)
     given["nothing"] = pd.Series([None] * len(given), dtype="str")
     kept = quick(keep_empty_features=True).fit_transform(given)
     assert kept["nothing"].isna().all()
@@ -242,29 +242,29 @@ def test_an_empty_column_of_categories_stays_empty(mixed):
         assert "nothing" not in quick().fit_transform(given)
 
 
-def test_whole_numbers_of_a_frame_fitted_on_an_array_stay_whole():
+def test_integer_columns_stay_integers_after_a_fit_on_an_array():
     given = pd.DataFrame({"a": pd.array([1, 2, None, 4], dtype="Int64"), "b": [1.0, 2.0, 3.0, 4.0]})
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # scikit-learn's, of names that the fit did not know
+        warnings.simplefilter("ignore", UserWarning)  # scikit-learn warns of column names missing in the fit
         filled = quick().fit(given.to_numpy(dtype=float, na_value=np.nan)).transform(given)
     assert filled["a"].tolist() == [1, 2, 3, 4]
 
 
-# Files and refusals ------------------------------------------------------------------------------------------------
+# Files and errors --------------------------------------------------------------------------------------------------
 
 
-def test_a_saved_imputer_fills_as_before(mixed, fitted, tmp_path):
+def test_a_loaded_imputer_gives_identical_results(mixed, fitted, tmp_path):
     fitted.save(tmp_path / "model.safetensors")
-    again = isthmus.load(tmp_path / "model.safetensors")
-    assert again.transform(with_holes(mixed)).equals(fitted.transform(with_holes(mixed)))
-    assert repr(again.columns_) == repr(fitted.columns_)
-    assert str(again.get_params()) == str(fitted.get_params())
+    loaded = isthmus.load(tmp_path / "model.safetensors")
+    assert loaded.transform(mask_table(mixed)).equals(fitted.transform(mask_table(mixed)))
+    assert repr(loaded.columns_) == repr(fitted.columns_)
+    assert str(loaded.get_params()) == str(fitted.get_params())
     with pytest.raises(ModelFileError, match="holds a AutoencoderImputer"):
         isthmus.Autoencoder.load(tmp_path / "model.safetensors")
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"dropout": 1.5}, "dropout=1.5 must be a number >= 0 and < 1"),
         ({"masking": (0.6, 0.1)}, r"masking=\(0.6, 0.1\) must be a number >= 0 and <= 1 or a pair"),
@@ -274,26 +274,26 @@ def test_a_saved_imputer_fills_as_before(mixed, fitted, tmp_path):
         ({"random_state": -1}, "random_state=-1 must be an integer >= 0"),
     ],
 )
-def test_illegal_settings_get_one_line(settings, said):
-    with pytest.raises(InvalidParameterError, match=said) as caught:
+def test_invalid_parameters_raise_one_line_messages(settings, message):
+    with pytest.raises(InvalidParameterError, match=message) as caught:
         AutoencoderImputer(**settings).fit(np.eye(3))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
         (np.full((3, 2), np.nan), "no cell of the table is observed"),
         (pd.DataFrame({"a": []}), "the table has 0 rows and 1 columns"),
         (pd.DataFrame({"when": pd.to_datetime(["2020-01-01"])}), "'when' is of type datetime64"),
     ],
 )
-def test_tables_that_cannot_be_learned_get_one_line(table, said):
-    with pytest.raises(InvalidDataError, match=said) as caught:
+def test_invalid_tables_raise_one_line_messages(table, message):
+    with pytest.raises(InvalidDataError, match=message) as caught:
         quick().fit(table)
     assert "\n" not in str(caught.value)
 
 
-def test_an_array_cannot_stand_for_a_table_with_categories(fitted):
+def test_arrays_are_rejected_after_a_fit_on_categories(fitted):
     with pytest.raises(InvalidDataError, match="give a table"):
         fitted.transform(np.zeros((2, 5)))

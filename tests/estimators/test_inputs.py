@@ -17,7 +17,7 @@ NAMES = ["a", "b", "c", "d"]
 
 
 class Estimator:
-    """What scikit-learn's validation needs of one."""
+    """The attributes of an estimator that scikit-learn's validation uses."""
 
     def __sklearn_tags__(self):
         from sklearn.utils import InputTags, Tags, TargetTags
@@ -38,8 +38,8 @@ def written(path, values):
 
 
 @pytest.fixture(scope="module")
-def of_arrays(small, rows):
-    """For each type, an array and the model fitted on it."""
+def fit_array(small, rows):
+    """A function that returns an array of a dtype and the model fitted on it."""
 
     @functools.cache
     def fit(dtype):
@@ -51,8 +51,8 @@ def of_arrays(small, rows):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.uint8])
 @pytest.mark.parametrize("form", ["fortran", "strided", "pandas", "polars", ".npy", ".parquet", "source", "memmap"])
-def test_every_form_gives_the_weights_of_the_array(small, of_arrays, tmp_path, dtype, form):
-    X, expected = of_arrays(dtype)
+def test_every_input_form_gives_the_same_weights(small, fit_array, tmp_path, dtype, form):
+    X, expected = fit_array(dtype)
     model = small(max_epochs=1)
     forms = {
         "fortran": np.asfortranarray,
@@ -75,7 +75,7 @@ def test_every_form_gives_the_weights_of_the_array(small, of_arrays, tmp_path, d
 
 
 @pytest.mark.parametrize("dtype", ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", ">f8", "g", object])
-def test_every_type_fits(small, dtype):
+def test_fit_accepts_every_numeric_dtype(small, dtype):
     X = np.random.default_rng(0).integers(0, 2 if dtype == "?" else 100, (150, 4))
     model = small(scaling="minmax").fit(X.astype(dtype))
     assert_allclose(model.score(X.astype(dtype)), small(scaling="minmax").fit(X).score(X), atol=1e-3)
@@ -106,7 +106,7 @@ def test_every_type_fits(small, dtype):
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else None,
 )
-def test_bad_rows_are_refused_in_one_line(small, X, error, match):
+def test_invalid_rows_raise_one_line_messages(small, X, error, match):
     with pytest.raises(error, match=match) as caught:
         small().fit(X)
     assert "\n" not in str(caught.value)
@@ -114,7 +114,7 @@ def test_bad_rows_are_refused_in_one_line(small, X, error, match):
 
 @pytest.mark.parametrize("suffix", [".npy", ".parquet"])
 @pytest.mark.parametrize(("value", "what"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")])
-def test_cells_of_files_that_are_not_finite(small, fitted, rows, tmp_path, suffix, value, what):
+def test_cells_of_files_that_are_not_finite_are_rejected(small, fitted, rows, tmp_path, suffix, value, what):
     bad = rows.copy()
     bad[77, 2] = value
     path = written(tmp_path / f"bad{suffix}", bad)
@@ -125,7 +125,7 @@ def test_cells_of_files_that_are_not_finite(small, fitted, rows, tmp_path, suffi
         fitted.transform(path)
 
 
-def test_a_great_finite_sum_is_no_infinity():
+def test_finite_rows_with_an_infinite_sum_are_accepted():
     source = open_source(np.full((4, 2), 1e308))
     assert len(list(finite_blocks(source))) == 1
 
@@ -146,13 +146,13 @@ def test_widths_and_names_of_files(small, rows, tmp_path):
         model.transform(open_source(frame.rename(columns={"b": "B"})))
 
 
-def test_a_new_fit_forgets_names(small, rows):
+def test_a_new_fit_removes_feature_names(small, rows):
     model = small(max_epochs=1).fit(pd.DataFrame(rows, columns=NAMES))
     model.fit(open_source(rows))
     assert not hasattr(model, "feature_names_in_")
 
 
-def test_no_rows_in_a_file(small, tmp_path):
+def test_files_without_rows_are_rejected(small, tmp_path):
     np.save(tmp_path / "none.npy", np.empty((0, 3)))
     with pytest.raises(InvalidDataError, match="has no rows; at least one is needed"):
         small().fit(tmp_path / "none.npy")
@@ -171,7 +171,7 @@ def test_streams_are_read_into_memory(rows, tmp_path):
     assert list(estimator.feature_names_in_) == NAMES
 
 
-def test_what_is_outside(tmp_path):
+def test_is_external(tmp_path):
     assert is_external("X.npy")
     assert is_external(tmp_path)
     assert is_external(open_source(np.eye(2)))
@@ -183,7 +183,7 @@ def test_arrays_are_not_copied():
         assert np.shares_memory(open_rows(Estimator(), X, reset=True).values, X)
 
 
-def test_masked_cells_are_refused_by_place(small):
+def test_masked_cells_are_rejected_with_their_row_and_column(small):
     masked = np.ma.array(np.arange(12.0).reshape(4, 3), mask=np.eye(4, 3, -1))
     with pytest.raises(InvalidDataError, match="contains NaN at row 1, column 0"):
         small().fit(masked)

@@ -52,26 +52,26 @@ def folder(tmp_path_factory, table):
     return folder
 
 
-def plain(column):
+def as_strings(column):
     return [str(value) for value in column.to_pylist()]
 
 
 def split(path, n_kept):
-    """The kept columns of a file as texts, and the others as an array."""
+    """The first `n_kept` columns of a file as lists of strings, and the others as a table."""
     table = READ[path.suffix](path)
-    kept = {name: plain(table[name]) for name in table.column_names[:n_kept]}
+    kept = {name: as_strings(table[name]) for name in table.column_names[:n_kept]}
     return kept, table.select(table.column_names[n_kept:])
 
 
 @pytest.mark.parametrize("out", WRITE)
 @pytest.mark.parametrize("given", WRITE)
-def test_columns_of_any_type_travel_along_before_the_codes(tmp_path, folder, table, rows, model, given, out):
+def test_kept_columns_of_any_type_are_written_before_the_codes(tmp_path, folder, table, rows, model, given, out):
     path = tmp_path / f"codes{out}"
     assert model.transform_to(folder / f"rows{given}", path, keep=["day", "id", "count", "group"]) == N
     kept, codes = split(path, 4)
     assert list(kept) == ["day", "id", "count", "group"]
     assert codes.column_names == list(model.get_feature_names_out())
-    assert all(found == plain(table[name]) for name, found in kept.items())
+    assert all(found == as_strings(table[name]) for name, found in kept.items())
     assert_array_equal(np.column_stack(codes.columns), model.transform(rows))
     if out != ".csv":
         types = READ[out](path).schema
@@ -79,19 +79,19 @@ def test_columns_of_any_type_travel_along_before_the_codes(tmp_path, folder, tab
         assert types.field("count").type == pa.int64()
 
 
-def test_order_is_kept_through_many_small_blocks(tmp_path, monkeypatch, folder, table, rows, model):
-    # Neither of source nor of network nor of file do the blocks end together.
+def test_kept_rows_stay_in_order_over_many_small_blocks(tmp_path, monkeypatch, folder, table, rows, model):
+    # The blocks of the source, the network and the file have different lengths.
     monkeypatch.setattr("isthmus.data.sources.arrays.BLOCK_BYTES", 37 * 40)
     monkeypatch.setattr("isthmus.engine.inference._MOST_ROWS", 16)
     monkeypatch.setattr("isthmus.data.sinks.arrow.GROUP_BYTES", 500)
     for out in (".parquet", ".feather", ".csv"):
         model.transform_to(folder / "rows.parquet", tmp_path / f"codes{out}", keep=["id", "group"])
         kept, codes = split(tmp_path / f"codes{out}", 2)
-        assert kept == {name: plain(table[name]) for name in ("id", "group")}
+        assert kept == {name: as_strings(table[name]) for name in ("id", "group")}
         assert_array_equal(np.column_stack(codes.columns), model.transform(rows))
 
 
-def test_no_more_rows_wait_than_are_under_way(tmp_path, monkeypatch, folder, model):
+def test_kept_rows_in_memory_are_bounded(tmp_path, monkeypatch, folder, model):
     model = copy.deepcopy(model)
     monkeypatch.setattr("isthmus.data.sources.arrays.BLOCK_BYTES", 20 * 40)
     monkeypatch.setattr("isthmus.engine.inference._MOST_ROWS", 16)
@@ -99,13 +99,13 @@ def test_no_more_rows_wait_than_are_under_way(tmp_path, monkeypatch, folder, mod
     take = "isthmus.data.sources.kept.KeptRows.take"
     from isthmus.data.sources.kept import KeptRows
 
-    taken = KeptRows.take
+    original_take = KeptRows.take
 
-    def watched(self, n_rows):
+    def recorded(self, n_rows):
         waiting.append(sum(piece.num_rows for piece in self._waiting))
-        return taken(self, n_rows)
+        return original_take(self, n_rows)
 
-    monkeypatch.setattr(take, watched)
+    monkeypatch.setattr(take, recorded)
     model.transform_to(folder / "rows.parquet", tmp_path / "codes.parquet", keep=["id"])
     assert len(waiting) == -(-N // 16)
     assert max(waiting) <= 16 * 3 + 20
@@ -118,81 +118,83 @@ def frame_of(kind, table):
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow"])
-def test_frames_have_columns_to_keep(tmp_path, table, rows, model, kind):
+def test_keep_columns_of_frames(tmp_path, table, rows, model, kind):
     frame = frame_of(kind, table.select([*NAMES, "id", "day"]))
     assert model.transform_to(frame, tmp_path / "codes.parquet", keep=["id", "day", "a"]) == N
     kept, codes = split(tmp_path / "codes.parquet", 3)
-    assert kept["id"] == plain(table["id"])
-    assert kept["a"] == plain(table["a"])
-    assert [day[:10] for day in kept["day"]] == plain(table["day"])
+    assert kept["id"] == as_strings(table["id"])
+    assert kept["a"] == as_strings(table["a"])
+    assert [day[:10] for day in kept["day"]] == as_strings(table["day"])
     assert_array_equal(np.column_stack(codes.columns), model.transform(rows))
 
 
-def test_objects_of_pyarrow(tmp_path, folder, table, rows, model):
+def test_keep_columns_of_a_pyarrow_dataset(tmp_path, folder, table, rows, model):
     from pyarrow import dataset
 
     model.transform_to(dataset.dataset(table.select([*NAMES, "id"])), tmp_path / "codes.parquet", keep=["id"])
     kept, codes = split(tmp_path / "codes.parquet", 1)
-    assert kept["id"] == plain(table["id"])
+    assert kept["id"] == as_strings(table["id"])
     assert_array_equal(np.column_stack(codes.columns), model.transform(rows))
 
 
-def test_columns_travel_there_and_back(tmp_path, folder, table, model):
+def test_keep_columns_in_inverse_transform_and_reconstruct(tmp_path, folder, table, model):
     for suffix in (".parquet", ".csv"):
-        codes, back, rebuilt = (tmp_path / f"{name}{suffix}" for name in ("codes", "back", "rebuilt"))
+        codes, decoded, reconstructed = (tmp_path / f"{name}{suffix}" for name in ("codes", "back", "rebuilt"))
         model.transform_to(folder / "rows.parquet", codes, keep=["id"])
-        model.inverse_transform_to(codes, back, keep=["id"])
-        model.reconstruct_to(folder / "rows.parquet", rebuilt, keep=["id"])
-        for path in (back, rebuilt):
+        model.inverse_transform_to(codes, decoded, keep=["id"])
+        model.reconstruct_to(folder / "rows.parquet", reconstructed, keep=["id"])
+        for path in (decoded, reconstructed):
             kept, found = split(path, 1)
-            assert kept["id"] == plain(table["id"])
+            assert kept["id"] == as_strings(table["id"])
             assert found.column_names == NAMES
-        assert back.read_bytes() == rebuilt.read_bytes()
+        assert decoded.read_bytes() == reconstructed.read_bytes()
 
 
-def test_codes_in_a_frame(tmp_path, table, rows, model):
-    codes = pd.DataFrame(model.transform(rows), columns=model.get_feature_names_out()).assign(id=plain(table["id"]))
+def test_keep_columns_of_a_frame_of_codes(tmp_path, table, rows, model):
+    codes = pd.DataFrame(model.transform(rows), columns=model.get_feature_names_out()).assign(
+        id=as_strings(table["id"])
+    )
     model.inverse_transform_to(codes, tmp_path / "rows.parquet", keep=["id"])
     kept, found = split(tmp_path / "rows.parquet", 1)
-    assert kept["id"] == plain(table["id"])
+    assert kept["id"] == as_strings(table["id"])
     assert_array_equal(np.column_stack(found.columns), model.reconstruct(rows))
 
 
-def test_sparse_codes_carry_columns_too(tmp_path, folder, table, rows):
+def test_keep_columns_with_sparse_codes(tmp_path, folder, table, rows):
     sparse = SparseAutoencoder(
         9, sparsity=None, code_activation="relu", sparse_output=True, max_epochs=1, random_state=0
     ).fit(rows)
-    codes, back = tmp_path / "codes.parquet", tmp_path / "rows.parquet"
+    codes, decoded = tmp_path / "codes.parquet", tmp_path / "rows.parquet"
     sparse.transform_to(folder / "rows.parquet", codes, keep=["id", "group"])
     found = pq.read_table(codes)
     assert found.column_names == ["id", "group", "unit", "value"]
-    assert plain(found["id"]) == plain(table["id"])
-    assert plain(found["group"]) == plain(table["group"])
+    assert as_strings(found["id"]) == as_strings(table["id"])
+    assert as_strings(found["group"]) == as_strings(table["group"])
     source = open_source(codes)
     assert isinstance(source, SparseCodesSource)
     assert_array_equal(np.concatenate([b.values for b in source.blocks()]), sparse.transform(rows).toarray())
-    sparse.inverse_transform_to(codes, back, keep=["group", "id"])
-    kept, rebuilt = split(back, 2)
-    assert kept == {name: plain(table[name]) for name in ("group", "id")}
-    assert_array_equal(np.column_stack(rebuilt.columns), sparse.reconstruct(rows))
+    sparse.inverse_transform_to(codes, decoded, keep=["group", "id"])
+    kept, reconstructed = split(decoded, 2)
+    assert kept == {name: as_strings(table[name]) for name in ("group", "id")}
+    assert_array_equal(np.column_stack(reconstructed.columns), sparse.reconstruct(rows))
     with pytest.raises(InvalidParameterError, match=r"keep: .*codes\.parquet has no column 'idd', .*mean 'id'"):
-        sparse.inverse_transform_to(codes, back, keep=["idd"])
+        sparse.inverse_transform_to(codes, decoded, keep=["idd"])
     pq.write_table(pa.table({"unit": KEPT["id"], **dict(zip(NAMES, rows.to_numpy().T, strict=True))}), codes)
     with pytest.raises(InvalidParameterError, match="'unit' is also the name of a column of the result"):
-        sparse.transform_to(codes, back, keep=["unit"])
+        sparse.transform_to(codes, decoded, keep=["unit"])
 
 
-def test_filled_rows_carry_columns(tmp_path, rows, table):
-    holes = rows.mask(np.random.default_rng(1).random(rows.shape) < 0.1)
-    model = Autoencoder(2, hidden_layer_sizes=(), missing="mask", max_epochs=1, random_state=0).fit(holes)
-    holes.assign(id=plain(table["id"])).to_parquet(tmp_path / "holes.parquet")
+def test_keep_columns_with_imputed_rows(tmp_path, rows, table):
+    incomplete = rows.mask(np.random.default_rng(1).random(rows.shape) < 0.1)
+    model = Autoencoder(2, hidden_layer_sizes=(), missing="mask", max_epochs=1, random_state=0).fit(incomplete)
+    incomplete.assign(id=as_strings(table["id"])).to_parquet(tmp_path / "holes.parquet")
     model.impute_to(tmp_path / "holes.parquet", tmp_path / "filled.feather", keep=["id"])
     kept, filled = split(tmp_path / "filled.feather", 1)
-    assert kept["id"] == plain(table["id"])
-    assert_array_equal(np.column_stack(filled.columns), model.impute(holes))
+    assert kept["id"] == as_strings(table["id"])
+    assert_array_equal(np.column_stack(filled.columns), model.impute(incomplete))
 
 
-def test_numbers_go_into_arrays(tmp_path, table, rows, model, folder):
+def test_numeric_columns_are_kept_in_npy_files(tmp_path, table, rows, model, folder):
     flags = table.append_column("flag", pa.array([i % 3 == 0 for i in range(N)]))
     pq.write_table(flags, tmp_path / "rows.parquet")
     model.transform_to(tmp_path / "rows.parquet", tmp_path / "codes.npy", keep=["count", "flag"])
@@ -206,13 +208,13 @@ def test_numbers_go_into_arrays(tmp_path, table, rows, model, folder):
     assert_array_equal(np.load(tmp_path / "codes.npy"), found)
 
 
-def test_a_model_without_names_takes_all_other_columns(tmp_path, folder, table, rows):
+def test_a_model_without_feature_names_reads_the_columns_not_kept(tmp_path, folder, table, rows):
     nameless = Autoencoder(2, hidden_layer_sizes=(), max_epochs=1, random_state=0).fit(rows.to_numpy())
     path = tmp_path / "dropped.parquet"
     pq.write_table(table.select(["id", *NAMES, "day"]), path)
     nameless.transform_to(path, tmp_path / "codes.csv", keep=["day", "id"])
     kept, codes = split(tmp_path / "codes.csv", 2)
-    assert kept == {name: plain(table[name]) for name in ("day", "id")}
+    assert kept == {name: as_strings(table[name]) for name in ("day", "id")}
     assert_array_equal(np.column_stack(codes.columns), nameless.transform(rows.to_numpy()))
     with pytest.raises(InvalidParameterError, match=r"^keep: .*dropped\.parquet has no column 'dey', .*mean 'day'"):
         nameless.transform_to(path, tmp_path / "codes.csv", keep=["dey"])
@@ -227,7 +229,7 @@ def test_a_model_without_names_takes_all_other_columns(tmp_path, folder, table, 
     ],
 )
 @pytest.mark.parametrize("form", ["file", "frame"])
-def test_refused_names(tmp_path, folder, table, model, keep, match, form):
+def test_invalid_names_in_keep(tmp_path, folder, table, model, keep, match, form):
     given = folder / "rows.parquet" if form == "file" else table.to_pandas()
     with pytest.raises(InvalidParameterError, match=match) as caught:
         model.transform_to(given, tmp_path / "codes.parquet", keep=keep)
@@ -235,17 +237,16 @@ def test_refused_names(tmp_path, folder, table, model, keep, match, form):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_names_that_the_result_has(tmp_path, folder, table, model):
+def test_kept_names_must_differ_from_those_of_the_result(tmp_path, folder, table, model):
     with pytest.raises(InvalidParameterError, match="keep: 'b' is also the name of a column of the result"):
         model.reconstruct_to(folder / "rows.parquet", tmp_path / "out.parquet", keep=["id", "b"])
-    taken = table.append_column("autoencoder1", KEPT["id"])
-    pq.write_table(taken, tmp_path / "taken.parquet")
+    pq.write_table(table.append_column("autoencoder1", KEPT["id"]), tmp_path / "taken.parquet")
     with pytest.raises(InvalidParameterError, match="keep: 'autoencoder1' is also the name of a column of the result"):
         model.transform_to(tmp_path / "taken.parquet", tmp_path / "out.csv", keep=["autoencoder1"])
     assert [path.name for path in tmp_path.iterdir()] == ["taken.parquet"]
 
 
-def test_arrays_have_no_names(tmp_path, rows, model):
+def test_keep_needs_named_columns(tmp_path, rows, model):
     np.save(tmp_path / "rows.npy", rows.to_numpy())
     for given, what in (
         (rows.to_numpy(), "ndarray"),
@@ -266,7 +267,7 @@ def test_arrays_have_no_names(tmp_path, rows, model):
         ("codes.csv.gz", "bytes", "column 'bytes' holds binary, which is not text"),
     ],
 )
-def test_types_that_a_format_has_no_room_for(tmp_path, table, model, out, column, match):
+def test_types_that_a_format_cannot_store(tmp_path, table, model, out, column, match):
     others = {"list": pa.array([[i] for i in range(N)]), "bytes": pa.array([b"\xff"] * N)}
     pq.write_table(table.append_column(column, others[column]) if column in others else table, tmp_path / "r.parquet")
     with pytest.raises(InvalidDataError, match=match):
@@ -274,7 +275,7 @@ def test_types_that_a_format_has_no_room_for(tmp_path, table, model, out, column
     assert [path.name for path in tmp_path.iterdir()] == ["r.parquet"]
 
 
-def test_text_keeps_its_zeros_and_empty_cells(tmp_path, model):
+def test_text_keeps_leading_zeros_and_empty_cells(tmp_path, model):
     text = "id,a,b,c,d,late,size\n" + "".join(f"{i:03},{i},1,2,3,{'' if i < 9 else 'x'},{i}\n" for i in range(20))
     (tmp_path / "rows.csv").write_text(text)
     model.transform_to(tmp_path / "rows.csv", tmp_path / "codes.parquet", keep=["id", "late", "size"])
@@ -284,7 +285,7 @@ def test_text_keeps_its_zeros_and_empty_cells(tmp_path, model):
     assert found["size"].to_pylist() == list(range(20))
 
 
-def test_text_that_changes_its_type_late(tmp_path, monkeypatch, model):
+def test_a_text_column_whose_type_changes_in_a_later_block(tmp_path, monkeypatch, model):
     monkeypatch.setattr("isthmus.data.sources.text._CSV_BLOCK", 1 << 10)
     text = "id,a,b,c,d\n" + "".join(f"{i},1,1,2,3\n" for i in range(500))
     (tmp_path / "rows.csv").write_text(text + "A7,1,1,2,3\n")
@@ -294,34 +295,34 @@ def test_text_that_changes_its_type_late(tmp_path, monkeypatch, model):
 
 
 @pytest.mark.parametrize("given", ["folder", "pattern", "list"])
-def test_several_files_with_kept_columns_of_their_own_types(tmp_path, table, rows, model, given):
+def test_kept_columns_of_several_files_with_different_types(tmp_path, table, rows, model, given):
     (tmp_path / "rows").mkdir()
     halves = [table.slice(0, 300), table.slice(300).select([*reversed(table.column_names)])]
-    # One file has its counts as int32, and its groups in another dictionary.
+    # One file stores counts as int32 and groups in another dictionary.
     halves[0] = halves[0].set_column(table.column_names.index("count"), "count", pa.array(range(300), pa.int32()))
     places = [tmp_path / "rows" / f"{number}.parquet" for number in range(2)]
     for half, place in zip(halves, places, strict=True):
         pq.write_table(half, place)
-    where = {"folder": tmp_path / "rows", "pattern": str(tmp_path / "rows" / "*.parquet"), "list": places}[given]
-    model.transform_to(where, tmp_path / "codes.feather", keep=["count", "group"])
+    paths = {"folder": tmp_path / "rows", "pattern": str(tmp_path / "rows" / "*.parquet"), "list": places}[given]
+    model.transform_to(paths, tmp_path / "codes.feather", keep=["count", "group"])
     kept, codes = split(tmp_path / "codes.feather", 2)
-    assert kept["group"] == plain(table["group"])
-    assert kept["count"] == plain(pa.chunked_array([pa.array(range(300)), KEPT["count"].slice(300)]))
+    assert kept["group"] == as_strings(table["group"])
+    assert kept["count"] == as_strings(pa.chunked_array([pa.array(range(300)), KEPT["count"].slice(300)]))
     assert_array_equal(np.column_stack(codes.columns), model.transform(rows))
     text = halves[1].set_column(halves[1].column_names.index("count"), "count", KEPT["id"].slice(300))
     pq.write_table(text, places[1])
     with pytest.raises(InvalidDataError, match=r"keep: files of .* differ in a column's type: .*count"):
-        model.transform_to(where, tmp_path / "codes.feather", keep=["count"])
+        model.transform_to(paths, tmp_path / "codes.feather", keep=["count"])
 
 
-def test_frames_of_mixed_objects(tmp_path, rows, model):
+def test_a_kept_column_of_mixed_objects_is_rejected(tmp_path, rows, model):
     mixed = rows.assign(id=[1, "x"] * (N // 2))
     with pytest.raises(InvalidDataError, match=r"keep: a column's values are not of one type: .*") as caught:
         model.transform_to(mixed, tmp_path / "codes.parquet", keep=["id"])
     assert "\n" not in str(caught.value)
 
 
-def test_a_reader_that_fails_leaves_the_old_file(tmp_path, table, model):
+def test_a_read_error_keeps_the_old_file(tmp_path, table, model):
     path, out = tmp_path / "rows.csv", tmp_path / "codes.parquet"
     out.write_bytes(b"old")
     arrow_csv.write_csv(table.select([*NAMES, "id"]), path)

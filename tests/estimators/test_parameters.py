@@ -53,7 +53,7 @@ def same(one, other):
     return one is other or one == other or (isinstance(one, float) and math.isnan(one) and math.isnan(other))
 
 
-def test_the_parameters_of_every_autoencoder():
+def test_parameters_shared_by_all_autoencoders():
     assert list(AUTOENCODER) == list(inspect.signature(Autoencoder).parameters)
     assert " ".join(AUTOENCODER) == (
         "n_components hidden_layer_sizes decoder_layer_sizes linear_path dropout layer_norm sparsity corruption "
@@ -66,7 +66,7 @@ def test_the_parameters_of_every_autoencoder():
 
 
 @pytest.mark.parametrize("name", ADDED)
-def test_what_each_kind_of_autoencoder_adds(name):
+def test_parameters_added_by_each_class(name):
     assert list(parameters_of(ESTIMATORS[name])) == [*AUTOENCODER, *ADDED[name]]
 
 
@@ -78,7 +78,7 @@ def test_all_has_each_parameter_once():
     assert all(re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", option) for option in options)
 
 
-def test_the_defaults_that_differ_between_autoencoders():
+def test_defaults_that_differ_between_autoencoders():
     def differing(name):
         rows = parameters_of(ESTIMATORS[name])
         return {name: rows[name].default for name in AUTOENCODER if rows[name].default != AUTOENCODER[name].default}
@@ -93,14 +93,14 @@ def test_the_defaults_that_differ_between_autoencoders():
     }
 
 
-def test_settings_of_a_method_are_parameters_of_its_estimator():
+def test_estimators_declare_the_settings_of_their_methods():
     assert set(SPARSITY_SETTINGS) <= set(ADDED["SparseAutoencoder"])
     assert set(CORRUPTION_SETTINGS) == set(ADDED["DenoisingAutoencoder"])
-    own = {"resample_dead", "pre_bias", "unit_norm_decoder", "transposed_start", "bias_start"}
-    assert own <= set(TopK().get_params())
+    sparsity_fields = {"resample_dead", "pre_bias", "unit_norm_decoder", "transposed_start", "bias_start"}
+    assert sparsity_fields <= set(TopK().get_params())
     assert "untouched_weight" in Masking().get_params()
     declared = parameters_of(ESTIMATORS["SparseAutoencoder"])
-    assert all(same(declared[name].default, TopK().get_params()[name]) for name in own)
+    assert all(same(declared[name].default, TopK().get_params()[name]) for name in sparsity_fields)
 
 
 @CLASSES
@@ -184,7 +184,7 @@ def test_accepted_values(parameter, accepted):
 
 
 @pytest.mark.parametrize(
-    ("parameter", "refused"),
+    ("parameter", "rejected"),
     [
         ("n_components", [0, -1, 0.0, 1.0, 1.5, math.nan, True, "auto", (2,)]),
         ("hidden_layer_sizes", [(0,), (-3,), (1.5,), (True,), 5, "12", None]),
@@ -212,8 +212,8 @@ def test_accepted_values(parameter, accepted):
         ("feature_weights", [(), (0, 0), (1, -1), [1, math.nan], "12", 3, [True], np.ones((2, 2)), ["1"]]),
     ],
 )
-def test_refused_values(parameter, refused):
-    for value in refused:
+def test_rejected_values(parameter, rejected):
+    for value in rejected:
         with pytest.raises(InvalidParameterError, match=rf"^{parameter}=.* must be ") as caught:
             ALL[parameter].check(value)
         assert "\n" not in str(caught.value)
@@ -244,7 +244,7 @@ def test_messages(parameter, value, message):
         ALL[parameter].check(value)
 
 
-def test_a_subclass_with_a_constructor_of_its_own_can_be_fitted():
+def test_a_subclass_with_another_constructor_can_be_fitted():
     class Narrow(Autoencoder):
         def __init__(self, n_components=1, *, max_epochs=1, scale=2.0):
             super().__init__(n_components, max_epochs=max_epochs)

@@ -26,8 +26,8 @@ def model():
     return PatchAutoencoder(inner, patch_size=8, n_patches=400, random_state=0).fit([waves(40, 50), waves(30, 60)])
 
 
-class Same:
-    """Rebuilds every row as it is."""
+class Identity:
+    """An autoencoder that returns its input."""
 
     def reconstruct(self, rows):
         return rows
@@ -35,7 +35,7 @@ class Same:
 
 def copying(**options):
     model = PatchAutoencoder(**options)
-    model.autoencoder_, model.white_ = Same(), 1.0
+    model.autoencoder_, model.white_ = Identity(), 1.0
     return model
 
 
@@ -48,23 +48,23 @@ def copying(**options):
     st.booleans(),
     st.booleans(),
 )
-def test_patches_that_come_back_as_they_are_make_the_picture(height, width, channels, sizes, grey, center):
+def test_unchanged_patches_reconstruct_the_image(height, width, channels, sizes, grey, center):
     patch, kept, stride = sizes
     picture = rng.random((height, width, 3) if channels else (height, width))
     model = copying(patch_size=patch, kept_size=kept, stride=stride, grey=grey, center=center)
-    (rebuilt,) = model.reconstruct([picture])
-    assert rebuilt.dtype == np.float64
-    assert_allclose(rebuilt, picture, rtol=1e-12)
+    (reconstructed,) = model.reconstruct([picture])
+    assert reconstructed.dtype == np.float64
+    assert_allclose(reconstructed, picture, rtol=1e-12)
 
 
-def test_a_long_thin_picture_and_blocks_of_patches(monkeypatch):
+def test_a_narrow_image_in_several_blocks_of_patches(monkeypatch):
     monkeypatch.setattr("isthmus.estimators.patchwise._AT_ONCE", 10)
     picture = rng.random((300, 17)).astype(np.float32)
     assert_allclose(copying(patch_size=8).reconstruct([picture])[0], picture, rtol=1e-6)
 
 
-def test_every_pixel_is_rebuilt_from_the_middles_alone():
-    class Edges(Same):
+def test_only_the_centres_of_patches_are_used():
+    class Edges(Identity):
         def reconstruct(self, rows):
             patches = rows.reshape(-1, 7, 7).copy()
             patches[:, [0, 1, 5, 6]] = np.nan
@@ -77,7 +77,7 @@ def test_every_pixel_is_rebuilt_from_the_middles_alone():
     assert_allclose(model.reconstruct([picture])[0], picture, rtol=1e-12)
 
 
-def test_unequal_pictures_arrays_folders_and_colours(model, tmp_path):
+def test_images_of_different_sizes_arrays_folders_and_colours(model, tmp_path):
     pictures = [waves(40, 50), waves(9, 33)]
     for number, picture in enumerate(pictures):
         Image.fromarray(picture).save(tmp_path / f"{number}.png")
@@ -89,11 +89,11 @@ def test_unequal_pictures_arrays_folders_and_colours(model, tmp_path):
     assert array.shape == (2, 40, 50)
     assert_array_equal(array[0], listed[0])
     colours = waves(20, 24, 3)
-    (rebuilt,) = model.reconstruct([colours])
-    assert_array_equal(rebuilt[..., 1], model.reconstruct([colours[..., 1]])[0])
+    (reconstructed,) = model.reconstruct([colours])
+    assert_array_equal(reconstructed[..., 1], model.reconstruct([colours[..., 1]])[0])
 
 
-def test_codes_lie_on_a_grid(model):
+def test_transform_returns_a_grid_of_codes(model):
     codes = model.transform([waves(40, 50), waves(40, 50)])
     assert codes.shape == (2, 17, 22, 8)
     one = waves(40, 50)[4:12, 6:14].reshape(1, -1)
@@ -101,33 +101,33 @@ def test_codes_lie_on_a_grid(model):
     assert [each.shape for each in model.transform([waves(8, 8), waves(10, 8)])] == [(1, 1, 8), (2, 1, 8)]
 
 
-def test_what_lies_around_the_middle_is_left_out_of_the_loss():
+def test_pixels_outside_the_centre_have_zero_weight_in_the_loss():
     inner = Autoencoder(8, **QUICK)
     model = PatchAutoencoder(inner, patch_size=7, kept_size=3, grey=False, n_patches=300, random_state=0)
     model.fit([waves(30, 30, 3)])
     weights = np.reshape(model.autoencoder_.feature_weights, (7, 7, 3))
     assert weights[2:5, 2:5].all() and weights.sum() == 27
-    own = Autoencoder(8, feature_weights=[1] * 49, **QUICK)
-    model = PatchAutoencoder(own, patch_size=7, kept_size=3, n_patches=300, random_state=0).fit([waves(30, 30)])
+    weighted = Autoencoder(8, feature_weights=[1] * 49, **QUICK)
+    model = PatchAutoencoder(weighted, patch_size=7, kept_size=3, n_patches=300, random_state=0).fit([waves(30, 30)])
     assert model.autoencoder_.feature_weights == [1] * 49
     assert inner.feature_weights is None
 
 
-def test_brightness_stays_beside_a_code_of_patches_without_their_mean(tmp_path):
+def test_centered_patches_add_their_mean_to_the_reconstruction(tmp_path):
     model = PatchAutoencoder(Autoencoder(8, **QUICK), patch_size=8, center=True, n_patches=400, random_state=0)
     picture = waves(40, 50)[:24]
     model.fit([waves(40, 50), waves(30, 60)])
     assert model.white_ == 255
     brighter = picture + np.uint8(8)
-    (rebuilt,), (higher,) = model.reconstruct([picture]), model.reconstruct([brighter])
-    assert_allclose(higher, rebuilt + 8, atol=1e-3)
+    (reconstructed,), (brighter_reconstructed,) = model.reconstruct([picture]), model.reconstruct([brighter])
+    assert_allclose(brighter_reconstructed, reconstructed + 8, atol=1e-3)
     assert_allclose(*model.transform(np.stack([picture, brighter])), atol=1e-4)
-    assert_allclose(model.denoise_picture(picture / 255), rebuilt / 255, atol=1e-5)
+    assert_allclose(model.denoise_picture(picture / 255), reconstructed / 255, atol=1e-5)
     model.save(tmp_path / "model.safetensors")
-    assert_array_equal(PatchAutoencoder.load(tmp_path / "model.safetensors").reconstruct([picture])[0], rebuilt)
+    assert_array_equal(PatchAutoencoder.load(tmp_path / "model.safetensors").reconstruct([picture])[0], reconstructed)
 
 
-def test_it_takes_noise_out():
+def test_denoise_reduces_the_error():
     clean = [waves(64, 64), waves(48, 80)]
     inner = DenoisingAutoencoder(
         16, hidden_layer_sizes=(64,), corruption=Gaussian(25, unit="input"), max_epochs=15, random_state=0
@@ -141,14 +141,14 @@ def test_it_takes_noise_out():
     assert_allclose(shown * 255, cleaned, atol=0.05)
 
 
-def test_the_default_learns_noise_of_a_deviation():
+def test_the_default_corruption_is_gaussian_noise():
     model = PatchAutoencoder(n_patches=64, noise=10, random_state=0)
     model.set_params(patch_size=4).fit([waves(30, 30)])
     assert model.autoencoder_.corruption == Gaussian(10.0, unit="input")
     assert model.white_ == 255
 
 
-def test_saved_and_loaded_it_gives_the_same(model, tmp_path):
+def test_a_loaded_model_gives_identical_results(model, tmp_path):
     path = tmp_path / "patches.safetensors"
     model.save(path)
     for loaded in (PatchAutoencoder.load(path), isthmus.load(path)):
@@ -161,7 +161,7 @@ def test_saved_and_loaded_it_gives_the_same(model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"patch_size": 0}, "patch_size=0"),
         ({"patch_size": 8, "kept_size": 5}, "kept_size=5 must be at most patch_size=8, and both even or both odd"),
@@ -170,12 +170,12 @@ def test_saved_and_loaded_it_gives_the_same(model, tmp_path):
         ({"stride": 1.5}, "stride=1.5"),
     ],
 )
-def test_what_is_refused(options, said):
-    with pytest.raises(InvalidParameterError, match=said.replace(".", r"\.")):
+def test_invalid_parameters(options, message):
+    with pytest.raises(InvalidParameterError, match=message.replace(".", r"\.")):
         PatchAutoencoder(**options).fit([waves(30, 30)])
 
 
-def test_pictures_that_are_none(model):
+def test_invalid_images(model):
     with pytest.raises(InvalidDataError, match="smaller than a patch of 8x8"):
         PatchAutoencoder(Autoencoder(2, **QUICK), patch_size=8).fit([waves(4, 30)])
     with pytest.raises(InvalidDataError, match=r"a picture has shape .* not \(3,\)"):
