@@ -23,7 +23,7 @@ def curve(model):
     return model.robustness_curve(UNSEEN, fit_on=KNOWN)
 
 
-def test_without_noise_it_is_the_reconstruction_error(model, curve):
+def test_the_curve_at_level_0_is_the_reconstruction_error(model, curve):
     assert_allclose(curve.levels, np.linspace(0, 0.8, 7))
     assert_allclose(curve.errors["model"][0], model.reconstruction_error(UNSEEN).mean(), rtol=1e-5)
     scaled = model.scaler_.scaled(UNSEEN, np.float64)
@@ -32,28 +32,28 @@ def test_without_noise_it_is_the_reconstruction_error(model, curve):
     assert_allclose(curve.errors["PCA"][0], expected, rtol=1e-4)
 
 
-def test_noisy_rows_err_by_the_noises_variance(model, curve):
+def test_the_error_of_noisy_rows_is_the_noise_variance(model, curve):
     spread = model.scaler_.scaled(UNSEEN, np.float64).std(axis=0)
     assert_allclose(curve.errors["noisy"], curve.levels**2 * np.mean(spread**2), rtol=0.1)
     assert curve.errors["noisy"][0] == 0
 
 
-def test_pca_errs_by_its_own_closed_form(model, curve):
-    """A projection on two of six directions keeps two sixths of white noise."""
+def test_the_error_of_pca_has_its_closed_form(model, curve):
+    """A projection onto 2 of 6 dimensions keeps 2/6 of the variance of white noise."""
     spread = model.scaler_.scaled(UNSEEN, np.float64).std(axis=0)
     pca = PCA(2).fit(model.scaler_.scaled(KNOWN, np.float64)).components_
     passed = np.trace(pca * spread**2 @ pca.T) / 6
     assert_allclose(curve.errors["PCA"] - curve.errors["PCA"][0], curve.levels**2 * passed, rtol=0.2, atol=1e-4)
 
 
-def test_training_on_noise_pays_under_noise(curve):
+def test_training_with_noise_lowers_the_error_under_noise(curve):
     assert (curve.errors["model"][3:] <= 1.02 * curve.errors["without noise"][3:]).all()
     assert str(curve).splitlines()[0].split() == ["level", "model", "noisy", "without", "noise", "PCA"]
     assert len(str(curve).splitlines()) == 8
     assert list(curve.curves) == ["model", "noisy", "without noise", "PCA"]
 
 
-def test_levels_and_corruptions_of_ones_own(model):
+def test_given_levels_and_corruptions(model):
     curve = model.robustness_curve(UNSEEN, [0.0, 1.0], corruption="masking")
     assert list(curve.errors) == ["model", "noisy"]
     scaled = model.scaler_.scaled(UNSEEN, np.float64)
@@ -61,7 +61,7 @@ def test_levels_and_corruptions_of_ones_own(model):
     assert model.robustness_curve(UNSEEN, corruption=Masking((0.1, 0.8))).levels[-1] == 1
 
 
-def test_what_is_refused(model):
+def test_invalid_parameters(model):
     for corruption in (Chain([Gaussian(0.2)]), lambda key, x: x):
         with pytest.raises(InvalidParameterError, match="a corruption with a level"):
             model.robustness_curve(UNSEEN, corruption=corruption)

@@ -17,7 +17,7 @@ from isthmus.sparsity import KL, L1, SPARSITIES, BatchTopK, Gated, JumpReLU, Mat
 
 SELECTING = ("topk", "batch_topk", "matryoshka")
 NAMES = pytest.mark.parametrize("name", SPARSITIES)
-# With learned numbers, with a threshold that is remembered, and with settings that are no number.
+# Objects with learned parameters, with a running threshold and with fields that are not numbers.
 OBJECTS = {
     "kl": KL(0.2, 0.5, memory=0.5),
     "jumprelu": JumpReLU(1e-3, 3, threshold=0.05),
@@ -40,7 +40,7 @@ def table():
 
 @pytest.fixture(scope="module")
 def models(table):
-    """A fitted model for each name; a test that changes it takes a copy."""
+    """A fitted model for each name; a test that modifies one must copy it first."""
     return {name: sparse(name).fit(table) for name in SPARSITIES}
 
 
@@ -57,20 +57,20 @@ def assert_same_model(one, other, rows):
         assert_array_equal(one.history_[name], other.history_[name])
 
 
-# The preset --------------------------------------------------------------------------------------------------------
+# Equivalence with Autoencoder --------------------------------------------------------------------------------------
 
 
-def test_it_is_the_autoencoder_with_a_sparsity_object(models, table):
+def test_sparse_autoencoder_equals_autoencoder_with_a_sparsity_object(models, table):
     options = models["topk"].get_params(deep=False)
     shared = {name: value for name, value in options.items() if name in AUTOENCODER}
     same = Autoencoder(**{**shared, "sparsity": TopK(options["k"])})
     assert_same_model(same.fit(table), models["topk"], table)
 
 
-# Every row of the table --------------------------------------------------------------------------------------------
+# Each sparsity -----------------------------------------------------------------------------------------------------
 
-# Of the checks, those that look at codes and at what is learned; the others ask of rows what no sparsity changes.
-LOOKED_AT = {
+# The checks of codes and fitted attributes. The others check the input, which is the same for every sparsity.
+CODE_CHECKS = {
     "check_dict_unchanged",
     "check_fit2d_1sample",
     "check_parameters_default_constructible",
@@ -82,32 +82,32 @@ CHECKS = [
     for estimator, check in estimator_checks_generator(
         sparse(name, 4, k=1 if name in SELECTING else None, max_epochs=2)
     )
-    if name == "topk" or check.func.__name__ in LOOKED_AT
+    if name == "topk" or check.func.__name__ in CODE_CHECKS
 ]
 
 
 @pytest.mark.parametrize(("estimator", "check"), CHECKS)
-def test_scikit_learns_checks(estimator, check):
+def test_scikit_learn_estimator_checks(estimator, check):
     check(estimator)
 
 
 @NAMES
-def test_a_fit_repeats_itself(models, table, name):
-    again = clone(models[name])
-    assert not hasattr(again, "params_")
-    assert_same_model(again.fit(table), models[name], table)
-    assert again.sparsity_ == SPARSITIES[name](**({"k": 2} if name in SELECTING else {}))
+def test_a_clone_repeats_the_fit(models, table, name):
+    repeated = clone(models[name])
+    assert not hasattr(repeated, "params_")
+    assert_same_model(repeated.fit(table), models[name], table)
+    assert repeated.sparsity_ == SPARSITIES[name](**({"k": 2} if name in SELECTING else {}))
 
 
 @NAMES
-def test_rows_on_disk_give_the_same_bits(models, table, name, tmp_path):
+def test_rows_in_a_file_give_identical_results(models, table, name, tmp_path):
     np.save(tmp_path / "rows.npy", table)
     assert_same_model(sparse(name).fit(tmp_path / "rows.npy"), models[name], table)
 
 
 @NAMES
-def test_the_unit_of_the_rows_makes_no_difference(models, table, name):
-    # By powers of two, so that standardising them rounds alike.
+def test_column_units_do_not_change_the_codes(models, table, name):
+    # Powers of two, so that standardised values are rounded identically.
     units = 2.0 ** np.array([10, -3, 0, 5, 1, -7])
     model = sparse(name).fit(table * units)
     assert_array_equal(model.transform(table * units), models[name].transform(table))
@@ -115,44 +115,44 @@ def test_the_unit_of_the_rows_makes_no_difference(models, table, name):
 
 
 @pytest.mark.parametrize("given", [*SPARSITIES, *(f"{name} object" for name in OBJECTS)])
-def test_saved_and_loaded_to_the_bit(models, table, given, tmp_path):
+def test_a_loaded_model_gives_identical_results(models, table, given, tmp_path):
     name, _, is_object = given.partition(" ")
     model = sparse(OBJECTS[name], k=None).fit(table) if is_object else models[name]
     model.save(tmp_path / "model", optimizer=True)
     loaded = SparseAutoencoder.load(tmp_path / "model")
     assert_same_model(loaded, model, table)
-    # Numbers come back as Python's own.
+    # numpy numbers are loaded as Python numbers.
     assert repr(loaded.get_params(deep=False)) == repr(model.get_params(deep=False)).replace("np.int64(2)", "2")
     one, other = copy.deepcopy(model).partial_fit(table), loaded.partial_fit(table)
     assert_same_model(one, other, table)
 
 
 @NAMES
-def test_pickled_to_the_bit(models, table, name):
+def test_a_pickled_model_gives_identical_results(models, table, name):
     assert_same_model(pickle.loads(pickle.dumps(models[name])), models[name], table)
 
 
 @NAMES
-def test_training_goes_on(models, table, name):
+def test_partial_fit_and_warm_start_continue_training(models, table, name):
     model = copy.deepcopy(models[name])
     before, weights = copy.deepcopy(model.sparsity_state_), model.encoder_weights_[0].copy()
     model.partial_fit(table)
     assert (model.n_iter_, len(model.history_["loss"])) == (models[name].n_iter_ + 1,) * 2
     assert (model.encoder_weights_[0] != weights).any()
     if "idle" in before:
-        slept = model.sparsity_state_["idle"] >= before["idle"] + 200
-        assert_array_equal(model.sparsity_state_["idle"][slept], before["idle"][slept] + 200)
+        inactive = model.sparsity_state_["idle"] >= before["idle"] + 200
+        assert_array_equal(model.sparsity_state_["idle"][inactive], before["idle"][inactive] + 200)
     if name == "batch_topk":
-        # 7 more batches of its 0.99.
+        # 7 more batches, each with memory 0.99.
         assert_allclose(1 - model.sparsity_state_["known"], (1 - before["known"]) * 0.99**7, rtol=1e-5)
     warm = copy.deepcopy(models[name]).set_params(warm_start=True, max_epochs=1, learning_rate=1e-30).fit(table)
-    # But for units near a threshold that moves on.
+    # Units near a running threshold may differ.
     codes = (np.sort(model.transform(table)) for model in (warm, models[name]))
     assert np.isclose(*codes, atol=1e-5).mean() > (0.99 if name in ("batch_topk", "matryoshka") else 0.9999)
 
 
 @NAMES
-def test_types_and_formats_of_codes(models, table, name):
+def test_dtypes_and_formats_of_codes(models, table, name):
     model = copy.copy(models[name])
     codes = model.transform(table)
     assert codes.shape == (200, 12)
@@ -171,7 +171,7 @@ def test_types_and_formats_of_codes(models, table, name):
 
 
 @NAMES
-def test_history_tells_of_each_term(models, name):
+def test_history_has_each_term_of_the_loss(models, name):
     history, method = models[name].history_, models[name].sparsity_
     assert {len(column) for column in history.values()} == {3}
     assert np.isfinite([values for key, values in history.items() if key != "seconds"]).all()
@@ -203,7 +203,7 @@ def test_dead_units_are_counted_over_epochs(table, name):
     assert dead == np.sum(~active) > 0
 
 
-# Numbers are traced ------------------------------------------------------------------------------------------------
+# Numeric fields are traced -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_dead_units_are_counted_over_epochs(table, name):
     ],
     ids=lambda method: type(method).__name__,
 )
-def test_other_numbers_compile_nothing(table, compilations, one, other):
+def test_other_numeric_fields_do_not_recompile(table, compilations, one, other):
     options = {"k": None, "max_epochs": 2}
     first = sparse(one, l2_penalty=1e-4, **options).fit(table)
     first.transform(table)
@@ -235,7 +235,7 @@ def test_settings_of_an_object_can_be_searched(table):
     assert search.estimator.sparsity == L1()
 
 
-def test_what_is_fitted_does_not_change_with_its_parameters(table):
+def test_set_params_does_not_change_the_fitted_model(table):
     model = sparse(TopK(2), k=None).fit(table)
     codes = model.transform(table)
     model.set_params(sparsity__k=5)
@@ -247,14 +247,14 @@ def test_what_is_fitted_does_not_change_with_its_parameters(table):
 
 
 @pytest.mark.parametrize("name", ["topk", "jumprelu", "gated"])
-def test_decoder_rows_stay_at_length_1(models, name):
+def test_decoder_rows_keep_unit_norm(models, name):
     lengths = np.linalg.norm(models[name].decoder_weights_[0], axis=1)
     assert_allclose(lengths, 1, rtol=1e-5)
     assert np.ptp(np.linalg.norm(models["l1"].decoder_weights_[0], axis=1)) > 1e-3
 
 
 @pytest.mark.parametrize("start", ["zeros", "mean", "geometric_median", "auto"])
-def test_where_the_outputs_bias_starts(table, start):
+def test_bias_start(table, start):
     model = sparse(bias_start=start, scaling=None, max_epochs=1, learning_rate=1e-30).fit(table)
     bias, distances = model.decoder_biases_[0], lambda point: np.linalg.norm(table - point, axis=1).sum()
     if start in ("zeros", "mean"):
@@ -264,7 +264,7 @@ def test_where_the_outputs_bias_starts(table, start):
         assert distances(bias) < min(map(distances, nearby))
 
 
-def test_atoms_of_one_layer_are_the_decoder_in_the_rows_units(models, table):
+def test_components_of_a_one_layer_decoder_are_its_weights_in_the_units_of_the_rows(models, table):
     model = models["topk"]
     assert_allclose(model.components_, model.decoder_weights_[0] * model.scaler_.scale, rtol=1e-6)
     zero = model.inverse_transform(np.zeros((1, 12)))
@@ -284,7 +284,7 @@ def test_atoms_of_one_layer_are_the_decoder_in_the_rows_units(models, table):
     ],
     ids=["mirrored", "decoder alone", "linear path", "own"],
 )
-def test_atoms_of_other_decoders_are_slopes_at_the_mean_code(table, method, options):
+def test_components_of_other_decoders_are_gradients_at_the_mean_code(table, method, options):
     options = {"n_components": 5, "precision": "float64", "max_epochs": 2, **options}
     model = sparse(method, k=None, **options).fit(table)
     assert np.isfinite(model.history_["loss"]).all()
@@ -295,7 +295,7 @@ def test_atoms_of_other_decoders_are_slopes_at_the_mean_code(table, method, opti
     assert_allclose(model.components_, gradients, rtol=1e-5, atol=1e-7)
 
 
-def test_prefixes_keep_their_units(table):
+def test_units_are_sorted_within_each_prefix(table):
     model = sparse(OBJECTS["matryoshka"], k=None).fit(table)
     variances = model.transform(table).var(axis=0)
     for low, high in ((0, 2), (2, 6), (6, 12)):
@@ -303,7 +303,7 @@ def test_prefixes_keep_their_units(table):
     assert (np.diff(variances) > 0).any()
 
 
-# Refused -----------------------------------------------------------------------------------------------------------
+# Errors ------------------------------------------------------------------------------------------------------------
 
 
 def own_network(n_features, n_components, key):
@@ -311,7 +311,7 @@ def own_network(n_features, n_components, key):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"k": 13}, "k=13 must be at most the code's 12 units"),
         ({"name": TopK(13), "k": None}, "k=13 must be at most the code's 12 units"),
@@ -366,7 +366,7 @@ def own_network(n_features, n_components, key):
         ),
     ],
 )
-def test_contradictions_are_refused_in_one_line(models, table, options, said):
+def test_invalid_combinations_raise_one_line_messages(models, table, options, message):
     model = copy.copy(models["topk"])
     settings = {"name": "topk", "k": 2, **options}
     if "name" in options and "k" not in options and options["name"] in ("kl", "l1", "jumprelu", "gated", "lifetime"):
@@ -376,16 +376,16 @@ def test_contradictions_are_refused_in_one_line(models, table, options, said):
     model.set_params(sparsity=sparsity, **settings)
     with pytest.raises(InvalidParameterError) as caught:
         model.fit(table)
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
     assert model.params_ is before["params_"]
 
 
-@pytest.mark.parametrize("goes_on", ["warm_start", "partial_fit"])
-def test_another_sparsity_has_other_parameters(models, table, goes_on):
+@pytest.mark.parametrize("call", ["warm_start", "partial_fit"])
+def test_continued_training_rejects_a_sparsity_with_other_parameters(models, table, call):
     model = copy.deepcopy(models["topk"]).set_params(sparsity="jumprelu", k=None, warm_start=True)
     with pytest.raises(InvalidParameterError, match="JumpReLU has other parameters than the last fit's"):
-        model.fit(table) if goes_on == "warm_start" else model.partial_fit(table)
+        model.fit(table) if call == "warm_start" else model.partial_fit(table)
     model.set_params(sparsity="l1")
-    model.fit(table) if goes_on == "warm_start" else model.partial_fit(table)
+    model.fit(table) if call == "warm_start" else model.partial_fit(table)
     assert model.sparsity_ == L1()

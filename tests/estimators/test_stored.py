@@ -52,7 +52,7 @@ def assert_same_model(one, other, rows):
         *({"loss": loss, "scaling": "minmax"} for loss in LOSSES),
     ],
 )
-def test_there_and_back(small, rows, tmp_path, options):
+def test_a_loaded_model_gives_identical_results(small, rows, tmp_path, options):
     model = small(**options).fit(rows)
     other = Autoencoder.load(saved(model, tmp_path / "model.safetensors"))
     assert_same_model(model, other, rows)
@@ -63,7 +63,7 @@ def test_there_and_back(small, rows, tmp_path, options):
 
 
 @pytest.mark.parametrize("scaling", [*SCALINGS, None])
-def test_each_scaling_comes_back_to_the_bit(small, rows, tmp_path, scaling):
+def test_each_scaling_is_stored_exactly(small, rows, tmp_path, scaling):
     model = small(scaling=scaling, max_epochs=1).fit(rows)
     other = Autoencoder.load(saved(model, tmp_path / "model.safetensors"))
     assert_same_model(model, other, rows)
@@ -73,7 +73,7 @@ def test_each_scaling_comes_back_to_the_bit(small, rows, tmp_path, scaling):
     assert_array_equal(other.scaler_.scaled(rows, np.float64), model.scaler_.scaled(rows, np.float64))
 
 
-def test_names_come_back(small, rows, tmp_path):
+def test_feature_names_are_stored(small, rows, tmp_path):
     frame = pd.DataFrame(rows, columns=["größe", "b", "c c", "d"])
     model = small().fit(frame)
     other = Autoencoder.load(str(saved(model, tmp_path / "model.safetensors")))
@@ -84,14 +84,14 @@ def test_names_come_back(small, rows, tmp_path):
     assert not hasattr(Autoencoder.load(saved(small().fit(rows), tmp_path / "plain.safetensors")), "feature_names_in_")
 
 
-def test_a_saved_file_saves_to_the_same_bytes(fitted, tmp_path):
+def test_a_loaded_model_is_saved_to_the_same_bytes(fitted, tmp_path):
     first = saved(fitted, tmp_path / "first", optimizer=True)
     second = saved(Autoencoder.load(first), tmp_path / "second", optimizer=True)
     assert first.read_bytes() == second.read_bytes()
 
 
 @pytest.mark.parametrize("options", [*({"optimizer": name} for name in OPTIMIZERS), {"precision": "float64"}])
-def test_with_the_optimizer_training_goes_on_as_if_never_saved(small, rows, tmp_path, options):
+def test_a_model_saved_with_its_optimizer_continues_training_identically(small, rows, tmp_path, options):
     model = small(random_state=None, **options).fit(rows)
     other = Autoencoder.load(saved(model, tmp_path / "model", optimizer=True))
     model.partial_fit(rows)
@@ -100,7 +100,7 @@ def test_with_the_optimizer_training_goes_on_as_if_never_saved(small, rows, tmp_
     assert model.history_["loss"] == other.history_["loss"]
 
 
-def test_without_the_optimizer_training_begins_with_an_empty_state(small, rows, tmp_path):
+def test_a_model_saved_without_its_optimizer_starts_with_an_empty_state(small, rows, tmp_path):
     model = small().fit(rows)
     other = Autoencoder.load(saved(model, tmp_path / "model"))
     assert other.optimizer_state_ is None
@@ -111,7 +111,7 @@ def test_without_the_optimizer_training_begins_with_an_empty_state(small, rows, 
 @pytest.mark.parametrize(
     ("name", "value"), [("optimizer", optax.adam(1e-3)), ("learning_rate_schedule", lambda share: 1.0)]
 )
-def test_what_cannot_be_written_is_refused_when_saving(small, rows, tmp_path, name, value):
+def test_save_rejects_parameters_that_cannot_be_stored(small, rows, tmp_path, name, value):
     path = saved(small(max_epochs=1).fit(rows), tmp_path / "model")
     before = path.read_bytes()
     model = small(max_epochs=1, **{name: value}).fit(rows)
@@ -124,7 +124,7 @@ def test_what_cannot_be_written_is_refused_when_saving(small, rows, tmp_path, na
     assert [child.name for child in tmp_path.iterdir()] == ["model"]
 
 
-def test_a_network_of_ones_own(small, rows, tmp_path):
+def test_a_custom_network(small, rows, tmp_path):
     model = small(network=own_network, learning_rate=0.02, max_epochs=30, early_stopping=False).fit(rows)
     assert model.history_["loss"][-1] < 0.7 * model.history_["loss"][0]
     scaled = (rows - model.scaler_.center) / model.scaler_.scale
@@ -187,7 +187,7 @@ def parameters(header):
         (narrow_scaler, "has a scaling of 3 columns, but the network needs 4"),
     ],
 )
-def test_damaged_and_foreign_files_are_refused_in_one_line(fitted, tmp_path, change, match):
+def test_damaged_files_and_those_of_other_classes_raise_one_line_messages(fitted, tmp_path, change, match):
     header, tensors = read_model(saved(fitted, tmp_path / "model"))
     header = json.loads(json.dumps(header))
     change(header, tensors)

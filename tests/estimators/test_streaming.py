@@ -28,11 +28,11 @@ def test_blocks_become_one_array_or_one_matrix(cuts, dtype):
     assert sparse.nnz == np.count_nonzero(ROWS)
 
 
-def test_no_blocks_are_an_array_without_rows():
+def test_joining_no_blocks_gives_an_array_without_rows():
     assert joined([], np.float32, None, 3).shape == (0, 3)
 
 
-def test_values_that_a_narrower_type_rounds_to_zero_are_not_stored():
+def test_values_rounded_to_zero_are_not_stored():
     assert joined_sparse([np.array([[1e-200, 1.0]])], np.float32, 2).nnz == 1
 
 
@@ -49,7 +49,7 @@ def test_progress_is_reported_after_a_block_is_used():
 
 
 def verb(blocks, sparse=False):
-    """A verb whose result has columns a and b, whatever the model."""
+    """A verb whose result has columns a and b for every model."""
     return Verb(
         open=lambda model, X, keep: (X if hasattr(X, "blocks") else open_source(X), None),
         blocks=lambda model, source: blocks(source),
@@ -64,7 +64,7 @@ def negated(source):
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-def test_a_file_has_the_rows(tmp_path, sparse):
+def test_results_are_written_to_a_file(tmp_path, sparse):
     path = tmp_path / "rows.parquet"
     assert verb(negated, sparse).to_file(None, ROWS, path, None, None) == 6
     source = open_source(path)
@@ -76,7 +76,7 @@ def test_a_file_has_the_rows(tmp_path, sparse):
     assert open_source(path).n_rows == 6
 
 
-def test_results_in_memory_are_those_of_files(tmp_path):
+def test_results_in_memory_equal_those_in_files(tmp_path):
     dense, sparse = (verb(negated, kind).in_memory(None, ROWS) for kind in (False, True))
     assert_array_equal(dense, -ROWS.astype(np.float32), strict=True)
     assert_array_equal(sparse.toarray(), dense, strict=True)
@@ -90,7 +90,7 @@ def test_a_source_of_unknown_length_is_joined():
     assert_array_equal(verb(negated).in_memory(None, source), -ROWS.astype(np.float32), strict=True)
 
 
-# The weights on their device ---------------------------------------------------------------------------------------
+# Weights on the device ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -141,13 +141,13 @@ def test_weights_are_uploaded_again_after_a_change(model, rows, uploads, change)
     assert_array_equal(codes, copy.deepcopy(model).transform(rows))
 
 
-def test_other_parameters_upload_nothing(model, rows, uploads):
+def test_changes_of_other_parameters_do_not_upload_weights(model, rows, uploads):
     model.transform(rows)
     model.set_params(max_epochs=7, random_state=9).transform(rows)
     assert len(uploads) == 1
 
 
-def test_a_copy_has_weights_of_its_own(model, rows, uploads):
+def test_weights_of_a_copy_are_uploaded_separately(model, rows, uploads):
     before = model.transform(rows)
     other = copy.deepcopy(model)
     other.params_["encoder"][-1]["bias"] = other.params_["encoder"][-1]["bias"] + 1
@@ -162,7 +162,7 @@ def test_uploaded_weights_cannot_be_changed_in_place(model, rows):
         model.params_["encoder"][0]["weight"][0] = 0
 
 
-def test_an_upload_ends_with_its_model(small, rows):
+def test_uploaded_weights_are_freed_with_their_model(small, rows):
     before = len(streaming._INFERENCES)
     model = small(max_epochs=1).fit(rows)
     inference_of(model)

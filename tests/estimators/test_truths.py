@@ -35,7 +35,7 @@ def correlated_gaussian():
     ],
     ids=["gaussian", "digits"],
 )
-def test_a_linear_autoencoder_finds_the_principal_subspace(rows, n_components, options):
+def test_a_linear_autoencoder_learns_the_principal_subspace(rows, n_components, options):
     X = rows()
     model = Autoencoder(
         n_components,
@@ -59,7 +59,7 @@ def random_table(rng, n_rows, width):
 
 @settings(deadline=None, max_examples=20, database=None)
 @given(st.integers(0, 2**32 - 1), st.integers(20, 200), st.sampled_from([3, 6]), st.sampled_from([1e-3, 0.1]))
-def test_with_the_linear_path_never_worse_than_pca(seed, n_rows, width, learning_rate):
+def test_the_linear_path_bounds_the_error_by_that_of_pca(seed, n_rows, width, learning_rate):
     table, held_out = np.split(random_table(np.random.default_rng(seed), n_rows + 40, width), [n_rows])
     mean, deviation = table.mean(axis=0), table.std(axis=0)
     model = Autoencoder(
@@ -70,7 +70,7 @@ def test_with_the_linear_path_never_worse_than_pca(seed, n_rows, width, learning
     assert model.reconstruction_error(held_out).mean() <= pca_error * (1 + 1e-5)
 
 
-def test_the_start_is_pca(rows):
+def test_the_linear_path_starts_from_pca(rows):
     scaled = (rows - rows.mean(axis=0)) / rows.std(axis=0)
     model = Autoencoder(2, learning_rate=1e-30, max_epochs=1, early_stopping=False, random_state=0).fit(rows)
     expected = principal_error(scaled, 2)
@@ -96,30 +96,30 @@ def solves(X, n_components, seed):
 
 
 @pytest.mark.parametrize(("width", "n_components"), [(4, 2), (8, 3)])
-def test_the_encoder_problem_is_solved(width, n_components):
+def test_the_encoder_problem_is_solved_with_most_seeds(width, n_components):
     X = np.eye(width)
     assert sum(solves(X, n_components, seed) for seed in seeds) >= 9
 
 
 @pytest.mark.parametrize("n_components", [4, 7])
-def test_seven_segment_digits_come_back_exactly(n_components):
+def test_seven_segment_digits_are_reconstructed_exactly(n_components):
     X, _ = load_seven_segment(return_X_y=True)
     assert all(solves(X, n_components, seed) for seed in seeds)
 
 
 @settings(deadline=None, max_examples=30)
 @given(st.data())
-def test_a_rows_results_depend_on_that_row_alone(fitted, rows, data):
+def test_the_results_of_a_row_do_not_depend_on_other_rows(fitted, rows, data):
     order = data.draw(st.permutations(range(len(rows))))
     cut = data.draw(st.integers(1, len(rows) - 1))
     codes = fitted.transform(rows)
     assert_array_equal(fitted.transform(rows[order]), codes[order])
     assert_array_equal(np.concatenate([fitted.transform(rows[:cut]), fitted.transform(rows[cut:])]), codes)
-    rebuilt = fitted.reconstruct(rows)
-    assert_array_equal(fitted.reconstruct(rows[order][:cut]), rebuilt[order][:cut])
+    reconstructed = fitted.reconstruct(rows)
+    assert_array_equal(fitted.reconstruct(rows[order][:cut]), reconstructed[order][:cut])
     errors = fitted.reconstruction_error(rows)
     assert_array_equal(fitted.reconstruction_error(rows[order]), errors[order])
-    assert_array_equal(fitted.inverse_transform(codes[order]), rebuilt[order])
+    assert_array_equal(fitted.inverse_transform(codes[order]), reconstructed[order])
 
 
 # Sparse codes ------------------------------------------------------------------------------------------------------
@@ -150,9 +150,9 @@ def best_cosines(model, atoms):
 SELECTING = {"k": 2, "auxiliary": 0.0, "dead_after": 300}
 
 
-# Small and quick; benchmarks/planted.py has the figures at size, in five seeds.
+# A small case; benchmarks/planted.py measures larger ones with five seeds.
 @pytest.mark.parametrize(
-    ("method", "least"),
+    ("method", "min_cosine"),
     [
         (TopK(**SELECTING, resample_dead=1), 0.97),
         (BatchTopK(**SELECTING, resample_dead=1), 0.97),
@@ -164,21 +164,21 @@ SELECTING = {"k": 2, "auxiliary": 0.0, "dead_after": 300}
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_planted_dictionary_comes_out(planted, method, least):
+def test_a_planted_dictionary_is_recovered(planted, method, min_cosine):
     rows, atoms = planted
-    # With free lengths of the decoder's rows steps of 0.01 are long for so small a set.
+    # Without unit-norm decoder rows, a learning rate of 0.01 is too high for this small set.
     slow = {"learning_rate": 0.005} if isinstance(method, BatchTopK) else {}
     model = dictionary(method, **slow).fit(rows)
-    assert best_cosines(model, atoms) >= least
+    assert best_cosines(model, atoms) >= min_cosine
     active = (model.transform(rows) != 0).sum(axis=1)
     if isinstance(method, TopK):
         assert active.max() <= 2
     if not isinstance(method, Lifetime):
-        # Outside training too, where a fixed threshold stands for the batch.
+        # Inference uses a fixed threshold instead of a selection within the batch.
         assert abs(active.mean() / model.history_["l0"][-1] - 1) < 0.05
 
 
-def test_a_wide_code_copies_unless_it_is_sparse(planted):
+def test_an_overcomplete_code_recovers_the_dictionary_only_if_sparse(planted):
     rows, atoms = planted
     copying = dictionary(None, 48, code_activation="identity", max_epochs=20).fit(rows)
     assert copying.score(rows) > 1 - 1e-6
@@ -189,7 +189,7 @@ def test_a_wide_code_copies_unless_it_is_sparse(planted):
 
 
 @pytest.mark.parametrize("target", [0.05, 0.1])
-def test_mean_activations_come_to_the_target(planted, target):
+def test_mean_activations_reach_the_target(planted, target):
     rows, _ = planted
     model = dictionary("kl", sparsity_target=target, scaling="minmax", max_epochs=40).fit(rows)
     means = model.transform(rows).mean(axis=0)

@@ -32,12 +32,12 @@ def csv(frame, tmp_path):
     return tmp_path / "rows.csv"
 
 
-def test_each_verb_computes_what_its_name_says(model, frame, rows):
+def test_each_verb_calls_its_part_of_the_network(model, frame, rows):
     code = np.asarray(model.network_.encode(model.params_, model.scaler_.scaled(rows, np.float32)))
     assert_allclose(ENCODE.in_memory(model, frame), code, rtol=1e-4, atol=1e-4)
-    back = model.scaler_.raw(np.asarray(model.network_.decode(model.params_, code)), np.float64)
-    assert_allclose(DECODE.in_memory(model, code.astype(np.float64)), back, rtol=1e-4, atol=1e-4)
-    assert_allclose(RECONSTRUCT.in_memory(model, frame), back, rtol=1e-4, atol=1e-4)
+    decoded = model.scaler_.raw(np.asarray(model.network_.decode(model.params_, code)), np.float64)
+    assert_allclose(DECODE.in_memory(model, code.astype(np.float64)), decoded, rtol=1e-4, atol=1e-4)
+    assert_allclose(RECONSTRUCT.in_memory(model, frame), decoded, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -63,7 +63,7 @@ def test_columns_without_names_are_numbered(small, rows):
 
 @pytest.fixture
 def not_gathered(monkeypatch):
-    """Fail where rows are gathered in memory or in a temporary file."""
+    """Fail if all rows are collected in memory or in a temporary file."""
 
     def refuse(*arguments):
         raise AssertionError("the rows were gathered")
@@ -73,7 +73,7 @@ def not_gathered(monkeypatch):
 
 @pytest.mark.usefixtures("not_gathered")
 @pytest.mark.parametrize("method", ["transform", "reconstruct", "score", "reconstruction_error", "code_statistics"])
-def test_text_is_read_block_by_block_and_not_gathered(model, frame, csv, method):
+def test_text_is_read_block_by_block(model, frame, csv, method):
     found, expected = (getattr(model, method)(given) for given in (csv, frame))
     if method == "code_statistics":
         found, expected = str(found), str(expected)
@@ -102,8 +102,8 @@ def test_text_is_encoded_while_it_is_read(model, frame, tmp_path):
 @pytest.mark.usefixtures("not_gathered")
 def test_codes_are_read_from_files_block_by_block(model, frame, tmp_path):
     model.transform_to(frame, tmp_path / "codes.csv")
-    back = DECODE.in_memory(model, tmp_path / "codes.csv")
-    assert_allclose(back, RECONSTRUCT.in_memory(model, frame), rtol=1e-5)
+    decoded = DECODE.in_memory(model, tmp_path / "codes.csv")
+    assert_allclose(decoded, RECONSTRUCT.in_memory(model, frame), rtol=1e-5)
 
 
 # Missing cells -----------------------------------------------------------------------------------------------------
@@ -111,12 +111,12 @@ def test_codes_are_read_from_files_block_by_block(model, frame, tmp_path):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_imputation_fills_missing_cells_with_the_reconstruction(masked, rows, dtype):
-    holes = np.where(np.random.default_rng(1).random(rows.shape) < 0.2, np.nan, rows).astype(dtype)
-    filled = IMPUTE.in_memory(masked, holes)
-    missing = np.isnan(holes)
+    incomplete = np.where(np.random.default_rng(1).random(rows.shape) < 0.2, np.nan, rows).astype(dtype)
+    filled = IMPUTE.in_memory(masked, incomplete)
+    missing = np.isnan(incomplete)
     assert filled.dtype == dtype
-    assert_array_equal(filled[~missing], holes[~missing])
-    assert_allclose(filled[missing], RECONSTRUCT.in_memory(masked, holes)[missing], rtol=1e-5)
+    assert_array_equal(filled[~missing], incomplete[~missing])
+    assert_allclose(filled[missing], RECONSTRUCT.in_memory(masked, incomplete)[missing], rtol=1e-5)
 
 
 def test_integers_have_no_missing_cells(masked, rows):
@@ -129,7 +129,7 @@ def test_imputation_needs_a_model_with_a_missing_mask(model, rows):
         IMPUTE.in_memory(model, rows)
 
 
-def test_rebuilt_blocks_are_pairs_of_raw_and_scaled_rows(model, frame, rows):
+def test_rebuilt_blocks_yields_pairs_of_raw_and_scaled_rows(model, frame, rows):
     pairs = list(rebuilt_blocks(model, open_source(frame)))
     assert_array_equal(np.concatenate([raw for raw, _ in pairs]), rows)
     scaled = np.concatenate([found for _, found in pairs])
@@ -145,14 +145,14 @@ def test_codes_may_be_sparse_matrices(model, frame):
 
 
 @pytest.mark.parametrize("form", ["array", "file"])
-def test_codes_of_another_width_are_refused(model, tmp_path, form):
+def test_codes_of_another_width_are_rejected(model, tmp_path, form):
     codes = np.ones((3, 5))
     np.save(tmp_path / "codes.npy", codes)
     with pytest.raises(InvalidDataError, match="codes have 5 columns, but the model's codes have 2"):
         DECODE.in_memory(model, codes if form == "array" else tmp_path / "codes.npy")
 
 
-def test_codes_that_are_not_finite_are_refused_by_place(model, tmp_path):
+def test_codes_that_are_not_finite_are_rejected_with_their_row(model, tmp_path):
     codes = np.ones((3, 2))
     codes[1, 1] = np.inf
     np.save(tmp_path / "codes.npy", codes)
@@ -160,7 +160,7 @@ def test_codes_that_are_not_finite_are_refused_by_place(model, tmp_path):
         DECODE.in_memory(model, tmp_path / "codes.npy")
 
 
-def test_codes_are_sparse_where_the_model_says_so(model, frame, rows):
+def test_codes_are_sparse_with_sparse_output(model, frame, rows):
     model = model.__class__(**model.get_params()).fit(frame)
     dense = ENCODE.in_memory(model, frame)
     model.sparse_output = True
