@@ -75,9 +75,5 @@ class Registry(MutableMapping[str, T]):
         written = (row.partition(":") for row in self._rows.values() if isinstance(row, str))
         return {attribute: module for module, _, attribute in written}
 
-    def name_of(self, thing: object) -> str | None:
-        """Return the name of a thing in the table, or None."""
-        return next((name for name in self._rows if self[name] is thing), None)
-
     def __repr__(self) -> str:
         return f"Registry({self.sort!r}, {list(self._rows)})"
