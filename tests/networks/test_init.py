@@ -288,7 +288,6 @@ def test_dropout(network):
 def test_a_family_from_outside():
     assert FAMILIES["toy"] is ToyNetwork
     assert list(FAMILIES)[-1] == "toy"
-    assert FAMILIES["toy"] is ToyNetwork
 
 
 def test_the_family_is_removed_again():
