@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -114,3 +115,35 @@ def test_a_cache_that_is_too_large_is_reduced_at_the_start(tmp_path, monkeypatch
     run(tmp_path)
     assert not old.exists()
     assert (folder / "new-cache").exists()
+
+
+class Made:
+    def __init__(self, name):
+        self.name = name
+
+
+def test_programs_are_kept_while_they_are_used_and_the_last_ones_after():
+    made = []
+
+    @compilation.kept_in_memory
+    def make(name):
+        made.append(name)
+        return Made(name)
+
+    used = make("used")
+    for name in "abcd":
+        make(name)
+    assert make("used") is used
+    assert make("d").name == "d" and made == ["used", *"abcd"]
+    make("a")
+    assert made == ["used", *"abcd", "a"]
+
+
+def test_several_threads_share_the_programs():
+    @compilation.kept_in_memory
+    def make(number):
+        return Made(number)
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(make, [number % 5 for number in range(4000)]))
+    assert [one.name for one in found] == [number % 5 for number in range(4000)]

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import os
 import platform
+import threading
 import warnings
 import weakref
 from collections import OrderedDict
@@ -134,17 +135,20 @@ def kept_in_memory(compile_one: Callable[..., T]) -> Callable[..., T]:
     alive: weakref.WeakValueDictionary[Hashable, T] = weakref.WeakValueDictionary()
     last: OrderedDict[Hashable, T] = OrderedDict()
 
+    lock = threading.RLock()  # several threads may fit or encode at a time
+
     @functools.wraps(compile_one)
     def kept(*arguments: Hashable) -> T:
-        found = alive.get(arguments)
-        if found is None:
-            found = alive[arguments] = compile_one(*arguments)
-        last[arguments] = found
-        last.move_to_end(arguments)
-        if len(last) > _IN_MEMORY:
-            last.popitem(last=False)
-            _return_memory()
-        return found
+        with lock:
+            found = alive.get(arguments)
+            if found is None:
+                found = alive[arguments] = compile_one(*arguments)
+            last[arguments] = found
+            last.move_to_end(arguments)
+            if len(last) > _IN_MEMORY:
+                last.popitem(last=False)
+                _return_memory()
+            return found
 
     return kept
 
