@@ -7,7 +7,7 @@ import warnings
 from typing import Any, Self
 
 from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.callback import with_callbacks
 from sklearn.utils import Tags
 
 from isthmus.core.errors import DivergedError, InterruptedFitWarning, InvalidParameterError
@@ -16,6 +16,7 @@ from isthmus.data.groups import split_by
 from isthmus.data.sources.opening import is_iterator
 from isthmus.engine.checkpoint import Checkpoints
 from isthmus.estimators.base import Array, FittedModel, Rows
+from isthmus.estimators.callbacks import CallbackCaller, FollowedFit
 from isthmus.estimators.fit.memory import Memory
 from isthmus.estimators.fit.reporting import Estimate, estimate
 from isthmus.estimators.fit.run import FitRun, Fitted, start_fit, start_partial_fit
@@ -24,7 +25,7 @@ from isthmus.estimators.parameters import AutoencoderParameters
 
 
 @documented
-class Autoencoder(AutoencoderParameters, CallbackSupportMixin, FittedModel, BaseEstimator):  # type: ignore[misc]
+class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator):  # type: ignore[misc]
     """An autoencoder: a few numbers for each row, from which the row can be reconstructed.
 
     Encoder, narrow code and mirrored decoder, trained so that the output is as close to the input as possible. By
@@ -141,9 +142,10 @@ class Autoencoder(AutoencoderParameters, CallbackSupportMixin, FittedModel, Base
             )
             checkpoints = None if checkpoint is None else Checkpoints(checkpoint, checkpoint_every)
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            watcher = _CallbackCaller(self, context, X, y)
+            watcher = CallbackCaller(self, context, X, y)
             run = start_fit(self, source, validation, watcher=watcher, checkpoints=checkpoints, hold=hold)
             memory.check(run.trainer, run.state)
+            watcher.follow(run)
             self._train(run)
         except DivergedError:
             raise
@@ -244,6 +246,7 @@ class Autoencoder(AutoencoderParameters, CallbackSupportMixin, FittedModel, Base
         return self
 
     def _adopt(self, fitted: Fitted) -> None:
+        self.__dict__.pop("_current_fit", None)
         for name, value in fitted._asdict().items():
             setattr(self, name, value)
 
@@ -274,28 +277,3 @@ class Autoencoder(AutoencoderParameters, CallbackSupportMixin, FittedModel, Base
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.allow_nan = self.missing == "mask"
         return tags
-
-
-class _CallbackCaller:
-    """Calls scikit-learn's callbacks at each epoch, with the estimator's `history_` so far and a fitted copy."""
-
-    def __init__(self, estimator: Autoencoder, context: Any, X: Rows, y: Any) -> None:
-        self.estimator = estimator
-        self.context = context
-        self.data = {"X": X, "y": y}
-        self.epoch: Any = None
-
-    def begin(self) -> None:
-        if getattr(self.estimator, "_skl_callbacks", ()):
-            self.epoch = self.context.subcontext(task_name="epoch")
-            self.epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
-
-    def end(self, run: FitRun) -> bool:
-        if self.epoch is None:
-            return False
-        estimator, state = self.estimator, run.state
-        estimator.history_, estimator.n_iter_ = state.metrics, state.epoch
-        stops = self.epoch.call_on_fit_task_end(
-            estimator=estimator, **self.data, reconstruction_attributes=lambda: run.fitted(state)._asdict()
-        )
-        return bool(stops)

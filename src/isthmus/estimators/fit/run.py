@@ -145,10 +145,10 @@ class FitRun:
             disconnect()
             raise SystemExit(128 + number)
 
-    def fitted(self, state: TrainState) -> Fitted:
-        """Return what an estimator keeps of a state."""
+    def fitted(self, state: TrainState, *, best: bool = True) -> Fitted:
+        """Return what an estimator keeps of a state: its best weights or, with ``best=False``, its current ones."""
         trainer, network, plan = self.trainer, self.network, self.plan
-        params, model, restored = trainer.best(state)
+        params, model, restored = trainer.best(state) if best else (state.params, state.model, False)
         params, model, optimizer = jax.tree.map(np.asarray, (params, model, state.optimizer))
         if restored and state.stopping.best_epoch == 0 and self.better_start is not None:
             params = self.better_start()

@@ -1,0 +1,179 @@
+"""Callbacks of a fit: scikit-learn's protocol, plain functions, and the estimator's state while it is being fitted."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.callback import CallbackSupportMixin, FitCallback
+
+from isthmus.core.errors import InvalidParameterError
+from isthmus.estimators.fit.run import FitRun, Fitted
+
+_HOOKS = ("setup", "teardown", "on_fit_task_begin", "on_fit_task_end")
+_FORMS = "pass a function f(estimator) or f(estimator, context)"
+
+
+class FollowedFit(CallbackSupportMixin):  # type: ignore[misc]
+    """An estimator that works in callbacks: there it has the weights that training has reached."""
+
+    params_: Any
+
+    def set_callbacks(self, *callbacks: Any) -> Self:
+        """Set what is called during `fit`.
+
+        Parameters
+        ----------
+        *callbacks : function or scikit-learn callback
+            A function ``f(estimator)`` or ``f(estimator, context)`` is called after each epoch, and stops training by
+            returning True; an object of scikit-learn's callback protocol at the beginning and the end of each task.
+            The estimator that they are given has the current weights: `transform`, `score` and the figures of
+            `isthmus.plots` work on it. Without arguments all are removed.
+
+        Returns
+        -------
+        self : Autoencoder
+            The estimator.
+
+        Raises
+        ------
+        InvalidParameterError
+            Where one is neither.
+        """
+        super().set_callbacks(*map(_as_callback, callbacks))
+        return self
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # Called for missing attributes only. Codes of the first rows are computed if a callback asks for them: a
+            # callback that only prints the loss costs nothing.
+            compute = self.__dict__.get("_current_fit")
+            if compute is None or name not in Fitted._fields:
+                # Raises the error of the attribute, which is NotFittedError for some.
+                return object.__getattribute__(self, name)
+            del self.__dict__["_current_fit"]
+            self.__dict__.update(compute()._asdict())
+            return self.__dict__[name]
+
+    def __getstate__(self) -> Any:
+        if "_current_fit" in self.__dict__:
+            _ = self.params_
+        return super().__getstate__()
+
+
+class CallbackCaller:
+    """Calls an estimator's callbacks at each epoch, with the estimator's state so far.
+
+    Parameters
+    ----------
+    estimator : Autoencoder
+        The estimator that is being fitted.
+    context : CallbackContext
+        scikit-learn's context of the fit.
+    X, y : object
+        What `fit` was given.
+    """
+
+    def __init__(self, estimator: Any, context: Any, X: Any, y: Any) -> None:
+        self.estimator = estimator
+        self.context = context
+        self.data = {"X": X, "y": y}
+        self.active = bool(getattr(estimator, "_skl_callbacks", ()))
+        self.epoch: Any = None
+
+    def follow(self, run: FitRun) -> None:
+        """Give the estimator a run's current state."""
+        if not self.active:
+            return
+        values = self.estimator.__dict__
+        for name in Fitted._fields:
+            values.pop(name, None)
+        state = run.state
+        values["history_"], values["n_iter_"] = state.metrics, state.epoch
+        values["_current_fit"] = functools.partial(run.fitted, state, best=False)
+
+    def begin(self) -> None:
+        """Call the callbacks at the start of an epoch."""
+        if self.active:
+            self.epoch = self.context.subcontext(task_name="epoch")
+            self.epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def end(self, run: FitRun) -> bool:
+        """Call the callbacks at the end of an epoch; True if one of them stops training."""
+        if not self.active:
+            return False
+        self.follow(run)
+        state = run.state
+        stops = self.epoch.call_on_fit_task_end(
+            estimator=self.estimator, **self.data, reconstruction_attributes=lambda: run.fitted(state)._asdict()
+        )
+        return bool(stops)
+
+
+class EpochFunction:
+    """A function as a callback: called after each epoch.
+
+    Parameters
+    ----------
+    function : callable
+        ``f(estimator)`` or ``f(estimator, context)``; True stops training.
+
+    Raises
+    ------
+    InvalidParameterError
+        Where it cannot be called so.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.takes_context = _takes_context(function)
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Do nothing."""
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Do nothing."""
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """Do nothing."""
+
+    def on_fit_task_end(self, estimator: Any, context: Any) -> bool:
+        """Call the function after an epoch."""
+        if context.task_name != "epoch":
+            return False
+        given = (estimator, context) if self.takes_context else (estimator,)
+        result = self.function(*given)
+        # A function that happens to return a number or a figure does not mean to stop.
+        return isinstance(result, bool | np.bool_) and bool(result)
+
+
+def _as_callback(callback: Any) -> Any:
+    """Return a callback of scikit-learn's protocol."""
+    if isinstance(callback, type):
+        raise InvalidParameterError(f"callback {callback.__name__} is a class; pass an object, {callback.__name__}()")
+    if isinstance(callback, FitCallback):
+        return callback
+    if callable(callback):
+        return EpochFunction(callback)
+    missing = ", ".join(hook for hook in _HOOKS if not hasattr(callback, hook))
+    raise InvalidParameterError(f"callback {callback!r} has no {missing}; {_FORMS}, or an object with these methods")
+
+
+def _takes_context(function: Callable[..., Any]) -> bool:
+    """Whether a function takes the context as well as the estimator."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # some builtins have no signature
+        return False
+    several = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    needed = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if not (places or several) or len(needed) > 2 or any(p.kind is p.KEYWORD_ONLY for p in needed):
+        name = getattr(function, "__name__", type(function).__name__)
+        raise InvalidParameterError(f"callback {name} cannot be called with an estimator; {_FORMS}")
+    # A second parameter with a default is often a value of the enclosing scope: lambda model, codes=codes: ...
+    return several or len(needed) == 2 or (len(places) > 1 and places[1].name == "context")
