@@ -93,3 +93,17 @@ def test_locations_that_are_refused(inside, where, error, said):
 def test_a_list_of_one_file_is_read_as_the_file(inside):
     assert_array_equal(read(open_source(["part-1.npy"])), FRAME[30:60])
     assert locate("part-1.npy").name == "part-1.npy"
+
+
+def test_patterns_match_capital_suffixes_and_read_linked_folders_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deep").mkdir()
+    for name in ("a.csv", "B.CSV", "deep/c.csv"):
+        FRAME[:10].to_csv(name, index=False)
+    (tmp_path / "deep" / "circle").symlink_to(tmp_path)
+    assert [str(file) for file in locate("*.csv").files] == ["B.CSV", "a.csv"]
+    assert open_source("**/*.csv").n_rows in (None, 30)
+    assert len(read(open_source("**/*.csv"))) == 30
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "link").symlink_to(tmp_path / "deep")
+    assert len(read(open_source("elsewhere"))) == 30

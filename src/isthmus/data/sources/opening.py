@@ -17,6 +17,7 @@ from isthmus.data.sources.many import RemoteNpySource, SequenceSource, StackedSo
 from isthmus.data.sources.places import FileList, RemoteFile, is_location, known_suffix, locate, suffix_of, table_files
 from isthmus.data.sources.sparse import SparseCodesSource, is_sparse_codes
 from isthmus.data.sources.tables import TableSource
+from isthmus.data.sources.walking import files_below
 
 
 def open_source(
@@ -142,7 +143,7 @@ def _kind_of(path: Path | RemoteFile) -> type[Any]:
 
 
 def _folder_kind(path: Path) -> type[Any]:
-    files = [file for file in sorted(path.rglob("*")) if file.is_file() and not file.name.startswith(".")]
+    files = [file for file in files_below(path) if not file.name.startswith(".")]
     kinds = {SOURCES[suffix]: file for file in files if (suffix := suffix_of(file.name, SOURCES))}
     if not kinds:
         example = f", only files like {files[0].name}" if files else ""

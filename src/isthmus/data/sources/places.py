@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -24,6 +23,7 @@ from isthmus.core.errors import (
 )
 from isthmus.core.files import atomic_write
 from isthmus.data.sources.arrays import existing, one_line
+from isthmus.data.sources.walking import files_below, files_matching
 
 _SPECIAL = frozenset("*?[")
 _HASHED_BYTES = 1 << 16
@@ -136,8 +136,7 @@ def locate(where: Any) -> Path | FileList:
     if is_url(text):
         return _remote(text)
     if _SPECIAL & set(text) and not Path(text).exists():
-        # Path.glob does not take absolute patterns.
-        found = sorted(path for path in map(Path, glob.glob(text, recursive=True)) if path.is_file())  # noqa: PTH207
+        found = files_matching(text)
         if not found:
             raise MissingFileError(f"no file matches {text}; check the spelling and the working directory")
         return FileList(text, tuple(found))
@@ -167,10 +166,8 @@ def table_files(path: Path | FileList) -> list[Any]:
         return [path]
     files = [
         file
-        for file in sorted(path.rglob("*"))
-        if file.is_file()
-        and file.stat().st_size
-        and not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
+        for file in files_below(path)
+        if file.stat().st_size and not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
     ]
     if not files:
         raise InvalidDataError(f"the folder {path} holds no files with rows in them")
