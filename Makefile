@@ -11,7 +11,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal -q
 .PHONY: demo test test-slow lint bench clean
 
 demo: $(VENV)/demo
-	$(BIN)/isthmus demo
+	$(BIN)/isthmus demo --force
 
 # What a change needs every time. Compiled programs are kept in the user's cache folder, so a second run is quicker.
 test: $(VENV)/dev

@@ -57,7 +57,7 @@ def memory(model: Autoencoder, n_rows: int) -> str:
     """Return the memory that another process takes to encode rows."""
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/model.safetensors"
-        model.save(path)
+        model.save(path, overwrite=True)
         command = [sys.executable, "-c", MEMORY, path, str(n_rows)]
         out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     rows, libraries, added = out.split()

@@ -182,7 +182,7 @@ def curves(rows: np.ndarray, test: np.ndarray) -> dict[str, list[tuple[float, fl
 def draw(found: dict[str, list[tuple[float, float]]], path: Path) -> None:
     curves = {name: tuple(zip(*sorted(points), strict=True)) for name, points in found.items()}
     labels = {"x_label": "active units per patch (L0)", "y_label": "fraction of variance unexplained (FVU)"}
-    plots.save(plots.tradeoffs(curves, **labels), path)
+    plots.save(plots.tradeoffs(curves, **labels), path, overwrite=True)
 
 
 def dead(photos: Path | None) -> None:

@@ -90,7 +90,7 @@ def main() -> None:
             print(f"{units:>6}{seed:>5}{edges:>7}{np.median(shares):>14.2f}{near:>10.2f}{seconds:>9.1f}", flush=True)
         if given.picture:
             figure = plots.weights(model.encoder_weights_[0], image_shape=(SIZE, SIZE), n=units, sort=False)
-            plots.save(figure, given.picture / f"edges_{units}.png")
+            plots.save(figure, given.picture / f"edges_{units}.png", overwrite=True)
 
 
 if __name__ == "__main__":

@@ -143,9 +143,9 @@ def transform(path: str, out: str) -> dict[str, Any]:
     from isthmus import Autoencoder
 
     model = Autoencoder(**NARROW, max_epochs=1).fit(np.load(path, mmap_mode="r")[:100_000])
-    model.transform_to(np.array(np.load(path, mmap_mode="r")[:100_000]), out)
+    model.transform_to(np.array(np.load(path, mmap_mode="r")[:100_000]), out, overwrite=True)
     start_time = time.perf_counter()
-    n_rows = model.transform_to(path, out)
+    n_rows = model.transform_to(path, out, overwrite=True)
     return {"seconds": time.perf_counter() - start_time, "rows": n_rows}
 
 

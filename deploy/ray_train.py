@@ -24,7 +24,7 @@ def train(config: dict[str, Any]) -> None:
         )
     model = Autoencoder(2, random_state=0).fit(config["rows"], checkpoint=config["checkpoints"])
     if jax.process_index() == 0:
-        model.save(config["model"])
+        model.save(config["model"], overwrite=True)
 
 
 if __name__ == "__main__":

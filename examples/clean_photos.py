@@ -69,7 +69,7 @@ def main(folder: str = "runs/clean_photos", levels: tuple[int, ...] = (15, 25, 5
             shown[f"noise {level}: {psnr(clean, noisy):.1f} dB"] = noisy
             shown[f"cleaned, noise {level}: {psnr(clean, methods['isthmus']):.1f} dB"] = methods["isthmus"]
         pictures = {each: np.clip(picture, 0, 1) for each, picture in shown.items()}
-        plots.save(plots.gallery(pictures, columns=2), output / f"{name}.png")
+        plots.save(plots.gallery(pictures, columns=2), output / f"{name}.png", overwrite=True)
 
 
 if __name__ == "__main__":

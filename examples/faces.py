@@ -52,10 +52,14 @@ def portraits(folder, n_units, k, max_epochs):
 
     shown = {name: np.clip(method(seen), 0, 1) for name, method in methods.items() if "strongest" not in name}
     title = f"Portraits, each from {k} features"
-    plots.save(plots.reconstructions(seen, shown, image_shape=FACE, n=10, title=title), folder / "portraits.png")
+    plots.save(
+        plots.reconstructions(seen, shown, image_shape=FACE, n=10, title=title),
+        folder / "portraits.png",
+        overwrite=True,
+    )
     frequency = model.code_statistics(train).codes.frequency
     figure = plots.atoms(model.components_, image_shape=FACE, n=40, sort="frequency", frequency=frequency)
-    plots.save(figure, folder / "portrait_atoms.png")
+    plots.save(figure, folder / "portrait_atoms.png", overwrite=True)
     base = model.inverse_transform(np.zeros((1, n_units), np.float32))[0]
     figure = plots.parts(
         seen,
@@ -66,7 +70,7 @@ def portraits(folder, n_units, k, max_epochs):
         n=4,
         title="Portraits as sums of atoms",
     )
-    plots.save(figure, folder / "portrait_parts.png")
+    plots.save(figure, folder / "portrait_parts.png", overwrite=True)
 
 
 def cat_picture(folder, n_units, k, max_epochs, stride, size=8):
@@ -98,10 +102,10 @@ def cat_picture(folder, n_units, k, max_epochs, stride, size=8):
         decibels = -10 * np.log10(mean_square(whole, np.clip(each, 0, 1)))
         print(f"{name}: {decibels:.1f}")
         titled[f"{name}: {decibels:.1f} dB"] = each
-    plots.save(plots.gallery(titled, columns=2), folder / "chelsea.png")
+    plots.save(plots.gallery(titled, columns=2), folder / "chelsea.png", overwrite=True)
     frequency = model.code_statistics(rows).codes.frequency
     figure = plots.atoms(model.components_, image_shape=(size, size, 3), n=60, sort="frequency", frequency=frequency)
-    plots.save(figure, folder / "chelsea_atoms.png")
+    plots.save(figure, folder / "chelsea_atoms.png", overwrite=True)
 
 
 def main(

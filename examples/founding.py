@@ -47,11 +47,11 @@ def main(folder: str = "runs/founding", max_epochs: int = 10, n_train: int | Non
 
     output = Path(folder)
     output.mkdir(parents=True, exist_ok=True)
-    plots.save(plots.codes(codes, test.target, label_name="digit"), output / "codes.png")
+    plots.save(plots.codes(codes, test.target, label_name="digit"), output / "codes.png", overwrite=True)
     reconstruction = model.reconstruct(test.data) / 255
     figure = plots.reconstructions(test.data / 255, reconstruction, image_shape=(28, 28))
-    plots.save(figure, output / "reconstructions.png")
-    model.save(output / "model.safetensors")
+    plots.save(figure, output / "reconstructions.png", overwrite=True)
+    model.save(output / "model.safetensors", overwrite=True)
 
 
 if __name__ == "__main__":

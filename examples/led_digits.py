@@ -95,10 +95,10 @@ def main(folder: str = "runs/led_digits", n_samples: int = 1000, max_epochs: int
     figure = plots.reconstructions(
         bars, {"unit": drawn}, image_shape=(20, 12), titles="abcdefg", title="Seven bars and the seven atoms learned"
     )
-    plots.save(figure, output / "bars_and_atoms.png")
+    plots.save(figure, output / "bars_and_atoms.png", overwrite=True)
     some = [int(np.flatnonzero(unseen.target == digit)[0]) for digit in (1, 4, 2, 6, 8)]
     figure = plots.parts(unseen.data[some], codes[some], atoms, image_shape=(20, 12), title="Digits as sums of atoms")
-    plots.save(figure, output / "digits_apart.png")
+    plots.save(figure, output / "digits_apart.png", overwrite=True)
 
 
 if __name__ == "__main__":

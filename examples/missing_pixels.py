@@ -38,7 +38,7 @@ def main(folder: str = "runs/missing_pixels", n_train: int = 1500, max_epochs: i
         print(f"{name}: {error / 16:.4f}")
     rows["the digits"] = digits[test]
     shown = {name: strip(np.clip(each[:n_shown] / 16, 0, 1)) for name, each in rows.items()}
-    plots.save(plots.gallery(shown, columns=1), output / "digits.png")
+    plots.save(plots.gallery(shown, columns=1), output / "digits.png", overwrite=True)
 
 
 def strip(rows):

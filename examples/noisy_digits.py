@@ -70,12 +70,12 @@ def main(folder: str = "runs/noisy_digits", n_train: int = 12000, max_epochs: in
         for method, rows in methods.items():
             print(f"{method}: {psnr(clean, rows):.2f}")
         strips = {name: strip(rows[:n_shown]) for name, rows in {**methods, "the digits": clean}.items()}
-        plots.save(plots.gallery(strips, columns=1), output / f"{kind.split()[-1]}.png")
+        plots.save(plots.gallery(strips, columns=1), output / f"{kind.split()[-1]}.png", overwrite=True)
 
     curve = models["Gaussian noise"].robustness_curve(clean, [0, 0.15, 0.3, 0.5, 0.7, 1.0], fit_on=train)
     cleaned = {name: points for name, points in curve.curves.items() if name != "noisy"}  # far above the others
     figure = plots.tradeoffs(cleaned, x_label="standard deviation of the noise", y_label="squared error per pixel")
-    plots.save(figure, output / "robustness.png")
+    plots.save(figure, output / "robustness.png", overwrite=True)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def compose_from_tiles(folder, n_tiles, max_epochs, stride, noise=0.1):
         taken = bank[nearest(model.transform(thumbnails(bank)), model.transform(thumbnails(wanted)))]
         pictures[f"tiles of other photographs, {side} by {side}"] = from_patches(taken.astype(float), shape)
     shown = {name: picture.astype(np.uint8) for name, picture in pictures.items()}
-    plots.save(plots.gallery(shown, columns=3), folder / "tiles.png")
+    plots.save(plots.gallery(shown, columns=3), folder / "tiles.png", overwrite=True)
 
 
 def psnr(picture, reconstruction):
@@ -157,16 +157,18 @@ def reconstruct_from_atoms(folder, n_patches, n_atoms, max_epochs, counts):
         y_label="PSNR (dB)",
         title="A landscape from atoms learned on other photographs",
     )
-    plots.save(figure, folder / "psnr.png")
+    plots.save(figure, folder / "psnr.png", overwrite=True)
     middle = counts[len(counts) // 2]
     frequency = models[middle].code_statistics(train).codes.frequency
     title = f"The 96 most frequent of {n_atoms} atoms, {middle} in each 8 x 8 patch, learned on other photographs"
     atoms = models[middle].components_
     figure = plots.atoms(atoms, image_shape=(8, 8), n=96, sort="frequency", frequency=frequency, title=title)
-    plots.save(figure, folder / "atoms.png")
+    plots.save(figure, folder / "atoms.png", overwrite=True)
     some = {k: whole["isthmus, top-k"][k] for k in (counts[0], middle, counts[-1])}
     shown = {f"{k} atom{'s' * (k > 1)}, {psnr(picture, each):.1f} dB": each for k, each in some.items()}
-    plots.save(plots.gallery({"the photograph": picture, **shown}, columns=2), folder / "reconstructions.png")
+    plots.save(
+        plots.gallery({"the photograph": picture, **shown}, columns=2), folder / "reconstructions.png", overwrite=True
+    )
 
 
 def main(

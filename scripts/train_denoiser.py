@@ -80,7 +80,7 @@ def main() -> None:
         if reached.step % STEPS_PER_LINE and reached.step < given.steps:
             continue
         denoiser.params = reached.params
-        denoiser.save(given.output, dtype=np.float16, about={"steps": reached.step})
+        denoiser.save(given.output, dtype=np.float16, about={"steps": reached.step}, overwrite=True)
         levels = (15, 25, 50) if validation else ()
         scores = ", ".join(f"{psnr(denoiser, validation, level):.3f} dB at {level}" for level in levels)
         seconds = time.perf_counter() - start

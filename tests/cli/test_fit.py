@@ -23,7 +23,7 @@ def test_fit_is_the_estimators(folder, model, frame):
 
 def test_options_are_the_estimators_parameters():
     own = {"data", "output", "columns", "drop", "key", "validation", "dry_run", "epochs_as_lines", "show", "quiet"}
-    own |= {"validation_by", "checkpoint", "checkpoint_every", "max_memory", "distributed", "as_json"}
+    own |= {"validation_by", "checkpoint", "checkpoint_every", "max_memory", "distributed", "as_json", "force"}
     params = {param.name: param for param in get_command(app).commands["fit"].params}
     assert set(params) - own == set(ALL)
     assert all(f"--{ALL[name].option}" in params[name].opts for name in ALL)
@@ -55,10 +55,10 @@ def test_a_sparsity_asks_for_the_sparse_estimator(in_folder, tmp_path, frame):
     assert_array_equal(model.transform(frame), same.transform(frame))
     plain = isthmus("fit", "rows.csv", "-o", tmp_path / "p", "--sparsity", "none", *FAST, "--json")
     assert json.loads(plain.stdout)["kind"] == "Autoencoder"
-    fails("fit", "rows.csv", "-o", tmp_path / "p", "--sparsity", "topkk", match="did you mean 'topk'")
-    fails("fit", "rows.csv", "-o", tmp_path / "p", "--k", 2, match="k=2 has no effect without sparsity")
+    fails("fit", "rows.csv", "-o", tmp_path / "q", "--sparsity", "topkk", match="did you mean 'topk'")
+    fails("fit", "rows.csv", "-o", tmp_path / "q", "--k", 2, match="k=2 has no effect without sparsity")
     fails(
-        *("fit", "rows.csv", "-o", tmp_path / "p", "--sparsity", "kl", "--sparsity-target", 2),
+        *("fit", "rows.csv", "-o", tmp_path / "q", "--sparsity", "kl", "--sparsity-target", 2),
         match="sparsity_target=2.* must be a number > 0 and < 1",
     )
 
@@ -108,7 +108,7 @@ def test_progress_of_a_fit_is_lines_on_stderr(in_folder, tmp_path):
 
 def test_columns_drop_key_and_validation(in_folder, tmp_path):
     def fitted(*args):
-        isthmus("fit", *args, "-o", tmp_path / "m", *FAST)
+        isthmus("fit", *args, "-o", tmp_path / "m", "--force", *FAST)
         return Autoencoder.load(tmp_path / "m")
 
     assert list(fitted("more.csv", "--columns", "b,a").feature_names_in_) == ["b", "a"]
@@ -123,13 +123,13 @@ def test_columns_drop_key_and_validation(in_folder, tmp_path):
 def test_a_warm_start_goes_on_from_the_file(in_folder, tmp_path):
     args = ("fit", "rows.csv", "-o", tmp_path / "m", *FAST, "--no-linear-path", "--learning-rate-schedule", "constant")
     first, again = (json.loads(isthmus(*args, "--warm-start", "--json").stdout)["loss"] for _ in range(2))
-    cold = json.loads(isthmus(*args, "--json").stdout)["loss"]
+    cold = json.loads(isthmus(*args, "--force", "--json").stdout)["loss"]
     assert again < first == cold
 
 
 def test_a_diverged_fit_fails_and_writes_nothing(in_folder, tmp_path):
     (tmp_path / "m").write_text("old")
-    args = ["--optimizer", "sgd", "--learning-rate", "1e30", "--no-linear-path", "--hidden", "4", "--quiet"]
+    args = ["--optimizer", "sgd", "--learning-rate", "1e30", "--no-linear-path", "--hidden", "4", "--quiet", "--force"]
     match = "stopped being finite at epoch 1, step .* try a lower learning_rate"
     fails("fit", "rows.csv", "-o", tmp_path / "m", *args, code=1, match=match)
     assert (tmp_path / "m").read_text() == "old"
@@ -138,7 +138,7 @@ def test_a_diverged_fit_fails_and_writes_nothing(in_folder, tmp_path):
 def test_show(in_folder, tmp_path, monkeypatch):
     from matplotlib import pyplot
 
-    args = ("fit", "rows.csv", "-o", tmp_path / "m", *FAST, "--quiet", "--show")
+    args = ("fit", "rows.csv", "-o", tmp_path / "m", *FAST, "--quiet", "--show", "--force")
     monkeypatch.setenv("MPLBACKEND", "agg")
     pyplot.switch_backend("agg")
     assert "isthmus: there is no display" in isthmus(*args).stderr
@@ -182,7 +182,7 @@ def test_settings_of_a_method_that_the_estimator_does_not_have_go_into_its_objec
     model = SparseAutoencoder.load(tmp_path / "m")
     assert (model.sparsity, model.k, model.corruption) == ("topk", 2, Masking(0.2))
     images = ("--image-shape", "2,2", "--channels", 3, "--untouched-weight", 0.5)
-    isthmus("fit", "rows.csv", "-o", tmp_path / "m", *images, *sparse, *FAST[2:])
+    isthmus("fit", "rows.csv", "-o", tmp_path / "m", *images, *sparse, "--force", *FAST[2:])
     model = ConvolutionalAutoencoder.load(tmp_path / "m")
     assert model.sparsity == TopK(k=2)
     assert model.corruption == Masking(0.2, untouched_weight=0.5)

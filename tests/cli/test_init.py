@@ -22,7 +22,7 @@ def test_quiet_prints_nothing(in_folder, tmp_path):
         ("decode", "model", tmp_path / "c.csv", "-o", tmp_path / "r.csv"),
         ("reconstruct", "model", "rows.csv", "-o", tmp_path / "r.csv"),
     ):
-        result = isthmus(*args, "--quiet")
+        result = isthmus(*args, "--quiet", "--force")
         assert result.stdout == result.stderr == ""
 
 
@@ -31,7 +31,7 @@ def test_quiet_prints_nothing(in_folder, tmp_path):
     [
         (["fit", "rows.csv"], "-o MODEL.*--dry-run"),
         (["fit", "rows.csv", "-o", "-"], "-o -: a model"),
-        (["fit", "rows.csv", "-o", "rows.csv"], "-o rows.csv would write the model over the rows"),
+        (["fit", "rows.csv", "-o", "rows.csv"], "rows.csv is read by this command; pass another path"),
         (["fit", "rows.csv", "-o", "m", "--activation", "sigmod"], "did you mean 'sigmoid'?"),
         (["fit", "rows.csv", "-o", "m", "--epochs", "0"], "--epochs=0 "),
         (["fit", "gone.csv", "-o", "m"], "gone.csv does not exist"),

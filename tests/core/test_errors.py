@@ -18,6 +18,7 @@ BUILT_IN = {
     "MissingFileError": FileNotFoundError,
     "BrokenFileError": ValueError,
     "UnwritableError": OSError,
+    "ExistingFileError": FileExistsError,
     "ModelFileError": ValueError,
     "DivergedError": ArithmeticError,
     "LostProcessError": ConnectionError,

@@ -1,9 +1,11 @@
+import os
 import resource
+import threading
 
 import pytest
 
-from isthmus.core.errors import MissingFileError, UnwritableError
-from isthmus.core.files import atomic_write, check_writable
+from isthmus.core.errors import ExistingFileError, MissingFileError, UnwritableError
+from isthmus.core.files import atomic_write, check_overwriting, check_writable, is_stream
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def only(path, content):
 
 
 def test_the_new_file_replaces_the_old_one_at_the_end(old):
-    with atomic_write(old) as file:
+    with atomic_write(old, overwrite=True) as file:
         file.write(b"new")
         file.flush()
         assert old.read_bytes() == b"old"
@@ -42,7 +44,7 @@ def test_a_new_file_has_the_default_mode(tmp_path):
     ],
 )
 def test_the_old_file_stays_after_an_error(old, error, raised):
-    with pytest.raises(raised) as caught, atomic_write(old) as file:
+    with pytest.raises(raised) as caught, atomic_write(old, overwrite=True) as file:
         file.write(b"ne")
         raise error
     assert caught.type is raised
@@ -53,8 +55,9 @@ def test_a_full_disk_raises_a_one_line_error(old):
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
     try:
-        with pytest.raises(UnwritableError, match=r"^cannot write .*bin: File too large$"), atomic_write(old) as f:
-            f.write(bytes(2000))
+        too_large = pytest.raises(UnwritableError, match=r"^cannot write .*bin: File too large$")
+        with too_large, atomic_write(old, overwrite=True) as file:
+            file.write(bytes(2000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert only(old, b"old")
@@ -72,6 +75,109 @@ def test_paths_that_cannot_be_written(tmp_path, monkeypatch, name, match):
 
 
 def test_the_check_leaves_no_files(old):
-    check_writable(old)
+    check_writable(old, overwrite=True)
     check_writable(old.with_name("other"))
     assert only(old, b"old")
+
+
+def write(path, content=b"new", **options):
+    with atomic_write(path, **options) as file:
+        file.write(content)
+
+
+@pytest.mark.parametrize("check", [check_overwriting, check_writable, write])
+def test_an_existing_file_is_refused_without_overwrite(old, check):
+    with pytest.raises(ExistingFileError, match=r"rows\.bin exists; pass another path, or --force \(overwrite=True\)"):
+        check(old)
+    assert only(old, b"old")
+
+
+def spellings(path):
+    """Other names of a file: a symbolic link, a hard link, and a path with detours."""
+    symbolic, hard = path.with_name("symbolic"), path.with_name("hard")
+    symbolic.symlink_to(path)
+    hard.hardlink_to(path)
+    return path, symbolic, hard, path.parent / "folder" / ".." / path.name
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_file_that_is_read_is_never_written_over(old, number):
+    (old.parent / "folder").mkdir()
+    other = spellings(old)[number]
+    for overwrite in (False, True):
+        for target, read in ((other, old), (old, other)):
+            with pytest.raises(ExistingFileError, match="is read by this command; pass another path"):
+                check_overwriting(target, overwrite=overwrite, reads=[read.with_name("missing"), read])
+    check_overwriting(old.with_name("new"), reads=[old])
+
+
+def test_a_link_is_followed(old):
+    link = old.with_name("link")
+    link.symlink_to(old)
+    write(link, overwrite=True)
+    assert link.is_symlink()
+    assert old.read_bytes() == b"new"
+    dangling = old.with_name("dangling")
+    dangling.symlink_to(old.with_name("not yet"))
+    write(dangling)
+    assert dangling.is_symlink()
+    assert old.with_name("not yet").read_bytes() == b"new"
+
+
+def test_a_file_that_another_process_writes_meanwhile_stays(tmp_path):
+    path = tmp_path / "rows"
+    with pytest.raises(ExistingFileError, match="was written by another process meanwhile"), atomic_write(path) as file:
+        file.write(b"mine")
+        path.write_bytes(b"theirs")
+    assert only(path, b"theirs")
+
+
+def test_a_file_system_without_links_is_written_to_by_a_rename(tmp_path, monkeypatch):
+    def unsupported(*paths):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", unsupported)
+    write(tmp_path / "rows")
+    assert only(tmp_path / "rows", b"new")
+
+
+def test_streams(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").touch()
+    assert all(map(is_stream, [tmp_path / "pipe", "/dev/null", "/dev/stdin", "/dev/fd/63", "/proc/self/fd/0"]))
+    assert not any(map(is_stream, [tmp_path / "file", tmp_path, tmp_path / "missing", "/dev/fd"]))
+
+
+def test_a_pipe_gets_the_whole_content_and_stays(tmp_path):
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    check_writable(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    with atomic_write(pipe) as file:
+        file.write(b"....rest")
+        file.seek(0)
+        file.write(b"head")
+    reader.join()
+    assert read == [b"headrest"]
+    assert is_stream(pipe)
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), MissingFileError("rows.csv does not exist")])
+def test_the_reader_of_a_pipe_sees_its_end_after_an_error(tmp_path, error):
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    with pytest.raises(type(error)), atomic_write(pipe) as file:
+        file.write(b"half")
+        raise error
+    reader.join()
+    assert read == [b""]
+
+
+def test_devices_are_written_to_and_stay():
+    write("/dev/null")
+    assert is_stream("/dev/null")
+    with pytest.raises(UnwritableError, match=r"^cannot write /dev/full: No space left on device; free some space"):
+        write("/dev/full")

@@ -157,7 +157,7 @@ def test_a_checkpoint_that_does_not_fit(damage, tmp_path, monkeypatch):
         tensors["params/0"] = tensors["params/0"][:1]
     else:
         header["epoch"] = "three"
-    write_model(file, {name: value for name, value in header.items() if name != "format"}, tensors)
+    write_model(file, {name: value for name, value in header.items() if name != "format"}, tensors, overwrite=True)
     with pytest.raises(ModelFileError, match="does not fit this run"):
         Autoencoder(2, **OPTIONS).fit(ROWS, checkpoint=tmp_path)
 

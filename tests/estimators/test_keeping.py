@@ -178,10 +178,10 @@ def test_keep_columns_with_sparse_codes(tmp_path, folder, table, rows):
     assert kept == {name: as_strings(table[name]) for name in ("group", "id")}
     assert_array_equal(np.column_stack(reconstructed.columns), sparse.reconstruct(rows))
     with pytest.raises(InvalidParameterError, match=r"keep: .*codes\.parquet has no column 'idd', .*mean 'id'"):
-        sparse.inverse_transform_to(codes, decoded, keep=["idd"])
+        sparse.inverse_transform_to(codes, tmp_path / "other.parquet", keep=["idd"])
     pq.write_table(pa.table({"unit": KEPT["id"], **dict(zip(NAMES, rows.to_numpy().T, strict=True))}), codes)
     with pytest.raises(InvalidParameterError, match="'unit' is also the name of a column of the result"):
-        sparse.transform_to(codes, decoded, keep=["unit"])
+        sparse.transform_to(codes, tmp_path / "other.parquet", keep=["unit"])
 
 
 def test_keep_columns_with_imputed_rows(tmp_path, rows, table):
@@ -204,7 +204,7 @@ def test_numeric_columns_are_kept_in_npy_files(tmp_path, table, rows, model, fol
     large = pa.array([2**53 + i for i in range(N)])
     pq.write_table(table.append_column("large", large), tmp_path / "rows.parquet")
     with pytest.raises(InvalidDataError, match=f"'large' holds {2**53 + 1}, which float64 would round"):
-        model.transform_to(tmp_path / "rows.parquet", tmp_path / "codes.npy", keep=["large"])
+        model.transform_to(tmp_path / "rows.parquet", tmp_path / "codes.npy", keep=["large"], overwrite=True)
     assert_array_equal(np.load(tmp_path / "codes.npy"), found)
 
 

@@ -72,7 +72,7 @@ def test_results_are_written_to_a_file(tmp_path, sparse):
     assert source.dtype == np.float32
     assert_array_equal(np.concatenate([block.values for block in source.blocks()]), -ROWS)
     with pytest.raises(InvalidDataError, match="has no rows; there is nothing to write"):
-        verb(lambda source: [ROWS[:0]], sparse).to_file(None, ROWS, path, None, None)
+        verb(lambda source: [ROWS[:0]], sparse).to_file(None, ROWS, path, None, None, overwrite=True)
     assert open_source(path).n_rows == 6
 
 

@@ -146,7 +146,7 @@ def test_both_files_are_written_or_neither(rows, tmp_path, monkeypatch):
     monkeypatch.setattr(sae, "save", full_disk)
     for folder in ("old", "new"):
         with pytest.raises(UnwritableError, match="No space left on device"):
-            to_sae_lens(model, tmp_path / folder)
+            to_sae_lens(model, tmp_path / folder, overwrite=True)
     assert not (tmp_path / "new").exists()
     assert [path.read_bytes() for path in sorted((tmp_path / "old").iterdir())] == before
 

@@ -205,10 +205,10 @@ def test_files_that_do_not_fit(tmp_path):
     write_model(file, {**header, "class": "Autoencoder"}, tensors)
     with pytest.raises(ModelFileError, match="is a Autoencoder, not a Denoiser"):
         Denoiser.load(file)
-    write_model(file, {**header, "blocks": [1, 1]}, tensors)
+    write_model(file, {**header, "blocks": [1, 1]}, tensors, overwrite=True)
     with pytest.raises(ModelFileError, match="other parameters"):
         Denoiser.load(file)
-    write_model(file, {"class": "Denoiser"}, tensors)
+    write_model(file, {"class": "Denoiser"}, tensors, overwrite=True)
     with pytest.raises(ModelFileError, match="damaged header"):
         Denoiser.load(file)
 

@@ -11,7 +11,7 @@ from typer import Argument, Option
 
 from isthmus.cli import options
 from isthmus.cli.app import print_result, progress_of
-from isthmus.cli.options import Columns, Data, Drop, Json, Key, Model, Output, Quiet
+from isthmus.cli.options import Columns, Data, Drop, Force, Json, Key, Model, Output, Quiet
 from isthmus.core.errors import InvalidParameterError
 
 Keep = Annotated[
@@ -32,13 +32,16 @@ def encode(
         int | None,
         Option(metavar="N", help="With --ray, the number of encoding processes; leave one core for reading."),
     ] = None,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Write the codes of rows. A table may have columns that the model was not fitted on."""
     if not ray:
         with options.rows_of(data, columns, drop, key) as rows:
-            _stream(options.load_model(model).transform_to, rows, output, keep, quiet=quiet, as_json=as_json)
+            _stream(
+                options.load_model(model).transform_to, rows, output, keep, force=force, quiet=quiet, as_json=as_json
+            )
         return
     if drop or key:
         raise InvalidParameterError("--drop and --key cannot be combined with --ray; select columns with --columns")
@@ -71,12 +74,13 @@ def decode(
     columns: Columns = None,
     drop: Drop = None,
     key: Key = None,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Write the rows decoded from codes."""
     with options.rows_of(codes, columns, drop, key) as rows:
-        _stream(options.load_model(model).inverse_transform_to, rows, output, quiet=quiet, as_json=as_json)
+        _stream(options.load_model(model).inverse_transform_to, rows, output, force=force, quiet=quiet, as_json=as_json)
 
 
 def reconstruct(
@@ -87,23 +91,31 @@ def reconstruct(
     drop: Drop = None,
     key: Key = None,
     keep: Keep = None,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Write the reconstructions of rows."""
     with options.rows_of(data, columns, drop, key) as rows:
-        _stream(options.load_model(model).reconstruct_to, rows, output, keep, quiet=quiet, as_json=as_json)
+        _stream(options.load_model(model).reconstruct_to, rows, output, keep, force=force, quiet=quiet, as_json=as_json)
 
 
 def _stream(
-    write: Callable[..., int], rows: Any, output: str, keep: str | None = None, *, quiet: bool, as_json: bool
+    write: Callable[..., int],
+    rows: Any,
+    output: str,
+    keep: str | None = None,
+    *,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     if as_json and output == options.STANDARD:
         raise InvalidParameterError("--json and -o - both write to stdout; choose one")
     start = time.perf_counter()
     with progress_of(write.__name__.removesuffix("_to").replace("inverse_transform", "decode"), quiet) as progress:
         kept = {"keep": options.names_of(keep)} if keep else {}
-        n_rows = write(rows, output, progress=progress, **kept)
+        n_rows = write(rows, output, progress=progress, overwrite=force, **kept)
     _print_summary(output, n_rows, start, as_json=as_json, quiet=quiet or output == options.STANDARD)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from typer import Option
 
-from isthmus.cli.options import Json, Quiet
+from isthmus.cli.options import Force, Json, Quiet
 
 
 def demo(
@@ -17,6 +17,7 @@ def demo(
     ),
     quick: Annotated[bool, Option("--quick", help="Use fewer rows and epochs.")] = False,
     data_home: Annotated[Path | None, Option(metavar="FOLDER", help="Folder with MNIST's IDX files.")] = None,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -27,6 +28,8 @@ def demo(
     from isthmus.cli.founding import run
 
     silent = quiet or as_json
-    metrics = run(output, quick=quick, data_home=data_home, say=(lambda text: None) if silent else print)
+    metrics = run(
+        output, quick=quick, data_home=data_home, overwrite=force, say=(lambda text: None) if silent else print
+    )
     if as_json:
         print(json.dumps(metrics))

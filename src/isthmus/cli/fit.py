@@ -14,8 +14,15 @@ from typer import Option
 from isthmus.cli import options
 from isthmus.cli.app import print_result, say
 from isthmus.cli.inspect import facts_of
-from isthmus.cli.options import STANDARD, Columns, Data, Drop, Json, Key, Quiet, load_model, rows_of
-from isthmus.core.errors import InterruptedFitWarning, InvalidParameterError, IsthmusWarning
+from isthmus.cli.options import STANDARD, Columns, Data, Drop, Force, Json, Key, Quiet, load_model, rows_of
+from isthmus.core.errors import (
+    ExistingFileError,
+    InterruptedFitWarning,
+    InvalidParameterError,
+    IsthmusError,
+    IsthmusWarning,
+    UnwritableError,
+)
 from isthmus.estimators.parameters import ALL
 
 if TYPE_CHECKING:
@@ -56,6 +63,7 @@ def fit(
     checkpoint_every: Annotated[float, Option(metavar="SECONDS", help="Seconds between two checkpoints.")] = 60.0,
     max_memory: _MaxMemory = None,
     distributed: _Distributed = False,
+    force: Force = False,
     show: Annotated[bool, Option("--show", help="Open a window with the codes of DATA.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -78,7 +86,8 @@ def fit(
     if epochs_as_lines and as_json:
         raise InvalidParameterError("--epochs-as-lines and --json both write to stdout; choose one")
     values.setdefault("verbose", 2 if epochs_as_lines else 0 if quiet or as_json else 1)
-    target = _model_target(output, data, dry_run)
+    replaces = force or _continues(values, output, checkpoint)
+    target = "" if dry_run else _model_target(output, [data, validation], overwrite=replaces)
     with contextlib.ExitStack() as stack:
         rows = stack.enter_context(rows_of(data, columns, drop, key))
         early_stops = stack.enter_context(rows_of(validation, columns, drop, key)) if validation else None
@@ -92,7 +101,7 @@ def fit(
         interrupted = _trained(model, rows, validation_data=early_stops, validation_by=validation_by, **settings)
         if distributed and not processes.is_main_process():
             return
-        model.save(target)
+        target = _save(model, target, overwrite=replaces)
         facts = {"model": target, **facts_of(model), "seconds": time.perf_counter() - began}
         print_result(facts, _fit_text(facts), as_json=as_json, quiet=quiet)
         if show:
@@ -101,19 +110,42 @@ def fit(
         raise typer.Exit(130)
 
 
-def _model_target(output: str | None, data: str, dry_run: bool) -> str:
+def _continues(values: dict[str, Any], output: str | None, checkpoint: str | None) -> bool:
+    """Return whether the model file is one that the run continues, by a warm start or from its checkpoints."""
+    from isthmus.core.persistence import read_header
+
+    if values.get("warm_start"):
+        return True
+    if checkpoint is None or not any(Path(checkpoint).glob("checkpoint-*")):
+        return False
+    with contextlib.suppress(IsthmusError):
+        return output is not None and bool(read_header(output))
+    return False
+
+
+def _save(model: Autoencoder, target: str, *, overwrite: bool) -> str:
+    """Write the model and return its path: another one if the file was written by another process meanwhile."""
+    for number in range(2, 100):
+        try:
+            model.save(target, overwrite=overwrite)
+            return target
+        except ExistingFileError:
+            path = Path(target)
+            target = str(path.with_name(f"{path.stem}-{number}{path.suffix}"))
+            say(f"{path} was written by another process meanwhile; the model is written to {target}")
+    raise UnwritableError(f"cannot write {target}: so many files exist already")
+
+
+def _model_target(output: str | None, rows: list[str | None], *, overwrite: bool) -> str:
     """Return the path of the model file; refuse one that cannot be written before the fit rather than after it."""
     from isthmus.core.files import check_writable
+    from isthmus.data.sources.places import local_files
 
-    if dry_run:
-        return output or ""
     if output is None:
         raise InvalidParameterError("give -o MODEL, the path of the model file, or --dry-run to write none")
     if output == STANDARD:
         raise InvalidParameterError("-o -: a model cannot be written to stdout; give the path of a file")
-    if Path(output).exists() and Path(data).exists() and Path(output).samefile(data):
-        raise InvalidParameterError(f"-o {output} would write the model over the rows; give another path")
-    check_writable(output)
+    check_writable(output, overwrite=overwrite, reads=[file for one in rows if one for file in local_files(one)])
     return output
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import SampleDataWarning
-from isthmus.core.files import atomic_write, make_folder
+from isthmus.core.files import atomic_write, check_overwriting, make_folder
 
 # 784-128-64-10-2, as in the founding program: sigmoid layers around a linear code, weights from a standard normal
 # truncated at two deviations, biases from a standard normal, squared error, Adam at 0.01, batches of 256, ten epochs.
@@ -35,6 +35,11 @@ FOUNDING: dict[str, Any] = {
 }
 _FOLDER = Path("runs/demo")
 _SEED = 0
+_FIGURES = ("codes", "reconstructions", "manifold", "loss")
+_RESULTS = (
+    *("model.safetensors", "founding.safetensors", "codes.parquet", "metrics.json"),
+    *(f"{name}.png" for name in _FIGURES),
+)
 
 
 class Digits(NamedTuple):
@@ -78,6 +83,7 @@ def run(
     quick: bool = False,
     data_home: str | os.PathLike[str] | None = None,
     say: Callable[[str], None] = print,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Run the founding experiment and write its results to a folder.
 
@@ -92,6 +98,8 @@ def run(
         A folder with MNIST's four IDX files; see `isthmus.datasets.load_mnist`.
     say : callable
         Called with each line of the report.
+    overwrite : bool
+        Replace the results of an earlier run in the folder.
 
     Returns
     -------
@@ -105,6 +113,8 @@ def run(
 
     home = Path(folder)
     make_folder(home)
+    for name in _RESULTS:
+        check_overwriting(home / name, overwrite=overwrite)
     digits = load_digits(data_home)
     if quick:
         digits = digits._replace(train=digits.train[::10], train_labels=digits.train_labels[::10])
@@ -118,7 +128,7 @@ def run(
     say("Training a network of the same sizes with the defaults, and PCA ...")
     results["isthmus"] = _fit_and_evaluate(Autoencoder(**sizes | few), digits)
     results["PCA"] = _fit_and_evaluate(PCA(2, random_state=_SEED), digits)
-    _write_results(home, digits, results)
+    _write_results(home, digits, results, overwrite)
     for line in _table(results):
         say(line)
     say(f"Figures, codes and models are in {home}")
@@ -170,23 +180,23 @@ def _table(results: dict[str, Result]) -> list[str]:
     return rows
 
 
-def _write_results(home: Path, digits: Digits, results: dict[str, Result]) -> None:
+def _write_results(home: Path, digits: Digits, results: dict[str, Result], overwrite: bool) -> None:
     """Write models, codes, metrics and figures."""
     from isthmus.data.sinks import open_sink
 
     default, founding = results["isthmus"], results["founding"]
-    default.model.save(home / "model.safetensors")
-    founding.model.save(home / "founding.safetensors")
+    default.model.save(home / _RESULTS[0], overwrite=overwrite)
+    founding.model.save(home / _RESULTS[1], overwrite=overwrite)
     names = [*default.model.get_feature_names_out(), "label"]
-    with open_sink(home / "codes.parquet", names, np.float32) as sink:
+    with open_sink(home / _RESULTS[2], names, np.float32, overwrite=overwrite) as sink:
         sink.write(np.column_stack([default.codes, digits.test_labels]).astype(np.float32))
-    _draw(home, digits, results)
-    with atomic_write(home / "metrics.json") as file:
+    _draw(home, digits, results, overwrite)
+    with atomic_write(home / _RESULTS[3], overwrite=overwrite) as file:
         metrics = {"digits": digits.note, **{name: result.metrics for name, result in results.items()}}
         file.write(json.dumps(metrics, indent=2).encode())
 
 
-def _draw(home: Path, digits: Digits, results: dict[str, Result]) -> None:
+def _draw(home: Path, digits: Digits, results: dict[str, Result], overwrite: bool) -> None:
     from isthmus.evaluation import plots
 
     titles = {"founding": "founding network", "isthmus": "isthmus, same sizes", "PCA": "PCA"}
@@ -211,4 +221,4 @@ def _draw(home: Path, digits: Digits, results: dict[str, Result]) -> None:
         "loss": plots.history(default.model.history_, best=default.model.best_iter_),
     }
     for name, figure in figures.items():
-        plots.save(figure, home / f"{name}.png")
+        plots.save(figure, home / f"{name}.png", overwrite=overwrite)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
@@ -37,7 +36,7 @@ def impute(
     seed: Annotated[int | None, Option(metavar="N", help="Seed of training; equal seeds give equal results.")] = None,
     model: _Model = None,
     save: Annotated[str | None, Option(metavar="MODEL", help="Write the fitted imputer to this file.")] = None,
-    force: Annotated[bool, Option("--force", help="Overwrite TABLE if the output is the same file.")] = False,
+    force: Annotated[bool, Option("--force", help="Overwrite existing output files, TABLE itself included.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -50,11 +49,10 @@ def impute(
 
     start = time.perf_counter()
     full = read_table(table)
-    if not force and Path(output).exists() and Path(output).samefile(table):
-        raise InvalidParameterError(f"{output} is the table itself; pass another file, or overwrite it with --force")
-    check_target(output)
+    # With --force, a table may be filled in place: it is in memory, and the result is written atomically.
+    check_target(output, overwrite=force, reads=() if force else [table])
     if save is not None:
-        check_writable(save)
+        check_writable(save, overwrite=force, reads=[table])
     if model is not None:
         imputer = _load_imputer(model)
         used = full.select(_existing(full, [column.name for column in imputer.columns_]))
@@ -62,9 +60,9 @@ def impute(
         used = full.select(_columns_to_fill(full, columns, drop))
         imputer = _fit_imputer(used, epochs, seed)
     if save is not None:
-        imputer.save(save)
+        imputer.save(save, overwrite=force)
     filled = imputer.transform(used)
-    write_table(_with_columns(full, filled), output)
+    write_table(_with_columns(full, filled), output, overwrite=force)
     facts = _facts_of(full, used, filled, imputer) | {"seconds": time.perf_counter() - start}
     empty = [column["name"] for column in facts["columns"] if column["kind"] == "empty"]
     if empty:

@@ -35,6 +35,7 @@ Drop = Annotated[str | None, Option(metavar="A,B", help="Columns of a table to i
 Key = Annotated[str | None, Option(metavar="NAME", help="Name of the array of a .npz archive to read.")]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Print only errors and requested results.")]
 Json = Annotated[bool, Option("--json", help="Print the result as one JSON object.")]
+Force = Annotated[bool, Option("--force", help="Overwrite an existing output file; never one that is read.")]
 Output = Annotated[str, Option("--output", "-o", metavar="FILE", help=_OUTPUT_HELP)]
 
 

@@ -31,6 +31,10 @@ class UnwritableError(IsthmusError, OSError):
     """A result could not be written; a file that existed at the target is unchanged."""
 
 
+class ExistingFileError(InvalidParameterError, FileExistsError):
+    """A file that would be overwritten is read, or exists and overwriting was not asked for."""
+
+
 class ModelFileError(BrokenFileError):
     """A model file is damaged, was written by a newer isthmus, or does not fit its model."""
 

@@ -28,11 +28,13 @@ _KEY = "isthmus"
 Tensors = dict[str, NDArray[Any]]
 
 
-def write_model(path: str | os.PathLike[str], header: Mapping[str, Any], tensors: Tensors) -> None:
-    """Write a header and tensors as one safetensors file, completely or not at all."""
+def write_model(
+    path: str | os.PathLike[str], header: Mapping[str, Any], tensors: Tensors, *, overwrite: bool = False
+) -> None:
+    """Write a header and tensors as one safetensors file, completely or not at all; see `atomic_write`."""
     text = json.dumps({"format": FORMAT, **header}, sort_keys=True)
     whole = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
-    with atomic_write(path) as file:
+    with atomic_write(path, overwrite=overwrite) as file:
         file.write(save(whole, metadata={_KEY: text}))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,19 +43,21 @@ def read_table(path: str | os.PathLike[str]) -> pa.Table:
     return table
 
 
-def check_target(path: str | os.PathLike[str]) -> None:
+def check_target(
+    path: str | os.PathLike[str], *, overwrite: bool = False, reads: Iterable[str | os.PathLike[str]] = ()
+) -> None:
     """Raise an error if a table cannot be written to a path: before a long computation, not after it."""
     _suffix(path)
-    check_writable(path)
+    check_writable(path, overwrite=overwrite, reads=reads)
 
 
-def write_table(table: pa.Table, path: str | os.PathLike[str]) -> None:
+def write_table(table: pa.Table, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Write a table atomically, in the format of the suffix of the file."""
     from pyarrow import csv, feather, parquet
 
     writers = {".csv": csv.write_csv, ".parquet": parquet.write_table, ".feather": feather.write_feather}
     write = writers[_suffix(path)]
-    with atomic_write(path) as file:
+    with atomic_write(path, overwrite=overwrite) as file:
         write(table, file)
 
 

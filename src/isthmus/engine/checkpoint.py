@@ -177,7 +177,7 @@ class Checkpoints:
         }
         # Names sort as numbers. The epoch is needed too: its end has the same step as its last chunk.
         name = f"checkpoint-{state.step:012}-{state.epoch:06}.safetensors"
-        write_model(self.folder / name, header, tensors)
+        write_model(self.folder / name, header, tensors, overwrite=True)
         for old in self.files()[_KEPT:]:
             old.unlink(missing_ok=True)
         self._last = time.monotonic()

@@ -149,6 +149,7 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         *,
         keep: Sequence[str] | None = None,
         progress: Progress | None = None,
+        overwrite: bool = False,
     ) -> int:
         """Write the codes of rows to a file, block by block; memory does not depend on the number of rows.
 
@@ -160,13 +161,15 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         out : path-like
             A file with a suffix of `isthmus.data.sinks.SINKS`, a URL of one (``s3://``, ``gs://``), or ``"-"`` for
             CSV on stdout. Codes have the column names of `get_feature_names_out`; rows those that `fit` saw, or
-            ``x0``, ``x1``, …. An older file stays until everything is written. A model with ``sparse_output=True``
+            ``x0``, ``x1``, …. A named pipe or device is written to directly. A model with ``sparse_output=True``
             writes codes to Parquet as two columns of lists, with the nonzero values only.
         keep : sequence of str, optional
             Columns of a table or a DataFrame, of any type, to write before the result, such as the rows' ids; read in
             the same pass. Those that the model was not fitted on are not part of the rows. ``.npy`` takes numbers only.
         progress : callable, optional
             Called after each block with the rows done and the number of all, None where only reading shows it.
+        overwrite : bool
+            Replace an existing file when everything is written. A file that is read is never written over.
 
         Returns
         -------
@@ -175,11 +178,13 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
 
         Raises
         ------
+        ExistingFileError
+            If `out` exists and `overwrite` is false, or the rows are read from it.
         InvalidParameterError, InvalidDataError, UnwritableError
             With one line; `out` is then as it was.
         """
         check_is_fitted(self)
-        return ENCODE.to_file(self, source, out, keep, progress)
+        return ENCODE.to_file(self, source, out, keep, progress, overwrite)
 
     @_documented_as(transform_to, "Write the rows that codes stand for to a file, block by block.")
     def inverse_transform_to(  # noqa: D102
@@ -189,9 +194,10 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         *,
         keep: Sequence[str] | None = None,
         progress: Progress | None = None,
+        overwrite: bool = False,
     ) -> int:
         check_is_fitted(self)
-        return DECODE.to_file(self, source, out, keep, progress)
+        return DECODE.to_file(self, source, out, keep, progress, overwrite)
 
     @_documented_as(transform_to, "Write the reconstructions of rows to a file, block by block.")
     def reconstruct_to(  # noqa: D102
@@ -201,9 +207,10 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         *,
         keep: Sequence[str] | None = None,
         progress: Progress | None = None,
+        overwrite: bool = False,
     ) -> int:
         check_is_fitted(self)
-        return RECONSTRUCT.to_file(self, source, out, keep, progress)
+        return RECONSTRUCT.to_file(self, source, out, keep, progress, overwrite)
 
     @_documented_as(transform_to, "Write rows with their missing cells filled in to a file, block by block.")
     def impute_to(  # noqa: D102
@@ -213,9 +220,10 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         *,
         keep: Sequence[str] | None = None,
         progress: Progress | None = None,
+        overwrite: bool = False,
     ) -> int:
         check_is_fitted(self)
-        return IMPUTE.to_file(self, source, out, keep, progress)
+        return IMPUTE.to_file(self, source, out, keep, progress, overwrite)
 
     # Measuring -------------------------------------------------------------------------------------------------
 
@@ -376,25 +384,29 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
 
     # Saving and loading ----------------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str], *, optimizer: bool = False) -> None:
+    def save(self, path: str | os.PathLike[str], *, optimizer: bool = False, overwrite: bool = False) -> None:
         """Write the fitted model to one safetensors file, completely or not at all.
 
         Parameters
         ----------
         path : path-like
-            Where; an older file stays until the new one is complete.
+            Where.
         optimizer : bool
             Write the optimizer's state too, so that `partial_fit` continues as if the model had not been saved.
+        overwrite : bool
+            Replace an existing file, which stays until the new one is complete.
 
         Raises
         ------
+        ExistingFileError
+            If the file exists and `overwrite` is false.
         InvalidParameterError
             Where a parameter, named, cannot be written, such as an Optax transformation.
         UnwritableError
             Where the file cannot be written.
         """
         check_is_fitted(self)
-        stored.save(self, path, leave_out=() if optimizer else ("optimizer_state_",))
+        stored.save(self, path, leave_out=() if optimizer else ("optimizer_state_",), overwrite=overwrite)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, network: Any = None) -> Self:

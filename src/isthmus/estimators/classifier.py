@@ -263,10 +263,13 @@ class AutoencoderClassifier(ClassifierParameters, ClassifierMixin, BaseEstimator
         classes: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
         return classes
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted classifier, its autoencoder included, to one safetensors file."""
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the fitted classifier, its autoencoder included, to one safetensors file.
+
+        An existing file is refused unless `overwrite` is true.
+        """
         check_is_fitted(self)
-        stored.save(self, path, leave_out=("optimizer_state_",))
+        stored.save(self, path, leave_out=("optimizer_state_",), overwrite=overwrite)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, network: Any = None) -> Self:

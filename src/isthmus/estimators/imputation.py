@@ -216,10 +216,13 @@ class AutoencoderImputer(ImputerParameters, TransformerMixin, BaseEstimator):  #
         names = [f"x{place}" for place in range(self.n_features_in_)] if own is None else own
         return np.asarray(names, object)[self._kept()]
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted imputer to one safetensors file, completely or not at all."""
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the fitted imputer to one safetensors file, completely or not at all.
+
+        An existing file is refused unless `overwrite` is true.
+        """
         check_is_fitted(self)
-        stored.save(self, path)
+        stored.save(self, path, overwrite=overwrite)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

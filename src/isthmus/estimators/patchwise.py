@@ -261,10 +261,13 @@ class PatchAutoencoder(PatchParameters, TransformerMixin, BaseEstimator):  # typ
 
     # Saving and loading ----------------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted model to one safetensors file, completely or not at all; as `Autoencoder.save`."""
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the fitted model to one safetensors file, completely or not at all; as `Autoencoder.save`.
+
+        An existing file is refused unless `overwrite` is true.
+        """
         check_is_fitted(self)
-        stored.save(self, path, leave_out=("optimizer_state_",))
+        stored.save(self, path, leave_out=("optimizer_state_",), overwrite=overwrite)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

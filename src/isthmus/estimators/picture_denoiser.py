@@ -273,10 +273,13 @@ class PictureDenoiser(PictureDenoiserParameters, BaseEstimator):  # type: ignore
 
     # Saving and loading ----------------------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted model to one safetensors file, completely or not at all."""
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the fitted model to one safetensors file, completely or not at all.
+
+        An existing file is refused unless `overwrite` is true.
+        """
         check_is_fitted(self)
-        stored.save(self, path)
+        stored.save(self, path, overwrite=overwrite)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

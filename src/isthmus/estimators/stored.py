@@ -62,7 +62,9 @@ _LEAVES = "$leaves"
 _REQUIRED = {*Fitted._fields, "n_features_in_"} - {"optimizer_state_"}
 
 
-def save(estimator: Any, path: str | os.PathLike[str], *, leave_out: Sequence[str] = ()) -> None:
+def save(
+    estimator: Any, path: str | os.PathLike[str], *, leave_out: Sequence[str] = (), overwrite: bool = False
+) -> None:
     """Write a fitted estimator to a file, completely or not at all.
 
     Parameters
@@ -73,9 +75,13 @@ def save(estimator: Any, path: str | os.PathLike[str], *, leave_out: Sequence[st
         Where.
     leave_out : sequence of str
         Fitted attributes that are not written, in estimators inside this one too.
+    overwrite : bool
+        Whether an existing file is replaced.
 
     Raises
     ------
+    ExistingFileError
+        If the file exists and `overwrite` is false.
     InvalidParameterError
         Where a parameter cannot be written.
     UnwritableError
@@ -89,7 +95,8 @@ def save(estimator: Any, path: str | os.PathLike[str], *, leave_out: Sequence[st
 
     packer = Packer(_name_of, fields)
     packed = packer.pack(estimator)
-    write_model(path, {"version": __version__, "class": type(estimator).__name__, "model": packed}, packer.tensors)
+    header = {"version": __version__, "class": type(estimator).__name__, "model": packed}
+    write_model(path, header, packer.tensors, overwrite=overwrite)
 
 
 def _fields_of(value: Any) -> Fields:

@@ -16,6 +16,7 @@ from isthmus.core.errors import InvalidDataError
 from isthmus.data.sinks import open_sink
 from isthmus.data.sources.base import Source
 from isthmus.data.sources.kept import KeptRows
+from isthmus.data.sources.places import local_files
 from isthmus.data.sparse_table import csr_of, sparse_rows
 from isthmus.engine.inference import Inference
 from isthmus.estimators.fit.choices import pick_device
@@ -64,12 +65,14 @@ class Verb:
         out: str | os.PathLike[str],
         keep: Sequence[str] | None,
         progress: Progress | None,
+        overwrite: bool = False,
     ) -> int:
         """Write the result for rows to a file, block by block, after the kept columns; return the number of rows."""
         source, kept = self.open(model, X, keep)
         parts, sparse = self.blocks(model, source), self.sparse(model)
         schema = None if kept is None else kept.schema
-        with open_sink(out, self.names(model), self.dtype(source), sparse=sparse, kept=schema) as sink:
+        options: dict[str, Any] = {"sparse": sparse, "kept": schema, "overwrite": overwrite, "reads": local_files(X)}
+        with open_sink(out, self.names(model), self.dtype(source), **options) as sink:
             for part in counted(parts, source.n_rows, progress):
                 sink.write(part, None if kept is None else kept.take(len(part)))
             if not sink.n_rows:

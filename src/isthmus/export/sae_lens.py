@@ -41,7 +41,7 @@ CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"
 _VERSION = "6.54.0"
 
 
-def to_sae_lens(model: Any, folder: str | os.PathLike[str]) -> None:
+def to_sae_lens(model: Any, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Write a fitted sparse autoencoder in the format of SAELens, for ``SAE.load_from_disk(folder)``.
 
     Codes and reconstructions equal those of the model up to rounding: affine scalings (all but "patches" and
@@ -55,10 +55,14 @@ def to_sae_lens(model: Any, folder: str | os.PathLike[str]) -> None:
         Fitted, with one encoder and one decoder layer. With ``precision="bfloat16"`` the float32 weights are written;
         codes then agree up to bfloat16 rounding.
     folder : path-like
-        Created if it does not exist. The two files are replaced atomically, both or neither.
+        Created if it does not exist. The two files are written atomically, both or neither.
+    overwrite : bool
+        Replace existing files.
 
     Raises
     ------
+    ExistingFileError
+        If a file exists and `overwrite` is false.
     InvalidParameterError
         If the format cannot represent the model; the message names the parameter to change.
     UnwritableError
@@ -84,7 +88,11 @@ def to_sae_lens(model: Any, folder: str | os.PathLike[str]) -> None:
     tensors |= {"W_enc": layer.encoder, "W_dec": layer.decoder, "b_dec": layer.bias}
     stored = {name: np.ascontiguousarray(tensor, model.network_.dtype) for name, tensor in tensors.items()}
     path = Path(folder)
-    with _created_folder(path), atomic_write(path / CONFIG) as text, atomic_write(path / WEIGHTS) as weights:
+    with (
+        _created_folder(path),
+        atomic_write(path / CONFIG, overwrite=overwrite) as text,
+        atomic_write(path / WEIGHTS, overwrite=overwrite) as weights,
+    ):
         text.write(json.dumps(config, indent=2).encode())
         weights.write(save(stored))
         # A full disk raises here, before either file is replaced.

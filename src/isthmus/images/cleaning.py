@@ -113,7 +113,7 @@ def clean_files(
     _check_clashes(jobs)
     if not force:
         _check_existing(jobs, archive)
-    return Cleaning(jobs, archive, noise, cleaner.clean if cleaner else _function_of(model))
+    return Cleaning(jobs, archive, noise, cleaner.clean if cleaner else _function_of(model), force)
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,7 @@ class Cleaning:
     _archive: Path | None
     _noise: float | None
     _clean_values: Clean
+    _overwrite: bool
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -131,9 +132,9 @@ class Cleaning:
     def __iter__(self) -> Iterator[Cleaned]:
         if self._archive is None:
             for job in self._jobs:
-                yield self._clean(job, _write)
+                yield self._clean(job, lambda job, content: _write(job, content, self._overwrite))
             return
-        with contextlib.suppress(_NothingCleanError), atomic_write(self._archive) as file:
+        with contextlib.suppress(_NothingCleanError), atomic_write(self._archive, overwrite=self._overwrite) as file:
             n_written = 0
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
                 for job in self._jobs:
@@ -219,12 +220,12 @@ def _check_existing(jobs: list[_Job], archive: Path | None) -> None:
     raise InvalidParameterError(f"{existing[0]} exists{others}; give another output or use force")
 
 
-def _write(job: _Job, content: bytes) -> None:
+def _write(job: _Job, content: bytes, overwrite: bool) -> None:
     try:
         job.target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UnwritableError(f"cannot write {job.target}: {error.strerror or error}") from error
-    with atomic_write(job.target) as file:
+    with atomic_write(job.target, overwrite=overwrite) as file:
         file.write(content)
 
 

@@ -69,7 +69,12 @@ class Denoiser:
         self._compiled = jax.jit(network.clean)
 
     def save(
-        self, path: str | os.PathLike[str], *, dtype: Any = np.float32, about: dict[str, Any] | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        dtype: Any = np.float32,
+        about: dict[str, Any] | None = None,
+        overwrite: bool = False,
     ) -> None:
         """Write the denoiser to a safetensors file, atomically.
 
@@ -81,10 +86,14 @@ class Denoiser:
             Type of the weights in the file; half precision has half the size and denoises as well.
         about : dict or None
             More entries of the file's header.
+        overwrite : bool
+            Replace an existing file.
         """
         network = {"widths": self.network.widths, "blocks": self.network.blocks}
         header = {"class": type(self).__name__, **network, "strongest": self.strongest, **(about or {})}
-        write_model(path, header, {name: np.asarray(leaf, dtype) for name, leaf in self.params.items()})
+        write_model(
+            path, header, {name: np.asarray(leaf, dtype) for name, leaf in self.params.items()}, overwrite=overwrite
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Denoiser:

@@ -56,7 +56,7 @@ def read_bytes(path: Path, name: str) -> bytes:
         raise BrokenFileError(f"{name} cannot be opened: {error.strerror or error}") from error
 
 
-def write_picture(picture: Picture, values: Any, path: str | os.PathLike[str]) -> None:
+def write_picture(picture: Picture, values: Any, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
     """Write new pixels to a file like that of a picture, atomically.
 
     Parameters
@@ -69,9 +69,13 @@ def write_picture(picture: Picture, values: Any, path: str | os.PathLike[str]) -
         Clipped to [0, 1] and rounded to the file's depth; floats are written unchanged.
     path : str or os.PathLike
         The file; its suffix gives the format. A picture with a palette is written without one, a GIF with a new one.
+    overwrite : bool, default=False
+        Replace an existing file.
 
     Raises
     ------
+    ExistingFileError
+        If the file exists and `overwrite` is false.
     InvalidParameterError
         If the suffix is unknown, or its format cannot store the picture's depth, alpha or colours.
     InvalidDataError
@@ -80,5 +84,5 @@ def write_picture(picture: Picture, values: Any, path: str | os.PathLike[str]) -
         If the file cannot be written, or the picture is too large for the format.
     """
     content = encode(picture, values, str(path))
-    with atomic_write(path) as file:
+    with atomic_write(path, overwrite=overwrite) as file:
         file.write(content)

@@ -19,8 +19,8 @@ NAMES = ["a", "b, c", 'd"e']
 TEXT = [suffix for suffix in SINKS if "sv" in suffix]
 
 
-def write(path, rows, names=NAMES, dtype=np.float32, cuts=()):
-    with open_sink(path, names, dtype) as sink:
+def write(path, rows, names=NAMES, dtype=np.float32, cuts=(), **options):
+    with open_sink(path, names, dtype, **options) as sink:
         for block in np.split(rows, cuts):
             sink.write(block)
     return path
@@ -94,7 +94,7 @@ def test_stdout_is_csv(capsysbinary):
 def test_rows_of_other_types_and_layouts_are_converted(tmp_path):
     rows = np.arange(12).reshape(4, 3)
     for given_rows in (rows, np.asfortranarray(rows), np.repeat(rows, 2, axis=0)[::2], rows.astype(">i2")):
-        assert_array_equal(np.load(write(tmp_path / "r.npy", given_rows)), rows.astype(np.float32))
+        assert_array_equal(np.load(write(tmp_path / "r.npy", given_rows, overwrite=True)), rows.astype(np.float32))
 
 
 def test_small_blocks_are_gathered_into_groups(tmp_path, monkeypatch):
@@ -121,10 +121,10 @@ def test_an_existing_file_is_kept_on_a_full_disk_or_an_error(tmp_path, suffix):
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))
     try:
         with pytest.raises(UnwritableError, match=r"^cannot write .*: File too large$"):
-            write(path, some_rows(5000), cuts=range(0, 5000, 500))
+            write(path, some_rows(5000), cuts=range(0, 5000, 500), overwrite=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-    with pytest.raises(KeyError), open_sink(path, NAMES, np.float32) as sink:
+    with pytest.raises(KeyError), open_sink(path, NAMES, np.float32, overwrite=True) as sink:
         sink.write(some_rows(10))
         raise KeyError("reader")
     # A writer that is garbage-collected must not raise.
@@ -160,8 +160,9 @@ def test_rows_that_do_not_fit(tmp_path, shape):
 # Rows that are mostly zeros --------------------------------------------------------------------------------------
 
 
-def write_sparse(path, rows, names=None, dtype=np.float32, cuts=()):
-    with open_sink(path, names or [f"unit{i}" for i in range(rows.shape[1])], dtype, sparse=True) as sink:
+def write_sparse(path, rows, names=None, dtype=np.float32, cuts=(), **options):
+    names = names or [f"unit{i}" for i in range(rows.shape[1])]
+    with open_sink(path, names, dtype, sparse=True, **options) as sink:
         for block in np.split(rows, cuts):
             sink.write(block)
     return path
@@ -234,11 +235,11 @@ def test_an_existing_file_is_kept_if_writing_sparse_rows_fails(tmp_path):
     path, limit = tmp_path / "rows.parquet", resource.getrlimit(resource.RLIMIT_FSIZE)
     path.write_bytes(b"old")
     with pytest.raises(InvalidDataError, match="do not fit the 40 columns"):
-        write_sparse(path, np.zeros((2, 39)), [f"unit{i}" for i in range(40)])
+        write_sparse(path, np.zeros((2, 39)), [f"unit{i}" for i in range(40)], overwrite=True)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limit[1]))
     try:
         with pytest.raises(UnwritableError, match=r"^cannot write .*: File too large$"):
-            write_sparse(path, mostly_zeros(20_000))
+            write_sparse(path, mostly_zeros(20_000), overwrite=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     gc.collect()

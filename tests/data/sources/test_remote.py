@@ -12,6 +12,7 @@ from isthmus import Autoencoder
 from isthmus.cli import app
 from isthmus.core.errors import (
     BrokenFileError,
+    ExistingFileError,
     InvalidDataError,
     InvalidParameterError,
     MissingFileError,
@@ -88,8 +89,10 @@ def test_a_fit_equals_that_of_a_local_file(bucket, name, tmp_path):
 def test_codes_are_written_to_the_server(bucket, suffix, tmp_path):
     model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(ROWS)
     url = bucket(f"rows/codes/of.{suffix}")
-    for _ in "twice":
-        assert model.transform_to(bucket("rows/folder"), url) == 300
+    for overwrite in (False, True):
+        assert model.transform_to(bucket("rows/folder"), url, overwrite=overwrite) == 300
+    with pytest.raises(ExistingFileError, match=rf"rows/codes/of\.{suffix} exists; pass another path"):
+        model.transform_to(bucket("rows/folder"), url)
     codes = read(open_source(url))
     assert codes.dtype.kind == "f"
     np.testing.assert_allclose(codes, model.transform(ROWS), rtol=1e-6)
@@ -102,7 +105,7 @@ def test_a_failed_upload_keeps_the_existing_file(bucket):
     bad = ROWS.copy()
     bad[200, 1] = np.nan
     with pytest.raises(InvalidDataError, match="NaN at row 200"):
-        model.transform_to(bad, url)
+        model.transform_to(bad, url, overwrite=True)
     assert_array_equal(read(open_source(url)), model.transform(ROWS))
 
 

@@ -12,8 +12,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from isthmus.core.errors import (
     BrokenFileError,
+    ExistingFileError,
     InvalidDataError,
     InvalidParameterError,
     IsthmusError,
@@ -21,8 +24,9 @@ from isthmus.core.errors import (
     UnwritableError,
     suggest,
 )
-from isthmus.core.files import atomic_write
+from isthmus.core.files import already_exists, atomic_write, check_overwriting
 from isthmus.data.sources.arrays import existing, one_line
+from isthmus.data.sources.base import is_source
 from isthmus.data.sources.walking import files_below, files_matching
 
 _SPECIAL = frozenset("*?[")
@@ -174,6 +178,30 @@ def table_files(path: Path | FileList) -> list[Any]:
     return files
 
 
+def local_files(rows: Any) -> list[Path]:
+    """Return the files of this machine that rows are read from: those of a location, a source or a memory-mapped array.
+
+    Files that are missing are left out; other rows have none.
+    """
+    if isinstance(rows, str) and is_url(rows) and not rows.startswith("file:"):
+        return []
+    if is_location(rows):
+        try:
+            place = locate(rows)
+        except IsthmusError:
+            return []
+        if isinstance(place, FileList):
+            return [file for file in place.files if isinstance(file, Path)]
+        return files_below(place) if place.is_dir() else [place]
+    if is_source(rows):
+        inner = [*getattr(rows, "parts", ()), *(getattr(rows, name, None) for name in ("source", "path", "values"))]
+        return [file for one in inner if one is not None for file in local_files(one)]
+    while rows is not None and not isinstance(rows, np.memmap):
+        rows = rows.base if isinstance(rows, np.ndarray) else None
+    filename = getattr(rows, "filename", None)
+    return [] if filename is None else [Path(filename)]
+
+
 def hash_ends(digest: Any, file: Place) -> None:
     """Add the first and the last 64 KB of a file to a hash."""
     with file.open("rb") as stream:
@@ -195,14 +223,18 @@ def _filesystem(given: str) -> tuple[Any, str]:
 
 
 @contextmanager
-def atomic_upload(given: str) -> Iterator[BinaryIO]:
-    """Open a file to write to, which is copied to a URL when it is complete; an existing file stays until then.
+def atomic_upload(given: str, *, overwrite: bool = False, reads: Iterable[Path] = ()) -> Iterator[BinaryIO]:
+    """Open a file to write to, which is copied to a URL when it is complete.
+
+    An existing file is refused, or stays until then if `overwrite` is true.
 
     It is written in the folder for temporary files, which ``TMPDIR`` sets, since some formats write their header last
     and object stores do not allow that.
 
     Raises
     ------
+    ExistingFileError
+        If the file exists and `overwrite` is false, or it is one of `reads`.
     UnwritableError
         If there is no such bucket, or the file cannot be written.
     InvalidParameterError
@@ -214,13 +246,16 @@ def atomic_upload(given: str) -> Iterator[BinaryIO]:
     try:
         filesystem, key = _filesystem(given)
         if isinstance(filesystem, fs.LocalFileSystem):
-            with atomic_write(key) as file:
+            check_overwriting(key, overwrite=overwrite, reads=reads)
+            with atomic_write(key, overwrite=overwrite) as file:
                 yield file
             return
         bucket = key.split("/")[0]
         # Checked before a long run, not after it.
         if filesystem.get_file_info(bucket).type == fs.FileType.NotFound:
             raise UnwritableError(f"cannot write {url}: there is no bucket {bucket!r}, or you have no access to it")
+        if not overwrite and filesystem.get_file_info(key).type == fs.FileType.File:
+            raise ExistingFileError(already_exists(url))
         with tempfile.TemporaryDirectory(prefix="isthmus-out-") as folder:
             path = Path(folder, "out")
             with atomic_write(path) as file:

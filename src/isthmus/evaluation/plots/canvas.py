@@ -97,7 +97,7 @@ def short_number(number: float) -> str:
     return f"{number:,.0f}" if 1000 <= number < 1e6 else f"{number:.3g}"
 
 
-def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 200) -> None:
+def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 200, overwrite: bool = False) -> None:
     """Write a figure to a file, atomically.
 
     Parameters
@@ -109,11 +109,15 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 200) -> Non
         scattered points and pictures.
     dpi : int
         Resolution of pixels, in dots per inch.
+    overwrite : bool
+        Replace an existing file.
 
     Raises
     ------
     InvalidParameterError
         If the suffix is another one.
+    ExistingFileError
+        If the file exists and `overwrite` is false.
     UnwritableError
         If the file cannot be written.
     """
@@ -123,7 +127,10 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 200) -> Non
             f"path={str(path)!r} must end in one of {', '.join(_FORMATS)}{suggest(suffix, _FORMATS)}"
         )
     # Type 42 keeps text as text, as publishers require; dates and random ids would make files of equal figures differ.
-    with atomic_write(path) as file, mpl.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "isthmus"}):
+    with (
+        atomic_write(path, overwrite=overwrite) as file,
+        mpl.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "isthmus"}),
+    ):
         figure.savefig(file, format=suffix[1:], dpi=dpi, facecolor=figure.get_facecolor(), metadata=_FORMATS[suffix])
 
 
