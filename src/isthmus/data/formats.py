@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     from isthmus.data.scaling.maps import Recipe
     from isthmus.data.sinks.base import Sink
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".pgm", ".ppm")
+HEIF = (".heic", ".heif", ".hif")
+# The last four are read where Pillow has a plugin for them.
+PICTURES = (
+    *(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".pgm", ".ppm", ".pbm", ".pnm"),
+    *(".avif", *HEIF),
+)
 _READERS = {
     "arrays:NpySource": (".npy",),
     "arrays:NpzSource": (".npz",),

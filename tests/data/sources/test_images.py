@@ -1,5 +1,8 @@
 import gzip
+import io
 import struct
+import sys
+import types
 import zipfile
 
 import numpy as np
@@ -7,8 +10,9 @@ import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
 
-from isthmus.core.errors import BrokenFileError, InvalidDataError, MissingFileError
-from isthmus.data.sources import open_source, read_idx
+from isthmus.core.errors import BrokenFileError, InvalidDataError, IsthmusWarning, MissingFileError
+from isthmus.data.sources import PatchSource, open_source, read_idx
+from isthmus.estimators.inputs import each_picture
 
 
 def read(source):
@@ -208,3 +212,107 @@ def test_pictures_are_read_when_asked_for(tmp_path):
     assert_array_equal(out, [GREY.ravel()] * 2)
     with pytest.raises(BrokenFileError, match=r"b\.png cannot be read"):
         source.take(np.array([1]), out)
+
+
+def exif_of(orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    return exif
+
+
+def oriented(folder, name, orientation):
+    """Save COLOUR so that viewers show it upright, by turning it against the orientation that the file has."""
+    against = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+    large = Image.fromarray(COLOUR).resize((40, 30), Image.Resampling.NEAREST)
+    options = {"lossless": True} if name.endswith(".webp") else {"quality": 100} if ".jp" in name else {}
+    stored = large.transpose(against[orientation]) if orientation in against else large
+    return np.asarray(large), saved(folder, stored, name, exif=exif_of(orientation), **options)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp", "avif"])
+def test_orientation_is_applied(tmp_path, suffix, orientation):
+    upright, path = oriented(tmp_path, f"a.{suffix}", orientation)
+    source, patches = open_source(path), PatchSource(path, 30, grey=False)
+    assert source.schema.image_shape == upright.shape
+    tolerance = {"jpg": 60, "avif": 60}.get(suffix, 0)
+    assert np.abs(read(source).reshape(upright.shape).astype(int) - upright).max() <= tolerance
+    assert_array_equal(read(patches)[0], read(source).reshape(upright.shape)[:, :30].ravel())
+    assert_array_equal(next(each_picture(path, grey=False)), read(source).reshape(upright.shape))
+
+
+def test_an_orientation_behind_the_pixels(tmp_path):
+    upright, path = oriented(tmp_path, "a.png", 6)
+    content = path.read_bytes()
+    start = content.index(b"eXIf") - 4
+    length = int.from_bytes(content[start : start + 4], "big") + 12
+    chunk = content[start : start + length]
+    path.write_bytes(content[:start] + content[start + length : -12] + chunk + content[-12:])
+    assert PatchSource(path, 30, grey=False).n_rows == 1
+    assert_array_equal(read(open_source(path)), upright.reshape(1, -1))
+
+
+def test_of_a_phones_picture_the_first_is_read(tmp_path):
+    first, second = (Image.fromarray(np.full((16, 16), value, np.uint8)) for value in (90, 200))
+    first.save(tmp_path / "a.jpg")
+    first.save(tmp_path / "b.jpg", format="MPO", save_all=True, append_images=[second])
+    with Image.open(tmp_path / "b.jpg") as image:
+        assert image.n_frames == 2
+    assert_array_equal(read(open_source(tmp_path)), np.full((2, 256), 90))
+    assert PatchSource(tmp_path, 8).n_rows == 8
+
+
+def test_lists_and_patterns_of_pictures(tmp_path):
+    for name, value in (("a.png", 1), ("B.PNG", 2), ("c.bmp", 3)):
+        saved(tmp_path, np.full((2, 2), value, np.uint8), name)
+    assert_array_equal(read(open_source(f"{tmp_path}/*.png"))[:, 0], [2, 1])
+    source = open_source([tmp_path / "c.bmp", str(tmp_path / "a.png")])
+    assert_array_equal(read(source)[:, 0], [3, 1])
+    assert source.names == [str(tmp_path / "c.bmp"), str(tmp_path / "a.png")]
+    saved(tmp_path, GREY, "d.png")
+    refused(InvalidDataError, [tmp_path / "a.png", tmp_path / "d.png"], "d.png is 4x3 grey uint8, but .*a.png is 2x2")
+
+
+def test_linked_folders_are_read_once(tmp_path):
+    (tmp_path / "all" / "cats").mkdir(parents=True)
+    (tmp_path / "dogs").mkdir()
+    saved(tmp_path / "all" / "cats", np.full((2, 2), 1, np.uint8), "a.png")
+    saved(tmp_path / "dogs", np.full((2, 2), 2, np.uint8), "b.png")
+    (tmp_path / "all" / "dogs").symlink_to(tmp_path / "dogs")
+    (tmp_path / "all" / "cats" / "circle").symlink_to(tmp_path / "all")
+    assert_array_equal(read(open_source(tmp_path / "all"))[:, 0], [1, 2])
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_pictures_that_cannot_be_read_are_named(tmp_path, form, monkeypatch):
+    where = tmp_path / ("all.zip" if form == "zip" else "all")
+    (tmp_path / "all").mkdir()
+    path = saved(tmp_path / "all", GREY)
+    for name in ("b.HEIC", "c.CR2", "notes.txt"):
+        (tmp_path / "all" / name).write_bytes(b"nothing")
+    if form == "zip":
+        with zipfile.ZipFile(where, "w") as archive:
+            for file in (tmp_path / "all").iterdir():
+                archive.write(file, file.name)
+    with pytest.warns(IsthmusWarning, match=r"all.*: b.HEIC, c.CR2 cannot be read and are left out; .*pillow-heif"):
+        source = open_source(where)
+    assert_array_equal(read(source), GREY.reshape(1, -1))
+    refused(BrokenFileError, tmp_path / "all" / "b.HEIC", "b.HEIC cannot be read: not a picture; install pillow-heif")
+    path.unlink()
+
+
+def test_heif_is_read_by_the_plugin_of_its_package(tmp_path, monkeypatch):
+    """A stand-in for pillow-heif, which registers a plugin of this name."""
+
+    def register():
+        monkeypatch.setitem(
+            Image.OPEN, "HEIF", (lambda file, name: Image.open(io.BytesIO(PNG)), lambda head: head[4:8] == b"ftyp")
+        )
+        monkeypatch.setattr(Image, "ID", [*Image.ID, "HEIF"])
+
+    PNG = saved(tmp_path, GREY).read_bytes()
+    monkeypatch.setattr("isthmus.data.sources.images.find_spec", lambda name: name == "pillow_heif")
+    monkeypatch.setitem(sys.modules, "pillow_heif", types.SimpleNamespace(register_heif_opener=register))
+    (tmp_path / "b.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    assert_array_equal(read(open_source(tmp_path / "b.heic")), GREY.reshape(1, -1))
+    assert_array_equal(read(open_source(tmp_path)), [GREY.ravel()] * 2)

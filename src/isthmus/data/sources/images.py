@@ -7,20 +7,25 @@ import io
 import math
 import os
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.core.errors import BrokenFileError, InvalidDataError, IsthmusError
-from isthmus.data.formats import PICTURES
+from isthmus.core.errors import BrokenFileError, InvalidDataError, IsthmusError, IsthmusWarning
+from isthmus.data.formats import HEIF, PICTURES
 from isthmus.data.sources.arrays import ArraySource, NumberedRows, existing, made_up_schema, naming, one_line
 from isthmus.data.sources.base import Schema
+from isthmus.data.sources.places import FileList
+from isthmus.data.sources.walking import files_below
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
@@ -92,16 +97,16 @@ class IdxSource(ArraySource):
 
 
 class PictureFiles:
-    """The encoded pictures of a folder, of a zip archive or of one file, in the order of their names.
+    """The encoded pictures of a folder, of a zip archive or of one file, in the order of their names, or of a list.
 
     Parameters
     ----------
-    path : str or os.PathLike
-        As for `ImageFolderSource`, with its errors.
+    path : str, os.PathLike or FileList
+        As for `ImageFolderSource`, with its errors and warnings.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = existing(path)
+    def __init__(self, path: str | os.PathLike[str] | FileList) -> None:
+        self.path = path if isinstance(path, FileList) else existing(path)
         self._archive: zipfile.ZipFile | None = None
         self.names = self._listed()
         if not self.names:
@@ -111,19 +116,38 @@ class PictureFiles:
         return len(self.names)
 
     def _listed(self) -> list[str]:
+        if isinstance(self.path, FileList):
+            return [str(file) for file in self.path.files]
         if self.path.is_dir():
-            names = [p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file()]
+            names = [file.relative_to(self.path).as_posix() for file in files_below(self.path)]
         elif self.path.suffix.lower() == ".zip":
             with _reading(self.path):
                 self._archive = zipfile.ZipFile(self.path)
             names = self._archive.namelist()
         else:
             return [self.path.name]
-        return sorted(name for name in names if name.lower().endswith(PICTURES) and not _hidden(name))
+        names = sorted(name for name in names if not _hidden(name))
+        self._warn_of_others(names)
+        return [name for name in names if _is_readable(name)]
+
+    def _warn_of_others(self, names: list[str]) -> None:
+        """Warn of pictures that Pillow cannot read, which are no rows."""
+        others = [name for name in names if name.lower().endswith((*PICTURES, *OTHERS)) and not _is_readable(name)]
+        if others:
+            more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+            warnings.warn(
+                f"{self.path}: {', '.join(others[:5])}{more} cannot be read and {'are' if len(others) > 1 else 'is'} "
+                f"left out; {remedy(others[0])}",
+                IsthmusWarning,
+                stacklevel=2,
+            )
 
     def where(self, number: int) -> str:
         """Return the path of a picture, for messages."""
-        return str(self.path / self.names[number]) if self._archive or self.path.is_dir() else str(self.path)
+        name = self.names[number]
+        if isinstance(self.path, FileList):
+            return name
+        return str(self.path / name) if self._archive or self.path.is_dir() else str(self.path)
 
     def read(self, number: int) -> NDArray[Any]:
         """Return a picture's pixels, as `decode_picture` does."""
@@ -147,15 +171,22 @@ class ImageFolderSource(NumberedRows):
 
     Parameters
     ----------
-    path : str or os.PathLike
-        A folder or a ``.zip`` of pictures, including subfolders, or one picture. Hidden files and files with a suffix
-        that is not in `PICTURES` are skipped.
+    path : str, os.PathLike or FileList
+        A folder or a ``.zip`` of pictures, including subfolders, one picture or a list of pictures. Links to folders
+        are followed, each folder once. Hidden files and files with a suffix that is not in `PICTURES` are skipped.
 
     Notes
     -----
     All pictures must have the size and mode of the first; each is checked when it is read. Grey pictures have shape
     (height, width), colour pictures (height, width, 3). A palette becomes colours, black and white becomes 0 and 255,
-    16-bit grey stays uint16, and an opaque alpha channel is dropped. Pillow reads 16-bit colour as 8-bit.
+    16-bit grey stays uint16, and an opaque alpha channel is dropped. Pillow reads 16-bit colour as 8-bit. Pictures are
+    turned as their Exif orientation says. Of a phone's JPEG with further pictures (MPO), the first is read.
+
+    Warns
+    -----
+    IsthmusWarning
+        If a folder or an archive has pictures that Pillow cannot read, such as those of cameras (raw) and, without the
+        package pillow-heif, HEIC.
 
     Raises
     ------
@@ -167,7 +198,7 @@ class ImageFolderSource(NumberedRows):
         If a picture or the archive is damaged.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str] | FileList) -> None:
         self._files = PictureFiles(path)
         self.path, self.names = self._files.path, self._files.names
         first = self._files.read(0)
@@ -189,13 +220,13 @@ class ImageFolderSource(NumberedRows):
 
 
 def decode_picture(content: bytes, name: str) -> NDArray[Any]:
-    """Return the pixels of an encoded picture as (height, width) or (height, width, 3); `name` is for errors."""
-    from PIL import Image
+    """Return the pixels of an encoded picture as (height, width) or (height, width, 3), turned upright."""
+    from PIL import ImageOps
 
-    with _reading(name), Image.open(io.BytesIO(content)) as image:
+    with _reading(name), open_picture(io.BytesIO(content)) as image:
         _refuse_frames(image, name)
         image.load()
-        plain = _without_alpha(image, name)
+        plain = _without_alpha(ImageOps.exif_transpose(image), name)
         mode = plain.mode
         if mode == "1":
             plain = plain.convert("L")
@@ -207,12 +238,10 @@ def decode_picture(content: bytes, name: str) -> NDArray[Any]:
 
 def picture_looks(file: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Return the shape and type of the pixels that `decode_picture` returns, from the header of an open file."""
-    from PIL import Image
-
-    with _reading(name), Image.open(file) as image:
+    with _reading(name), open_picture(file) as image:
         _refuse_frames(image, name)
         colour = image.mode not in (*_GREY_MODES, *_KEPT_MODES) or image.mode == "RGB"
-        shape = (image.height, image.width)
+        shape = (image.width, image.height) if _is_turned(image, file) else (image.height, image.width)
         return ((*shape, 3) if colour else shape), _type_of(image.mode, image.format)
 
 
@@ -228,6 +257,68 @@ def luminance(picture: NDArray[Any]) -> NDArray[Any]:
     return (grey if picture.dtype.kind == "f" else np.rint(grey)).astype(picture.dtype)
 
 
+def open_picture(file: IO[bytes]) -> Any:
+    """Open a picture with Pillow, which reads its header; HEIF with the package pillow-heif, if it is installed."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(file)
+    except UnidentifiedImageError:
+        if "HEIF" in Image.OPEN or not has_plugin("HEIF"):
+            raise
+        file.seek(0)
+        return Image.open(file)
+
+
+def has_plugin(format: str) -> bool:
+    """Whether Pillow can read a format for which it may have no plugin."""
+    from PIL import Image
+
+    Image.init()
+    if format == "HEIF" and format not in Image.OPEN and find_spec("pillow_heif"):
+        import_module("pillow_heif").register_heif_opener()
+    return format in Image.OPEN
+
+
+def _is_readable(name: str) -> bool:
+    lower = name.lower()
+    if lower.endswith((*HEIF, ".avif")):
+        return has_plugin("AVIF" if lower.endswith(".avif") else "HEIF")
+    return lower.endswith(PICTURES)
+
+
+def remedy(name: str) -> str:
+    """Return what to do with a picture that Pillow cannot read."""
+    if name.lower().endswith(HEIF):
+        return "install pillow-heif, or convert to JPEG or PNG"
+    return "install a newer Pillow" if name.lower().endswith(".avif") else "convert to TIFF, PNG or JPEG"
+
+
+def _is_turned(image: Any, file: IO[bytes]) -> bool:
+    """Whether an orientation exchanges width and height; Pillow's size of a TIFF is that of the turned picture."""
+    if image.format == "TIFF":
+        return False
+    if image.format == "PNG" and not _EXIF_KEYS & set(image.info):
+        # Pillow would decode the pixels to look for metadata behind them.
+        place = file.tell()
+        file.seek(0)
+        has_metadata = b"eXIf" in png_kinds(file)
+        file.seek(place)
+        if not has_metadata:
+            return False
+    return bool(image.getexif().get(_ORIENTATION, 1) > 4)
+
+
+def png_kinds(file: IO[bytes]) -> set[bytes]:
+    """Return the kinds of a PNG's chunks."""
+    kinds = set()
+    file.seek(8)
+    while len(head := file.read(8)) == 8:
+        kinds.add(head[4:])
+        file.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
+    return kinds
+
+
 def _type_of(mode: str, format: str | None) -> np.dtype[Any]:
     # Pillow holds 16-bit PGM as 32-bit integers.
     if mode.startswith("I;16") or (mode == "I" and format in ("PPM", "PNG")):
@@ -236,7 +327,8 @@ def _type_of(mode: str, format: str | None) -> np.dtype[Any]:
 
 
 def _refuse_frames(image: Any, name: str) -> None:
-    if getattr(image, "is_animated", False):
+    # Phones store a depth map or a brighter picture after the first one.
+    if getattr(image, "is_animated", False) and image.format not in ("MPO", "HEIF"):
         raise InvalidDataError(f"{name} holds several frames; save each as a separate picture")
 
 
@@ -272,9 +364,18 @@ def _reading(name: object) -> Iterator[None]:
         if isinstance(error, Image.DecompressionBombError):
             raise InvalidDataError(f"{name} is too large to be one row: {one_line(error)}") from error
         message = "not a picture" if "cannot identify image" in str(error) else one_line(error)
-        raise BrokenFileError(f"{name} cannot be read: {message}; replace or remove it") from error
+        known = str(name).lower().endswith((*PICTURES, *OTHERS)) and not _is_readable(str(name))
+        what_to_do = remedy(str(name)) if known else "replace or remove it"
+        raise BrokenFileError(f"{name} cannot be read: {message}; {what_to_do}") from error
 
 
+_ORIENTATION = 274
+_EXIF_KEYS = {"exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp"}
+# Pictures of formats that Pillow cannot read: of cameras, and of other programs.
+OTHERS = (
+    *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf"),
+    *(".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f", ".jxl", ".jxr", ".svg", ".xcf"),
+)
 _KEPT_MODES = ("L", "RGB", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _GREY_MODES = ("1", "L", "LA", "La")
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

@@ -123,6 +123,8 @@ def _list_kind(places: FileList) -> Any:
     if issubclass(kind, TableSource):
         return kind
     remote = isinstance(file, RemoteFile)
+    if kind is ImageFolderSource and not remote and not any(suffix_of(one.name, (".zip",)) for one in places.files):
+        return kind
     if kind is NpySource and not remote:
         return lambda places: StackedSource([NpySource(file) for file in places.files], str(places))
     if len(places.files) == 1 and (kind is NpySource or not remote):
