@@ -78,11 +78,11 @@ def test_a_file_whose_name_looks_like_a_pattern(tmp_path):
             "files of several formats, such as part-0.csv and part-0.npy",
         ),
         (["part-0.csv", "."], InvalidDataError, "is a folder; list its files"),
-        (["a.png", "b.png"], InvalidDataError, "files like b.png cannot be read from a list"),
+        (["a.idx", "b.idx"], InvalidDataError, "files like b.idx cannot be read from a list"),
     ],
 )
 def test_locations_that_are_refused(inside, where, error, said):
-    for name in ("a.png", "b.png"):
+    for name in ("a.idx", "b.idx"):
         (inside / name).touch()
     with pytest.raises(error) as refusal:
         open_source(where)
