@@ -102,7 +102,7 @@ def test_columns_and_drop(write):
         (pa.array(["a"]), "text"),
         (pa.array(["a"]).dictionary_encode(), "categories"),
         (pa.array([0]).cast(pa.timestamp("s")), "dates or times"),
-        (pa.array([[1, 2]]), "nested values"),
+        (pa.array([["a", "b"]]), "nested values"),
         (pa.array([b"a"]), "binary values"),
     ],
 )

@@ -9,19 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from isthmus.core.errors import InvalidDataError
-from isthmus.data.sources.arrow_columns import Part, fields_of
+from isthmus.data.sources.arrow_columns import Part
+from isthmus.data.sources.columnar import ColumnarSource
 from isthmus.data.sources.places import FileList
-from isthmus.data.sources.tables import TableSource
 
 
-class ArrowSource(TableSource):
+class ArrowSource(ColumnarSource):
     """A table or data set of pyarrow, or a data set of Hugging Face, which holds one; see `TableSource`.
 
     Parameters
     ----------
     table : pyarrow.Table, RecordBatch or dataset.Dataset, or datasets.Dataset
-        The rows. A single column of lists of one length is read as one column per position.
+        The rows.
     columns, drop : sequence of str or None
         As in `TableSource`.
     """
@@ -34,10 +33,10 @@ class ArrowSource(TableSource):
         return [self.path]
 
     def _part(self, file: Any, again: Part | None) -> Part:
-        return again or Part(file, _Rows(self._table), fields_of(file, self._table.schema))
+        return again or self._part_of(file, _Rows(self._table))
 
     def _has_nulls(self, part: Part) -> bool:
-        return any(c.null_count for batch in self._table.to_batches(columns=self._names) for c in batch.columns)
+        return self._scanned_nulls(part)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -53,6 +52,7 @@ class _Rows:
 
     def __init__(self, dataset: Any) -> None:
         self.dataset = dataset
+        self.physical_schema = dataset.schema
 
     def count_rows(self) -> int:
         return int(self.dataset.count_rows())
@@ -82,19 +82,4 @@ def _arrow_dataset(table: Any) -> Any:
     if isinstance(table, dataset.Dataset):
         return table
     table = pa.Table.from_batches([table]) if isinstance(table, pa.RecordBatch) else table
-    if table.num_columns == 1 and pa.types.is_nested(table.schema.field(0).type):
-        table = _spread(table)
     return dataset.dataset(table)
-
-
-def _spread(table: Any) -> Any:
-    """Return a table with one column per position of a column of lists of one length."""
-    import pyarrow as pa
-    from pyarrow import compute
-
-    column = table.column(0).combine_chunks()
-    lengths = compute.unique(compute.list_value_length(column)).to_pylist()
-    if len(lengths) != 1 or not lengths[0]:
-        raise InvalidDataError(f"lists in column {table.column_names[0]!r} have several lengths; give them one length")
-    flat = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, lengths[0])
-    return pa.table({f"x{place}": np.ascontiguousarray(flat[:, place]) for place in range(lengths[0])})

@@ -104,6 +104,7 @@ class Part:
     path: Any  # a path, a RemoteFile, or the name of an object
     fragment: Any  # pyarrow.dataset.Fragment
     fields: dict[str, Any]  # name -> pyarrow.DataType
+    index: frozenset[str] = frozenset()  # the columns that pandas wrote as its index
 
 
 def fields_of(file: Path, schema: Any) -> dict[str, Any]:
@@ -164,7 +165,7 @@ def refuse_other_columns(first: Part, part: Part, names: Sequence[str]) -> None:
     """Raise BrokenFileError if a file does not have the columns of the first."""
     if missing := [name for name in names if name not in part.fields]:
         raise BrokenFileError(f"{part.path} has no column {missing[0]!r}, but {first.path.name} of this table has one")
-    if set(part.fields) - set(first.fields):
-        extra = next(name for name in part.fields if name not in first.fields)
+    if extras := [name for name in part.fields if name not in first.fields and name not in part.index]:
+        extra = extras[0]
         raise BrokenFileError(f"{part.path} has a column {extra!r}, but {first.path.name} of this table has none")
     refuse_non_numeric(part, names)

@@ -36,8 +36,10 @@ class TableSource(ABC):
 
     Notes
     -----
-    Only numeric and boolean columns can be read. Rows have the smallest type that holds all columns, uint8 for
-    booleans. Missing cells are NaN, and then integers become float64.
+    Only numeric and boolean columns can be read, and columns of lists of numbers of one length, as one column for each
+    position (``embedding_0``, …). The index of a table that pandas wrote is read only if `columns` names it. Rows have
+    the smallest type that holds all columns, uint8 for booleans. Missing cells are NaN, and then integers become
+    float64.
 
     A table has no random access: the first `take` reads all of it into memory and keeps it.
 
@@ -66,6 +68,10 @@ class TableSource(ABC):
         files = self._files()
         first = self._part(files[0], None)
         names = arrow_columns.chosen_columns(self.path, list(first.fields), columns, drop)
+        if columns is None:
+            offered = self._by_default(first)
+            names = [name for name in names if name in offered]
+        names = self._elements(first, names, drop)
         arrow_columns.refuse_non_numeric(first, names)
         parts = [first, *(self._part(file, None) for file in files[1:])]
         for part in parts[1:]:
@@ -86,6 +92,14 @@ class TableSource(ABC):
     @abstractmethod
     def _part(self, file: Any, again: arrow_columns.Part | None) -> arrow_columns.Part:
         """Open one file; it is opened a second time, with `again`, when the columns of all files are known."""
+
+    def _by_default(self, part: arrow_columns.Part) -> list[str]:
+        """Return the columns that are read if none are chosen."""
+        return list(part.fields)
+
+    def _elements(self, part: arrow_columns.Part, names: list[str], drop: Sequence[str] | None) -> list[str]:
+        """Return columns with those of lists replaced by one column for each position."""
+        return names
 
     @abstractmethod
     def _has_nulls(self, part: arrow_columns.Part) -> bool:
