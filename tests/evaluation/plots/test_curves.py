@@ -21,6 +21,19 @@ def test_history():
     assert ax.lines[1].get_label() == "best: before training"
 
 
+def test_what_is_no_loss_has_a_panel_of_its_own():
+    losses = {name: [2.0, 1.0] for name in ("loss", "validation_loss", "reconstruction", "auxiliary", "l0_loss", "l1")}
+    others = {"dead_units": [3, 0], "l0": [9.0, 4.0], "waiting": [0.2, 0.1], "learning_rate": [0.1, 0.0]}
+    figure = plots.history({**others, **losses, "seconds": [9, 9], "last_batch_loss": [7, 7]})
+    loss, *panels = figure.axes
+    assert {line.get_label().replace(" ", "_") for line in loss.lines} == set(losses)
+    drawn = [list(line.get_ydata()) for ax in panels for line in ax.lines]
+    assert drawn == [others[name] for name in ("learning_rate", "l0", "dead_units", "waiting")]
+    assert len(panels) == 4
+    labels = [ax.get_ylabel().replace("\n", " ") for ax in panels]
+    assert labels == ["learning rate", "active units (L0)", "dead units", "share of time waiting"]
+
+
 @pytest.mark.parametrize(
     ("losses", "scale"),
     [([1, 0.05], "log"), ([1, 1e-6], "log"), ([1, 0.5], "linear"), ([1, 0], "linear"), ([5, -1], "linear")],

@@ -34,12 +34,18 @@ BY_NORM = np.argsort(-np.linalg.norm(ATOMS, axis=1))
 @pytest.mark.parametrize(
     ("options", "units", "title"),
     [
-        ({}, BY_NORM, "7 of 7 units, largest norm first"),
-        ({"n": 3}, BY_NORM[:3], "3 of 7 units, largest norm first"),
+        # A fitted estimator's units are in order of use.
+        ({}, range(7), "7 of 7 units"),
+        ({"frequency": FREQUENCY}, [3, 0, 5, 6, 2], "5 of 7 units, most frequently active first"),
+        ({"sort": "norm", "n": 3}, BY_NORM[:3], "3 of 7 units, largest norm first"),
         ({"sort": None, "n": 4}, range(4), "4 of 7 units"),
         ({"sort": None, "frequency": FREQUENCY}, range(7), "7 of 7 units"),
         ({"sort": "frequency", "frequency": FREQUENCY}, [3, 0, 5, 6, 2], "5 of 7 units, most frequently active first"),
-        ({"frequency": FREQUENCY}, [k for k in BY_NORM if FREQUENCY[k]], "5 of 7 units, largest norm first"),
+        (
+            {"sort": "norm", "frequency": FREQUENCY},
+            [k for k in BY_NORM if FREQUENCY[k]],
+            "5 of 7 units, largest norm first",
+        ),
     ],
 )
 def test_order_and_title_of_atoms(options, units, title):
@@ -55,6 +61,9 @@ def test_order_and_title_of_atoms(options, units, title):
 def test_atoms_equal_the_transposed_weights():
     one, other = (
         images(figure)[0].get_array()
-        for figure in (plots.atoms(ATOMS, image_shape=(2, 2, 3)), plots.weights(ATOMS.T, image_shape=(2, 2, 3)))
+        for figure in (
+            plots.atoms(ATOMS, image_shape=(2, 2, 3)),
+            plots.weights(ATOMS.T, image_shape=(2, 2, 3), sort=False),
+        )
     )
     assert_array_equal(one, other)

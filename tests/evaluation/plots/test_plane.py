@@ -83,3 +83,46 @@ def test_one_unit():
     assert_allclose(points(plane)[:, 1], ROWS[indices, 0])
     (bars,) = plots.codes(CODES[:, :1]).axes
     assert len(bars.patches) == 1
+
+
+@pytest.mark.parametrize("place", [(300, 1), (1, -200), (-500, 500)])
+@pytest.mark.parametrize("n_rows", [13, 2000])
+def test_a_point_far_outside_does_not_squeeze_the_others(place, n_rows):
+    values = rng.normal(size=(n_rows, 2))
+    values[3] = place
+    (ax,) = plots.codes(values).axes
+    drawn = ax.collections[0].get_offsets()
+    assert len(drawn) == n_rows
+    others = np.delete(values, 3, axis=0)
+    for column, (low, high) in enumerate((ax.get_xlim(), ax.get_ylim())):
+        assert high - low < 1.3 * np.ptp(others[:, column])
+        assert ((drawn[:, column] >= low) & (drawn[:, column] <= high)).all()
+    assert ax.get_xlabel() == "code 0\n1 point outside, drawn at the edge"
+    assert {tuple(row) for row in others} <= {tuple(row) for row in np.asarray(drawn)}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        rng.normal(size=(2000, 2)),
+        rng.exponential(size=(2000, 2)),
+        rng.uniform(size=(50, 2)),
+        np.where(rng.random((500, 2)) < 0.1, rng.gamma(2, size=(500, 2)), 0),
+        np.repeat([[0.0, 1], [1000, 1]], 50, axis=0),  # two groups, far apart
+        np.zeros((9, 2)),
+    ],
+)
+def test_all_points_are_in_view_where_none_is_far_outside(values):
+    (ax,) = plots.codes(values).axes
+    drawn = {tuple(row) for row in np.asarray(ax.collections[0].get_offsets())}
+    assert drawn == {tuple(row) for row in values}
+    assert ax.get_xlabel() == "code 0"
+
+
+def test_one_label_far_outside_does_not_squeeze_the_colours():
+    labels = rng.uniform(size=300)
+    labels[5] = 1e6
+    figure = plots.codes(rng.normal(size=(300, 2)), labels)
+    ax, bar = figure.axes
+    assert ax.collections[0].norm.vmax <= 1
+    assert bar._colorbar.extend == "max"

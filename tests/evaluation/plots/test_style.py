@@ -32,3 +32,12 @@ def test_colour_maps_are_readable_with_colour_blindness(style, sight):
     assert (np.diff(lightness) > 0).all()
     low, middle, high = seen(STYLES[style].diverging, np.array([0.15, 0.5, 0.85]))
     assert min(np.linalg.norm(low - high), np.linalg.norm(low - middle), np.linalg.norm(high - middle)) > 30
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_no_class_colour_is_grey(style):
+    # Grey points are those without a label. Chroma below 15 is a grey with a tint.
+    colours = lab(np.stack([linear(colour) for colour in STYLES[style].palette]))
+    assert np.hypot(colours[:, 1], colours[:, 2]).min() > 20
+    greys = lab(np.stack([linear(colour) for colour in (STYLES[style].missing, STYLES[style].muted)]))
+    assert np.linalg.norm(colours[:, None] - greys[None], axis=2).min() > 17

@@ -47,6 +47,44 @@ def test_dead_units_have_a_separate_bar(dead):
     assert ax.get_legend().get_texts()[0].get_text() == f"median {100 * np.median(shares[dead:]):.3g}%"
 
 
+FREQUENCIES = [
+    np.r_[np.zeros(20), np.linspace(0.05, 0.3, 44)],
+    np.r_[np.zeros(300), np.logspace(-7, -1, 700)],
+    np.r_[np.zeros(3), np.logspace(-1.1, -0.9, 61)],
+    np.r_[np.zeros(40), np.logspace(-4.2, -4, 24)],
+    np.r_[np.zeros(12345), np.logspace(-9.9, -2, 99)],
+    np.r_[0.0, np.ones(9)],
+    np.linspace(0.3, 1, 64),
+    np.logspace(-5.1, 0, 200),
+]
+
+
+@pytest.mark.parametrize("which", range(len(FREQUENCIES)))
+def test_labels_of_frequencies_do_not_overlap(which):
+    figure = plots.density(FREQUENCIES[which])
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    texts = [text for text in [*ax.get_xticklabels(), *ax.texts, *ax.get_legend().get_texts()] if text.get_text()]
+    boxes = [text.get_window_extent() for text in texts]
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:i]), texts[i].get_text()
+        assert figure.bbox.x0 <= box.x0
+        assert box.x1 <= figure.bbox.x1
+    # Neither the legend nor a number is on a bar.
+    bars = [bar.get_window_extent() for bar in ax.patches if bar.get_height()]
+    assert not any(ax.get_legend().get_window_extent().overlaps(bar) for bar in bars)
+
+
+def test_a_value_far_outside_does_not_squeeze_a_histogram():
+    values = rng.normal(size=(500, 1))
+    values[7] = 1e4
+    (ax,) = plots.code_histograms(values).axes
+    assert ax.get_xlim()[1] < 6
+    assert ax.texts[0].get_text() == "1 outside"
+    (ax,) = plots.code_histograms(values[8:]).axes
+    assert not ax.texts
+
+
 def test_all_units_dead():
     (ax,) = plots.density([0, 0]).axes
     assert sum(bar.get_height() for bar in ax.patches) == 2

@@ -13,6 +13,7 @@ from isthmus.core.errors import InvalidDataError, InvalidParameterError
 Array = NDArray[Any]
 ArrayLike = Any  # an array, a list or a frame
 Sets = Mapping[str, Array]  # arrays by name
+_FAR = 5  # interquartile ranges beyond the quartiles
 Shape = tuple[int, ...]  # of a picture: (height, width), or (height, width, channels) for more than one channel
 
 
@@ -145,6 +146,27 @@ def numbers_of(values: ArrayLike, what: str) -> Array:
     if np.ndim(values) != 1:
         raise InvalidDataError(f"{what} have shape {np.shape(values)}; pass one number per unit")
     return matrix_of(np.asarray(values)[:, None], what)[:, 0].astype(np.float64)
+
+
+def bulk(values: Array) -> tuple[float, float] | None:
+    """Return the range of values without a few that lie far outside; None where nothing squeezes the others.
+
+    Far outside is beyond a quartile by five interquartile ranges, as no normal values are. They are at most a tenth of
+    the values, or two, and without them the range is at most half as long.
+    """
+    values = values[np.isfinite(values)].astype(np.float64)
+    # Most codes of a sparse unit are 0.
+    for some in (values, values[values != 0]):
+        lower, upper = np.quantile(some, [0.25, 0.75]) if len(some) else (0.0, 0.0)
+        if upper > lower:
+            break
+    else:
+        return None
+    reach = _FAR * (upper - lower)
+    kept = values[(values >= lower - reach) & (values <= upper + reach)]
+    if len(values) - len(kept) > max(0.1 * len(values), 2) or 2 * np.ptp(kept) > np.ptp(values):
+        return None
+    return float(kept.min()), float(kept.max())
 
 
 def check_count(name: str, value: int) -> None:

@@ -13,23 +13,31 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, StrMetho
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.evaluation.plots.canvas import canvas, log_ticks
 from isthmus.evaluation.plots.checks import Array, ArrayLike, numbers_of
-from isthmus.evaluation.plots.style import Style
+from isthmus.evaluation.plots.style import SMALL, Style
 
-# Not losses, except for last_batch_loss, which is a noisy version of the loss.
-_NOT_LOSSES = ("epoch", "seconds", "last_batch_loss", "learning_rate")
+_NOT_DRAWN = ("epoch", "seconds", "last_batch_loss")  # the last batch's loss is a noisy version of the loss
+# What is no loss, and so has a panel of its own, with the label of its axis.
+_PANELS = {
+    "learning_rate": "learning\nrate",
+    "l0": "active\nunits (L0)",
+    "dead_units": "dead\nunits",
+    "accuracy": "accuracy",
+    "waiting": "share of time\nwaiting",
+}
 _MARKERS = "osD^vPX"
 
 
 def history(
     history: Mapping[str, Sequence[float]], *, best: int | None = None, title: str | None = None, dark: bool = False
 ) -> Figure:
-    """Draw the loss over epochs, with the learning rate below it.
+    """Draw the losses over epochs, and below them what is no loss: learning rate, active and dead units, waiting.
 
     Parameters
     ----------
     history : mapping of str to sequence of float
         One value per epoch, such as an estimator's `history_`: ``loss``, ``validation_loss`` and other named terms;
-        ``epoch`` if epochs do not start at 1. ``seconds`` and ``last_batch_loss`` are not drawn.
+        ``epoch`` if epochs do not start at 1. ``learning_rate``, ``l0``, ``dead_units``, ``accuracy`` and ``waiting``
+        have a panel each; ``seconds`` and ``last_batch_loss`` are not drawn; all others are losses.
     best : int or None
         Epoch to mark as best; 0 is the state before training.
     title : str or None
@@ -48,14 +56,14 @@ def history(
         If the lists differ in length or contain no finite loss, or `best` is not an epoch.
     """
     terms, epochs = _terms(history)
-    curves = {name: values for name, values in terms.items() if name not in _NOT_LOSSES}
-    rate = terms.get("learning_rate")
+    curves = {name: values for name, values in terms.items() if name not in (*_NOT_DRAWN, *_PANELS)}
+    below = [name for name in _PANELS if name in terms]
     if not any(np.isfinite(values).any() for values in curves.values()):
         raise InvalidDataError("the history has no finite loss to draw; pass a fitted estimator's history_")
     if best is not None and not 0 <= best <= epochs[-1]:
         raise InvalidParameterError(f"best={best!r} must be an epoch from 0 (before training) to {epochs[-1]:g}")
-    with canvas(dark, 8.0, 4.5 if rate is None else 5.4, title) as (figure, style):
-        ratios = [1] if rate is None else [4, 1]
+    with canvas(dark, 8.0, 4.5 + 0.95 * len(below), title) as (figure, style):
+        ratios = [4, *[1] * len(below)]
         axes = figure.subplots(len(ratios), 1, squeeze=False, sharex=True, height_ratios=ratios).ravel()
         _draw_curves(axes[0], epochs, curves, style)
         if best is not None:
@@ -64,14 +72,15 @@ def history(
             name = next((name for name in ("validation_loss", "loss") if name in curves), next(iter(curves)))
             axes[0].plot(epochs[epochs == best], curves[name][epochs == best], "o", color=style.ink, markersize=8)
         axes[0].legend()
-        if rate is not None:
-            axes[1].plot(epochs, rate, color=style.muted, marker="o" if len(epochs) == 1 else None)
-            axes[1].set_ylabel("learning\nrate")
-            axes[1].set_ylim(bottom=0)
-            axes[1].yaxis.set_major_locator(MaxNLocator(2))
+        for ax, name in zip(axes[1:], below, strict=True):
+            ax.plot(epochs, terms[name], color=style.muted, marker="o" if len(epochs) == 1 else None)
+            ax.set_ylabel(_PANELS[name], fontsize=SMALL, rotation=0, ha="right", va="center")
+            finite = terms[name][np.isfinite(terms[name])]
+            top = float(finite.max(initial=0)) or 1.0
+            ax.set_ylim(min(float(finite.min(initial=0)), -0.06 * top), 1.1 * top)
+            ax.yaxis.set_major_locator(MaxNLocator(2))
         axes[-1].set_xlabel("epoch")
         axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-        figure.align_ylabels()
     return figure
 
 

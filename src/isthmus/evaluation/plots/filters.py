@@ -66,7 +66,7 @@ def atoms(
     *,
     image_shape: Sequence[int],
     n: int = 64,
-    sort: Literal["norm", "frequency"] | None = "norm",
+    sort: Literal["auto", "norm", "frequency"] | None = "auto",
     frequency: ArrayLike | None = None,
     title: str | None = None,
     dark: bool = False,
@@ -81,8 +81,10 @@ def atoms(
         (height, width) or (height, width, channels) of a row.
     n : int
         Maximum number of atoms to draw.
-    sort : {"norm", "frequency"} or None
-        Draw the atoms with the largest norm, or the most frequently active ones, first; None keeps their order.
+    sort : {"auto", "norm", "frequency"} or None
+        What comes first. "auto" is the most used: the most frequently active atoms where `frequency` is given, else
+        the order of `components`, in which a fitted estimator has the units whose codes vary most first. "norm" is the
+        largest norm, which is the same for all atoms of most sparse codes; None keeps the order.
     frequency : array-like of shape (n_components,), optional
         Fraction of rows in which each unit is active, such as `isthmus.metrics.CodeStatistics.frequency`. Required for
         ``sort="frequency"``. If it is given and `sort` is not None, units that are never active are not drawn.
@@ -110,6 +112,8 @@ def atoms(
     shares = None if frequency is None else checks.numbers_of(frequency, "frequencies")
     if shares is not None and len(shares) != len(matrix):
         raise InvalidDataError(f"{len(shares)} frequencies for {len(matrix)} atoms; pass one per atom")
+    if sort == "auto":
+        sort = None if shares is None else "frequency"
     order = _order(matrix, sort, shares)
     if not len(order):
         raise InvalidDataError("no unit is ever active; pass sort=None to draw all atoms")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError
 from isthmus.evaluation.plots.canvas import colour_bar
-from isthmus.evaluation.plots.checks import ArrayLike
+from isthmus.evaluation.plots.checks import ArrayLike, bulk
 from isthmus.evaluation.plots.style import Style
 
 MAX_CLASSES = 20
@@ -52,6 +52,15 @@ class ColourKey:
         """Return the marker of a class: a triangle for names that repeat the palette's ten colours, else a circle."""
         return "^" if self.named and index >= len(self.style.palette) else "o"
 
+    @property
+    def _extend(self) -> str:
+        """At which ends of the scale there are values beyond it."""
+        if self.classes:
+            return "neither"
+        low, high = self.scale.vmin or 0.0, self.scale.vmax or 0.0
+        names = [name for name, out in (("min", self.values < low), ("max", self.values > high)) if out.any()]
+        return "both" if len(names) == 2 else names[0] if names else "neither"
+
     def draw(self, figure: Figure, axes: list[Axes], cax: Axes | None = None) -> None:
         """Draw the legend or the colour bar next to `axes`, or the colour bar into `cax`."""
         if self.named:
@@ -59,9 +68,8 @@ class ColourKey:
             return
         label = f"{self.name} (grey: none)" if self.missing.any() else self.name
         ticks = range(len(self.classes)) if self.classes else None
-        bar = colour_bar(
-            figure, ScalarMappable(self.scale, self.colours), label, ax=axes, cax=cax, ticks=ticks, aspect=25
-        )
+        shades = ScalarMappable(self.scale, self.colours)
+        bar = colour_bar(figure, shades, label, ax=axes, cax=cax, ticks=ticks, aspect=25, extend=self._extend)
         if self.classes:
             bar.ax.set_yticklabels(self.classes)
             bar.ax.tick_params(length=0)
@@ -90,7 +98,7 @@ def colour_key(labels: ArrayLike | None, n_rows: int, name: str | None, style: S
     if name is None:
         series_name = getattr(labels, "name", None)
         name = series_name if isinstance(series_name, str) else ""
-    colours, scale = style.sequential, Normalize(float(np.nanmin(values)), float(np.nanmax(values)))
+    colours, scale = style.sequential, Normalize(*bulk(values) or (float(np.nanmin(values)), float(np.nanmax(values))))
     if classes:
         count, palette = len(classes), style.palette
         if count <= len(palette) or named:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from isthmus.core.errors import InvalidDataError
 from isthmus.evaluation.plots import checks
 from isthmus.evaluation.plots.canvas import canvas, panels
-from isthmus.evaluation.plots.checks import Array, ArrayLike, Shape, matrix_of, unit_names
+from isthmus.evaluation.plots.checks import Array, ArrayLike, Shape, bulk, matrix_of, unit_names
 from isthmus.evaluation.plots.labels import ColourKey, colour_key
 from isthmus.evaluation.plots.pictures import as_pictures, draw_picture, grey_range, mosaic_of
 from isthmus.evaluation.plots.style import Style
@@ -56,7 +56,8 @@ def codes(
     -------
     figure : matplotlib.figure.Figure
         The more points, the smaller and the more transparent they are. They are drawn in a fixed random order, so that
-        no class covers the others, and stored as pixels in vector files.
+        no class covers the others, and stored as pixels in vector files. Points so far outside that they would squeeze
+        the others are drawn at the edge, and their number is written below the axes.
 
     Raises
     ------
@@ -86,20 +87,39 @@ def _draw_codes(ax: Axes, values: Array, units: list[str], key: ColourKey | None
     ax.set_xlabel(units[0])
     if values.shape[1] == 2:
         ax.set_ylabel(units[1])
-        _draw_points(ax, values, key, style)
+        _draw_points(ax, _within_view(ax, values), key, style)
     elif key is None:
         draw_histogram(ax, values[:, 0], style)
     elif not key.classes:
-        _draw_points(ax, np.column_stack([values[:, 0], key.values]), key, style)
+        _draw_points(ax, _within_view(ax, np.column_stack([values[:, 0], key.values])), key, style)
         ax.set_ylabel(key.name or "label")
     else:
         rows = [*key.classes, *(["missing"] if key.missing.any() else [])]
         indices = np.where(key.missing, len(key.classes), key.values)
         jitter = np.random.default_rng(0).uniform(-0.35, 0.35, len(indices))
-        _draw_points(ax, np.column_stack([values[:, 0], indices + jitter]), key, style)
+        _draw_points(ax, _within_view(ax, np.column_stack([values[:, 0], indices + jitter])), key, style)
         ax.set_yticks(range(len(rows)), rows)
         ax.set_ylim(len(rows) - 0.5, -0.5)
         ax.set_ylabel(key.name)
+
+
+def _within_view(ax: Axes, points: Array) -> Array:
+    """Limit the axes to the bulk of points (n, 2) where a few far ones would squeeze it; return what to draw.
+
+    Points outside are drawn at the edge, and their number is written below.
+    """
+    view = [bulk(values) for values in points.T]
+    low, high = np.array([limits or (-np.inf, np.inf) for limits in view]).T
+    outside = int(((points < low) | (points > high)).any(axis=1).sum())
+    if not outside:
+        return points
+    for limits, axis in zip(view, "xy", strict=True):
+        if limits is not None:
+            margin = 0.04 * (limits[1] - limits[0])
+            ax.set(**{f"{axis}lim": (limits[0] - margin, limits[1] + margin)})
+    text = f"{outside:,} {'point' if outside == 1 else 'points'} outside, drawn at the edge"
+    ax.set_xlabel(f"{ax.get_xlabel()}\n{text}")
+    return np.clip(points, low, high)
 
 
 def _draw_points(ax: Axes, points: Array, key: ColourKey | None, style: Style) -> None:

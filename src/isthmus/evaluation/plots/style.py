@@ -57,10 +57,11 @@ STYLES: dict[str, Style] = {
         ink="#222222",
         muted="#9a9a9a",
         missing="#dcdcdc",
-        # Petroff, "Accessible Color Sequences for Data Visualization", arXiv:2107.02270, the sequence of ten.
+        # Petroff, "Accessible Color Sequences for Data Visualization", arXiv:2107.02270, the sequence of ten; its two
+        # greys, which look like missing labels, are replaced by the colours farthest from the others.
         palette=(
-            *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
-            *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
+            *("#3f90da", "#ffa90e", "#bd1f01", "#960069", "#832db6"),
+            *("#a96b59", "#e76300", "#b9ac70", "#4b00f0", "#92dadd"),
         ),
         sequential=ListedColormap(mpl.colormaps["viridis"](np.linspace(0, 0.95, 256)), "viridis on white"),
         # Harrower and Brewer, "ColorBrewer.org", The Cartographic Journal 40, 2003: safe for red-green blindness.

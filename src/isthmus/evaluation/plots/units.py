@@ -14,12 +14,13 @@ from matplotlib.ticker import MaxNLocator
 from isthmus.core.errors import InvalidParameterError
 from isthmus.evaluation.metrics import density_histogram
 from isthmus.evaluation.plots.canvas import canvas, columns_for, log_ticks, panels
-from isthmus.evaluation.plots.checks import Array, ArrayLike, matrix_of, numbers_of, unit_names
+from isthmus.evaluation.plots.checks import Array, ArrayLike, bulk, matrix_of, numbers_of, unit_names
 from isthmus.evaluation.plots.style import SMALL, TEXT, Style
 
 _MAX_PANELS = 64
 _PER_DECADE = 4
-_GAP = 1.5  # distance between the bar of dead units and the first bin, in bins
+_MAX_TICKS = 6  # labels of the decades
+_APART = 0.11  # of the axis: the least distance of two labels, and of the bar of dead units from the first bin
 
 
 def code_histograms(
@@ -41,8 +42,8 @@ def code_histograms(
     Returns
     -------
     figure : matplotlib.figure.Figure
-        If more than a fifth of a unit's values are 0, the histogram omits them and states their share. A unit with one
-        value is labelled "constant".
+        If more than a fifth of a unit's values are 0, the histogram omits them and states their share. Values so far
+        outside that they would squeeze the others are left out and counted. A unit with one value is "constant".
 
     Raises
     ------
@@ -65,7 +66,7 @@ def code_histograms(
 
 
 def draw_histogram(ax: Axes, values: Array, style: Style) -> None:
-    """Draw the histogram of one unit, with a note if it is constant or often 0."""
+    """Draw the histogram of one unit, with a note if it is constant, often 0, or a few values lie far outside."""
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     ax.xaxis.set_major_locator(MaxNLocator(3))
@@ -76,7 +77,10 @@ def draw_histogram(ax: Axes, values: Array, style: Style) -> None:
     elif zeros > 0.2:
         values, note = values[values != 0], f"{zeros:.0%} zero"
     bins = int(np.clip(np.sqrt(len(values)), 5, 40))
-    low, high = float(values.min()), float(values.max())
+    low, high = bulk(values) or (float(values.min()), float(values.max()))
+    outside = int(((values < low) | (values > high)).sum())
+    if outside:
+        note = ", ".join([note, f"{outside:,} outside"] if note else [f"{outside:,} outside"])
     if high - low <= 1e-6 * max(abs(low), abs(high)):
         low, high = low - 0.5, high + 0.5
     ax.hist(values, bins=bins, range=(low, high), color=style.palette[0], histtype="stepfilled")
@@ -115,24 +119,38 @@ def density(frequency: ArrayLike, *, title: str | None = None, dark: bool = Fals
     with canvas(dark, 7.5, 4.2, title) as (figure, style):
         ax = figure.subplots()
         ax.bar(edges[:-1], histogram.counts, width, align="edge", color=style.palette[0], edgecolor=style.paper)
-        decades = np.arange(np.ceil(edges[0]), 1)
-        ticks = {float(power): f"{100 * 10**power:g}%" for power in decades}
+        ticks = _decades(float(edges[0]))
         if histogram.dead:
-            position = edges[0] - width * (_GAP + 0.5)
-            ax.bar(position, histogram.dead, width, color=style.palette[2])
+            position = float(edges[0]) * (1 + _APART) - width
             look: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "fontsize": SMALL}
+            ax.bar(position, histogram.dead, max(width, -edges[0] / 25), color=style.palette[2])
             ax.annotate(f"{histogram.dead:,} dead", (position, histogram.dead), (0, 3), **look)
-            ticks[position] = "never"
+            near = position * (1 - _APART)
+            ticks = {place: label for place, label in ticks.items() if place > near} | {position: "never"}
         ax.set_xticks(list(ticks), list(ticks.values()))
         if histogram.dead < len(shares):
             median = float(np.median(shares[shares > 0]))
-            place, label = np.log10(median), f"median {100 * median:.3g}%"
-            ax.axvline(place, color=style.ink, linewidth=1.2, linestyle=":", label=label)
-            ax.legend(loc="upper left" if place > edges[0] / 2 else "upper right")
-        ax.margins(y=0.12)
+            ax.axvline(
+                np.log10(median), color=style.ink, linewidth=1.2, linestyle=":", label=f"median {_percent(median)}"
+            )
+            # Above the axes, where no bar can be.
+            ax.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
+        ax.margins(x=0.06, y=0.12)
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(xlabel="rows in which a unit is active", ylabel="units")
     return figure
+
+
+def _decades(lowest: float) -> dict[float, str]:
+    """Return the labels of at most six powers of ten, up to 1, by their logarithms."""
+    powers = np.arange(0, np.ceil(lowest) - 1, -1)
+    return {float(power): _percent(10.0**power) for power in powers[:: math.ceil(len(powers) / _MAX_TICKS)][::-1]}
+
+
+def _percent(share: float) -> str:
+    """Return a share in percent, with three significant digits; short also for a tiny one."""
+    percent = 100 * share
+    return f"{percent:.3g}%".replace("e-0", "e-") if percent < 0.9e-4 else f"{percent:.3g}%"
 
 
 def activation_against_target(
