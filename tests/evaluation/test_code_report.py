@@ -1,6 +1,7 @@
 import json
 import math
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -85,3 +86,24 @@ def test_no_rows_and_only_dead_units():
 def test_activation_target_is_in_units_of_the_code(sparsity, activation, expected):
     model = SimpleNamespace(sparsity_=sparsity, network_=SimpleNamespace(code_activation=activation))
     assert activation_target(model) == expected
+
+
+def test_repr_is_the_text_and_short(report):
+    assert repr(report) == str(report)
+    assert "array(" not in repr(report)
+    assert len(repr(report).splitlines()) < 20
+
+
+def test_html_has_the_lines_of_the_text(report):
+    table = ElementTree.fromstring(report._repr_html_())
+    rows = {row[0].text: "".join(row[1].itertext()).strip() for row in table}
+    text = {line[:18].strip(): line[18:] for line in str(report).splitlines() if line[:1] != " "}
+    for name in ("rows", "L0", "FVU", "dead", "mean activation", "target"):
+        assert rows[name] == text[name]
+    assert rows["units active in 32 to 100 %"] == "2"
+
+
+def test_a_report_of_no_rows_can_be_shown():
+    empty = CodeReport(CodeStatistics(4), Fidelity())
+    assert str(empty).split() == ["rows", "0"]
+    assert "<td" in empty._repr_html_()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from isthmus.evaluation.metrics import CodeStatistics, DensityHistogram, Fidelity, density_histogram
+from isthmus.evaluation.metrics import CodeStatistics, Fidelity, density_histogram
 
 _BAR_WIDTH = 30  # characters of the longest bar of the text histogram
 
 
 class CodeReport(NamedTuple):
-    """Statistics of the codes of some rows; ``print`` it, or read its attributes.
+    """Statistics of the codes of some rows: shown as text or, in a notebook, as a table; its attributes are numbers.
 
     Parameters
     ----------
@@ -51,10 +52,11 @@ class CodeReport(NamedTuple):
             "log10_density": {"edges": density.edges.tolist(), "counts": density.counts.tolist()},
         }
 
-    def __str__(self) -> str:
+    def _lines(self) -> dict[str, str]:
+        """Return what is printed, by name."""
         codes, fidelity = self.codes, self.fidelity
         if not codes.count:
-            return f"{'rows':18}0"
+            return {"rows": "0"}
         width, alive = codes.n_components, codes.n_components - codes.dead
         low, high = np.flatnonzero(codes.l0_histogram)[[0, -1]]
         median = int(np.searchsorted(np.cumsum(codes.l0_histogram), (codes.count + 1) // 2))
@@ -72,26 +74,48 @@ class CodeReport(NamedTuple):
         }
         if self.activation_target is not None:
             lines["target"] = f"{self.activation_target:.6g}, {self.near_target():.1%} of units within 20 % of it"
-        rows = [f"{name:18}{text}" for name, text in lines.items()]
-        return "\n".join([*rows, *_density_lines(density_histogram(codes.frequency, per_decade=2))])
+        return lines
+
+    def _bins(self) -> dict[str, int]:
+        """Return the number of units by the percentage of rows in which they are active."""
+        if not self.codes.count:
+            return {}
+        density = density_histogram(self.codes.frequency, per_decade=2)
+        ends = [_percent(edge) for edge in density.edges]
+        names = [f"{low} to {high} %" for low, high in pairwise(ends)]
+        return dict(zip(names, density.counts.tolist(), strict=True))
+
+    def __str__(self) -> str:
+        rows = [f"{name:18}{text}" for name, text in self._lines().items()]
+        bins = self._bins()
+        most = max(bins.values(), default=0) or 1
+        for i, (name, count) in enumerate(bins.items()):
+            bar = "#" * -(-count * _BAR_WIDTH // most)
+            rows.append(f"{'units active in' if not i else '':18}{name:18}{count:>7,} {bar}".rstrip())
+        return "\n".join(rows)
+
+    def __repr__(self) -> str:
+        # The attributes are arrays of one number per unit.
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the same lines, and bars for the units' frequencies."""
+        cell = 'style="text-align: left"'
+        rows = [f"<tr><th {cell}>{name}</th><td {cell}>{text}</td></tr>" for name, text in self._lines().items()]
+        bins = self._bins()
+        most = max(bins.values(), default=0) or 1
+        for name, count in bins.items():
+            bar = f"display: inline-block; height: 0.7em; width: {10 * count / most:.2f}em; background: #3f90da"
+            rows.append(
+                f'<tr><th {cell}>units active in {name}</th><td {cell}><span style="{bar}"></span> {count:,}</td></tr>'
+            )
+        return f"<table>{''.join(rows)}</table>"
 
 
 def activation_target(model: Any) -> float | None:
     """Return the mean activation that a fitted model's sparsity prescribes for each unit, in units of the code."""
     sparsity = model.sparsity_
     return None if sparsity is None else sparsity.wanted_activation(model.network_.code_activation)
-
-
-def _density_lines(density: DensityHistogram) -> list[str]:
-    bins = {
-        f"{_percent(low)} to {_percent(high)} %": count
-        for low, high, count in zip(density.edges, density.edges[1:], density.counts.tolist(), strict=False)
-    }
-    most = max(bins.values()) or 1
-    return [
-        f"{'units active in' if not i else '':18}{name:18}{count:>7,} {'#' * -(-count * _BAR_WIDTH // most)}".rstrip()
-        for i, (name, count) in enumerate(bins.items())
-    ]
 
 
 def _percent(power: float) -> str:
