@@ -1,4 +1,4 @@
-"""What a fit prints: an estimate first, then a progress bar on a terminal or plain lines elsewhere."""
+"""What a fit prints: an estimate first, then a progress bar on a terminal or in a notebook, or plain lines."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import jax
 
 from isthmus.core.types import TrainState
 from isthmus.engine.loop import Trainer
+from isthmus.estimators.fit.notebook import NotebookBar, in_notebook
 
 
 class Estimate(NamedTuple):
@@ -88,8 +89,8 @@ class Reporter:
             return
         estimated = str(estimate(trainer, state))
         self.say(estimated)
-        if self.prints and sys.stderr.isatty():
-            self._bar = rich_bar()
+        if self.prints and (in_notebook() or sys.stderr.isatty()):
+            self._bar = NotebookBar() if in_notebook() else rich_bar()
             self._task = self._bar.add_task("training", total=trainer.n_rows * self.max_epochs, loss="")
             self._bar.start()
 

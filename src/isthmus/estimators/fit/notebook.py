@@ -1,0 +1,67 @@
+"""A progress bar in a notebook, which has no terminal to draw one on."""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import time
+from html import escape
+from typing import Any
+
+_SECONDS = 0.1  # between two drawings
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook, which displays HTML."""
+    # IPython puts the function among the builtins while it runs a cell.
+    shell = getattr(builtins, "get_ipython", lambda: None)()
+    return shell is not None and type(shell).__name__ != "TerminalInteractiveShell"
+
+
+class NotebookBar:
+    """A bar below the cell, with rows per second and time left; it has the methods of rich's bar that a fit calls."""
+
+    def __init__(self) -> None:
+        # A kernel has IPython; isthmus does not depend on it.
+        display = importlib.import_module("IPython.display")
+
+        self._html = display.HTML
+        self._display = display.display
+        self._handle: Any = None
+        self._name, self._total, self._done, self._loss = "", 1.0, 0.0, ""
+        self._began = self._drawn = 0.0
+
+    def add_task(self, name: str, total: float, loss: str = "") -> int:
+        """Set the name and the number of rows of all epochs."""
+        self._name, self._total, self._loss = name, total, loss
+        return 0
+
+    def start(self) -> None:
+        """Show the bar."""
+        self._began = time.monotonic()
+        self._handle = self._display(self._html(self.text()), display_id=True)
+
+    def update(self, task: int, *, advance: float = 0, loss: str | None = None) -> None:
+        """Add finished rows, or set the text after the bar."""
+        self._done += advance
+        self._loss = self._loss if loss is None else loss
+        if time.monotonic() - self._drawn >= _SECONDS:
+            self._draw()
+
+    def stop(self) -> None:
+        """Draw the last state, which stays."""
+        self._draw()
+
+    def text(self) -> str:
+        """Return the bar as HTML."""
+        seconds = time.monotonic() - self._began
+        rate = self._done / seconds if seconds > 0 else 0.0
+        left = f"{(self._total - self._done) / rate:,.0f} s left" if rate else ""
+        parts = [self._name, f'<progress value="{self._done:g}" max="{self._total:g}"></progress>']
+        parts += [f"{rate:,.0f} rows/s", left, escape(self._loss)]
+        return " ".join(part for part in parts if part)
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        if self._handle is not None:
+            self._handle.update(self._html(self.text()))
