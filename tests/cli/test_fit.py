@@ -23,6 +23,7 @@ def test_fit_is_the_estimators(folder, model, frame):
 
 def test_options_are_the_estimators_parameters():
     own = {"data", "output", "columns", "drop", "key", "validation", "dry_run", "epochs_as_lines", "show", "quiet"}
+    own |= {"encoding", "delimiter", "decimal", "header", "missing_values"}
     own |= {"validation_by", "checkpoint", "checkpoint_every", "max_memory", "distributed", "as_json", "force"}
     params = {param.name: param for param in get_command(app).commands["fit"].params}
     assert set(params) - own == set(ALL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,21 +11,16 @@ from typer import Argument, Option
 
 from isthmus.cli import options
 from isthmus.cli.app import print_result, progress_of
-from isthmus.cli.options import Columns, Data, Drop, Force, Json, Key, Model, Output, Quiet
+from isthmus.cli.options import Data, Force, Json, Keep, Model, Output, Quiet, Reading
 from isthmus.core.errors import InvalidParameterError
 
-Keep = Annotated[
-    str | None, Option("--keep", metavar="A,B", help="Columns of a table to copy to the output, before the result.")
-]
 
-
+@options.reads_rows
 def encode(
     model: Model,
     data: Data,
     output: Output,
-    columns: Columns = None,
-    drop: Drop = None,
-    key: Key = None,
+    reading: Reading,
     keep: Keep = None,
     ray: Annotated[bool, Option("--ray", help="Encode Parquet files with Ray into a folder of Parquet files.")] = False,
     concurrency: Annotated[
@@ -38,15 +33,23 @@ def encode(
 ) -> None:
     """Write the codes of rows. A table may have columns that the model was not fitted on."""
     if not ray:
-        with options.rows_of(data, columns, drop, key) as rows:
+        with options.rows_of(data, reading) as rows:
             _stream(
-                options.load_model(model).transform_to, rows, output, keep, force=force, quiet=quiet, as_json=as_json
+                options.load_model(model).transform_to,
+                rows,
+                output,
+                reading.names(keep, rows),
+                force=force,
+                quiet=quiet,
+                as_json=as_json,
             )
         return
-    if drop or key:
-        raise InvalidParameterError("--drop and --key cannot be combined with --ray; select columns with --columns")
+    if reading.drop or reading.key or reading.layout:
+        raise InvalidParameterError("only --columns and --keep can be combined with --ray")
     start = time.perf_counter()
-    n_rows = _encode_with_ray(model, data, output, options.names_of(columns), options.names_of(keep), concurrency)
+    n_rows = _encode_with_ray(
+        model, data, output, reading.names(reading.columns, data), reading.names(keep, data), concurrency
+    )
     _print_summary(output, n_rows, start, as_json=as_json, quiet=quiet)
 
 
@@ -67,44 +70,50 @@ def _encode_with_ray(
     return int(dataset.dataset(output).count_rows())
 
 
+@options.reads_rows
 def decode(
     model: Model,
     codes: Annotated[str, Argument(metavar="CODES", help="Codes, in any format of DATA.")],
     output: Output,
-    columns: Columns = None,
-    drop: Drop = None,
-    key: Key = None,
+    reading: Reading,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Write the rows decoded from codes."""
-    with options.rows_of(codes, columns, drop, key) as rows:
+    with options.rows_of(codes, reading) as rows:
         _stream(options.load_model(model).inverse_transform_to, rows, output, force=force, quiet=quiet, as_json=as_json)
 
 
+@options.reads_rows
 def reconstruct(
     model: Model,
     data: Data,
     output: Output,
-    columns: Columns = None,
-    drop: Drop = None,
-    key: Key = None,
+    reading: Reading,
     keep: Keep = None,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Write the reconstructions of rows."""
-    with options.rows_of(data, columns, drop, key) as rows:
-        _stream(options.load_model(model).reconstruct_to, rows, output, keep, force=force, quiet=quiet, as_json=as_json)
+    with options.rows_of(data, reading) as rows:
+        _stream(
+            options.load_model(model).reconstruct_to,
+            rows,
+            output,
+            reading.names(keep, rows),
+            force=force,
+            quiet=quiet,
+            as_json=as_json,
+        )
 
 
 def _stream(
     write: Callable[..., int],
     rows: Any,
     output: str,
-    keep: str | None = None,
+    keep: Sequence[str] = (),
     *,
     force: bool,
     quiet: bool,
@@ -114,7 +123,7 @@ def _stream(
         raise InvalidParameterError("--json and -o - both write to stdout; choose one")
     start = time.perf_counter()
     with progress_of(write.__name__.removesuffix("_to").replace("inverse_transform", "decode"), quiet) as progress:
-        kept = {"keep": options.names_of(keep)} if keep else {}
+        kept = {"keep": keep} if keep else {}
         n_rows = write(rows, output, progress=progress, overwrite=force, **kept)
     _print_summary(output, n_rows, start, as_json=as_json, quiet=quiet or output == options.STANDARD)
 

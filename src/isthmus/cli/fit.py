@@ -14,7 +14,7 @@ from typer import Option
 from isthmus.cli import options
 from isthmus.cli.app import print_result, say
 from isthmus.cli.inspect import facts_of
-from isthmus.cli.options import STANDARD, Columns, Data, Drop, Force, Json, Key, Quiet, load_model, rows_of
+from isthmus.cli.options import STANDARD, Data, Force, Json, Quiet, Reading, load_model, rows_of
 from isthmus.core.errors import (
     ExistingFileError,
     InterruptedFitWarning,
@@ -49,12 +49,11 @@ _Distributed = Annotated[
 
 
 @options.with_parameters
+@options.reads_rows
 def fit(
     data: Data,
+    reading: Reading,
     output: Annotated[str | None, Option("--output", "-o", metavar="MODEL", help="Where to write the model.")] = None,
-    columns: Columns = None,
-    drop: Drop = None,
-    key: Key = None,
     validation: _Validation = None,
     validation_by: _ValidationBy = None,
     dry_run: Annotated[bool, Option("--dry-run", help="Estimate time and memory; train and write nothing.")] = False,
@@ -89,8 +88,8 @@ def fit(
     replaces = force or _continues(values, output, checkpoint)
     target = "" if dry_run else _model_target(output, [data, validation], overwrite=replaces)
     with contextlib.ExitStack() as stack:
-        rows = stack.enter_context(rows_of(data, columns, drop, key))
-        early_stops = stack.enter_context(rows_of(validation, columns, drop, key)) if validation else None
+        rows = stack.enter_context(rows_of(data, reading))
+        early_stops = stack.enter_context(rows_of(validation, reading)) if validation else None
         model = _model(values, target)
         if dry_run:
             estimate = model.estimate_fit(rows, validation_data=early_stops)
@@ -164,8 +163,8 @@ def _trained(model: Autoencoder, rows: Any, **arguments: Any) -> bool:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", IsthmusWarning)
         model.fit(rows, **arguments)
-    for warning in caught:
-        say(warning.message)
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        say(message)
     return any(issubclass(warning.category, InterruptedFitWarning) for warning in caught)
 
 

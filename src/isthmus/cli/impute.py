@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from isthmus.estimators.imputation import AutoencoderImputer
 
 _Columns = Annotated[
-    str | None, Option(metavar="A,B", help="Columns to learn from and to fill; the others are copied.")
+    list[str] | None, Option(metavar="A,B", help="Columns to learn from and to fill; the others are copied.")
 ]
-_Drop = Annotated[str | None, Option(metavar="A,B", help="Columns to ignore and copy, such as row numbers or names.")]
+_Drop = Annotated[
+    list[str] | None, Option(metavar="A,B", help="Columns to ignore and copy, such as row numbers or names.")
+]
 _Epochs = Annotated[
     int | None, Option(metavar="N", help="Maximum number of epochs; 0 fills by a Gaussian model. [default: 100]")
 ]
@@ -99,7 +101,7 @@ def _facts_of(full: Any, used: Any, filled: Any, imputer: AutoencoderImputer) ->
     }
 
 
-def _columns_to_fill(table: Any, columns: str | None, drop: str | None) -> list[str]:
+def _columns_to_fill(table: Any, columns: list[str] | None, drop: list[str] | None) -> list[str]:
     """Return the columns to fill: the requested ones, or all that contain numbers or categories."""
     from isthmus.data.columns import column_kind, frame_of
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from isthmus.cli.app import print_result, progress_of
-from isthmus.cli.options import DATA_HELP, Columns, Data, Drop, Json, Key, Model, Quiet, load_model, rows_of
+from isthmus.cli.options import DATA_HELP, Data, Json, Model, Quiet, Reading, load_model, reads_rows, rows_of
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
@@ -16,26 +16,24 @@ if TYPE_CHECKING:
 _MAX_NAMES = 12
 
 
-def score(
-    model: Model, data: Data, columns: Columns = None, drop: Drop = None, key: Key = None, as_json: Json = False
-) -> None:
+@reads_rows
+def score(model: Model, data: Data, reading: Reading, as_json: Json = False) -> None:
     """Print the explained variance of the reconstruction.
 
     It is at most 1; below 0 the column means would be a better reconstruction.
     """
-    with rows_of(data, columns, drop, key) as rows:
+    with rows_of(data, reading) as rows:
         explained = load_model(model).score(rows)
     print_result({"explained_variance": explained}, f"explained variance: {explained:.6f}", as_json=as_json)
 
 
+@reads_rows
 def inspect(
     model: Model,
+    reading: Reading,
     data: Annotated[
         str | None, Option("--data", metavar="DATA", help="Rows to encode for a report on their codes. " + DATA_HELP)
     ] = None,
-    columns: Columns = None,
-    drop: Drop = None,
-    key: Key = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -48,7 +46,7 @@ def inspect(
     if data is None:
         print_result(facts, facts_table(facts), as_json=as_json)
         return
-    with rows_of(data, columns, drop, key) as rows, progress_of("inspect", quiet or as_json) as progress:
+    with rows_of(data, reading) as rows, progress_of("inspect", quiet or as_json) as progress:
         report = loaded.code_statistics(rows, progress=progress)
     print_result({**facts, **report.facts()}, f"{facts_table(facts)}\n\n{report}", as_json=as_json)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
+import functools
 import inspect
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from typer import Argument, Option
 
@@ -30,36 +32,152 @@ DATA_HELP = (
 _OUTPUT_HELP = "Output file: .parquet, .feather, .csv, .csv.gz, .npy, or a URL; - writes CSV to stdout."
 Model = Annotated[str, Argument(metavar="MODEL", help="A model file written by fit.")]
 Data = Annotated[str, Argument(metavar="DATA", help=DATA_HELP)]
-Columns = Annotated[str | None, Option(metavar="A,B", help="Columns of a table to read, in this order.")]
-Drop = Annotated[str | None, Option(metavar="A,B", help="Columns of a table to ignore.")]
+Columns = Annotated[
+    list[str] | None,
+    Option(
+        metavar="A,B",
+        help="Columns of a table to read, in this order; may be repeated. A name with a comma is quoted as in CSV.",
+    ),
+]
+Drop = Annotated[list[str] | None, Option(metavar="A,B", help="Columns of a table to ignore; may be repeated.")]
+Keep = Annotated[
+    list[str] | None,
+    Option(
+        "--keep",
+        metavar="A,B",
+        help="Columns of a table to copy to the output, before the result; may be repeated. Text is copied as it is.",
+    ),
+]
 Key = Annotated[str | None, Option(metavar="NAME", help="Name of the array of a .npz archive to read.")]
+_Encoding = Annotated[
+    str | None, Option(metavar="NAME", help="Encoding of a text table, such as cp1252. [default: utf-8, or its BOM's]")
+]
+_Delimiter = Annotated[
+    str | None, Option(metavar="CHAR", help="Delimiter of a text table, such as ';' or tab. [default: found]")
+]
+_Decimal = Annotated[str | None, Option(metavar="CHAR", help="Decimal mark of a text table, '.' or ','.")]
+_Header = Annotated[
+    bool | None,
+    Option("--header/--no-header", help="Whether the first row of a text table has its names. [default: found]"),
+]
+_MissingValues = Annotated[
+    list[str] | None,
+    Option(
+        metavar="A,B",
+        help="Spellings of missing cells in a text table, besides the empty cell and, among numbers, NA, NaN, null and "
+        "the like; may be repeated.",
+    ),
+]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Print only errors and requested results.")]
 Json = Annotated[bool, Option("--json", help="Print the result as one JSON object.")]
 Force = Annotated[bool, Option("--force", help="Overwrite an existing output file; never one that is read.")]
 Output = Annotated[str, Option("--output", "-o", metavar="FILE", help=_OUTPUT_HELP)]
 
 
-def names_of(text: str | None) -> list[str]:
-    """Return the names in a comma-separated list."""
-    return text.split(",") if text else []
+def names_of(texts: Sequence[str] | None, known: Callable[[], Sequence[str]] = tuple) -> list[str]:
+    """Return the names in options, each a list divided by commas.
+
+    A comma within a name is quoted as in CSV, or is found where `known` returns the names of the table.
+    """
+    names: list[str] = []
+    for text in texts or ():
+        if "," not in text:
+            names += next(csv.reader([text]), [])
+        elif text.lstrip().startswith('"') or ',"' in text:
+            names += next(csv.reader([text], skipinitialspace=True))
+        else:
+            names += _joined(text.split(","), set(known()))
+    return names
+
+
+def _joined(pieces: list[str], known: set[str]) -> list[str]:
+    """Return the pieces of a list divided at its commas, those joined again that make a known name."""
+    names = []
+    while pieces:
+        sizes = (size for size in range(len(pieces), 0, -1) if ",".join(pieces[:size]) in known)
+        size = next(sizes, 1)
+        names.append(",".join(pieces[:size]))
+        pieces = pieces[size:]
+    return names
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """The options that say which part of a file is read, and how."""
+
+    columns: Columns = None
+    drop: Drop = None
+    key: Key = None
+    encoding: _Encoding = None
+    delimiter: _Delimiter = None
+    decimal: _Decimal = None
+    header: _Header = None
+    missing_values: _MissingValues = None
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """The options of text tables that are given, as `open_source` takes them."""
+        given = {name: getattr(self, name) for name in ("encoding", "delimiter", "decimal", "header")}
+        given["missing_values"] = names_of(self.missing_values) or None
+        return {name: value for name, value in given.items() if value is not None}
+
+    def names(self, texts: Sequence[str] | None, rows: Any) -> list[str]:
+        """Return the names in options, each of which may list several columns of a table, a path or a source."""
+        from isthmus.data.sources.opening import column_names
+
+        return names_of(texts, lambda: column_names(getattr(rows, "path", rows), **self.layout))
+
+    def selection(self, path: str) -> dict[str, Any]:
+        """Return the options that are given, as `open_source` takes them."""
+        columns, drop = self.names(self.columns, path), self.names(self.drop, path)
+        given = {"columns": columns or None, "drop": drop or None, "key": self.key}
+        return {name: value for name, value in given.items() if value is not None} | self.layout
+
+
+def reads_rows(run: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `Reading` in place of its argument ``reading``."""
+    signature = inspect.signature(run, eval_str=True)
+    hints = get_type_hints(Reading, include_extras=True)
+    fields = [
+        inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hints[field.name])
+        for field in dataclasses.fields(Reading)
+    ]
+
+    @functools.wraps(run)
+    def command(**given: Any) -> None:
+        reading = Reading(**{field.name: given.pop(field.name, None) for field in fields})
+        run(reading=reading, **given)
+
+    own = [one.replace(kind=_kept_kind(one)) for one in signature.parameters.values() if one.name != "reading"]
+    place = next((i for i, one in enumerate(own) if one.default is not one.empty), len(own))
+    place = min(place, next((i for i, one in enumerate(own) if one.kind is one.VAR_KEYWORD), place))
+    command.__signature__ = signature.replace(parameters=[*own[:place], *fields, *own[place:]])  # type: ignore[attr-defined]
+    return command
+
+
+def _kept_kind(parameter: inspect.Parameter) -> Any:
+    return parameter.kind if parameter.kind is parameter.VAR_KEYWORD else parameter.KEYWORD_ONLY
 
 
 @contextlib.contextmanager
-def rows_of(data: str, columns: str | None = None, drop: str | None = None, key: str | None = None) -> Iterator[Any]:
+def rows_of(data: str, reading: Reading) -> Iterator[Any]:
     """Yield what the library reads: a path, or a source if options select a part of it."""
     from isthmus.data.sources import open_source
 
-    options: dict[str, Any] = {"columns": names_of(columns) or None, "drop": names_of(drop) or None, "key": key}
     with _standard_input() if data == STANDARD else contextlib.nullcontext(data) as path:
-        yield open_source(path, **options) if any(options.values()) else path
+        options = reading.selection(path)
+        yield open_source(path, **options) if options else path
 
 
 @contextlib.contextmanager
 def _standard_input() -> Iterator[str]:
     """Yield the path of a temporary CSV copy of stdin: training reads its rows many times."""
     with tempfile.TemporaryDirectory(prefix="isthmus-") as folder:
-        path = str(Path(folder, "stdin.csv"))
+        start = sys.stdin.buffer.read(4)
+        suffix = next((suffix for mark, suffix in _COMPRESSED.items() if start.startswith(mark)), "")
+        path = str(Path(folder, f"stdin.csv{suffix}"))
         with Path(path).open("wb") as file:
+            file.write(start)
             shutil.copyfileobj(sys.stdin.buffer, file)
         try:
             yield path
@@ -144,6 +262,8 @@ def with_parameters(run: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = signature.replace(parameters=own + options)  # type: ignore[attr-defined]
     return run
 
+
+_COMPRESSED = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"BZh": ".bz2"}  # by the first bytes of stdin
 
 # The defaults that depend on other options.
 _DEFAULT_TEXTS = {"verbose": "1, or 0 with --quiet or --json", "channels": "32,64 with --image-shape"}

@@ -19,7 +19,7 @@ PICTURES = (
 _READERS = {
     "arrays:NpySource": (".npy",),
     "arrays:NpzSource": (".npz",),
-    "text:CsvSource": (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".tsv.zst"),
+    "text:CsvSource": (".csv", ".csv.gz", ".csv.zst", ".csv.bz2", ".tsv", ".tsv.gz", ".tsv.zst", ".tsv.bz2"),
     "columnar:ParquetSource": (".parquet", ".pq"),
     "columnar:FeatherSource": (".feather", ".arrow"),
     "images:IdxSource": (".idx", ".idx.gz", "-ubyte", "-ubyte.gz"),

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError
-from isthmus.data.sinks import open_sink
+from isthmus.data.sinks import kept_types, open_sink
 from isthmus.data.sources.base import Source
-from isthmus.data.sources.kept import KeptRows
+from isthmus.data.sources.kept import KeepingSource, KeptRows
 from isthmus.data.sources.places import local_files
 from isthmus.data.sparse_table import csr_of, sparse_rows
 from isthmus.engine.inference import Inference
@@ -69,6 +69,8 @@ class Verb:
     ) -> int:
         """Write the result for rows to a file, block by block, after the kept columns; return the number of rows."""
         source, kept = self.open(model, X, keep)
+        if isinstance(source, KeepingSource) and (types := kept_types(out)):
+            source.find_types(types)
         parts, sparse = self.blocks(model, source), self.sparse(model)
         schema = None if kept is None else kept.schema
         options: dict[str, Any] = {"sparse": sparse, "kept": schema, "overwrite": overwrite, "reads": local_files(X)}

@@ -76,14 +76,14 @@ def test_csv_row_longer_than_a_block(tmp_path, monkeypatch):
         (
             "a,b\n1,2\n3,4,5\n",
             BrokenFileError,
-            r"rows.csv cannot be read: CSV parse error: row 3: Expected 2 columns, got 3",
+            "rows.csv cannot be read: line 3 has 3 cells, but the table has 2 columns: '3,4,5'",
         ),
-        ("a,b\n1,2\n3\n", BrokenFileError, "row 3: Expected 2 columns, got 1"),
+        ("a,b\n1,2\n3\n", BrokenFileError, "line 3 has 1 cells, but"),
         ("a,b\n1,x\n", InvalidDataError, r"column 'b' holds text \(string\).*drop=\['b'\]"),
         ("a,b\n1,2020-01-01\n", InvalidDataError, "column 'b' holds dates or times"),
         ("a,a\n1,2\n", InvalidDataError, "more than one column named 'a'"),
         (b"a\xff,b\n1,2\n", BrokenFileError, "is not UTF-8 text"),
-        ("a,b\n1,2\n".encode("utf-16"), BrokenFileError, "is not UTF-8 text"),
+        ("a,b\n1,2\n".encode("utf-16-le"), BrokenFileError, "looks like UTF-16-LE: pass encoding='utf-16-le'"),
     ],
 )
 def test_broken_csv(tmp_path, content, error, match):
@@ -93,8 +93,8 @@ def test_broken_csv(tmp_path, content, error, match):
 def test_csv_that_breaks_late(tmp_path, monkeypatch):
     monkeypatch.setattr("isthmus.data.sources.text._CSV_BLOCK", 1 << 10)
     good = "a,b\n" + "1,2\n" * 2000
-    refused(BrokenFileError, text(tmp_path, good + "1,2,3\n"), "row 2002: Expected 2 columns, got 3")
-    refused(BrokenFileError, text(tmp_path, good + "1,?\n"), r"column #1: row 2002: .* invalid value '\?'")
+    refused(BrokenFileError, text(tmp_path, good + "1,2,3\n"), "line 2,002 has 3 cells, but")
+    refused(InvalidDataError, text(tmp_path, good + "1,?\n"), r"'b' holds '\?' in row 2,000 \(line 2,002\)")
 
 
 def test_truncated_gzip(tmp_path):

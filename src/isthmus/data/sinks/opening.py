@@ -13,6 +13,7 @@ from isthmus.core.errors import IsthmusError, UnwritableError
 from isthmus.core.files import atomic_write, check_overwriting, described, is_stream
 from isthmus.data.formats import SINKS, SPARSE_SINKS
 from isthmus.data.sinks.base import Sink
+from isthmus.data.sinks.npy import NpySink
 from isthmus.data.sinks.text import CsvSink
 from isthmus.data.sources.places import atomic_upload, is_url, known_suffix, public_url, suffix_of
 
@@ -89,6 +90,13 @@ def sink_kind(path: str | os.PathLike[str], *, sparse: bool = False) -> type[Sin
         return CsvSink
     suffix = known_suffix(Path(where).name, SINKS, f"cannot write {where}: it has")
     return SPARSE_SINKS[suffix] if sparse and suffix in SPARSE_SINKS else SINKS[suffix]
+
+
+def kept_types(path: str | os.PathLike[str]) -> str | None:
+    """Return how a kept column of text is typed in files like `path`: see `CsvSource.typed_schema`."""
+    if os.fspath(path) == STDOUT or issubclass(kind := sink_kind(path), CsvSink):
+        return None
+    return "numbers" if issubclass(kind, NpySink) else "exact"
 
 
 @contextmanager

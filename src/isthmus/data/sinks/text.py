@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError
@@ -36,6 +38,12 @@ class _Uncloseable:
 
     def close(self) -> None:
         pass
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_dictionary(kind))
 
 
 class CsvSink(Sink):
@@ -87,9 +95,29 @@ class CsvSink(Sink):
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
 
+        if any(map(_is_text, table.schema.types)):
+            return self._lines(table)
         text = pa.BufferOutputStream()
         arrow_csv.write_csv(table, text, arrow_csv.WriteOptions(include_header=False, delimiter=self.delimiter))
         return text.getvalue()
+
+    def _lines(self, table: Any) -> Any:
+        """Return rows in which only the text that needs quotes has them: pyarrow would quote all text."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        cells = []
+        for column in table.columns:
+            text = column.cast(pa.string()).combine_chunks()
+            if _is_text(column.type):
+                special = compute.match_substring_regex(text, f'["\r\n{re.escape(self.delimiter)}]')
+                double = compute.replace_substring(text, '"', '""')
+                text = compute.if_else(special, compute.binary_join_element_wise('"', double, '"', ""), text)
+            cells.append(compute.fill_null(text, ""))
+        lines = compute.binary_join_element_wise(compute.binary_join_element_wise(*cells, self.delimiter), "", "\n")
+        _, ends, text = lines.buffers()
+        start, stop = np.frombuffer(ends, np.int32)[[lines.offset, lines.offset + len(lines)]].tolist()
+        return text.slice(start, stop - start) if len(lines) else b""
 
     def finish(self) -> None:
         """Write the end of the compressed stream, or flush."""

@@ -122,8 +122,9 @@ def refuse_duplicates(file: Path, names: Sequence[str]) -> None:
         raise InvalidDataError(f"{file} has more than one column named {twice!r}; give each its own name")
 
 
-def chosen_columns(path: Any, names: list[str], columns: Sequence[str] | None, drop: Sequence[str] | None) -> list[str]:
-    """Return the columns to read, given the options `columns` and `drop`."""
+def chosen_columns(path: Any, names: list[str], columns: Any, drop: Sequence[str] | None) -> list[str]:
+    """Return the columns to read, given the options `columns`, which may be a function of all names, and `drop`."""
+    columns = columns(names) if callable(columns) else columns
     refuse_unknown("columns", path, names, columns)
     refuse_unknown("drop", path, names, drop)
     chosen = list(names if columns is None else columns)
@@ -131,7 +132,7 @@ def chosen_columns(path: Any, names: list[str], columns: Sequence[str] | None, d
         raise InvalidParameterError(f"columns={chosen} names a column twice")
     kept = [name for name in chosen if name not in set(drop or ())]
     if not kept:
-        raise InvalidParameterError(f"no column of {path} is left to read; choose some of {_listed(names)}")
+        raise InvalidParameterError(f"no column of {path} is left to read; choose some of {listed(names)}")
     return kept
 
 
@@ -142,11 +143,12 @@ def refuse_unknown(what: str, where: object, names: Sequence[str], asked: Sequen
     for name in asked or ():
         if name not in names:
             raise InvalidParameterError(
-                f"{what}: {where} has no column {name!r}, only {_listed(names)}{suggest(name, names)}"
+                f"{what}: {where} has no column {name!r}, only {listed(names)}{suggest(name, names)}"
             )
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return names for a message, at most eight."""
     more = f" and {len(names) - _LISTED_NAMES} more" if len(names) > _LISTED_NAMES else ""
     return ", ".join(repr(name) for name in names[:_LISTED_NAMES]) + more
 
@@ -157,7 +159,7 @@ def refuse_non_numeric(part: Part, names: Sequence[str]) -> None:
     if wrong:
         raise InvalidDataError(
             f"{part.path}: column {wrong[0]!r} holds {describe_type(part.fields[wrong[0]])}, but only numbers and "
-            f"booleans can be read; convert it, or leave it out with drop=[{_listed(wrong)}]"
+            f"booleans can be read; convert it, or leave it out with drop=[{listed(wrong)}]"
         )
 
 
@@ -168,4 +170,3 @@ def refuse_other_columns(first: Part, part: Part, names: Sequence[str]) -> None:
     if extras := [name for name in part.fields if name not in first.fields and name not in part.index]:
         extra = extras[0]
         raise BrokenFileError(f"{part.path} has a column {extra!r}, but {first.path.name} of this table has none")
-    refuse_non_numeric(part, names)

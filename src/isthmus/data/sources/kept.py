@@ -67,6 +67,15 @@ class KeepsColumns(Protocol):
         ...
 
 
+@runtime_checkable
+class KeepsText(KeepsColumns, Protocol):
+    """A source that has only text, whose types it can find."""
+
+    def typed_schema(self, names: Sequence[str], types: str) -> Any:
+        """Return the schema of these columns after reading all of them; `blocks_keeping` yields them so afterwards."""
+        ...
+
+
 class KeepingSource:
     """A source that puts the kept columns of each block it yields into the queue `kept`.
 
@@ -92,6 +101,11 @@ class KeepingSource:
         self.schema: Schema = source.schema
         self.dtype: np.dtype[Any] = source.dtype
         self.n_rows: int | None = source.n_rows
+
+    def find_types(self, types: str) -> None:
+        """Find the types of columns of text, for a format that stores types: see `CsvSource.typed_schema`."""
+        if isinstance(self.source, KeepsText):
+            self.kept.schema = self.source.typed_schema(self.names, types)
 
     @property
     def fingerprint(self) -> str:

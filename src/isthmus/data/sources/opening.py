@@ -21,7 +21,16 @@ from isthmus.data.sources.walking import files_below
 
 
 def open_source(
-    data: Any, *, columns: Sequence[str] | None = None, drop: Sequence[str] | None = None, key: str | None = None
+    data: Any,
+    *,
+    columns: Sequence[str] | None = None,
+    drop: Sequence[str] | None = None,
+    key: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    header: bool | None = None,
+    missing_values: Sequence[str] | None = None,
 ) -> Source:
     """Return the rows of `data` as a source.
 
@@ -43,6 +52,9 @@ def open_source(
         For tables: the columns to read, in that order, and the columns to leave out.
     key : str or None
         For ``.npz`` files: the name of the array.
+    encoding, delimiter, decimal, header, missing_values
+        For tables in text: their layout, where the file does not show it; see `CsvSource`. ``header=False`` says that
+        the first row holds values; `missing_values` lists spellings of missing cells besides the usual ones.
 
     Returns
     -------
@@ -60,7 +72,16 @@ def open_source(
     BrokenFileError
         If a file is damaged or is not what its suffix says.
     """
-    given = {"columns": columns, "drop": drop, "key": key}
+    given = {
+        "columns": columns,
+        "drop": drop,
+        "key": key,
+        "encoding": encoding,
+        "delimiter": delimiter,
+        "decimal": decimal,
+        "header": header,
+        "missing_values": missing_values,
+    }
     options = {name: value for name, value in given.items() if value is not None}
     if not is_location(data):
         return _of_object(data, options)
@@ -69,6 +90,23 @@ def open_source(
     _refuse_options(options, getattr(kind, "options", ()), str(place))
     source: Source = kind(place, **options)
     return source
+
+
+def column_names(data: Any, **options: Any) -> list[str]:
+    """Return the names of all columns of a table, with the options of `open_source`; [] for rows that have no names."""
+    seen: list[str] = []
+
+    def look(names: Sequence[str]) -> Sequence[str]:
+        seen.extend(names)
+        raise StopIteration
+
+    try:
+        open_source(data, columns=look, **options)  # type: ignore[arg-type]
+    except StopIteration:
+        return seen
+    except InvalidParameterError:
+        return []
+    return []
 
 
 def _of_object(data: Any, options: dict[str, Any]) -> Source:

@@ -6,6 +6,7 @@ import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -72,10 +73,11 @@ class TableSource(ABC):
             offered = self._by_default(first)
             names = [name for name in names if name in offered]
         names = self._elements(first, names, drop)
-        arrow_columns.refuse_non_numeric(first, names)
+        self._refuse_non_numeric(first, names)
         parts = [first, *(self._part(file, None) for file in files[1:])]
         for part in parts[1:]:
             arrow_columns.refuse_other_columns(first, part, names)
+            self._refuse_non_numeric(part, names)
         self._names = names
         self._parts = [self._part(part.path, part) for part in parts]
         self.dtype: np.dtype[Any] = self._common_dtype()
@@ -100,6 +102,10 @@ class TableSource(ABC):
     def _elements(self, part: arrow_columns.Part, names: list[str], drop: Sequence[str] | None) -> list[str]:
         """Return columns with those of lists replaced by one column for each position."""
         return names
+
+    def _refuse_non_numeric(self, part: arrow_columns.Part, names: Sequence[str]) -> None:
+        """Raise InvalidDataError if a column of a file is not numeric."""
+        arrow_columns.refuse_non_numeric(part, names)
 
     @abstractmethod
     def _has_nulls(self, part: arrow_columns.Part) -> bool:
@@ -159,16 +165,13 @@ class TableSource(ABC):
         import pyarrow as pa
 
         arrow_columns.refuse_unknown("keep", self.path, list(self._parts[0].fields), names)
-        schemas = [pa.schema([(name, self._kept_type(part, name)) for name in names]) for part in self._parts]
+        schemas = [pa.schema([(name, part.fields[name]) for name in names]) for part in self._parts]
         try:
             return pa.unify_schemas(schemas, promote_options="permissive")
         except pa.ArrowException as error:
             raise InvalidDataError(
                 f"keep: files of {self.path} differ in a column's type: {one_line(error)}"
             ) from error
-
-    def _kept_type(self, part: arrow_columns.Part, name: str) -> Any:
-        return part.fields[name]
 
     def blocks_keeping(self, names: Sequence[str]) -> Iterator[tuple[Block, Any]]:
         """Yield all rows in order, each block with an Arrow batch of other columns of the same rows, in one pass."""
@@ -194,17 +197,25 @@ class TableSource(ABC):
     def _batches(self, part: arrow_columns.Part, schema: Any = None) -> Iterator[Any]:
         names = self._names if schema is None else schema.names
         size = block_rows(len(names) * self.dtype.itemsize)
-        with arrow_columns.reading(part.path):
+        with self._reading(part.path):
             # 4 batches ahead keep the decoder busy; the default of 16 would take 128 MB.
             yield from part.fragment.to_batches(schema=schema, columns=names, batch_size=size, batch_readahead=4)
 
     def _values(self, part: arrow_columns.Part, batch: Any) -> NDArray[Any]:
         out = np.empty((len(batch), len(self._names)), self.dtype)
-        with arrow_columns.reading(part.path):
+        with self._reading(part.path):
             for j, column in enumerate(batch.columns):
                 if column.null_count and self.dtype.kind != "f":
                     raise BrokenFileError(
                         f"{part.path}: {self._names[j]!r} has missing cells, but its metadata say none"
                     )
-                out[:, j] = arrow_columns.numbers(column)
+                out[:, j] = self._numbers(part, column)
         return out
+
+    def _reading(self, file: Any) -> AbstractContextManager[None]:
+        """Raise errors of pyarrow as one-line errors that name the file."""
+        return arrow_columns.reading(file)
+
+    def _numbers(self, part: arrow_columns.Part, column: Any) -> NDArray[Any]:
+        """Return an Arrow column as numbers."""
+        return arrow_columns.numbers(column)

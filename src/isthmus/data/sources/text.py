@@ -2,78 +2,168 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import zlib
+import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from isthmus.core.errors import BrokenFileError, InvalidDataError
-from isthmus.data.sources.arrays import one_line
-from isthmus.data.sources.arrow_columns import Part, fields_of, reading, refuse_duplicates
-from isthmus.data.sources.places import Place, arrow_place
+from isthmus.core.errors import IsthmusWarning
+from isthmus.data.sources.arrow_columns import Part, numbers, reading, refuse_unknown
+from isthmus.data.sources.base import Block
+from isthmus.data.sources.layout import TextLayout, TextOptions, find_layout, opened
+from isthmus.data.sources.places import FileList, Place, arrow_place
 from isthmus.data.sources.tables import TableSource
+from isthmus.data.sources.text_columns import TypeFinder, numbers_of, typed
+from isthmus.data.sources.text_errors import refuse_cells, refuse_text
 
 _CSV_BLOCK = 8 << 20
-_LOOKED_AT = 10_000  # rows
 
 
 class CsvSource(TableSource):
-    """A table in text, ``.csv`` or ``.tsv``, plain, gzipped or compressed with zstd; see `TableSource`.
+    """A table in text, ``.csv`` or ``.tsv``, plain or compressed (``.gz``, ``.zst``, ``.bz2``); see `TableSource`.
 
-    The first row names the columns, unless all its cells are numbers: then the columns are ``x0``, ``x1``, …. A file
-    whose first row has no comma may also be separated by semicolons or tabs. The text is UTF-8, with or without a
-    byte-order mark. Rows are float64, since text does not state types; their number is unknown until they are read.
+    What is not given is found in the first rows of each file: the delimiter is a comma, a tab, a semicolon or a
+    vertical bar; the decimal mark is a comma where the delimiter is not and numbers are written so; the text is UTF-8,
+    or UTF-16 with a byte-order mark. The first row names the columns, unless its cells are numbers (then the columns
+    are ``x0``, ``x1``, …) or it has labels that later rows have too; a warning says what was chosen where this is not
+    clear. Lines above the table that begin with ``#``, the line ``sep=;`` of Excel, and a delimiter at the end of all
+    rows are not part of the table; a first column without a name, the index of pandas, is read only if `columns` asks
+    for it. Rows are float64, since text does not state types; their number is unknown until they are read.
+
+    Parameters
+    ----------
+    path, columns, drop
+        As in `TableSource`.
+    encoding, delimiter, decimal, header, missing_values
+        As in `TextOptions`.
     """
+
+    options: ClassVar[tuple[str, ...]] = (*TableSource.options, *TextOptions.__dataclass_fields__)
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | FileList,
+        *,
+        columns: Sequence[str] | None = None,
+        drop: Sequence[str] | None = None,
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        decimal: str | None = None,
+        header: bool | None = None,
+        missing_values: Sequence[str] = (),
+    ) -> None:
+        self.text_options = TextOptions(encoding, delimiter, decimal, header, missing_values)
+        self._layouts: dict[str, TextLayout] = {}  # by file
+        self._names: list[str] = []
+        super().__init__(path, columns=columns, drop=drop)
+        for note in dict.fromkeys(layout.note for layout in self._layouts.values() if layout.note):
+            warnings.warn(note, IsthmusWarning, stacklevel=2)
+
+    def _layout(self, file: Any) -> TextLayout:
+        if str(file) not in self._layouts:
+            first = next(iter(self._layouts.values()), None)
+            self._layouts[str(file)] = find_layout(file, self.text_options, first)
+        return self._layouts[str(file)]
 
     def _part(self, file: Any, again: Part | None) -> Part:
         import pyarrow as pa
-        from pyarrow import csv as arrow_csv
-        from pyarrow import dataset
 
-        layout = _csv_layout(file)
-        refuse_duplicates(file, layout.names)
-        self._named = not layout.headerless
+        layout = self._layout(file)
+        self._named = layout.named
         # pyarrow infers types from the first block, so a later 1.5 would not fit a column that begins with integers.
         types = {
             name: kind if pa.types.is_boolean(kind) else pa.float64()
             for name, kind in (again.fields.items() if again else ())
             if name in self._names
         }
-        options = {
-            "parse_options": arrow_csv.ParseOptions(delimiter=layout.delimiter, newlines_in_values=True),
-            "read_options": arrow_csv.ReadOptions(
-                column_names=layout.names if layout.headerless else None,
-                block_size=max(_CSV_BLOCK, 4 * layout.row_bytes),
-            ),
-        }
-        with reading(file):
-            if file.suffix.lower() == ".zst":
-                fragment: Any = _ZstText(file, options, types)
-            else:
-                convert = arrow_csv.ConvertOptions(column_types=types)
-                form = dataset.CsvFileFormat(**options, convert_options=convert)
-                fragment = form.make_fragment(*arrow_place(file))
-            return Part(file, fragment, fields_of(file, fragment.physical_schema))
+        with self._reading(file):
+            fragment = fragment_of(file, layout, self.text_options, types)
+            fields = {field.name: field.type for field in fragment.physical_schema if field.name in layout.columns}
+        return Part(file, fragment, fields)
 
-    def _kept_type(self, part: Part, name: str) -> Any:
+    def _by_default(self, part: Part) -> list[str]:
+        layout = self._layout(part.path)
+        return layout.columns[layout.index :]
+
+    def _refuse_non_numeric(self, part: Part, names: Sequence[str]) -> None:
+        refuse_text(part, names, self._layout(part.path), self.text_options)
+
+    @contextmanager
+    def _reading(self, file: Any) -> Iterator[None]:
+        """Raise errors of pyarrow as errors that say which cell is wrong."""
         import pyarrow as pa
-        from pyarrow import compute
 
-        kind = part.fields[name]
-        if not pa.types.is_null(kind) and (name in self._names or not pa.types.is_integer(kind)):
-            return kind
-        # A column that begins with empty cells may hold anything later, and 007 is a label, not a number.
-        text = pa.schema([(name, pa.string())])
-        with reading(part.path):
-            batches = part.fragment.to_batches(schema=text, columns=[name], batch_size=_LOOKED_AT)
-            head = next(iter(batches), text.empty_table())[name]
-        padded = compute.any(compute.match_substring_regex(head, r"^[+-]?0[0-9]")).as_py()
-        return pa.string() if padded or pa.types.is_null(kind) else kind
+        with reading(file):
+            try:
+                yield
+            except pa.ArrowInvalid:
+                refuse_cells(file, self._names, self._layout(file), self.text_options)
+                raise
+
+    def _batches(self, part: Part, schema: Any = None) -> Iterator[Any]:
+        import pyarrow as pa
+
+        # Read with the others, so that a value in a column that is taken for an empty one is refused.
+        blank = self._layout(part.path).blank
+        schema = pa.schema([(name, part.fields[name]) for name in self._names]) if schema is None else schema
+        whole = pa.schema([*schema, *((name, pa.null()) for name in blank)])
+        for batch in super()._batches(part, whole):
+            yield batch.select(schema.names) if blank else batch
+
+    def kept_schema(self, names: Sequence[str]) -> Any:
+        """Return the Arrow schema of columns to copy: text as it is written, such as 007 or 1.10."""
+        import pyarrow as pa
+
+        refuse_unknown("keep", self.path, list(self._parts[0].fields), names)
+        self._kept_types = dict.fromkeys(names, pa.string())
+        return pa.schema(list(self._kept_types.items()))
+
+    def typed_schema(self, names: Sequence[str], types: str) -> Any:
+        """Return the types of columns to copy after reading all of them; `blocks_keeping` yields them so afterwards.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The columns.
+        types : str
+            ``"exact"`` finds a type if all cells of a column are the spellings of its values; ``"numbers"`` takes any
+            spelling of a number.
+        """
+        import pyarrow as pa
+
+        text = self.kept_schema(names)
+        finders = {name: TypeFinder(types == "numbers") for name in names}
+        for batch in (batch for part in self._parts for batch in self._batches(part, text)):
+            for name, finder in finders.items():
+                finder.look(batch[name])
+        self._kept_types = {name: finder.type for name, finder in finders.items()}
+        return pa.schema(list(self._kept_types.items()))
+
+    def blocks_keeping(self, names: Sequence[str]) -> Iterator[tuple[Block, Any]]:
+        """Yield all rows in order, each block with other columns of the same rows, in one pass.
+
+        The columns have the types that `kept_schema` or `typed_schema` returned last.
+        """
+        import pyarrow as pa
+
+        row = 0
+        for part in self._parts:
+            kinds = {name: part.fields[name] for name in self._names} | dict.fromkeys(names, pa.string())
+            for batch in self._batches(part, pa.schema(list(kinds.items()))):
+                kept = [typed(batch[name], self._kept_types[name]) for name in names]
+                yield Block(self._values(part, batch.select(self._names)), row), pa.record_batch(kept, list(names))
+                row += len(batch)
+
+    def _numbers(self, part: Part, column: Any) -> NDArray[Any]:
+        import pyarrow as pa
+
+        if not pa.types.is_string(column.type):
+            return numbers(column)
+        return numbers(numbers_of(column, self.text_options, self._layout(part.path).decimal))
 
     def _common_dtype(self) -> np.dtype[Any]:
         return np.dtype(np.float64)
@@ -85,13 +175,45 @@ class CsvSource(TableSource):
         return None
 
 
-class _ZstText:
-    """Text compressed with zstd, with the methods of a pyarrow fragment, which decompresses only gzip."""
+def fragment_of(file: Place, layout: TextLayout, options: TextOptions, types: dict[str, Any]) -> Any:
+    """Return the rows of a file as a pyarrow fragment that reads columns as these types, and infers the others."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+    from pyarrow import dataset
 
-    def __init__(self, file: Place, options: dict[str, Any], types: dict[str, Any]) -> None:
+    read = {
+        "parse_options": arrow_csv.ParseOptions(
+            delimiter=layout.delimiter, newlines_in_values=True, invalid_row_handler=_skip_comments
+        ),
+        "read_options": arrow_csv.ReadOptions(
+            column_names=list(layout.names),
+            skip_rows=layout.skipped,
+            block_size=max(_CSV_BLOCK, 4 * layout.row_size),
+        ),
+    }
+    convert = {
+        "null_values": options.missing_numbers,
+        "decimal_point": layout.decimal,
+        "column_types": types | {name: pa.null() for name in layout.blank},
+    }
+    if file.suffix.lower() in (".zst", ".bz2") or layout.encoding != "utf-8":
+        return _TextFragment(file, layout.encoding, read, convert)
+    form = dataset.CsvFileFormat(**read, convert_options=arrow_csv.ConvertOptions(**convert))
+    return form.make_fragment(*arrow_place(file))
+
+
+def _skip_comments(row: Any) -> str:
+    return "skip" if row.text.startswith("#") else "error"
+
+
+class _TextFragment:
+    """Text that pyarrow's data sets do not decode or decompress, with the methods of a pyarrow fragment."""
+
+    def __init__(self, file: Place, encoding: str, read: dict[str, Any], convert: dict[str, Any]) -> None:
         self.file = file
-        self.options = options
-        self.types = types
+        self.encoding = encoding
+        self.read = read
+        self.convert = convert
         with self._reader(None, None) as reader:
             self.physical_schema = reader.schema
 
@@ -101,9 +223,13 @@ class _ZstText:
         from pyarrow import csv as arrow_csv
 
         declared = {field.name: field.type for field in schema or ()}
-        convert = arrow_csv.ConvertOptions(column_types=self.types | declared, include_columns=columns)
-        with self.file.open("rb") as raw, pa.CompressedInputStream(raw, "zstd") as text:
-            yield arrow_csv.open_csv(text, **self.options, convert_options=convert)
+        given = self.convert | {"column_types": self.convert["column_types"] | declared}
+        convert = arrow_csv.ConvertOptions(include_columns=columns, **given)
+        with opened(self.file) as stream:
+            text = pa.PythonFile(stream, "r") if not isinstance(stream, pa.NativeFile) else stream
+            if self.encoding != "utf-8":
+                text = pa.transcoding_input_stream(text, self.encoding, "utf-8")
+            yield arrow_csv.open_csv(text, **self.read, convert_options=convert)
 
     def to_batches(self, *, columns: Sequence[str] | None = None, schema: Any = None, **sizes: int) -> Iterator[Any]:
         size = sizes.get("batch_size")
@@ -111,51 +237,3 @@ class _ZstText:
             for batch in reader:
                 for start in range(0, len(batch), size or max(len(batch), 1)):
                     yield batch.slice(start, size)
-
-
-class _CsvLayout(NamedTuple):
-    names: list[str]
-    delimiter: str
-    headerless: bool
-    row_bytes: int
-
-
-def _csv_layout(file: Place) -> _CsvLayout:
-    try:
-        with _text(file) as stream:
-            line = stream.readline()
-        tabs = file.name.lower().endswith((".tsv", ".tsv.gz", ".tsv.zst"))
-        delimiter = "\t" if tabs else next((mark for mark in ",;\t" if mark in line), ",")
-        with _text(file) as stream:
-            cells = next((row for row in csv.reader(stream, delimiter=delimiter) if row), None)
-    except UnicodeDecodeError as error:
-        raise BrokenFileError(f"{file} is not UTF-8 text ({one_line(error)}); save it as UTF-8") from error
-    except (csv.Error, zlib.error, OSError, EOFError) as error:
-        raise BrokenFileError(f"{file} cannot be read as CSV: {one_line(error)}") from error
-    if cells is None:
-        raise InvalidDataError(f"{file} is empty; a table needs a header and rows")
-    headerless = all(_is_number(cell) for cell in cells)
-    names = [f"x{i}" for i in range(len(cells))] if headerless else cells
-    return _CsvLayout(names, delimiter, headerless, len(line))
-
-
-@contextmanager
-def _text(file: Place) -> Iterator[Any]:
-    import pyarrow as pa
-
-    with file.open("rb") as raw:
-        stream: Any = raw
-        if file.suffix.lower() == ".gz":
-            stream = gzip.GzipFile(fileobj=raw)
-        elif file.suffix.lower() == ".zst":
-            stream = pa.CompressedInputStream(raw, "zstd")
-        with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
-            yield text
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

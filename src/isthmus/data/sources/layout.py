@@ -1,0 +1,374 @@
+"""The layout of a text table: encoding, delimiter, decimal mark, header and missing cells, given or found."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from isthmus.core.errors import BrokenFileError, InvalidDataError, InvalidParameterError
+from isthmus.data.sources.arrays import one_line
+from isthmus.data.sources.cells import MISSING_NUMBERS, has_decimal, is_number, records, split, unquoted
+from isthmus.data.sources.headers import has_header, names_note
+from isthmus.data.sources.places import Place
+
+_HEAD = 1 << 18  # bytes
+_ROWS = 500
+_DELIMITERS = (",", "\t", ";", "|")
+_WORDS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_OTHERS = {b"PK\x03\x04": "an Excel workbook or a zip archive", b"\x1f\x8b": "compressed with gzip", b"PAR1": "Parquet"}
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """What the user says about the layout of text tables; None is found in each file.
+
+    Parameters
+    ----------
+    encoding : str or None
+        A codec of Python, such as ``"cp1252"``; None is UTF-8, or UTF-16 where a byte-order mark says so.
+    delimiter : str or None
+        The character between two cells.
+    decimal : str or None
+        The decimal mark, ``"."`` or ``","``.
+    header : bool or None
+        Whether the first row names the columns.
+    missing_values : sequence of str
+        Spellings of missing cells, besides the empty cell and, in columns of numbers, NA, NaN, null and the like.
+    """
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
+    header: bool | None = None
+    missing_values: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.encoding is not None:
+            try:
+                "".encode(self.encoding)
+            except (LookupError, TypeError) as error:
+                raise InvalidParameterError(
+                    f"encoding={self.encoding!r} is not known; pass a name such as 'utf-8', 'cp1252' or 'utf-16'"
+                ) from error
+        if self.delimiter is not None:
+            mark = _WORDS.get(self.delimiter, self.delimiter)
+            if not isinstance(mark, str) or len(mark) != 1 or not mark.isascii() or mark in '"\r\n':
+                raise InvalidParameterError(
+                    f"delimiter={self.delimiter!r} must be one character, such as ',', ';', '|' or 'tab'"
+                )
+            object.__setattr__(self, "delimiter", mark)
+        if self.decimal not in (None, ".", ","):
+            raise InvalidParameterError(f"decimal={self.decimal!r} must be '.' or ','")
+        if isinstance(self.missing_values, str):
+            raise InvalidParameterError(
+                f"missing_values={self.missing_values!r} is a string; pass a list, [{self.missing_values!r}]"
+            )
+        object.__setattr__(self, "missing_values", tuple(map(str, self.missing_values or ())))
+
+    @property
+    def missing_numbers(self) -> list[str]:
+        """The spellings of a missing cell in a column of numbers, alone or after a space."""
+        known = dict.fromkeys((*MISSING_NUMBERS, *self.missing_values))
+        return [*known, *(f" {spelling}" for spelling in known)]
+
+    @property
+    def missing_texts(self) -> list[str]:
+        """The spellings of a missing cell in a column of text."""
+        return list(dict.fromkeys(("", *self.missing_values)))
+
+
+@dataclass(frozen=True)
+class TextLayout:
+    """The layout of one file.
+
+    Parameters
+    ----------
+    encoding : str
+        The codec of the text; a byte-order mark is not part of the text.
+    delimiter, decimal : str
+        The character between cells and the decimal mark.
+    names : tuple of str
+        A name for each cell of a row.
+    named : bool
+        Whether they are in the file; otherwise they are ``x0``, ``x1``, ….
+    blank : tuple of str
+        Of these, the last columns, which have neither names nor values: rows that end with a delimiter.
+    index : bool
+        Whether the first column has no name and all others have: the labels of rows, as pandas writes them.
+    skipped : int
+        The lines above the first row: names, comments, and the line ``sep=;`` of Excel.
+    row_size : int
+        The length of the longest row that was looked at.
+    note : str or None
+        What was chosen where the first row may be names or values.
+    """
+
+    encoding: str
+    delimiter: str
+    decimal: str
+    names: tuple[str, ...]
+    named: bool
+    blank: tuple[str, ...] = ()
+    index: bool = False
+    skipped: int = 0
+    row_size: int = 0
+    note: str | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns that can be read."""
+        return [name for name in self.names if name not in self.blank]
+
+
+def find_layout(file: Place, options: TextOptions, like: TextLayout | None = None) -> TextLayout:
+    """Return the layout of a file: what the options say, and what its first rows show where they say nothing.
+
+    Parameters
+    ----------
+    file : Path or RemoteFile
+        The file.
+    options : TextOptions
+        What the user says.
+    like : TextLayout or None
+        The layout of the first file of the table: a first row of the same names is a header.
+
+    Raises
+    ------
+    BrokenFileError, InvalidDataError
+        If the file is empty, not text in this encoding, or its columns have no clear names.
+    """
+    content, whole = _head(file)
+    encoding = _encoding(file, content, options)
+    text = _decoded(file, content, encoding)
+    start, given = 0, options.delimiter
+    first = next(records(text, ","), None)
+    if (
+        first is not None
+        and text[first.start : first.stop].lower().startswith("sep=")
+        and first.stop - first.start == 5
+    ):
+        given, start = given or text[first.stop - 1], first.end
+    comments, start = _comments(text, start)
+    delimiter = given or _delimiter(text, start, file.name, options.decimal)
+    rows = _rows(text, delimiter, start, whole)
+    if comments and rows and _is_header_comment(text, comments[-1], delimiter, rows, options.header):
+        start = comments[-1]
+        rows = _rows(text, delimiter, start, whole)
+    if not rows:
+        raise InvalidDataError(f"{file} is empty; a table needs a header and rows")
+    decimal = options.decimal or _decimal(rows, delimiter)
+    return _named(file, text, rows, TextLayout(encoding, delimiter, decimal, (), False), options, like)
+
+
+def _named(
+    file: Place,
+    text: str,
+    rows: list[tuple[int, int, list[str]]],
+    found: TextLayout,
+    options: TextOptions,
+    like: TextLayout | None,
+) -> TextLayout:
+    """Return a layout with names, and the lines above the first row."""
+    cells = [row[2] for row in rows]
+    width = len(cells[0])
+    if len(cells) > 1 and all(len(row) == width + 1 and not row[-1] for row in cells[1:]):
+        cells, width = [[*cells[0], ""], *cells[1:]], width + 1  # only the rows end with a delimiter
+    header, unsure = options.header, False
+    if header is None and like is not None and like.named and cells[0] == list(like.names):
+        header = True
+    if header is None:
+        header, unsure = has_header(cells, found.decimal)
+    if header and any("\udc80" <= letter <= "\udcff" for name in cells[0] for letter in name):
+        raise not_utf8(file, text)
+    body = cells[1:] if header else cells
+    names = list(cells[0]) if header else [f"x{i}" for i in range(width)]
+    blank, least = width, 0 if header else 2
+    while blank > 1 and not (header and names[blank - 1]) and len(body) >= least and _is_empty(body, blank - 1, width):
+        blank -= 1
+    names[blank:] = [f"\0{place}" for place in range(blank, width)]
+    unnamed = [place for place in range(blank) if not names[place]]
+    if len(unnamed) > 1:
+        raise InvalidDataError(
+            f"{file}: columns {unnamed[0] + 1} and {unnamed[1] + 1} have no name in the first line; name them, or pass "
+            "header=False (--no-header) if it is a row"
+        )
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise InvalidDataError(
+            f"{file} has more than one column named {twice!r} in its first line; give each its own name, or pass "
+            "header=False (--no-header) if the line is a row"
+        )
+    first = rows[1][0] if header and len(rows) > 1 else rows[0][1] if header else rows[0][0]
+    index = header and unnamed == [0] and blank > 1
+    note = names_note(file, cells[0], header=header, index=index, unsure=unsure, unnamed=unnamed)
+    return replace(
+        found,
+        names=tuple(names),
+        named=header,
+        blank=tuple(names[blank:]),
+        index=index,
+        skipped=len(text[:first].replace("\r\n", "\n").replace("\r", "\n").split("\n")) - 1,
+        row_size=max(stop - start for start, stop, _ in rows),
+        note=note,
+    )
+
+
+def _is_empty(rows: list[list[str]], place: int, width: int) -> bool:
+    return not any(row[place] for row in rows if len(row) == width)
+
+
+@contextmanager
+def opened(file: Place) -> Iterator[Any]:
+    """Open a file, decompressed, for reading bytes."""
+    import pyarrow as pa
+
+    with file.open("rb") as raw:
+        suffix = file.suffix.lower()
+        if suffix == ".gz":
+            with gzip.GzipFile(fileobj=raw) as stream:
+                yield stream
+        elif suffix in COMPRESSED:
+            with pa.CompressedInputStream(raw, COMPRESSED[suffix]) as stream:
+                yield stream
+        else:
+            yield raw
+
+
+COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+
+
+def _head(file: Place) -> tuple[bytes, bool]:
+    """Return the first bytes of a file, at least one row, and whether they are all."""
+    try:
+        with opened(file) as stream:
+            content, size = b"", _HEAD
+            while True:
+                more = stream.read(size - len(content))
+                content += more
+                if not more:
+                    return content, True
+                if len(content) >= size:
+                    if content.count(b"\n", 0, -1) or content.count(b"\r", 0, -1):
+                        return content, False
+                    size *= 4
+    except (zlib.error, OSError, EOFError) as error:
+        raise BrokenFileError(f"{file} cannot be read as CSV: {one_line(error)}") from error
+
+
+def _encoding(file: Place, content: bytes, options: TextOptions) -> str:
+    for start, what in _OTHERS.items():
+        if content.startswith(start):
+            raise BrokenFileError(f"{file} is not text but {what}; give it the suffix of its format, or save it as CSV")
+    if options.encoding is not None:
+        return codecs.lookup(options.encoding).name.removesuffix("-sig")
+    for mark, encoding in _MARKS.items():
+        if content.startswith(mark):
+            return encoding
+    pairs = content[:400]
+    for offset, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if len(pairs) > 3 and pairs[offset::2].count(0) > len(pairs) // 3:
+            raise BrokenFileError(
+                f"{file} is not UTF-8 text; it looks like {encoding.upper()}: pass encoding={encoding!r} (--encoding "
+                f"{encoding})"
+            )
+    return "utf-8"
+
+
+def _decoded(file: Place, content: bytes, encoding: str) -> str:
+    """Return the first characters of a file; bytes that are not UTF-8 become surrogates."""
+    errors = "surrogateescape" if encoding == "utf-8" else "strict"
+    try:
+        decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)(errors)
+        return decoder.decode(content)
+    except UnicodeError as error:
+        raise BrokenFileError(f"{file} is not {encoding} text ({one_line(error)}); pass its encoding=") from error
+
+
+def not_utf8(file: object, text: str, line: int = 1) -> BrokenFileError:
+    """Return the error for a text, of which this is the first line, whose bytes are not UTF-8 but surrogates."""
+    place = next(i for i, letter in enumerate(text) if "\udc80" <= letter <= "\udcff")
+    line += text.count("\n", 0, place)
+    start = max(text.rfind("\n", 0, place) + 1, place - 20)
+    near = (
+        text[start : place + 20].split("\n")[0].encode("utf-8", "surrogateescape").decode("cp1252", "replace").strip()
+    )
+    return BrokenFileError(
+        f"{file} is not UTF-8 text: line {line:,} has {near!r}, if it is Windows-1252; then pass encoding='cp1252' "
+        "(--encoding cp1252), else its own encoding, or save it as UTF-8"
+    )
+
+
+def _comments(text: str, start: int) -> tuple[list[int], int]:
+    """Return where the lines above the table that begin with # start, and where the table starts."""
+    found: list[int] = []
+    for row in records(text, "\0", start):
+        start = row.start
+        if text[start] != "#":
+            return found, start
+        found.append(start)
+    return (found[:-1], found[-1]) if found else ([], start)
+
+
+def _is_header_comment(
+    text: str, start: int, delimiter: str, rows: list[tuple[int, int, list[str]]], header: bool | None
+) -> bool:
+    """Whether the last comment above the table names its columns: it has as many cells, and the next row is values."""
+    if header is False:
+        return False
+    row = next(records(text, delimiter, start))
+    words = all(cell and not is_number(cell) for cell in rows[0][2])
+    return len(split(text[row.start : row.stop], delimiter)) == len(rows[0][2]) and not words
+
+
+def _rows(text: str, delimiter: str, start: int, whole: bool) -> list[tuple[int, int, list[str]]]:
+    """Return start, end and cells of the first rows of a table, without comments and the row that is cut off."""
+    found: list[tuple[int, int, list[str]]] = []
+    for row in records(text, delimiter, start):
+        if found and not whole and row.end >= len(text):
+            break
+        cells = [unquoted(cell) for cell in split(text[row.start : row.stop], delimiter)]
+        if not (found and text[row.start] == "#" and len(cells) != len(found[0][2])):
+            found.append((row.start, row.end, cells))
+        if len(found) > _ROWS:
+            break
+    return found
+
+
+def _delimiter(text: str, start: int, name: str, decimal: str | None) -> str:
+    """Return the delimiter with which the rows have the same number of cells and most of these are numbers."""
+    line = text[start:].split("\n", 1)[0]
+    tabs = ".tsv" in name.lower()
+    choices: tuple[str, ...] = ("\t", ",", ";", "|") if tabs else _DELIMITERS
+    choices = (*(mark for mark in choices if mark != decimal), *(mark for mark in choices if mark == decimal))
+    best, most = None, -1.0
+    for mark in choices:
+        rows = [cells for _, _, cells in _rows(text, mark, start, False)[:50]]
+        width = len(rows[-1]) if rows else 0
+        body = rows[1:] or rows
+        if width < 2 or any(len(row) != width for row in body) or width - len(rows[0]) not in (0, 1):
+            continue
+        cells = [cell for row in body for cell in row]
+        good = sum(not cell or is_number(cell) or (mark != "," and is_number(cell, ",")) for cell in cells) / len(cells)
+        if good > most:
+            best, most = mark, good
+    return best or next((mark for mark in choices if mark in line), choices[0])
+
+
+def _decimal(rows: list[tuple[int, int, list[str]]], delimiter: str) -> str:
+    """Return the decimal mark of the numbers in these rows."""
+    if delimiter == ",":
+        return "."
+    cells = [cell for row in rows for cell in row[2]]
+    commas = any(has_decimal(cell, ",") for cell in cells)
+    return "," if commas and not any(has_decimal(cell, ".") for cell in cells) else "."
