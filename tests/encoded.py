@@ -88,7 +88,7 @@ def rewritten(content, name, folder, change=lambda values: values):
     source, target = folder / name, folder / f"out-{name}"
     source.write_bytes(content)
     picture = read_picture(source)
-    write_picture(picture, change(picture.values), target)
+    write_picture(picture, change(picture.values), target, overwrite=True)
     return picture, target
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commands import Terminal, fails, isthmus
+from commands import Terminal, fails, isthmus, spawn
 from isthmus.cli.denoise import _progress
 from isthmus.images.files import read_picture
 
@@ -78,7 +79,9 @@ def test_json(tmp_path, broken):
     result = isthmus("denoise", broken, "-o", tmp_path / "out", "--json", code=1)
     facts = json.loads(result.stdout)
     assert (facts["cleaned"], facts["failed"]) == (2, 1)
-    assert [set(item) for item in facts["pictures"]] == [{"path", "out", "noise", "seconds", "error"}] * 3
+    keys = {"path", "out", "noise", "seconds", "error", "copied", "doubt"}
+    assert [set(item) for item in facts["pictures"]] == [keys] * 3
+    assert facts["passed_over"] == []
     assert facts["pictures"][0]["out"] == f"{tmp_path}/out/a.png"
     assert facts["pictures"][0]["noise"] == pytest.approx(10, rel=0.1)
     assert facts["pictures"][2]["out"] is None
@@ -94,6 +97,50 @@ def test_unreadable_pictures_are_listed_at_the_end(tmp_path, broken, quiet):
     assert re.fullmatch(r"isthmus: .*c\.png cannot be read: .*not a picture.*", second)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
     fails("denoise", broken / "c.png", "-o", tmp_path / "c.png", code=1, match="c.png cannot be read")
+
+
+def test_what_is_passed_over_is_named(tmp_path, photos):
+    for name in ("b.HEIC", "c.CR2", "notes.txt"):
+        (photos / name).write_text(name)
+    (photos / "circle").symlink_to(photos)
+    result = isthmus("denoise", photos, "-o", tmp_path / "out", "--noise", "9")
+    first, *lines = result.stderr.splitlines()
+    assert first == "isthmus: 4 passed over:"
+    assert lines[0] == f"isthmus: {photos}/b.HEIC: install pillow-heif, or convert to JPEG or PNG"
+    assert lines[2] == f"isthmus: {photos}/circle: a link to {photos}, which is read"
+    facts = json.loads(isthmus("denoise", photos, "-o", tmp_path / "other", "--noise", "9", "--json").stdout)
+    names = [item["path"].removeprefix(f"{photos}/") for item in facts["passed_over"]]
+    assert names == ["b.HEIC", "c.CR2", "circle", "notes.txt"]
+    assert isthmus("denoise", photos, "-o", tmp_path / "third", "--quiet").stderr == ""
+
+
+def test_copies_and_doubt_are_told(tmp_path):
+    Image.fromarray(np.full((60, 60), 90, np.uint8)).save(tmp_path / "a.png")
+    result = isthmus("denoise", tmp_path / "a.png", "-o", tmp_path / "b.png")
+    assert re.fullmatch(rf"{tmp_path}/b\.png: noise 0\.0 \(estimated, copied\), \d+\.\d s\n", result.stdout)
+    pixels = np.zeros((16, 16), np.uint8)
+    pixels[::2, ::2] = 255
+    Image.fromarray(pixels).save(tmp_path / "icon.png")
+    result = isthmus("denoise", tmp_path / "icon.png", "-o", tmp_path / "c.png")
+    assert re.fullmatch(r"isthmus: .*icon.png: .*16x16 is too small .*; --noise gives the deviation.*\n", result.stderr)
+    facts = json.loads(isthmus("denoise", tmp_path / "icon.png", "-o", tmp_path / "d.png", "--json").stdout)
+    assert "too small" in facts["pictures"][0]["doubt"]
+    assert facts["pictures"][0]["copied"]
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_a_name_that_the_terminal_cannot_show_is_escaped(tmp_path, encoding):
+    for name in ("a\u20ac.png", os.fsdecode(b"b\xe9.png")):
+        Image.fromarray(np.full((20, 20), 90, np.uint8)).save(tmp_path / "x.png")
+        (tmp_path / "x.png").rename(tmp_path / name)
+    process = spawn("denoise", tmp_path, "-o", f"{tmp_path}/out", "--noise", "0",
+                    env={**os.environ, "PYTHONIOENCODING": encoding})  # fmt: skip
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, b"")
+    first, second, _ = output.splitlines()
+    assert (rb"a\u20ac.png" if encoding != "utf-8" else "a\u20ac.png".encode()) in first
+    assert rb"b\udce9.png" in second
+    assert len(list((tmp_path / "out").iterdir())) == 2
 
 
 def test_quiet(tmp_path, photos):
@@ -136,7 +183,7 @@ def test_ctrl_c_leaves_only_complete_files(tmp_path, photos):
     command = [sys.executable, "-c", SLOW_DENOISER, "denoise", photos, "-o", tmp_path / "out"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        assert b"(estimated)" in process.stdout.readline()
+        assert b"(estimated" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     finally:

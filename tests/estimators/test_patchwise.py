@@ -155,7 +155,7 @@ def test_a_loaded_model_gives_identical_results(model, tmp_path):
         assert type(loaded) is PatchAutoencoder
         assert_array_equal(loaded.reconstruct([waves(20, 20)])[0], model.reconstruct([waves(20, 20)])[0])
         assert loaded.patch_size == 8
-    Autoencoder(2, **QUICK).fit(rng.random((20, 4))).save(path)
+    Autoencoder(2, **QUICK).fit(rng.random((20, 4))).save(path, overwrite=True)
     with pytest.raises(ModelFileError, match="holds a Autoencoder, not the class PatchAutoencoder"):
         PatchAutoencoder.load(path)
 

@@ -105,11 +105,11 @@ def test_a_loaded_model_gives_identical_results(model, tmp_path):
         assert loaded.get_params() == model.get_params()
         assert (loaded.history_, loaded.n_steps_, loaded.seed_) == (model.history_, model.n_steps_, model.seed_)
         assert_array_equal(loaded.denoise([PICTURES[0]], 30)[0], model.denoise([PICTURES[0]], 30)[0])
-    model.denoiser_.save(path)
+    model.denoiser_.save(path, overwrite=True)
     with pytest.raises(ModelFileError, match="holds a Denoiser, not the class PictureDenoiser"):
         PictureDenoiser.load(path)
     continued = clone(model).set_params(start=model.denoiser_, max_steps=1, random_state=np.random.RandomState(0))
-    continued.fit(PICTURES).save(path)
+    continued.fit(PICTURES).save(path, overwrite=True)
     loaded = PictureDenoiser.load(path)
     assert loaded.random_state is None
     assert_array_equal(loaded.start.clean(PICTURES[0] / 255, 30), model.denoiser_.clean(PICTURES[0] / 255, 30))

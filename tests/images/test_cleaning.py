@@ -1,10 +1,11 @@
 import io
+import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from isthmus.core.errors import BrokenFileError, InvalidDataError, InvalidParameterError, MissingFileError
 from isthmus.images.cleaning import clean_files
@@ -97,7 +98,7 @@ def test_a_folder_keeps_its_names(tmp_path, photos):
 @pytest.mark.parametrize(
     ("pattern", "names"),
     [
-        ("*.png", ["a.png"]),
+        ("*.png", ["a.png", "b.PNG"]),
         ("**/a.png", ["a.png", "deep/a.png"]),
         ("d*/*", ["deep/a.png"]),
         ("?.*", ["a.png", "b.PNG"]),
@@ -224,9 +225,22 @@ def test_earlier_results_inside_the_folder_are_not_inputs(tmp_path, photos):
 def test_two_inputs_for_one_output(tmp_path, photos):
     match = "a.png and .*a.png would both be written to .*a.png; denoise them separately"
     raises(InvalidParameterError, match, [photos / "a.png", photos / "deep" / "a.png"], tmp_path / "out")
-    filled(photos, "A.png")
-    raises(InvalidParameterError, "would both be written to", photos, tmp_path / "out", force=True)
+    raises(InvalidParameterError, match, [photos / "a.png", photos / "deep" / "a.png"], tmp_path / "out.zip")
     assert not (tmp_path / "out").exists()
+
+
+def test_names_that_differ_in_capitals(tmp_path, photos, monkeypatch):
+    if not (tmp_path / "A.txt").write_text("") and (tmp_path / "a.txt").exists():
+        pytest.skip("this file system takes capitals for small letters")
+    filled(photos, "A.png", "straße.png", "strasse.png")
+    run(photos, tmp_path / "out")
+    assert files_below(tmp_path / "out") == ["A.png", "a.png", "b.PNG", "deep/a.png", "strasse.png", "straße.png"]
+    assert not list(tmp_path.glob(".isthmus*"))
+    monkeypatch.setattr("isthmus.images.cleaning._ignores_case", lambda folder: True)
+    raises(InvalidParameterError, "A.png and .*a.png would both be written to", photos, tmp_path / "other", force=True)
+    run(photos, tmp_path / "out.zip")
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert len(archive.namelist()) == 6
 
 
 def test_invalid_arguments(tmp_path, photos):
@@ -300,3 +314,139 @@ def test_a_model_denoises_pictures(tmp_path, photos):
     list(clean_files(photos / "a.png", tmp_path / "half.png", model=Model(), noise=25))
     whole, half = read_picture(photos / "a.png").values, read_picture(tmp_path / "half.png").values
     assert np.abs(half - whole / 2).max() < 0.51 / 255
+
+
+class Unchanged(Inverting):
+    def clean(self, picture, noise=None):
+        return 1 - super().clean(picture, noise)
+
+
+def text_page():
+    page = Image.new("L", (160, 120), 255)
+    for line in range(7):
+        ImageDraw.Draw(page).text((4, 4 + line * 15), "a page of text 0123456789", fill=0)
+    return page
+
+
+# One file of each format that loses something when its pixels are coded again.
+LOSSY = {
+    **{f"{quality}.jpg": {"format": "JPEG", "quality": quality} for quality in (40, 75, 90)},
+    "a.webp": {"format": "WEBP", "quality": 60},
+    "a.avif": {"format": "AVIF", "quality": 60},
+}
+
+
+@pytest.mark.parametrize("name", LOSSY)
+def test_a_clean_page_of_text_is_copied(tmp_path, name):
+    text_page().save(tmp_path / name, **LOSSY[name])
+    cleaner = Inverting()
+    (tmp_path / "out").mkdir()
+    (done,) = run(tmp_path / name, tmp_path / "out" / name, cleaner, noise=None)
+    assert (done.error, done.copied, cleaner.calls) == (None, True, [])
+    assert (tmp_path / "out" / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.gif", "a.bmp", "a.webp", "a.jpg", "a.npy"])
+def test_without_noise_or_changes_a_file_is_copied(tmp_path, name):
+    source = tmp_path / name
+    if name == "a.npy":
+        np.save(source, RNG.integers(0, 256, (9, 7), np.uint8))
+    else:
+        text_page().save(source, **({"lossless": True} if name == "a.webp" else {}))
+    for number, options in enumerate(({"noise": 0}, {"noise": 20, "cleaner": Unchanged()})):
+        target = tmp_path / f"{number}{source.suffix}"
+        (done,) = run(source, target, **options)
+        assert (done.copied, target.read_bytes()) == (True, source.read_bytes())
+    run(source, tmp_path / "out.zip", noise=0)
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert archive.read(name) == source.read_bytes()
+    (done,) = run(source, tmp_path / "other.tif" if name != "a.tif" else tmp_path / "other.png", noise=0)
+    assert (done.error, done.copied) == (None, False)
+
+
+def test_a_copy_of_a_phones_picture_keeps_all_of_it(tmp_path):
+    pages = [text_page(), text_page()]
+    pages[0].save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=pages[1:])
+    (done,) = run(tmp_path / "a.jpg", tmp_path / "b.jpeg", noise=0)
+    assert done.copied
+    assert (tmp_path / "b.jpeg").read_bytes() == (tmp_path / "a.jpg").read_bytes()
+
+
+def test_a_clean_picture_cleaned_in_place_is_not_written(tmp_path, monkeypatch):
+    text_page().save(tmp_path / "a.png")
+    monkeypatch.setattr("isthmus.images.cleaning._write", None)
+    (done,) = run(tmp_path / "a.png", tmp_path / "a.png", noise=0, force=True)
+    assert (done.error, done.copied) == (None, True)
+
+
+def test_noise_is_removed_even_where_coding_loses_something(tmp_path):
+    noisy = np.clip(np.asarray(text_page(), float) / 2 + 60 + 12 * RNG.normal(size=(120, 160)), 0, 255)
+    Image.fromarray(noisy.astype(np.uint8)).save(tmp_path / "a.jpg", quality=90)
+    cleaner = Inverting()
+    (done,) = run(tmp_path / "a.jpg", tmp_path / "b.jpg", cleaner, noise=None)
+    assert not done.copied
+    assert done.noise > 5
+    assert cleaner.calls
+
+
+def test_a_model_that_does_not_use_the_noise_is_always_applied(tmp_path):
+    class Model:
+        uses_noise = False
+
+        def denoise_picture(self, picture, noise):
+            return 1 - picture
+
+    text_page().save(tmp_path / "a.png")
+    (done,) = clean_files(tmp_path / "a.png", tmp_path / "b.png", model=Model())
+    assert not done.copied
+    assert inverts(tmp_path / "b.png", tmp_path / "a.png")
+
+
+def test_small_pictures_are_copied_and_in_doubt(tmp_path):
+    pixels = np.zeros((16, 16), np.uint8)
+    pixels[::2, ::2], pixels[5:11, 5:11] = 255, 100
+    Image.fromarray(pixels).save(tmp_path / "icon.png")
+    (done,) = run(tmp_path / "icon.png", tmp_path / "b.png", noise=None)
+    assert (done.copied, done.noise) == (True, 0)
+    assert "16x16 is too small" in done.doubt
+    (done,) = run(tmp_path / "icon.png", tmp_path / "c.png", noise=20)
+    assert (done.copied, done.doubt) == (False, None)
+
+
+def test_correlated_noise_is_removed_on_two_scales(tmp_path):
+    white = RNG.normal(size=(96, 96))
+    smooth = sum(np.roll(white, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)) / 9
+    Image.fromarray(np.rint(128 + 40 * smooth).astype(np.uint8)).save(tmp_path / "a.png")
+    cleaner = Unchanged()
+    (done,) = run(tmp_path / "a.png", tmp_path / "b.png", cleaner, noise=None)
+    assert done.noise == pytest.approx(40 / 3, rel=0.15)
+    assert [shape for shape, _ in cleaner.calls] == [(48, 48), (96, 96)]
+
+
+def test_what_is_passed_over_is_listed(tmp_path, photos):
+    (photos / "phone.heic").write_text("not read")
+    cleaning = clean_files(photos, tmp_path / "out.zip", noise=25, cleaner=Inverting())
+    assert [other.path.removeprefix(f"{photos}/") for other in cleaning.passed_over] == [
+        ".hidden.png",
+        "__MACOSX",
+        "notes.txt",
+        "phone.heic",
+    ]
+
+
+@pytest.mark.parametrize("output", ["out", "out.zip"])
+def test_names_that_are_no_text(tmp_path, output):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in (b"a.png", b"caf\xe9.png", b"two\nlines.png"):
+        (folder / os.fsdecode(name)).write_bytes(png())
+    (folder / os.fsdecode(b"b\xff.png")).write_text("nothing")
+    done = run(folder, tmp_path / output)
+    assert [item.error is None for item in done] == [True, False, True, True]
+    assert "b\\udcff.png cannot be read" in done[1].error
+    if output == "out":
+        names = sorted(os.fsencode(path.name) for path in (tmp_path / "out").iterdir())
+        assert names == [b"a.png", b"caf\xe9.png", b"two\nlines.png"]
+    else:
+        with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+            assert archive.namelist() == ["a.png", "caf%E9.png", "two\nlines.png"]

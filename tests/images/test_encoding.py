@@ -4,10 +4,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from encoded import EXACT, npy, palette, rewritten, saved, with_alpha
 from isthmus.core.errors import InvalidParameterError, UnwritableError
+from isthmus.data.sources.images import is_supported
 from isthmus.images.files import SUFFIXES, read_picture, write_picture
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", [suffix for suffix in SUFFIXES if is_supported(suffix)])
 @pytest.mark.parametrize("name", ["grey.png", "colour.png", "alpha.png", "grey16.png", "inks.tif", "floats.tif"])
 def test_another_format_has_the_same_pixels_or_raises_an_error(tmp_path, name, suffix):
     picture = read_picture(EXACT[name][0], name)
@@ -18,8 +19,9 @@ def test_another_format_has_the_same_pixels_or_raises_an_error(tmp_path, name, s
         assert list(tmp_path.iterdir()) == []
         return
     again = read_picture(tmp_path / f"a{suffix}")
-    if suffix in (".gif", ".jpg", ".jpeg"):
-        assert again.values.shape == picture.values.shape
+    if suffix in (".gif", ".jpg", ".jpeg", ".jfif", ".avif"):
+        assert again.values.shape[:2] == picture.values.shape[:2]
+        assert again.values.ndim == picture.values.ndim or suffix == ".avif"
         return
     values = again.values[..., 0] if suffix == ".webp" and picture.values.ndim == 2 else again.values
     if suffix == ".npy" and name == "inks.tif":

@@ -55,3 +55,20 @@ def test_of_a_phones_jpeg_the_first_picture_is_kept(tmp_path):
     _, target = rewritten(content, "phone.jpg", tmp_path)
     after = opened(target)
     assert (after.format, after.size) == ("JPEG", (32, 32))
+
+
+# The sampling of luma in a JPEG's header: 4:4:0, 4:1:1, 4:1:0, and one with more blue than luma.
+@pytest.mark.parametrize("sampling", [(1, 2), (4, 1), (4, 2), (1, 4)])
+def test_other_samplings_are_raised(tmp_path, sampling):
+    content = bytearray(saved(Image.fromarray(COLOUR).resize((64, 64)), "JPEG", subsampling=0, quality=90))
+    across, down = sampling
+    start = content.index(b"\xff\xc0")
+    # Blocks of luma and of colours alternate differently, so that the pixels are others; only the sampling matters.
+    content[start + 11] = across << 4 | down
+    content[start + 5 : start + 9] = (8 * down).to_bytes(2, "big") + (8 * across).to_bytes(2, "big")
+    before = Image.open(io.BytesIO(bytes(content)))
+    assert before.layer[0][1:3] == sampling
+    _, target = rewritten(bytes(content), "photo.jpg", tmp_path, lambda values: 0.9 * values)
+    after = opened(target)
+    assert [part[1:3] for part in after.layer] == [(1, 1)] * 3
+    assert after.size == before.size

@@ -1,10 +1,15 @@
+import io
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from PIL import Image
 
-from isthmus.core.errors import InvalidDataError
+from isthmus.core.errors import InvalidDataError, IsthmusWarning
 from isthmus.data.datasets import load_photos
-from isthmus.images.noise_level import estimate_noise, picture_noise
+from isthmus.images.noise_level import estimate_noise, examine_noise, picture_noise
 
 
 def noise(shape, sigma, seed=0):
@@ -72,3 +77,107 @@ def test_several_channels_give_the_root_of_their_mean_variance():
     assert picture_noise(0.5 + noise((150, 150, 3), [3, 4, 5])) == pytest.approx(np.sqrt(50 / 3), rel=0.04)
     plane = noise((64, 64), 9)
     assert picture_noise(plane) == estimate_noise(plane)
+
+
+def enlarged(shape, factor, seed):
+    small = np.random.default_rng(seed).normal(size=[int(length / factor) + 1 for length in shape])
+    size = [int(length * factor) + 1 for length in small.shape[::-1]]
+    large = Image.fromarray(small.astype(np.float32)).resize(size, Image.Resampling.BICUBIC)
+    return np.asarray(large)[: shape[0], : shape[1]]
+
+
+def blurred(shape, weights, seed):
+    plane = np.random.default_rng(seed).normal(size=shape)
+    for axis in (0, 1):
+        plane = sum(w * np.roll(plane, place, axis) for place, w in enumerate(weights))
+    return plane
+
+
+CORRELATED = {
+    "enlarged by 1.5": lambda shape, seed: enlarged(shape, 1.5, seed),
+    "enlarged by 2": lambda shape, seed: enlarged(shape, 2, seed),
+    "slightly blurred": lambda shape, seed: blurred(shape, (0.2, 0.6, 0.2), seed),
+    "blurred": lambda shape, seed: blurred(shape, (1, 2, 1), seed),
+}
+
+
+@pytest.mark.parametrize("kind", CORRELATED)
+@pytest.mark.parametrize("sigma", [15, 25])
+def test_correlated_noise_on_photographs(photos, kind, sigma):
+    for seed, (name, photo) in enumerate(list(photos.items())[:4]):
+        plane = CORRELATED[kind](photo.shape, seed)
+        noisy = np.rint(255 * photo + sigma * plane / plane.std()).clip(0, 255) / 255
+        estimate = examine_noise(noisy)
+        assert estimate.is_correlated, (name, estimate)
+        assert estimate.level == pytest.approx(sigma, rel=0.25), name
+        assert estimate_noise(noisy) == estimate.level
+
+
+def test_white_noise_and_clean_photographs_are_not_correlated(photos):
+    for name, photo in photos.items():
+        for sigma in (0, 10):
+            assert not examine_noise(photo + noise(photo.shape, sigma)).is_correlated, (name, sigma)
+
+
+def demosaicked(colours, sensor_noise):
+    """Return what a camera with a Bayer mosaic sees, each colour interpolated linearly."""
+    sums, weights = np.zeros_like(colours), np.zeros_like(colours)
+    for row, column, colour in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)):
+        there = (slice(row, None, 2), slice(column, None, 2))
+        sums[(*there, colour)] = colours[(*there, colour)] + sensor_noise[there]
+        weights[(*there, colour)] = 1
+    shares = {(i, j): (2 - abs(i)) * (2 - abs(j)) for i in (-1, 0, 1) for j in (-1, 0, 1)}
+    sums, weights = (sum(w * np.roll(x, at, (0, 1)) for at, w in shares.items()) for x in (sums, weights))
+    return sums / weights
+
+
+def test_the_noise_of_a_camera(photos):
+    colours = np.stack([next(iter(photos.values()))] * 3, axis=-1) * [0.9, 0.7, 0.5]
+    clean = demosaicked(colours, np.zeros(colours.shape[:2]))
+    assert not examine_noise(clean).is_correlated
+    noisy = demosaicked(colours, noise(colours.shape[:2], 25))
+    estimate = examine_noise(np.rint(255 * noisy).clip(0, 255) / 255)
+    assert estimate.is_correlated
+    assert estimate.level == pytest.approx(255 * (noisy - clean).std(), rel=0.2)
+
+
+def test_noise_in_a_jpeg(photos):
+    photo = next(iter(photos.values()))
+    saved = io.BytesIO()
+    noisy = np.rint(255 * (photo + noise(photo.shape, 20))).clip(0, 255).astype(np.uint8)
+    Image.fromarray(noisy).save(saved, "JPEG", quality=80)
+    left = np.asarray(Image.open(saved), float) / 255
+    assert estimate_noise(left) == pytest.approx(255 * (left - photo).std(), rel=0.25)
+
+
+@pytest.mark.parametrize("side", [16, 24, 32])
+def test_small_clean_pictures_have_no_noise_but_doubt(photos, side):
+    for photo in photos.values():
+        large = Image.fromarray((255 * photo).astype(np.uint8))
+        small = np.asarray(large.resize((side, side), Image.Resampling.LANCZOS)) / 255
+        estimate = examine_noise(small)
+        assert estimate.level <= 1
+        if estimate.doubt:
+            with pytest.warns(IsthmusWarning, match=f"{side}x{side} is too small .*; give noise="):
+                assert estimate_noise(small) == 0
+
+
+def test_an_icon_has_no_noise():
+    icon = np.zeros((16, 16))
+    icon[1::2, 1::2], icon[3:9, 3:9] = 1, 0.5
+    assert examine_noise(icon).level == 0
+    assert examine_noise(np.dstack([icon, icon.T, 1 - icon])).level == 0
+    assert examine_noise(np.kron(icon, np.ones((8, 8)))).level == 0
+
+
+SET12 = Path(os.environ.get("ISTHMUS_DATA", "nowhere")) / "photos" / "set12"
+
+
+@pytest.mark.skipif(not SET12.is_dir(), reason="ISTHMUS_DATA does not name a folder with photos/set12")
+@pytest.mark.parametrize("sigma", [5, 10, 15, 25, 50])
+def test_white_noise_on_set12(sigma):
+    for number, path in enumerate(sorted(SET12.iterdir())):
+        with Image.open(path) as image:
+            photo = np.asarray(image.convert("L")) / 255
+        noisy = np.rint(255 * (photo + noise(photo.shape, sigma, number))).clip(0, 255) / 255
+        assert abs(estimate_noise(noisy) - sigma) < 1.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import json
 import math
 import os
@@ -36,6 +37,9 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line and exit."""
+    # A name that the terminal's encoding lacks costs an escape, not the run.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     app()
 
 

@@ -6,13 +6,18 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Argument, Option
 
 from isthmus.cli.app import print_result, say
 from isthmus.cli.options import Json, Quiet, load_model
+from isthmus.data.sources.walking import printable
+
+if TYPE_CHECKING:
+    from isthmus.images.cleaning import Cleaned
+    from isthmus.images.finding import PassedOver
 
 _OnPicture = Callable[[str | None], None]  # called after each picture with the line to print, or None
 
@@ -40,8 +45,8 @@ def denoise(
 ) -> None:
     """Remove noise from pictures.
 
-    Names, sizes, bit depths and metadata are kept. Pictures that cannot be read are skipped and listed at the end; the
-    exit code is then 1.
+    Names, sizes, bit depths and metadata are kept. A picture without noise is copied. Pictures that cannot be read are
+    skipped and listed at the end; the exit code is then 1. Files that are no pictures are listed too.
     """
     from isthmus.images.cleaning import clean_files
 
@@ -55,8 +60,7 @@ def denoise(
             if done.error or quiet or as_json:
                 on_picture(None)
             else:
-                level = f"{done.noise:.1f}{' (estimated)' if noise is None else ''}"
-                on_picture(f"{done.out}: noise {level}, {done.seconds:.1f} s")
+                on_picture(_line(done, is_estimated=noise is None))
     failed = [done.error for done in results if done.error]
     seconds = time.perf_counter() - start
     facts = {
@@ -64,15 +68,34 @@ def denoise(
         "failed": len(failed),
         "seconds": seconds,
         "pictures": [done._asdict() for done in results],
+        "passed_over": [other._asdict() for other in cleaning.passed_over],
     }
     count = f"{len(results)} picture{'s' * (len(results) > 1)} in {seconds:.1f} s"
     print_result(facts, count, as_json=as_json, quiet=quiet or bool(failed) or len(results) == 1)
+    if not quiet:
+        _say_what_is_uncertain(results, cleaning.passed_over, as_json)
     if len(results) > 1 and failed:
         say(f"{len(failed)} of {len(results)} pictures could not be cleaned:")
     for error in failed:
         say(error)
     if failed:
         raise typer.Exit(1)
+
+
+def _line(done: Cleaned, *, is_estimated: bool) -> str:
+    notes = ["estimated"] * is_estimated + ["copied"] * done.copied
+    details = f" ({', '.join(notes)})" if notes else ""
+    return f"{printable(done.out)}: noise {done.noise:.1f}{details}, {done.seconds:.1f} s"
+
+
+def _say_what_is_uncertain(results: list[Cleaned], passed_over: list[PassedOver], as_json: bool) -> None:
+    for done in results:
+        if done.doubt:
+            say(f"{printable(done.path)}: {done.doubt}; --noise gives the deviation to remove")
+    if passed_over and not as_json:
+        say(f"{len(passed_over)} passed over:")
+        for other in passed_over:
+            say(f"{printable(other.path)}: {other.reason}")
 
 
 @contextlib.contextmanager

@@ -96,6 +96,7 @@ class PatchAutoencoder(PatchParameters, TransformerMixin, BaseEstimator):  # typ
     (17, 17, 4)
     """
 
+    uses_noise = False  # by denoise_picture
     autoencoder_: Any
     white_: float
 

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import BrokenFileError, InvalidDataError, IsthmusError
+from isthmus.data.formats import HEIF
 from isthmus.data.sources.arrays import one_line
+from isthmus.data.sources.images import has_plugin, remedy
 from isthmus.images.picture import Picture, to_floats
 from isthmus.images.png import bit_depth
 
@@ -30,6 +32,8 @@ def open_image(content: bytes) -> Any:
     from PIL import Image
 
     Image.init()
+    if content[4:8] == b"ftyp":
+        has_plugin("HEIF")
     return Image.open(io.BytesIO(content), formats=[name for name in _FORMATS if name in Image.OPEN])
 
 
@@ -55,7 +59,8 @@ def _unreadable(name: str, error: Exception) -> IsthmusError:
     if isinstance(error, Image.DecompressionBombError):
         return InvalidDataError(f"{name} is too large: {one_line(error)}; cut it into parts")
     message = "it is not a picture of a supported format" if "cannot identify" in str(error) else one_line(error)
-    return BrokenFileError(f"{name} cannot be read: {message}; replace or remove it")
+    is_heif = name.lower().endswith(HEIF) and not has_plugin("HEIF")
+    return BrokenFileError(f"{name} cannot be read: {message}; {remedy(name) if is_heif else 'replace or remove it'}")
 
 
 def _of_array(content: bytes, name: str) -> Picture:
@@ -71,8 +76,12 @@ def _of_image(content: bytes, name: str) -> Picture:
     image = open_image(content)
     format = image.format
     # Phones store a depth map or a brighter picture after the first one.
-    if getattr(image, "n_frames", 1) > 1 and format != "MPO":
+    if getattr(image, "n_frames", 1) > 1 and format not in ("MPO", "HEIF"):
         raise InvalidDataError(f"{name} has {image.n_frames} frames; save each as a separate file")
+    if format in ("AVIF", "HEIF") and (bits := _bits_of_boxes(content)) > 8:
+        raise InvalidDataError(
+            f"{name} has {bits} bits, of which Pillow reads 8; convert it to a PNG or TIFF of 16 bits"
+        )
     if _bits(image, content) > 8 and image.mode in _COLOUR_MODES:
         samples = _wide_samples(image, content, name)
         has_alpha = samples.shape[2] == 2 or image.mode == "RGBA"
@@ -140,6 +149,16 @@ def _bits(image: Any, content: bytes) -> int:
     return 8
 
 
+def _bits_of_boxes(content: bytes) -> int:
+    """Return the largest number of bits in a pixel information property (ISO/IEC 23008-12, 6.5.6)."""
+    bits, place = 8, content.find(b"pixi", 0, 1 << 16)
+    while place >= 0:
+        n_channels = content[place + 8] if place + 8 < len(content) else 0
+        bits = max([bits, *content[place + 9 : place + 9 + min(n_channels, 4)]])
+        place = content.find(b"pixi", place + 4, 1 << 16)
+    return bits
+
+
 def _wide_samples(image: Any, content: bytes, name: str) -> NDArray[Any]:
     """Return 16-bit colours: Pillow reads their upper bytes and, with the other byte order, their lower ones."""
     tile = image.tile[0]
@@ -174,7 +193,7 @@ def _decoded(content: bytes, layout: str) -> Any:
 _PHOTOMETRIC, _SAMPLE_FORMAT = 262, 339
 _NPY = b"\x93NUMPY"
 # For others, such as PostScript, Pillow would start external programs.
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM")
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "AVIF", "HEIF")
 _COLOUR_MODES = ("RGB", "RGBA", "CMYK")
 _READ_MODES = ("1", "L", "LA", "RGB", "RGBA", "CMYK", "I;16", "I;16B", "I;16L", "I;16N", "F")
 _WITH_ALPHA = {"1": "LA", "L": "LA", "RGB": "RGBA"}

@@ -18,14 +18,14 @@ from isthmus.core.compilation import keep_programs
 from isthmus.core.errors import InvalidDataError, IsthmusWarning, ModelFileError
 from isthmus.core.persistence import read_model, write_model
 from isthmus.core.types import Params
-from isthmus.images.noise_level import check_noise, picture_noise
+from isthmus.images.noise_level import check_noise, examine_noise, warn_of_doubt
+from isthmus.images.picture import LUMA_AND_CHROMA
+from isthmus.images.scales import clean_on_two_scales
 from isthmus.images.tiles import in_tiles
 from isthmus.networks.residual import ResidualDenoiser
 
 _SHIPPED = "denoiser.safetensors"
 _LARGEST_TILE = 1024  # side in pixels; the features of a tile take 50 MB
-# Rows are luma and two chroma planes; orthonormal, so that the noise has the same deviation in each.
-LUMA_AND_CHROMA = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])
 
 
 class Denoiser:
@@ -152,7 +152,13 @@ class Denoiser:
             If `noise` is negative or not finite.
         """
         values = _checked(picture)
-        level = picture_noise(values) if noise is None else check_noise(noise)
+        if noise is None:
+            estimate = examine_noise(values)
+            warn_of_doubt(estimate)
+            if estimate.is_correlated:
+                return clean_on_two_scales(self.clean, values, estimate.level)
+            noise = estimate.level
+        level = check_noise(noise)
         if level > self.strongest:
             warnings.warn(
                 f"noise={level:.1f} is above {self.strongest:g}, the largest in training; the result may be worse",

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, UnwritableError, suggest
+from isthmus.data.formats import HEIF
 from isthmus.data.sources.arrays import one_line
+from isthmus.data.sources.images import is_supported, remedy
 from isthmus.images.decoding import converting, open_image
 from isthmus.images.jpeg import encode_jpeg
 from isthmus.images.picture import Picture, to_samples
@@ -71,13 +73,28 @@ def check_suffix(name: str) -> str:
     Raises
     ------
     InvalidParameterError
-        If it is not in `WRITERS`.
+        If it is not in `WRITERS`, or Pillow has no plugin for it.
     """
     suffix = Path(name).suffix.lower()
     if suffix not in WRITERS:
         known = ", ".join(WRITERS)
         raise InvalidParameterError(f"{name} must have a picture's suffix ({known}){suggest(suffix, WRITERS)}")
+    if not is_supported(name):
+        raise InvalidParameterError(f"{name}: {suffix[1:].upper()} cannot be written; {remedy(name)}")
     return suffix
+
+
+def has_format(name: str, picture: Picture) -> bool:
+    """Whether a file of this name has the format of a picture's own file."""
+    suffix = check_suffix(name)
+    return suffix == Path(picture.name).suffix.lower() or WRITERS[suffix] is WRITERS[_SUFFIXES[picture.format]]
+
+
+def is_lossy(picture: Picture) -> bool:
+    """Whether coding the pixels of a picture again changes them."""
+    return picture.format in ("JPEG", "MPO", "AVIF", "HEIF", "GIF") or (
+        picture.format == "WEBP" and _is_lossy_webp(picture.content)
+    )
 
 
 def _npy(job: _Job) -> bytes:
@@ -134,9 +151,20 @@ def _gif(job: _Job) -> bytes:
 
 def _webp(job: _Job) -> bytes:
     _check_format(job, "WebP", inks=True, wide=True)
-    lossy = job.picture.format == "WEBP" and b"VP8L" not in _riff_kinds(job.picture.content)
+    lossy = job.picture.format == "WEBP" and _is_lossy_webp(job.picture.content)
     metadata = job.metadata("icc_profile", "exif", "xmp")
     return _pillow(job, "WEBP", lossless=not lossy, quality=95, exact=True, **metadata)
+
+
+def _avif(job: _Job) -> bytes:
+    _check_format(job, "AVIF", inks=True, wide=True)
+    metadata = job.metadata("icc_profile", "exif", "xmp")
+    return _pillow(job, "AVIF", quality=95, subsampling="4:4:4", **metadata)
+
+
+def _heif(job: _Job) -> bytes:
+    _check_format(job, "HEIF", inks=True, wide=True)
+    return _pillow(job, "HEIF", quality=95, chroma=444, **job.metadata("icc_profile", "exif", "xmp"))
 
 
 def _pnm(job: _Job) -> bytes:
@@ -173,6 +201,10 @@ def _check_format(job: _Job, format: str, *, inks: bool = False, alpha: bool = F
             raise InvalidParameterError(f"{job.name}: {format} cannot store {what} of {job.picture.name}; write a TIFF")
 
 
+def _is_lossy_webp(content: bytes) -> bool:
+    return b"VP8L" not in _riff_kinds(content)
+
+
 def _riff_kinds(content: bytes) -> set[bytes]:
     kinds, place = set(), 12
     while place + 8 <= len(content):
@@ -182,13 +214,23 @@ def _riff_kinds(content: bytes) -> set[bytes]:
     return kinds
 
 
+# Of Pillow's formats.
+_SUFFIXES = {
+    **{format: f".{format.lower()}" for format in ("PNG", "BMP", "GIF", "WEBP", "NPY", "AVIF", "PPM")},
+    "JPEG": ".jpg",
+    "MPO": ".jpg",
+    "TIFF": ".tif",
+    "HEIF": ".heic",
+}
 WRITERS: dict[str, Callable[[_Job], bytes]] = {
     ".png": _png,
-    **dict.fromkeys((".jpg", ".jpeg"), _jpeg),
+    **dict.fromkeys((".jpg", ".jpeg", ".jfif"), _jpeg),
     **dict.fromkeys((".tif", ".tiff"), _tiff),
     ".npy": _npy,
     ".bmp": _bmp,
     ".gif": _gif,
     ".webp": _webp,
+    ".avif": _avif,
+    **dict.fromkeys(HEIF, _heif),
     **dict.fromkeys((".pgm", ".ppm", ".pbm", ".pnm"), _pnm),
 }

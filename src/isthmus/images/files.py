@@ -16,7 +16,9 @@ SUFFIXES = tuple(WRITERS)
 
 
 def read_picture(source: str | os.PathLike[str] | bytes, name: str | None = None) -> Picture:
-    """Read a picture: PNG, JPEG, TIFF, BMP, GIF, WebP, PNM or ``.npy``, recognised by its content.
+    """Read a picture: PNG, JPEG, TIFF, BMP, GIF, WebP, PNM, AVIF or ``.npy``, recognised by its content.
+
+    HEIC is read where the package pillow-heif is installed.
 
     Parameters
     ----------

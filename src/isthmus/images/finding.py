@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from isthmus.core.errors import BrokenFileError, InvalidDataError, MissingFileError
 from isthmus.data.sources.arrays import one_line
+from isthmus.data.sources.images import OTHERS, is_supported, remedy
+from isthmus.data.sources.walking import files_below, files_matching, printable, split_pattern
 from isthmus.images.files import SUFFIXES, read_bytes
 
 _PATTERN = "*?["
@@ -19,14 +21,30 @@ class FoundPicture(NamedTuple):
     """A picture to read."""
 
     name: str  # relative to the folder or archive, with forward slashes
-    where: str  # for messages
+    where: str
     read: Callable[[], bytes]
     file: Path  # for a picture in an archive, the archive
     alone: bool  # given as a file rather than found
 
 
-def find_pictures(text: str, output: Path) -> list[FoundPicture]:
+class PassedOver(NamedTuple):
+    """A file or folder that was found and is not read."""
+
+    path: str
+    reason: str
+
+
+class Found(NamedTuple):
+    """The pictures of one input, and what else there is."""
+
+    pictures: list[FoundPicture]
+    passed_over: list[PassedOver]
+
+
+def find_pictures(text: str, output: Path) -> Found:
     """Return the pictures of a file, a folder, a ``.zip`` archive or a pattern, sorted by name.
+
+    Links to folders are followed, but no folder is read twice. Suffixes may have capitals, in patterns too.
 
     Parameters
     ----------
@@ -44,61 +62,85 @@ def find_pictures(text: str, output: Path) -> list[FoundPicture]:
     BrokenFileError
         If an archive cannot be opened.
     """
-    path = Path(text)
+    path, others = Path(text), _Others()
     if path.is_dir():
-        files = [file for file in path.rglob("*") if file.is_file() and not _is_output(file, output, path)]
-        return _listed(path, files, f"{text} has no pictures ({', '.join(SUFFIXES)})")
+        files = [file for file in files_below(path, passed_over=others.add) if not _is_output(file, output, path)]
+        return _listed(path, files, f"{text} has no pictures", others)
     if path.is_file() and path.suffix.lower() == ".zip":
-        return _in_archive(path)
+        return _in_archive(path, others)
     if path.exists():
-        return [_of_file(path, path.name, alone=True)]
+        return Found([_of_file(path, path.name, alone=True)], [])
     if not any(sign in text for sign in _PATTERN):
-        raise MissingFileError(f"{text} does not exist; check the spelling")
-    fixed = next(place for place, part in enumerate(path.parts) if any(sign in part for sign in _PATTERN))
-    root, pattern = Path(*path.parts[:fixed]), str(Path(*path.parts[fixed:]))
-    return _listed(root, root.glob(pattern), f"{text} matches no pictures ({', '.join(SUFFIXES)})")
+        raise MissingFileError(f"{printable(text)} does not exist; check the spelling")
+    root = split_pattern(text)[0]
+    files = files_matching(text, hidden=True, passed_over=others.add)
+    return _listed(root, files, f"{text} matches no pictures", others)
 
 
-def _listed(root: Path, files: Iterable[Path], nothing: str) -> list[FoundPicture]:
-    named = {file.relative_to(root).as_posix(): file for file in files if file.is_file()}
-    found = [_of_file(named[name], name, alone=False) for name in sorted(named) if _is_picture(name)]
-    if not found:
-        raise InvalidDataError(nothing)
-    return found
+class _Others:
+    """Collects what is passed over."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, str] = {}
+
+    def add(self, path: Path | str, reason: str) -> None:
+        self.found.setdefault(str(path), reason)
+
+    def takes(self, root: Path, name: str) -> bool:
+        """Whether a file is no picture to read; if so, it is added, or the hidden folder that contains it."""
+        parts = PurePosixPath(name).parts
+        for place, part in enumerate(parts):
+            if (part.startswith(".") and part != "..") or part == "__MACOSX":
+                self.add(root.joinpath(*parts[: place + 1]), "hidden")
+                return True
+        if name.lower().endswith(SUFFIXES) and is_supported(name):
+            return False
+        is_picture = name.lower().endswith((*SUFFIXES, *OTHERS))
+        self.add(root / name, remedy(name) if is_picture else "not a picture by its suffix")
+        return True
+
+    def checked(self, found: list[FoundPicture], nothing: str) -> Found:
+        others = [PassedOver(path, reason) for path, reason in sorted(self.found.items())]
+        if not found:
+            seen = f"; passed over: {others[0].path} ({others[0].reason})" if others else ""
+            more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+            raise InvalidDataError(printable(f"{nothing} ({', '.join(SUFFIXES)}){seen}{more}"))
+        return Found(found, others)
+
+
+def _listed(root: Path, files: Iterable[Path], nothing: str, others: _Others) -> Found:
+    named = {file.relative_to(root).as_posix(): file for file in files}
+    found = [_of_file(named[name], name, alone=False) for name in sorted(named) if not others.takes(root, name)]
+    return others.checked(found, nothing)
 
 
 def _of_file(path: Path, name: str, *, alone: bool) -> FoundPicture:
-    return FoundPicture(name, str(path), lambda: read_bytes(path, str(path)), path, alone)
+    return FoundPicture(name, str(path), lambda: read_bytes(path, printable(path)), path, alone)
 
 
-def _in_archive(path: Path) -> list[FoundPicture]:
+def _in_archive(path: Path, others: _Others) -> Found:
     try:
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile) as error:
-        raise BrokenFileError(f"{path} cannot be opened: {one_line(error)}; download it again") from error
-    names = sorted({name for name in archive.namelist() if _is_picture(name)})
-    if not names:
-        raise InvalidDataError(f"{path} has no pictures ({', '.join(SUFFIXES)})")
-    return [
-        FoundPicture(name, f"{path}/{name}", partial(_read, archive, path, name), path, alone=False) for name in names
+        raise BrokenFileError(f"{printable(path)} cannot be opened: {one_line(error)}; download it again") from error
+    names = sorted({name for name in archive.namelist() if not name.endswith("/")})
+    found = [
+        FoundPicture(name, f"{path}/{name}", partial(_read, archive, path, name), path, alone=False)
+        for name in names
+        if not others.takes(path, name)
     ]
+    return others.checked(found, f"{path} has no pictures")
 
 
 def _read(archive: zipfile.ZipFile, path: Path, name: str) -> bytes:
-    place = PurePosixPath(name)
+    place, where = PurePosixPath(name), printable(f"{path}/{name}")
     if place.is_absolute() or ".." in place.parts or "\\" in name:
-        raise BrokenFileError(f"{path}/{name} would be written outside the output folder; rename it")
+        raise BrokenFileError(f"{where} would be written outside the output folder; rename it")
     try:
         return archive.read(name)
     # A damaged archive raises any exception, one with a password a RuntimeError.
     except Exception as error:
-        raise BrokenFileError(f"{path}/{name} cannot be read: {one_line(error)}") from error
-
-
-def _is_picture(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    hidden = any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in parts)
-    return name.lower().endswith(SUFFIXES) and not hidden
+        raise BrokenFileError(f"{where} cannot be read: {one_line(error)}") from error
 
 
 def _is_output(file: Path, output: Path, folder: Path) -> bool:

@@ -20,7 +20,8 @@ def encode_jpeg(samples: NDArray[Any], original: Any, content: bytes, metadata: 
     samples : numpy.ndarray of uint8, shape (height, width, 1, 3 or 4)
         Grey, RGB or CMYK.
     original : PIL.JpegImagePlugin.JpegImageFile or None
-        The original, if it was a JPEG; its quantisation tables are used, so the quality is the same.
+        The original, if it was a JPEG; its quantisation tables are used, so the quality is the same, and its sampling
+        of colours, or none where Pillow cannot write it.
     content : bytes
         The content of the original file.
     metadata : dict
@@ -34,9 +35,9 @@ def encode_jpeg(samples: NDArray[Any], original: Any, content: bytes, metadata: 
         image.save(file, "JPEG", quality=_QUALITY, subsampling=0, **metadata)
         return file.getvalue()
     options: dict[str, Any] = {"qtables": original.quantization, "progressive": "progressive" in original.info}
-    sampling = JpegImagePlugin.get_sampling(original)
-    if sampling != -1 and samples.shape[2] == 3:
-        options["subsampling"] = sampling
+    if samples.shape[2] == 3:
+        # Pillow cannot write others, such as 4:4:0 and 4:1:1; they become 4:4:4, since its default has less colour.
+        options["subsampling"] = max(JpegImagePlugin.get_sampling(original), 0)
     with _buffer_for(samples.nbytes):
         image.save(file, "JPEG", **options)
     coded = file.getvalue()

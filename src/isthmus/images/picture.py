@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+# Rows are luma and two chroma planes; orthonormal, so that the noise has the same deviation in each.
+LUMA_AND_CHROMA = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])
+
 
 @dataclass(frozen=True, eq=False)
 class Picture:

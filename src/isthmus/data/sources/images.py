@@ -280,11 +280,14 @@ def has_plugin(format: str) -> bool:
     return format in Image.OPEN
 
 
-def _is_readable(name: str) -> bool:
+def is_supported(name: str) -> bool:
+    """Whether Pillow has a plugin for a picture's suffix, if it is one of those that need one."""
     lower = name.lower()
-    if lower.endswith((*HEIF, ".avif")):
-        return has_plugin("AVIF" if lower.endswith(".avif") else "HEIF")
-    return lower.endswith(PICTURES)
+    return not lower.endswith((*HEIF, ".avif")) or has_plugin("AVIF" if lower.endswith(".avif") else "HEIF")
+
+
+def _is_readable(name: str) -> bool:
+    return name.lower().endswith(PICTURES) and is_supported(name)
 
 
 def remedy(name: str) -> str:

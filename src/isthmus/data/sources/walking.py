@@ -135,3 +135,13 @@ def _name_test(pattern: str) -> re.Pattern[str]:
 
 def _body(pattern: str) -> str:
     return translate(pattern)[:-2]  # without the anchor
+
+
+def printable(name: object) -> str:
+    """Return a name for one line of a message: line breaks and bytes that are no text are escaped."""
+    text = str(name)
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
+
+
+def _escaped(sign: str) -> str:
+    return sign.encode("unicode_escape", "surrogatepass").decode()
