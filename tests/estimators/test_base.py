@@ -66,7 +66,7 @@ def test_files_contain_the_same_results_as_arrays(tmp_path, model, curve, method
     expected = getattr(model, method)(given)
     for source in (given, pd.DataFrame(given), tmp_path / "in.npy", open_source(given)):
         out = tmp_path / "out.npy"
-        assert getattr(model, writer)(source, out) == 500
+        assert getattr(model, writer)(source, out, overwrite=True) == 500
         assert_array_equal(np.load(out), expected, strict=True)
 
 
@@ -293,7 +293,7 @@ def test_sparse_codes_round_trip_exactly_through_files(tmp_path, relu, sparse, r
     expected = relu.inverse_transform(dense)
     for codes in (path, sparse.transform(X)):
         for model in (relu, sparse):
-            assert model.inverse_transform_to(codes, tmp_path / "rows.npy") == len(X)
+            assert model.inverse_transform_to(codes, tmp_path / "rows.npy", overwrite=True) == len(X)
             assert_array_equal(np.load(tmp_path / "rows.npy").astype(dtype), expected)
 
 

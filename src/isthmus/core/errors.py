@@ -61,9 +61,9 @@ class SampleDataWarning(IsthmusWarning):
     """A small sample is used because the data set is not on this machine."""
 
 
-def suggest(value: object, choices: Iterable[str]) -> str:
+def suggest(value: object, choices: Iterable[str], cutoff: float = 0.5) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest of `choices`, or an empty string if none is close."""
-    close = get_close_matches(str(value), list(choices), n=1, cutoff=0.5)
+    close = get_close_matches(str(value), list(choices), n=1, cutoff=cutoff)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

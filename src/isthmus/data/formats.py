@@ -19,6 +19,7 @@ PICTURES = (
 _READERS = {
     "arrays:NpySource": (".npy",),
     "arrays:NpzSource": (".npz",),
+    "tensors:SafetensorsSource": (".safetensors",),
     "text:CsvSource": (".csv", ".csv.gz", ".csv.zst", ".csv.bz2", ".tsv", ".tsv.gz", ".tsv.zst", ".tsv.bz2"),
     "columnar:ParquetSource": (".parquet", ".pq"),
     "columnar:FeatherSource": (".feather", ".arrow"),

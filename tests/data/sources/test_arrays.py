@@ -234,8 +234,8 @@ def test_paths_that_do_not_exist(tmp_path):
     refused(InvalidDataError, tmp_path, "holds no pictures and no tables, only files like rows.parket")
     (tmp_path / "sub").mkdir()
     refused(InvalidDataError, tmp_path / "sub", "holds no pictures and no tables$")
-    np.save(tmp_path / "sub" / "rows.npy", np.eye(2))
-    refused(InvalidDataError, tmp_path / "sub", "folders of files like rows.npy cannot be read")
+    np.savez(tmp_path / "sub" / "rows.npz", np.eye(2))
+    refused(InvalidDataError, tmp_path / "sub", "folders of files like rows.npz cannot be read")
     (tmp_path / "folder.npy").mkdir()
     with pytest.raises(BrokenFileError, match="is a folder"):
         from isthmus.data.sources import NpySource

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
+from safetensors.numpy import save_file
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.data.sources import SOURCES, Source, open_source
@@ -50,6 +51,7 @@ def _zst(path, separator):
 WRITERS = {
     ".npy": lambda path: np.save(path, ROWS),
     ".npz": lambda path: np.savez_compressed(path, X=ROWS, other=ROWS[:3]),
+    ".safetensors": lambda path: save_file({"X": ROWS, "labels": ROWS[:, 0].copy()}, path),
     ".csv": lambda path: FRAME.to_csv(path, index=False),
     ".csv.gz": lambda path: FRAME.to_csv(path, index=False),
     ".csv.zst": lambda path: _zst(path, ","),

@@ -45,7 +45,7 @@ def test_stacked_arrays_are_read_as_one(cuts, start, stop, seed):
 
 def test_arrays_of_different_widths_or_types_are_not_stacked():
     for other in (ROWS[:, :2], ROWS.astype(np.float64)):
-        with pytest.raises(InvalidDataError, match=r"parts: file 2 has rows of . float.., the first 3 float32"):
+        with pytest.raises(InvalidDataError, match=r"parts: file 2 has rows of . float.., but file 1 of 3 float32"):
             StackedSource([ArraySource(ROWS), ArraySource(other)], "parts")
 
 

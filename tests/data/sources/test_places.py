@@ -1,12 +1,16 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 
 from isthmus import Autoencoder
-from isthmus.core.errors import InvalidDataError, MissingFileError
+from isthmus.core.errors import BrokenFileError, InvalidDataError, IsthmusWarning, MissingFileError
 from isthmus.data.sources import NpySource, open_source
-from isthmus.data.sources.places import FileList, is_location, locate
+from isthmus.data.sources.places import FileList, is_location, local_files, locate
 
 FRAME = pd.DataFrame(np.random.default_rng(0).normal(size=(90, 3)), columns=list("abc"))
 
@@ -107,3 +111,91 @@ def test_patterns_match_capital_suffixes_and_read_linked_folders_once(tmp_path, 
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "link").symlink_to(tmp_path / "deep")
     assert len(read(open_source("elsewhere"))) == 30
+
+
+# Folders of arrays and data sets -------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_arrays_is_read_in_the_order_of_names(tmp_path):
+    (tmp_path / "more").mkdir()
+    for number, name in enumerate(["b.npy", "a.npy", "more/c.npy"]):
+        np.save(tmp_path / name, np.full((2, 3), float(number)))
+    source = open_source(tmp_path)
+    assert_array_equal(read(source)[:, 0], [1, 1, 0, 0, 2, 2])
+    out = np.empty((1, 3))
+    source.take(np.array([4]), out)
+    assert_array_equal(out, [[2, 2, 2]])
+    np.save(tmp_path / "d.npy", np.zeros((2, 4)))
+    with pytest.raises(InvalidDataError, match=r"d\.npy has rows of 4 float64, but a\.npy of 3 float64"):
+        open_source(tmp_path)
+    np.save(tmp_path / "d.npy", np.zeros(2))
+    with pytest.raises(InvalidDataError, match=r"d\.npy: Expected 2D array"):
+        open_source(tmp_path)
+
+
+def saved_data_set(folder, names=("data-00000-of-00002.arrow", "data-00001-of-00002.arrow")):
+    """What Dataset.save_to_disk of Hugging Face writes."""
+    folder.mkdir(parents=True)
+    (folder / "dataset_info.json").write_text("{}")
+    (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": name} for name in names]}))
+    for name, part in zip(names, (FRAME[:50], FRAME[50:]), strict=False):
+        table = pa.Table.from_pandas(part, preserve_index=False)
+        with pa.OSFile(str(folder / name), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table)
+
+
+def test_a_data_set_that_hugging_face_saved_is_read(tmp_path):
+    saved_data_set(tmp_path / "set")
+    (tmp_path / "set" / "cache-0123.arrow").write_bytes(b"of another computation")
+    source = open_source(tmp_path / "set")
+    assert source.schema.names == ("a", "b", "c")
+    assert source.n_rows == 90
+    assert_array_equal(read(source), FRAME)
+    assert_array_equal(read(open_source(tmp_path / "set", columns=["c"]))[:, 0], FRAME["c"])
+
+
+def test_splits_of_a_data_set_are_opened_one_by_one(tmp_path):
+    for split in ("train", "test"):
+        saved_data_set(tmp_path / "sets" / split)
+    (tmp_path / "sets" / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+    with pytest.raises(InvalidDataError, match=r"data set of several splits \(test, train\); open the folder of one"):
+        open_source(tmp_path / "sets")
+    assert_array_equal(read(open_source(tmp_path / "sets" / "train")), FRAME)
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "match"),
+    [
+        ("{", BrokenFileError, "does not list the files"),
+        ('{"_data_files": [{"filename": "gone.arrow"}]}', MissingFileError, r"gone\.arrow does not exist"),
+        ('{"_data_files": []}', InvalidDataError, "holds no files with rows"),
+    ],
+)
+def test_damaged_data_sets(tmp_path, state, error, match):
+    saved_data_set(tmp_path / "set")
+    (tmp_path / "set" / "state.json").write_text(state)
+    with pytest.raises(error, match=match):
+        open_source(tmp_path / "set")
+
+
+def test_a_link_to_nothing_is_named(tmp_path):
+    FRAME.to_csv(tmp_path / "1.csv", index=False)
+    (tmp_path / "2.csv").symlink_to(tmp_path / "gone.csv")
+    with pytest.warns(IsthmusWarning, match=r"2\.csv is not read: it is a link to a file that does not exist"):
+        source = open_source(tmp_path)
+    assert_array_equal(read(source), FRAME)
+
+
+# Files that rows are read from ---------------------------------------------------------------------------------------
+
+
+def test_local_files(inside):
+    own = [Path(f"part-{number}.npy") for number in range(3)]
+    assert local_files("part-*.npy") == own
+    assert local_files([own[1], str(own[0])]) == own[1::-1]
+    assert set(local_files(inside)) == set(inside.iterdir())
+    assert {file.name for file in local_files(open_source("part-*.npy"))} == {file.name for file in own}
+    assert local_files(open_source("part-1.parquet")) == [Path("part-1.parquet")]
+    assert [Path(file).name for file in local_files(np.load("part-0.npy", mmap_mode="r")[5:])] == ["part-0.npy"]
+    assert local_files(FRAME.assign(path="x", source="y")) == local_files(np.zeros(3)) == []
+    assert local_files("gone.csv") == local_files("s3://bucket/x.csv") == []

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from scipy.sparse import csr_array, csr_matrix
+from scipy.sparse import csr_array, csr_matrix, random_array, save_npz
+from scipy.sparse import random as random_matrix
 
+from isthmus import Autoencoder
 from isthmus.core.errors import BrokenFileError, InvalidDataError, InvalidParameterError, MissingFileError
 from isthmus.data.sinks import open_sink
 from isthmus.data.sources import CsrSource, ParquetSource, Source, SparseCodesSource, open_source
@@ -145,3 +147,54 @@ def test_columns_that_differ_from_the_note_are_refused(tmp_path, columns, match)
     pq.write_table(pa.table(columns).replace_schema_metadata(metadata), tmp_path / "codes.parquet")
     with pytest.raises(BrokenFileError, match=rf"codes\.parquet says it holds sparse codes, but {match}"):
         open_source(tmp_path / "codes.parquet")
+
+
+# Archives of scipy ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "bsr", "coo", "dia"])
+@pytest.mark.parametrize("make", [random_matrix, random_array])
+def test_an_archive_of_scipy_is_read_as_rows(tmp_path, kind, make):
+    size = ((50, 20),) if make is random_array else (50, 20)
+    matrix = make(*size, density=0.1, format=kind, random_state=0)
+    save_npz(tmp_path / "m.npz", matrix)
+    source = open_source(tmp_path / "m.npz")
+    assert (source.n_rows, source.schema.n_features) == (50, 20)
+    assert_array_equal(np.concatenate([block.values for block in source.blocks()]), matrix.toarray())
+    out = np.empty((2, 20))
+    source.take(np.array([49, 3]), out)
+    assert_array_equal(out, matrix.toarray()[[49, 3]])
+
+
+def test_a_fit_of_an_archive_of_scipy_equals_that_of_its_array(tmp_path):
+    matrix = random_matrix(60, 5, 0.3, format="csr", random_state=0)
+    save_npz(tmp_path / "m.npz", matrix)
+    one, other = (
+        Autoencoder(1, hidden_layer_sizes=(), max_epochs=1, random_state=0).fit(rows).encoder_weights_[0]
+        for rows in (tmp_path / "m.npz", matrix.toarray())
+    )
+    assert_array_equal(one, other)
+
+
+def test_types_of_archives_of_scipy(tmp_path):
+    save_npz(tmp_path / "flags.npz", csr_matrix(np.eye(3, dtype=bool)))
+    assert open_source(tmp_path / "flags.npz").dtype == np.uint8
+    save_npz(tmp_path / "complex.npz", csr_matrix(np.eye(3) * 1j))
+    with pytest.raises(InvalidDataError, match=r"holds a sparse matrix of shape .* complex128, not rows of numbers"):
+        open_source(tmp_path / "complex.npz")
+    with pytest.raises(InvalidParameterError, match="key= does not apply"):
+        open_source(tmp_path / "flags.npz", key="data")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"indices": np.array([0, 99])}, {"indices": np.array([0, -1])}, {"indptr": np.array([0, 1, 9])}, {"data": None}],
+)
+def test_damaged_archives_of_scipy(tmp_path, damage):
+    parts = {"indices": np.array([0, 1]), "indptr": np.array([0, 1, 2]), "data": np.ones(2)}
+    kinds = {"format": np.array(b"csr"), "shape": np.array([2, 3])}
+    np.savez(tmp_path / "m.npz", **kinds, **{name: v for name, v in (parts | damage).items() if v is not None})
+    refused = pytest.raises((BrokenFileError, InvalidParameterError, InvalidDataError))
+    with refused as caught:
+        list(open_source(tmp_path / "m.npz").blocks())
+    assert "\n" not in str(caught.value)

@@ -226,7 +226,7 @@ class NpzSource(ArraySource):
         if not zipfile.is_zipfile(self.path):
             raise BrokenFileError(f"{self.path} is not a .npz archive, or is truncated; write it again with np.savez")
         with _reading(self.path), np.load(self.path, allow_pickle=False) as archive:
-            self.key = _npz_key(self.path, archive, key)
+            self.key = chosen_array(self.path, archive, key)
             values = archive[self.key]
         with naming(self.path):
             super().__init__(values)
@@ -245,11 +245,18 @@ def _numeric(data: Any) -> tuple[NDArray[Any], bool]:
     if array.dtype.kind == "O":
         array = _from_objects(array)
     kind = array.dtype.kind
+    if array.dtype.name == "bfloat16":
+        return array.astype(np.float32), False
     if kind == "b":
         return array.view(np.uint8), True
     if kind == "f" and array.dtype.itemsize > 8:
         return array.astype(np.float64), False
     if kind not in "iuf":
+        if array.dtype in (np.dtype("V1"), np.dtype("V2")):
+            raise InvalidDataError(
+                f"values of {array.dtype.itemsize} bytes without a type (dtype {array.dtype}), as NumPy saves bfloat16 "
+                "and float8; convert the array with astype('float32') before saving it"
+            )
         what = {"c": "Complex data not supported", "V": "Structured arrays are not supported"}.get(kind)
         raise InvalidDataError(
             f"{what or 'values are not numbers'} (dtype {array.dtype}); convert them to real numbers"
@@ -301,14 +308,15 @@ def _schema(data: Any, array: NDArray[Any], boolean: bool, image_shape: tuple[in
     return Schema(made_up_columns(array.shape[1], kind), image_shape=image_shape)
 
 
-def _npz_key(path: Path, archive: Any, key: str | None) -> str:
+def chosen_array(path: Path, archive: Any, key: str | None, what: str = "array") -> str:
+    """Return the name of the array to read from an archive that has ``files``, the names, and arrays by name."""
     names: list[str] = list(archive.files)
     listed = ", ".join(repr(name) for name in names[:20])
     if not names:
-        raise InvalidDataError(f"{path} holds no arrays")
+        raise InvalidDataError(f"{path} holds no {what}s")
     if key is not None:
         if key not in names:
-            raise InvalidParameterError(f"{path} has no array {key!r}, only {listed}{suggest(key, names)}")
+            raise InvalidParameterError(f"{path} has no {what} {key!r}, only {listed}{suggest(key, names)}")
         return key
     if len(names) == 1:
         return names[0]
@@ -316,7 +324,7 @@ def _npz_key(path: Path, archive: Any, key: str | None) -> str:
     wide = likely or [name for name in names if archive[name].ndim >= 2]
     if likely or len(wide) == 1:
         return wide[0]
-    raise InvalidParameterError(f"{path} holds several arrays, {listed}; choose one, such as key={names[0]!r}")
+    raise InvalidParameterError(f"{path} holds several {what}s, {listed}; choose one, such as key={names[0]!r}")
 
 
 def _on_disk(array: Any) -> bool:

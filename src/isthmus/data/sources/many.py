@@ -39,8 +39,8 @@ class StackedSource:
         for number, part in enumerate(parts):
             if (part.schema.n_features, part.dtype) != (first.schema.n_features, first.dtype):
                 raise InvalidDataError(
-                    f"{label}: file {number + 1} has rows of {part.schema.n_features} {part.dtype}, the first "
-                    f"{first.schema.n_features} {first.dtype}"
+                    f"{label}: {_name(part, number)} has rows of {part.schema.n_features} {part.dtype}, but "
+                    f"{_name(first, 0)} of {first.schema.n_features} {first.dtype}; give all files one width and type"
                 )
         self.parts = list(parts)
         self.schema: Schema = first.schema
@@ -71,6 +71,11 @@ class StackedSource:
             found = np.empty((len(mine), out.shape[1]), self.dtype)
             part.take(rows[mine] - (self._ends[number] - len(part.values)), found)
             out[mine] = found
+
+
+def _name(part: ArraySource, number: int) -> str:
+    path = getattr(part, "path", None)
+    return f"file {number + 1}" if path is None else str(path.name)
 
 
 class RemoteNpySource(NumberedRows):

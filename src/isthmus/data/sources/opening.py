@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusWarning
 from isthmus.data.formats import SOURCES
-from isthmus.data.sources.arrays import ArraySource, NpySource
+from isthmus.data.sources.arrays import ArraySource, NpySource, NpzSource
 from isthmus.data.sources.arrow import ArrowSource, is_arrow
 from isthmus.data.sources.base import Source, is_source
 from isthmus.data.sources.columnar import ParquetSource
 from isthmus.data.sources.images import ImageFolderSource
 from isthmus.data.sources.many import RemoteNpySource, SequenceSource, StackedSource
 from isthmus.data.sources.places import FileList, RemoteFile, is_location, known_suffix, locate, suffix_of, table_files
-from isthmus.data.sources.sparse import SparseCodesSource, is_sparse_codes
+from isthmus.data.sources.sparse import SparseArchiveSource, SparseCodesSource, is_sparse_archive, is_sparse_codes
 from isthmus.data.sources.tables import TableSource
 from isthmus.data.sources.walking import files_below
 
@@ -40,8 +41,8 @@ def open_source(
         One of:
 
         * an array of rows of shape (n_rows, n_features), or of pictures of shape (n_rows, height, width[, channels]);
-        * the path of a file of a format in `SOURCES`, of a folder of tables of one format, or of a folder or a zip of
-          pictures;
+        * the path of a file of a format in `SOURCES`, of a folder of tables of one format or of ``.npy`` files, of a
+          data set that Hugging Face saved to disk, or of a folder or a zip of pictures;
         * a pattern such as ``"part-*.parquet"``, or a list of paths, whose rows follow one another;
         * a URL that pyarrow reads (``s3://``, ``gs://``, ``hdfs://``, ``file://``) of a table, a folder of tables or a
           ``.npy`` file;
@@ -51,7 +52,7 @@ def open_source(
     columns, drop : sequence of str or None
         For tables: the columns to read, in that order, and the columns to leave out.
     key : str or None
-        For ``.npz`` files: the name of the array.
+        For ``.npz`` and ``.safetensors`` files: the name of the array.
     encoding, delimiter, decimal, header, missing_values
         For tables in text: their layout, where the file does not show it; see `CsvSource`. ``header=False`` says that
         the first row holds values; `missing_values` lists spellings of missing cells besides the usual ones.
@@ -142,6 +143,8 @@ def source_kind(where: Any) -> Any:
     if isinstance(path, FileList):
         return _list_kind(path)
     kind = _folder_kind(path) if path.is_dir() else _kind_of(path)
+    if kind is NpzSource and is_sparse_archive(path):
+        return SparseArchiveSource
     if kind is not ParquetSource:
         return kind
     file = table_files(path)[0]
@@ -164,11 +167,20 @@ def _list_kind(places: FileList) -> Any:
     if kind is ImageFolderSource and not remote and not any(suffix_of(one.name, (".zip",)) for one in places.files):
         return kind
     if kind is NpySource and not remote:
-        return lambda places: StackedSource([NpySource(file) for file in places.files], str(places))
+        return _stacked
     if len(places.files) == 1 and (kind is NpySource or not remote):
         return lambda places: (RemoteNpySource if remote else kind)(places.files[0])
     where = "from a remote file system" if remote else "from a list"
     raise InvalidDataError(f"files like {file.name} cannot be read {where}; pass one local file or folder")
+
+
+def _stacked(places: FileList | Path) -> StackedSource:
+    return StackedSource([NpySource(file) for file in table_files(places)], str(places))
+
+
+def _say_passed_over(path: Path, reason: str) -> None:
+    if not path.name.startswith(".") and not reason.endswith("which is read"):
+        warnings.warn(f"{path} is not read: it is {reason}", IsthmusWarning, stacklevel=2)
 
 
 def _refuse_options(options: dict[str, Any], accepted: tuple[str, ...], what: str) -> None:
@@ -179,11 +191,11 @@ def _refuse_options(options: dict[str, Any], accepted: tuple[str, ...], what: st
 
 
 def _kind_of(path: Path | RemoteFile) -> type[Any]:
-    return SOURCES[known_suffix(path.name, SOURCES, f"{path} has")]
+    return SOURCES[known_suffix(path.name, SOURCES, f"{path} has", remedies=True)]
 
 
-def _folder_kind(path: Path) -> type[Any]:
-    files = [file for file in files_below(path) if not file.name.startswith(".")]
+def _folder_kind(path: Path) -> Any:
+    files = [file for file in files_below(path, passed_over=_say_passed_over) if not file.name.startswith(".")]
     kinds = {SOURCES[suffix]: file for file in files if (suffix := suffix_of(file.name, SOURCES))}
     if not kinds:
         example = f", only files like {files[0].name}" if files else ""
@@ -196,6 +208,8 @@ def _folder_kind(path: Path) -> type[Any]:
     kind, file = next(iter(kinds.items()))
     if kind is ImageFolderSource and file.suffix.lower() != ".zip":
         return kind
+    if kind is NpySource:
+        return _stacked
     if not issubclass(kind, TableSource):
         raise InvalidDataError(f"folders of files like {file.name} cannot be read; open one file of {path}")
     if stray := [file for file in table_files(path) if not suffix_of(file.name, SOURCES)]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,10 +29,12 @@ from isthmus.core.errors import (
 from isthmus.core.files import already_exists, atomic_write, check_overwriting
 from isthmus.data.sources.arrays import existing, one_line
 from isthmus.data.sources.base import is_source
+from isthmus.data.sources.other_formats import remedy_for
 from isthmus.data.sources.walking import files_below, files_matching
 
 _SPECIAL = frozenset("*?[")
 _HASHED_BYTES = 1 << 16
+_IDX_NAME = re.compile(r"idx\d-(ubyte|byte|short|int|float|double)(\.gz)?$")
 
 
 @dataclass(frozen=True)
@@ -91,16 +95,27 @@ class FileList:
 
 
 def suffix_of(name: str, table: Iterable[str]) -> str | None:
-    """Return the longest suffix in a table that a file's name ends with."""
-    return max((suffix for suffix in table if name.lower().endswith(suffix)), key=len, default=None)
+    """Return the longest suffix in a table that a file's name ends with; names like ``-idx2-int`` are those of IDX."""
+    names = list(table)
+    if ".idx" in names and _IDX_NAME.search(name.lower()):
+        return ".idx"
+    return max((suffix for suffix in names if name.lower().endswith(suffix)), key=len, default=None)
 
 
-def known_suffix(name: str, table: Collection[str], place_has: str) -> str:
-    """Return the longest suffix of a name; raise InvalidParameterError, beginning with `place_has`, if none fits."""
+def known_suffix(name: str, table: Collection[str], place_has: str, *, remedies: bool = False) -> str:
+    """Return the longest suffix of a name, or raise InvalidParameterError, whose message begins with `place_has`.
+
+    With `remedies`, the message for a suffix of another kind of data says what to do with such a file to read it.
+    """
     suffix = suffix_of(name, table)
     if suffix is None:
         found = (Path(name).suffix or name).lower()
-        raise InvalidParameterError(f"{place_has} none of the suffixes {', '.join(table)}{suggest(found, table)}")
+        remedy = remedy_for(name) if remedies else None
+        if remedy is not None:
+            raise InvalidParameterError(f"{place_has} the suffix {found}: {remedy}")
+        # A shorter one is like several others by chance.
+        close = suggest(found, table, cutoff=0.7) if len(found) > 3 else ""
+        raise InvalidParameterError(f"{place_has} none of the suffixes {', '.join(table)}{close}")
     return suffix
 
 
@@ -144,7 +159,26 @@ def locate(where: Any) -> Path | FileList:
         if not found:
             raise MissingFileError(f"no file matches {text}; check the spelling and the working directory")
         return FileList(text, tuple(found))
-    return existing(text)
+    path = existing(text)
+    return _saved_data_set(path) if path.is_dir() else path
+
+
+def _saved_data_set(folder: Path) -> Path | FileList:
+    """Return the files of a data set that Hugging Face's ``save_to_disk`` wrote, or the folder itself if it is none."""
+    if (folder / "dataset_dict.json").is_file():
+        splits = sorted(one.parent.name for one in folder.glob("*/state.json"))
+        listed = ", ".join(splits) or "none"
+        raise InvalidDataError(f"{folder} is a data set of several splits ({listed}); open the folder of one of them")
+    state = folder / "state.json"
+    if not state.is_file() or not (folder / "dataset_info.json").is_file():
+        return folder
+    try:
+        names = [str(file["filename"]) for file in json.loads(state.read_text(encoding="utf-8"))["_data_files"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BrokenFileError(f"{state} does not list the files of a data set: {one_line(error)}") from error
+    if not names:
+        raise InvalidDataError(f"{folder} holds no files with rows in them")
+    return FileList(str(folder), tuple(existing(folder / name) for name in names))
 
 
 def _listed(places: Sequence[Any]) -> FileList:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.core.errors import BrokenFileError
-from isthmus.data.sources.arrays import NumberedRows, block_rows, existing, made_up_columns
+from isthmus.core.errors import BrokenFileError, InvalidDataError
+from isthmus.data.sources.arrays import NumberedRows, block_rows, existing, made_up_columns, made_up_schema, one_line
 from isthmus.data.sources.arrow_columns import reading, refuse_unknown
 from isthmus.data.sources.base import Block, Column, Schema
 from isthmus.data.sources.places import hash_ends
@@ -139,6 +140,52 @@ class SparseCodesSource:
 
         with reading(self.path):
             return parquet.ParquetFile(self.path)
+
+
+class SparseArchiveSource(CsrSource):
+    """The rows of a matrix in a ``.npz`` file of `scipy.sparse.save_npz`, read into memory as CSR.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The archive, of any of scipy's formats: csr, csc, bsr, coo or dia.
+
+    Raises
+    ------
+    BrokenFileError, InvalidDataError
+        If the file is damaged or its matrix is not of real numbers.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        from scipy.sparse import load_npz
+
+        self.path = existing(path)
+        try:
+            matrix = load_npz(self.path)
+            if hasattr(matrix, "check_format"):
+                # Compiled code would follow damaged indices beyond the arrays.
+                matrix.check_format(full_check=True)
+            matrix = matrix.tocsr()
+        except (ValueError, TypeError, KeyError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
+            raise BrokenFileError(
+                f"{self.path} cannot be read as a sparse matrix of scipy: {one_line(error)}; write it again"
+            ) from error
+        if matrix.dtype.kind not in "biuf" or matrix.ndim != 2:
+            raise InvalidDataError(
+                f"{self.path} holds a sparse matrix of shape {matrix.shape} and {matrix.dtype}, not rows of numbers"
+            )
+        if matrix.dtype.kind == "b":
+            matrix = matrix.astype(np.uint8)
+        super().__init__(matrix, schema=made_up_schema(matrix.shape[1], matrix.dtype))
+
+
+def is_sparse_archive(path: Path) -> bool:
+    """Whether a ``.npz`` file holds a sparse matrix of scipy; False for a file that is no archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {"format.npy", "shape.npy", "data.npy"} <= set(archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def is_sparse_codes(path: Path) -> bool:
