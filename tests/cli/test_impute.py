@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from commands import fails, isthmus
-from isthmus.data.tables import FORMATS, read_table, write_table
+from isthmus.data.tables import read_table, write_table
 
 FEW = ["--epochs", "0", "--seed", "0"]
 
@@ -30,7 +30,7 @@ def table():
     return pa.table({**incomplete, "empty": pa.nulls(120, pa.float64())})
 
 
-@pytest.fixture(params=list(FORMATS))
+@pytest.fixture(params=[".csv", ".tsv", ".csv.gz", ".parquet", ".feather"])
 def table_file(request, table, tmp_path):
     path = tmp_path / f"table{request.param}"
     write_table(table, path)
@@ -38,7 +38,7 @@ def table_file(request, table, tmp_path):
 
 
 def test_missing_cells_are_filled_and_all_others_kept(table_file):
-    filled = table_file.with_stem("filled")
+    filled = table_file.with_name(f"filled-{table_file.name}")
     result = isthmus("impute", table_file, "-o", filled, "--drop", "id", *FEW)
     before, after = read_table(table_file), read_table(filled)
     assert after.schema.equals(before.schema)

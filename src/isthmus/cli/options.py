@@ -10,7 +10,7 @@ import inspect
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -134,14 +134,34 @@ class Reading:
         return {name: value for name, value in given.items() if value is not None} | self.layout
 
 
-def reads_rows(run: Callable[..., None]) -> Callable[..., None]:
+_NOT_OF_TEXT = ("key",)
+_HELP_OF_FILLING = {
+    "columns": "Columns to learn from and to fill; the others are copied. May be repeated; a name with a comma is "
+    "quoted as in CSV.",
+    "drop": "Columns to ignore and copy, such as row numbers or names; may be repeated.",
+}
+
+
+def reads_text(run: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that fills tables the options of `Reading`, in the words of filling."""
+    return reads_rows(run, _NOT_OF_TEXT, _HELP_OF_FILLING)
+
+
+def reads_rows(
+    run: Callable[..., None], without: Sequence[str] = (), words: Mapping[str, str] | None = None
+) -> Callable[..., None]:
     """Give a command the options of `Reading` in place of its argument ``reading``."""
     signature = inspect.signature(run, eval_str=True)
     hints = get_type_hints(Reading, include_extras=True)
     fields = [
         inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hints[field.name])
         for field in dataclasses.fields(Reading)
+        if field.name not in without
     ]
+    for i, field in enumerate(fields):
+        if words and field.name in words:
+            option = Option(metavar="A,B", help=words[field.name])
+            fields[i] = field.replace(annotation=Annotated[list[str] | None, option])
 
     @functools.wraps(run)
     def command(**given: Any) -> None:
@@ -164,9 +184,14 @@ def rows_of(data: str, reading: Reading) -> Iterator[Any]:
     """Yield what the library reads: a path, or a source if options select a part of it."""
     from isthmus.data.sources import open_source
 
-    with _standard_input() if data == STANDARD else contextlib.nullcontext(data) as path:
+    with local_file(data) as path:
         options = reading.selection(path)
         yield open_source(path, **options) if options else path
+
+
+def local_file(data: str) -> contextlib.AbstractContextManager[str]:
+    """Return a context of the path of a file that can be read several times: a copy of stdin for ``-``."""
+    return _standard_input() if data == STANDARD else contextlib.nullcontext(data)
 
 
 @contextlib.contextmanager

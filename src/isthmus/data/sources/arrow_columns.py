@@ -81,7 +81,7 @@ def numbers(column: Any) -> NDArray[Any]:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Any) -> Iterator[None]:
     """Raise errors of pyarrow as one-line errors that name the file."""
     import pyarrow as pa
 
@@ -113,7 +113,7 @@ def fields_of(file: Path, schema: Any) -> dict[str, Any]:
     return {field.name: field.type for field in schema}
 
 
-def refuse_duplicates(file: Path, names: Sequence[str]) -> None:
+def refuse_duplicates(file: Any, names: Sequence[str]) -> None:
     """Raise InvalidDataError if a file has no columns, or two of one name."""
     if not names:
         raise InvalidDataError(f"{file} has no columns")

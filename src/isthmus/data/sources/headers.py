@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+from isthmus.core.errors import InvalidDataError
 from isthmus.data.sources.cells import MISSING_NUMBERS, is_number
 
 _MARKS = frozenset((*MISSING_NUMBERS, "?", "-", "--", ".", "*"))  # of missing cells; none is a likely name
@@ -55,6 +56,41 @@ def _are_years(cells: Sequence[str]) -> bool:
     numbers = [int(cell) for cell in cells]
     steps = {after - before for before, after in itertools.pairwise(numbers)}
     return len(steps) == 1 and steps != {0}
+
+
+def column_names(file: object, cells: Rows, width: int, *, header: bool) -> tuple[list[str], list[int]]:
+    """Return a name for each column, and which columns between others have none.
+
+    Names that begin with ``\\0`` are those of the last columns, where they have neither names nor values.
+
+    Raises
+    ------
+    InvalidDataError
+        If two columns have the same name, or none.
+    """
+    body = cells[1:] if header else cells
+    names = list(cells[0]) if header else [f"x{i}" for i in range(width)]
+    blank, least = width, 0 if header else 2
+    while blank > 1 and not (header and names[blank - 1]) and len(body) >= least and _is_empty(body, blank - 1, width):
+        blank -= 1
+    names[blank:] = [f"\0{place}" for place in range(blank, width)]
+    unnamed = [place for place in range(blank) if not names[place]]
+    if len(unnamed) > 1:
+        raise InvalidDataError(
+            f"{file}: columns {unnamed[0] + 1} and {unnamed[1] + 1} have no name in the first line; name them, or pass "
+            "header=False (--no-header) if it is a row"
+        )
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise InvalidDataError(
+            f"{file} has more than one column named {twice!r} in its first line; give each its own name, or pass "
+            "header=False (--no-header) if the line is a row"
+        )
+    return names, unnamed
+
+
+def _is_empty(rows: Rows, place: int, width: int) -> bool:
+    return not any(row[place] for row in rows if len(row) == width)
 
 
 def names_note(

@@ -13,7 +13,7 @@ from typing import Any
 from isthmus.core.errors import BrokenFileError, InvalidDataError, InvalidParameterError
 from isthmus.data.sources.arrays import one_line
 from isthmus.data.sources.cells import MISSING_NUMBERS, has_decimal, is_number, records, split, unquoted
-from isthmus.data.sources.headers import has_header, names_note
+from isthmus.data.sources.headers import column_names, has_header, names_note
 from isthmus.data.sources.places import Place
 
 _HEAD = 1 << 18  # bytes
@@ -108,6 +108,8 @@ class TextLayout:
         Whether the first column has no name and all others have: the labels of rows, as pandas writes them.
     skipped : int
         The lines above the first row: names, comments, and the line ``sep=;`` of Excel.
+    start : int
+        The characters above the first row.
     row_size : int
         The length of the longest row that was looked at.
     note : str or None
@@ -122,6 +124,7 @@ class TextLayout:
     blank: tuple[str, ...] = ()
     index: bool = False
     skipped: int = 0
+    start: int = 0
     row_size: int = 0
     note: str | None = None
 
@@ -160,7 +163,7 @@ def find_layout(file: Place, options: TextOptions, like: TextLayout | None = Non
     ):
         given, start = given or text[first.stop - 1], first.end
     comments, start = _comments(text, start)
-    delimiter = given or _delimiter(text, start, file.name, options.decimal)
+    delimiter = given or _delimiter(text, start, whole, file.name, options.decimal)
     rows = _rows(text, delimiter, start, whole)
     if comments and rows and _is_header_comment(text, comments[-1], delimiter, rows, options.header):
         start = comments[-1]
@@ -191,41 +194,22 @@ def _named(
         header, unsure = has_header(cells, found.decimal)
     if header and any("\udc80" <= letter <= "\udcff" for name in cells[0] for letter in name):
         raise not_utf8(file, text)
-    body = cells[1:] if header else cells
-    names = list(cells[0]) if header else [f"x{i}" for i in range(width)]
-    blank, least = width, 0 if header else 2
-    while blank > 1 and not (header and names[blank - 1]) and len(body) >= least and _is_empty(body, blank - 1, width):
-        blank -= 1
-    names[blank:] = [f"\0{place}" for place in range(blank, width)]
-    unnamed = [place for place in range(blank) if not names[place]]
-    if len(unnamed) > 1:
-        raise InvalidDataError(
-            f"{file}: columns {unnamed[0] + 1} and {unnamed[1] + 1} have no name in the first line; name them, or pass "
-            "header=False (--no-header) if it is a row"
-        )
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
-    if twice is not None:
-        raise InvalidDataError(
-            f"{file} has more than one column named {twice!r} in its first line; give each its own name, or pass "
-            "header=False (--no-header) if the line is a row"
-        )
+    names, unnamed = column_names(file, cells, width, header=header)
+    blank = [name for name in names if name.startswith("\0")]
     first = rows[1][0] if header and len(rows) > 1 else rows[0][1] if header else rows[0][0]
-    index = header and unnamed == [0] and blank > 1
+    index = header and unnamed == [0] and len(names) - len(blank) > 1
     note = names_note(file, cells[0], header=header, index=index, unsure=unsure, unnamed=unnamed)
     return replace(
         found,
         names=tuple(names),
         named=header,
-        blank=tuple(names[blank:]),
+        blank=tuple(blank),
         index=index,
         skipped=len(text[:first].replace("\r\n", "\n").replace("\r", "\n").split("\n")) - 1,
+        start=first,
         row_size=max(stop - start for start, stop, _ in rows),
         note=note,
     )
-
-
-def _is_empty(rows: list[list[str]], place: int, width: int) -> bool:
-    return not any(row[place] for row in rows if len(row) == width)
 
 
 @contextmanager
@@ -283,6 +267,28 @@ def _encoding(file: Place, content: bytes, options: TextOptions) -> str:
                 f"{encoding})"
             )
     return "utf-8"
+
+
+def decoded(file: Place, content: bytes, encoding: str) -> tuple[bytes, str, str]:
+    """Return the byte-order mark of a whole file, its codec and its text, which encodes to the same bytes again.
+
+    Raises
+    ------
+    BrokenFileError
+        If the text does not have this encoding.
+    """
+    mark = next((mark for mark, name in _MARKS.items() if name == encoding and content.startswith(mark)), b"")
+    codec = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}.get(mark, encoding)
+    content = content[len(mark) :]
+    try:
+        text = content.decode(codec)
+        if text.encode(codec) == content:
+            return mark, codec, text
+    except UnicodeError as error:
+        if codec == "utf-8":
+            raise not_utf8(file, content.decode(codec, "surrogateescape")) from error
+        raise BrokenFileError(f"{file} is not {encoding} text ({one_line(error)}); pass its encoding=") from error
+    raise BrokenFileError(f"{file}: text in {encoding} cannot be written as it was; save it as UTF-8")
 
 
 def _decoded(file: Place, content: bytes, encoding: str) -> str:
@@ -345,7 +351,7 @@ def _rows(text: str, delimiter: str, start: int, whole: bool) -> list[tuple[int,
     return found
 
 
-def _delimiter(text: str, start: int, name: str, decimal: str | None) -> str:
+def _delimiter(text: str, start: int, whole: bool, name: str, decimal: str | None) -> str:
     """Return the delimiter with which the rows have the same number of cells and most of these are numbers."""
     line = text[start:].split("\n", 1)[0]
     tabs = ".tsv" in name.lower()
@@ -353,10 +359,12 @@ def _delimiter(text: str, start: int, name: str, decimal: str | None) -> str:
     choices = (*(mark for mark in choices if mark != decimal), *(mark for mark in choices if mark == decimal))
     best, most = None, -1.0
     for mark in choices:
-        rows = [cells for _, _, cells in _rows(text, mark, start, False)[:50]]
+        rows = [cells for _, _, cells in _rows(text, mark, start, whole)[:50]]
         width = len(rows[-1]) if rows else 0
         body = rows[1:] or rows
-        if width < 2 or any(len(row) != width for row in body) or width - len(rows[0]) not in (0, 1):
+        if width < 2 or any(len(row) != width for row in body):
+            continue
+        if len(rows[0]) != width and (len(rows[0]) != width - 1 or any(row[-1] for row in body)):
             continue
         cells = [cell for row in body for cell in row]
         good = sum(not cell or is_number(cell) or (mark != "," and is_number(cell, ",")) for cell in cells) / len(cells)

@@ -183,7 +183,7 @@ def fragment_of(file: Place, layout: TextLayout, options: TextOptions, types: di
 
     read = {
         "parse_options": arrow_csv.ParseOptions(
-            delimiter=layout.delimiter, newlines_in_values=True, invalid_row_handler=_skip_comments
+            delimiter=layout.delimiter, newlines_in_values=True, invalid_row_handler=skip_comments
         ),
         "read_options": arrow_csv.ReadOptions(
             column_names=list(layout.names),
@@ -202,7 +202,8 @@ def fragment_of(file: Place, layout: TextLayout, options: TextOptions, types: di
     return form.make_fragment(*arrow_place(file))
 
 
-def _skip_comments(row: Any) -> str:
+def skip_comments(row: Any) -> str:
+    """Return what pyarrow does with a line that has another number of cells: comments are skipped."""
     return "skip" if row.text.startswith("#") else "error"
 
 

@@ -29,8 +29,7 @@ def numbers_of(column: Any, options: TextOptions, decimal: str) -> Any:
     from pyarrow import compute
 
     text = compute.utf8_trim(without(column, options.missing_numbers), " \t")
-    if decimal == ",":
-        text = compute.replace_substring(compute.replace_substring(text, ".", "?"), ",", ".")
+    text = text if decimal == "." else _with_point(text)
     for spelling, number in (("true", "1"), ("false", "0")):
         text = compute.if_else(compute.equal(compute.utf8_lower(text), spelling), number, text)
     return text.cast(pa.float64())
@@ -87,3 +86,107 @@ def typed(column: Any, kind: Any) -> Any:
     from pyarrow import types
 
     return column if types.is_string(kind) else without(column, [""]).cast(kind)
+
+
+_NUMBER = r"^[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|(?i:inf|infinity))$"
+_LABEL = r"^[+-]?0[0-9]"  # a number would lose its zeros
+
+
+def inferred(column: Any, options: TextOptions, decimal: str) -> Any:
+    """Return a column of text in the type that all its cells have, null where a cell is missing.
+
+    Integers, numbers, truth values, dates or times; a column in which a cell has leading zeros, all cells have a plus
+    sign, or integers need more than 64 bits holds labels, and stays text.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    given = without(column, options.missing_numbers)
+    cells = compute.utf8_trim(given.drop_null(), " \t")
+    if not len(cells):
+        return pa.nulls(len(column)) if len(column) else column
+    point = cells if decimal == "." else _with_point(cells)
+    if _all(point, _NUMBER):
+        labels = _any(cells, _LABEL) or _all(cells, r"^\+[0-9]+$")
+        kind = "real" if not _all(cells, r"^[+-]?[0-9]+$") else "integer"
+        try:
+            return without(column, options.missing_texts) if labels else of_kind(column, kind, options, decimal)
+        except pa.ArrowInvalid:
+            return without(column, options.missing_texts)
+    if _all(cells, "^(?i:true|false)$"):
+        return of_kind(column, "boolean", options, decimal)
+    for dates in (pa.date32(), pa.time32("s"), pa.timestamp("s"), pa.timestamp("us"), pa.timestamp("ns")):
+        try:
+            return given.cast(dates)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            continue
+    return without(column, options.missing_texts)
+
+
+def of_kind(column: Any, kind: str, options: TextOptions, decimal: str) -> Any:
+    """Return a column of text as one of "real", "integer", "boolean" or "category", null where a cell is missing.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        If a cell is not of this kind.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if kind == "category":
+        return without(column, options.missing_texts)
+    if kind == "boolean":
+        numbers = numbers_of(column, options, ".")
+        if not _all(numbers.cast(pa.string()).drop_null(), "^[01]$"):
+            raise pa.ArrowInvalid("neither true nor false")
+        return numbers.cast(pa.bool_())
+    if kind == "integer":
+        text = compute.utf8_trim(without(column, options.missing_numbers), " \t")
+        if _all(text.drop_null(), r"^[+-]?[0-9]+$"):
+            return compute.replace_substring_regex(text, r"^\+", "").cast(pa.int64())
+    return numbers_of(column, options, decimal)
+
+
+def bad_number(column: Any, options: TextOptions, decimal: str, most: float | None = None) -> int | None:
+    """Return the row of the first cell that is no number, in a column of text where nearly all cells are numbers.
+
+    Nearly all are nine in ten, or most of them where only one word is between numbers that seldom repeat; `most` is
+    another share.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    cells = compute.utf8_trim(without(column, options.missing_numbers), " \t")
+    point = cells if decimal == "." else _with_point(cells)
+    good = compute.fill_null(compute.match_substring_regex(point, _NUMBER), True)
+    bad, n_cells = cells.filter(compute.invert(good)), len(cells) - cells.null_count
+    n_good = n_cells - len(bad)
+    if not len(bad):
+        return None
+    if most is None:
+        numbers = cells.filter(good).drop_null()
+        one_word = len(bad.unique()) == 1 and n_good > len(bad) and 2 * len(numbers.unique()) > n_good
+        if not one_word and n_good < 9 * len(bad):
+            return None
+    elif n_good < most * n_cells:
+        return None
+    return int(compute.index(good, pa.scalar(False)).as_py())
+
+
+def _with_point(cells: Any) -> Any:
+    from pyarrow import compute
+
+    return compute.replace_substring(compute.replace_substring(cells, ".", "?"), ",", ".")
+
+
+def _all(cells: Any, pattern: str) -> bool:
+    from pyarrow import compute
+
+    return bool(compute.all(compute.match_substring_regex(cells, pattern), min_count=0).as_py())
+
+
+def _any(cells: Any, pattern: str) -> bool:
+    from pyarrow import compute
+
+    return bool(compute.any(compute.match_substring_regex(cells, pattern)).as_py())
