@@ -61,7 +61,7 @@ def _are_years(cells: Sequence[str]) -> bool:
 def column_names(file: object, cells: Rows, width: int, *, header: bool) -> tuple[list[str], list[int]]:
     """Return a name for each column, and which columns between others have none.
 
-    Names that begin with ``\\0`` are those of the last columns, where they have neither names nor values.
+    Names that begin with a null character are those of the last columns, where they have neither names nor values.
 
     Raises
     ------
