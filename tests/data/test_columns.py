@@ -102,9 +102,9 @@ def test_a_value_can_mark_missing_cells():
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        (pd.DataFrame({"when": pd.to_datetime(["2020-01-01"])}), "'when' is of type datetime64"),
-        (pl.DataFrame({"list": [[1, 2]]}), "'list' is of type List"),
-        (pa.table({"time": pa.array([1], pa.timestamp("s"))}), "'time' is of type timestamp"),
+        (pd.DataFrame({"when": pd.to_datetime(["2020-01-01"])}), r"'when' holds dates or times \(datetime64"),
+        (pl.DataFrame({"list": [[1, 2]]}), r"'list' holds nested values \(List"),
+        (pa.table({"time": pa.array([1], pa.timestamp("s"))}), r"'time' holds dates or times \(timestamp"),
         (pd.DataFrame({"a": [1.0, np.inf]}), "'a' is infinite in row 1"),
     ],
 )
@@ -116,7 +116,7 @@ def test_columns_that_cannot_be_filled_are_refused(table, said):
 
 def test_a_column_of_another_kind_than_learned_is_refused():
     columns = describe(pd.DataFrame({"a": [1.0]}))
-    with pytest.raises(InvalidDataError, match=r"'a' is of type .*, but was learned as real"):
+    with pytest.raises(InvalidDataError, match=r"'a' holds .*, but was learned as real"):
         cells_of(pd.DataFrame({"a": ["x"]}), columns)
 
 

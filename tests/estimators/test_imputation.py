@@ -285,7 +285,7 @@ def test_invalid_parameters_raise_one_line_messages(settings, message):
     [
         (np.full((3, 2), np.nan), "no cell of the table is observed"),
         (pd.DataFrame({"a": []}), "the table has 0 rows and 1 columns"),
-        (pd.DataFrame({"when": pd.to_datetime(["2020-01-01"])}), "'when' is of type datetime64"),
+        (pd.DataFrame({"when": pd.to_datetime(["2020-01-01"])}), "'when' holds dates or times"),
     ],
 )
 def test_invalid_tables_raise_one_line_messages(table, message):

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.core.errors import InvalidDataError
-from isthmus.data.sources.arrow_columns import numbers
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.data.filling import put
+from isthmus.data.frames import FrameColumn, each_column, eager, labels_of, library_of, refused
 
 Frame: TypeAlias = "nw.DataFrame[Any]"
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-Cells = Mapping[str, tuple[NDArray[np.intp], list[Any]]]  # by column: rows and their values
 
 # Each level is one column of the Gaussian that imputation starts from; rarer levels carry almost no information.
 MAX_LEVELS = 50
+_CANNOT_FILL = "it cannot be filled: drop it, or convert it to numbers or text"
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,13 @@ class ColumnOfTable:
         The column's name.
     kind : str
         ``"real"``, ``"integer"``, ``"boolean"`` or ``"category"``.
-    low, high : float
-        The smallest and largest observed number; NaN where nothing was observed.
+    low, high : float or int
+        The smallest and largest observed number, exact for integers; NaN where nothing was observed.
     levels : tuple
         The categories, at most the 50 most frequent; a category's index is its code.
     """
 
-    name: str
+    name: Any
     kind: str
     low: float = np.nan
     high: float = np.nan
@@ -49,12 +53,18 @@ class ColumnOfTable:
         """Whether no cell was observed."""
         return not self.levels if self.kind == "category" else bool(np.isnan(self.low))
 
-    def settled(self, numbers: Floats) -> Floats:
-        """Return filled numbers as values of the column: integers in the observed range, unless the column is real."""
-        if self.kind in ("real", "category") or self.empty:
-            return numbers
-        low, high = (0.0, 1.0) if self.kind == "boolean" else (self.low, self.high)
-        return np.clip(np.rint(numbers), low, high)
+    def values(self, numbers: Floats) -> list[Any]:
+        """Return filled numbers as values of the column: categories, booleans, or integers in the observed range."""
+        if self.kind == "category":
+            return [self.levels[int(code)] for code in numbers]
+        if self.kind == "boolean":
+            return [number > 0.5 for number in numbers.tolist()]
+        if self.kind == "integer" and not self.empty:
+            # In Python's integers: floats do not hold those beyond 2**53.
+            low, high = int(self.low), int(self.high)
+            return [min(max(round(number), low), high) for number in numbers.tolist()]
+        found: list[Any] = numbers.tolist()
+        return found
 
 
 def frame_of(table: object) -> Frame | None:
@@ -65,154 +75,185 @@ def frame_of(table: object) -> Frame | None:
     InvalidDataError
         If two columns have the same name.
     """
-    try:
-        frame = nw.from_native(table, eager_only=True, pass_through=True)
-    except nw.exceptions.DuplicateError as error:
-        raise InvalidDataError(f"{' '.join(str(error).split())}; give each column its own name") from error
-    return frame if isinstance(frame, nw.DataFrame) and frame.implementation in _PUTS else None
+    table = eager(table)
+    if library_of(table) is None:
+        return None
+    _refuse_duplicates(table)
+    return nw.from_native(table, eager_only=True)
 
 
-def select(table: Any, names: Sequence[str]) -> Any:
+def _refuse_duplicates(table: Any) -> None:
+    names = labels_of(table)
+    if len(set(names)) < len(names):
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise InvalidDataError(f"the table has more than one column named {twice!r}; give each column its own name")
+
+
+def select(table: Any, names: Sequence[Any]) -> Any:
     """Return a table of these columns, of the library of `table`."""
-    return _frame(table).select([nw.col(name) for name in names]).to_native()
+    return table[list(names)] if library_of(table) == "pandas" else table.select(list(names))
 
 
-def column_kind(frame: Frame, name: str) -> str | None:
+def column_kind(table: Any, name: Any) -> str | None:
     """Return "real", "integer", "boolean" or "category"; None where a column has neither numbers nor categories."""
-    dtype = frame.schema[name]
-    if dtype == nw.Boolean:
-        return "boolean"
-    if dtype.is_integer():
-        return "integer"
-    if dtype.is_float():
-        return "real"
-    if isinstance(dtype, nw.String | nw.Categorical | nw.Enum):
-        return "category"
-    # Columns of pandas may mix types of objects; an Arrow column without a value has the type null.
-    if frame.implementation.is_pandas() and dtype == nw.Object:
-        return "category"
-    return "category" if str(_native_type(frame, name)) == "null" else None
+    return _kind(next(each_column(eager(table), [name])))
 
 
-def _native_type(frame: Frame, name: str) -> Any:
-    column = frame.get_column(name).to_native()
-    return column.type if frame.implementation.is_pyarrow() else column.dtype
+def _kind(column: FrameColumn) -> str | None:
+    return "category" if column.kind == "empty" else column.kind
 
 
-def _numbers(frame: Frame, name: str) -> Floats:
-    """Return a column of numbers or booleans, NaN where a cell is missing."""
-    return np.asarray(numbers(frame.get_column(name).to_arrow()), np.float64)
+# Marks of missing cells ----------------------------------------------------------------------------------------------
 
 
-def _labels(frame: Frame, name: str) -> NDArray[Any]:
-    """Return a column of categories as objects, None where a cell is missing."""
-    column = frame.get_column(name)
-    labels = np.array([*column.to_list(), None], object)[:-1]
-    labels[column.is_null().to_numpy()] = None
-    return labels
+def marks_of(missing: Any) -> tuple[Any, ...]:
+    """Return the values that mark missing cells, in addition to NaN, None and NaT: plain numbers, booleans and text.
 
-
-def _put_pandas(table: Any, cells: Cells) -> Any:
-    import pandas as pd
-
-    new = table.copy()
-    for name, (rows, values) in cells.items():
-        column = table[name].array.copy()
-        column[rows] = pd.array(values, dtype=column.dtype)
-        new[name] = pd.Series(column, index=table.index, dtype=column.dtype)
-    return new
-
-
-def _put_polars(table: Any, cells: Cells) -> Any:
-    import polars as pl
-
-    columns = []
-    for name, (rows, values) in cells.items():
-        column = table[name]
-        both = pl.concat([column, pl.Series(name, values, dtype=column.dtype)])
-        columns.append(both.gather(_places(len(column), rows)))
-    return table.with_columns(columns)
-
-
-def _put_arrow(table: Any, cells: Cells) -> Any:
-    import pyarrow as pa
-
-    for name, (rows, values) in cells.items():
-        field = table.schema.field(name)
-        chunks = [*table[name].chunks, pa.array(values, type=field.type)]
-        both = pa.chunked_array(chunks, type=field.type).unify_dictionaries()
-        column = both.take(pa.array(_places(table.num_rows, rows)))
-        table = table.set_column(table.schema.get_field_index(name), field, column)
-    return table
-
-
-def _places(n_rows: int, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return where each cell is taken from, if the values for `rows` follow the column."""
-    places = np.arange(n_rows)
-    places[rows] = n_rows + np.arange(len(rows))
-    return places
-
-
-# Each returns a table with values at rows of columns; every other cell keeps its bits. narwhals.Series.scatter does not
-# take polars' and pyarrow's categories.
-_PUTS: dict[nw.Implementation, Callable[[Any, Cells], Any]] = {
-    nw.Implementation.PANDAS: _put_pandas,
-    nw.Implementation.POLARS: _put_polars,
-    nw.Implementation.PYARROW: _put_arrow,
-}
-
-
-def _frame(table: Any) -> Frame:
-    frame = frame_of(table)
-    assert frame is not None
-    return frame
-
-
-def describe(table: Any, missing: Any = np.nan) -> tuple[ColumnOfTable, ...]:
-    """Return the description of each column of a table; cells equal to `missing` are missing.
+    Parameters
+    ----------
+    missing : object
+        One value, or a list, tuple, set or array of values. NumPy's scalars count as Python's.
 
     Raises
     ------
+    InvalidParameterError
+        If a value is neither a number, a boolean, text, nor missing itself.
+    """
+    several = isinstance(missing, list | tuple | set | frozenset) or (
+        isinstance(missing, np.ndarray) and missing.ndim == 1
+    )
+    values = [*missing] if several else [missing]
+    return tuple(mark for value in values for mark in _mark(value))
+
+
+def _mark(value: Any) -> list[Any]:
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        value = None if value.dtype.kind in "mM" and np.isnat(value) else value.item()
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return []
+    if isinstance(value, bool | str):
+        return [value]
+    if isinstance(value, Integral):
+        return [int(value)]
+    if isinstance(value, Real | Decimal):
+        return [] if math.isnan(value) else [float(value)]
+    raise InvalidParameterError(
+        f"missing_values={value!r} is of type {type(value).__name__}; it must be a number, a boolean, text, NaN or "
+        "None, or a list of these"
+    )
+
+
+def marked(values: NDArray[Any], kind: str | None, marks: tuple[Any, ...]) -> Mask:
+    """Return which cells of a column equal a mark of its own type: 0 is no mark of False, nor "0" of 0.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Numbers in their own type, so that integers are compared exactly; or categories.
+    kind : str
+        The kind of the column.
+    marks : tuple
+        What `marks_of` returns.
+    """
+    found: Mask = np.zeros(len(values), bool)
+    for mark in marks:
+        boolean, text = isinstance(mark, bool), isinstance(mark, str)
+        if kind == "category":
+            alike = [_alike(value, mark) for value in values]
+            found |= np.array(alike, bool)
+        elif text or boolean != (kind == "boolean"):
+            continue
+        elif values.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                found |= values == values.dtype.type(mark)
+        elif mark == int(mark) and np.iinfo(values.dtype).min <= mark <= np.iinfo(values.dtype).max:
+            found |= values == values.dtype.type(int(mark))
+    return found
+
+
+def _alike(value: Any, mark: Any) -> bool:
+    same = isinstance(value, bool | np.bool_) == isinstance(mark, bool)
+    return same and isinstance(value, str) == isinstance(mark, str) and bool(value == mark)
+
+
+def refuse_unfit(marks: tuple[Any, ...], kinds: Sequence[str], what: str = "column of the table") -> None:
+    """Raise InvalidParameterError for a mark that no column can have, such as text where all are numbers.
+
+    Parameters
+    ----------
+    marks : tuple
+        What `marks_of` returns.
+    kinds : sequence of str
+        The kinds of the columns.
+    what : str
+        What the columns are called.
+    """
+    if "category" in kinds:  # categories may be text, numbers or booleans
+        return
+    for mark in marks:
+        word = "text" if isinstance(mark, str) else "a boolean" if isinstance(mark, bool) else "a number"
+        fits = {"text": (), "a boolean": ("boolean",), "a number": ("real", "integer")}[word]
+        if not set(fits) & set(kinds):
+            held = "booleans" if set(kinds) == {"boolean"} else "numbers"
+            raise InvalidParameterError(
+                f"missing_values={mark!r} is {word}, but each {what} holds {held}; give a value of the same type"
+            )
+
+
+# Columns -------------------------------------------------------------------------------------------------------------
+
+
+def describe(table: Any, missing: Any = np.nan) -> tuple[ColumnOfTable, ...]:
+    """Return the description of each column of a table; cells equal to `missing`, or to one of its values, are missing.
+
+    Raises
+    ------
+    InvalidParameterError
+        If `missing` has a value that no column can have.
     InvalidDataError
         If a column has neither numbers nor categories, or a number is infinite.
     """
-    frame = _frame(table)
-    columns = []
-    for name in frame.columns:
-        kind = column_kind(frame, name)
+    table, marks, columns = eager(table), marks_of(missing), []
+    _refuse_duplicates(table)
+    for column in each_column(table):
+        kind = _kind(column)
         if kind is None:
-            raise InvalidDataError(
-                f"column {name!r} is of type {_native_type(frame, name)}, which cannot be filled; drop it, or convert "
-                "it to numbers or text"
-            )
+            raise refused(column, _CANNOT_FILL)
+        holes = column.missing | marked(column.values, column.kind, marks)
         if kind == "category":
-            columns.append(ColumnOfTable(name, kind, levels=_levels(_labels(frame, name), missing)))
+            columns.append(ColumnOfTable(column.name, kind, levels=_levels(column.values[~holes])))
         else:
-            numbers = _numbers(frame, name)
-            columns.append(described(name, kind, np.where(_is_missing(numbers, missing), np.nan, numbers)))
+            columns.append(described(column.name, kind, column.values, holes))
+    refuse_unfit(marks, [column.kind for column in columns])
     return tuple(columns)
 
 
-def described(name: str, kind: str, numbers: Floats) -> ColumnOfTable:
-    """Return the description of a column of numbers, NaN where a cell is missing."""
-    observed = numbers[~np.isnan(numbers)]
-    if np.isinf(observed).any():
-        row = int(np.flatnonzero(np.isinf(numbers))[0])
-        raise InvalidDataError(f"column {name!r} is infinite in row {row}; a missing cell is NaN or null")
+def described(name: Any, kind: str, values: NDArray[Any], holes: Mask) -> ColumnOfTable:
+    """Return the description of a column of numbers and its missing cells."""
+    observed = values[~holes]
+    refuse_infinite(name, values, holes)
     if not len(observed):
         return ColumnOfTable(name, kind)
-    return ColumnOfTable(name, kind, float(observed.min()), float(observed.max()))
+    plain = int if values.dtype.kind in "iu" else float
+    return ColumnOfTable(name, kind, plain(observed.min()), plain(observed.max()))
 
 
-def _is_missing(numbers: Floats, missing: Any) -> Mask:
-    holes: Mask = np.isnan(numbers)
-    return holes | (numbers == missing) if isinstance(missing, int | float) else holes
+def refuse_infinite(name: Any, values: NDArray[Any], holes: Mask) -> None:
+    """Raise InvalidDataError for the first infinite cell of a column that is not missing."""
+    if values.dtype.kind != "f":
+        return
+    rows = np.flatnonzero(np.isinf(values) & ~holes)
+    if len(rows):
+        raise InvalidDataError(
+            f"column {name!r} is infinite in row {rows[0]}; a missing cell is NaN or null, or name the mark in "
+            "missing_values"
+        )
 
 
-def _levels(labels: NDArray[Any], missing: Any) -> tuple[Any, ...]:
+def _levels(labels: NDArray[Any]) -> tuple[Any, ...]:
     counts: dict[Any, int] = {}
     for label in labels:
-        if label is not None and label != missing:
+        if label is not None and label == label:
             counts[label] = counts.get(label, 0) + 1
     frequent = sorted(counts, key=lambda label: (-counts[label], str(label)))[:MAX_LEVELS]
     return tuple(sorted(frequent, key=lambda label: (str(label), str(type(label)))))
@@ -221,30 +262,34 @@ def _levels(labels: NDArray[Any], missing: Any) -> tuple[Any, ...]:
 def cells_of(table: Any, columns: Sequence[ColumnOfTable], missing: Any = np.nan) -> tuple[Floats, Mask]:
     """Return the cells of a table as numbers (n, C), a category as its code, and which are missing (n, C).
 
-    A category that was not learned is NaN and not missing.
+    A category that was not learned is NaN and not missing. A column in which nothing was or is observed may have any
+    type.
 
     Raises
     ------
     InvalidDataError
-        If a column has another kind than was learned.
+        If a column has another kind than was learned, or a number is infinite.
     """
-    frame = _frame(table)
+    table, marks = eager(table), marks_of(missing)
     values, holes = [], []
-    for column in columns:
-        kind = column_kind(frame, column.name)
-        if (kind == "category") != (column.kind == "category") or kind is None:
+    for known, column in zip(columns, each_column(table, [column.name for column in columns]), strict=True):
+        hole = column.missing | marked(column.values, column.kind, marks)
+        kind = known.kind if hole.all() else _kind(column)
+        if kind is None:
+            raise refused(column, _CANNOT_FILL)
+        if (kind == "category") != (known.kind == "category") and not known.empty:
             raise InvalidDataError(
-                f"column {column.name!r} is of type {_native_type(frame, column.name)}, but was learned as "
-                f"{column.kind}; convert it to the type it had"
+                f"column {known.name!r} holds {column.what}, but was learned as {known.kind}; convert it to the type "
+                "it had"
             )
-        if kind == "category":
-            codes = {label: float(code) for code, label in enumerate(column.levels)}
-            labels = _labels(frame, column.name)
-            hole = np.array([label is None or label == missing for label in labels], bool)
-            numbers = np.array([codes.get(label, np.nan) for label in labels], np.float64)
+        if hole.all() or known.empty:
+            numbers = np.full(len(hole), np.nan)
+        elif kind == "category":
+            codes = {label: float(code) for code, label in enumerate(known.levels)}
+            numbers = np.array([codes.get(label, np.nan) for label in column.values], np.float64)
         else:
-            numbers = _numbers(frame, column.name)
-            hole = _is_missing(numbers, missing)
+            refuse_infinite(known.name, column.values, hole)
+            numbers = column.values.astype(np.float64)
         values.append(np.where(hole, np.nan, numbers))
         holes.append(hole)
     return np.column_stack(values), np.column_stack(holes)
@@ -252,17 +297,9 @@ def cells_of(table: Any, columns: Sequence[ColumnOfTable], missing: Any = np.nan
 
 def with_cells(table: Any, columns: Sequence[ColumnOfTable], filled: Floats, holes: Mask) -> Any:
     """Return a table with filled numbers in its missing cells, in its own types; other cells keep their bits."""
-    cells = {}
+    table, cells = eager(table), {}
     for place, column in enumerate(columns):
         rows = np.flatnonzero(holes[:, place] & ~np.isnan(filled[:, place]))
         if len(rows):
-            numbers = column.settled(filled[rows, place])
-            cells[column.name] = rows, _values(column, numbers)
-    return _PUTS[_frame(table).implementation](table, cells)
-
-
-def _values(column: ColumnOfTable, numbers: Floats) -> list[Any]:
-    if column.kind == "category":
-        return [column.levels[int(code)] for code in numbers]
-    kind: Any = {"boolean": bool, "integer": int}.get(column.kind, float)
-    return [kind(number) for number in numbers]
+            cells[column.name] = rows, column.values(filled[rows, place])
+    return put(table, cells)

@@ -84,7 +84,7 @@ class RowLoader:
     @property
     def in_program(self) -> bool:
         """Whether rows reach the program raw."""
-        return self.scaler.affine is not None and scaled_in_program(self.source.dtype, self.compute)
+        return scaled_in_program(self.scaler, self.source.dtype, self.compute)
 
     @property
     def dtype(self) -> np.dtype[Any]:

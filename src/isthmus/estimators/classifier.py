@@ -42,10 +42,11 @@ from isthmus.estimators import stored
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import Rows
 from isthmus.estimators.fit.choices import batch_rows, draw_seed, pick_device, placement_for, validation_share
-from isthmus.estimators.fit.preparing import columns_of, measure
-from isthmus.estimators.inputs import open_rows, open_stream, rows_of
+from isthmus.estimators.fit.preparing import columns_of, measure, refuse_too_large
+from isthmus.estimators.inputs import COLUMN_ATTRIBUTES, forget_columns, open_rows, open_stream, rows_of
 from isthmus.estimators.parameters import AUTO, CORRUPTION, SCHEDULE, SEED
 from isthmus.estimators.streaming import float_of, joined
+from isthmus.estimators.unchanged import unchanged_on_error
 from isthmus.losses.classification import CrossEntropy
 from isthmus.networks.classifying import Classifying
 from isthmus.sparsity.base import constant
@@ -144,21 +145,41 @@ class AutoencoderClassifier(ClassifierParameters, ClassifierMixin, BaseEstimator
         InvalidParameterError, InvalidDataError
             With one line.
         """
-        check_parameters(type(self), values_of(self))
-        if y is None:
-            raise InvalidDataError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        source = open_rows(self, X, reset=True)
-        labels = self._labels(y, rows_of(source))
-        self.autoencoder_ = self._pretrained(X, source)
-        trainer, start = self._started(source, labels)
-        state = train(trainer, start)
-        params, _, _ = trainer.best(state)
-        self.params_ = jax.tree.map(np.asarray, params)
-        network: Any = trainer.objective.network
-        self.network_, self.history_, self.n_iter_ = network, state.metrics, state.epoch
+        with unchanged_on_error(self):
+            check_parameters(type(self), values_of(self))
+            if y is None:
+                raise InvalidDataError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+            source = self._opened(X)
+            labels = self._labels(y, rows_of(source))
+            self.autoencoder_ = self._pretrained(X)
+            trainer, start = self._started(source, labels)
+            state = train(trainer, start)
+            params, _, _ = trainer.best(state)
+            self.params_ = jax.tree.map(np.asarray, params)
+            network: Any = trainer.objective.network
+            self.network_, self.history_, self.n_iter_ = network, state.metrics, state.epoch
         return self
 
+    def _opened(self, X: Rows) -> Source:
+        """Return the rows, whose columns are checked as the fitted autoencoder checks them, if it knows their names."""
+        given = self.autoencoder
+        known = [name for name in COLUMN_ATTRIBUTES if hasattr(given, name)] if hasattr(given, "params_") else []
+        if set(known) - {"n_features_in_"}:
+            source = open_rows(given, X, reset=False)
+            forget_columns(self)
+            self.__dict__.update({name: getattr(given, name) for name in known})
+            return source
+        source = open_rows(self, X, reset=True)
+        if known and given.n_features_in_ != source.schema.n_features:
+            raise InvalidDataError(
+                f"X has {source.schema.n_features} features, but the autoencoder was fitted on {given.n_features_in_}"
+            )
+        return source
+
     def _labels(self, y: Any, n_rows: int) -> NDArray[np.int32]:
+        if isinstance(y, np.ma.MaskedArray) and np.ma.getmaskarray(y).any():
+            row = int(np.argmax(np.ma.getmaskarray(y)))
+            raise InvalidDataError(f"the label of row {row} is masked; drop the rows without a label")
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
@@ -171,15 +192,9 @@ class AutoencoderClassifier(ClassifierParameters, ClassifierMixin, BaseEstimator
             raise InvalidDataError(f"Classifier can't train when only one class is present: {self.classes_[0]!r}")
         return numbers.astype(np.int32)
 
-    def _pretrained(self, X: Rows, source: Source) -> Any:
+    def _pretrained(self, X: Rows) -> Any:
         given = Autoencoder(random_state=self.random_state) if self.autoencoder is None else self.autoencoder
-        if not hasattr(given, "params_"):
-            return clone(given).fit(X)
-        if given.n_features_in_ != source.schema.n_features:
-            raise InvalidDataError(
-                f"X has {source.schema.n_features} features, but the autoencoder was fitted on {given.n_features_in_}"
-            )
-        return given
+        return given if hasattr(given, "params_") else clone(given).fit(X)
 
     def _started(self, source: Source, labels: NDArray[np.int32]) -> tuple[Trainer, Any]:
         """Return the trainer and the state that training starts from."""
@@ -219,6 +234,7 @@ class AutoencoderClassifier(ClassifierParameters, ClassifierMixin, BaseEstimator
         names = list(getattr(self, "feature_names_in_", ()))
         moments = corruption is not None
         statistics = measure(loader.source, None, names, loader.holdout, moments=moments, missing=loader.missing)
+        refuse_too_large(statistics, loader.scaler, loader.compute, loader.source, names)
         if corruption is None:
             return None
         corruption.check(loader.source.schema.n_features, loader.scaler.affine is not None)

@@ -6,13 +6,13 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from isthmus.core.errors import InterruptedFitWarning, InvalidDataError, IsthmusWarning
 from isthmus.core.parameters import (
@@ -35,15 +35,23 @@ from isthmus.data.columns import (
     column_kind,
     describe,
     described,
-    frame_of,
+    marked,
+    marks_of,
+    refuse_unfit,
     select,
     with_cells,
 )
+from isthmus.data.filling import within
+from isthmus.data.frames import eager, labels_of, library_of, matrix_of
+from isthmus.data.scaling.statistics import refuse_non_finite
+from isthmus.data.sources.places import is_location
 from isthmus.engine.interruption import Interruption
 from isthmus.estimators import stored
 from isthmus.estimators.fit.choices import draw_seed
 from isthmus.estimators.fit.imputing import ImputationPlan, learn
+from isthmus.estimators.inputs import array_rows, check_names, is_external
 from isthmus.estimators.parameters import SEED
+from isthmus.estimators.unchanged import unchanged_on_error
 
 Floats = NDArray[np.float64]
 
@@ -79,7 +87,8 @@ class ImputerParameters:
     )
     n_iter_no_change: int = parameter("epochs without an improvement before a network stops", Integer(1), default=25)
     missing_values: Any = parameter(
-        "the value that marks a missing cell; NaN stands for NaN, None and NaT",
+        "the value that marks a missing cell, or a list of such values, in addition to NaN, None and NaT; a number "
+        "marks cells of numbers, text those of text, and True or False those of booleans",
         Instance("a value", lambda value: True),
         default=float("nan"),
         optional=True,
@@ -91,6 +100,16 @@ class ImputerParameters:
     )
     random_state: Any = parameter("seed of the folds, weights, order and hidden cells", *SEED, default=None)
     verbose: int = parameter("1 prints each epoch's validation loss", Integer(0), default=0)
+
+
+class _Cells(NamedTuple):
+    """The cells of a table or an array."""
+
+    columns: tuple[ColumnOfTable, ...]
+    values: Floats  # (n, C), NaN where a cell is missing
+    holes: NDArray[np.bool_]  # (n, C)
+    table: Any  # the frame, or None
+    array: NDArray[Any] | None  # the array in the type of the result, or None
 
 
 @documented
@@ -105,7 +124,9 @@ class AutoencoderImputer(ImputerParameters, TransformerMixin, BaseEstimator):  #
 
     Tables of pandas, polars and pyarrow keep their types: integers are rounded and kept within the observed range,
     booleans are true or false, and categories (text, pandas and polars categoricals) are among the 50 most frequent
-    observed. Arrays are real numbers. Observed cells are unchanged, to the bit.
+    observed. Python objects are what they are: numbers (decimals too), booleans or text; a column that mixes these, or
+    holds dates or lists, is refused by its name. Arrays are real numbers, and masked cells of a masked array are
+    missing. Observed cells are unchanged, to the bit.
 
     Attributes
     ----------
@@ -146,8 +167,8 @@ class AutoencoderImputer(ImputerParameters, TransformerMixin, BaseEstimator):  #
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or DataFrame
-            The table with its missing cells.
+        X : array-like of shape (n_samples, n_features), DataFrame or path
+            The table with its missing cells; a file is read as a table of pyarrow.
         y : None
             Ignored.
 
@@ -161,18 +182,20 @@ class AutoencoderImputer(ImputerParameters, TransformerMixin, BaseEstimator):  #
         InvalidParameterError, InvalidDataError
             With one line.
         """
-        plan = self._plan()
-        columns, values = self._described(X)
-        if all(column.empty for column in columns):
-            raise InvalidDataError("no cell of the table is observed; there is nothing to learn from")
-        self._warn_of_empty(columns)
-        known = [place for place, column in enumerate(columns) if not column.empty]
-        interruption = Interruption()
-        ensemble, states = learn(
-            values[:, known], [columns[place] for place in known], plan, interruption, self._report
-        )
-        if interruption.signal:
-            warnings.warn("interrupted; what was learned is kept", InterruptedFitWarning, stacklevel=2)
+        with unchanged_on_error(self):
+            plan = self._plan()
+            cells = self._cells(X, reset=True)
+            columns = cells.columns
+            if all(column.empty for column in columns):
+                raise InvalidDataError("no cell of the table is observed; there is nothing to learn from")
+            self._warn_of_empty(columns)
+            known = [place for place, column in enumerate(columns) if not column.empty]
+            interruption = Interruption()
+            ensemble, states = learn(
+                cells.values[:, known], [columns[place] for place in known], plan, interruption, self._report
+            )
+            if interruption.signal:
+                warnings.warn("interrupted; what was learned is kept", InterruptedFitWarning, stacklevel=2)
         self.columns_, self.ensemble_, self.seed_ = columns, ensemble, plan.seed
         self.history_ = [state.metrics for state in states]
         self.best_iter_ = [state.stopping.best_epoch for state in states]
@@ -183,24 +206,31 @@ class AutoencoderImputer(ImputerParameters, TransformerMixin, BaseEstimator):  #
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features) or DataFrame
+        X : array-like of shape (n_samples, n_features), DataFrame or path
             Rows like those of `fit`. A category that `fit` did not see is an unknown value for the other cells of its
             row, and is left as it is.
 
         Returns
         -------
-        filled : ndarray or DataFrame
-            With the type and the column types of `X`; arrays have real numbers.
+        filled : ndarray, DataFrame or pyarrow.Table
+            With the type and the column types of `X`; arrays have real numbers, or stay integers where they have some
+            that no float holds. Of a path, an array if all columns are numbers or booleans, else a table of pyarrow.
+
+        Raises
+        ------
+        InvalidDataError
+            With one line, where the rows do not fit the model, or a cell is infinite or so large that those next to it
+            cannot be filled.
         """
         check_is_fitted(self)
-        if frame_of(X) is not None:
-            return self._filled_table(X)
-        if any(column.kind == "category" for column in self.columns_):
-            raise InvalidDataError("X is an array, but the imputer was fitted on a table with categories; give a table")
-        X, holes = self._array(X, reset=False)
-        filled = self._filled(np.where(holes, np.nan, X.astype(np.float64)), holes)
-        settled = np.column_stack([c.settled(filled[:, place]) for place, c in enumerate(self.columns_)])
-        return np.where(holes, settled.astype(X.dtype), X)[:, self._kept()]
+        cells = self._cells(X, reset=False)
+        filled, kept = self._filled(cells.values, cells.holes), self._kept()
+        if cells.array is None:
+            table = with_cells(cells.table, cells.columns, filled, cells.holes)
+            if len(kept) < len(cells.columns):
+                table = select(table, [cells.columns[place].name for place in kept])
+            return _as_array(table, self.columns_) if is_location(X) else table
+        return _with_filled(cells.array, self.columns_, filled, cells.holes)[:, kept]
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Return the names of the columns that `transform` gives."""
@@ -243,33 +273,55 @@ class AutoencoderImputer(ImputerParameters, TransformerMixin, BaseEstimator):  #
             **{name: getattr(self, name) for name in names},
         )
 
-    def _described(self, X: Any) -> tuple[tuple[ColumnOfTable, ...], Floats]:
-        if frame_of(X) is None:
-            X, holes = self._array(X, reset=True)
-            values = np.where(holes, np.nan, X.astype(np.float64))
-            return tuple(described(f"x{place}", "real", values[:, place]) for place in range(values.shape[1])), values
-        self._check_table(X, reset=True)
-        columns = describe(X, self._sentinel)
-        return columns, cells_of(X, columns, self._sentinel)[0]
-
-    @property
-    def _sentinel(self) -> Any:
-        value = self.missing_values
-        return np.nan if value is None else value
-
-    def _array(self, X: Any, *, reset: bool) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        plain = self._sentinel != self._sentinel  # NaN
-        finite = "allow-nan" if plain else True
-        X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=finite)
-        return X, np.isnan(X) if plain else self._sentinel == X
-
-    def _check_table(self, X: Any, *, reset: bool) -> None:
+    def _cells(self, X: Any, *, reset: bool) -> _Cells:
+        """Return the cells of a table or an array, checked against what `fit` saw or, with `reset`, described."""
+        X = _opened(X)
+        if library_of(X) is None:
+            return self._cells_of_array(X, reset=reset)
         n_rows, n_columns = X.shape
         if not n_rows or not n_columns:
             raise InvalidDataError(
                 f"the table has {n_rows} rows and {n_columns} columns; it needs at least one of each"
             )
-        validate_data(self, X, reset=reset, skip_check_array=True)
+        check_names(self, X, reset=reset)
+        columns = describe(X, self.missing_values) if reset else self._columns_in(X)
+        values, holes = cells_of(X, columns, self.missing_values)
+        return _Cells(columns, values, holes, X, None)
+
+    def _columns_in(self, X: Any) -> tuple[ColumnOfTable, ...]:
+        """Return the columns under the names that a table has for them: `fit` may have seen none."""
+        names = labels_of(X)
+        if names == [column.name for column in self.columns_]:
+            return self.columns_
+        found = []
+        for column, name in zip(self.columns_, names, strict=True):
+            kind = column_kind(X, name)
+            # Text where numbers were learned is refused with the cells.
+            if kind is None or "category" in (kind, column.kind):
+                kind = column.kind
+            found.append(replace(column, name=name, kind=kind))
+        return tuple(found)
+
+    def _cells_of_array(self, X: Any, *, reset: bool) -> _Cells:
+        if not reset and any(column.kind == "category" for column in self.columns_):
+            raise InvalidDataError("X is an array, but the imputer was fitted on a table with categories; give a table")
+        mask = np.ma.getmaskarray(X) if isinstance(X, np.ma.MaskedArray) else None
+        array = array_rows(self, X if mask is None else np.where(mask, np.zeros(1, X.dtype), X.data), reset=reset)
+        marks, kind = marks_of(self.missing_values), {"b": "boolean", "f": "real"}.get(array.dtype.kind, "integer")
+        refuse_unfit(marks, [kind], "cell of the array")
+        plain = array.view(np.uint8) if kind == "boolean" else array
+        holes = marked(plain.reshape(-1), kind, marks).reshape(array.shape)
+        holes = holes if kind != "real" else holes | np.isnan(array)
+        holes = holes if mask is None else holes | mask
+        values = np.where(holes, np.nan, array.astype(np.float64))
+        names = [f"x{place}" for place in range(array.shape[1])]
+        refuse_non_finite(values, 0, getattr(self, "feature_names_in_", ()), missing=True)
+        array = _exact(array, holes)
+        if not reset:
+            return _Cells(self.columns_, values, holes, None, array)
+        whole = "integer" if array.dtype.kind in "iu" else "real"
+        columns = tuple(described(name, whole, array[:, i], holes[:, i]) for i, name in enumerate(names))
+        return _Cells(columns, values, holes, None, array)
 
     def _warn_of_empty(self, columns: tuple[ColumnOfTable, ...]) -> None:
         empty = [column.name for column in columns if column.empty]
@@ -294,29 +346,63 @@ class AutoencoderImputer(ImputerParameters, TransformerMixin, BaseEstimator):  #
     def _filled(self, values: Floats, holes: NDArray[np.bool_]) -> Floats:
         known = [place for place, column in enumerate(self.columns_) if not column.empty]
         filled = np.where(holes, 0.0, values)
-        filled[:, known] = self.ensemble_.filled(values[:, known])
+        filled[:, known] = self.ensemble_.filled(values[:, known], [self.columns_[place].name for place in known])
         for place, column in enumerate(self.columns_):
             if column.empty and column.kind == "category":
                 filled[holes[:, place], place] = np.nan
         return filled
 
-    def _filled_table(self, X: Any) -> Any:
-        self._check_table(X, reset=False)
-        columns, frame = self.columns_, frame_of(X)
-        assert frame is not None
-        names = frame.columns
-        if not hasattr(self, "feature_names_in_"):
-            columns = tuple(
-                replace(c, name=name, kind=column_kind(frame, name) or c.kind)
-                for c, name in zip(columns, names, strict=True)
-            )
-        values, holes = cells_of(X, columns, self._sentinel)
-        table = with_cells(X, columns, self._filled(values, holes), holes)
-        kept = self._kept()
-        return table if len(kept) == len(names) else select(table, [names[place] for place in kept])
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = self._sentinel != self._sentinel
+        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _opened(X: Any) -> Any:
+    """Return a file's table, or what was passed, if it is a frame or array-like."""
+    if is_location(X):
+        from isthmus.data.tables import read_table
+
+        return read_table(X)
+    X = eager(X)
+    if is_external(X) and library_of(X) is None:
+        raise InvalidDataError(
+            f"X is a {type(X).__name__}, but an imputer takes an array, a DataFrame, a table of pyarrow or a path; "
+            "convert it"
+        )
+    return X
+
+
+def _as_array(table: Any, columns: Sequence[ColumnOfTable]) -> Any:
+    """Return a file's table as an array where that loses nothing."""
+    if any(column.kind == "category" for column in columns):
+        return table
+    # Next to other columns, integers become float64.
+    largest = [max(abs(c.low), abs(c.high)) for c in columns if c.kind == "integer" and not c.empty]
+    return table if max(largest, default=0) > 1 << 53 else matrix_of(table)
+
+
+def _exact(array: NDArray[Any], holes: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return an array as floats, or as it is where it has integers that no float holds."""
+    if array.dtype.kind == "f":
+        return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+    wide = array.dtype.kind in "iu" and array.dtype.itemsize == 8
+    observed = array[~holes] if wide else array[:0]
+    exact = not observed.size or max(int(observed.max()), -int(observed.min())) <= 1 << 53
+    return array.astype(np.float64) if exact else array
+
+
+def _with_filled(
+    array: NDArray[Any], columns: Sequence[ColumnOfTable], filled: Floats, holes: NDArray[np.bool_]
+) -> NDArray[Any]:
+    """Return an array with filled numbers in its missing cells, within the range of its type."""
+    out = array.copy()
+    for place, column in enumerate(columns):
+        rows = np.flatnonzero(holes[:, place])
+        if column.kind == "real" and array.dtype.kind == "f":
+            largest = np.finfo(array.dtype).max
+            out[rows, place] = np.clip(filled[rows, place], -largest, largest)
+        elif len(rows):
+            out[rows, place] = within(column.values(filled[rows, place]), array.dtype)
+    return out

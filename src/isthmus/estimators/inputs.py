@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.data.frames import eager, labels_of, library_of, matrix_of, objects_matrix
 from isthmus.data.scaling.statistics import refuse_non_finite
 from isthmus.data.sources import ArraySource, CsrSource, TableSource, open_source
 from isthmus.data.sources.arrow import is_arrow
@@ -23,29 +24,29 @@ from isthmus.data.sources.places import is_location
 from isthmus.data.sources.spooled import gathered_rows
 from isthmus.estimators.fit.memory import NO_LIMIT, Memory
 
+# What a fit remembers of the columns.
+COLUMN_ATTRIBUTES = ("n_features_in_", "feature_names_in_", "column_labels_")
+
 
 def is_external(X: object) -> bool:
     """Whether `X` is a location, a source, a data set or an iterator rather than array-like."""
     if is_location(X) or is_iterator(X) or is_sequence(X):
         return True
-    # A table of pyarrow goes through scikit-learn's checks, as other frames do.
+    # A table of pyarrow is a frame, as those of pandas and polars are.
     is_data_set = (is_arrow(X) and not hasattr(X, "to_pandas")) or type(X).__module__.startswith("datasets")
     return is_data_set or is_source(X)
 
 
 def open_rows(estimator: Any, X: Any, *, reset: bool, memory: Memory = NO_LIMIT) -> Source:
     """Return `X` as a source with random access, its width and names checked or, with ``reset=True``, remembered."""
+    X = eager(X)
     if isinstance(X, np.ndarray) and X.ndim > 2 and estimator.get_params(deep=False).get("channels") is not None:
         X = open_source(X)
+    if library_of(X) is not None:
+        return ArraySource(_frame_rows(estimator, X, reset=reset))
     if not is_external(X):
-        if isinstance(X, np.ma.MaskedArray) and X.mask.any():
-            # scikit-learn would use the values under the mask; NaN is refused, with row and column.
-            X = np.ma.filled(X.astype(np.float64), np.nan)
-        try:
-            X = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False, order=None)
-        except ValueError as error:
-            raise _brief(error) from None
-        return ArraySource(_computable(X))
+        array = array_rows(estimator, X, reset=reset)
+        return ArraySource(array.view(np.uint8) if array.dtype.kind == "b" and array.flags.c_contiguous else array)
     source = _open_columns(estimator, X) if not reset else open_source(X)
     if source.n_rows == 0:
         raise InvalidDataError(f"{X} has no rows; at least one is needed")
@@ -55,7 +56,7 @@ def open_rows(estimator: Any, X: Any, *, reset: bool, memory: Memory = NO_LIMIT)
 
 def open_stream(estimator: Any, X: Any) -> Source:
     """Return `X` as a source whose blocks are read when they are asked for, its width and names checked."""
-    if not is_external(X):
+    if not is_external(X) or library_of(X) is not None:
         return open_rows(estimator, X, reset=False)
     source = _open_columns(estimator, X)
     _check_columns(estimator, source, reset=False)
@@ -94,6 +95,93 @@ def _open_columns(estimator: Any, X: Any) -> Source:
         raise
 
 
+def array_rows(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any]:
+    """Return an array-like as an array of numbers or booleans, checked by scikit-learn, with NaN in masked cells."""
+    if reset:
+        forget_labels(estimator)
+    try:
+        rows: NDArray[Any] = validate_data(
+            estimator, numbers_of(X), reset=reset, dtype="numeric", ensure_all_finite=False, order=None
+        )
+    except ValueError as error:
+        raise _brief(error) from None
+    if rows.dtype.kind not in "biuf":
+        raise InvalidDataError(f"Input X has values of type {rows.dtype}; convert them to numbers first")
+    return rows.astype(np.float64) if rows.dtype.itemsize > 8 else rows
+
+
+def numbers_of(X: Any) -> Any:
+    """Return a masked array with NaN in its masked cells, Python objects as numbers, and all else as it is.
+
+    scikit-learn would use the values under the mask, parse text, and take dates for numbers.
+    """
+    if isinstance(X, np.ma.MaskedArray):
+        masked = np.ma.getmaskarray(X)
+        if not masked.any():
+            return np.asarray(X.data)
+        return np.ma.filled(X.astype(X.dtype if X.dtype.kind in "fO" else np.float64), np.nan)
+    if isinstance(X, list | tuple) and len(X) and not hasattr(X[0], "__array__"):
+        try:
+            X = np.asarray(X)
+        except ValueError:
+            return X  # scikit-learn has a message for it
+    if isinstance(X, np.ndarray) and X.dtype.kind == "O" and X.ndim == 2:
+        return objects_matrix(X)
+    return X
+
+
+def _frame_rows(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any]:
+    check_names(estimator, X, reset=reset)
+    try:
+        rows: NDArray[Any] = check_array(matrix_of(X), ensure_all_finite=False, input_name="X")
+    except ValueError as error:
+        raise _brief(error) from None
+    return rows
+
+
+def check_names(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Check the names of a frame's columns and their order or, with ``reset=True``, remember them.
+
+    Names that are text are `feature_names_in_`, by scikit-learn's rules; others, such as numbers or the tuples of a
+    pandas MultiIndex, are `column_labels_`.
+    """
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    labels = tuple(_plain_label(label) for label in labels_of(X))
+    if all(isinstance(label, str) for label in labels):
+        labels = ()
+    if reset:
+        forget_labels(estimator)
+        if labels:
+            estimator.column_labels_ = labels
+        return
+    known = getattr(estimator, "column_labels_", ())
+    if known and labels and known != labels:
+        other = next((a, b) for a, b in zip(labels, known, strict=True) if a != b)
+        raise InvalidDataError(
+            f"X has a column {other[0]!r} where the model was fitted on {other[1]!r}; put the columns in the order of "
+            "fit, or pass X.to_numpy() to take them by place"
+        )
+
+
+def forget_labels(estimator: Any) -> None:
+    """Remove what an earlier fit knew of names that are no text."""
+    estimator.__dict__.pop("column_labels_", None)
+
+
+def forget_columns(estimator: Any) -> None:
+    """Remove what an earlier fit knew of the columns."""
+    for name in COLUMN_ATTRIBUTES:
+        estimator.__dict__.pop(name, None)
+
+
+def _plain_label(label: Any) -> Any:
+    if isinstance(label, np.generic):
+        label = label.item()
+    if isinstance(label, tuple):
+        return tuple(map(_plain_label, label))
+    return label if isinstance(label, str | int | float) else str(label)
+
+
 def _brief(error: ValueError) -> ValueError:
     """Return scikit-learn's error without the array it prints, where it prints one."""
     lines = str(error).splitlines()
@@ -104,17 +192,10 @@ def _brief(error: ValueError) -> ValueError:
     return error
 
 
-def _computable(X: NDArray[Any]) -> NDArray[Any]:
-    if X.dtype.kind == "b":
-        return X.view(np.uint8) if X.flags.c_contiguous else X.astype(np.uint8)
-    if X.dtype.kind not in "iuf":
-        raise InvalidDataError(f"Input X has values of type {X.dtype}; convert them to numbers first")
-    return X.astype(np.float64) if X.dtype.itemsize > 8 else X
-
-
 def _check_columns(estimator: Any, source: Source, *, reset: bool) -> None:
     names = np.array(source.schema.names, dtype=object)
     if reset:
+        forget_labels(estimator)
         estimator.n_features_in_ = source.schema.n_features
         estimator.__dict__.pop("feature_names_in_", None)
         if source.schema.named:

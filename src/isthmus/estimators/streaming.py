@@ -39,7 +39,7 @@ class Verb:
     names : callable
         The model to the names of the result's columns.
     dtype : callable
-        The source to the type of the result.
+        ``(model, source)`` to the type of the result.
     sparse : callable
         The model to whether the result is a sparse matrix.
     """
@@ -47,13 +47,13 @@ class Verb:
     open: Callable[[Any, Any, Sequence[str] | None], Opened]
     blocks: Callable[[Any, Source], Iterator[Array]]
     names: Callable[[Any], Sequence[str]]
-    dtype: Callable[[Source], Any]
+    dtype: Callable[[Any, Source], Any]
     sparse: Callable[[Any], bool] = lambda model: False
 
     def in_memory(self, model: Any, X: Any) -> Any:
         """Return the result for rows as one array or, where it is sparse, as one scipy CSR matrix."""
         source, _ = self.open(model, X, None)
-        parts, dtype, width = self.blocks(model, source), self.dtype(source), len(self.names(model))
+        parts, dtype, width = self.blocks(model, source), self.dtype(model, source), len(self.names(model))
         if self.sparse(model):
             return joined_sparse(parts, dtype, width)
         return joined(parts, dtype, source.n_rows, width)
@@ -74,7 +74,7 @@ class Verb:
         parts, sparse = self.blocks(model, source), self.sparse(model)
         schema = None if kept is None else kept.schema
         options: dict[str, Any] = {"sparse": sparse, "kept": schema, "overwrite": overwrite, "reads": local_files(X)}
-        with open_sink(out, self.names(model), self.dtype(source), **options) as sink:
+        with open_sink(out, self.names(model), self.dtype(model, source), **options) as sink:
             for part in counted(parts, source.n_rows, progress):
                 sink.write(part, None if kept is None else kept.take(len(part)))
             if not sink.n_rows:
@@ -85,6 +85,11 @@ class Verb:
 def float_of(source: Source) -> Any:
     """Return the type of results: float64 for float64 rows, else float32."""
     return np.float64 if source.dtype == np.float64 else np.float32
+
+
+def rows_float(model: Any, source: Source) -> Any:
+    """Return the type of rows in the units of `fit`: that of results, or float64 where float32 cannot hold them."""
+    return np.float64 if model.scaler_.wide else float_of(source)
 
 
 def joined(parts: Iterable[Array], dtype: Any, n_rows: int | None, width: int) -> Array:

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_array
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.data.frames import eager, library_of, matrix_of
 from isthmus.data.sources.base import Source
 from isthmus.engine.inference import blocks_for
-from isthmus.estimators.inputs import finite_blocks, is_external, open_codes
+from isthmus.estimators.inputs import finite_blocks, is_external, numbers_of, open_codes
 from isthmus.estimators.keeping import keeping, open_keeping
-from isthmus.estimators.streaming import Opened, Verb, float_of, inference_of
+from isthmus.estimators.streaming import Opened, Verb, float_of, inference_of, rows_float
 
 Array = NDArray[Any]
 
@@ -34,6 +36,9 @@ def _opened_codes(model: Any, X: Any, keep: Sequence[str] | None) -> Opened:
 
 
 def _checked_codes(X: Any) -> Any:
+    X = eager(X)
+    if not issparse(X):
+        X = matrix_of(X) if library_of(X) is not None else numbers_of(X)
     return check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
 
 
@@ -49,7 +54,7 @@ def _encoded(model: Any, source: Source) -> Iterator[Array]:
 
 
 def _decoded(model: Any, codes: Source) -> Iterator[Array]:
-    dtype = float_of(codes)
+    dtype = rows_float(model, codes)
     decoded = inference_of(model).decode(finite_blocks(codes, codes.schema.names))
     return (model.scaler_.raw(scaled, dtype) for scaled in decoded)
 
@@ -61,7 +66,7 @@ def rebuilt_blocks(model: Any, source: Source) -> Iterator[tuple[Array, Array]]:
 
 
 def _reconstructed(model: Any, source: Source) -> Iterator[Array]:
-    dtype = float_of(source)
+    dtype = rows_float(model, source)
     return (model.scaler_.raw(scaled, dtype, like=raw) for raw, scaled in rebuilt_blocks(model, source))
 
 
@@ -85,7 +90,7 @@ def _writes_sparse(model: Any) -> bool:
     return bool(getattr(model, "sparse_output", False))
 
 
-ENCODE = Verb(open_keeping, _encoded, _names_of_codes, float_of, _writes_sparse)
-DECODE = Verb(_opened_codes, _decoded, _names_of_rows, float_of)
-RECONSTRUCT = Verb(open_keeping, _reconstructed, _names_of_rows, float_of)
-IMPUTE = Verb(_opened_with_holes, _filled, _names_of_rows, lambda source: source.dtype)
+ENCODE = Verb(open_keeping, _encoded, _names_of_codes, lambda model, source: float_of(source), _writes_sparse)
+DECODE = Verb(_opened_codes, _decoded, _names_of_rows, rows_float)
+RECONSTRUCT = Verb(open_keeping, _reconstructed, _names_of_rows, rows_float)
+IMPUTE = Verb(_opened_with_holes, _filled, _names_of_rows, lambda model, source: source.dtype)

@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from isthmus import Autoencoder
+from isthmus.core.errors import InvalidDataError
 from isthmus.core.persistence import Packer, Unpacker
 from isthmus.data.scaling import SCALINGS, ColumnStatistics, Recipe, Scaler
-from isthmus.data.scaling.choosing import choose_scaler, gathered, sample_stride, scaled_in_program
+from isthmus.data.scaling.choosing import choose_scaler, gathered, out_of_range, sample_stride, scaled_in_program
 from isthmus.data.scaling.maps import Patches, Scaling, WhitenedPatches, Whitening
 
 rng = np.random.default_rng(0)
+UNIT = Scaler("none", np.zeros(2), np.ones(2))
 
 
 def measured(values, scaling="standard", gathers=None):
@@ -199,12 +201,101 @@ def test_a_sample_is_large_enough_and_not_larger(n_rows):
 
 @pytest.mark.parametrize("pair", ["u1 f4", "i2 f4", "f2 f4", "f4 f4", "f4 f8", "f8 f8"])
 def test_narrow_types_are_scaled_on_the_device(pair):
-    assert scaled_in_program(*map(np.dtype, pair.split()))
+    assert scaled_in_program(UNIT, *map(np.dtype, pair.split()))
 
 
 @pytest.mark.parametrize("pair", ["f8 f4", "i4 f4", "i8 f4", "u8 f8", "? f4"])
 def test_wide_types_and_booleans_are_scaled_on_the_host(pair):
-    assert not scaled_in_program(*map(np.dtype, pair.split()))
+    assert not scaled_in_program(UNIT, *map(np.dtype, pair.split()))
+
+
+@pytest.mark.parametrize(
+    ("center", "scale", "single", "double"),
+    [
+        (0.0, 1.0, True, True),
+        (1e4, 1.0, False, True),  # float32 would round the center by 5e-4 of the scale
+        (0.0, 1e-35, False, True),  # a processor may take the smallest floats for 0
+        (0.0, 1e35, False, True),
+        (0.0, 1e-305, False, False),
+        (np.nan, 1.0, True, True),  # a column without a value
+    ],
+)
+def test_rows_are_scaled_on_the_host_where_the_type_of_the_computation_loses_digits(center, scale, single, double):
+    scaler = Scaler("standard", np.array([0.0, center]), np.array([1.0, scale]))
+    assert scaler.exact_in(np.dtype(np.float32)) == single
+    assert scaler.exact_in(np.dtype(np.float64)) == double
+    assert not WhitenedPatches(Whitening(np.zeros(1), np.eye(1), np.eye(1)), Patches(1, 1.0)).exact_in(np.dtype("f8"))
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-200, 1e-100, 1.0, 1e100, 1e200, 1e300])
+@pytest.mark.parametrize("scaling", ["standard", "minmax", "robust"])
+def test_scalings_do_not_depend_on_the_unit(unit, scaling):
+    raw = rng.normal(size=(300, 3)) + np.array([0, 3, -5])
+    plain, scaled = chosen(raw, scaling), chosen(raw * unit, scaling)
+    assert_allclose(scaled.scaled(raw * unit, np.float64), plain.scaled(raw, np.float64), rtol=1e-12, atol=1e-12)
+    assert_allclose(scaled.raw(plain.scaled(raw, np.float64), np.float64), raw * unit, rtol=1e-12)
+
+
+def test_moments_of_pieces_of_very_different_size_equal_those_of_one_piece():
+    raw = np.concatenate([rng.normal(size=(50, 2)) * unit for unit in (0.0, 1e-250, 1.0, 1e-30, 1e250, 1e200)])
+    whole, first, second = (ColumnStatistics(2, raw.dtype) for _ in range(3))
+    whole.update(raw)
+    for start in range(0, 180, 20):
+        first.update(raw[start : start + 20], start)
+    second.update(raw[180:], 180)
+    first.merge(second)
+    for found in (whole, first):
+        assert_allclose(found.mean, (raw / 1e250).mean(axis=0) * 1e250, rtol=1e-12)
+        assert_allclose(found.deviation, (raw / 1e250).std(axis=0) * 1e250, rtol=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+@pytest.mark.parametrize("scaling", ["mean_norm", "zca", "patches", "whitened_patches"])
+def test_scalings_that_join_columns_refuse_values_whose_squares_are_no_floats(unit, scaling):
+    raw = rng.normal(size=(50, 3))
+    raw[:, 1] *= unit
+    with pytest.raises(InvalidDataError, match=r"^column 1 has values of about .*scaling='standard'"):
+        chosen(raw, scaling)
+
+
+def test_a_column_that_spans_more_than_a_float_holds_is_refused():
+    raw = np.array([[0.0, 1e308], [1.0, -1e308]])
+    with pytest.raises(InvalidDataError, match=r"^column 1 ranges from -1e\+308 to 1e\+308, more than a float"):
+        chosen(raw, "standard")
+
+
+@pytest.mark.parametrize(
+    ("values", "wide"),
+    [
+        (np.array([0, 2**24]), False),
+        (np.array([0, 2**24 + 1]), True),
+        (np.array([0.0, 2**24 + 1]), True),  # integers stored as floats
+        (np.array([1.7e9, 1.7e9 + 0.5]), True),
+        (np.array([0.5, 1e9]), False),
+        (np.array([1e9, 1e9 + 64], np.float32), False),  # float32 holds what it is given
+        (np.array([0, 1e37], np.float32), True),  # but no reconstruction beyond its range
+        (np.array([0, 1e-35]), True),
+        (np.array([0, 255], np.uint8), False),
+    ],
+)
+def test_rows_need_float64_where_float32_cannot_hold_them(values, wide):
+    assert chosen(np.column_stack([values, values * 0]), "standard").wide == wide
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_values_outside_the_range_of_a_type_become_its_largest(dtype):
+    largest = np.finfo(dtype).max
+    scaler = Scaler("standard", np.zeros(2), np.array([1.0, largest]))
+    assert_array_equal(scaler.raw(np.array([[2.0, 2.0], [0.0, -3.0]]), dtype), [[2, largest], [0, -largest]])
+
+
+def test_the_largest_value_is_found_that_cannot_be_computed_with():
+    scaler = Scaler("standard", np.zeros(3), np.array([1.0, 1e30, 1e-30]))
+    low, high = np.array([-1e17, -1e40, 0.0]), np.array([0.0, 1e30, 1e-20])
+    assert out_of_range(low, high, scaler, np.dtype(np.float32)) is None
+    high[2] = 1e-9
+    assert out_of_range(low, high, scaler, np.dtype(np.float32)) == (2, 1e-9, pytest.approx(1e21))
+    assert out_of_range(low, high, scaler, np.dtype(np.float64)) is None
 
 
 def test_mean_norm_is_one_number_for_all_columns():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from isthmus.core.errors import InvalidDataError
 from isthmus.data.formats import SCALINGS
 from isthmus.data.scaling.maps import Patches, Recipe, Scaler, Scaling, WhitenedPatches, Whitening
 from isthmus.data.scaling.statistics import ColumnStatistics, Quantity
@@ -17,11 +19,15 @@ Floats = NDArray[np.float64]
 _QUANTILE_ROWS = 1 << 16
 _SAMPLE_ROWS = 1 << 12
 _MANY_COLUMNS = 16
+_WHOLE = 1 << 24  # the first integers that float32 does not hold are above it
 
 
 def _with_floor(scale: Floats, statistics: ColumnStatistics) -> Floats:
     # A column whose deviation is below the rounding error of its values is treated as constant.
-    return np.where(scale > statistics.rounding, scale, 1.0)
+    # Of numbers around 1e100 the rounding error of the mean is 1e84.
+    largest = np.maximum(np.abs(statistics.low), np.abs(statistics.high))
+    constant = np.maximum(1.0, np.where(np.isinf(largest), 0.0, 8 * np.finfo(np.float64).eps * largest))
+    return np.where(scale > statistics.rounding, scale, constant)
 
 
 def _standard(statistics: ColumnStatistics) -> Scaler:
@@ -90,9 +96,13 @@ ZCA = Recipe(_zca, ("moments", "covariance"), Whitening)
 WHITENED_PATCHES = Recipe(_whitened_patches, ("moments", "covariance"), WhitenedPatches)
 
 
-def scaled_in_program(dtype: np.dtype[Any], compute: np.dtype[Any]) -> bool:
-    """Whether raw values of a type are scaled on the device: narrow types, which are cheaper to copy."""
-    return dtype.kind in "iuf" and (dtype.itemsize <= 2 or dtype == np.float32 or dtype == compute)
+def scaled_in_program(scaler: Scaling, dtype: np.dtype[Any], compute: np.dtype[Any]) -> bool:
+    """Whether raw values of a type are scaled on the device: narrow types, which are cheaper to copy.
+
+    The scaling must work by column, and without loss in the type of the computation.
+    """
+    narrow = dtype.kind in "iuf" and (dtype.itemsize <= 2 or dtype == np.float32 or dtype == compute)
+    return narrow and scaler.affine is not None and scaler.exact_in(compute)
 
 
 def gathered(scaling: str | None, dtype: np.dtype[Any]) -> tuple[Quantity, ...]:
@@ -107,7 +117,7 @@ def sample_stride(scaling: str | None, n_rows: int) -> int:
     return max(1, -(-n_rows // (_QUANTILE_ROWS if scaling == "robust" else _SAMPLE_ROWS)))
 
 
-def choose_scaler(statistics: ColumnStatistics, scaling: str | None) -> Scaling:
+def choose_scaler(statistics: ColumnStatistics, scaling: str | None, names: Sequence[str] = ()) -> Scaling:
     """Return the scaling that a setting gives for these statistics.
 
     A column that is missing in every row has the center NaN: its later values count as missing too, and its
@@ -116,11 +126,83 @@ def choose_scaler(statistics: ColumnStatistics, scaling: str | None) -> Scaling:
     ``"auto"`` divides uint8 by 255 unless the largest value is 1; leaves floats that fill [0, 1] unchanged; divides
     non-negative integers whose columns share one range (pictures stored as floats) by the largest; and standardises
     everything else.
+
+    Raises
+    ------
+    InvalidDataError
+        If a column spans more than a float can hold, or its values are too large or too small for a scaling that joins
+        columns; `names` are those of the columns.
     """
+    _refuse_unusual(statistics, scaling, names)
     scaler = _chosen(statistics, scaling)
+    if _needs_float64(statistics, scaler):
+        scaler = scaler.widened()
     if statistics.unseen.any() and isinstance(scaler, Scaler):
         return replace(scaler, center=np.where(statistics.unseen, np.nan, scaler.center))
     return scaler
+
+
+def _refuse_unusual(statistics: ColumnStatistics, scaling: str | None, names: Sequence[str]) -> None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        endless = np.isinf(statistics.all_high - statistics.all_low) & ~statistics.unseen
+    if endless.any():
+        place = int(np.argmax(endless))
+        low, high = statistics.all_low[place], statistics.all_high[place]
+        raise InvalidDataError(
+            f"column {_name(names, place)} ranges from {low:g} to {high:g}, more than a float can hold; clip it or "
+            "divide it"
+        )
+    joins = {"covariance", "norms", "contrast"} & {*gathered(scaling, statistics.dtype)}
+    if joins and statistics.unusual.any():
+        place = int(np.argmax(statistics.unusual))
+        largest = max(abs(statistics.low[place]), abs(statistics.high[place]))
+        raise InvalidDataError(
+            f"column {_name(names, place)} has values of about {largest:g}, whose squares are no floats, and "
+            f"scaling={scaling!r} needs them; use scaling='standard', or other units"
+        )
+
+
+def _needs_float64(statistics: ColumnStatistics, scaler: Scaling) -> bool:
+    """Whether float32 cannot hold the columns' values: large integers, or numbers that it would round or lose."""
+    seen = ~statistics.unseen
+    largest = np.maximum(np.abs(statistics.low), np.abs(statistics.high))[seen]
+    scale = (statistics.deviation if scaler.affine is None else scaler.affine[1])[seen]
+    single = np.finfo(np.float32)
+    if not largest.size:
+        return False
+    lost = (largest > 1e-3 * single.max) | ((scale < 1e7 * single.tiny) & (largest > 0))
+    if statistics.dtype.itemsize > 4 or statistics.dtype.kind in "iu":
+        rounded = largest * float(single.eps) > 1e-3 * scale
+        lost |= (largest > _WHOLE) if statistics.whole_numbers else rounded
+    return bool(lost.any())
+
+
+def out_of_range(low: Floats, high: Floats, scaler: Scaling, compute: np.dtype[Any]) -> tuple[int, float, float] | None:
+    """Return the column, the raw and the scaled value whose square leaves the range of the computation; else None.
+
+    Parameters
+    ----------
+    low, high : ndarray of shape (n_features,)
+        The range of the raw values.
+    scaler : Scaling
+        The scaling.
+    compute : numpy.dtype
+        The type of the computation.
+    """
+    if scaler.affine is None:
+        return None
+    center, scale = scaler.affine
+    with np.errstate(over="ignore", invalid="ignore"):
+        reach = np.fmax(np.abs(low / scale - center / scale), np.abs(high / scale - center / scale))
+    reach[np.isinf(low) | np.isnan(reach)] = 0.0  # nothing was observed
+    place = int(np.argmax(reach))
+    if reach[place] <= float(np.sqrt(np.finfo(compute).max)) / 16:
+        return None
+    return place, float(max(low[place], high[place], key=lambda value: abs(value - center[place]))), float(reach[place])
+
+
+def _name(names: Sequence[str], place: int) -> str:
+    return repr(str(names[place])) if len(names) else str(place)
 
 
 def _chosen(statistics: ColumnStatistics, scaling: str | None) -> Scaling:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +30,13 @@ class Scaling(ABC):
         A name in `SCALINGS`, ``"unit"`` (already in [0, 1], or divided by one number) or ``"none"``.
     crowded : bool
         Whether the scaled values are in [0, 1] and mostly near its ends, as for drawings and not for photographs.
+    wide : bool
+        Whether float32 cannot hold the raw rows, such as integers above 2**24.
     """
 
     kind: str
     crowded: bool = False
+    wide: bool = False
 
     # The fields that a model file stores, and the number of their axes, each of n_features.
     @property
@@ -44,6 +48,14 @@ class Scaling(ABC):
     def affine(self) -> tuple[Floats, Floats] | None:
         """``(center, scale)`` if the map is ``(raw - center) / scale`` by column, else None."""
         return None
+
+    def widened(self) -> Self:
+        """Return the same map of rows that need float64."""
+        return replace(self, wide=True)  # type: ignore[type-var]
+
+    def exact_in(self, compute: np.dtype[Any]) -> bool:
+        """Whether raw values can be scaled in a type of floats without losing digits or leaving its range."""
+        return False
 
     @abstractmethod
     def scaled(self, raw: Array, dtype: Any = np.float32) -> Array:
@@ -71,7 +83,7 @@ class Scaler(Scaling):
 
     Attributes
     ----------
-    kind, crowded : str, bool
+    kind, crowded, wide : str, bool, bool
         As in `Scaling`.
     center, scale : ndarray of shape (n_features,)
         In the units of the raw data, float64.
@@ -81,6 +93,7 @@ class Scaler(Scaling):
     center: Floats
     scale: Floats
     crowded: bool = False
+    wide: bool = False
 
     @property
     def n_features(self) -> int:
@@ -92,13 +105,33 @@ class Scaler(Scaling):
         """``(center, scale)``."""
         return self.center, self.scale
 
+    @cached_property
+    def _limits(self) -> tuple[float, float, float, float]:
+        """Largest center, smallest and largest scale, and the largest center in scales."""
+        center = np.abs(np.nan_to_num(self.center))
+        with np.errstate(over="ignore"):
+            ratio = float((center / self.scale).max(initial=0))
+        return float(center.max(initial=0)), float(self.scale.min(initial=1)), float(self.scale.max(initial=1)), ratio
+
+    def exact_in(self, compute: np.dtype[Any]) -> bool:
+        """Whether raw values can be scaled in a type of floats without losing digits or leaving its range."""
+        center, least, most, ratio = self._limits
+        floats = np.finfo(compute)
+        room = float(floats.max) * 1e-7
+        return max(center, most) < room and least > 1e7 * float(floats.tiny) and ratio * float(floats.eps) < 1e-3
+
     def scaled(self, raw: Array, dtype: Any = np.float32) -> Array:
-        """Return scaled rows, computed in float64, so that large offsets lose no digits."""
-        return ((raw.astype(np.float64) - self.center) / self.scale).astype(dtype)
+        """Return scaled rows, computed in float64, so that large offsets lose no digits.
+
+        Values outside the range of the type are infinite.
+        """
+        with np.errstate(over="ignore"):
+            return ((raw.astype(np.float64) - self.center) / self.scale).astype(dtype)
 
     def raw(self, scaled: Array, dtype: Any, like: Array | None = None) -> Array:
-        """Return rows in the units of the raw data."""
-        return (scaled * self.scale + self.center).astype(dtype)
+        """Return rows in the units of the raw data; values outside the range of the type are its largest."""
+        with np.errstate(over="ignore"):
+            return _saturated((scaled * self.scale + self.center).astype(dtype))
 
     def directions(self, rows: Array) -> Floats:
         """Return directions in the units of the raw data."""
@@ -132,6 +165,7 @@ class Patches(Scaling):
     width: int
     deviation: float
     level: float = 0.0
+    wide: bool = False
     kind = "patches"
 
     @property
@@ -159,7 +193,8 @@ class Patches(Scaling):
         Clipped cells stay at three deviations.
         """
         means = self.level if like is None else _wide(like).mean(axis=1, keepdims=True)
-        return (self.directions(scaled - np.float64(_MIDDLE)) + means).astype(dtype)
+        with np.errstate(over="ignore"):
+            return _saturated((self.directions(scaled - np.float64(_MIDDLE)) + means).astype(dtype))
 
     def directions(self, rows: Array) -> Floats:
         """Return directions in the units of the raw data."""
@@ -197,6 +232,7 @@ class Whitening(Scaling):
     center: Floats
     whitening: Floats
     colouring: Floats
+    wide: bool = False
     kind = "zca"
 
     @property
@@ -211,7 +247,8 @@ class Whitening(Scaling):
 
     def raw(self, scaled: Array, dtype: Any, like: Array | None = None) -> Array:
         """Return rows in the units of the raw data, exact to rounding."""
-        return (self.directions(scaled) + self.center).astype(dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _saturated((self.directions(scaled) + self.center).astype(dtype))
 
     def directions(self, rows: Array) -> Floats:
         """Return directions in the units of the raw data."""
@@ -239,6 +276,7 @@ class WhitenedPatches(Scaling):
 
     whitening: Whitening
     patches: Patches
+    wide: bool = False
     kind = "whitened_patches"
 
     @property
@@ -270,6 +308,16 @@ class Recipe(NamedTuple):
     fit: Callable[[ColumnStatistics], Scaling]
     gathers: tuple[Quantity, ...] = ()
     makes: type[Scaling] = Scaler
+
+
+def _saturated(rows: Array) -> Array:
+    """Return rows with the largest float in place of infinity; those passed are written to."""
+    # One sum is cheaper than a mask, and is not finite where a cell is not.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not np.isfinite(rows.sum()):
+            largest = np.finfo(rows.dtype).max
+            np.clip(rows, -largest, largest, out=rows)
+    return rows
 
 
 def _wide(rows: Array) -> Floats:

@@ -20,6 +20,8 @@ _PIECE_CELLS = 1 << 17
 _SIDE_BY_SIDE = 512
 # The covariance is updated once per piece, so larger pieces save time for wide rows.
 _COVARIANCE_CELLS = 1 << 20
+# Squares of larger numbers, and of the inverse of smaller ones, summed over many rows, leave the range of floats.
+_LARGEST = 1e100
 # 134 MB per matrix; whitening needs several.
 _WIDEST_COVARIANCE = 4096
 
@@ -38,6 +40,13 @@ def refuse_non_finite(values: NDArray[Any], start: int, names: Sequence[str], *,
         what, remedy = "NaN", "set missing='mask', fill the cell or drop the row"
     name = repr(str(names[column])) if len(names) else column
     raise InvalidDataError(f"Input X contains {what} at row {start + row}, column {name}; {remedy}")
+
+
+def unit_for(largest: Floats) -> Floats:
+    """Return powers of two near the largest values of columns whose squares are no floats, and 1 for other columns."""
+    with np.errstate(invalid="ignore"):
+        plain = ~((largest > _LARGEST) | ((largest > 0) & (largest < 1 / _LARGEST)))
+    return np.where(plain, 1.0, np.ldexp(1.0, np.frexp(np.where(plain, 1.0, largest))[1] - 1))
 
 
 def _side_by_side(rows: NDArray[Any]) -> list[NDArray[Any]]:
@@ -102,11 +111,13 @@ class ColumnStatistics:
         self.missing = missing and dtype.kind == "f"
         self.holes = False  # whether any row, including validation rows, has a missing cell
         self._seen: Any = np.zeros(n_features) if self.missing else 0  # observed cells of each column
+        self._unit: Floats | None = None  # of the moments of each column; None is 1
         self.whole = dtype.kind in "iu"
         self._may_be_whole = True
         self.low: Floats = np.full(n_features, np.inf)
         self.high: Floats = np.full(n_features, -np.inf)
-        self.mean: Floats = np.zeros(n_features)
+        self._held_low, self._held_high = self.low.copy(), self.high.copy()
+        self._mean: Floats = np.zeros(n_features)
         self._squares: Floats = np.zeros(n_features)
         self._products: Floats | None = np.zeros((n_features, n_features)) if covaries else None
         self._norms = self._contrasts = 0.0
@@ -120,11 +131,29 @@ class ColumnStatistics:
         for first in range(0, len(values), rows):
             self._update_piece(values[first : first + rows], start + first)
 
+    def glance(self, values: NDArray[Any]) -> None:
+        """Add rows to the range of all rows, and to nothing else."""
+        if len(values):
+            self._held_low = np.fmin(self._held_low, _by_column(np.fmin, values))
+            self._held_high = np.fmax(self._held_high, _by_column(np.fmax, values))
+
+    @property
+    def all_low(self) -> Floats:
+        """The smallest value of each column, those of rows that were glanced at included."""
+        return np.asarray(np.fmin(self.low, self._held_low))
+
+    @property
+    def all_high(self) -> Floats:
+        """The largest value of each column, those of rows that were glanced at included."""
+        return np.asarray(np.fmax(self.high, self._held_high))
+
     def _update_piece(self, piece: NDArray[Any], start: int) -> None:
         low, high = _by_column(np.fmin, piece), _by_column(np.fmax, piece)
         if piece.dtype.kind == "f" and self._may_be_whole:
             self._may_be_whole = bool(((piece == np.floor(piece)) | np.isnan(piece)).all())
         self.low, self.high = np.fmin(self.low, low), np.fmax(self.high, high)
+        if self.dtype == np.float64:
+            self._change_unit()
         self._sample.append(piece[-start % self._sample_every :: self._sample_every].copy())
         if self.gathers & {"moments", "covariance"}:
             self._update_moments(piece)
@@ -133,7 +162,7 @@ class ColumnStatistics:
         self.n_rows += len(piece)
 
     def _update_moments(self, piece: NDArray[Any]) -> None:
-        wide = piece.astype(np.float64)
+        wide = piece.astype(np.float64) if self._unit is None else piece / self._unit
         count: Any = len(piece)
         holes = np.isnan(wide) if self.missing else None
         if holes is not None:
@@ -149,32 +178,51 @@ class ColumnStatistics:
         self._merge_moments(count, mean, _by_column(np.add, wide), products)
 
     def _merge_moments(self, count: Any, mean: Floats, squares: Floats, products: Floats | None) -> None:
-        shift, before = np.where(count > 0, mean - self.mean, 0.0), self._seen
+        shift, before = np.where(count > 0, mean - self._mean, 0.0), self._seen
         self._seen = before + count
         share = count / np.maximum(self._seen, 1)
         if self._products is not None:
             self._products += products + np.outer(shift, shift * (before * share))
         self._squares += squares + shift**2 * (before * share)
-        self.mean += shift * share
+        self._mean += shift * share
+
+    def _change_unit(self, low: Floats | None = None, high: Floats | None = None) -> None:
+        """Express the moments in units that suit a range: powers of two, so that nothing is rounded."""
+        largest = np.maximum(-(self.low if low is None else low), self.high if high is None else high)
+        smallest = np.min(largest, initial=1.0, where=largest > 0)
+        if self._unit is None and largest.max(initial=0.0) <= _LARGEST and smallest >= 1 / _LARGEST:
+            return
+        unit = unit_for(largest)
+        ratio = (1.0 if self._unit is None else self._unit) / unit
+        self._unit = unit
+        self._mean = self._mean * ratio
+        self._squares = self._squares * ratio * ratio
+        if self._products is not None:
+            self._products = self._products * ratio * ratio[:, None]
 
     def merge(self, other: ColumnStatistics) -> None:
         """Add the statistics of later rows of the same source."""
         self.low, self.high = np.fmin(self.low, other.low), np.fmax(self.high, other.high)
         self._may_be_whole &= other._may_be_whole
+        self.glance(np.stack([other.all_low, other.all_high]))
         self.holes |= other.holes
         self._sample += other._sample
-        self._merge_moments(other._seen, other.mean, other._squares, other._products)
+        for part in (self, other):
+            part._change_unit(self.low, self.high)
+        self._merge_moments(other._seen, other._mean, other._squares, other._products)
         self._norms += other._norms
         self._contrasts += other._contrasts
         self.n_rows += other.n_rows
 
     def _update_rows(self, piece: NDArray[Any]) -> None:
         wide = piece.astype(np.float64, order="C")
-        if "norms" in self.gathers:
-            self._norms += float(np.sqrt(np.square(wide).sum(axis=1)).sum())
-        if "contrast" in self.gathers:
-            wide -= wide.mean(axis=1, keepdims=True)
-            self._contrasts += float(np.square(wide, out=wide).sum())
+        # Where this overflows, the columns are `unusual`, and the scaling is refused.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if "norms" in self.gathers:
+                self._norms += float(np.sqrt(np.square(wide).sum(axis=1)).sum())
+            if "contrast" in self.gathers:
+                wide -= wide.mean(axis=1, keepdims=True)
+                self._contrasts += float(np.square(wide, out=wide).sum())
 
     @property
     def whole_numbers(self) -> bool:
@@ -182,9 +230,20 @@ class ColumnStatistics:
         return self.whole or (self.dtype.kind == "f" and self._may_be_whole)
 
     @property
+    def unusual(self) -> NDArray[np.bool_]:
+        """Which columns have values whose squares are too large or too small for floats."""
+        return np.asarray(unit_for(np.maximum(-self.low, self.high)) != 1)
+
+    @property
+    def mean(self) -> Floats:
+        """The mean of each column."""
+        return self._mean.copy() if self._unit is None else self._mean * self._unit
+
+    @property
     def deviation(self) -> Floats:
         """The population standard deviation of each column."""
-        return np.asarray(np.sqrt(self._squares / np.maximum(self._seen, 1)))
+        deviation = np.asarray(np.sqrt(self._squares / np.maximum(self._seen, 1)))
+        return deviation if self._unit is None else deviation * self._unit
 
     @property
     def covariance(self) -> Floats:

@@ -42,6 +42,8 @@ def describe_type(kind: Any) -> str:
         return "categories"
     if types.is_temporal(kind):
         return f"dates or times ({kind})"
+    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
+        return f"bytes ({kind})"
     if types.is_nested(kind):
         return f"nested values ({kind})"
     return f"text ({kind})" if types.is_string(kind) or types.is_large_string(kind) else f"{kind} values"

@@ -14,10 +14,12 @@ from jax import Array
 from numpy.typing import NDArray
 
 from isthmus.core.compilation import keep_programs, kept_in_memory
+from isthmus.core.errors import InvalidDataError
 from isthmus.core.types import Columns, Params, TrainState
 from isthmus.corruption.replaced import Masking
 from isthmus.data.columns import ColumnOfTable
 from isthmus.data.scaling import Scaler
+from isthmus.data.scaling.statistics import unit_for
 from isthmus.data.sources import ArraySource
 from isthmus.engine.gaussian import Gaussian, factors, fit_gaussian
 from isthmus.engine.interruption import Interruption
@@ -78,19 +80,51 @@ class Ensemble:
     scale: Floats
     usual: Floats
 
-    def filled(self, values: Floats) -> Floats:
-        """Return rows (n, C) with NaN filled in; the other cells are unchanged."""
+    def filled(self, values: Floats, names: Sequence[Any] = ()) -> Floats:
+        """Return rows (n, C) with NaN filled in; the other cells are unchanged.
+
+        Raises
+        ------
+        InvalidDataError
+            Where an observed cell is so large that the missing ones next to it would not be finite; `names` are those
+            of the columns, for the message.
+        """
         holes = np.isnan(values)
         out = np.where(holes, self.usual, values)
         partly = np.flatnonzero(holes.any(axis=1) & ~holes.all(axis=1))
-        fill = _compiled(self.network)
+        fill, largest = _compiled(self.network), np.finfo(np.float64).max
         for start in range(0, len(partly), _ROWS_AT_ONCE):
             rows = partly[start : start + _ROWS_AT_ONCE]
-            padded = np.zeros((_ROWS_AT_ONCE, values.shape[1]))
-            padded[: len(rows)] = (values[rows] - self.center) / self.scale
-            found = np.asarray(fill(self.params, padded.astype(np.float32)), np.float64)[: len(rows)]
-            out[rows] = np.where(holes[rows], found * self.scale + self.center, values[rows])
+            padded = np.zeros((_ROWS_AT_ONCE, values.shape[1]), np.float32)
+            padded[: len(rows)] = _standardised(values[rows], self.center, self.scale)
+            found = np.asarray(fill(self.params, padded), np.float64)[: len(rows)]
+            wrong = np.flatnonzero((holes[rows] & ~np.isfinite(found)).any(axis=1))
+            if len(wrong):
+                raise self._too_large(values, int(rows[wrong[0]]), names)
+            with np.errstate(over="ignore"):
+                found = np.clip(found * self.scale + self.center, -largest, largest)
+            out[rows] = np.where(holes[rows], found, values[rows])
         return out
+
+    def _too_large(self, values: Floats, row: int, names: Sequence[Any]) -> InvalidDataError:
+        with np.errstate(over="ignore"):
+            away = np.abs(values[row] / self.scale - self.center / self.scale)
+        place = int(np.nanargmax(away))
+        name = repr(names[place]) if len(names) else place
+        return InvalidDataError(
+            f"row {row} cannot be filled: its value {values[row, place]:g} in column {name} is too far from those of "
+            "fit; clip it, or mark it as missing"
+        )
+
+
+def _standardised(values: Floats, center: Floats, scale: Floats) -> NDArray[np.float32]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        rows = (values - center) / scale
+        # A difference of two of the largest floats is none.
+        wide = np.isinf(rows)
+        if wide.any():
+            rows = np.where(wide, (values / 4 - center / 4) / (scale / 4), rows)
+        return rows.astype(np.float32)
 
 
 @kept_in_memory
@@ -135,7 +169,7 @@ def learn(
     """
     n_levels = tuple(len(column.levels) for column in columns)
     center, scale = _standardising(values, n_levels)
-    rows = ((values - center) / scale).astype(np.float32)
+    rows = _standardised(values, center, scale)
     rows = rows[~np.isnan(rows).all(axis=1)]
     wide, start = _widened(rows, n_levels)
     gaussian = fit_gaussian(wide)
@@ -167,10 +201,14 @@ def learn(
 
 def _standardising(values: Floats, n_levels: tuple[int, ...]) -> tuple[Floats, Floats]:
     numbers = np.asarray(n_levels) == 0
-    center: Floats = np.where(numbers, np.nanmean(values, axis=0), 0.0)
-    deviation = np.nanstd(values, axis=0)
-    flat = deviation <= 1e-12 * np.nanmax(np.abs(values), axis=0)
-    return center, np.where(numbers & ~flat, deviation, 1.0)
+    # In units in which the squares of very large and very small numbers are floats.
+    largest = np.nanmax(np.abs(values), axis=0)
+    unit = unit_for(largest)
+    small = values / unit
+    mean, deviation = np.nanmean(small, axis=0), np.nanstd(small, axis=0)
+    flat = deviation <= 1e-12 * largest / unit
+    constant = np.maximum(1.0, 8 * np.finfo(np.float64).eps * largest)
+    return np.where(numbers, mean * unit, 0.0), np.where(numbers, np.where(flat, constant, deviation * unit), 1.0)
 
 
 def _most_frequent(values: Floats, n_levels: tuple[int, ...]) -> Floats:

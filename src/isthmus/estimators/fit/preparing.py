@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from isthmus.core.errors import InvalidParameterError
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.core.processes import all_gathered, row_share
 from isthmus.core.types import Columns
 from isthmus.data.scaling import ColumnStatistics, Scaling
-from isthmus.data.scaling.choosing import choose_scaler, gathered, sample_stride
+from isthmus.data.scaling.choosing import choose_scaler, gathered, out_of_range, sample_stride
 from isthmus.data.sources.base import Source
 from isthmus.data.splitting import NO_HOLDOUT, HashHoldout, Holdout
 from isthmus.engine.loading import RowLoader
@@ -73,8 +73,9 @@ def prepare(
     moments = plan.corruption is not None
     statistics = measure(source, scaling, names, holdout, moments=moments, missing=plan.masks_missing)
     if scaler is None:
-        scaler = choose_scaler(statistics, scaling)
+        scaler = choose_scaler(statistics, scaling, names)
         _warn_of_empty_columns(statistics, names)
+    refuse_too_large(statistics, scaler, plan.compute, source, names)
     plan.check_range(statistics, scaler)
     if plan.corruption is not None:
         plan.corruption.check(source.schema.n_features, scaler.affine is not None)
@@ -118,11 +119,37 @@ def measure(
     # Each of several processes reads its share of the rows.
     for values, start in finite_blocks(source, names, *row_share(rows_of(source)), missing=missing):
         statistics.holes = statistics.holes or (statistics.missing and bool(np.isnan(values).any()))
-        statistics.update(values[~holdout.mask(start, start + len(values))] if holdout.share else values, start)
+        if not holdout.share:
+            statistics.update(values, start)
+            continue
+        held = holdout.mask(start, start + len(values))
+        statistics.update(values[~held], start)
+        statistics.glance(values[held])
     parts: list[ColumnStatistics] = all_gathered(statistics)
     for other in parts[1:]:
         parts[0].merge(other)
     return parts[0]
+
+
+def refuse_too_large(
+    statistics: ColumnStatistics, scaler: Scaling, compute: np.dtype[Any], source: Source, names: Sequence[str]
+) -> None:
+    """Raise InvalidDataError, with row and column, for a value that is too large to compute with once it is scaled."""
+    found = out_of_range(statistics.all_low, statistics.all_high, scaler, compute)
+    if found is None:
+        return
+    place, value, scaled = found
+    rows = (
+        block.start + int(row)
+        for block in source.blocks()
+        for row in np.flatnonzero(np.asarray(block.values[:, place], np.float64) == value)[:1]
+    )
+    name = repr(str(names[place])) if len(names) else place
+    instead = "" if scaler.kind == "standard" else ", or set scaling='standard'"
+    raise InvalidDataError(
+        f"row {next(rows, '?')}, column {name} has the value {value:g}, which is {scaled:.2g} after scaling: too large "
+        f"to compute with in {compute}; clip or drop the cell{instead}"
+    )
 
 
 def columns_of(statistics: ColumnStatistics, scaler: Scaling) -> Columns:
