@@ -1,11 +1,12 @@
 """Read randomly damaged files and check that each is read correctly, or raises a one-line error.
 
-    python scripts/fuzz.py [--cases 20000] [--seed 0] [--keep FOLDER]
+    python scripts/fuzz.py [--cases 20000] [--tables 50000] [--seed 0] [--keep FOLDER]
 
 Files of rows, pictures and models are mutated: bits are flipped; parts are removed, repeated or overwritten with one
 byte; lengths are overwritten; words are inserted. Reading must return rows, or raise an IsthmusError with a one-line
 message that names the file. Rows must equal those that numpy, pyarrow or Python's csv module read from the same bytes.
-Every other result is a failure: it is printed with the seed that reproduces it, and its file is kept.
+Every other result is a failure: it is printed with the seed that reproduces it, and its file is kept. Then random
+tables in text are read and written, see `fuzz_tables.py`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import fuzz_tables
 import numpy as np
 from PIL import Image
 
@@ -229,6 +231,7 @@ def main() -> None:
     """Run with the arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=20_000)
+    parser.add_argument("--tables", type=int, default=50_000, help="random tables that are read and written")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for the files that failed")
     given = parser.parse_args()
@@ -242,7 +245,12 @@ def main() -> None:
             given.keep.mkdir(parents=True, exist_ok=True)
             (given.keep / f"{case.seed}-{case.name}").write_bytes(case.content)
     print(f"{given.cases:,} cases, {len(failures)} failures")
-    sys.exit(bool(failures))
+    with tempfile.TemporaryDirectory() as folder:
+        changed, compared = fuzz_tables.run(given.tables, given.seed, Path(folder))
+    for seed, failure in changed:
+        print(f"--seed {seed} --cases 0 --tables 1: {failure}")
+    print(f"{given.tables:,} tables of {compared:,} cells, {len(changed)} failures")
+    sys.exit(bool(failures or changed))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from isthmus.data.sources import open_source
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 import fuzz
+import fuzz_tables
 
 pytestmark = pytest.mark.slow
 
@@ -20,6 +21,13 @@ pytestmark = pytest.mark.slow
 def test_damaged_files_are_read_or_raise_a_one_line_error(part, tmp_path):
     failures = fuzz.run(150, 1_000_000 + 150 * part, tmp_path)
     assert not failures, [(case.name, case.seed, case.failure) for case in failures]
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_random_tables_keep_every_byte_but_their_holes(part, tmp_path):
+    failures, compared = fuzz_tables.run(200, 2_000_000 + 200 * part, tmp_path)
+    assert not failures
+    assert compared > 2_000
 
 
 def test_mutations_change_files_and_are_reproducible():

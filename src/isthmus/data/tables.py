@@ -168,7 +168,7 @@ def write_filled(
         Whether an existing file is replaced.
     """
     if isinstance(table, TextTable) and issubclass(kind := _sink(path), CsvSink):
-        cells = {name: _new_cells(before[name], filled[name]) for name in filled.column_names}
+        cells = {name: new_cells(before[name], filled[name]) for name in filled.column_names}
         _write(table.filled(cells, _delimiter(table, path, kind)), path, overwrite=overwrite)
         return
     whole = table.typed(table.names)
@@ -178,11 +178,11 @@ def write_filled(
     write_table(whole, path, overwrite=overwrite)
 
 
-def _new_cells(before: Any, filled: Any) -> dict[int, Any]:
+def new_cells(before: Any, filled: Any) -> dict[int, Any]:
     """Return the rows and values of the cells that were missing and are filled."""
     import numpy as np
 
-    rows = np.flatnonzero(before.is_null().to_numpy() & filled.is_valid().to_numpy())
+    rows = np.flatnonzero(np.asarray(before.is_null()) & np.asarray(filled.is_valid()))
     return dict(zip(rows.tolist(), filled.take(rows).to_pylist(), strict=True))
 
 

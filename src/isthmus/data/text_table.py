@@ -13,7 +13,7 @@ from isthmus.data.sources.cells import Record, quoted, records, split, unquoted
 from isthmus.data.sources.layout import TextOptions, decoded, find_layout, opened
 from isthmus.data.sources.places import Place
 from isthmus.data.sources.text import skip_comments
-from isthmus.data.sources.text_columns import bad_number, inferred, of_kind
+from isthmus.data.sources.text_columns import bad_number, first_decimal_comma, inferred, of_kind
 from isthmus.data.sources.text_errors import bad_cell, refuse_cells, rows_of
 
 
@@ -119,6 +119,8 @@ class TextTable:
         """
         for name in names:
             place = bad_number(self.cells[name], self.options, self.layout.decimal, most)
+            if place is None and self.layout.decimal == ".":
+                place = first_decimal_comma(self.cells[name], self.options)
             if place is None:
                 continue
             row = next(row for row in rows_of(self.file, self.layout) if row.number == place)

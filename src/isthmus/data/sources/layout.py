@@ -351,15 +351,15 @@ def _rows(text: str, delimiter: str, start: int, whole: bool) -> list[tuple[int,
     return found
 
 
-def _delimiter(text: str, start: int, whole: bool, name: str, decimal: str | None) -> str:
-    """Return the delimiter with which the rows have the same number of cells and most of these are numbers."""
+def _delimiter(text: str, start: int, complete: bool, name: str, decimal: str | None) -> str:
+    """Return the delimiter with which rows have the same number of cells, few with another one, and most of numbers."""
     line = text[start:].split("\n", 1)[0]
     tabs = ".tsv" in name.lower()
     choices: tuple[str, ...] = ("\t", ",", ";", "|") if tabs else _DELIMITERS
     choices = (*(mark for mark in choices if mark != decimal), *(mark for mark in choices if mark == decimal))
-    best, most = None, -1.0
+    best, most = None, (-1.0, -1.0)
     for mark in choices:
-        rows = [cells for _, _, cells in _rows(text, mark, start, whole)[:50]]
+        rows = [cells for _, _, cells in _rows(text, mark, start, complete)[:50]]
         width = len(rows[-1]) if rows else 0
         body = rows[1:] or rows
         if width < 2 or any(len(row) != width for row in body):
@@ -367,7 +367,9 @@ def _delimiter(text: str, start: int, whole: bool, name: str, decimal: str | Non
         if len(rows[0]) != width and (len(rows[0]) != width - 1 or any(row[-1] for row in body)):
             continue
         cells = [cell for row in body for cell in row]
-        good = sum(not cell or is_number(cell) or (mark != "," and is_number(cell, ",")) for cell in cells) / len(cells)
+        numbers = [not cell or is_number(cell) or (mark != "," and is_number(cell, ",")) for cell in cells]
+        whole = [number or not set(_DELIMITERS) & set(cell) for number, cell in zip(numbers, cells, strict=True)]
+        good = sum(whole) / len(cells), sum(numbers) / len(cells)
         if good > most:
             best, most = mark, good
     return best or next((mark for mark in choices if mark in line), choices[0])
@@ -375,7 +377,7 @@ def _delimiter(text: str, start: int, whole: bool, name: str, decimal: str | Non
 
 def _decimal(rows: list[tuple[int, int, list[str]]], delimiter: str) -> str:
     """Return the decimal mark of the numbers in these rows."""
-    if delimiter == ",":
+    if delimiter == "," and len(rows[0][2]) > 1:
         return "."
     cells = [cell for row in rows for cell in row[2]]
     commas = any(has_decimal(cell, ",") for cell in cells)

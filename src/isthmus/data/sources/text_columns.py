@@ -174,6 +174,18 @@ def bad_number(column: Any, options: TextOptions, decimal: str, most: float | No
     return int(compute.index(good, pa.scalar(False)).as_py())
 
 
+def first_decimal_comma(column: Any, options: TextOptions) -> int | None:
+    """Return the row of the first number with a comma, in a column of numbers if it is a decimal mark."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    cells = compute.utf8_trim(without(column, options.missing_numbers), " \t")
+    commas = compute.match_substring(cells, ",")
+    if not compute.any(commas).as_py() or not _all(_with_point(cells.drop_null()), _NUMBER):
+        return None
+    return int(compute.index(commas, pa.scalar(True)).as_py())
+
+
 def _with_point(cells: Any) -> Any:
     from pyarrow import compute
 
