@@ -242,21 +242,30 @@ def each_picture(X: Any, *, grey: bool) -> Iterator[NDArray[Any]]:
     Raises
     ------
     InvalidDataError
-        Where an array does not have the shape of a picture.
+        Where an array does not have the shape of a picture, or a pixel is masked, NaN or infinite.
     """
     if isinstance(X, str | os.PathLike):
         files = PictureFiles(X)
         for number in range(len(files)):
             picture = files.read(number)
+            _refuse_lost_pixels(picture, files.where(number))
             yield luminance(picture) if grey and picture.ndim == 3 else picture
         return
-    for given in X:
+    for number, given in enumerate(X):
         if isinstance(given, str | os.PathLike):
             yield from each_picture(given, grey=grey)
             continue
-        picture = np.asarray(given)
+        picture = np.asarray(numbers_of(given))
         if picture.ndim not in (2, 3) or not picture.size:
             raise InvalidDataError(
                 f"a picture has shape (height, width) or (height, width, channels), not {picture.shape}"
             )
+        _refuse_lost_pixels(picture, f"picture {number}")
         yield picture
+
+
+def _refuse_lost_pixels(picture: NDArray[Any], name: str) -> None:
+    if picture.dtype.kind == "f" and not np.isfinite(picture).all():
+        line, column = np.argwhere(~np.isfinite(picture))[0][:2]
+        what = "NaN or a masked pixel" if np.isnan(picture[line, column]).any() else "infinity"
+        raise InvalidDataError(f"{name} holds {what} at line {line}, column {column}; repair or leave it out")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.core.errors import DivergedError, InterruptedFitWarning, InvalidParameterError
+from isthmus.core.errors import DivergedError, InterruptedFitWarning, InvalidDataError, InvalidParameterError
 from isthmus.core.parameters import (
     Instance,
     Integer,
@@ -35,6 +35,7 @@ from isthmus.estimators import stored
 from isthmus.estimators.fit.choices import draw_seed
 from isthmus.estimators.inputs import each_picture
 from isthmus.estimators.parameters import SEED
+from isthmus.estimators.unchanged import unchanged_on_error
 from isthmus.images.denoiser import Denoiser
 from isthmus.images.training import Progress, Recipe, initial_weights, train
 from isthmus.networks.residual import ResidualDenoiser
@@ -149,20 +150,21 @@ class PictureDenoiser(PictureDenoiserParameters, BaseEstimator):  # type: ignore
         InvalidParameterError, InvalidDataError, DivergedError
             With one line.
         """
-        low, high = self._levels()
-        network = self._network()
-        seed = draw_seed(self.random_state)
-        recipe = Recipe(
-            self.max_steps, self.crop_size, self.batch_size, float(self.learning_rate), low / 255, high / 255
-        )
-        pictures = [*X] if isinstance(X, np.ndarray) else X
-        crops = PatchSource(
-            pictures, self.crop_size, n_patches=recipe.n_steps * recipe.batch, random_state=seed, grey=True
-        )
-        white = float(np.iinfo(crops.dtype).max) if crops.dtype.kind in "iu" else 1.0
-        reached = self._learned(train(network, self._start(network, seed), crops, white, recipe, seed))
-        self.denoiser_ = Denoiser(network, reached.params, max(high, self._known()))
-        self.white_, self.n_steps_, self.seed_ = white, reached.step, seed
+        with unchanged_on_error(self):
+            low, high = self._levels()
+            network = self._network()
+            seed = draw_seed(self.random_state)
+            recipe = Recipe(
+                self.max_steps, self.crop_size, self.batch_size, float(self.learning_rate), low / 255, high / 255
+            )
+            pictures = [*X] if isinstance(X, np.ndarray) else X
+            crops = PatchSource(
+                pictures, self.crop_size, n_patches=recipe.n_steps * recipe.batch, random_state=seed, grey=True
+            )
+            white = float(np.iinfo(crops.dtype).max) if crops.dtype.kind in "iu" else 1.0
+            reached = self._learned(train(network, self._start(network, seed), crops, white, recipe, seed))
+            self.denoiser_ = Denoiser(network, reached.params, max(high, self._known()))
+            self.white_, self.n_steps_, self.seed_ = white, reached.step, seed
         return self
 
     def _learned(self, steps: Iterator[Progress]) -> Progress:
@@ -228,7 +230,14 @@ class PictureDenoiser(PictureDenoiserParameters, BaseEstimator):  # type: ignore
         white = float(np.iinfo(picture.dtype).max) if picture.dtype.kind in "iu" else self.white_
         dtype = np.float64 if picture.dtype == np.float64 else np.float32
         values: Picture = picture.astype(dtype)
-        return (self.denoiser_.clean(values / white, noise) * white).astype(dtype)
+        cleaned: Picture = (self.denoiser_.clean(values / white, noise) * white).astype(dtype)
+        if not np.isfinite(cleaned).all():
+            line, column = np.unravel_index(np.argmax(np.abs(values)), values.shape)[:2]
+            raise InvalidDataError(
+                f"a picture's value {values.flat[np.argmax(np.abs(values))]:g} at line {line}, column {column} is too "
+                f"large where white is {white:g}; clip it"
+            )
+        return cleaned
 
     # Checks ----------------------------------------------------------------------------------------------------
 

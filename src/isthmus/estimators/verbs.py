@@ -39,7 +39,7 @@ def _checked_codes(X: Any) -> Any:
     X = eager(X)
     if not issparse(X):
         X = matrix_of(X) if library_of(X) is not None else numbers_of(X)
-    return check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
+    return check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_all_finite=False, input_name="X")
 
 
 def _opened_with_holes(model: Any, X: Any, keep: Sequence[str] | None) -> Opened:

@@ -43,7 +43,9 @@ def _robust(statistics: ColumnStatistics) -> Scaler:
     spread = upper - lower
     # A column that is mostly one value has no spread between its quartiles; its deviation is used instead.
     scale = _with_floor(np.where(spread > 0, spread, statistics.deviation), statistics)
-    return Scaler("robust", middle, scale)
+    # The rounding error of outliers says nothing about the other values.
+    varies = spread > statistics.rounding_of(np.maximum(np.abs(lower), np.abs(upper)))
+    return Scaler("robust", middle, np.where(varies, spread, scale))
 
 
 def _mean_norm(statistics: ColumnStatistics) -> Scaler:

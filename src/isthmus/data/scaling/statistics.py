@@ -264,8 +264,11 @@ class ColumnStatistics:
     @property
     def rounding(self) -> Floats:
         """The deviation of each column that rounding of its values may cause."""
+        return self.rounding_of(np.maximum(np.abs(self.low), np.abs(self.high)))
+
+    def rounding_of(self, largest: Floats) -> Floats:
+        """Return the deviation that rounding may cause in values up to these."""
         epsilon = np.finfo(self.dtype).eps if self.dtype.kind == "f" else np.finfo(np.float64).eps
-        largest = np.maximum(np.abs(self.low), np.abs(self.high))
         return np.maximum(8 * epsilon * largest, np.finfo(np.float64).tiny)
 
     @property

@@ -85,6 +85,15 @@ def prepare(
     return Prepared(loader, None if plan.corruption is None else columns_of(statistics, scaler))
 
 
+def check_validation(plan: Plan, loader: RowLoader, validation: Source, names: Sequence[str]) -> None:
+    """Raise InvalidDataError for a cell of other validation rows that is not finite or too large."""
+    try:
+        statistics = measure(validation, None, names, NO_HOLDOUT, missing=plan.masks_missing)
+        refuse_too_large(statistics, loader.scaler, plan.compute, validation, names)
+    except InvalidDataError as error:
+        raise InvalidDataError(f"validation_data: {error}") from None
+
+
 def measure(
     source: Source,
     scaling: str | None,
@@ -164,7 +173,9 @@ def columns_of(statistics: ColumnStatistics, scaler: Scaling) -> Columns:
     center, scale = scaler.affine
     center, seen = np.nan_to_num(center), ~statistics.unseen
     low, high = ((np.where(seen, edge, 0.0) - center) / scale for edge in (statistics.low, statistics.high))
-    return Columns(low, high, 1 / scale, statistics.deviation / scale, -center / scale)
+    # float32 holds no unit of more than 1e38.
+    unit = np.minimum(1 / scale, float(np.finfo(np.float32).max))
+    return Columns(low, high, unit, statistics.deviation / scale, -center / scale)
 
 
 def _warn_of_empty_columns(statistics: ColumnStatistics, names: Sequence[str]) -> None:

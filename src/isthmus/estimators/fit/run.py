@@ -27,7 +27,7 @@ from isthmus.engine.program import precision_scope
 from isthmus.estimators.fit.arrangement import Arrangement, first_rows
 from isthmus.estimators.fit.identity import identity_of
 from isthmus.estimators.fit.plan import Plan, resolve
-from isthmus.estimators.fit.preparing import Hold, Prepared, prepare
+from isthmus.estimators.fit.preparing import Hold, Prepared, check_validation, prepare
 from isthmus.estimators.fit.reporting import Reporter
 from isthmus.estimators.fit.resampling import resample
 from isthmus.estimators.fit.starting import Previous, new_network, other_network, start_of_all_rows
@@ -241,6 +241,8 @@ def start_fit(
     else:
         network, params = new_network(plan, prepared, pretrained=found is None)
     better_start = None if previous is not None else _better_start(plan, prepared, network)
+    if validation is not None:
+        check_validation(plan, prepared.loader, validation, names_of(estimator))
     if validation is not None and plan.masks_missing:
         prepared = prepared._replace(loader=replace(prepared.loader, missing=True))
     reporter = _reporter(plan)
