@@ -1,11 +1,14 @@
+import datetime
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
 
-from isthmus.core.errors import InvalidDataError
-from isthmus.data.columns import MAX_LEVELS, ColumnOfTable, cells_of, describe, frame_of, select, with_cells
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.data.columns import MAX_LEVELS, ColumnOfTable, cells_of, describe, frame_of, marks_of, select, with_cells
 
 PANDAS = pd.DataFrame(
     {
@@ -140,3 +143,117 @@ def test_columns_of_pandas_may_be_numbered():
 def test_large_integers_are_rounded():
     table = pa.table({"a": [2**60 + 1, None]})
     assert cells_of(table, describe(table))[0][0, 0] == float(2**60)
+
+
+# What marks missing cells ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (-9, (-9,)),
+        (np.int16(-9), (-9,)),
+        (np.float32(0.5), (0.5,)),
+        (np.array(-9), (-9,)),
+        (np.str_("?"), ("?",)),
+        (np.True_, (True,)),
+        (Decimal("-9"), (-9.0,)),
+        ([-9, "?", None], (-9, "?")),
+        (np.array([-9, -8]), (-9, -8)),
+        (None, ()),
+        (np.nan, ()),
+        (pd.NA, ()),
+        (pd.NaT, ()),
+        (np.datetime64("NaT"), ()),
+    ],
+    ids=repr,
+)
+def test_marks_are_plain_values(given, expected):
+    found = marks_of(given)
+    assert found == expected
+    assert [type(mark) for mark in found] == [type(mark) for mark in expected]
+
+
+@pytest.mark.parametrize("given", [{"a": 1}, 1j, b"?", datetime.date(2024, 1, 1), [[-9]]], ids=repr)
+def test_other_marks_are_refused(given):
+    with pytest.raises(
+        InvalidParameterError, match=r"^missing_values=.* must be a number, a boolean, text, NaN or None"
+    ):
+        marks_of(given)
+
+
+def test_a_mark_is_compared_with_cells_of_its_own_type():
+    table = pd.DataFrame(
+        {
+            "n": [0, 1, 2],
+            "flag": [False, True, False],
+            "text": ["0", "", "x"],
+            "level": pd.Categorical([0, 1, 0]),
+            "half": np.array([0.1, 0, 1], np.float32),
+        }
+    )
+    holes = lambda mark: cells_of(table, describe(table), mark)[1].sum(axis=0).tolist()  # noqa: E731
+    assert holes(0) == [1, 0, 0, 2, 1]
+    assert holes(False) == [0, 2, 0, 0, 0]
+    assert holes("0") == [0, 0, 1, 0, 0]
+    assert holes([0, "", True]) == [1, 1, 1, 2, 1]
+    assert holes(0.1) == [0, 0, 0, 0, 1], "as a float32 holds it"
+
+
+def test_marks_that_no_column_can_have_are_refused():
+    numbers = pd.DataFrame({"a": [1, -9], "b": [0.5, 1]})
+    for mark, word in (("?", "text"), (True, "a boolean")):
+        with pytest.raises(InvalidParameterError, match=f"is {word}, but each column of the table holds numbers"):
+            describe(numbers, mark)
+    with pytest.raises(InvalidParameterError, match="is a number, but each column of the table holds text"):
+        describe(pd.DataFrame({"a": ["x"]}), -9)
+    with pytest.raises(
+        InvalidParameterError, match="'-9' is text, but column 'a' holds the number -9; give it without"
+    ):
+        describe(numbers.assign(c="x"), "-9")
+
+
+@pytest.mark.parametrize("dtype", ["int64", "Int64", "int64[pyarrow]", "uint64", "UInt64", object])
+def test_integers_near_the_end_of_their_type_are_compared_exactly_and_stay_in_range(dtype):
+    end = 2**64 - 1 if "uint" in str(dtype).lower() else 2**63 - 1
+    table = pd.DataFrame({"id": pd.Series([end - 5, end, end - 3], dtype=dtype)})
+    columns = describe(table, end)
+    assert (columns[0].kind, columns[0].low, columns[0].high) == ("integer", end - 5, end - 3)
+    values, holes = cells_of(table, columns, end)
+    assert holes[:, 0].tolist() == [False, True, False]
+    assert with_cells(table, columns, np.where(holes, float(end), values), holes)["id"].tolist() == [
+        end - 5,
+        end - 3,
+        end - 3,
+    ]
+
+
+@pytest.mark.parametrize("empty", [pl.DataFrame({"a": [None], "b": [1.0]}), pd.DataFrame({"a": [None], "b": [1.0]})])
+def test_a_column_without_a_value_now_is_filled_as_it_was_learned(empty):
+    columns = describe(pl.DataFrame({"a": [1, 3], "b": [1.0, 2.0]}))
+    values, holes = cells_of(empty, columns)
+    assert holes.tolist() == [[True, False]]
+    assert with_cells(empty, columns, np.where(holes, 2.2, values), holes)["a"].to_list() == [2]
+
+
+def test_infinite_cells_are_refused_in_new_rows_too():
+    columns = describe(pd.DataFrame({"a": [1.0]}))
+    with pytest.raises(InvalidDataError, match="column 'a' is infinite in row 1"):
+        cells_of(pd.DataFrame({"a": [1.0, -np.inf]}), columns)
+
+
+def test_columns_of_objects_are_what_they_hold():
+    table = pd.DataFrame(
+        {
+            "n": pd.Series([1.5, None, 2], dtype=object),
+            "i": pd.Series([1, None, 2], dtype=object),
+            "d": pd.Series([Decimal("1.25"), None, Decimal("3.50")], dtype=object),
+            "b": pd.Series([True, None, False], dtype=object),
+            "t": pd.Series(["x", None, "y"], dtype=object),
+        }
+    )
+    columns = describe(table)
+    assert [column.kind for column in columns] == ["real", "integer", "real", "boolean", "category"]
+    values, holes = cells_of(table, columns)
+    row = with_cells(table, columns, np.where(holes, [1.75, 1.6, 2.004, 0.9, 1], values), holes).loc[1].tolist()
+    assert row == [1.75, 2, Decimal("2.00"), True, "y"]

@@ -2,6 +2,7 @@ import copy
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -124,3 +125,50 @@ def test_labels_are_shuffled_with_their_rows(digits, model, monkeypatch, chunk_b
     accuracy = np.mean(classifier.predict(X) == y)
     assert 0 < accuracy < 1
     assert_allclose(classifier.history_["accuracy"], accuracy, rtol=1e-5)
+
+
+def test_columns_are_checked_as_the_autoencoder_checks_them(digits, tmp_path):
+    X, y = digits[0][:100, 18:22], digits[1][:100]
+    for names in (["a", "b", "c", "d"], [3, 1, 2, 0]):
+        frame = pd.DataFrame(X, columns=names)
+        classifier = Autoencoder(2, hidden_layer_sizes=(4,), **QUICK).fit(frame).to_classifier(**QUICK)
+        for verb in (classifier.fit, classifier.fit(frame, y).score):
+            with pytest.raises(ValueError, match=r"in the same order|put the columns in the order of fit"):
+                verb(frame[names[::-1]], y)
+    assert list(AutoencoderClassifier(**QUICK).fit(frame, y).column_labels_) == names
+
+
+def test_tables_in_files_are_matched_by_name(digits, tmp_path):
+    X, y = pd.DataFrame(digits[0][:100, 18:22], columns=["a", "b", "c", "d"]), digits[1][:100]
+    classifier = Autoencoder(2, hidden_layer_sizes=(4,), **QUICK).fit(X).to_classifier(**QUICK)
+    X[["d", "a", "c", "b"]].to_parquet(tmp_path / "turned.parquet")
+    assert_array_equal(classifier.fit(X, y).predict(X), classifier.fit(tmp_path / "turned.parquet", y).predict(X))
+
+
+def test_a_refused_fit_changes_nothing(digits, model):
+    X, y = digits
+    classifier = model.to_classifier(**QUICK).fit(X, y)
+    before = {**vars(classifier)}
+    bad = X.copy()
+    bad[3, 5] = np.inf
+    for rows, labels in ((bad, y + 1), (X[:, :3], y), (X, y[:5]), (np.where(bad == np.inf, 1e300, X), -y)):
+        with pytest.raises(ValueError, match=r"."):
+            classifier.fit(rows, labels)
+        assert vars(classifier) == before
+
+
+def test_rows_that_are_too_large_are_refused(digits, model):
+    X, y = digits
+    classifier = model.to_classifier(**QUICK).fit(X, y)
+    large = X.copy()
+    large[3, 5] = 1e300
+    with pytest.raises(InvalidDataError, match=r"row 3, column 5 has the value 1e\+300"):
+        classifier.fit(large, y)
+    with pytest.raises(InvalidDataError, match=r"row 3 is too large for the model.*column 5 is 1e\+300"):
+        classifier.predict(large)
+
+
+def test_masked_labels_are_refused(digits, model):
+    X, y = digits
+    with pytest.raises(InvalidDataError, match="the label of row 2 is masked"):
+        model.to_classifier(**QUICK).fit(X, np.ma.masked_array(y, np.arange(len(y)) == 2))

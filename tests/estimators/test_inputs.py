@@ -1,4 +1,7 @@
+import copy
 import functools
+import warnings
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -9,9 +12,10 @@ import pytest
 import scipy.sparse
 from numpy.testing import assert_allclose, assert_array_equal
 
+import isthmus
 from isthmus import open_source
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, MissingFileError
-from isthmus.estimators.inputs import finite_blocks, is_external, open_rows, rows_of
+from isthmus.estimators.inputs import each_picture, finite_blocks, is_external, numbers_of, open_rows, rows_of
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -197,3 +201,69 @@ def test_masked_cells_are_rejected_with_their_row_and_column(small):
         small().fit(masked)
     whole = np.ma.array(np.arange(12.0).reshape(4, 3))
     assert small().fit(whole).n_features_in_ == 3
+
+
+# Names, objects and masked arrays ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("labels", [[2, 0, 1, 3], pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1), ("b", 2)])])
+def test_names_that_are_no_text_are_matched_or_refused(small, rows, tmp_path, labels):
+    frame = pd.DataFrame(rows, columns=labels)
+    small(max_epochs=1).fit(frame).save(tmp_path / "model.safetensors")
+    model = isthmus.load(tmp_path / "model.safetensors")
+    assert_array_equal(model.transform(frame), model.transform(rows))
+    for other in (frame.iloc[:, ::-1], pd.DataFrame(rows, columns=NAMES)):
+        with pytest.raises(InvalidDataError, match=r"^X has a column .* where the model was fitted on .*; put the col"):
+            model.transform(other)
+    model.fit(rows)
+    assert not hasattr(model, "column_labels_")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame(np.eye(60, 4), columns=NAMES).astype(object),
+        pd.DataFrame(np.eye(60, 4), columns=NAMES).map(Decimal),
+        pd.DataFrame(np.eye(60, 4), columns=NAMES).astype("Float64"),
+        pd.DataFrame(np.eye(60, 4), columns=NAMES).astype("double[pyarrow]"),
+        pd.DataFrame(np.eye(60, 4), columns=NAMES).astype(pd.SparseDtype(float, 0)),
+        pl.DataFrame(np.eye(60, 4), schema=NAMES).lazy(),
+        pl.DataFrame(np.eye(60, 4), schema=NAMES).to_arrow(),
+        pl.DataFrame(np.eye(60, 4), schema=NAMES).to_arrow().to_batches()[0],
+    ],
+    ids=lambda frame: type(frame).__module__,
+)
+def test_every_kind_of_frame_is_the_same_rows(frame):
+    estimator = Estimator()
+    assert_array_equal(read(open_rows(estimator, frame, reset=True)), np.eye(60, 4))
+    assert list(estimator.feature_names_in_) == NAMES
+    assert_array_equal(read(open_source(frame)), np.eye(60, 4))
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "transform", "inverse_transform", "score"])
+def test_columns_that_are_no_numbers_are_named_by_every_method(fitted, rows, method):
+    frame = pd.DataFrame(rows, columns=NAMES).iloc[:, : 2 if method == "inverse_transform" else 4]
+    model = copy.copy(fitted)
+    model.__dict__.pop("feature_names_in_", None)
+    for column, word in ((["x"] * len(rows), "text"), (pd.Timestamp("2024-05-01"), "dates or times")):
+        with pytest.raises(InvalidDataError, match=f"^column 'b' holds {word}"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the model was fitted without names
+            getattr(model, method)(frame.assign(b=column))
+
+
+def test_numbers_of_objects_and_masked_arrays():
+    masked = np.ma.masked_array(np.arange(4).reshape(2, 2), [[True, False], [False, False]])
+    assert_array_equal(numbers_of(masked), [[np.nan, 1], [2, 3]])
+    assert numbers_of(masked.astype(np.float32)).dtype == np.float32
+    assert numbers_of(np.ma.masked_array([1, 2])).dtype == np.int64
+    assert_array_equal(numbers_of([[1, None], [Decimal(2), 3]]), [[1, np.nan], [2, 3]])
+    with pytest.raises(InvalidDataError, match="structured arrays are not supported"):
+        numbers_of(np.zeros(3, [("a", float)]))
+
+
+def test_pixels_that_are_masked_or_not_finite_are_named():
+    picture = np.zeros((5, 6))
+    picture[2, 3] = np.inf
+    for broken in (picture, np.ma.masked_array(np.zeros((5, 6)), picture == np.inf)):
+        with pytest.raises(InvalidDataError, match=r"^picture 1 holds .* at line 2, column 3;"):
+            list(each_picture([np.zeros((5, 6)), broken], grey=True))

@@ -54,7 +54,7 @@ def verb(blocks, sparse=False):
         open=lambda model, X, keep: (X if hasattr(X, "blocks") else open_source(X), None),
         blocks=lambda model, source: blocks(source),
         names=lambda model: ["a", "b"],
-        dtype=lambda source: np.float32,
+        dtype=lambda model, source: np.float32,
         sparse=lambda model: sparse,
     )
 

@@ -184,19 +184,17 @@ def refuse_unfit(marks: tuple[Any, ...], kinds: Sequence[str], what: str = "colu
     marks : tuple
         What `marks_of` returns.
     kinds : sequence of str
-        The kinds of the columns.
+        What the columns hold: "real", "integer", "boolean" or "text", and "empty" where that is not known.
     what : str
         What the columns are called.
     """
-    if "category" in kinds:  # categories may be text, numbers or booleans
-        return
+    held = {{"boolean": "booleans", "text": "text"}.get(kind, "numbers") for kind in kinds}
     for mark in marks:
         word = "text" if isinstance(mark, str) else "a boolean" if isinstance(mark, bool) else "a number"
-        fits = {"text": (), "a boolean": ("boolean",), "a number": ("real", "integer")}[word]
-        if not set(fits) & set(kinds):
-            held = "booleans" if set(kinds) == {"boolean"} else "numbers"
+        if "empty" not in kinds and {"a boolean": "booleans", "a number": "numbers"}.get(word, word) not in held:
             raise InvalidParameterError(
-                f"missing_values={mark!r} is {word}, but each {what} holds {held}; give a value of the same type"
+                f"missing_values={mark!r} is {word}, but each {what} holds {' or '.join(sorted(held))}; give one of "
+                "these"
             )
 
 
@@ -214,6 +212,7 @@ def describe(table: Any, missing: Any = np.nan) -> tuple[ColumnOfTable, ...]:
         If a column has neither numbers nor categories, or a number is infinite.
     """
     table, marks, columns = eager(table), marks_of(missing), []
+    kinds: list[str] = []
     _refuse_duplicates(table)
     for column in each_column(table):
         kind = _kind(column)
@@ -222,10 +221,34 @@ def describe(table: Any, missing: Any = np.nan) -> tuple[ColumnOfTable, ...]:
         holes = column.missing | marked(column.values, column.kind, marks)
         if kind == "category":
             columns.append(ColumnOfTable(column.name, kind, levels=_levels(column.values[~holes])))
+            kinds += _held(column)
         else:
+            kinds.append(kind)
+            _refuse_number_as_text(column, marks)
             columns.append(described(column.name, kind, column.values, holes))
-    refuse_unfit(marks, [column.kind for column in columns])
+    refuse_unfit(marks, kinds)
     return tuple(columns)
+
+
+def _held(column: FrameColumn) -> list[str]:
+    """Return what the categories of a column are."""
+    labels = set(column.values[~column.missing].tolist())
+    word = {str: "text", bool: "boolean", int: "integer", float: "real"}
+    return list({word.get(type(label), "text") for label in labels}) or ["empty"]
+
+
+def _refuse_number_as_text(column: FrameColumn, marks: tuple[Any, ...]) -> None:
+    """Raise InvalidParameterError where the text of a mark is a number that a column of numbers has."""
+    for mark in marks:
+        try:
+            number = float(mark) if isinstance(mark, str) else None
+        except ValueError:
+            continue
+        if number is not None and marked(column.values, column.kind, (number,)).any():
+            raise InvalidParameterError(
+                f"missing_values={mark!r} is text, but column {column.name!r} holds the number {number:g}; give it "
+                "without quotes"
+            )
 
 
 def described(name: Any, kind: str, values: NDArray[Any], holes: Mask) -> ColumnOfTable:

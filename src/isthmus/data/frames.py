@@ -72,6 +72,17 @@ def eager(table: Any) -> Any:
     return table
 
 
+def to_arrow(table: Any) -> Any:
+    """Return a frame as a table of pyarrow; sparse columns of pandas, which pyarrow does not take, become dense."""
+    library = library_of(table)
+    if library == "pandas":
+        import pyarrow as pa
+
+        sparse = {name: dtype.subtype for name, dtype in table.dtypes.items() if hasattr(dtype, "subtype")}
+        return pa.Table.from_pandas(table.astype(sparse) if sparse else table, preserve_index=False)
+    return table.to_arrow() if library == "polars" else table
+
+
 def labels_of(table: Any) -> list[Any]:
     """Return the names of a frame's columns."""
     return list(table.column_names if library_of(table) == "pyarrow" else table.columns)

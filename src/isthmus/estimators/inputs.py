@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.data.frames import eager, labels_of, library_of, matrix_of, objects_matrix
+from isthmus.data.list_frames import spread_lists
 from isthmus.data.scaling.statistics import refuse_non_finite
 from isthmus.data.sources import ArraySource, CsrSource, TableSource, open_source
 from isthmus.data.sources.arrow import is_arrow
@@ -125,12 +126,18 @@ def numbers_of(X: Any) -> Any:
             X = np.asarray(X)
         except ValueError:
             return X  # scikit-learn has a message for it
+    if isinstance(X, np.ndarray) and X.dtype.names:
+        raise InvalidDataError(
+            "structured arrays are not supported; pass a DataFrame, or an array from "
+            "numpy.lib.recfunctions.structured_to_unstructured"
+        )
     if isinstance(X, np.ndarray) and X.dtype.kind == "O" and X.ndim == 2:
         return objects_matrix(X)
     return X
 
 
 def _frame_rows(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any]:
+    X = spread_lists(X)
     check_names(estimator, X, reset=reset)
     try:
         rows: NDArray[Any] = check_array(matrix_of(X), ensure_all_finite=False, input_name="X")
@@ -145,22 +152,19 @@ def check_names(estimator: Any, X: Any, *, reset: bool) -> None:
     Names that are text are `feature_names_in_`, by scikit-learn's rules; others, such as numbers or the tuples of a
     pandas MultiIndex, are `column_labels_`.
     """
-    validate_data(estimator, X, reset=reset, skip_check_array=True)
     labels = tuple(_plain_label(label) for label in labels_of(X))
-    if all(isinstance(label, str) for label in labels):
-        labels = ()
-    if reset:
-        forget_labels(estimator)
-        if labels:
-            estimator.column_labels_ = labels
-        return
     known = getattr(estimator, "column_labels_", ())
-    if known and labels and known != labels:
+    if not reset and known != labels and len(known) == len(labels):
         other = next((a, b) for a, b in zip(labels, known, strict=True) if a != b)
         raise InvalidDataError(
             f"X has a column {other[0]!r} where the model was fitted on {other[1]!r}; put the columns in the order of "
             "fit, or pass X.to_numpy() to take them by place"
         )
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    if reset:
+        forget_labels(estimator)
+        if not all(isinstance(label, str) for label in labels):
+            estimator.column_labels_ = labels
 
 
 def forget_labels(estimator: Any) -> None:

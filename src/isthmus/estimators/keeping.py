@@ -8,6 +8,7 @@ from typing import Any
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.data.columns import frame_of, select
+from isthmus.data.frames import to_arrow
 from isthmus.data.sources import open_source
 from isthmus.data.sources.arrays import one_line
 from isthmus.data.sources.arrow_columns import refuse_unknown
@@ -76,7 +77,7 @@ def _divided(frame: Any, keep: Sequence[str], used: Sequence[str]) -> tuple[Any,
     columns = frame.columns
     refuse_unknown("keep", f"the {type(frame.to_native()).__name__}", columns, keep)
     try:
-        kept = frame.select(keep).to_arrow().replace_schema_metadata(None)
+        kept = to_arrow(select(frame.to_native(), keep)).replace_schema_metadata(None)
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise InvalidDataError(f"keep: a column's values are not of one type: {one_line(error)}") from error
     left = [name for name in columns if name not in keep or name in used]

@@ -9,9 +9,11 @@ from typing import Any
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusWarning
 from isthmus.data.formats import SOURCES
+from isthmus.data.frames import eager, labels_of, library_of, matrix_of
+from isthmus.data.list_frames import spread_lists
 from isthmus.data.sources.arrays import ArraySource, NpySource, NpzSource
 from isthmus.data.sources.arrow import ArrowSource, is_arrow
-from isthmus.data.sources.base import Source, is_source
+from isthmus.data.sources.base import Column, Schema, Source, is_source
 from isthmus.data.sources.columnar import ParquetSource
 from isthmus.data.sources.images import ImageFolderSource
 from isthmus.data.sources.many import RemoteNpySource, SequenceSource, StackedSource
@@ -111,6 +113,7 @@ def column_names(data: Any, **options: Any) -> list[str]:
 
 
 def _of_object(data: Any, options: dict[str, Any]) -> Source:
+    data = eager(data)
     if is_arrow(data):
         return ArrowSource(data, **options)
     _refuse_options(options, (), type(data).__name__)
@@ -121,7 +124,19 @@ def _of_object(data: Any, options: dict[str, Any]) -> Source:
             f"a {type(data).__name__} can be read only once, and rows are read several times; use partial_fit, or "
             "write the rows to a file"
         )
+    if library_of(data) is not None:
+        return _of_frame(data)
     return SequenceSource(data) if is_sequence(data) else ArraySource(data)
+
+
+def _of_frame(frame: Any) -> ArraySource:
+    frame = spread_lists(frame)
+    names = labels_of(frame)
+    plain = ArraySource(matrix_of(frame))
+    if not all(isinstance(name, str) for name in names):
+        return plain
+    columns = (Column(name, made.kind) for name, made in zip(names, plain.schema.columns, strict=True))
+    return ArraySource(plain.values, schema=Schema(tuple(columns), named=True))
 
 
 def is_iterator(data: object) -> bool:
