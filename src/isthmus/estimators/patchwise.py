@@ -106,7 +106,7 @@ class PatchAutoencoder(PatchParameters, TransformerMixin, BaseEstimator):  # typ
         Parameters
         ----------
         X : str, path-like, array of shape (n, height, width[, channels]) or sequence of pictures
-            A folder or zip of pictures, or arrays, each of which may have another size: as `PatchSource` takes them.
+            A folder, zip or pattern of pictures, or arrays, as `PatchSource` takes them. Sizes may differ.
         y : None
             Ignored.
 

@@ -136,7 +136,8 @@ class PictureDenoiser(PictureDenoiserParameters, BaseEstimator):  # type: ignore
         Parameters
         ----------
         X : str, path-like, array of shape (n, height, width[, 3]) or sequence of pictures
-            Clean pictures, none smaller than a crop: a folder or zip, or arrays, each of which may have another size.
+            Clean pictures, none smaller than a crop: a folder, zip or pattern of files, which are turned upright, or
+            arrays. Sizes may differ.
         y : None
             Ignored.
 

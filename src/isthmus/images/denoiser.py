@@ -32,7 +32,7 @@ class Denoiser:
     """Removes Gaussian noise from pictures with a small convolutional network.
 
     `Denoiser.shipped` is a trained one. It is trained on white noise of the same standard deviation in all pixels, not
-    on noise that JPEG or a camera's software has smoothed.
+    on noise that JPEG or a camera's software has smoothed, of which it removes less.
 
     Parameters
     ----------
@@ -136,8 +136,10 @@ class Denoiser:
             the three planes are denoised separately; three equal channels are denoised as one.
         noise : float or None, default=None
             Standard deviation of the noise on the scale from 0 to 255. None estimates it from the picture, for channels
-            from their mean variance. Above `strongest` it is used as given, with a warning that training had no such
-            noise. At 0 the result is a copy of the picture.
+            from their mean variance; if the noise turns out to be correlated, as a camera's or an enlarged picture's
+            is, it is removed on two scales (`clean_on_two_scales`). An uncertain estimate is a warning. Above
+            `strongest` it is used as given, with a warning that training had no such noise. At 0 the result is a copy
+            of the picture.
 
         Returns
         -------

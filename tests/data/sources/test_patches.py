@@ -72,7 +72,7 @@ def test_all_patches_in_order(size, stride, pictures):
     assert_array_equal(np.concatenate([b.values for b in source.blocks(2, 7)]), expected[2:7])
 
 
-@pytest.mark.parametrize("form", ["folder", "zip", "paths", "arrays"])
+@pytest.mark.parametrize("form", ["folder", "zip", "paths", "pattern", "arrays"])
 @pytest.mark.parametrize("grey", [True, False])
 def test_every_form_of_pictures_has_the_same_patches(tmp_path, form, grey):
     saved(tmp_path, COLOUR)
@@ -85,6 +85,7 @@ def test_every_form_of_pictures_has_the_same_patches(tmp_path, form, grey):
         "folder": tmp_path,
         "zip": tmp_path / "all.zip",
         "paths": [str(tmp_path / name) for name in names],
+        "pattern": f"{tmp_path}/p*.PNG",
         "arrays": COLOUR,
     }[form]
     source = PatchSource(where, (4, 6), n_patches=60, grey=grey)

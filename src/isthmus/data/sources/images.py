@@ -24,7 +24,7 @@ from isthmus.core.errors import BrokenFileError, InvalidDataError, IsthmusError,
 from isthmus.data.formats import HEIF, PICTURES
 from isthmus.data.sources.arrays import ArraySource, NumberedRows, existing, made_up_schema, naming, one_line
 from isthmus.data.sources.base import Schema
-from isthmus.data.sources.places import FileList
+from isthmus.data.sources.places import FileList, is_url, locate
 from isthmus.data.sources.walking import files_below
 
 
@@ -97,7 +97,7 @@ class IdxSource(ArraySource):
 
 
 class PictureFiles:
-    """The encoded pictures of a folder, of a zip archive or of one file, in the order of their names, or of a list.
+    """The encoded pictures of a folder, a zip archive, a pattern or a file, in the order of their names, or of a list.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class PictureFiles:
     """
 
     def __init__(self, path: str | os.PathLike[str] | FileList) -> None:
-        self.path = path if isinstance(path, FileList) else existing(path)
+        self.path = path if isinstance(path, FileList) else _place(path)
         self._archive: zipfile.ZipFile | None = None
         self.names = self._listed()
         if not self.names:
@@ -164,6 +164,10 @@ class PictureFiles:
             self._archive.open(self.names[number]) if self._archive else Path(place).open("rb") as file,
         ):
             return picture_looks(file, place)
+
+
+def _place(path: str | os.PathLike[str]) -> Path | FileList:
+    return existing(path) if is_url(path) else locate(path)
 
 
 class ImageFolderSource(NumberedRows):
