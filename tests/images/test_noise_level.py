@@ -104,13 +104,19 @@ CORRELATED = {
 @pytest.mark.parametrize("kind", CORRELATED)
 @pytest.mark.parametrize("sigma", [15, 25])
 def test_correlated_noise_on_photographs(photos, kind, sigma):
+    n_uncertain = 0
     for seed, (name, photo) in enumerate(list(photos.items())[:4]):
         plane = CORRELATED[kind](photo.shape, seed)
         noisy = np.rint(255 * photo + sigma * plane / plane.std()).clip(0, 255) / 255
         estimate = examine_noise(noisy)
+        if estimate.doubt:
+            assert f"{estimate.level:.1f}, or smoothed noise of up to" in estimate.doubt
+            n_uncertain += 1
+            continue
         assert estimate.is_correlated, (name, estimate)
         assert estimate.level == pytest.approx(sigma, rel=0.25), name
         assert estimate_noise(noisy) == estimate.level
+    assert n_uncertain <= 1, "china has texture in its lower half only"
 
 
 def test_white_noise_and_clean_photographs_are_not_correlated(photos):

@@ -286,9 +286,13 @@ def _check_existing(jobs: list[_Job], archive: Path | None) -> None:
     read = {source.file.resolve() for source, _ in jobs}
     over = next((target for target in existing if target.resolve() in read), None)
     if over is not None:
-        raise InvalidParameterError(f"{printable(over)} would overwrite its input; give another output or use force")
+        raise InvalidParameterError(
+            f"{printable(over)} would overwrite its input; pass another output, or --force (force=True)"
+        )
     others = f", and {len(existing) - 1} more do" if len(existing) > 1 else ""
-    raise InvalidParameterError(f"{printable(existing[0])} exists{others}; give another output or use force")
+    raise InvalidParameterError(
+        f"{printable(existing[0])} exists{others}; pass another output, or --force (force=True) to overwrite"
+    )
 
 
 def _write(job: _Job, content: bytes, overwrite: bool) -> None:

@@ -144,10 +144,11 @@ def _with_floors(level: float, floors: list[Floor]) -> NoiseEstimate:
     if NO_FLOOR in floors:
         return NoiseEstimate(level)
     lowest = min(floor.lowest for floor in floors)
-    if lowest > 1.5 * level + 1 and all(floor.is_sharp for floor in floors):
+    is_noise = lowest > 1.5 * level + 1 and all(floor.is_sharp for floor in floors)
+    if is_noise and all(floor.is_even for floor in floors):
         root = math.sqrt(sum(floor.level**2 for floor in floors) / len(floors))
         return NoiseEstimate(root, is_correlated=True)
-    if lowest > 3 * level + 2 and all(floor.is_vague for floor in floors):
+    if is_noise or (lowest > 3 * level + 2 and all(floor.is_vague for floor in floors)):
         other = max(floor.level for floor in floors)
         doubt = f"the noise is uncertain: {level:.1f}, or smoothed noise of up to {other:.1f} rather than texture"
         return NoiseEstimate(level, doubt=doubt)

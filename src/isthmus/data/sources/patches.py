@@ -31,7 +31,8 @@ class PatchSource(NumberedRows):
     ----------
     pictures : str, os.PathLike or sequence
         A folder or a ``.zip`` of pictures, one picture or a pattern such as ``"*.jpg"``, as for `ImageFolderSource`; a
-        sequence of such paths; or a sequence of arrays of shape (height, width) or (height, width, 3). Sizes may differ.
+        sequence of such paths; or a sequence of arrays of shape (height, width) or (height, width, 3). Sizes may
+        differ.
     size : int or (int, int)
         Height and width of a patch, in pixels, each at least 1; one number stands for both.
     stride : int, (int, int) or None
