@@ -7,6 +7,7 @@ import signal
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
+import jax
 import joblib
 import numpy as np
 import optax
@@ -25,6 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import isthmus
 from isthmus import Autoencoder
 from isthmus.core.errors import DivergedError, InterruptedFitWarning, InvalidDataError, InvalidParameterError
 from isthmus.data.scaling import SCALINGS
@@ -698,3 +700,45 @@ def test_a_subclass_with_fewer_parameters_keeps_its_settings(rows):
     model = Narrow().fit(rows)
     assert (model.n_iter_, model.encoder_weights_[0].shape) == (2, (4, 3))
     assert Narrow(2).partial_fit(rows).n_components_ == 2
+
+
+# Cells that are too large --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scaling", [None, "robust", "minmax"])
+def test_a_cell_that_is_too_large_once_scaled_is_named(small, rows, scaling):
+    X = rows.copy()
+    X[5, 1] = 1e300
+    model = small(max_epochs=1, scaling=scaling, early_stopping=False)
+    if scaling == "minmax":  # 1e300 becomes 1
+        assert np.isfinite(model.fit(X).transform(X)).all()
+        return
+    with pytest.raises(InvalidDataError, match=r"^row 5, column 1 has the value 1e\+300, .* set scaling='standard'"):
+        model.fit(X)
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan, 1e300])
+def test_validation_rows_are_checked(small, rows, value):
+    held = rows[:20].copy()
+    held[3, 2] = value
+    with pytest.raises(InvalidDataError, match=r"^validation_data: .*row 3, column 2"):
+        small(max_epochs=1).fit(rows, validation_data=held)
+
+
+@pytest.mark.parametrize("value", [np.inf, 1e300])
+def test_a_refused_partial_fit_changes_nothing(small, rows, value):
+    model = small(max_epochs=1).fit(rows)
+    before = copy.deepcopy(vars(model))
+    bad = rows.copy()
+    bad[3, 2] = value
+    with pytest.raises(InvalidDataError, match="row 3, column 2"):
+        model.partial_fit(bad)
+    assert vars(model).keys() == before.keys()
+    for name in ("params_", "optimizer_state_", "history_", "mean_code_"):
+        for mine, theirs in zip(jax.tree.leaves(getattr(model, name)), jax.tree.leaves(before[name]), strict=True):
+            assert_array_equal(mine, theirs)
+
+
+def test_corruption_of_rows_in_small_units_is_silent(rows):
+    model = isthmus.DenoisingAutoencoder(2, hidden_layer_sizes=(8,), max_epochs=1, random_state=0)
+    assert np.isfinite(model.fit(rows * 1e-40).reconstruct(rows * 1e-40)).all()

@@ -297,3 +297,126 @@ def test_invalid_tables_raise_one_line_messages(table, message):
 def test_arrays_are_rejected_after_a_fit_on_categories(fitted):
     with pytest.raises(InvalidDataError, match="give a table"):
         fitted.transform(np.zeros((2, 5)))
+
+
+# Rows of every kind ------------------------------------------------------------------------------------------------
+
+
+def test_a_refused_fit_changes_nothing():
+    given = mask_cells(np.random.default_rng(0).normal(size=(50, 3)), 0.2)
+    frame = pd.DataFrame(given, columns=list("abc"))
+    model = quick().fit(frame)
+    before, filled = {**vars(model)}, model.transform(frame)
+    for bad in (
+        pd.DataFrame({"when": ["x", None] * 5, "v": [np.inf] * 10}),
+        np.full((3, 2), np.nan),
+        pd.DataFrame({"d": pd.to_datetime(["2024-05-01"])}),
+        np.full((3, 2), np.inf),
+    ):
+        with pytest.raises(ValueError, match=r"."):
+            model.fit(bad)
+        assert vars(model) == before
+    pd.testing.assert_frame_equal(model.transform(frame), filled)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-40, 1e100, 1e160, 1e300])
+def test_filled_cells_do_not_depend_on_the_unit(unit):
+    given = mask_cells(
+        np.random.default_rng(0).normal(size=(80, 3)) @ np.array([[1, 0, 1], [0, 1, 1], [0, 0, 0.1]]), 0.2
+    )
+    np.testing.assert_allclose(quick().fit_transform(given * unit) / unit, quick().fit_transform(given), rtol=1e-4)
+
+
+def test_cells_that_leave_no_finite_value_are_named():
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    model = quick().fit(mask_cells(rows, 0.2))
+    new = np.array([[1.0, 2.0, 3.0], [1e300, np.nan, 0.0]])
+    with pytest.raises(InvalidDataError, match=r"row 1 cannot be filled: its value 1e\+300 in column 'x0' is too far"):
+        model.transform(new)
+    new[1, 0] = -np.inf
+    with pytest.raises(InvalidDataError, match="infinity at row 1, column 0"):
+        model.transform(new)
+    with pytest.raises(InvalidDataError, match="column 0 is infinite in row 1"):
+        model.transform(pd.DataFrame(new))
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int64, np.float32, np.float64])
+def test_masked_cells_of_an_array_are_missing(dtype):
+    rows = (100 * np.random.default_rng(0).normal(size=(60, 3))).astype(dtype)
+    mask = np.random.default_rng(1).random(rows.shape) < 0.2
+    masked = np.ma.masked_array(np.where(mask, dtype(-9999), rows), mask)
+    filled = quick().fit_transform(masked)
+    np.testing.assert_array_equal(filled, quick().fit_transform(np.where(mask, np.nan, rows.astype(filled.dtype))))
+    assert not isinstance(filled, np.ma.MaskedArray)
+
+
+def test_arrays_may_have_marks_and_nan():
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    holed = mask_cells(rows, 0.3)
+    marked = holed.copy()
+    marked[::2][np.isnan(holed[::2])] = -99
+    marked[1::4][np.isnan(holed[1::4])] = -98
+    filled = quick(missing_values=[np.float32(-99), np.int64(-98)]).fit_transform(marked)
+    np.testing.assert_array_equal(filled, quick().fit_transform(holed))
+
+
+def test_marks_of_another_type_are_refused_for_arrays():
+    with pytest.raises(InvalidParameterError, match="missing_values='x' is text, but each cell of the array holds num"):
+        quick(missing_values="x").fit(np.eye(3))
+    with pytest.raises(
+        InvalidParameterError, match="missing_values=0 is a number, but each cell of the array holds bool"
+    ):
+        quick(missing_values=0).fit(np.eye(3, dtype=bool))
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_integers_that_no_float_holds_stay_exact_in_arrays(dtype):
+    end = np.iinfo(dtype).max
+    rows = np.column_stack([end - np.arange(30, dtype=dtype), np.arange(30, dtype=dtype)])
+    rows[3] = 7777
+    filled = quick(missing_values=7777).fit_transform(rows)
+    assert filled.dtype == dtype
+    assert (np.delete(filled, 3, 0) == np.delete(rows, 3, 0)).all()
+    assert end - 30 < filled[3, 0] <= end
+
+
+def test_objects_are_filled_as_the_numbers_they_hold():
+    rows = np.random.default_rng(0).normal(size=(80, 1)) @ np.array([[1.0, 3.0]])
+    holed = pd.DataFrame(mask_cells(rows, 0.2), columns=["a", "b"])
+    objects = holed.astype(object).where(holed.notna(), None)
+    np.testing.assert_array_equal(quick().fit_transform(objects).astype(float), quick().fit_transform(holed))
+    np.testing.assert_array_equal(quick().fit_transform(objects.to_numpy()), quick().fit_transform(holed.to_numpy()))
+
+
+@pytest.mark.parametrize("names", [[0, 1, 2], pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)])])
+def test_names_that_are_no_text_are_checked(names, tmp_path):
+    frame = pd.DataFrame(mask_cells(np.random.default_rng(0).normal(size=(50, 3)), 0.2), columns=names)
+    quick().fit(frame).save(tmp_path / "m.safetensors")
+    model = isthmus.load(tmp_path / "m.safetensors")
+    assert model.transform(frame).columns.equals(frame.columns)
+    with pytest.raises(InvalidDataError, match="put the columns in the order of fit"):
+        model.transform(frame.iloc[:, ::-1])
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_path_is_read(tmp_path, suffix):
+    frame = pd.DataFrame(mask_cells(np.random.default_rng(0).normal(size=(50, 2)), 0.2), columns=["a", "b"])
+    path = tmp_path / f"t.{suffix}"
+    getattr(frame, f"to_{suffix}")(path, index=False)
+    np.testing.assert_array_equal(quick().fit_transform(path), quick().fit_transform(frame))
+    frame["t"] = ["x", "y"] * 25
+    getattr(frame, f"to_{suffix}")(path, index=False)
+    assert quick().fit(frame).transform(path).column_names == ["a", "b", "t"]
+
+
+def test_other_rows_are_refused_in_words():
+    with pytest.raises(InvalidDataError, match="X is a ArraySource, but an imputer takes an array, a DataFrame"):
+        quick().fit(isthmus.open_source(np.eye(3)))
+
+
+def test_lazy_frames_and_columns_without_a_type_are_filled():
+    frame = pl.DataFrame({"v": [1.0, None, 3.0] * 20, "w": [2.0, 4.0, 6.0] * 20, "note": [None] * 60})
+    with pytest.warns(IsthmusWarning, match="no value was observed in 'note'"):
+        filled = quick().fit_transform(frame.lazy())
+    assert filled.columns == ["v", "w"]
+    assert quick(keep_empty_features=True).fit_transform(frame).columns == ["v", "w", "note"]

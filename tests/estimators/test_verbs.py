@@ -4,6 +4,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_matrix
 
+import isthmus
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.data.sources import open_source
 from isthmus.estimators.verbs import DECODE, ENCODE, IMPUTE, RECONSTRUCT, rebuilt_blocks
@@ -166,3 +167,87 @@ def test_codes_are_sparse_with_sparse_output(model, frame, rows):
     model.sparse_output = True
     assert_array_equal(ENCODE.in_memory(model, frame).toarray(), dense)
     assert isinstance(RECONSTRUCT.in_memory(model, frame), np.ndarray)
+
+
+# Large, small and whole numbers -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def seconds(small):
+    """Integers beside Unix time, and the model fitted on them."""
+    rng = np.random.default_rng(0)
+    times = rng.integers(1_700_000_000, 1_700_003_600, 200)
+    rows = np.column_stack([times, 2 * times + rng.integers(0, 5, 200), rng.integers(0, 9, 200)])
+    return rows, small(n_components=2, max_epochs=1).fit(rows)
+
+
+def test_integers_that_float32_does_not_hold_are_reconstructed_in_float64(seconds, tmp_path):
+    rows, model = seconds
+    rebuilt = model.reconstruct(rows)
+    assert rebuilt.dtype == np.float64
+    assert_allclose(rebuilt, model.reconstruct(rows.astype(np.float64)), rtol=0, atol=0.01)
+    assert_array_equal(model.inverse_transform(model.transform(rows)), rebuilt)
+    assert model.transform(rows).dtype == np.float32
+    codes = model.transform(rows).astype(np.float32)
+    model.reconstruct_to(rows, tmp_path / "rows.npy")
+    model.inverse_transform_to(codes, tmp_path / "decoded.parquet")
+    assert_array_equal(np.load(tmp_path / "rows.npy"), rebuilt)
+    assert_array_equal(pd.read_parquet(tmp_path / "decoded.parquet"), rebuilt)
+    model.save(tmp_path / "model.safetensors")
+    assert_array_equal(isthmus.load(tmp_path / "model.safetensors").reconstruct(rows), rebuilt)
+
+
+def test_small_integers_are_reconstructed_in_float32(small, rows):
+    X = np.clip(rows, 0, 100).astype(np.int64)
+    assert small(max_epochs=1).fit(X).reconstruct(X).dtype == np.float32
+
+
+LARGE = {"a number": 1e300, "an infinity": np.inf}
+
+
+@pytest.mark.parametrize("what", LARGE)
+@pytest.mark.parametrize("method", ["transform", "reconstruct", "score", "reconstruction_error", "code_statistics"])
+def test_a_cell_that_leaves_no_finite_result_is_named(fitted, rows, method, what):
+    X = rows.copy()
+    X[7, 2] = LARGE[what]
+    said = (
+        r"row 7 is too large for the model.*column 2 is 1e\+300"
+        if what == "a number"
+        else "infinity at row 7, column 2"
+    )
+    with pytest.raises(InvalidDataError, match=said):
+        getattr(fitted, method)(X)
+
+
+def test_files_are_not_written_with_results_that_are_not_finite(fitted, rows, tmp_path):
+    X = rows.copy()
+    X[7, 2] = -1e300
+    with pytest.raises(InvalidDataError, match="row 7 is too large"):
+        fitted.transform_to(X, tmp_path / "codes.npy")
+    assert not (tmp_path / "codes.npy").exists()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_codes_that_leave_no_finite_rows_are_named(fitted, rows, dtype):
+    codes = fitted.transform(rows).astype(dtype)
+    codes[4, 1] = np.finfo(dtype).max
+    with pytest.raises(InvalidDataError, match=r"row 4 is too large.*column 1 is"):
+        fitted.inverse_transform(codes)
+    codes[4, 1] = np.inf
+    with pytest.raises(InvalidDataError, match="infinity at row 4, column"):
+        fitted.inverse_transform(codes)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-40, 1e100, 1e300])
+def test_scores_and_reconstructions_do_not_depend_on_the_unit(small, rows, unit):
+    model = small(max_epochs=1).fit(rows * unit)
+    plain = small(max_epochs=1).fit(rows)
+    assert model.score(rows * unit) == pytest.approx(plain.score(rows), abs=1e-4)
+    assert_allclose(model.reconstruct(rows * unit) / unit, plain.reconstruct(rows), rtol=1e-3, atol=1e-2)
+
+
+def test_single_precision_rows_of_small_units_are_not_lost(small, rows):
+    X = (rows * 1e-40).astype(np.float32)
+    model = small(max_epochs=1).fit(X)
+    assert model.score(X) > 0.5
+    assert model.reconstruct(X).dtype == np.float64

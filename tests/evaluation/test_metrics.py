@@ -217,3 +217,16 @@ def test_frequencies_outside_0_to_1_raise():
     for wrong in (1.5, -0.1, np.nan):
         with pytest.raises(InvalidDataError, match=rf"fractions of rows in \[0, 1\], not {wrong:g}"):
             density_histogram([0.5, wrong])
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-200, 1e200])
+def test_explained_variance_does_not_depend_on_the_unit(unit):
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    found = ExplainedVariance()
+    found.update(rows[:20] * unit * 1e-60, rows[:20] * 0.5 * unit * 1e-60)
+    found.update(rows[20:] * unit, rows[20:] * 0.5 * unit)
+    expected = ExplainedVariance()
+    expected.update(rows[:20] * 1e-60, rows[:20] * 0.5 * 1e-60)
+    expected.update(rows[20:], rows[20:] * 0.5)
+    assert found.value == pytest.approx(expected.value, rel=1e-12)
+    assert explained_variance(rows * unit, rows * 0) == pytest.approx(explained_variance(rows, rows * 0))

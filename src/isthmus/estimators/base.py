@@ -72,7 +72,7 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         Raises
         ------
         InvalidDataError
-            With one line, where the rows do not fit the model.
+            With one line, where the rows do not fit the model, or a cell is infinite or too large to compute with.
         """
         check_is_fitted(self)
         return ENCODE.in_memory(self, X)
@@ -88,7 +88,8 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         Returns
         -------
         rows : ndarray of shape (n_samples, n_features)
-            In the units that `fit` saw; float64 for float64 codes, else float32.
+            In the units that `fit` saw; float64 for float64 codes, and where float32 cannot hold the rows that `fit`
+            saw, such as integers above 2**24; else float32. A value beyond the largest float is that float.
 
         Raises
         ------
@@ -113,7 +114,13 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         Returns
         -------
         rows : ndarray of shape (n_samples, n_features)
-            In the units of `X`; float64 for float64 rows, else float32.
+            In the units of `X`; float64 for float64 rows, and where float32 cannot hold the rows that `fit` saw, such
+            as integers above 2**24; else float32. A value beyond the largest float is that float.
+
+        Raises
+        ------
+        InvalidDataError
+            With one line, where the rows do not fit the model, or a cell is too large to compute with.
         """
         check_is_fitted(self)
         rows: Array = RECONSTRUCT.in_memory(self, X)

@@ -67,7 +67,7 @@ class DenoisingAutoencoder(DenoisingParameters, Autoencoder):
         Returns
         -------
         rows : ndarray of shape (n_samples, n_features)
-            In the units of `X`; float64 for float64 rows, else float32.
+            In the units of `X`, of the type that `reconstruct` gives.
         """
         return self.reconstruct(X)
 

@@ -33,8 +33,9 @@ class ExplainedVariance:
 
     def __init__(self) -> None:
         self.count = 0
-        self.squared_error = 0.0
-        self._spread = 0.0
+        self._largest = 0.0
+        self._unit = 1.0  # of the sums
+        self._error = self._spread = 0.0
         self._mean: Floats | float = 0.0
         self._observed: Any = 0  # observed cells of each column
 
@@ -44,20 +45,42 @@ class ExplainedVariance:
             return
         rows = rows.astype(np.float64, copy=False)
         missing = np.isnan(rows)
+        self._change_unit(float(np.abs(rows).max(initial=0.0, where=~missing)))
+        if self._unit != 1:
+            rows, reconstructed = rows / self._unit, reconstructed / self._unit
         observed = len(rows) - missing.sum(axis=0)
         mean = np.where(missing, 0.0, rows).sum(axis=0) / np.maximum(observed, 1)
         shift, total = np.where(observed > 0, mean - self._mean, 0.0), np.maximum(self._observed + observed, 1)
-        self.squared_error += float(np.where(missing, 0.0, np.square(rows - reconstructed)).sum())
+        with np.errstate(over="ignore"):
+            self._error += float(np.where(missing, 0.0, np.square(rows - reconstructed)).sum())
         self._spread += float(np.where(missing, 0.0, np.square(rows - mean)).sum())
         self._spread += float((np.square(shift) * (self._observed * observed / total)).sum())
         self._mean = self._mean + shift * (observed / total)
         self._observed = self._observed + observed
         self.count += len(rows)
 
+    def _change_unit(self, largest: float) -> None:
+        """Express the sums in a power of two near the largest value, where the squares of values are no floats."""
+        self._largest = max(self._largest, largest)
+        usual = not self._largest or 1e-100 <= self._largest <= 1e100
+        unit = 1.0 if usual else float(np.exp2(np.floor(np.log2(self._largest))))
+        if unit != self._unit:
+            ratio, self._unit = self._unit / unit, unit
+            self._error, self._spread, self._mean = (
+                self._error * ratio * ratio,
+                self._spread * ratio * ratio,
+                self._mean * ratio,
+            )
+
+    @property
+    def squared_error(self) -> float:
+        """Sum of squared differences over all cells."""
+        return self._error * self._unit * self._unit
+
     @property
     def value(self) -> float:
         """Explained variance of the rows so far."""
-        return 1 - self.squared_error / self._spread if self._spread > 0 else float(self.squared_error == 0)
+        return 1 - self._error / self._spread if self._spread > 0 else float(self._error == 0)
 
 
 def explained_variance(rows: ArrayLike, reconstructed: ArrayLike) -> float:

@@ -252,8 +252,8 @@ def test_moments_of_pieces_of_very_different_size_equal_those_of_one_piece():
 @pytest.mark.parametrize("unit", [1e-200, 1e200])
 @pytest.mark.parametrize("scaling", ["mean_norm", "zca", "patches", "whitened_patches"])
 def test_scalings_that_join_columns_refuse_values_whose_squares_are_no_floats(unit, scaling):
-    raw = rng.normal(size=(50, 3))
-    raw[:, 1] *= unit
+    raw = rng.normal(size=(50, 3)) * unit
+    raw[:, 1] *= 10
     with pytest.raises(InvalidDataError, match=r"^column 1 has values of about .*scaling='standard'"):
         chosen(raw, scaling)
 

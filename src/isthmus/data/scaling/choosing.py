@@ -155,9 +155,10 @@ def _refuse_unusual(statistics: ColumnStatistics, scaling: str | None, names: Se
             "divide it"
         )
     joins = {"covariance", "norms", "contrast"} & {*gathered(scaling, statistics.dtype)}
-    if joins and statistics.unusual.any():
-        place = int(np.argmax(statistics.unusual))
-        largest = max(abs(statistics.low[place]), abs(statistics.high[place]))
+    sizes = np.where(statistics.unseen, 0.0, np.maximum(-statistics.low, statistics.high))
+    place = int(np.argmax(sizes))  # next to larger columns, the smallest count as constant
+    if joins and statistics.unusual[place] and statistics.low[place] < statistics.high[place]:
+        largest = sizes[place]
         raise InvalidDataError(
             f"column {_name(names, place)} has values of about {largest:g}, whose squares are no floats, and "
             f"scaling={scaling!r} needs them; use scaling='standard', or other units"
