@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import io
 import json
 import math
 import os
+import signal
 import sys
+import threading
 import time
 import traceback
 import warnings
@@ -18,12 +21,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from isthmus.core.errors import DivergedError, IsthmusError, LostProcessError, UnwritableError
+from isthmus.core.files import described
 from isthmus.core.version import __version__
 
 if TYPE_CHECKING:
     from isthmus.estimators.streaming import Progress
 
 _SECONDS_BETWEEN_LINES = 5.0
+_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGXCPU") if hasattr(signal, name)]
 _FAILURES = (DivergedError, LostProcessError, UnwritableError)
 
 app = typer.Typer(
@@ -59,18 +64,50 @@ def _root(
 
 
 def say(text: object) -> None:
-    """Print a line on stderr."""
-    print(f"isthmus: {text}", file=sys.stderr, flush=True)
+    """Print a line on stderr, if it is open."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(f"isthmus: {text}", file=sys.stderr, flush=True)
+
+
+class _Terminated(BaseException):
+    """A signal asked for the end of this process; as an exception, it lets temporary files be removed."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextlib.contextmanager
+def _signals_as_exceptions() -> Iterator[None]:
+    """Raise _Terminated for the signals that schedulers, shells and closed terminals send."""
+
+    def terminate(number: int, frame: Any) -> None:
+        raise _Terminated(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # A signal that the parent process ignores, such as SIGHUP under nohup, stays ignored.
+    previous = {number: signal.getsignal(number) for number in _SIGNALS}
+    previous = {number: handler for number, handler in previous.items() if handler is signal.SIG_DFL}
+    for number in previous:
+        signal.signal(number, terminate)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
 def errors_as_lines() -> Iterator[None]:
     """Print each error and warning as one line on stderr, and turn errors into exit codes."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _signals_as_exceptions():
             warnings.showwarning = lambda message, *details: say(message)
             yield
-            sys.stdout.flush()
+            flush_stdout()
     except (typer.Exit, typer.Abort):
         raise
     except IsthmusError as error:
@@ -79,15 +116,51 @@ def errors_as_lines() -> Iterator[None]:
     except KeyboardInterrupt as error:
         say("interrupted")
         raise typer.Exit(130) from error
+    except _Terminated as error:
+        say(f"ended by {signal.Signals(error.number).name}")
+        raise typer.Exit(128 + error.number) from error
     except BrokenPipeError as error:
-        # The interpreter flushes stdout again when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon_stdout()
         raise typer.Exit(141) from error
     except Exception as error:
         if os.environ.get("ISTHMUS_DEBUG"):
             traceback.print_exc()
-        say(f"{type(error).__name__}: {' '.join(str(error).split())} (unexpected; set ISTHMUS_DEBUG=1 for a traceback)")
+        say(_described(error))
         raise typer.Exit(1) from error
+
+
+def flush_stdout() -> None:
+    """Write what is buffered for stdout; raise UnwritableError if its disk is full."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        abandon_stdout()
+        raise UnwritableError(f"cannot write to stdout: {described(error)}") from error
+
+
+def abandon_stdout() -> None:
+    """Discard what stdout still buffers: the interpreter flushes it again when it exits."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+def _described(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.errno is not None:
+        place = "" if error.filename is None else f"{error.filename}: "
+        if not place and error.errno == errno.ENOSPC:
+            abandon_stdout()
+            place = "cannot write to stdout: "
+        return f"{place}{described(error)}"
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
+        return "out of memory; use fewer rows at once (--batch-size, --max-memory), or a smaller network"
+    return f"{type(error).__name__}: {text} (unexpected; set ISTHMUS_DEBUG=1 for a traceback)"
 
 
 def _leave_processes(error: typer.Exit | SystemExit) -> None:

@@ -1,0 +1,84 @@
+"""Copies of what can be read only once, such as stdin and named pipes: rows are read several times."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from isthmus.core.errors import BrokenFileError, IsthmusError, UnwritableError
+from isthmus.core.files import described, is_stream
+from isthmus.data.formats import SOURCES
+from isthmus.data.sources.places import suffix_of
+
+STDIN = "-"
+_STDIN_PATHS = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+# The formats that the first bytes show; other content is read as CSV.
+_SUFFIXES = {
+    b"\x1f\x8b": ".csv.gz",
+    b"\x28\xb5\x2f\xfd": ".csv.zst",
+    b"BZh": ".csv.bz2",
+    b"PAR1": ".parquet",
+    b"\x93NUM": ".npy",
+    b"ARRO": ".arrow",
+    b"\xff\xff\xff\xff": ".arrow",
+}
+
+
+def is_read_once(where: Any) -> bool:
+    """Whether a location is stdin, a named pipe or a device."""
+    return isinstance(where, str | os.PathLike) and (os.fspath(where) == STDIN or is_stream(where))
+
+
+@contextlib.contextmanager
+def copied_stream(where: str | os.PathLike[str]) -> Iterator[str]:
+    """Yield the path of a temporary copy of a stream, whose suffix is that of its name or of what it contains.
+
+    Errors in the block name the stream instead of the copy.
+
+    Raises
+    ------
+    BrokenFileError
+        If the stream cannot be read, for example because stdin is closed.
+    UnwritableError
+        If the copy cannot be written.
+    """
+    name = os.fspath(where)
+    label = "stdin" if name == STDIN else name
+    with tempfile.TemporaryDirectory(prefix="isthmus-") as folder:
+        with _opened(name, label) as stream:
+            start = stream.read(4)
+            known = suffix_of(Path(name).name, SOURCES)
+            suffix = known or next((one for mark, one in _SUFFIXES.items() if start.startswith(mark)), ".csv")
+            path = Path(folder, f"stream{suffix}")
+            with path.open("wb") as file:
+                try:
+                    file.write(start)
+                    shutil.copyfileobj(stream, file)
+                except OSError as error:
+                    raise UnwritableError(f"{label} cannot be copied to {folder}: {described(error)}") from error
+        try:
+            yield str(path)
+        except IsthmusError as error:
+            raise type(error)(str(error).replace(str(path), label).replace(path.name, label)) from error
+
+
+@contextlib.contextmanager
+def _opened(name: str, label: str) -> Iterator[BinaryIO]:
+    try:
+        if name == STDIN or name in _STDIN_PATHS:
+            if sys.stdin is None:
+                raise BrokenFileError(f"{label} is closed; pass the path of a file")
+            yield sys.stdin.buffer
+            return
+        with Path(name).open("rb") as stream:
+            yield stream
+    except IsthmusError:
+        raise
+    except OSError as error:
+        raise BrokenFileError(f"{label} cannot be read: {described(error)}") from error
