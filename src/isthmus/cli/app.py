@@ -45,7 +45,23 @@ def main() -> None:
     # A name that the terminal's encoding lacks costs an escape, not the run.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    app()
+    try:
+        app()
+    except OSError as error:  # of --help and --version; commands have messages of their own
+        say(_described(error))
+        abandon_stdout()
+        sys.exit(1)
+    except SystemExit as error:
+        try:
+            flush_stdout()
+        except BrokenPipeError:
+            abandon_stdout()
+            sys.exit(error.code or 141)
+        except UnwritableError as full:
+            if not error.code:
+                say(full)
+            sys.exit(error.code or 1)
+        raise
 
 
 def _version(requested: bool) -> None:
@@ -65,9 +81,11 @@ def _root(
 
 def say(text: object) -> None:
     """Print a line on stderr, if it is open."""
+    streams = sys.modules.get("isthmus.data.sources.streams")  # imported only if a stream may have been read
+    line = str(text) if streams is None else streams.with_labels(str(text))
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
-            print(f"isthmus: {text}", file=sys.stderr, flush=True)
+            print(f"isthmus: {line}", file=sys.stderr, flush=True)
 
 
 class _Terminated(BaseException):
@@ -190,7 +208,7 @@ def progress_of(name: str, quiet: bool) -> Iterator[Progress | None]:
     """Yield a callback for finished rows: a progress bar on a terminal, else a line every few seconds."""
     if quiet:
         yield None
-    elif sys.stderr.isatty():
+    elif sys.stderr is not None and sys.stderr.isatty():
         from isthmus.estimators.fit.reporting import rich_bar
 
         with rich_bar() as bar:
@@ -219,6 +237,8 @@ class _ProgressLines:
 
 def print_result(facts: dict[str, Any], text: str, *, as_json: bool, quiet: bool = False) -> None:
     """Print a result as one JSON object, or as text unless `quiet`."""
+    if sys.stdout is None and (as_json or not quiet):
+        raise UnwritableError("cannot write to stdout: it is closed")
     if as_json:
         # JSON has no NaN.
         plain = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in facts.items()}

@@ -101,7 +101,7 @@ def _say_what_is_uncertain(results: list[Cleaned], passed_over: list[PassedOver]
 @contextlib.contextmanager
 def _progress(n_pictures: int, quiet: bool) -> Iterator[_OnPicture]:
     """Yield a callback that prints a picture's line and, on a terminal, advances a progress bar."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield lambda line: None if line is None else print(line, flush=True)
         return
     from rich.console import Console

@@ -7,16 +7,11 @@ import csv
 import dataclasses
 import functools
 import inspect
-import shutil
-import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from typer import Argument, Option
 
-from isthmus.core.errors import IsthmusError
 from isthmus.core.parameters import Boolean, Parameter
 from isthmus.estimators.parameters import ALL
 
@@ -190,24 +185,10 @@ def rows_of(data: str, reading: Reading) -> Iterator[Any]:
 
 
 def local_file(data: str) -> contextlib.AbstractContextManager[str]:
-    """Return a context of the path of a file that can be read several times: a copy of stdin for ``-``."""
-    return _standard_input() if data == STANDARD else contextlib.nullcontext(data)
+    """Return a context of the path of a file that can be read several times: a copy of stdin or of a named pipe."""
+    from isthmus.data.sources.streams import copied_stream, is_read_once
 
-
-@contextlib.contextmanager
-def _standard_input() -> Iterator[str]:
-    """Yield the path of a temporary CSV copy of stdin: training reads its rows many times."""
-    with tempfile.TemporaryDirectory(prefix="isthmus-") as folder:
-        start = sys.stdin.buffer.read(4)
-        suffix = next((suffix for mark, suffix in _COMPRESSED.items() if start.startswith(mark)), "")
-        path = str(Path(folder, f"stdin.csv{suffix}"))
-        with Path(path).open("wb") as file:
-            file.write(start)
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        try:
-            yield path
-        except IsthmusError as error:
-            raise type(error)(str(error).replace(path, "stdin")) from error
+    return copied_stream(data) if is_read_once(data) else contextlib.nullcontext(data)
 
 
 def load_model(model: str) -> Autoencoder:
@@ -287,8 +268,6 @@ def with_parameters(run: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = signature.replace(parameters=own + options)  # type: ignore[attr-defined]
     return run
 
-
-_COMPRESSED = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"BZh": ".bz2"}  # by the first bytes of stdin
 
 # The defaults that depend on other options.
 _DEFAULT_TEXTS = {"verbose": "1, or 0 with --quiet or --json", "channels": "32,64 with --image-shape"}

@@ -23,6 +23,7 @@ from isthmus.data.sources.images import PictureFiles, luminance
 from isthmus.data.sources.opening import is_iterator, is_sequence, source_kind
 from isthmus.data.sources.places import is_location
 from isthmus.data.sources.spooled import gathered_rows
+from isthmus.data.sources.streams import copied
 from isthmus.estimators.fit.memory import NO_LIMIT, Memory
 
 # What a fit remembers of the columns.
@@ -68,6 +69,7 @@ def open_codes(X: Any, names: Sequence[str]) -> Source:
     """Return codes as a source: of a table that has columns of all these names, those columns, else everything."""
     if issparse(X):
         return CsrSource(X)
+    X = copied(X)
     if is_table(X):
         with suppress(InvalidParameterError):
             return open_source(X, columns=list(names))
@@ -82,6 +84,7 @@ def is_table(X: Any) -> bool:
 
 def _open_columns(estimator: Any, X: Any) -> Source:
     """Open rows for a fitted estimator; of a table with named columns, read those the estimator was fitted on."""
+    X = copied(X)  # it may be opened twice
     names = getattr(estimator, "feature_names_in_", None)
     if names is None or not is_table(X):
         return open_source(X)

@@ -14,6 +14,7 @@ from isthmus.data.sources.arrays import one_line
 from isthmus.data.sources.arrow_columns import refuse_unknown
 from isthmus.data.sources.base import Source
 from isthmus.data.sources.kept import KeepingSource, KeepsColumns, KeptRows
+from isthmus.data.sources.streams import copied
 from isthmus.estimators.inputs import is_external, is_table, open_stream
 
 Opened = tuple[Source, KeptRows | None]
@@ -39,6 +40,7 @@ def keeping(X: Any, keep: Sequence[str] | None, used: Sequence[str], opened: Cal
     """Return what `opened` makes of `X`, without the columns to keep, save those `used`; and what hands those on."""
     if not keep:
         return opened(X), None
+    X = copied(X)
     _refuse_unclear(keep)
     if (frame := frame_of(X)) is not None:
         rows, kept = _divided(frame, keep, used)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from isthmus.data.sources.images import ImageFolderSource
 from isthmus.data.sources.many import RemoteNpySource, SequenceSource, StackedSource
 from isthmus.data.sources.places import FileList, RemoteFile, is_location, known_suffix, locate, suffix_of, table_files
 from isthmus.data.sources.sparse import SparseArchiveSource, SparseCodesSource, is_sparse_archive, is_sparse_codes
+from isthmus.data.sources.streams import copied
 from isthmus.data.sources.tables import TableSource
 from isthmus.data.sources.walking import files_below
 
@@ -88,10 +90,12 @@ def open_source(
     options = {name: value for name, value in given.items() if value is not None}
     if not is_location(data):
         return _of_object(data, options)
+    data = copied(data)
     place = locate(data)
     kind = source_kind(place)
     _refuse_options(options, getattr(kind, "options", ()), str(place))
     source: Source = kind(place, **options)
+    weakref.finalize(source, id, data)  # the copy of a stream is kept as long as the source
     return source
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,7 +15,7 @@ from typing import Any, BinaryIO
 from isthmus.core.errors import BrokenFileError, IsthmusError, UnwritableError
 from isthmus.core.files import described, is_stream
 from isthmus.data.formats import SOURCES
-from isthmus.data.sources.places import suffix_of
+from isthmus.data.sources.places import FileList, suffix_of
 
 STDIN = "-"
 _STDIN_PATHS = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
@@ -29,6 +30,8 @@ _SUFFIXES = {
     b"\xff\xff\xff\xff": ".arrow",
 }
 
+_LABELS: dict[str, str] = {}  # paths of copies -> names of streams
+
 
 def is_read_once(where: Any) -> bool:
     """Whether a location is stdin, a named pipe or a device."""
@@ -39,7 +42,7 @@ def is_read_once(where: Any) -> bool:
 def copied_stream(where: str | os.PathLike[str]) -> Iterator[str]:
     """Yield the path of a temporary copy of a stream, whose suffix is that of its name or of what it contains.
 
-    Errors in the block name the stream instead of the copy.
+    `with_labels` replaces the path by the stream's name in a message.
 
     Raises
     ------
@@ -62,10 +65,26 @@ def copied_stream(where: str | os.PathLike[str]) -> Iterator[str]:
                     shutil.copyfileobj(stream, file)
                 except OSError as error:
                     raise UnwritableError(f"{label} cannot be copied to {folder}: {described(error)}") from error
-        try:
-            yield str(path)
-        except IsthmusError as error:
-            raise type(error)(str(error).replace(str(path), label).replace(path.name, label)) from error
+        _LABELS[str(path)] = label
+        yield str(path)
+
+
+def with_labels(text: str) -> str:
+    """Return a message that names streams instead of their copies."""
+    for path, label in _LABELS.items():
+        text = text.replace(path, label)
+    return text
+
+
+def copied(where: Any) -> Any:
+    """Return a stream's copy, which is removed when it is no longer referenced; anything else is returned unchanged."""
+    if not is_read_once(where) or os.fspath(where) == STDIN:
+        return where
+    with contextlib.ExitStack() as stack:
+        path = stack.enter_context(copied_stream(where))
+        files = FileList(os.fspath(where), (Path(path),))
+        weakref.finalize(files, stack.pop_all().close)
+        return files
 
 
 @contextlib.contextmanager

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
+from contextlib import suppress
 from typing import Any, NamedTuple, Self
 
 import jax
+import numpy as np
 
 from isthmus.core.types import TrainState
 from isthmus.engine.loop import Trainer
@@ -73,6 +76,7 @@ class Reporter:
         self.display_step = display_step
         self.max_epochs = max_epochs
         self.prints = prints
+        self._n_rows = 0
         self._bar: Any = None
         self._task: Any = None
 
@@ -85,11 +89,12 @@ class Reporter:
 
     def begin(self, trainer: Trainer, state: TrainState) -> None:
         """Print the estimate."""
+        self._n_rows = trainer.n_rows
         if self.verbose != 1:
             return
         estimated = str(estimate(trainer, state))
         self.say(estimated)
-        if self.prints and (in_notebook() or sys.stderr.isatty()):
+        if self.prints and (in_notebook() or is_terminal()):
             self._bar = NotebookBar() if in_notebook() else rich_bar()
             self._task = self._bar.add_task("training", total=trainer.n_rows * self.max_epochs, loss="")
             self._bar.start()
@@ -97,7 +102,7 @@ class Reporter:
     def say(self, text: str) -> None:
         """Print a line on stderr where progress is printed."""
         if self.prints and self.verbose == 1:
-            print(f"isthmus: {text}", file=sys.stderr, flush=True)
+            print_on_stderr(f"isthmus: {text}")
 
     def rows_done(self, rows: int) -> None:
         """Advance the progress bar."""
@@ -114,8 +119,39 @@ class Reporter:
         if self._bar is not None:
             self._bar.update(self._task, loss=f"epoch {state.epoch} cost {loss:.6f}{dead}")
         elif state.epoch % self.display_step == 0:
-            line = f"Epoch: {state.epoch:04d} cost= {loss:.9f}{dead}"
-            print(line, file=sys.stdout if self.verbose > 1 else sys.stderr, flush=True)
+            if self.verbose > 1:
+                print(f"Epoch: {state.epoch:04d} cost= {loss:.9f}{dead}", flush=True)
+            else:
+                self.say(self._line(state))
+
+    def _line(self, state: TrainState) -> str:
+        """Return what a log has of an epoch: time, epoch of all, losses, inactive units, speed, and time left."""
+        metrics = {name: values[-1] for name, values in state.metrics.items() if values}
+        facts = [f"{time.strftime('%Y-%m-%d %H:%M:%S')} epoch {state.epoch}/{self.max_epochs}"]
+        facts.append(f"loss {metrics['loss']:.6g}")
+        if "validation_loss" in metrics:
+            facts.append(f"validation loss {metrics['validation_loss']:.6g}")
+        if "dead_units" in metrics:
+            facts.append(f"{metrics['dead_units']:.0f} inactive units")
+        seconds = state.metrics.get("seconds", [])
+        if seconds and seconds[-1] > 0:
+            facts.append(f"{self._n_rows / seconds[-1]:,.0f} rows/s")
+            # The median, since the first epoch compiles the program.
+            left = (self.max_epochs - state.epoch) * float(np.median(seconds))
+            facts.append(f"at most {_duration(left)} left")
+        return ", ".join(facts)
+
+
+def is_terminal() -> bool:
+    """Whether stderr is a terminal, on which a progress bar can be drawn."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def print_on_stderr(line: str) -> None:
+    """Print a line on stderr; a log that cannot be written, on a full disk for example, ends no fit."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
 
 
 def rich_bar() -> Any:
