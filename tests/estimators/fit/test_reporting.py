@@ -1,5 +1,8 @@
 import io
 import re
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -62,7 +65,32 @@ def test_an_estimate_does_not_change_the_run(small, rows, fitted, capsys):
     assert re.fullmatch(
         rf"isthmus: about {DURATION} an epoch, at most {DURATION} for 4 epochs, \d+ MB in addition to the data", first
     )
-    assert lines == [f"Epoch: {n:04d} cost= {loss:.9f}" for n, loss in enumerate(model.history_["loss"], 1)]
+    history = zip(model.history_["loss"], model.history_["validation_loss"], model.history_["seconds"], strict=True)
+    for number, (line, (loss, validation, seconds)) in enumerate(zip(lines, history, strict=True), 1):
+        when, rest = line.removeprefix("isthmus: ")[:19], line.removeprefix("isthmus: ")[20:]
+        assert abs(datetime.now() - datetime.strptime(when, "%Y-%m-%d %H:%M:%S")).total_seconds() < 600
+        epoch, *facts, left = rest.split(", ")
+        assert epoch == f"epoch {number}/4"
+        n_rows = len(rows) - round(0.1 * len(rows))
+        assert facts[:2] == [f"loss {loss:.6g}", f"validation loss {validation:.6g}"]
+        speed = float(facts[2].removesuffix(" rows/s").replace(",", ""))
+        assert 0.8 * n_rows < speed * seconds < 1.2 * n_rows
+        assert re.fullmatch(rf"at most {DURATION} left", left)
+
+
+def test_a_log_on_a_full_disk_ends_no_fit(small, rows, monkeypatch):
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stderr", full)
+        assert small(verbose=1).fit(rows).n_iter_ == 4
+        monkeypatch.undo()
+        with suppress(OSError):
+            full.close()
+
+
+def test_a_closed_stderr_ends_no_fit(small, rows, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr", None)
+    assert small(verbose=1).fit(rows).n_iter_ == 4
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(("step", "epochs"), [(1, [1, 2, 3, 4]), (2, [2, 4]), (3, [3]), (9, [])])
