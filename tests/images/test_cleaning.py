@@ -414,13 +414,13 @@ def test_small_pictures_are_copied_and_in_doubt(tmp_path):
 
 
 def test_correlated_noise_is_removed_on_two_scales(tmp_path):
-    white = RNG.normal(size=(96, 96))
+    white = RNG.normal(size=(128, 128))
     smooth = sum(np.roll(white, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)) / 9
     Image.fromarray(np.rint(128 + 40 * smooth).astype(np.uint8)).save(tmp_path / "a.png")
     cleaner = Unchanged()
     (done,) = run(tmp_path / "a.png", tmp_path / "b.png", cleaner, noise=None)
     assert done.noise == pytest.approx(40 / 3, rel=0.15)
-    assert [shape for shape, _ in cleaner.calls] == [(48, 48), (96, 96)]
+    assert [shape for shape, _ in cleaner.calls] == [(64, 64), (128, 128)]
 
 
 def test_what_is_passed_over_is_listed(tmp_path, photos):

@@ -42,3 +42,9 @@ def test_planes_without_a_floor():
     page[::9] = 0
     for plane in (page, np.zeros((50, 50)), np.zeros((7, 900)), RNG.normal(size=(12, 12))):
         assert noise_floor(plane) == NO_FLOOR
+
+
+def test_small_planes_are_not_sure_to_be_noise():
+    small, large = (noise_floor(20 * smoothed(RNG.normal(size=(side, side)), (1, 2, 1))) for side in (90, 160))
+    assert small.is_sharp and large.is_sharp
+    assert large.is_even and not small.is_even

@@ -30,7 +30,7 @@ def test_what_is_removed_at_half_size_is_interpolated_linearly():
 
 
 def test_two_scales_remove_more_of_correlated_noise_than_one():
-    rows = np.linspace(0, 1, 96)
+    rows = np.linspace(0, 1, 128)
     clean = 0.5 + 0.3 * np.sin(2 * np.add.outer(rows, rows**2))
     noise = RNG.normal(size=clean.shape)
     noise = sum(np.roll(noise, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 _SIDE = 8  # of a window
 _MAX_WINDOWS = 60_000
 _MIN_WINDOWS = 100
+_MIN_PIXELS = 14_400  # of a grey picture; a smaller one may be nothing but texture
 _CLIPPED_SHARE = 0.001  # of pixels equal to the minimum or maximum, above which they count as clipped
 _CLIPPED_IN_WINDOW = 0.05
 # Chosen on 400 clean photographs of 180 x 180 pixels and on noise that was blurred, enlarged or demosaicked: 4 clean
@@ -65,7 +66,9 @@ def noise_floor(plane: NDArray[Any], *, is_chroma: bool = False) -> Floor:
 
 
 def _is_even(plane: NDArray[Any]) -> bool:
-    """Whether the four halves of a plane have nearly the same floor; texture is rarely the same everywhere."""
+    """Whether a plane is large, and its halves have nearly the same floor: texture is rarely the same everywhere."""
+    if plane.size < _MIN_PIXELS:
+        return False
     height, width = plane.shape[0] // 2, plane.shape[1] // 2
     halves = (plane[:height], plane[height:], plane[:, :width], plane[:, width:])
     found = [deviations for half in halves if len(deviations := _deviations(half, _SIDE)) >= _MIN_WINDOWS]

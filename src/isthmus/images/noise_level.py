@@ -21,8 +21,10 @@ _CLIPPED_SHARE = 0.001  # of pixels equal to the minimum or maximum, above which
 _CONFIDENCE = 1 - 1e-6
 _SMALL_SIDE = 5  # of the windows of a plane with few patches
 _MIN_PIXELS = 400  # of a plane whose noise can be told from its content
-_SHARPEST_SMALL = 1.4  # of 100 photographs reduced to 32 x 32 pixels, 2 are below
-_NEGLIGIBLE = 1.0
+# The largest ratio of deviations in windows of noise: of 100 photographs reduced to 32 x 32 pixels, 2 are below the
+# first; of those reduced to 64 x 64, 3 are below the second, and 94 with noise of 15.
+_SHARPEST_TINY, _SHARPEST_SMALL = 1.4, 1.6
+_SMALL, _NEGLIGIBLE = 10_000, 2.0  # pixels, and the deviation that is not doubted
 # Of the operator from a patch to its halved central differences: the squared Frobenius norm, 2 x 7 x 5 / 2, and the
 # rank, 49 minus the four patterns that repeat every second row and column.
 _TRACE, _RANK = 35, 45
@@ -61,9 +63,9 @@ def estimate_noise(plane: Any) -> float:
     float
         The standard deviation on the scale from 0 to 255, which is 255 times that of `plane`'s values; 0 for a constant
         plane and for a single pixel. For planes of fewer than 1,000 patches (38 x 38), it comes from the median of the
-        diagonal differences, and for a single row or column from that of its differences (Donoho and Johnstone, 1994),
-        if the deviations in 5 x 5 windows are those of noise; otherwise it is 0, with a warning unless the differences
-        are negligible too.
+        diagonal differences, and for a single row or column from that of its differences (Donoho and Johnstone, 1994).
+        For planes of fewer than 10,000 pixels it is 0, with a warning, if the deviations in 5 x 5 windows differ more
+        than those of noise do.
 
     Raises
     ------
@@ -133,6 +135,12 @@ def examine_noise(picture: Any) -> NoiseEstimate:
     if (shape[0] - _SIDE + 1) * (shape[1] - _SIDE + 1) < _MIN_PATCHES or min(shape) < _SIDE:
         return _of_small_planes(planes)
     level = 255 * math.sqrt(sum(_Patches(plane).variance() for plane in planes) / len(planes))
+    if (
+        planes[0].size < _SMALL
+        and level > _NEGLIGIBLE
+        and not all(_is_noise(plane, _SHARPEST_SMALL) for plane in planes)
+    ):
+        return _too_small(shape)
     is_colour = len(planes) == 3
     if is_colour:
         planes = list(np.moveaxis((np.stack(planes, axis=-1) @ LUMA_AND_CHROMA.T)[..., 1:], -1, 0))
@@ -157,14 +165,18 @@ def _with_floors(level: float, floors: list[Floor]) -> NoiseEstimate:
 
 def _of_small_planes(planes: list[NDArray[np.float32]]) -> NoiseEstimate:
     level = 255 * math.sqrt(sum(_from_differences(plane) ** 2 for plane in planes) / len(planes))
-    if level <= _NEGLIGIBLE or all(_is_noise(plane) for plane in planes):
+    if level <= _NEGLIGIBLE / 2 or all(_is_noise(plane, _SHARPEST_TINY) for plane in planes):
         return NoiseEstimate(level)
-    height, width = planes[0].shape
+    return _too_small(planes[0].shape)
+
+
+def _too_small(shape: tuple[int, ...]) -> NoiseEstimate:
+    height, width = shape
     doubt = f"the noise is uncertain: a picture of {width}x{height} is too small to tell it from content, so 0 is used"
     return NoiseEstimate(0.0, doubt=doubt)
 
 
-def _is_noise(plane: NDArray[np.float32]) -> bool:
+def _is_noise(plane: NDArray[np.float32], sharpest: float) -> bool:
     """Whether the deviations in small windows are nearly the same."""
     if plane.size < _MIN_PIXELS:
         return False
@@ -172,7 +184,7 @@ def _is_noise(plane: NDArray[np.float32]) -> bool:
     sides = [narrow if length <= _SMALL_SIDE else min(length, _SMALL_SIDE**2 // narrow) for length in plane.shape]
     windows = np.lib.stride_tricks.sliding_window_view(plane, sides)
     low, high = np.quantile(windows.std(axis=(2, 3)), (0.02, 0.25))
-    return bool(high <= _SHARPEST_SMALL * low)
+    return bool(high <= sharpest * low)
 
 
 def _checked(plane: Any) -> NDArray[np.float32]:
