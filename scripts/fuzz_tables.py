@@ -195,7 +195,9 @@ def run(cases: int, seed: int, folder: Path) -> tuple[list[tuple[int, str]], int
     for number in range(seed, seed + cases):
         rng = random.Random(number)
         table = random_table(rng)
-        if failure := failure_of(table, folder / "rows.csv", given=number % 2 == 0):
+        # A column alone may have what looks like a delimiter in all its cells, such as decimal commas.
+        given = number % 2 == 0 or len(table.names) == 1
+        if failure := failure_of(table, folder / "rows.csv", given=given):
             failures.append((number, failure))
         compared += sum(map(len, table.cells))
     return failures, compared

@@ -122,9 +122,10 @@ def open_table(path: str | os.PathLike[str], **options: Any) -> Table:
 
 
 def read_table(path: str | os.PathLike[str], **options: Any) -> pa.Table:
-    """Return the table in a file as an Arrow table; see `open_table`."""
+    """Return the columns of a table that may be filled as an Arrow table: all but the labels of rows; see `open_table`."""
     table = open_table(path, **options)
-    return table.typed(table.names)
+    table.refuse_bad_numbers(table.default_names)
+    return table.typed(table.default_names)
 
 
 def check_target(
