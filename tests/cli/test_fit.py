@@ -2,6 +2,7 @@ import json
 import re
 import signal
 
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from typer.main import get_command
@@ -221,3 +222,30 @@ def test_a_setting_that_the_files_estimator_does_not_have_is_refused(in_folder, 
     fails(*warm, "--k", 3, match="k=3 has no effect without sparsity")
     fails(*warm, "--sparse-output", match="sparse_output=True has no effect in Autoencoder; leave it out")
     assert (tmp_path / "m").read_bytes() == before
+
+
+def test_columns_are_left_out_by_repeated_options(in_folder, tmp_path):
+    isthmus("fit", "more.csv", "--drop", "label", "--drop", "c,d", "-o", tmp_path / "m", *FAST)
+    assert list(Autoencoder.load(tmp_path / "m").feature_names_in_) == ["b", "a"]
+
+
+def test_the_layout_of_text_is_an_option(in_folder, tmp_path):
+    frame = pd.read_csv("rows.csv")
+    text = frame.to_csv(index=False, sep="|", decimal=",").replace("a|", "größe|", 1)
+    (tmp_path / "rows.csv").write_bytes(text.encode("cp1252"))
+    rows = ("--encoding", "cp1252")
+    fails("fit", tmp_path / "rows.csv", "-o", tmp_path / "m", *FAST, match="not UTF-8 text.*--encoding cp1252")
+    isthmus("fit", tmp_path / "rows.csv", "-o", tmp_path / "m", *rows, *FAST)
+    isthmus("encode", tmp_path / "m", tmp_path / "rows.csv", "-o", tmp_path / "c.csv", *rows, "--keep", "größe")
+    assert pd.read_csv(tmp_path / "c.csv", dtype=str)["größe"].tolist() == [
+        line.split("|")[0] for line in text.split()[1:]
+    ]
+
+
+def test_the_choice_of_a_header_is_printed_even_if_the_fit_fails(in_folder, tmp_path):
+    (tmp_path / "rows.csv").write_text("1,2,red\n3,4,red\n")
+    result = isthmus("fit", tmp_path / "rows.csv", "-o", tmp_path / "m", *FAST, code=2)
+    assert [("first line" in line, "'red' in row 0 (line 1)" in line) for line in result.stderr.splitlines()] == [
+        (True, False),
+        (False, True),
+    ]

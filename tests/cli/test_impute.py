@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import numpy as np
@@ -114,3 +115,31 @@ def test_the_input_is_overwritten_only_with_force(in_folder):
 def test_invalid_arguments(in_folder, args, match):
     fails("impute", *args, match=match)
     assert sorted(path.name for path in in_folder.iterdir()) == ["table.parquet"]
+
+
+TEXT = "zip;town;size\n" + "".join(f"{i:05};{['Köln', 'NA'][i % 2]};{'' if i % 5 == 1 else i % 9}\n" for i in range(40))
+
+
+def test_text_goes_from_stdin_to_stdout(tmp_path):
+    result = isthmus("impute", "-", "-o", "-", *FEW, input=TEXT)
+    before, after = TEXT.splitlines(), result.stdout.splitlines()
+    assert [a for a, b in zip(after, before, strict=True) if a != b and not b.endswith(";")] == []
+    assert all(a.startswith(b) and a != b for a, b in zip(after, before, strict=True) if b.endswith(";"))
+    packed = isthmus("impute", "-", "-o", tmp_path / "out.csv.gz", *FEW, input=gzip.compress(TEXT.encode()))
+    assert "8 cells of 40 rows filled" in packed.stdout
+    assert gzip.decompress((tmp_path / "out.csv.gz").read_bytes()).decode() == result.stdout
+
+
+def test_other_spellings_of_missing_cells(tmp_path):
+    (tmp_path / "t.csv").write_text(TEXT.replace(";\n", ";-9\n").replace("0;NA", "0;?"))
+    fails("impute", "-", "-o", "-", *FEW, input="a,b\n1,2\n2,3\n3,x\n4,5\n", match="'b' holds 'x' in row 2 .line 4.")
+    isthmus("impute", tmp_path / "t.csv", "-o", tmp_path / "o.csv", *FEW, "--missing-values", "-9,?", "--drop", "zip")
+    assert [cell in (tmp_path / "o.csv").read_text() for cell in ("-9", "?", ";NA;")] == [False, False, True]
+
+
+def test_columns_with_commas_in_their_names(tmp_path):
+    rows = "".join(f"{i},{i if i % 4 else ''},\n" for i in range(12))
+    (tmp_path / "t.csv").write_text('"Length, mm","Width, mm",id\n' + rows)
+    args = ("--columns", "Length, mm", "--columns", "Width, mm")
+    facts = json.loads(isthmus("impute", tmp_path / "t.csv", "-o", tmp_path / "o.csv", *args, *FEW, "--json").stdout)
+    assert ([column["name"] for column in facts["columns"]], facts["copied"]) == (["Length, mm", "Width, mm"], ["id"])

@@ -5,7 +5,7 @@ import typer
 
 from commands import fails, isthmus
 from isthmus import Autoencoder
-from isthmus.cli.options import option_for, value_of, with_parameters
+from isthmus.cli.options import names_of, option_for, value_of, with_parameters
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import Boolean, Instance, Integer, Parameter
 from isthmus.estimators import ESTIMATORS
@@ -158,3 +158,23 @@ def test_a_model_is_loaded_as_the_estimator_that_the_file_names(in_folder, tmp_p
     finally:
         del ESTIMATORS["Renamed"]
     fails("inspect", tmp_path / "m", match="m .* Renamed, .*upgrade isthmus")
+
+
+@pytest.mark.parametrize(
+    ("texts", "names"),
+    [
+        (None, []),
+        ([""], []),
+        (['""'], [""]),
+        (["a,b"], ["a", "b"]),
+        (["a", "b,c"], ["a", "b", "c"]),
+        (['"Length, mm","Width, mm"'], ["Length, mm", "Width, mm"]),
+        (['a,"Width, mm"'], ["a", "Width, mm"]),
+        (["Length, mm"], ["Length, mm"]),
+        (["Length, mm", "Width, mm"], ["Length, mm", "Width, mm"]),
+        (["a,Length, mm,b"], ["a", "Length, mm", "b"]),
+        (["a,z"], ["a", "z"]),
+    ],
+)
+def test_names_in_repeated_options_and_with_commas(texts, names):
+    assert names_of(texts, lambda: ["a", "b", "c", "Length, mm", "Width, mm"]) == names

@@ -162,9 +162,11 @@ def _trained(model: Autoencoder, rows: Any, **arguments: Any) -> bool:
     """Train, print the warnings, and return whether Ctrl-C ended it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", IsthmusWarning)
-        model.fit(rows, **arguments)
-    for message in dict.fromkeys(str(warning.message) for warning in caught):
-        say(message)
+        try:
+            model.fit(rows, **arguments)
+        finally:
+            for message in dict.fromkeys(str(warning.message) for warning in caught):
+                say(message)
     return any(issubclass(warning.category, InterruptedFitWarning) for warning in caught)
 
 

@@ -176,12 +176,15 @@ def _kept_kind(parameter: inspect.Parameter) -> Any:
 
 @contextlib.contextmanager
 def rows_of(data: str, reading: Reading) -> Iterator[Any]:
-    """Yield what the library reads: a path, or a source if options select a part of it."""
-    from isthmus.data.sources import open_source
+    """Yield what the library reads: a path, one with its layout, or a source if options select a part of it."""
+    from isthmus.data.sources import TextPath, open_source
 
     with local_file(data) as path:
         options = reading.selection(path)
-        yield open_source(path, **options) if options else path
+        if options and options == reading.layout:
+            yield TextPath(path, **options)
+        else:
+            yield open_source(path, **options) if options else path
 
 
 def local_file(data: str) -> contextlib.AbstractContextManager[str]:

@@ -15,7 +15,7 @@ from isthmus.data.sinks.text import CsvSink
 from isthmus.data.sources.arrow_columns import reading, refuse_duplicates
 from isthmus.data.sources.layout import TextOptions
 from isthmus.data.sources.list_columns import pandas_index
-from isthmus.data.sources.places import FileList, Place, known_suffix, locate
+from isthmus.data.sources.places import FileList, Place, TextPath, known_suffix, locate
 from isthmus.data.text_table import TextTable
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def open_table(path: str | os.PathLike[str], **options: Any) -> Table:
     MissingFileError, BrokenFileError, InvalidDataError, InvalidParameterError
         If the file does not exist, is damaged, has no rows, or has another suffix.
     """
+    options = (path.layout if isinstance(path, TextPath) else {}) | options
     place: Any = locate(path)
     if isinstance(place, FileList) and len(place.files) == 1:
         place = place.files[0]
@@ -122,7 +123,7 @@ def open_table(path: str | os.PathLike[str], **options: Any) -> Table:
 
 
 def read_table(path: str | os.PathLike[str], **options: Any) -> pa.Table:
-    """Return the columns of a table that may be filled as an Arrow table: all but the labels of rows; see `open_table`."""
+    """Return the columns that may be filled, all but the labels of rows, as an Arrow table; see `open_table`."""
     table = open_table(path, **options)
     table.refuse_bad_numbers(table.default_names)
     return table.typed(table.default_names)

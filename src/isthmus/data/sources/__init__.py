@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from isthmus.data.sources.patches import PatchSource as PatchSource
     from isthmus.data.sources.patches import from_patches as from_patches
     from isthmus.data.sources.patches import to_patches as to_patches
+    from isthmus.data.sources.places import TextPath as TextPath
     from isthmus.data.sources.sparse import CsrSource as CsrSource
     from isthmus.data.sources.sparse import SparseCodesSource as SparseCodesSource
     from isthmus.data.sources.tables import TableSource as TableSource
@@ -41,6 +42,7 @@ _OTHERS = {
     ".many": ("RemoteNpySource", "SequenceSource", "StackedSource"),
     ".opening": ("open_source",),
     ".patches": ("PatchSource", "from_patches", "to_patches"),
+    ".places": ("TextPath",),
     ".sparse": ("CsrSource", "SparseCodesSource"),
     ".tables": ("TableSource",),
 }

@@ -18,7 +18,16 @@ from isthmus.data.sources.base import Column, Schema, Source, is_source
 from isthmus.data.sources.columnar import ParquetSource
 from isthmus.data.sources.images import ImageFolderSource
 from isthmus.data.sources.many import RemoteNpySource, SequenceSource, StackedSource
-from isthmus.data.sources.places import FileList, RemoteFile, is_location, known_suffix, locate, suffix_of, table_files
+from isthmus.data.sources.places import (
+    FileList,
+    RemoteFile,
+    TextPath,
+    is_location,
+    known_suffix,
+    locate,
+    suffix_of,
+    table_files,
+)
 from isthmus.data.sources.sparse import SparseArchiveSource, SparseCodesSource, is_sparse_archive, is_sparse_codes
 from isthmus.data.sources.streams import copied
 from isthmus.data.sources.tables import TableSource
@@ -88,6 +97,8 @@ def open_source(
         "missing_values": missing_values,
     }
     options = {name: value for name, value in given.items() if value is not None}
+    if isinstance(data, TextPath):
+        options = data.layout | options
     if not is_location(data):
         return _of_object(data, options)
     data = copied(data)

@@ -94,6 +94,35 @@ class FileList:
         return self.label
 
 
+class TextPath(os.PathLike[str]):
+    """The path of a table in text and its layout, for whatever takes a path.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A file, a folder of files, a pattern or a URL.
+    **layout
+        The options of `open_source` that begin with ``encoding``.
+
+    Examples
+    --------
+    >>> from isthmus.data.sources import TextPath
+    >>> path = TextPath("rows.csv", encoding="cp1252", missing_values=["?"])
+    >>> str(path), sorted(path.layout)
+    ('rows.csv', ['encoding', 'missing_values'])
+    """
+
+    def __init__(self, path: str | os.PathLike[str], **layout: Any) -> None:
+        self.path = os.fspath(path)
+        self.layout = {name: value for name, value in layout.items() if value is not None}
+
+    def __fspath__(self) -> str:
+        return self.path
+
+    def __str__(self) -> str:
+        return self.path
+
+
 def suffix_of(name: str, table: Iterable[str]) -> str | None:
     """Return the longest suffix in a table that a file's name ends with; names like ``-idx2-int`` are those of IDX."""
     names = list(table)

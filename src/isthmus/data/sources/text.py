@@ -59,14 +59,15 @@ class CsvSource(TableSource):
         self.text_options = TextOptions(encoding, delimiter, decimal, header, missing_values)
         self._layouts: dict[str, TextLayout] = {}  # by file
         self._names: list[str] = []
+        self._kept_types: dict[str, Any] = {}
         super().__init__(path, columns=columns, drop=drop)
-        for note in dict.fromkeys(layout.note for layout in self._layouts.values() if layout.note):
-            warnings.warn(note, IsthmusWarning, stacklevel=2)
 
     def _layout(self, file: Any) -> TextLayout:
         if str(file) not in self._layouts:
             first = next(iter(self._layouts.values()), None)
-            self._layouts[str(file)] = find_layout(file, self.text_options, first)
+            found = self._layouts[str(file)] = find_layout(file, self.text_options, first)
+            if found.note:
+                warnings.warn(found.note, IsthmusWarning, stacklevel=2)
         return self._layouts[str(file)]
 
     def _part(self, file: Any, again: Part | None) -> Part:
@@ -150,6 +151,8 @@ class CsvSource(TableSource):
         """
         import pyarrow as pa
 
+        if not set(names) <= set(self._kept_types):
+            self.kept_schema(names)
         row = 0
         for part in self._parts:
             kinds = {name: part.fields[name] for name in self._names} | dict.fromkeys(names, pa.string())

@@ -165,7 +165,7 @@ def refuse_text(part: Part, names: Sequence[str], layout: TextLayout, options: T
         if first and row.number >= _LOOKED_AT:
             break
     where = f"row {first.number:,} (line {first.line:,})" if first else ""
-    if first and bad < good:
+    if first and (bad < good or has_decimal(first.cells[place], "," if layout.decimal == "." else ".")):
         raise bad_cell(part.path, wrong[0], first.cells[place], where, layout)
     such = f", such as {_short(first.cells[place])} in {where}" if first else ""
     spaces = first is not None and len(layout.names) == 1 and len(first.cells[0].split()) > 1
