@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from isthmus import Autoencoder, SparseAutoencoder
@@ -84,3 +85,27 @@ def test_a_checkpoint_of_another_fit_is_refused(small, rows, tmp_path):
     start_fit(small(max_epochs=1), open_source(rows), checkpoints=Checkpoints(tmp_path, 0.0)).train()
     with pytest.raises(InvalidParameterError, match="learning_rate"):
         start_fit(small(learning_rate=0.5), open_source(rows), checkpoints=Checkpoints(tmp_path, 0.0))
+
+
+@pytest.mark.parametrize("form", ["array", "npy", "csv", "parquet"])
+def test_a_checkpoint_of_rows_of_which_one_has_changed_is_refused(small, form, tmp_path):
+    rows = np.random.default_rng(0).normal(size=(2000, 4))
+
+    def stored():
+        frame, path = pd.DataFrame(rows, columns=list("abcd")), tmp_path / f"rows.{form}"
+        if form == "array":
+            return rows.copy()
+        if form == "npy":
+            np.save(path, rows)
+        elif form == "csv":
+            frame.to_csv(path, index=False)
+        else:
+            frame.to_parquet(path, row_group_size=500)
+        return path
+
+    model = small(max_epochs=1, hidden_layer_sizes=())
+    model.fit(stored(), checkpoint=tmp_path / "run")
+    rows[777] += 1
+    with pytest.raises(InvalidParameterError, match=r"holds checkpoints of another run .data was .*, now "):
+        model.fit(stored(), checkpoint=tmp_path / "run")
+    rows[777] -= 1

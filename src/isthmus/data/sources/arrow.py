@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from isthmus.data.sources.arrow_columns import Part
 from isthmus.data.sources.columnar import ColumnarSource
 from isthmus.data.sources.places import FileList
@@ -40,10 +38,10 @@ class ArrowSource(ColumnarSource):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the columns read, and of at most 64 rows."""
-        rows = np.unique(np.linspace(0, (self.n_rows or 1) - 1, min(self.n_rows or 0, 64)).astype(np.int64))
-        digest = hashlib.blake2b(repr((self._names, self.dtype.str, self.n_rows)).encode(), digest_size=16)
-        digest.update(repr(self._table.take(rows, columns=self._names).to_pylist()).encode())
+        """A hash of the columns and of all rows."""
+        digest = hashlib.blake2b(repr((self._names, self.dtype.str)).encode(), digest_size=16)
+        for block in self.blocks():
+            digest.update(block.values.data)
         return digest.hexdigest()
 
 

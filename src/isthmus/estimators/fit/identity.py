@@ -10,7 +10,9 @@ import jax
 import numpy as np
 
 from isthmus.core.parameters import values_of
+from isthmus.core.processes import all_gathered
 from isthmus.data.sources.base import Source
+from isthmus.data.sources.content import add_sums, content_sum
 from isthmus.estimators.fit.preparing import Hold
 from isthmus.estimators.inputs import rows_of
 
@@ -29,9 +31,9 @@ def identity_of(
     numpy = np.ndarray | np.generic
     plain = {name: value.tolist() if isinstance(value, numpy) else value for name, value in values.items()}
     identity = {name: getattr(value, "__qualname__", repr(value)) for name, value in plain.items()}
-    identity |= {"estimator": type(estimator).__name__, "rows": str(rows_of(source)), "data": source.fingerprint}
+    identity |= {"estimator": type(estimator).__name__, "rows": str(rows_of(source)), "data": _content(source)}
     if validation is not None:
-        identity["validation data"] = validation.fingerprint
+        identity["validation data"] = _content(validation)
     if hold is not None:
         identity["validation_by"] = str(hold)
     if warm:
@@ -40,3 +42,9 @@ def identity_of(
             digest.update(np.ascontiguousarray(leaf).tobytes())
         identity["warm start"] = digest.hexdigest()
     return identity
+
+
+def _content(source: Source) -> str:
+    """Return a hash of all rows, each process having read a share of them."""
+    own = content_sum(source, jax.process_index(), jax.process_count())
+    return add_sums(all_gathered(own))
