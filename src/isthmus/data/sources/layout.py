@@ -364,7 +364,7 @@ def _delimiter(text: str, start: int, complete: bool, name: str, decimal: str | 
         body = rows[1:] or rows
         if width < 2 or any(len(row) != width for row in body):
             continue
-        if len(rows[0]) != width and (len(rows[0]) != width - 1 or any(row[-1] for row in body)):
+        if len(rows[0]) != width and (not 2 <= len(rows[0]) == width - 1 or any(row[-1] for row in body)):
             continue
         cells = [cell for row in body for cell in row]
         numbers = [not cell or is_number(cell) or (mark != "," and is_number(cell, ",")) for cell in cells]
