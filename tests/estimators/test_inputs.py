@@ -254,6 +254,7 @@ def test_columns_that_are_no_numbers_are_named_by_every_method(fitted, rows, met
 def test_numbers_of_objects_and_masked_arrays():
     masked = np.ma.masked_array(np.arange(4).reshape(2, 2), [[True, False], [False, False]])
     assert_array_equal(numbers_of(masked), [[np.nan, 1], [2, 3]])
+    assert_array_equal(numbers_of([*masked]), [[np.nan, 1], [2, 3]])
     assert numbers_of(masked.astype(np.float32)).dtype == np.float32
     assert numbers_of(np.ma.masked_array([1, 2])).dtype == np.int64
     assert_array_equal(numbers_of([[1, None], [Decimal(2), 3]]), [[1, np.nan], [2, 3]])

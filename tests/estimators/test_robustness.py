@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose
 from sklearn.decomposition import PCA
 
 from isthmus import DenoisingAutoencoder
-from isthmus.core.errors import InvalidParameterError
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.corruption import Chain, Gaussian, Masking
 
 rng = np.random.default_rng(0)
@@ -67,3 +67,11 @@ def test_invalid_parameters(model):
             model.robustness_curve(UNSEEN, corruption=corruption)
     with pytest.raises(InvalidParameterError, match=r"levels=\[\]"):
         model.robustness_curve(UNSEEN, [])
+
+
+def test_a_cell_that_is_too_large_is_named():
+    rows = np.random.default_rng(0).normal(size=(40, 3))
+    model = DenoisingAutoencoder(2, hidden_layer_sizes=(), max_epochs=1, random_state=0).fit(rows)
+    rows[3, 1] = 1e300
+    with pytest.raises(InvalidDataError, match=r"^row 3, column 1 has the value 1e\+300"):
+        model.robustness_curve(rows)

@@ -119,6 +119,8 @@ def numbers_of(X: Any) -> Any:
 
     scikit-learn would use the values under the mask, parse text, and take dates for numbers.
     """
+    if isinstance(X, list | tuple) and any(isinstance(row, np.ma.MaskedArray) for row in X):
+        X = np.ma.stack(X)
     if isinstance(X, np.ma.MaskedArray):
         masked = np.ma.getmaskarray(X)
         if not masked.any():

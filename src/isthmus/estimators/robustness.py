@@ -20,7 +20,7 @@ from isthmus.core.types import Batch, Noise
 from isthmus.corruption.base import Corruption
 from isthmus.data.sources.base import Block, Source
 from isthmus.data.splitting import NO_HOLDOUT
-from isthmus.estimators.fit.preparing import columns_of, measure
+from isthmus.estimators.fit.preparing import columns_of, measure, refuse_too_large
 from isthmus.estimators.inputs import open_rows
 from isthmus.estimators.streaming import inference_of
 
@@ -70,8 +70,9 @@ def robustness(
     rows = np.concatenate([block.values for block in source.blocks()])
     corruption = _corruption(model, corruption, source)
     chosen = _levels(corruption, levels)
-    clean = model.scaler_.scaled(rows, np.float32)
     statistics = measure(source, None, (), NO_HOLDOUT, moments=True)
+    refuse_too_large(statistics, model.scaler_, np.dtype(np.float32), source, ())
+    clean = model.scaler_.scaled(rows, np.float32)
     columns = columns_of(statistics, model.scaler_)
     ways: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {"model": _rebuilder(model), "noisy": lambda noisy: noisy}
     if fit_on is not None:
