@@ -83,7 +83,12 @@ def test_defaults_that_differ_between_autoencoders():
         rows = parameters_of(ESTIMATORS[name])
         return {name: rows[name].default for name in AUTOENCODER if rows[name].default != AUTOENCODER[name].default}
 
-    assert differing("SparseAutoencoder") == {"n_components": 64, "hidden_layer_sizes": (), "sparsity": "topk"}
+    assert differing("SparseAutoencoder") == {
+        "n_components": 64,
+        "hidden_layer_sizes": (),
+        "sparsity": "topk",
+        "learning_rate": "auto",
+    }
     assert differing("DenoisingAutoencoder") == {"n_components": 64, "corruption": "masking"}
     assert differing("ConvolutionalAutoencoder") == {
         "n_components": 32,

@@ -117,7 +117,7 @@ class Distant(Sparsity):
 
 def test_a_method_of_another_range():
     assert Distant().target == -3
-    with pytest.raises(InvalidParameterError, match=r"^resample_dead=0 must be an integer >= 1$"):
+    with pytest.raises(InvalidParameterError, match=r"^resample_dead=0 must be an integer >= 1, None or 'auto'$"):
         Distant(resample_dead=0)
     with pytest.raises(InvalidParameterError, match=r"^pre_bias='yes' must be True, False or 'auto'$"):
         Distant(pre_bias="yes")

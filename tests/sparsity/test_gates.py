@@ -74,10 +74,12 @@ def test_jumprelu_is_the_papers_loss_and_gradient(target):
     penalty, slope_of_l0 = (
         (0.7 * l0, 0.7) if target is None else (0.7 * (l0 / 2.5 - 1) ** 2, 1.4 * (l0 / 2.5 - 1) / 2.5)
     )
+    # With a target the value, not the gradient, is in units of the loss of an empty code.
+    penalty *= 1 if target is None else np.square(c - REAL).sum(axis=1).mean()
 
     taken = step(NETWORK, method, params, X, WEIGHT, reduction="sum")
     assert_allclose(taken.terms["reconstruction"], np.square(error).sum(axis=1).mean(), rtol=1e-12)
-    assert_allclose(taken.terms["l0_penalty"], penalty, rtol=1e-12)
+    assert_allclose(taken.terms["l0_loss"], penalty, rtol=1e-12)
     assert_allclose(taken.terms["l0"], l0)
     at_code = 2 / ROWS * error @ D.T
     at_pre = at_code * open_ * (pre > 0)
@@ -87,6 +89,25 @@ def test_jumprelu_is_the_papers_loss_and_gradient(target):
     for one, other in zip(found, expected, strict=True):
         assert_allclose(one, other, rtol=1e-9, atol=1e-12)
     assert_allclose(taken.gradients["sparsity"]["log_threshold"], theta * at_theta, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("target", "factor"), [(2.0, None), (100.0, np.exp(-0.5)), (1e-4, np.exp(0.5))])
+def test_all_thresholds_move_towards_the_target(target, factor):
+    method = JumpReLU(0.7, target, threshold=0.5, bandwidth=0.8)
+    params = drawn(NETWORK, method)
+    state = step(NETWORK, method, params, X, WEIGHT, reduction="sum").state
+    W, b, _, _ = split(params)
+    thresholds = np.exp(params["sparsity"]["log_threshold"])
+    l0 = (np.maximum(REAL @ W + b, 0) > thresholds).sum(axis=1).mean()
+    moved = np.exp(method.adjusted(params, state)["sparsity"]["log_threshold"])
+    assert_allclose(moved / thresholds, (l0 / target) ** 0.3 if factor is None else factor, rtol=1e-6)
+
+
+def test_without_a_target_thresholds_are_learned_alone():
+    method = JumpReLU(0.7)
+    params = drawn(NETWORK, method)
+    assert "shift" not in method.init(9)
+    assert method.adjusted(params, method.init(9)) is params
 
 
 def test_initial_thresholds():

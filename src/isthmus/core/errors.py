@@ -57,6 +57,10 @@ class InterruptedFitWarning(IsthmusWarning):
     """Training was interrupted by Ctrl-C and ended early; the model can be used."""
 
 
+class SparsityWarning(IsthmusWarning):
+    """Many units of a sparse code are dead, or it is not as sparse as asked for."""
+
+
 class SampleDataWarning(IsthmusWarning):
     """A small sample is used because the data set is not on this machine."""
 

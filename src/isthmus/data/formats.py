@@ -37,7 +37,7 @@ _WRITERS = {
     "text:ZstdTsvSink": (".tsv.zst",),
     "npy:NpySink": (".npy",),
 }
-_SCALINGS = ("minmax", "standard", "robust", "mean_norm", "patches", "zca", "whitened_patches")
+_SCALINGS = ("minmax", "standard", "robust", "mean_norm", "shared", "patches", "zca", "whitened_patches")
 
 
 def _by_suffix(folder: str, classes: dict[str, tuple[str, ...]]) -> Registry[type[Any]]:

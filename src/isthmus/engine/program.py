@@ -194,7 +194,8 @@ def _training(
 
             # Also if they are not finite: the loop then ends, and the carry is discarded.
             params, optimizer_state = optimizer.update(gradients, carry.optimizer, carry.params, hyper)
-            carry = Carry(objective.constrain_parameters(params), optimizer_state, model)
+            params = objective.constrain_parameters(objective.adjust_parameters(params, model))
+            carry = Carry(params, optimizer_state, model)
             weight = jnp.clip(count - index * view.batch_size, 0, view.batch_size).astype(total.dtype)
             sums = {name: _add(sums[name], value * weight) for name, value in {"loss": total, **named}.items()}
             return index + 1, carry, sums, total, finite

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.callback import with_callbacks
 from sklearn.utils import Tags
 
-from isthmus.core.errors import DivergedError, InterruptedFitWarning, InvalidParameterError
+from isthmus.core.errors import DivergedError, InterruptedFitWarning, InvalidParameterError, SparsityWarning
 from isthmus.core.parameters import check_parameters, documented, values_of
 from isthmus.data.groups import split_by
 from isthmus.data.sources.opening import is_iterator
@@ -120,6 +120,14 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
         self : Autoencoder
             The fitted estimator.
 
+        Warns
+        -----
+        SparsityWarning
+            Where more than a tenth of a sparse code's units are dead, or a mean row has a fifth more or fewer active
+            units than `k` or `sparsity_target` ask for.
+        InterruptedFitWarning
+            Where Ctrl-C ended training.
+
         Raises
         ------
         InvalidParameterError, InvalidDataError
@@ -146,7 +154,8 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
             run = start_fit(self, source, validation, watcher=watcher, checkpoints=checkpoints, hold=hold)
             memory.check(run.trainer, run.state)
             watcher.follow(run)
-            self._train(run)
+            fitted = self._train(run)
+            complaints = run.complaints(fitted)
         except DivergedError:
             raise
         except BaseException:
@@ -159,6 +168,8 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
                 InterruptedFitWarning,
                 stacklevel=3,
             )
+        for complaint in complaints:
+            warnings.warn(complaint, SparsityWarning, stacklevel=3)
         return self
 
     def _check_parameters(self) -> None:
@@ -173,9 +184,11 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
             raise InvalidParameterError(f"validation_by={by!r} has no effect: no rows are held out, since {why}")
         return split_by(X, by)
 
-    def _train(self, run: FitRun) -> None:
+    def _train(self, run: FitRun) -> Fitted:
         try:
-            self._adopt(run.train())
+            fitted = run.train()
+            self._adopt(fitted)
+            return fitted
         except DivergedError as error:
             self._adopt(run.fitted(error.state))
             raise

@@ -120,7 +120,7 @@ class AutoencoderParameters:
     )
     output_activation: str = parameter(
         "activation of the output; auto is sigmoid for bce and for values in [0, 1] of which many are near 0 or 1, "
-        "else identity",
+        "else identity, as for a sparse code of a one-layer encoder and decoder",
         Name(ACTIVATIONS, "auto"),
         default="auto",
     )
@@ -156,7 +156,13 @@ class AutoencoderParameters:
         Instance("an Optax gradient transformation", has_attributes("init", "update")),
         default="adam",
     )
-    learning_rate: float = parameter("step size", Number(above=0), default=1e-3)
+    learning_rate: float | str = parameter(
+        "step size; auto: 1e-3 or, for dictionaries (see pre_bias), 3e-3 up to 256 code units and less for more, with "
+        "the root of their number",
+        Number(above=0),
+        AUTO,
+        default=1e-3,
+    )
     learning_rate_schedule: Any = parameter(
         "how the step size changes over training, by name or as a callable from the share done to a factor",
         Name(SCHEDULES),
@@ -184,7 +190,9 @@ class AutoencoderParameters:
     )
     scaling: str | None = parameter(
         "scaling of the rows before training; auto: uint8 is divided by 255, values in [0, 1] stay, pictures of "
-        "integers share one scale, anything else is standardised; mean_norm: one factor for all columns; patches: "
+        "integers share one scale, anything else is standardised; for dictionaries: shared where the columns' ranges "
+        "are alike, else standardised; shared: the columns' means subtracted, one factor for all columns; mean_norm: "
+        "one factor, no means; patches: "
         "each row's mean subtracted, clipped, mapped to [0.1, 0.9]; zca: whitened; whitened_patches: zca, then patches",
         Name(SCALINGS, "auto"),
         default="auto",
@@ -227,7 +235,7 @@ class AutoencoderParameters:
     display_step: int = parameter("epochs between two printed lines", Integer(1), default=1)
 
 
-@declares_parameters(n_components=64, hidden_layer_sizes=(), sparsity="topk")
+@declares_parameters(n_components=64, hidden_layer_sizes=(), sparsity="topk", learning_rate="auto")
 class SparseParameters(AutoencoderParameters):
     """The parameters of `SparseAutoencoder`: those of its methods, flat."""
 
@@ -244,11 +252,13 @@ class SparseParameters(AutoencoderParameters):
     sparsity_weight: float | None = parameter(
         "weight of the penalty of kl (None is 3), l1, jumprelu and gated (1)", Number(0), default=None
     )
-    resample_dead: int | None = parameter(
+    resample_dead: int | str | None = parameter(
         "reinitialise dead units every so many epochs from rows with high reconstruction error, during the first three "
-        "quarters of training; None never does",
+        "quarters of training; None never does; auto: after each epoch for dictionaries (see pre_bias), else never",
         Integer(1),
-        default=None,
+        AUTO,
+        default="auto",
+        optional=True,
     )
     pre_bias: bool | str = parameter(
         "subtract the output's bias from rows before they are encoded; auto: for dictionaries, that is a sparse code "

@@ -59,6 +59,10 @@ class Objective:
         """Return the parameters after an update."""
         return params
 
+    def adjust_parameters(self, params: Params, state: ModelState) -> Params:
+        """Return the parameters after an update, moved by what the state remembers of the step."""
+        return params
+
     def report(self, state: ModelState, scheduled: Scheduled) -> dict[str, float]:
         """Return named numbers of the state to record at the end of an epoch."""
         return {}

@@ -124,6 +124,10 @@ class Reconstruction(Objective):
         lengths = jnp.maximum(jnp.linalg.norm(rows, axis=1, keepdims=True), 1e-19)
         return self.network.with_decoder_rows(params, rows / lengths)
 
+    def adjust_parameters(self, params: Params, state: ModelState) -> Params:
+        """Return the parameters with the sparsity's own moved as it asks for."""
+        return params if self.sparsity is None else self.sparsity.adjusted(params, state)
+
     def report(self, state: ModelState, scheduled: Scheduled) -> dict[str, float]:
         """Return the number of dead units."""
         if self.sparsity is None or not self.sparsity.counts_dead:

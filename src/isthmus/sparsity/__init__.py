@@ -41,7 +41,7 @@ __getattr__, __dir__ = attach(__name__, {"Sparsity": ".base", "Step": ".base", *
 def resolve(sparsity: Any, **settings: Any) -> Sparsity | None:
     """Return the method of a name, with settings by name, or a copy of an object; None for None.
 
-    Settings that are None or ``"auto"`` count as not given.
+    Settings that are None or ``"auto"`` count as not given, but ``resample_dead=None``, which means never.
 
     Raises
     ------
@@ -50,7 +50,11 @@ def resolve(sparsity: Any, **settings: Any) -> Sparsity | None:
     """
     from isthmus.sparsity.base import Sparsity
 
-    given = {name: value for name, value in settings.items() if value is not None and value != "auto"}
+    given = {
+        name: value
+        for name, value in settings.items()
+        if value != "auto" and (value is not None or name == "resample_dead")
+    }
     if isinstance(sparsity, Sparsity):
         for name, value in given.items():
             own = f"{type(sparsity).__name__}({name}={value!r})"
@@ -59,7 +63,8 @@ def resolve(sparsity: Any, **settings: Any) -> Sparsity | None:
         return dataclasses.replace(sparsity)
     if sparsity is None:
         for name, value in given.items():
-            raise InvalidParameterError(f"{_parameter(name)}={value!r} has no effect without sparsity")
+            if value is not None:
+                raise InvalidParameterError(f"{_parameter(name)}={value!r} has no effect without sparsity")
         return None
     if not isinstance(sparsity, str) or sparsity not in SPARSITIES:
         raise unknown_name("sparsity", sparsity, SPARSITIES)

@@ -18,13 +18,19 @@ from isthmus.core.reductions import weighted_mean
 from isthmus.core.types import ModelState, Noise, Output, Params, Schedule, Scheduled
 
 _DEAD_EPOCHS = 2  # without an activation, after which a unit counts as dead by default
+# A unit restarts if it was inactive for this many times the rows between two activations of an average unit: by chance
+# that happens to an average one with probability exp(-128), and to one that is active a twentieth as often with 0.2 %.
+RESTART_INTERVALS = 128
 _BIAS_STARTS = ("auto", "zeros", "mean", "geometric_median")
 _SWITCHES = ("pre_bias", "unit_norm_decoder", "transposed_start")
 _SWITCH = Instance("True, False or 'auto'", lambda value: value == "auto" or Boolean().accepts(value))
 # What the methods' settings must be.
 KINDS: dict[str, Kind] = {
     **dict.fromkeys(_SWITCHES, _SWITCH),
-    **dict.fromkeys(("resample_dead", "dead_after", "k", "k_start", "auxiliary_k"), Integer(1)),
+    "resample_dead": Instance(
+        "an integer >= 1, None or 'auto'", lambda value: value in (None, "auto") or Integer(1).accepts(value)
+    ),
+    **dict.fromkeys(("dead_after", "k", "k_start", "auxiliary_k"), Integer(1)),
     **dict.fromkeys(("weight", "auxiliary"), Number(0)),
     **dict.fromkeys(("threshold", "bandwidth"), Number(above=0)),
     **dict.fromkeys(("warm_up", "anneal"), Number(0, 1)),
@@ -59,8 +65,9 @@ class Sparsity(Settings):
 
     Parameters
     ----------
-    resample_dead : int or None
-        Reinitialise dead units every so many epochs, >= 1; None never does.
+    resample_dead : int, None or "auto"
+        Reinitialise dead units every so many epochs, >= 1; None never does; "auto" does after each epoch for a
+        dictionary, that is between one-layer halves that are not tied.
     pre_bias : bool or "auto"
         Subtract the decoder's bias from the rows before they are encoded.
     unit_norm_decoder : bool or "auto"
@@ -72,7 +79,7 @@ class Sparsity(Settings):
     """
 
     _: KW_ONLY
-    resample_dead: int | None = None
+    resample_dead: int | Literal["auto"] | None = "auto"
     pre_bias: Switch = "auto"
     unit_norm_decoder: Switch = "auto"
     transposed_start: Switch = "auto"
@@ -87,8 +94,6 @@ class Sparsity(Settings):
     dictionary: ClassVar[bool] = True
     unit_norm: ClassVar[bool] = True
     counts_dead: ClassVar[bool] = True  # whether a code unit is ever exactly 0
-    # The length of a reinitialised unit's encoder weights, in units of the active ones' mean (Bricken et al. 2023).
-    reinitialised_scale: ClassVar[float] = 0.2
 
     def __post_init__(self) -> None:
         self.check_settings()
@@ -117,6 +122,20 @@ class Sparsity(Settings):
             schedules["dead_after"] = constant(_DEAD_EPOCHS * n_rows if after is None else after)
         return schedules
 
+    @property
+    def restart_scale(self) -> float:
+        """The length of a reinitialised unit's encoder weights, in units of the active ones' mean."""
+        return 0.2  # Bricken et al. 2023
+
+    def restarted(self, own: dict[str, NDArray[Any]], dead: NDArray[np.bool_]) -> None:
+        """Give reinitialised units (K,) their own parameters, in place: those of the start."""
+        for name, start in self.learned(len(dead)).items():
+            own[name][dead] = start[dead]
+
+    def restarts_after(self, n_components: int, dead_after: float) -> float:
+        """Return the rows without an activation after which a unit is reinitialised, at most `dead_after`."""
+        return dead_after
+
     def learned(self, n_components: int) -> dict[str, Any]:
         """Return the method's own initial parameters, each (K,)."""
         return {}
@@ -127,6 +146,10 @@ class Sparsity(Settings):
 
     def wanted_activation(self, code_activation: str) -> float | None:
         """Return the target mean activation of each unit, in the code's units, or None without a target."""
+        return None
+
+    def wanted_l0(self, n_components: int) -> float | None:
+        """Return how many units are to be active in a mean row outside training, or None where that is free."""
         return None
 
     def prefixes_of(self, n_components: int) -> tuple[int, ...]:
@@ -161,6 +184,10 @@ class Sparsity(Settings):
     def rarely(self, state: ModelState, scheduled: Scheduled) -> Array:
         """Return whether the terms that are mostly 0 are needed now."""
         raise NotImplementedError
+
+    def adjusted(self, params: Params, state: ModelState) -> Params:
+        """Return the parameters after an update, moved by what the new state remembers of the step."""
+        return params
 
     def measures(self, output: Output, weight: Array) -> dict[str, Array]:
         """Return named numbers of a batch to record, which are no part of the loss."""

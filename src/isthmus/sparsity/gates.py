@@ -10,13 +10,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import Number
 from isthmus.core.reductions import weighted_mean
-from isthmus.core.types import ModelState, Output, Schedule
-from isthmus.sparsity.base import KINDS, Sparsity, Step, constant
+from isthmus.core.types import ModelState, Output, Params, Schedule
+from isthmus.sparsity.base import KINDS, RESTART_INTERVALS, Sparsity, Step, constant
 
+# How far all thresholds move after a step, of the logarithm of L0 over its target. They follow within ten steps,
+# and chance in a batch moves them by less than the optimizer does.
+_GAIN = 0.3
+# The most that a step moves them: a factor of e^0.5.
+_MOST = 0.5
 _KINDS = {**KINDS, "target": Number(above=0)}
 
 
@@ -65,12 +71,17 @@ passes.defvjp(_with_inputs(passes), _passes_backward)
 class JumpReLU(Sparsity):
     """A learned threshold for each unit, and a penalty on the number of units above theirs (L0).
 
+    With a target, all thresholds are moved by a common factor after each step, up where more units are active in the
+    batch than asked for and down where fewer are, and the penalty's gradient moves single ones.
+
     Parameters
     ----------
     weight : float
         Lambda, >= 0: the penalty per active unit or, with a target, the factor of the squared relative distance.
     target : float or None
-        The target number of active units per row, > 0: the penalty is then ``weight * (L0 / target - 1)^2``.
+        The target number of active units per row, > 0: the penalty's gradient is then that of
+        ``weight * (L0 / target - 1)^2``. Its value is this times the loss of the mean row, so that early stopping does
+        not prefer an epoch whose code is denser than asked for.
     threshold : float
         The initial threshold of every unit, > 0.
     bandwidth : float
@@ -115,6 +126,49 @@ class JumpReLU(Sparsity):
         target = {} if self.target is None else {"target": constant(self.target)}
         return super().schedules(n_components, n_rows) | target
 
+    @property
+    def restart_scale(self) -> float:
+        """1 with a target, whose thresholds a unit with shorter weights would not reach."""
+        return super().restart_scale if self.target is None else 1.0
+
+    def restarted(self, own: dict[str, Any], dead: NDArray[np.bool_]) -> None:
+        """Give reinitialised units the first threshold or, with a target, the active units' mean one."""
+        super().restarted(own, dead)
+        if self.target is not None:
+            own["log_threshold"][dead] = own["log_threshold"][~dead].mean()
+
+    def restarts_after(self, n_components: int, dead_after: float) -> float:
+        """Return the rows without an activation after which a unit is reinitialised, as for k units per row."""
+        if self.dead_after is not None or self.target is None:
+            return dead_after
+        return min(dead_after, RESTART_INTERVALS * n_components / self.target)
+
+    def wanted_l0(self, n_components: int) -> float | None:
+        """Return the target."""
+        return self.target
+
+    def init(self, n_components: int) -> dict[str, Any]:
+        """Return the initial state, with a target the step's movement of all thresholds."""
+        return super().init(n_components) | ({} if self.target is None else {"shift": np.zeros((), np.float32)})
+
+    def forward(self, step: Step) -> tuple[Output, Array, ModelState]:
+        """Return the output, and with a target a state that moves the thresholds."""
+        output, pre_output, state = super().forward(step)
+        if self.target is not None:
+            active = jnp.sum(jax.lax.stop_gradient(output.code) > 0, axis=1).astype(pre_output.dtype)
+            mean = weighted_mean(active, step.batch.weight)
+            excess = jnp.log(jnp.maximum(mean, 1e-6) / step.scheduled["target"])
+            state = {**state, "shift": jnp.clip(_GAIN * excess, -_MOST, _MOST).astype(np.float32)}
+        return output, pre_output, state
+
+    def adjusted(self, params: Params, state: ModelState) -> Params:
+        """Return the parameters with all thresholds moved by the same factor."""
+        if self.target is None:
+            return params
+        thresholds = params["sparsity"]["log_threshold"]
+        own = {**params["sparsity"], "log_threshold": thresholds + state["shift"].astype(thresholds.dtype)}
+        return {**params, "sparsity": own}
+
     def learned(self, n_components: int) -> dict[str, Any]:
         """Return the logarithms of the initial thresholds, which keep these above 0."""
         return {"log_threshold": np.full(n_components, np.log(self.threshold))}
@@ -130,8 +184,13 @@ class JumpReLU(Sparsity):
         threshold = jnp.exp(step.params["sparsity"]["log_threshold"])
         active = passes(step.network.activate_code(output.pre_code), threshold, step.scheduled["bandwidth"])
         mean = weighted_mean(jnp.sum(active, axis=1), step.batch.weight)
-        extra = mean if self.target is None else (mean / step.scheduled["target"] - 1) ** 2
-        return {"l0_penalty": step.scheduled["weight"] * extra}
+        if self.target is None:
+            return {"l0_loss": step.scheduled["weight"] * mean}
+        loss = step.scheduled["weight"] * (mean / step.scheduled["target"] - 1) ** 2
+        network, row = step.network, step.batch.row
+        empty = network.decode(step.params, jnp.zeros_like(output.code[:1]), None if row is None else row[:1], None)
+        unit = step.loss_of(jnp.broadcast_to(empty, pre_output.shape))
+        return {"l0_loss": loss + jax.lax.stop_gradient((unit - 1) * loss)}
 
 
 @dataclass(frozen=True, repr=False)

@@ -78,6 +78,10 @@ class Matryoshka(_Selecting):
         kind = _INNER[self.inner]
         return kind(**{name: value for name, value in self.get_params().items() if name in kind.__dataclass_fields__})
 
+    def wanted_l0(self, n_components: int) -> float | None:
+        """Return what the inner selection is to keep."""
+        return self.selection.wanted_l0(n_components)
+
     def init(self, n_components: int) -> dict[str, Any]:
         """Return the selection's initial state."""
         return self.selection.init(n_components)

@@ -13,7 +13,7 @@ from jax import Array
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.reductions import weighted_mean
 from isthmus.core.types import ModelState, Output, Params, Schedule, Scheduled
-from isthmus.sparsity.base import KINDS, Sparsity, Step, decoder_norms, ramp
+from isthmus.sparsity.base import KINDS, RESTART_INTERVALS, Sparsity, Step, decoder_norms, ramp
 from isthmus.sparsity.ranking import SparseCode, decode_top, encode_top, keep_top, nth_largest
 
 # From where adding up rows is faster than products with zeros: measured at 24,576 units and k 32 (benchmarks/topk.py);
@@ -47,13 +47,26 @@ class _Selecting(Sparsity):
 
     kinds = KINDS
     traced: ClassVar[tuple[str, ...]] = ("dead_after",)
-    # As long as the active ones: a shorter one would not be among the k largest, and so would not learn.
-    reinitialised_scale: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.k is not None and self.k_start is not None and self.k_start < self.k:
             raise InvalidParameterError(f"k_start={self.k_start} must be at least k={self.k}")
+
+    @property
+    def restart_scale(self) -> float:
+        """1: a unit with shorter weights would not be among the k largest, and so would not learn."""
+        return 1.0
+
+    def restarts_after(self, n_components: int, dead_after: float) -> float:
+        """Return the rows without an activation after which a unit is reinitialised: fewer than those of two epochs.
+
+        A unit that is active in a few rows of an epoch only is not dead, and does not learn: of 64 planted atoms two
+        to four were not found with such units left alone.
+        """
+        if self.dead_after is not None:
+            return dead_after
+        return min(dead_after, RESTART_INTERVALS * n_components / self.k_of(n_components))
 
     def k_of(self, n_components: int) -> int:
         """Return k for a code's width."""
@@ -221,6 +234,10 @@ class BatchTopK(_Selecting):
 
     # Free lengths reconstruct 8x8 patches better: 0.0067 of the variance is lost at 16 of 256 units, instead of 0.0083.
     unit_norm: ClassVar[bool] = False
+
+    def wanted_l0(self, n_components: int) -> float | None:
+        """Return k: the threshold that replaces the comparison within a batch is to keep as many."""
+        return self.k_of(n_components)
 
     def init(self, n_components: int) -> dict[str, Any]:
         """Return the running threshold, as a weighted sum, and the sum of its weights."""

@@ -387,3 +387,31 @@ def test_a_scaling_can_be_added_from_outside():
         del SCALINGS["centred"]
     assert_allclose(model.scaler_.center, rows.mean(0))
     assert_array_equal(model.scaler_.scale, 1)
+
+
+def test_shared_is_one_factor_about_the_means_of_the_columns():
+    raw = np.random.default_rng(0).normal([0, 5, 900], [1, 2, 3], (400, 3))
+    scaler = chosen(raw, "shared")
+    assert_allclose(scaler.affine[0], raw.mean(axis=0))
+    assert_allclose(scaler.affine[1], np.sqrt(raw.var(axis=0).mean()) * np.ones(3))
+    assert_array_equal(chosen(np.full((3, 2), 7.0), "shared").affine[1], [1, 1])
+
+
+MADE = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        (MADE.normal(size=(200, 6)), "shared"),
+        (MADE.integers(0, 256, (200, 20)).astype("u1"), "shared"),
+        (np.hstack([MADE.integers(0, 256, (200, 20)), np.zeros((200, 30))]), "shared"),  # pixels of which many are 0
+        (MADE.random((200, 20)), "shared"),
+        (1000 + MADE.normal(size=(200, 6)), "shared"),
+        (MADE.normal(size=(200, 3)) * [1, 1, 900], "standard"),
+        (MADE.normal(size=(200, 5)) * [1, 0.01, 5, 900, 3], "standard"),
+        (np.zeros((4, 3)), "shared"),
+    ],
+)
+def test_columns_of_one_unit_share_a_factor_in_dictionaries(raw, kind):
+    assert chosen(raw, "auto_dictionary").kind == kind

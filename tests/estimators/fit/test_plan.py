@@ -251,10 +251,44 @@ def test_settings_of_a_sparse_code_need_one(plan_of, setting):
 
 
 def test_crowded_values_have_no_pre_bias_unless_it_is_asked_for(plan_of):
-    options = {"n_components": 16, "hidden_layer_sizes": (), "sparsity": "topk"}
+    options = {"n_components": 16, "hidden_layer_sizes": (8,), "sparsity": "topk"}
     assert not plan_of(**options).network.build(16, crowded=True).pre_bias
     with pytest.raises(InvalidParameterError, match="pre_bias=True needs output_activation='identity', not 'sigmoid'"):
         plan_of(pre_bias=True, **options).network.build(16, crowded=True)
+
+
+def test_the_output_of_a_dictionary_is_linear_whatever_the_values(plan_of):
+    options = {"n_components": 16, "hidden_layer_sizes": (), "sparsity": "topk"}
+    for crowded in (False, True):
+        network = plan_of(**options).network.build(16, crowded=crowded)
+        assert (network.output_activation, network.pre_bias) == ("identity", True)
+        given = plan_of(output_activation="sigmoid", **options).network.build(16, crowded=crowded)
+        assert (given.output_activation, given.pre_bias) == ("sigmoid", False)
+
+
+@pytest.mark.parametrize(
+    ("options", "rate", "every", "scaling"),
+    [
+        ({}, 3e-3, 1, "auto_dictionary"),
+        ({"n_components": 1024}, 1.5e-3, 1, "auto_dictionary"),
+        ({"n_components": 0.9}, 3e-3, 1, "auto_dictionary"),
+        ({"sparsity": "jumprelu"}, 3e-3, 1, "auto_dictionary"),
+        ({"learning_rate": 0.01, "scaling": "minmax", "resample_dead": None}, 0.01, None, "minmax"),
+        ({"resample_dead": 4, "output_activation": "sigmoid"}, 3e-3, 4, "auto"),
+        ({"sparsity": TopK(resample_dead=None)}, 3e-3, None, "auto_dictionary"),
+        ({"hidden_layer_sizes": (8,)}, 1e-3, None, "auto"),
+        ({"tied_weights": True}, 1e-3, None, "auto"),
+        ({"sparsity": "kl"}, 1e-3, None, "auto"),
+        ({"sparsity": "lifetime"}, 1e-3, None, "auto"),
+        ({"sparsity": None}, 1e-3, None, "auto"),
+    ],
+)
+def test_rate_restarts_and_scaling_of_a_dictionary(plan_of, options, rate, every, scaling):
+    plan = plan_of(
+        **{"n_components": 16, "hidden_layer_sizes": (), "sparsity": "topk", "learning_rate": "auto", **options}
+    )
+    assert plan.settings.learning_rate == pytest.approx(rate)
+    assert (plan.resample_every, plan.scaling) == (every, scaling)
 
 
 @pytest.mark.parametrize("sparsity", [None, *SPARSITIES])

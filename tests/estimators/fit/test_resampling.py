@@ -7,7 +7,7 @@ from isthmus import SparseAutoencoder
 from isthmus.data.sources import open_source
 from isthmus.estimators.fit.resampling import resample, resampled
 from isthmus.estimators.fit.run import start_fit
-from isthmus.sparsity import L1, JumpReLU, TopK
+from isthmus.sparsity import L1, BatchTopK, JumpReLU, TopK
 
 DEAD = [2, 5, 7]
 PARTS = ("params", "model", "optimizer")
@@ -22,7 +22,14 @@ def rows():
 def after_two_epochs(rows, sparsity, dead=DEAD, **options):
     """A run after two epochs whose units `dead` have been inactive for too long."""
     model = SparseAutoencoder(
-        10, sparsity=sparsity, early_stopping=False, max_epochs=8, batch_size=32, random_state=0, **options
+        10,
+        sparsity=sparsity,
+        scaling="standard",
+        early_stopping=False,
+        max_epochs=8,
+        batch_size=32,
+        random_state=0,
+        **options,
     )
     run = start_fit(model, open_source(rows))
     epochs = run.trainer.epochs(run.state)
@@ -137,7 +144,36 @@ def test_units_are_reinitialised_every_so_many_epochs_until_three_quarters_are_d
     run, state = after_two_epochs(rows, TopK(2))
     state = state._replace(epoch=epoch)
     assert (resample(TopK(2, resample_dead=2), run.trainer, state) is not state) == expected
-    assert resample(TopK(2), run.trainer, state) is state
+    assert resample(TopK(2, resample_dead=None), run.trainer, state) is state
+
+
+def test_a_unit_that_is_seldom_active_restarts_before_it_is_dead(rows):
+    # Of ten units two are active in a row: 128 times five rows, which is less than two epochs of 400 rows.
+    run, state = after_two_epochs(rows, TopK(2))
+    for idle, restarts in ((639, False), (640, True)):
+        state.model["idle"][DEAD] = idle
+        assert (resampled(run.trainer, state, TopK(2)) is not state) is restarts
+    # What is given is kept to.
+    run, state = after_two_epochs(rows, TopK(2, dead_after=700))
+    state.model["idle"][DEAD] = 699
+    assert resampled(run.trainer, state, TopK(2, dead_after=700)) is state
+
+
+@pytest.mark.parametrize(
+    ("sparsity", "n_rows", "expected"),
+    [
+        (TopK(4), 10**6, 128 * 100 / 4),
+        (BatchTopK(4), 10**6, 128 * 100 / 4),
+        (TopK(4), 1000, 2000),
+        (TopK(4, dead_after=77), 10**6, 77),
+        (JumpReLU(target=2.5), 10**6, 128 * 100 / 2.5),
+        (JumpReLU(), 1000, 2000),
+        (L1(), 1000, 2000),
+    ],
+)
+def test_rows_after_which_units_restart(sparsity, n_rows, expected):
+    dead_after = float(sparsity.schedules(100, n_rows)["dead_after"](np.ones(1))[0])
+    assert sparsity.restarts_after(100, dead_after) == expected
 
 
 def test_the_rows_are_drawn_by_seed_and_epoch(rows):

@@ -20,6 +20,10 @@ _QUANTILE_ROWS = 1 << 16
 _SAMPLE_ROWS = 1 << 12
 _MANY_COLUMNS = 16
 _WHOLE = 1 << 24  # the first integers that float32 does not hold are above it
+# What "auto" means for a dictionary, whose atoms are sums in the units of the columns.
+AUTO_DICTIONARY = "auto_dictionary"
+# Columns share one unit where the median of their ranges is at least this share of the largest.
+_SHARED_RANGE = 0.25
 
 
 def _with_floor(scale: Floats, statistics: ColumnStatistics) -> Floats:
@@ -54,6 +58,15 @@ def _mean_norm(statistics: ColumnStatistics) -> Scaler:
     n_features = len(statistics.low)
     factor = statistics.mean_norm / np.sqrt(n_features)
     return Scaler("mean_norm", np.zeros(n_features), np.full(n_features, factor if factor > 0 else 1.0))
+
+
+def _shared(statistics: ColumnStatistics) -> Scaler:
+    # The mean of the columns' variances becomes 1.
+    n_features = len(statistics.low)
+    largest = float(statistics.deviation.max(initial=0)) or 1.0
+    factor = largest * float(np.sqrt(np.mean((statistics.deviation / largest) ** 2)))  # the squares may be no floats
+    factor = factor if factor > statistics.rounding.max() else 1.0
+    return Scaler("shared", statistics.mean.copy(), np.full(n_features, factor))
 
 
 def _patches(statistics: ColumnStatistics) -> Patches:
@@ -93,6 +106,7 @@ MINMAX = Recipe(_minmax)
 STANDARD = Recipe(_standard, ("moments",))
 ROBUST = Recipe(_robust, ("moments",))
 MEAN_NORM = Recipe(_mean_norm, ("norms",))
+SHARED = Recipe(_shared, ("moments",))
 PATCHES = Recipe(_patches, ("moments", "contrast"), Patches)
 ZCA = Recipe(_zca, ("moments", "covariance"), Whitening)
 WHITENED_PATCHES = Recipe(_whitened_patches, ("moments", "covariance"), WhitenedPatches)
@@ -109,6 +123,8 @@ def scaled_in_program(scaler: Scaling, dtype: np.dtype[Any], compute: np.dtype[A
 
 def gathered(scaling: str | None, dtype: np.dtype[Any]) -> tuple[Quantity, ...]:
     """Return the statistics that a scaling needs of rows of a type."""
+    if scaling == AUTO_DICTIONARY:
+        return SCALINGS["standard"].gathers
     if scaling == "auto":
         return () if dtype == np.uint8 else SCALINGS["standard"].gathers
     return SCALINGS[scaling].gathers if scaling is not None else ()
@@ -128,6 +144,9 @@ def choose_scaler(statistics: ColumnStatistics, scaling: str | None, names: Sequ
     ``"auto"`` divides uint8 by 255 unless the largest value is 1; leaves floats that fill [0, 1] unchanged; divides
     non-negative integers whose columns share one range (pictures stored as floats) by the largest; and standardises
     everything else.
+
+    For a dictionary it is one factor for columns that share a unit, such as pixels, since a column that is hardly ever
+    different from 0 would dominate the error if it were standardised; tables of several units are standardised.
 
     Raises
     ------
@@ -212,6 +231,8 @@ def _chosen(statistics: ColumnStatistics, scaling: str | None) -> Scaling:
     n_features = len(statistics.low)
     if scaling is None:
         return Scaler("none", np.zeros(n_features), np.ones(n_features))
+    if scaling == AUTO_DICTIONARY:
+        return SCALINGS["shared" if _share_a_unit(statistics) else "standard"].fit(statistics)
     if scaling != "auto":
         return SCALINGS[scaling].fit(statistics)
     divisor = _common_divisor(statistics)
@@ -220,6 +241,11 @@ def _chosen(statistics: ColumnStatistics, scaling: str | None) -> Scaling:
     values = statistics.sample / divisor
     crowded = bool(np.mean((values < 0.02) | (values > 0.98)) > 0.25)  # NaN is at neither end
     return Scaler("unit", np.zeros(n_features), np.full(n_features, divisor), crowded)
+
+
+def _share_a_unit(statistics: ColumnStatistics) -> bool:
+    ranges = (statistics.high - statistics.low)[statistics.high > statistics.low]
+    return not ranges.size or float(np.median(ranges)) >= _SHARED_RANGE * float(ranges.max())
 
 
 def _common_divisor(statistics: ColumnStatistics) -> float | None:

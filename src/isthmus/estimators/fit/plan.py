@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -16,6 +17,7 @@ from isthmus.core.processes import broadcast
 from isthmus.core.types import Schedule
 from isthmus.corruption.base import Corruption
 from isthmus.data.scaling import ColumnStatistics, Scaling
+from isthmus.data.scaling.choosing import AUTO_DICTIONARY
 from isthmus.data.sources.base import Schema
 from isthmus.engine.devices import Placement
 from isthmus.engine.loop import Settings
@@ -32,6 +34,8 @@ from isthmus.networks.initializers import default_init
 from isthmus.sparsity.base import Sparsity, constant
 
 _LAYERWISE_EPOCHS = 15
+# What learning_rate="auto" means: for dictionaries up to so many units three times as much as otherwise.
+_RATE, _DICTIONARY_RATE, _DICTIONARY_WIDTH = 1e-3, 3e-3, 256
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class NetworkPlan:
         """
         output = self.output_activation
         if output == "auto":
-            output = "sigmoid" if crowded else "identity"
+            output = "sigmoid" if crowded and not self.dictionary else "identity"
         pre_bias = self.pre_bias
         if pre_bias == "auto":
             pre_bias = self.dictionary and output == "identity"
@@ -112,6 +116,7 @@ class Plan:
     shuffle: Shuffle  # the order of the rows
     compute: np.dtype[Any]  # the type of the computation
     bias_start: str  # of the output's bias; "auto" depends on the output activation
+    resample_every: int | None  # epochs after which dead units restart
     pretrain_epochs: int | None  # of each layer's own training
     placement: Placement  # the devices
     verbose: int = 0
@@ -188,13 +193,14 @@ def resolve(parameters: Mapping[str, Any], schema: Schema, n_rows: int, *, seed:
         sparsity=sparsity,
         corruption=corruption,
         optimizer=_optimizer(values),
-        settings=_settings(values),
-        scaling=values["scaling"],
+        settings=_settings(values, dictionary=network.dictionary),
+        scaling=_scaling(values, network),
         masks_missing=values["missing"] == "mask",
         validation_share=validation_share(values, n_rows),
         batch_size=batch_rows(values["batch_size"], n_rows),
         shuffle=shuffle_for(values["shuffle"], n_rows, schema.n_features),
         compute=np.dtype(np.float64 if values["precision"] == "float64" else np.float32),
+        resample_every=_resample_every(sparsity, dictionary=network.dictionary),
         bias_start="zeros" if sparsity is None else sparsity.bias_start,
         pretrain_epochs=_LAYERWISE_EPOCHS if values["pretrain"] == "layerwise" else values["pretrain"],
         placement=placement_for(values["device"]),
@@ -306,13 +312,36 @@ def _loss(values: Mapping[str, Any], sparsity: Sparsity | None, *, dictionary: b
     return LossPlan(values["loss"], reduction, float(values["l2_penalty"]), bool(unit_norm), weights)
 
 
-def _settings(values: Mapping[str, Any]) -> Settings:
+def _scaling(values: Mapping[str, Any], network: NetworkPlan) -> str | None:
+    scaling: str | None = values["scaling"]
+    linear = network.output_activation in ("auto", "identity")
+    return AUTO_DICTIONARY if scaling == "auto" and network.dictionary and linear else scaling
+
+
+def _resample_every(sparsity: Sparsity | None, *, dictionary: bool) -> int | None:
+    if sparsity is None:
+        return None
+    every = sparsity.resample_dead
+    if every == "auto":
+        return 1 if dictionary and sparsity.counts_dead else None
+    return None if every is None else int(every)
+
+
+def _learning_rate(values: Mapping[str, Any], *, dictionary: bool) -> float:
+    if values["learning_rate"] != "auto":
+        return float(values["learning_rate"])
+    width = max(float(values["n_components"]), 1.0)
+    # Gao et al. 2024, section 3.2: the best rate falls with the square root of the width.
+    return _DICTIONARY_RATE * min(1.0, math.sqrt(_DICTIONARY_WIDTH / width)) if dictionary else _RATE
+
+
+def _settings(values: Mapping[str, Any], *, dictionary: bool = False) -> Settings:
     decay = values["weight_decay"]
     if decay is None:
         decay = DEFAULT_DECAY.get(values["optimizer"], 0.0) if isinstance(values["optimizer"], str) else 0.0
     return Settings(
         max_epochs=int(values["max_epochs"]),
-        learning_rate=float(values["learning_rate"]),
+        learning_rate=_learning_rate(values, dictionary=dictionary),
         schedule=values["learning_rate_schedule"],
         decay=float(decay),
         clip=float(values["gradient_clip"] or 0),

@@ -25,7 +25,7 @@ def resample(sparsity: Sparsity, trainer: Trainer, state: TrainState) -> TrainSt
     """Return the state to continue with: every `resample_dead` epochs, until three quarters are done, units restart."""
     every = sparsity.resample_dead
     early = 4 * state.epoch <= 3 * trainer.settings.max_epochs
-    if every is None or not early or state.epoch % every:
+    if every is None or every == "auto" or not early or state.epoch % every:
         return state
     return resampled(trainer, state, sparsity)
 
@@ -37,11 +37,12 @@ def resampled(trainer: Trainer, state: TrainState, sparsity: Sparsity) -> TrainS
     detects it; its biases become the active ones' mean, its own parameters those of the start, and its moments in the
     optimizer 0 (Bricken et al., "Towards monosemanticity", Anthropic, 2023, with the residual in place of the row).
     """
-    params, model = jax.tree.map(np.array, (state.params, state.model))
-    dead = model["idle"] >= trainer.scheduled_at_end("dead_after")
+    network = trainer.objective.network
+    after = sparsity.restarts_after(network.n_components, trainer.scheduled_at_end("dead_after"))
+    dead = np.asarray(state.model["idle"]) >= after
     if not dead.any() or dead.all():
         return state
-    network = trainer.objective.network
+    params, model = jax.tree.map(np.array, (state.params, state.model))
     rows = _next_rows(trainer, state.epoch + 1)
     unscaled = Scaler("none", np.zeros(rows.shape[1]), np.ones(rows.shape[1]))
     inference = Inference(network, params, unscaled, trainer.placement.device, sparsity=sparsity, state=model)
@@ -52,10 +53,9 @@ def resampled(trainer: Trainer, state: TrainState, sparsity: Sparsity) -> TrainS
         return state
     rng = generator(state.seed, Stream.RESAMPLING, state.epoch)
     drawn = rng.choice(len(rows), size=int(dead.sum()), p=losses**2 / np.sum(losses**2))
-    how = Reinitialisation(dead, rows, residual, drawn, sparsity.reinitialised_scale)
+    how = Reinitialisation(dead, rows, residual, drawn, sparsity.restart_scale)
     params = network.reinitialised(params, how)
-    for name, start in sparsity.learned(len(dead)).items():
-        params["sparsity"][name][dead] = start[dead]
+    sparsity.restarted(params.get("sparsity", {}), dead)
     model["idle"][dead] = 0
     optimizer = _forgotten(network, jax.tree.map(np.array, state.optimizer), params, dead)
     put = trainer.put

@@ -75,7 +75,7 @@ def _linear_output(values: Values, family: type[Network], sparsity: Sparsity | N
 
 
 def _resampling(values: Values, family: type[Network], sparsity: Sparsity | None) -> None:
-    if sparsity is None or sparsity.resample_dead is None:
+    if sparsity is None or sparsity.resample_dead in (None, "auto"):
         return
     if not sparsity.counts_dead or values["tied_weights"]:
         raise InvalidParameterError(
@@ -91,7 +91,7 @@ def _own_decoder(values: Values, family: type[Network], sparsity: Sparsity | Non
     given = {
         "unit_norm_decoder": sparsity.unit_norm_decoder is True,
         "bias_start": sparsity.bias_start not in ("auto", "zeros"),
-        "resample_dead": sparsity.resample_dead is not None,
+        "resample_dead": sparsity.resample_dead not in (None, "auto"),
     }
     for name, asked in given.items():
         if asked:

@@ -26,6 +26,7 @@ from isthmus.engine.loop import Hooks, Trainer, train
 from isthmus.engine.program import precision_scope
 from isthmus.estimators.fit.arrangement import Arrangement, first_rows
 from isthmus.estimators.fit.identity import identity_of
+from isthmus.estimators.fit.outcome import complaints
 from isthmus.estimators.fit.plan import Plan, resolve
 from isthmus.estimators.fit.preparing import Hold, Prepared, check_validation, prepare
 from isthmus.estimators.fit.reporting import Reporter
@@ -176,6 +177,11 @@ class FitRun:
             sparsity_state_=model,
             mean_code_=code.mean(axis=0),
         )
+
+    def complaints(self, fitted: Fitted) -> list[str]:
+        """Return one line for each thing of a fitted code that is not as the parameters promise."""
+        code = self._first_codes(fitted.params_, fitted.sparsity_state_)
+        return complaints(self.plan, code, fitted.sparsity_state_, self.trainer.n_rows)
 
     def _first_codes(self, params: Params, model: ModelState) -> NDArray[np.float64]:
         inference = Inference(
@@ -335,8 +341,9 @@ def _hooks(plan: Plan, reporter: Reporter, watcher: Watcher | None, checkpoints:
         hooks = replace(hooks, epoch_begins=watcher.begin)
     if checkpoints is not None:
         hooks = replace(hooks, after_chunk=checkpoints.save_if_due)
-    if plan.sparsity is not None and plan.sparsity.resample_dead is not None:
-        hooks = replace(hooks, between_epochs=functools.partial(resample, plan.sparsity))
+    if plan.sparsity is not None and plan.resample_every is not None:
+        sparsity = plan.sparsity.replaced(resample_dead=plan.resample_every)
+        hooks = replace(hooks, between_epochs=functools.partial(resample, sparsity))
     return hooks
 
 
