@@ -19,6 +19,7 @@ ATOMS, WIDTH, ACTIVE, ROWS, EPOCHS = 64, 32, 3, 40_000, 60
 # A unit that is active in 3 of 64 rows is inactive in 500 consecutive rows with probability 4e-11.
 SELECTING = {"k": ACTIVE, "auxiliary": 0.0, "dead_after": 500, "resample_dead": 1}
 METHODS = {
+    "defaults": None,  # SparseAutoencoder(64, k=3) and nothing else
     "topk": TopK(**SELECTING),
     "batch_topk": BatchTopK(**SELECTING),
     "l1": L1(weight=1.5),
@@ -40,13 +41,16 @@ def planted(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return (codes @ atoms).astype(np.float32), atoms
 
 
-def mean_best_cosine(learned: np.ndarray, atoms: np.ndarray) -> float:
-    """Return the mean over atoms of the largest cosine similarity with a learned atom."""
+def best_cosines(learned: np.ndarray, atoms: np.ndarray) -> np.ndarray:
+    """Return each atom's largest cosine similarity with a learned atom."""
     learned = learned / np.maximum(np.linalg.norm(learned, axis=1, keepdims=True), 1e-12)
-    return float((atoms @ learned.T).max(axis=1).mean())
+    return (atoms @ learned.T).max(axis=1)
 
 
 def isthmus(name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if METHODS[name] is None:
+        model = SparseAutoencoder(ATOMS, k=ACTIVE, random_state=0).fit(rows)
+        return model.components_, model.transform(rows[:5000])
     model = SparseAutoencoder(
         ATOMS,
         sparsity=METHODS[name],
@@ -78,18 +82,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--only", nargs="+", default=[*METHODS, "scikit-learn"])
     given = parser.parse_args()
-    print(f"{machine()}\n\n{'method':16}{'mean best cosine, by seed':40}{'L0':>6}{'s per fit':>11}")
+    print(f"{machine()}\n\n{'method':16}{'mean best cosine, by seed':40}{'atoms found':20}{'L0':>6}{'s per fit':>11}")
     for name in given.only:
-        cosines, active, seconds = [], [], []
+        cosines, found, active, seconds = [], [], [], []
         for seed in given.seeds:
             rows, atoms = planted(seed)
             start = time.perf_counter()
             learned, codes = dictionary_learning(rows) if name == "scikit-learn" else isthmus(name, rows)
             seconds.append(time.perf_counter() - start)
-            cosines.append(mean_best_cosine(learned, atoms))
+            best = best_cosines(learned, atoms)
+            cosines.append(best.mean())
+            found.append(int((best >= 0.95).sum()))
             active.append(float((codes != 0).sum(axis=1).mean()))
         by_seed = ", ".join(f"{cosine:.4f}" for cosine in cosines)
-        print(f"{name:16}{by_seed:40}{np.mean(active):>6.2f}{np.median(seconds):>11.1f}", flush=True)
+        counts = ", ".join(map(str, found))
+        print(f"{name:16}{by_seed:40}{counts:20}{np.mean(active):>6.2f}{np.median(seconds):>11.1f}", flush=True)
 
 
 if __name__ == "__main__":

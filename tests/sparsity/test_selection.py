@@ -255,6 +255,17 @@ def test_activations_are_weighted_by_decoder_row_lengths():
     assert_array_equal(outside > 0, values * lengths >= state["threshold"] / state["known"])
 
 
+def test_the_papers_rule_compares_activations_alone():
+    lengths = np.array([1, 0.5, 4, 2], np.float32)
+    values = np.abs(rng.normal(size=(6, 4))).astype(np.float32)
+    code, state = selects(BatchTopK(2, rule="paper"), values, lengths=lengths)
+    assert_array_equal(code, batch_kept(values, 12))
+    assert_allclose(state["threshold"] / state["known"], code[code > 0].min())
+    assert (BatchTopK(rule="paper").unit_rows, BatchTopK().unit_rows, TopK().unit_rows) == (True, False, True)
+    with pytest.raises(InvalidParameterError, match="rule='papr' is not one of 'contribution', 'paper'; did you mean"):
+        BatchTopK(rule="papr")
+
+
 def test_before_any_batch_all_positive_values_are_kept():
     assert_array_equal(selects(BatchTopK(1), [[1, -1, 2]], train=False)[0], [[1, 0, 2]])
 

@@ -12,7 +12,9 @@ class SparseAutoencoder(SparseParameters, Autoencoder):
     """A sparse autoencoder: many code units of which few are active in each row, so that each has its own meaning.
 
     It is `Autoencoder` with other defaults, one layer in each half, 64 units and ``sparsity="topk"``, and with the
-    settings of its methods as parameters. The code may be wider than the rows: sparsity prevents copying.
+    settings of its methods as parameters. The code may be wider than the rows: sparsity prevents copying. Scaling,
+    learning rate and the reinitialisation of dead units are chosen for such a dictionary, and `fit` warns where more
+    than a tenth of the units end up dead, or more or fewer are active than asked for.
 
     Attributes
     ----------

@@ -222,9 +222,10 @@ def _jumprelu(sparsity: JumpReLU, values: Tensors, layer: _Layer) -> _Written:
 
 def _batch_topk(sparsity: BatchTopK, values: Tensors, layer: _Layer) -> _Written:
     threshold = values["threshold"] / np.maximum(values["known"], np.float32(1e-12))
-    # isthmus keeps values >= threshold, times the norm of the decoder row; SAELens keeps values > threshold.
+    # isthmus keeps values >= threshold, by default times the norm of the decoder row; SAELens values > threshold.
     below = np.nextafter(threshold, np.float32(0)) if threshold > 0 else threshold
-    by_unit = below / np.maximum(layer.lengths, np.finfo(np.float32).tiny)
+    lengths = np.ones_like(layer.lengths) if sparsity.rule == "paper" else layer.lengths
+    by_unit = below / np.maximum(lengths, np.finfo(np.float32).tiny)
     return "jumprelu", {}, {"b_enc": layer.code_bias, "threshold": by_unit}
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from isthmus.core.errors import InvalidParameterError
+from isthmus.core.errors import InvalidParameterError, unknown_name
 from isthmus.core.reductions import weighted_mean
 from isthmus.core.types import ModelState, Output, Params, Schedule, Scheduled
 from isthmus.sparsity.base import KINDS, RESTART_INTERVALS, Sparsity, Step, decoder_norms, ramp
@@ -20,6 +20,7 @@ from isthmus.sparsity.ranking import SparseCode, decode_top, encode_top, keep_to
 # these two limits below that are estimates.
 _WIDE_SHARE = 64
 _WIDE_UNITS = 4096
+_RULES = ("contribution", "paper")
 
 
 def _dead(state: ModelState, scheduled: Scheduled) -> Array:
@@ -210,9 +211,10 @@ class TopK(_Selecting):
 class BatchTopK(_Selecting):
     """The largest activations of a batch, k times the number of rows: rows differ in their active units; ties are kept.
 
-    Activations are compared times the lengths of their units' decoder rows, which are free unless
-    ``unit_norm_decoder=True``. Outside training, where a code depends on its own row alone, units above a threshold are
-    kept: the running mean of the smallest activation that was kept in each batch.
+    By default activations are compared times the lengths of their units' decoder rows, which are free; with
+    ``rule="paper"``, as in the paper, by themselves, and decoder rows have length 1. Outside training, where a code
+    depends on its own row alone, units above a threshold are kept: the running mean of the smallest activation that was
+    kept in each batch.
 
     Parameters
     ----------
@@ -222,6 +224,9 @@ class BatchTopK(_Selecting):
         As in `TopK`.
     memory : float
         Fraction of the running threshold that comes from earlier batches, >= 0 and < 1.
+    rule : {"contribution", "paper"}
+        What is compared: activations times the lengths of decoder rows, or activations alone; with "paper",
+        ``unit_norm_decoder="auto"`` keeps a dictionary's decoder rows at length 1.
     resample_dead, pre_bias, unit_norm_decoder, transposed_start, bias_start
         As in `Sparsity`.
 
@@ -231,9 +236,20 @@ class BatchTopK(_Selecting):
     """
 
     memory: float = 0.99
+    rule: str = "contribution"
 
     # Free lengths reconstruct 8x8 patches better: 0.0067 of the variance is lost at 16 of 256 units, instead of 0.0083.
     unit_norm: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rule not in _RULES:
+            raise unknown_name("rule", self.rule, _RULES)
+
+    @property
+    def unit_rows(self) -> bool:
+        """Whether a dictionary's decoder rows have length 1."""
+        return self.rule == "paper"
 
     def wanted_l0(self, n_components: int) -> float | None:
         """Return k: the threshold that replaces the comparison within a batch is to keep as many."""
@@ -248,7 +264,8 @@ class BatchTopK(_Selecting):
         """Return the batch's largest activations in training, and those above the threshold outside it."""
         network, state = step.network, step.state
         values = network.activate_code(step.pre_code)
-        sizes = jax.lax.stop_gradient(contributions(network, step.params, values))
+        sizes = values if self.rule == "paper" else contributions(network, step.params, values)
+        sizes = jax.lax.stop_gradient(sizes)
         if not step.train or step.batch is None:
             threshold = (state["threshold"] / jnp.maximum(state["known"], 1e-12)).astype(values.dtype)
             return jnp.where((sizes >= threshold) & (values > 0), values, 0), state

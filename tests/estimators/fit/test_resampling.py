@@ -148,9 +148,9 @@ def test_units_are_reinitialised_every_so_many_epochs_until_three_quarters_are_d
 
 
 def test_a_unit_that_is_seldom_active_restarts_before_it_is_dead(rows):
-    # Of ten units two are active in a row: 128 times five rows, which is less than two epochs of 400 rows.
+    # Of ten units two are active in a row: 32 times five rows, which is less than two epochs of 400 rows.
     run, state = after_two_epochs(rows, TopK(2))
-    for idle, restarts in ((639, False), (640, True)):
+    for idle, restarts in ((159, False), (160, True)):
         state.model["idle"][DEAD] = idle
         assert (resampled(run.trainer, state, TopK(2)) is not state) is restarts
     # What is given is kept to.
@@ -162,11 +162,11 @@ def test_a_unit_that_is_seldom_active_restarts_before_it_is_dead(rows):
 @pytest.mark.parametrize(
     ("sparsity", "n_rows", "expected"),
     [
-        (TopK(4), 10**6, 128 * 100 / 4),
-        (BatchTopK(4), 10**6, 128 * 100 / 4),
+        (TopK(4), 10**6, 32 * 100 / 4),
+        (BatchTopK(4), 10**6, 32 * 100 / 4),
         (TopK(4), 1000, 2000),
         (TopK(4, dead_after=77), 10**6, 77),
-        (JumpReLU(target=2.5), 10**6, 128 * 100 / 2.5),
+        (JumpReLU(target=2.5), 10**6, 32 * 100 / 2.5),
         (JumpReLU(), 1000, 2000),
         (L1(), 1000, 2000),
     ],

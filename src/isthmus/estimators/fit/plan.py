@@ -301,7 +301,7 @@ def _loss(values: Mapping[str, Any], sparsity: Sparsity | None, *, dictionary: b
         reduction = "mean" if sparsity is None else sparsity.loss_reduction
     unit_norm: bool | str = False if sparsity is None else sparsity.unit_norm_decoder
     if sparsity is not None and unit_norm == "auto":
-        unit_norm = dictionary and sparsity.unit_norm
+        unit_norm = dictionary and sparsity.unit_rows
     weights = values["feature_weights"]
     if weights is not None:
         weights = tuple(float(weight) for weight in weights)
