@@ -20,7 +20,8 @@ from isthmus.core.types import ModelState, Noise, Output, Params, Schedule, Sche
 _DEAD_EPOCHS = 2  # without an activation, after which a unit counts as dead by default
 # A unit restarts if it was inactive for this many times the rows between two activations of an average unit: by chance
 # that happens to an average one with probability exp(-32), and to one that is active a twentieth as often with 0.2.
-# With 128 two of 64 planted atoms shared a unit in two of seven data sets, while another was active in 0.2 % of the rows.
+# With 128 two of 64 planted atoms shared a unit in two of seven data sets, next to a unit that was active in 0.2 % of
+# the rows.
 RESTART_INTERVALS = 32
 _BIAS_STARTS = ("auto", "zeros", "mean", "geometric_median")
 _SWITCHES = ("pre_bias", "unit_norm_decoder", "transposed_start")
