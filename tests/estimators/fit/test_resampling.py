@@ -164,7 +164,7 @@ def test_a_unit_that_is_seldom_active_restarts_before_it_is_dead(rows):
     [
         (TopK(4), 10**6, 32 * 100 / 4),
         (BatchTopK(4), 10**6, 32 * 100 / 4),
-        (TopK(4), 1000, 2000),
+        (TopK(4), 300, 600),
         (TopK(4, dead_after=77), 10**6, 77),
         (JumpReLU(target=2.5), 10**6, 32 * 100 / 2.5),
         (JumpReLU(), 1000, 2000),
