@@ -245,3 +245,20 @@ def test_killed_processes_resume(monkeypatch, capsys):
     assert not ended.value.code
     assert capsys.readouterr().out.endswith("different: none\n")
     shutil.rmtree(scripts / "__pycache__", ignore_errors=True)
+
+
+def test_a_folder_that_another_run_writes_to_is_refused(tmp_path):
+    message = "another run writes its checkpoints to .* now; wait until it ends, or name another"
+    with Checkpoints(tmp_path).held(), pytest.raises(InvalidParameterError, match=message):
+        Checkpoints(tmp_path)
+    with Checkpoints(tmp_path).held(), pytest.raises(InvalidParameterError, match=message):
+        Autoencoder(2, **OPTIONS).fit(ROWS, checkpoint=tmp_path)
+    Autoencoder(2, **OPTIONS).fit(ROWS, checkpoint=tmp_path)
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
+    def unsupported(*arguments):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", unsupported)
+    assert Checkpoints(tmp_path).files() == []

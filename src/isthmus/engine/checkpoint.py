@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,11 @@ from isthmus.core.errors import InvalidParameterError, IsthmusError, ModelFileEr
 from isthmus.core.persistence import Tensors, read_header, read_model, write_model
 from isthmus.core.processes import global_maximum, is_main_process
 from isthmus.core.types import Stopping, TrainState
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _CLASS = "Checkpoint"
 _KEPT = 2  # the newest, and the one before in case the newest is damaged
@@ -64,9 +70,29 @@ class Checkpoints:
             raise UnwritableError(f"cannot create the folder {self.folder}: {error.strerror}") from error
         if not every >= 0:
             raise InvalidParameterError(f"checkpoint_every={every} must be a number of seconds >= 0")
-        if self.writes:  # partial files of a process that was killed
-            for stray in self.folder.glob(".checkpoint-*"):
-                stray.unlink(missing_ok=True)
+        if self.writes:
+            with self.held():  # partial files of a process that was killed
+                for stray in self.folder.glob(".checkpoint-*"):
+                    stray.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Lock the folder during the block; raise InvalidParameterError if another run has locked it."""
+        if not self.writes or fcntl is None:
+            yield
+            return
+        handle = os.open(self.folder, os.O_RDONLY)
+        try:
+            with contextlib.suppress(OSError):  # of a file system without locks
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise InvalidParameterError(
+                        f"another run writes its checkpoints to {self.folder} now; wait until it ends, or name another"
+                    ) from None
+            yield
+        finally:
+            os.close(handle)
 
     def files(self) -> list[Path]:
         """Return the checkpoint files, newest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import signal
 from collections.abc import Callable
@@ -125,7 +126,8 @@ class FitRun:
 
     def train(self) -> Fitted:
         """Train to the end and return what was learned."""
-        with self.reporter, detect_lost_processes():
+        held = contextlib.nullcontext() if self.checkpoints is None else self.checkpoints.held()
+        with held, self.reporter, detect_lost_processes():
             self.reporter.begin(self.trainer, self.state)
             self.state = train(self.trainer, self.state, epoch_done=self._epoch_done)
             if self.checkpoints is not None:
