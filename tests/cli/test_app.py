@@ -1,9 +1,17 @@
+import re
+import signal
+import subprocess
 import sys
+import time
+from pathlib import Path
 
+import numpy as np
+import pytest
+import typer
 from typer.testing import CliRunner
 
-from commands import Terminal, fails
-from isthmus.cli.app import app, progress_of
+from commands import Terminal, fails, spawn
+from isthmus.cli.app import app, errors_as_lines, progress_of
 
 
 def test_unexpected_errors_and_interruption(in_folder, monkeypatch):
@@ -41,3 +49,68 @@ def test_progress_without_a_terminal_is_a_line_every_few_seconds(monkeypatch, ca
     ]
     with progress_of("encode", quiet=True) as progress:
         assert progress is None
+
+
+# Streams and signals -------------------------------------------------------------------------------------------------
+
+
+def outcome(process, timeout=120):
+    out, err = process.communicate(timeout=timeout)
+    assert b"unexpected" not in err
+    assert b"Traceback" not in err
+    return process.returncode, (out or b"").decode(), err.decode()
+
+
+@pytest.mark.parametrize("words", [("score", "model", "rows.csv"), ("encode", "model", "rows.csv", "-o", "-")])
+def test_a_full_disk_behind_stdout_is_one_plain_line(in_folder, words):
+    with Path("/dev/full").open("wb") as full:
+        process = subprocess.Popen([sys.executable, "-m", "isthmus", *words], stdout=full, stderr=subprocess.PIPE)
+        code, _, err = outcome(process)
+    assert code == 1
+    assert err.startswith("isthmus: cannot write to stdout: No space left on device")
+    assert err.count("\n") == 1
+
+
+def test_version_on_a_full_disk():
+    with Path("/dev/full").open("wb") as full:
+        process = subprocess.Popen([sys.executable, "-m", "isthmus", "--version"], stdout=full, stderr=subprocess.PIPE)
+        assert outcome(process)[0] == 1
+
+
+def test_a_closed_stdout_is_one_plain_line(in_folder):
+    command = f"{sys.executable} -m isthmus score model rows.csv >&-"
+    process = subprocess.Popen(["sh", "-c", command], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    code, _, err = outcome(process)
+    assert (code, err) == (1, "isthmus: cannot write to stdout: it is closed\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_no_temporary_file(in_folder, tmp_path, number):
+    np.save(tmp_path / "large.npy", np.random.default_rng(0).normal(size=(1_500_000, 4)))
+    process = spawn("encode", "model", tmp_path / "large.npy", "-o", tmp_path / "codes.csv.gz", "-q")
+    before = time.monotonic()
+    while len(list(tmp_path.iterdir())) == 1 and process.poll() is None and time.monotonic() - before < 60:
+        time.sleep(0.01)
+    process.send_signal(number)
+    code, _, err = outcome(process)
+    assert code == 128 + number
+    assert err == ("isthmus: interrupted\n" if number == signal.SIGINT else f"isthmus: ended by {number.name}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["large.npy"]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(24, "Too many open files", "rows.csv"), "rows.csv: Too many open files; raise the limit"),
+        (OSError(122, "Disk quota exceeded", "x"), "x: Disk quota exceeded; free some space"),
+        (MemoryError(), "out of memory; use fewer rows at once"),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating"), "out of memory; use fewer rows at once"),
+        (RuntimeError("what"), r"RuntimeError: what \(unexpected; set ISTHMUS_DEBUG=1 for a traceback\)"),
+    ],
+)
+def test_errors_of_the_system_are_plain_lines(error, line, capsys):
+    with pytest.raises(typer.Exit) as caught, errors_as_lines():
+        raise error
+    assert caught.value.exit_code == 1
+    assert re.match(f"isthmus: {line}", capsys.readouterr().err)
