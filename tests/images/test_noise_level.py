@@ -147,6 +147,16 @@ def test_the_noise_of_a_camera(photos):
     assert estimate.level == pytest.approx(255 * (noisy - clean).std(), rel=0.2)
 
 
+def test_correlated_noise_of_the_brightness_alone(photos):
+    photo = next(iter(photos.values()))
+    colours = photo[..., None] * [0.8, 0.7, 0.6] + 0.1
+    plane = CORRELATED["blurred"](photo.shape, 0)[..., None] * [1, 1, 1.0]
+    estimate = examine_noise(colours + 15 / 255 * plane / plane.std())
+    assert estimate.is_correlated
+    assert estimate.level == pytest.approx(15, rel=0.2)
+    assert not examine_noise(colours).is_correlated
+
+
 def test_noise_in_a_jpeg(photos):
     photo = next(iter(photos.values()))
     saved = io.BytesIO()

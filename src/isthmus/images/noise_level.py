@@ -141,10 +141,20 @@ def examine_noise(picture: Any) -> NoiseEstimate:
         and not all(_is_noise(plane, _SHARPEST_SMALL) for plane in planes)
     ):
         return _too_small(shape)
-    is_colour = len(planes) == 3
-    if is_colour:
-        planes = list(np.moveaxis((np.stack(planes, axis=-1) @ LUMA_AND_CHROMA.T)[..., 1:], -1, 0))
-    return _with_floors(level, [noise_floor(255 * plane, is_chroma=is_colour) for plane in planes])
+    if len(planes) != 3:
+        return _with_floors(level, [noise_floor(255 * plane) for plane in planes])
+    luma, *chroma = np.moveaxis(255 * np.stack(planes, axis=-1) @ LUMA_AND_CHROMA.T, -1, 0)
+    floors = [noise_floor(plane, is_chroma=True) for plane in chroma]
+    estimate = _with_floors(level, floors)
+    if estimate.is_correlated:
+        return estimate
+    # Noise of the brightness alone, or a JPEG that has kept few colours.
+    brightness = noise_floor(luma)
+    other = _with_floors(level, [brightness])
+    if not other.is_correlated:
+        return estimate if estimate.doubt else other
+    capped = [min(floor.level, brightness.level) for floor in (brightness, *floors)]
+    return NoiseEstimate(math.sqrt(sum(floor**2 for floor in capped) / 3), is_correlated=True)
 
 
 def _with_floors(level: float, floors: list[Floor]) -> NoiseEstimate:
