@@ -268,3 +268,12 @@ def test_pixels_that_are_masked_or_not_finite_are_named():
     for broken in (picture, np.ma.masked_array(np.zeros((5, 6)), picture == np.inf)):
         with pytest.raises(InvalidDataError, match=r"^picture 1 holds .* at line 2, column 3;"):
             list(each_picture([np.zeros((5, 6)), broken], grey=True))
+
+
+def test_the_index_of_pandas_in_a_table_of_pyarrow_is_no_feature():
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 2)), columns=["a", "b"], index=range(60, 0, -2))
+    table = pa.Table.from_pandas(frame.sample(frac=1, random_state=0))
+    assert len(table.column_names) == 3
+    model = isthmus.Autoencoder(1, hidden_layer_sizes=(), max_epochs=1, random_state=0).fit(table)
+    assert list(model.feature_names_in_) == ["a", "b"]
+    assert_array_equal(model.transform(table), model.transform(table.to_pandas()))

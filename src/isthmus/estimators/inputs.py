@@ -20,6 +20,7 @@ from isthmus.data.sources import ArraySource, CsrSource, TableSource, open_sourc
 from isthmus.data.sources.arrow import is_arrow
 from isthmus.data.sources.base import Block, Source, is_source
 from isthmus.data.sources.images import PictureFiles, luminance
+from isthmus.data.sources.list_columns import pandas_index
 from isthmus.data.sources.opening import is_iterator, is_sequence, source_kind
 from isthmus.data.sources.places import is_location
 from isthmus.data.sources.spooled import gathered_rows
@@ -41,7 +42,7 @@ def is_external(X: object) -> bool:
 
 def open_rows(estimator: Any, X: Any, *, reset: bool, memory: Memory = NO_LIMIT) -> Source:
     """Return `X` as a source with random access, its width and names checked or, with ``reset=True``, remembered."""
-    X = eager(X)
+    X = _without_index(estimator, eager(X), reset=reset)
     if isinstance(X, np.ndarray) and X.ndim > 2 and estimator.get_params(deep=False).get("channels") is not None:
         X = open_source(X)
     if library_of(X) is not None:
@@ -54,6 +55,14 @@ def open_rows(estimator: Any, X: Any, *, reset: bool, memory: Memory = NO_LIMIT)
         raise InvalidDataError(f"{X} has no rows; at least one is needed")
     _check_columns(estimator, source, reset=reset)
     return source if source.random_access and source.n_rows is not None else gathered_rows(source, memory.for_tables)
+
+
+def _without_index(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """Return a table of pyarrow without the index that pandas wrote into it, unless the model was fitted on that."""
+    if not is_arrow(X) or not hasattr(X, "drop_columns"):
+        return X
+    known = () if reset else getattr(estimator, "feature_names_in_", ())
+    return X.drop_columns([name for name in pandas_index(X.schema) if name not in known])
 
 
 def open_stream(estimator: Any, X: Any) -> Source:
