@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 STANDARD = "-"  # stdin for rows, stdout for results
 
 DATA_HELP = (
-    "Rows: .npy, .npz, .csv, .parquet, .feather, IDX, or a folder or zip of pictures; a quoted pattern of such "
-    "files, or a URL (s3://, gs://); - reads CSV from stdin."
+    "Rows: .npy, .npz, .safetensors, .csv, .parquet, .feather, .arrow, IDX, or a folder or zip of pictures; a quoted "
+    "pattern of such files, or a URL (s3://, gs://); - reads CSV or another table from stdin."
 )
 _OUTPUT_HELP = "Output file: .parquet, .feather, .csv, .csv.gz, .npy, or a URL; - writes CSV to stdout."
 Model = Annotated[str, Argument(metavar="MODEL", help="A model file written by fit.")]
@@ -43,7 +43,7 @@ Keep = Annotated[
         help="Columns of a table to copy to the output, before the result; may be repeated. Text is copied as it is.",
     ),
 ]
-Key = Annotated[str | None, Option(metavar="NAME", help="Name of the array of a .npz archive to read.")]
+Key = Annotated[str | None, Option(metavar="NAME", help="Name of the array of a .npz or .safetensors file to read.")]
 _Encoding = Annotated[
     str | None, Option(metavar="NAME", help="Encoding of a text table, such as cp1252. [default: utf-8, or its BOM's]")
 ]
