@@ -742,3 +742,10 @@ def test_a_refused_partial_fit_changes_nothing(small, rows, value):
 def test_corruption_of_rows_in_small_units_is_silent(rows):
     model = isthmus.DenoisingAutoencoder(2, hidden_layer_sizes=(8,), max_epochs=1, random_state=0)
     assert np.isfinite(model.fit(rows * 1e-40).reconstruct(rows * 1e-40)).all()
+
+
+@pytest.mark.parametrize("column", [2**63 - 1 - np.arange(60), np.arange(60) * 1e-323], ids=["ids", "tiny"])
+def test_columns_whose_values_float64_does_not_tell_apart_are_named(small, column):
+    rows = pd.DataFrame({"v": np.arange(60), "id": column})
+    with pytest.warns(UserWarning, match="column 'id' counts as constant: at its size of"):
+        small(max_epochs=1).fit(rows[["id"]].assign(v=rows["v"].astype(column.dtype)))

@@ -22,6 +22,7 @@ _SIDE_BY_SIDE = 512
 _COVARIANCE_CELLS = 1 << 20
 # Squares of larger numbers, and of the inverse of smaller ones, summed over many rows, leave the range of floats.
 _LARGEST = 1e100
+_LEAST_UNIT = 2.0**-1000  # its inverse is a float
 # 134 MB per matrix; whitening needs several.
 _WIDEST_COVARIANCE = 4096
 
@@ -46,7 +47,8 @@ def unit_for(largest: Floats) -> Floats:
     """Return powers of two near the largest values of columns whose squares are no floats, and 1 for other columns."""
     with np.errstate(invalid="ignore"):
         plain = ~((largest > _LARGEST) | ((largest > 0) & (largest < 1 / _LARGEST)))
-    return np.where(plain, 1.0, np.ldexp(1.0, np.frexp(np.where(plain, 1.0, largest))[1] - 1))
+    powers = np.ldexp(1.0, np.frexp(np.where(plain, 1.0, largest))[1] - 1)
+    return np.where(plain, 1.0, np.maximum(powers, _LEAST_UNIT))
 
 
 def _side_by_side(rows: NDArray[Any]) -> list[NDArray[Any]]:
@@ -111,6 +113,7 @@ class ColumnStatistics:
         self.missing = missing and dtype.kind == "f"
         self.holes = False  # whether any row, including validation rows, has a missing cell
         self._seen: Any = np.zeros(n_features) if self.missing else 0  # observed cells of each column
+        self.varies: NDArray[np.bool_] = np.zeros(n_features, bool)  # columns with two values in a piece of rows
         self._unit: Floats | None = None  # of the moments of each column; None is 1
         self.whole = dtype.kind in "iu"
         self._may_be_whole = True
@@ -151,6 +154,7 @@ class ColumnStatistics:
         low, high = _by_column(np.fmin, piece), _by_column(np.fmax, piece)
         if piece.dtype.kind == "f" and self._may_be_whole:
             self._may_be_whole = bool(((piece == np.floor(piece)) | np.isnan(piece)).all())
+        self.varies |= low < high  # in their own type: float64 does not hold all integers
         self.low, self.high = np.fmin(self.low, low), np.fmax(self.high, high)
         if self.dtype == np.float64:
             self._change_unit()
@@ -204,6 +208,7 @@ class ColumnStatistics:
         """Add the statistics of later rows of the same source."""
         self.low, self.high = np.fmin(self.low, other.low), np.fmax(self.high, other.high)
         self._may_be_whole &= other._may_be_whole
+        self.varies |= other.varies
         self.glance(np.stack([other.all_low, other.all_high]))
         self.holes |= other.holes
         self._sample += other._sample

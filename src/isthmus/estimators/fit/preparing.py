@@ -75,6 +75,7 @@ def prepare(
     if scaler is None:
         scaler = choose_scaler(statistics, scaling, names)
         _warn_of_empty_columns(statistics, names)
+        _warn_of_lost_columns(statistics, names)
     refuse_too_large(statistics, scaler, plan.compute, source, names)
     plan.check_range(statistics, scaler)
     if plan.corruption is not None:
@@ -176,6 +177,23 @@ def columns_of(statistics: ColumnStatistics, scaler: Scaling) -> Columns:
     # float32 holds no unit of more than 1e38.
     unit = np.minimum(1 / scale, float(np.finfo(np.float32).max))
     return Columns(low, high, unit, statistics.deviation / scale, -center / scale)
+
+
+def _warn_of_lost_columns(statistics: ColumnStatistics, names: Sequence[str]) -> None:
+    """Warn of integers and of the smallest floats whose differences float64 does not hold at their size."""
+    if "moments" not in statistics.gathers:
+        return
+    largest = np.maximum(np.abs(statistics.low), np.abs(statistics.high))
+    told = statistics.whole | (largest < 1e3 * np.finfo(np.float64).tiny)
+    lost = told & statistics.varies & (statistics.deviation <= statistics.rounding)
+    for column in np.flatnonzero(lost)[:1]:
+        name = repr(str(names[column])) if len(names) else column
+        warnings.warn(
+            f"column {name} counts as constant: at its size of {largest[column]:.2g}, float64 does not tell its values "
+            "apart; subtract its smallest value first, or use other units",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _warn_of_empty_columns(statistics: ColumnStatistics, names: Sequence[str]) -> None:
