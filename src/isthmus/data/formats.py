@@ -20,7 +20,7 @@ _READERS = {
     "arrays:NpySource": (".npy",),
     "arrays:NpzSource": (".npz",),
     "tensors:SafetensorsSource": (".safetensors",),
-    "text:CsvSource": (".csv", ".csv.gz", ".csv.zst", ".csv.bz2", ".tsv", ".tsv.gz", ".tsv.zst", ".tsv.bz2"),
+    "text:CsvSource": (".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".tsv.zst"),
     "columnar:ParquetSource": (".parquet", ".pq"),
     "columnar:FeatherSource": (".feather", ".arrow"),
     "images:IdxSource": (".idx", ".idx.gz", "-ubyte", "-ubyte.gz"),

@@ -56,8 +56,6 @@ WRITERS = {
     ".csv.gz": lambda path: FRAME.to_csv(path, index=False),
     ".csv.zst": lambda path: _zst(path, ","),
     ".tsv.zst": lambda path: _zst(path, "\t"),
-    ".csv.bz2": lambda path: FRAME.to_csv(path, index=False),
-    ".tsv.bz2": lambda path: FRAME.to_csv(path, index=False, sep="\t"),
     ".tsv": lambda path: FRAME.to_csv(path, index=False, sep="\t"),
     ".tsv.gz": lambda path: FRAME.to_csv(path, index=False, sep="\t"),
     ".parquet": lambda path: FRAME.to_parquet(path, row_group_size=50),

@@ -229,7 +229,7 @@ def opened(file: Place) -> Iterator[Any]:
             yield raw
 
 
-COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 
 
 def _head(file: Place) -> tuple[bytes, bool]:
@@ -368,7 +368,7 @@ def _delimiter(text: str, start: int, complete: bool, name: str, decimal: str | 
             continue
         cells = [cell for row in body for cell in row]
         numbers = [not cell or is_number(cell) or (mark != "," and is_number(cell, ",")) for cell in cells]
-        whole = [number or not set(_DELIMITERS) & set(cell) for number, cell in zip(numbers, cells, strict=True)]
+        whole = [number or not {*_DELIMITERS, '"'} & set(cell) for number, cell in zip(numbers, cells, strict=True)]
         good = sum(whole) / len(cells), sum(numbers) / len(cells)
         if good > most:
             best, most = mark, good

@@ -24,7 +24,7 @@ _CSV_BLOCK = 8 << 20
 
 
 class CsvSource(TableSource):
-    """A table in text, ``.csv`` or ``.tsv``, plain or compressed (``.gz``, ``.zst``, ``.bz2``); see `TableSource`.
+    """A table in text, ``.csv`` or ``.tsv``, plain or compressed (``.gz``, ``.zst``); see `TableSource`.
 
     What is not given is found in the first rows of each file: the delimiter is a comma, a tab, a semicolon or a
     vertical bar; the decimal mark is a comma where the delimiter is not and numbers are written so; the text is UTF-8,
@@ -199,7 +199,7 @@ def fragment_of(file: Place, layout: TextLayout, options: TextOptions, types: di
         "decimal_point": layout.decimal,
         "column_types": types | {name: pa.null() for name in layout.blank},
     }
-    if file.suffix.lower() in (".zst", ".bz2") or layout.encoding != "utf-8":
+    if file.suffix.lower() == ".zst" or layout.encoding != "utf-8":
         return _TextFragment(file, layout.encoding, read, convert)
     form = dataset.CsvFileFormat(**read, convert_options=arrow_csv.ConvertOptions(**convert))
     return form.make_fragment(*arrow_place(file))
