@@ -219,3 +219,13 @@ def test_a_denoiser_is_loaded_from_a_file(tmp_path):
     write_model(tmp_path / "small.safetensors", header, jax.tree.map(np.asarray, denoiser.params))
     picture = random_picture(20, 20)
     assert_array_equal(Denoiser.load(tmp_path / "small.safetensors").clean(picture, 9), denoiser.clean(picture, 9))
+
+
+@pytest.mark.parametrize("colour", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 1, 1), (1, 0, 1), (1, 0.8, 0.1)])
+def test_saturated_colours_are_kept(colour):
+    shade = np.linspace(0.6, 1, 96)[:, None, None] * np.linspace(0.8, 1, 96)[None, :, None]
+    clean = shade * np.array(colour)
+    noisy = clean + 10 / 255 * np.random.default_rng(0).standard_normal(clean.shape)
+    model = Denoiser.shipped()
+    assert np.sqrt(np.mean((model.clean(clean, 1) - clean) ** 2)) < 1 / 255
+    assert np.sqrt(np.mean((model.clean(noisy, 10) - clean) ** 2)) < 2.5 / 255

@@ -25,6 +25,7 @@ from isthmus.images.tiles import in_tiles
 from isthmus.networks.residual import ResidualDenoiser
 
 _SHIPPED = "denoiser.safetensors"
+_TO_POSITIVE = np.array([0, 1 / math.sqrt(2), 2 / math.sqrt(6)])  # added to luma and chroma
 _LARGEST_TILE = 1024  # side in pixels; the features of a tile take 50 MB
 
 
@@ -176,10 +177,11 @@ class Denoiser:
         # The noise of grey in three channels is the same in each.
         if (picture == picture[..., :1]).all():
             return np.repeat(self._plane(picture[..., 0], level)[..., None], 3, axis=-1)
-        # Chroma is centred at 0, as it should be for a network without biases.
-        planes = [self._plane(plane, level) for plane in np.moveaxis(picture @ LUMA_AND_CHROMA.T, -1, 0)]
-        cleaned: NDArray[Any] = np.stack(planes, axis=-1) @ LUMA_AND_CHROMA
-        return cleaned
+        # Negative values were not in training: saturated colours would change by 5 of 255 without any noise.
+        planes = np.moveaxis(picture @ LUMA_AND_CHROMA.T + _TO_POSITIVE, -1, 0)
+        cleaned = np.stack([self._plane(plane, level) for plane in planes], axis=-1)
+        colours: NDArray[Any] = (cleaned - _TO_POSITIVE) @ LUMA_AND_CHROMA
+        return colours
 
     def _plane(self, plane: NDArray[Any], level: float) -> NDArray[np.float32]:
         overlap = self.network.reach
