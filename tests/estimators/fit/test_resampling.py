@@ -57,7 +57,11 @@ def test_dead_units_become_residuals_of_rows(rows, sparsity, encoder_scale):
     if isinstance(sparsity, TopK):
         pre[pre < np.sort(pre, axis=1)[:, -2:-1]] = 0
     residual = scaled - (pre @ decoder["weight"] + bias)
-    directions = residual / np.linalg.norm(residual, axis=1, keepdims=True)
+    # By chance the contribution of the row's most used unit is added, which finds an atom that shares a unit.
+    used = np.where(pre > 0, (pre > 0).mean(axis=0), -1).argmax(axis=1)
+    split = residual + pre[np.arange(len(pre)), used][:, None] * decoder["weight"][used]
+    starts = np.vstack([residual, split])
+    directions = starts / np.linalg.norm(starts, axis=1, keepdims=True)
     made = new_decoder["weight"][DEAD]
     length = np.linalg.norm(decoder["weight"][active], axis=1).mean()
     assert_allclose(np.linalg.norm(made, axis=1), length, rtol=1e-4)

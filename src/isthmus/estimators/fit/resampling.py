@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,9 +34,9 @@ def resample(sparsity: Sparsity, trainer: Trainer, state: TrainState) -> TrainSt
 def resampled(trainer: Trainer, state: TrainState, sparsity: Sparsity) -> TrainState:
     """Return a state whose dead units start from rows drawn with the square of their loss as weight.
 
-    A unit's decoder row becomes the row's residual, of the mean length of the active ones, and its encoder column
-    detects it; its biases become the active ones' mean, its own parameters those of the start, and its moments in the
-    optimizer 0 (Bricken et al., "Towards monosemanticity", Anthropic, 2023, with the residual in place of the row).
+    A unit's decoder row becomes the row's residual, or this with the contribution of the row's most used unit (see
+    `_split`), of the mean length of the active ones, and its encoder column detects it; its biases become the active
+    ones' mean, its own parameters those of the start, and its moments in the optimizer 0 (Bricken et al., "Towards monosemanticity", Anthropic, 2023, with the residual in place of the row).
     """
     network = trainer.objective.network
     after = sparsity.restarts_after(network.n_components, trainer.scheduled_at_end("dead_after"))
@@ -53,6 +54,7 @@ def resampled(trainer: Trainer, state: TrainState, sparsity: Sparsity) -> TrainS
         return state
     rng = generator(state.seed, Stream.RESAMPLING, state.epoch)
     drawn = rng.choice(len(rows), size=int(dead.sum()), p=losses**2 / np.sum(losses**2))
+    residual = _split(network, params, inference, rows, residual, drawn, rng)
     how = Reinitialisation(dead, rows, residual, drawn, sparsity.restart_scale)
     params = network.reinitialised(params, how)
     sparsity.restarted(params.get("sparsity", {}), dead)
@@ -60,6 +62,31 @@ def resampled(trainer: Trainer, state: TrainState, sparsity: Sparsity) -> TrainS
     optimizer = _forgotten(network, jax.tree.map(np.array, state.optimizer), params, dead)
     put = trainer.put
     return state._replace(params=put(params), model=put(model), optimizer=put(optimizer))
+
+
+def _split(
+    network: Network,
+    params: Any,
+    inference: Inference,
+    rows: NDArray[Any],
+    residual: NDArray[np.float64],
+    drawn: NDArray[np.integer],
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Return residuals to half of which, by chance, the contribution of the row's most used unit is added.
+
+    Where one unit stands for two similar atoms, the residual of a row is their difference, which is never among the
+    largest of a row; with the unit's own contribution it is the atom itself.
+    """
+    code = np.concatenate(list(inference.encode([Block(rows, 0)])))
+    used = np.where(code > 0, np.mean(code > 0, axis=0), -1.0).argmax(axis=1)
+    chosen = drawn[rng.random(len(drawn)) < 0.5]
+    alone = np.zeros((len(chosen) + 1, code.shape[1]), rows.dtype)  # the last is the empty code
+    alone[np.arange(len(chosen)), used[chosen]] = code[chosen, used[chosen]]
+    outputs = np.asarray(network.activate_output(network.decode(params, jnp.asarray(alone))), np.float64)
+    residual = residual.copy()
+    residual[chosen] += outputs[:-1] - outputs[-1]
+    return residual
 
 
 def _next_rows(trainer: Trainer, epoch: int) -> NDArray[Any]:
