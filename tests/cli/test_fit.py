@@ -10,6 +10,7 @@ from typer.main import get_command
 from commands import FAST, NAMES, fails, isthmus, spawn
 from isthmus import Autoencoder, ConvolutionalAutoencoder, DenoisingAutoencoder, SparseAutoencoder
 from isthmus.cli import app
+from isthmus.core.errors import SparsityWarning
 from isthmus.corruption import Masking
 from isthmus.estimators.parameters import ALL
 from isthmus.sparsity import TopK
@@ -51,7 +52,8 @@ def help_of_fit():
 
 def test_a_sparsity_asks_for_the_sparse_estimator(in_folder, tmp_path, frame):
     isthmus("fit", "rows.csv", "-o", tmp_path / "m", "--sparsity", "topk", "--k", 2, *FAST[2:])
-    same = SparseAutoencoder(sparsity="topk", k=2, max_epochs=3, random_state=0).fit(frame)
+    with pytest.warns(SparsityWarning, match="of 64 code units are dead"):
+        same = SparseAutoencoder(sparsity="topk", k=2, max_epochs=3, random_state=0).fit(frame)
     model = SparseAutoencoder.load(tmp_path / "m")
     assert model.get_params() == {**same.get_params(), "verbose": 1}
     assert_array_equal(model.transform(frame), same.transform(frame))

@@ -24,7 +24,7 @@ def test_history():
 def test_what_is_no_loss_has_a_panel_of_its_own():
     losses = {name: [2.0, 1.0] for name in ("loss", "validation_loss", "reconstruction", "auxiliary", "l0_loss", "l1")}
     others = {"dead_units": [3, 0], "l0": [9.0, 4.0], "waiting": [0.2, 0.1], "learning_rate": [0.1, 0.0]}
-    figure = plots.history({**others, **losses, "seconds": [9, 9], "last_batch_loss": [7, 7]})
+    figure = plots.history({**others, **losses, "l2": [0.0, 0.0], "seconds": [9, 9], "last_batch_loss": [7, 7]})
     loss, *panels = figure.axes
     assert {line.get_label().replace(" ", "_") for line in loss.lines} == set(losses)
     drawn = [list(line.get_ydata()) for ax in panels for line in ax.lines]

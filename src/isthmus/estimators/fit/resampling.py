@@ -36,7 +36,8 @@ def resampled(trainer: Trainer, state: TrainState, sparsity: Sparsity) -> TrainS
 
     A unit's decoder row becomes the row's residual, or this with the contribution of the row's most used unit (see
     `_split`), of the mean length of the active ones, and its encoder column detects it; its biases become the active
-    ones' mean, its own parameters those of the start, and its moments in the optimizer 0 (Bricken et al., "Towards monosemanticity", Anthropic, 2023, with the residual in place of the row).
+    ones' mean, its own parameters those of the start, and its moments in the optimizer 0 (Bricken et al., "Towards
+    monosemanticity", Anthropic, 2023, with the residual in place of the row).
     """
     network = trainer.objective.network
     after = sparsity.restarts_after(network.n_components, trainer.scheduled_at_end("dead_after"))

@@ -16,6 +16,7 @@ from isthmus.evaluation.plots.checks import Array, ArrayLike, numbers_of
 from isthmus.evaluation.plots.style import SMALL, Style
 
 _NOT_DRAWN = ("epoch", "seconds", "last_batch_loss")  # the last batch's loss is a noisy version of the loss
+_LEADING = ("loss", "validation_loss")
 # What is no loss, and so has a panel of its own, with the label of its axis.
 _PANELS = {
     "learning_rate": "learning\nrate",
@@ -37,7 +38,8 @@ def history(
     history : mapping of str to sequence of float
         One value per epoch, such as an estimator's `history_`: ``loss``, ``validation_loss`` and other named terms;
         ``epoch`` if epochs do not start at 1. ``learning_rate``, ``l0``, ``dead_units``, ``accuracy`` and ``waiting``
-        have a panel each; ``seconds`` and ``last_batch_loss`` are not drawn; all others are losses.
+        have a panel each; ``seconds`` and ``last_batch_loss`` are not drawn; all others are losses, drawn unless
+        they are 0 throughout.
     best : int or None
         Epoch to mark as best; 0 is the state before training.
     title : str or None
@@ -57,6 +59,8 @@ def history(
     """
     terms, epochs = _terms(history)
     curves = {name: values for name, values in terms.items() if name not in (*_NOT_DRAWN, *_PANELS)}
+    # A term that is 0 throughout, such as the auxiliary loss without dead units, is not part of this loss.
+    curves = {name: values for name, values in curves.items() if values.any() or name in _LEADING}
     below = [name for name in _PANELS if name in terms]
     if not any(np.isfinite(values).any() for values in curves.values()):
         raise InvalidDataError("the history has no finite loss to draw; pass a fitted estimator's history_")
@@ -107,7 +111,7 @@ def _terms(history: Mapping[str, Sequence[float]]) -> tuple[dict[str, Array], Ar
 
 def _draw_curves(ax: Axes, epochs: Array, curves: Mapping[str, Array], style: Style) -> None:
     marker = "o" if len(epochs) == 1 else None
-    first = [name for name in ("loss", "validation_loss") if name in curves]
+    first = [name for name in _LEADING if name in curves]
     for i, name in enumerate([*first, *(name for name in curves if name not in first)]):
         colour = style.palette[i % len(style.palette)]
         line = "-" if name in first else (0, (4, 1.5))
