@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
-from isthmus.data.groups import Groups, LastRows, split_by
+from isthmus.data.groups import Groups, LastRows, groups_of, split_by
 from isthmus.data.sources import open_source
 
 rng = np.random.default_rng(0)
@@ -96,3 +96,32 @@ def test_a_column_that_the_source_reads_is_refused(tables):
     source = open_source(tables["parquet"], columns=["a", "b"])
     with pytest.raises(InvalidParameterError, match=r"open it with drop=\['a'\]"):
         split_by(source, "a")
+
+
+# Groups given as an array ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "values", [np.repeat([3, 1, 2, 9], 5), np.repeat(["a", "b", "", "c"], 5), [None, 1.5, "x", 2] * 5]
+)
+def test_given_groups_are_held_out_whole(values):
+    hold = groups_of(values, 20)
+    held = hold(0, 0.2).mask(0, 20)
+    keys = np.array([str(value) for value in values])
+    assert set(keys[held]).isdisjoint(keys[~held])
+    assert 0 < held.sum() < 20
+    assert hold(0, 0.2).groups is hold.codes
+
+
+def test_given_groups_are_identified_by_all_of_them():
+    first, other = np.repeat([0, 1], 10), np.r_[np.repeat([0, 1], 9), 1, 0]
+    assert str(groups_of(first, 20)) == str(groups_of(first * 7, 20)) != str(groups_of(other, 20))
+
+
+def test_groups_need_one_value_for_each_row():
+    with pytest.raises(
+        InvalidDataError, match=r"groups has shape \(3,\), but there are 4 rows; pass one value for each"
+    ):
+        groups_of([1, 2, 3], 4)
+    with pytest.raises(InvalidDataError, match="groups: all rows are of one group, '1'; hold out single rows instead"):
+        groups_of([1, 1, 1], 3)

@@ -105,7 +105,7 @@ def test_a_drawn_seed_is_restored(tmp_path, monkeypatch):
     [
         ({"n_components": 3}, ROWS, "n_components was 2, now 3"),
         ({"hidden_layer_sizes": (9,)}, ROWS, "hidden_layer_sizes was (8,), now (9,)"),
-        ({"learning_rate": 0.5}, ROWS, "learning_rate was 0.001, now 0.5"),
+        ({"learning_rate": 0.5}, ROWS, "learning_rate was 'auto', now 0.5"),
         ({"random_state": 1}, ROWS, "random_state was 0, now 1"),
         ({}, ROWS[:-1], "rows was 700, now 699"),
         ({}, ROWS + 1, "data was"),

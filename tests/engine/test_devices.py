@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 # Methods that reduce over the batch: means, n-th largest values of the batch or of a column, dead units.
 METHODS = ("kl", "batch_topk", "lifetime")
-OPTIONS = {"max_epochs": 3, "random_state": 0, "batch_size": 64}
+OPTIONS = {"learning_rate": 1e-3, "max_epochs": 3, "random_state": 0, "batch_size": 64}
 MODELS = {
     "dropout": lambda: Autoencoder(3, hidden_layer_sizes=(16,), dropout=0.2, **OPTIONS),
     "swap": lambda: DenoisingAutoencoder(5, hidden_layer_sizes=(16,), corruption="swap", **OPTIONS),

@@ -58,13 +58,33 @@ def test_rows_are_scaled_and_validation_rows_left_out(loader_of, dtype):
     same_directions(principal.directions, pca.components_, 1e-4)
 
 
-def test_a_long_wide_table_uses_a_sample(loader_of, monkeypatch):
+def long_and_wide(n_rows=300):
+    factors = rng.normal(size=(n_rows, 40)) * np.linspace(2, 0.3, 40)
+    return factors @ rng.normal(size=(40, 90)) / 6 + 0.7 * rng.normal(size=(n_rows, 90)) + 3
+
+
+def test_a_long_wide_table_uses_all_rows(loader_of, monkeypatch):
     monkeypatch.setattr("isthmus.engine.pca._MAX_WIDTH", 64)
-    rows = WIDE[:, :70].repeat(5, axis=0)  # 200 rows, every third of which is used
-    sampled = rows[::3]
-    principal = Principal(loader_of(rows, 64, np.float64))
-    assert_allclose(principal.mean, sampled.mean(0), atol=1e-9)
-    same_directions(principal.directions[:5], PCA(5, svd_solver="full").fit(sampled).components_)
+    rows = long_and_wide()
+    principal = Principal(loader_of(rows, 64, np.float64), 6)
+    pca = PCA(90, svd_solver="full").fit(rows)
+    assert_allclose(principal.mean, rows.mean(0), atol=1e-9)
+    assert_allclose(principal.total, pca.explained_variance_.sum() * 299 / 300, rtol=1e-6)
+    # The directions of a flat spectrum turn freely; what they explain together is within 1 % of the best.
+    explained = np.var((rows - rows.mean(0)) @ principal.directions[:6].T, axis=0).sum()
+    best = pca.explained_variance_[:6].sum() * 299 / 300
+    assert 0.99 * best < explained <= best * (1 + 1e-6)
+    assert_allclose(principal.directions @ principal.directions.T, np.eye(22), atol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.8, 0.97, 0.9999])
+def test_a_share_of_a_long_wide_table_needs_more_directions_until_it_is_reached(loader_of, monkeypatch, share):
+    monkeypatch.setattr("isthmus.engine.pca._MAX_WIDTH", 64)
+    monkeypatch.setattr("isthmus.engine.pca._FIRST_DIRECTIONS", 4)
+    rows = long_and_wide()
+    found = Principal(loader_of(rows, 64, np.float64), share).components_for(share)
+    exact = PCA(share, svd_solver="full").fit(rows).n_components_
+    assert exact <= found <= exact + 2
 
 
 def test_signs_are_fixed(loader_of):

@@ -3,6 +3,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from numpy.testing import assert_allclose
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from isthmus import Autoencoder, open_source
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
@@ -65,3 +70,31 @@ def test_a_single_group_is_rejected():
 def test_a_group_column_that_is_also_a_feature_is_rejected(tables):
     with pytest.raises(InvalidParameterError, match=r"open it with drop=\['a'\]"):
         MODEL.fit(open_source(tables["parquet"], columns=["a", "b"]), validation_by="a")
+
+
+def test_groups_come_with_the_fit_and_through_a_pipeline():
+    rows = np.random.default_rng(0).standard_normal((60, 5))
+    groups = np.repeat(np.arange(12), 5)
+    model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=2, random_state=0)
+    alone = clone(model).fit(rows, groups=groups)
+    with config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(FunctionTransformer(), clone(model).set_fit_request(groups=True))
+        routed = pipeline.fit(rows, groups=groups)[-1]
+    assert_allclose(routed.transform(rows), alone.transform(rows))
+    column = pd.DataFrame(rows).assign(person=groups).rename(columns=str)
+    by_column = clone(model).fit(column, validation_by="person")
+    assert_allclose(by_column.transform(column.drop(columns="person")), alone.transform(rows), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "given", "message"),
+    [
+        ({"early_stopping": False}, {}, "groups has no effect: no rows are held out, since early_stopping=False"),
+        ({}, {"validation_data": np.ones((3, 5))}, "groups has no effect: no rows are held out, since validation_data"),
+        ({}, {"validation_by": "last"}, "validation_by='last' cannot be combined with groups"),
+    ],
+)
+def test_groups_without_effect_are_refused(changes, given, message):
+    rows = np.random.default_rng(0).standard_normal((60, 5))
+    with pytest.raises(InvalidParameterError, match=message):
+        Autoencoder(2, max_epochs=2, **changes).fit(rows, groups=np.arange(60) // 5, **given)

@@ -325,3 +325,48 @@ def test_separate_branches_give_the_same_gradients(idle_rows):
     assert (float(rest[1]["auxiliary"]) > 0) == (idle_rows > 0)
     jax.tree.map(lambda a, b: assert_allclose(a, b, rtol=1e-5, atol=1e-7), rest, expected_rest)
     jax.tree.map(lambda a, b: assert_allclose(a, b, rtol=1e-4, atol=1e-7), gradient, expected_gradient)
+
+
+# The linear path's own loss ----------------------------------------------------------------------------------------
+
+
+def path_case(weight):
+    network = Dense(6, 2, (5,), (5,), linear_path=True)
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(0, 0.4, leaf.shape), jnp.float32), network.init(0))
+    x = jnp.asarray(rng.normal(size=(7, 6)), jnp.float32)
+    batch = Batch(x, jnp.ones(7), jnp.zeros((7, 2), jnp.uint32))
+    noise = Noise(jnp.zeros(2, jnp.uint32), jnp.uint32(1))
+    objective = Reconstruction(network, linear=weight > 0)
+    value = lambda params: objective(params, (), batch, x, noise, {"linear": jnp.float32(weight)})[0]  # noqa: E731
+    return network, params, np.asarray(x, np.float64), value
+
+
+def test_the_linear_paths_loss_changes_gradients_and_not_the_value():
+    network, params, x, value = path_case(1.5)
+    plain = path_case(0.0)[3]
+    assert_allclose(value(params), plain(params), rtol=1e-6)
+    pulled, free = jax.grad(value)(params), jax.grad(plain)(params)
+
+    def linear(params):
+        straight = x @ params["encoder_path"] + params["encoder"][-1]["bias"]
+        hidden = network.before_code(params, jnp.asarray(x, jnp.float32))
+        added = hidden @ params["encoder"][-1]["weight"] @ params["decoder_path"]
+        output = straight @ params["decoder_path"] + params["decoder"][-1]["bias"]
+        return jnp.mean((output - x) ** 2) + jnp.mean(added**2)
+
+    share = min(1.0, float(plain(params)) / float(linear(params)))
+    expected = jax.tree.map(lambda a, b: a + 1.5 * share * b, free, jax.grad(linear)(params))
+    for found, wanted in zip(jax.tree.leaves(pulled), jax.tree.leaves(expected), strict=True):
+        assert_allclose(found, wanted, atol=2e-5)
+
+
+def test_validation_leaves_the_linear_paths_loss_out():
+    network, params, x, _ = path_case(1.5)
+    batch = Batch(jnp.asarray(x, jnp.float32), jnp.ones(7), jnp.zeros((7, 2), jnp.uint32))
+    gradients = [
+        jax.grad(lambda p, o=objective: o(p, (), batch, batch.x, None, {"linear": 1.5})[0])(params)
+        for objective in (Reconstruction(network, linear=True), Reconstruction(network))
+    ]
+    for found, wanted in zip(*map(jax.tree.leaves, gradients), strict=True):
+        assert_allclose(found, wanted)

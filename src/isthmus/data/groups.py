@@ -18,6 +18,7 @@ from isthmus.data.sources.spooled import gathered_rows
 from isthmus.data.splitting import Holdout, MaskHoldout
 
 LAST = "last"
+GIVEN = "groups"  # by an array rather than a column
 _IN_MEMORY = 1 << 30  # bytes
 
 
@@ -68,7 +69,8 @@ class Groups:
         self.values = values
         if len(values) < 2:
             found = f"all rows are of one group, {values[0]!r}" if values else "there are no rows"
-            raise InvalidDataError(f"validation_by={name!r}: {found}; hold out single rows instead")
+            named = name if name == GIVEN else f"validation_by={name!r}"
+            raise InvalidDataError(f"{named}: {found}; hold out single rows instead")
 
     def __call__(self, seed: int, share: float) -> MaskHoldout:
         """Return the validation rows: at least one group, and never all."""
@@ -79,10 +81,37 @@ class Groups:
         count = int(np.searchsorted(rows, share * len(self.codes))) + 1
         chosen = np.zeros(len(self.values), bool)
         chosen[drawn[: min(count, len(drawn) - 1)]] = True
-        return MaskHoldout(chosen[self.codes])
+        return MaskHoldout(chosen[self.codes], self.codes)
 
     def __str__(self) -> str:
-        return self.name
+        if self.name != GIVEN:
+            return self.name
+        return f"{GIVEN} {hashlib.blake2b(self.codes.tobytes(), digest_size=8).hexdigest()}"
+
+
+def groups_of(values: Any, n_rows: int) -> Groups:
+    """Return the rule that holds out whole groups.
+
+    Parameters
+    ----------
+    values : array-like of shape (n_rows,)
+        The group of each row; None and NaN are a group like any other.
+    n_rows : int
+        The number of rows.
+
+    Raises
+    ------
+    InvalidDataError
+        If there is not one value for each row, or all are equal.
+    """
+    import pyarrow as pa
+
+    column = np.asarray(values)
+    if column.shape != (n_rows,):
+        raise InvalidDataError(f"groups has shape {column.shape}, but there are {n_rows} rows; pass one value for each")
+    if column.dtype.kind == "O":
+        column = np.array([str(value) for value in column])
+    return _grouped(GIVEN, [pa.array(column)])
 
 
 def split_by(X: Any, by: str) -> tuple[Any, Hold]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -45,6 +45,7 @@ class HashHoldout:
 
     seed: int
     share: float
+    groups: ClassVar[None] = None  # single rows are held out
 
     def mask(self, start: int, stop: int) -> NDArray[np.bool_]:
         """Return which of the rows `start` to `stop` are held out."""
@@ -100,10 +101,13 @@ class MaskHoldout:
     ----------
     mask : array of bool of shape (n_rows,)
         True where a row is held out.
+    groups : array of int of shape (n_rows,), optional
+        The group of each row, where groups are held out whole.
     """
 
-    def __init__(self, mask: NDArray[np.bool_]) -> None:
+    def __init__(self, mask: NDArray[np.bool_], groups: NDArray[np.integer] | None = None) -> None:
         self.held = mask
+        self.groups = groups
         self.share = float(mask.mean()) if len(mask) else 0.0
 
     def mask(self, start: int, stop: int) -> NDArray[np.bool_]:

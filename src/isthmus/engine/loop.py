@@ -15,6 +15,7 @@ from isthmus.core.processes import global_maximum
 from isthmus.core.random import Stream, key_words
 from isthmus.core.types import Columns, ModelState, Noise, Params, Schedule, Stopping, TrainState
 from isthmus.corruption.base import Corruption
+from isthmus.engine import plateau
 from isthmus.engine.devices import Placement
 from isthmus.engine.interruption import Interruption
 from isthmus.engine.loading import Chunk, RowLoader
@@ -30,6 +31,7 @@ class Settings:
     max_epochs: int  # the largest number of epochs, counted from 1
     learning_rate: float = 1e-3  # the step size that the schedule scales
     schedule: str | Callable[[float], float] = "constant"  # a name in `SCHEDULES`, or a function of the share done
+    plateau: bool = False  # whether the rate falls to 0 once validation rows no longer improve, instead of a stop
     decay: float = 0.0  # traced numbers for an optimizer that decays or clips
     clip: float = 0.0
     early_stopping: bool = False  # whether validation rows, or those the loader holds out, decide when to stop
@@ -142,7 +144,7 @@ class Trainer:
         with precision_scope(self.loader.compute):
             if self.early_stops and state.stopping.best_loss == np.inf:
                 state = self._update_stopping(state, self._validate(state)["loss"])
-            while state.epoch < self.settings.max_epochs and state.stopping.stale < self.settings.patience:
+            while not self._ended(state := self._with_fall(state)):
                 if state.epoch and not state.cursor:
                     state = self.hooks.between_epochs(self, state)
                 self.hooks.epoch_begins()
@@ -155,13 +157,30 @@ class Trainer:
                 if self.interruption.signal:
                     return
 
+    def _ended(self, state: TrainState) -> bool:
+        settings, stopping = self.settings, state.stopping
+        if settings.plateau:
+            return state.epoch >= (stopping.fall_ends or settings.max_epochs)
+        return state.epoch >= settings.max_epochs or stopping.stale >= settings.patience
+
+    def _with_fall(self, state: TrainState) -> TrainState:
+        """Return the state in which the learning rate's fall begins, from the best weights, where it is time for it."""
+        settings = self.settings
+        if not settings.plateau or state.stopping.fall_ends or state.cursor:
+            return state
+        stopping = plateau.begin(state.stopping, state.epoch, settings.max_epochs, settings.patience)
+        if stopping.fall_ends and state.best is not None and stopping.stale >= settings.patience:
+            params, model = self.program.copied(state.best)
+            state = state._replace(params=params, model=model)
+        return state._replace(stopping=stopping)
+
     def trial(self, state: TrainState) -> float:
         """Return seconds per row, measured on a few steps on the first rows, whose results are discarded."""
         with precision_scope(self.loader.compute):
             run = self._run(self.loader, state.seed, 1)
             chunk = next(self._read_ahead(self.loader).chunks(1))
             few = chunk._replace(count=min(chunk.count, 8 * self.loader.batch_size))
-            scheduled = self._at_steps(0, 8)
+            scheduled = self._at_steps(state._replace(step=0), 8)
             seconds = []
             for _ in range(3):
                 carry = Carry(self.put(state.params), self.put(state.optimizer), self.put(state.model))
@@ -182,7 +201,7 @@ class Trainer:
         epoch, loader = state.epoch + 1, self._read_ahead(self.loader)
         run = self._run(loader, state.seed, epoch)
         for chunk in loader.chunks(epoch, start=state.cursor):
-            scheduled = self._at_steps(state.step, -(-chunk.count // loader.batch_size))
+            scheduled = self._at_steps(state, -(-chunk.count // loader.batch_size))
             kept = self.program.copied(carry), state.step
             carry, sums = self.program.train(carry, chunk.uploaded, np.int32(chunk.count), scheduled, run)
             finite, steps = bool(sums.finite), int(sums.steps)
@@ -211,7 +230,7 @@ class Trainer:
         last, seconds, waited = (sums.pop(name, np.nan) for name in ("last_batch_loss", "seconds", "waited"))
         row = {name: total / max(self.n_rows, 1) for name, total in sums.items()}
         row |= self.objective.report(state.model, self._at_end())
-        rate = float(self._rates(self._shares(max(state.step - 1, 0), 1))[0])
+        rate = float(self._rates(state.stopping, self._shares(max(state.step - 1, 0), 1))[0])
         row |= {"epoch": epoch, "last_batch_loss": last, LEARNING_RATE: rate}
         state = state._replace(epoch=epoch, cursor=0, epoch_sums={})
         if self.validates:
@@ -241,16 +260,19 @@ class Trainer:
     def _shares(self, step: int, n_steps: int) -> Any:
         return shares(step, n_steps, self.settings.max_epochs * self.steps_per_epoch)
 
-    def _rates(self, share: Any) -> Any:
-        return learning_rates(self.settings.schedule, self.settings.learning_rate, share)
+    def _rates(self, stopping: Stopping, share: Any) -> Any:
+        settings = self.settings
+        if settings.plateau:
+            return settings.learning_rate * plateau.factors(stopping, share * settings.max_epochs)
+        return learning_rates(settings.schedule, settings.learning_rate, share)
 
-    def _at_steps(self, step: int, n_steps: int) -> Scheduled:
+    def _at_steps(self, state: TrainState, n_steps: int) -> Scheduled:
         """Return the scheduled values at each of `n_steps` steps, in arrays of a chunk's number of steps."""
         room = self.loader.chunk_rows // self.loader.batch_size
         n_steps = min(n_steps, room)
-        share = self._shares(step, n_steps)
+        share = self._shares(state.step, n_steps)
         values = {name: schedule(share) for name, schedule in self.schedules.items()}
-        values[LEARNING_RATE] = self._rates(share)
+        values[LEARNING_RATE] = self._rates(state.stopping, share)
         held = {name: np.zeros(room, self.loader.compute) for name in values}
         for name, value in values.items():
             held[name][:n_steps] = value
@@ -287,8 +309,9 @@ class Trainer:
         if loss < stopping.best_loss:
             improved = loss < stopping.best_loss * (1 - self.settings.tol) or not np.isfinite(stopping.best_loss)
             best = self.program.copied((state.params, state.model)) if self.settings.restore_best else None
+            stale = 0 if improved else stopping.stale + 1
             return state._replace(
-                best=best, stopping=Stopping(loss, state.epoch, 0 if improved else stopping.stale + 1)
+                best=best, stopping=stopping._replace(best_loss=loss, best_epoch=state.epoch, stale=stale)
             )
         return state._replace(stopping=stopping._replace(stale=stopping.stale + 1))
 

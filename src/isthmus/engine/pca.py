@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,12 @@ from isthmus.engine.loading import RowLoader
 
 Floats = NDArray[np.float64]
 
-# Up to this width the covariance of all rows is computed; for wider rows, the Gram matrix of a sample of this many.
+# Up to this width the covariance of all rows is computed, and up to this many wider rows their Gram matrix.
 _MAX_WIDTH = 2048
+# More rows that are wider: subspace iteration, with so many more directions than are asked for and so many iterations.
+_OVERSAMPLING = 16
+_ITERATIONS = 5
+_FIRST_DIRECTIONS = 64  # where their number is not given; doubled until they explain the share that is asked for
 # Beyond this many multiply-adds the covariance is summed in float32 within a chunk, and in float64 over chunks.
 _MAX_FLOAT64_WORK = 2e10
 
@@ -26,19 +31,38 @@ class Principal:
     ----------
     loader : RowLoader
         The rows, without those of the holdout.
+    n_components : int or float
+        The number of directions that are needed, or the share of the variance that they have to explain, in (0, 1).
     """
 
-    def __init__(self, loader: RowLoader) -> None:
-        wide = loader.chunk_shape[1] > _MAX_WIDTH
-        self.mean, self.variances, self.directions = _of_sample(loader) if wide else _of_covariance(loader)
+    def __init__(self, loader: RowLoader, n_components: int | float = _FIRST_DIRECTIONS) -> None:
+        if loader.chunk_shape[1] <= _MAX_WIDTH:
+            self.mean, self.variances, self.directions = _of_covariance(loader)
+            self.total = float(self.variances.sum())
+        elif loader.count() <= _MAX_WIDTH:
+            self.mean, self.variances, self.directions = _of_gram(loader)
+            self.total = float(self.variances.sum())
+        else:
+            self._iterate(loader, n_components)
+
+    def _iterate(self, loader: RowLoader, n_components: int | float) -> None:
+        self.mean, self.total = _moments(loader)
+        wanted = n_components if isinstance(n_components, Integral) else _FIRST_DIRECTIONS
+        most = min(loader.count(), loader.chunk_shape[1])
+        while True:
+            count = min(int(wanted) + _OVERSAMPLING, most)
+            self.variances, self.directions = _of_subspace(loader, self.mean, count)
+            explained = self.variances.sum() / self.total if self.total > 0 else 1.0
+            if isinstance(n_components, Integral) or count == most or explained >= n_components:
+                return
+            wanted = 2 * count
 
     def components_for(self, share: float) -> int:
         """Return the number of components that explain at least a share of the variance."""
-        total = self.variances.sum()
-        if total <= 0:
+        if self.total <= 0:
             return 1
-        kept = np.cumsum(self.variances) / total
-        return int(np.searchsorted(kept, share - 1e-12) + 1)
+        kept = np.cumsum(self.variances) / self.total
+        return min(int(np.searchsorted(kept, share - 1e-12)) + 1, len(kept))
 
     def statistics(self, n_components: int) -> Statistics:
         """Return mean and components for a network's initialisation; components beyond the rank are zero."""
@@ -77,13 +101,48 @@ def _of_covariance(loader: RowLoader) -> tuple[Floats, Floats, Floats]:
     return mean + (0 if origin is None else origin), np.maximum(variances[::-1], 0), _signed(vectors.T[::-1])
 
 
-def _of_sample(loader: RowLoader) -> tuple[Floats, Floats, Floats]:
-    stride = max(1, loader.n_rows // _MAX_WIDTH)
-    kept = [
-        scaled_rows(loader, chunk.values[: chunk.count][chunk.rows[: chunk.count] % stride == 0], np.float64)
-        for chunk in loader.chunks()
-    ]
-    rows = np.concatenate(kept)
+def _moments(loader: RowLoader) -> tuple[Floats, float]:
+    """Return the mean (D,) and the sum of all columns' variances."""
+    width = loader.chunk_shape[1]
+    sums, squares, count = np.zeros(width), 0.0, 0
+    origin: NDArray[Any] | None = None
+    for chunk in loader.chunks():
+        rows = scaled_rows(loader, chunk.values[: chunk.count], np.float64)
+        origin = rows.mean(axis=0) if origin is None else origin
+        rows = rows - origin
+        sums += rows.sum(axis=0)
+        squares += float(np.einsum("nd,nd->", rows, rows))
+        count += chunk.count
+    mean = sums / max(count, 1)
+    return mean + (0 if origin is None else origin), max(squares / max(count, 1) - float(mean @ mean), 0.0)
+
+
+def _of_subspace(loader: RowLoader, mean: Floats, count: int) -> tuple[Floats, Floats]:
+    """Return the largest variances and their directions by randomised subspace iteration over all rows.
+
+    Halko, Martinsson and Tropp, "Finding structure with randomness", SIAM Review 2011, algorithms 4.4 and 5.3: each
+    pass multiplies an orthonormal basis by the covariance, chunk by chunk, so that no row is kept.
+    """
+    width, n_rows = len(mean), max(loader.count(), 1)
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((width, count)))[0]
+    start = mean.astype(np.float32)
+    for iteration in range(_ITERATIONS):
+        last = iteration == _ITERATIONS - 1
+        products = np.zeros((count, count) if last else (width, count))
+        small = basis.astype(np.float32)
+        for chunk in loader.chunks():
+            rows = scaled_rows(loader, chunk.values[: chunk.count], np.float32) - start
+            scores = rows @ small
+            products += (scores if last else rows).T @ scores
+        if not last:
+            basis = np.linalg.qr(products)[0]
+    variances, turned = eigh(products / n_rows)
+    return np.maximum(variances[::-1], 0), _signed((basis @ turned[:, ::-1]).T)
+
+
+def _of_gram(loader: RowLoader) -> tuple[Floats, Floats, Floats]:
+    kept = [scaled_rows(loader, chunk.values[: chunk.count], np.float64) for chunk in loader.chunks()]
+    rows = np.concatenate([part.copy() for part in kept])
     mean = rows.mean(axis=0)
     # There are fewer rows than columns: the smaller Gram matrix has the same nonzero eigenvalues.
     variances, left = eigh((rows - mean) @ (rows - mean).T / len(rows))

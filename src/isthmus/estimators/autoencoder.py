@@ -12,7 +12,7 @@ from sklearn.utils import Tags
 
 from isthmus.core.errors import DivergedError, InterruptedFitWarning, InvalidParameterError, SparsityWarning
 from isthmus.core.parameters import check_parameters, documented, values_of
-from isthmus.data.groups import split_by
+from isthmus.data.groups import groups_of, split_by
 from isthmus.data.sources.opening import is_iterator
 from isthmus.engine.checkpoint import Checkpoints
 from isthmus.estimators.base import Array, FittedModel, Rows
@@ -20,7 +20,7 @@ from isthmus.estimators.callbacks import CallbackCaller, FollowedFit
 from isthmus.estimators.fit.memory import Memory
 from isthmus.estimators.fit.reporting import Estimate, estimate
 from isthmus.estimators.fit.run import FitRun, Fitted, start_fit, start_partial_fit
-from isthmus.estimators.inputs import open_rows
+from isthmus.estimators.inputs import open_rows, rows_of
 from isthmus.estimators.parameters import AutoencoderParameters
 
 
@@ -85,6 +85,7 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
         *,
         validation_data: Rows = None,
         validation_by: str | None = None,
+        groups: Any = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
         max_memory: int | str | None = None,
@@ -104,6 +105,10 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
             Which rows are held out: ``"last"``, the last ones, for rows in order of time; or the name of a column of a
             table or frame, of any type, which is then no feature: all rows with one value of it are held out or none.
             None chooses each row by a hash of its number.
+        groups : array-like of shape (n_samples,), optional
+            The group of each row, such as the person a picture shows: validation rows are whole groups, so that what
+            is learned is judged on groups that training has not seen. Any type; scikit-learn's metadata routing passes
+            it on after ``set_fit_request(groups=True)``.
         checkpoint : path-like, optional
             A folder for checkpoints of this fit. The same call continues from the newest one and ends, to the bit,
             where it would have ended without the interruption, whatever caused it; ``max_epochs`` may be larger than
@@ -143,8 +148,10 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
         before = dict(self.__dict__)
         try:
             memory = Memory.of(max_memory)
-            X, hold = self._held_out(X, validation_by, validation_data)
+            X, hold = self._held_out(X, validation_by, groups, validation_data)
             source = open_rows(self, X, reset=True, memory=memory)
+            if groups is not None:
+                hold = groups_of(groups, rows_of(source))
             validation = (
                 None if validation_data is None else open_rows(self, validation_data, reset=False, memory=memory)
             )
@@ -175,14 +182,17 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
     def _check_parameters(self) -> None:
         check_parameters(type(self), values_of(self))
 
-    def _held_out(self, X: Rows, by: str | None, validation_data: Rows) -> tuple[Rows, Any]:
+    def _held_out(self, X: Rows, by: str | None, groups: Any, validation_data: Rows) -> tuple[Rows, Any]:
         """Return the rows without the column they are grouped by, and what holds some of them out; None by row."""
-        if by is None:
+        if by is None and groups is None:
             return X, None
+        named = "groups" if by is None else f"validation_by={by!r}"
+        if by is not None and groups is not None:
+            raise InvalidParameterError(f"{named} cannot be combined with groups")
         if validation_data is not None or not self.early_stopping:
             why = "validation_data is given" if validation_data is not None else "early_stopping=False"
-            raise InvalidParameterError(f"validation_by={by!r} has no effect: no rows are held out, since {why}")
-        return split_by(X, by)
+            raise InvalidParameterError(f"{named} has no effect: no rows are held out, since {why}")
+        return (X, None) if by is None else split_by(X, by)
 
     def _train(self, run: FitRun) -> Fitted:
         try:

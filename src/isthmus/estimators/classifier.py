@@ -199,7 +199,7 @@ class AutoencoderClassifier(ClassifierParameters, ClassifierMixin, BaseEstimator
     def _started(self, source: Source, labels: NDArray[np.int32]) -> tuple[Trainer, Any]:
         """Return the trainer and the state that training starts from."""
         fitted, n_rows, seed = self.autoencoder_, rows_of(source), draw_seed(self.random_state)
-        share = validation_share(values_of(self), n_rows)
+        share = validation_share(values_of(self), n_rows, starts_at_pca=False)
         holdout = HashHoldout(seed, share) if share else NO_HOLDOUT
         corruption = corruptions.resolve(self.corruption, self.corruption_level)
         if corruption is not None:

@@ -76,6 +76,14 @@ class AutoencoderParameters:
         AUTO,
         default="auto",
     )
+    linear_weight: float | str = parameter(
+        "weight of the linear path's own loss, which keeps the code readable by linear models: in proportion, lowering "
+        "this loss by 1 % is worth lowering the reconstruction's by so many; auto: n_components**2 / 6, at most 10; "
+        "0 without effect, as without a linear path",
+        Number(0),
+        AUTO,
+        default="auto",
+    )
     dropout: float = parameter("share of hidden activations dropped in training", Number(0, below=1), default=0.0)
     layer_norm: bool = parameter(
         "normalise each hidden layer's pre-activations over its units (layer normalisation)", Boolean(), default=False
@@ -157,17 +165,19 @@ class AutoencoderParameters:
         default="adam",
     )
     learning_rate: float | str = parameter(
-        "step size; auto: 1e-3 or, for dictionaries (see pre_bias), 3e-3 up to 256 code units and less for more, with "
-        "the root of their number",
+        "step size; auto: 1e-3; with a linear path more for more rows, up to 3e-3 from 1,200; for dictionaries (see "
+        "pre_bias) 3e-3 up to 256 code units and less for more, with the root of their number",
         Number(above=0),
         AUTO,
-        default=1e-3,
+        default="auto",
     )
     learning_rate_schedule: Any = parameter(
-        "how the step size changes over training, by name or as a callable from the share done to a factor",
-        Name(SCHEDULES),
+        "how the step size changes over training, by name or as a callable from the share done to a factor; plateau: "
+        "constant until the validation loss no longer improves, or for two thirds of max_epochs, then down to 0 from "
+        "the best weights; auto: plateau with a linear path, else cosine",
+        Name(SCHEDULES, "plateau", "auto"),
         SCHEDULE,
-        default="cosine",
+        default="auto",
     )
     weight_decay: float | None = parameter(
         "decoupled decay of the weights, times the learning rate, at each step; None is 0.01 for adamw and 0 otherwise",
@@ -205,7 +215,10 @@ class AutoencoderParameters:
         "share of the rows held back for early stopping", Number(above=0, below=1), default=0.1
     )
     n_iter_no_change: int = parameter(
-        "epochs without an improvement of tol before training stops", Integer(1), default=20
+        "epochs without an improvement of tol before training stops or, with the schedule plateau, before the step "
+        "size falls",
+        Integer(1),
+        default=20,
     )
     tol: float = parameter(
         "smallest improvement that counts, as a share of the best validation loss so far", Number(0), default=1e-4

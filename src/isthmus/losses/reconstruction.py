@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from isthmus.losses import LOSSES, REDUCTIONS
 from isthmus.losses.base import Objective
 from isthmus.networks.base import Network
 from isthmus.sparsity.base import Sparsity, Step
+
+_TINY = 1e-37  # above the least float32
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Reconstruction(Objective):
         A name in `REDUCTIONS`: how the losses of a row's cells become the row's.
     sparsity : Sparsity or None
         The method that makes the code sparse, without its traced settings.
+    linear : bool
+        Whether the linear path alone is asked to reconstruct the rows too, see `_linear_pull`.
     l2 : bool
         Whether ``l2 / 2`` times the sum of all squared weights is added; l2 is a scheduled value.
     unit_norm : bool
@@ -45,6 +50,7 @@ class Reconstruction(Objective):
     loss: str = "mse"
     reduction: str = "mean"
     sparsity: Sparsity | None = None
+    linear: bool = False
     l2: bool = False
     unit_norm: bool = False
     feature_weights: tuple[float, ...] | None = None
@@ -71,21 +77,29 @@ class Reconstruction(Objective):
             return self.loss_of(params, state, batch, noisy, noise, scheduled)
         return _by_branch(self, params, state, batch, noisy, noise, scheduled)
 
+    def row_losses(self, params: Params, batch: Batch) -> Array:
+        """Return the reconstruction loss of each row (B,), without sparsity, noise and penalties."""
+        _, pre_output = self.forward(params, batch.x, None, None, batch.condition)
+        return self._row_losses(pre_output, batch, None)
+
+    def _row_losses(self, pre_output: Array, batch: Batch, untouched_weight: Array | None) -> Array:
+        cells = LOSSES[self.loss](self.network.activate_output(pre_output), pre_output, batch.x)
+        cells = _masked(cells, batch, untouched_weight)
+        weights = self._cell_weights(cells.dtype)
+        cells = cells if weights is None else weights * cells
+        return REDUCTIONS[self.reduction](cells) * _observed_factor(batch, self.reduction, weights)
+
     def loss_of(self, params: Params, state: ModelState, *rest: Any, rare: bool | None = None) -> Evaluated:
         """Return the result of a call; `rare`: whether terms that are mostly 0 are computed, None is undecided."""
         batch, noisy, noise, scheduled = rest
 
         def loss_of(pre_output: Array) -> Array:
-            cells = LOSSES[self.loss](self.network.activate_output(pre_output), pre_output, batch.x)
-            cells = _masked(cells, batch, scheduled.get("untouched_weight"))
-            weights = self._cell_weights(cells.dtype)
-            cells = cells if weights is None else weights * cells
-            factor = _observed_factor(batch, self.reduction, weights)
-            return weighted_mean(REDUCTIONS[self.reduction](cells) * factor, batch.weight)
+            losses = self._row_losses(pre_output, batch, scheduled.get("untouched_weight"))
+            return weighted_mean(losses, batch.weight)
 
         penalties, measures = dict[str, Array](), dict[str, Array]()
         if self.sparsity is None:
-            _, pre_output = self.forward(params, noisy, batch.row, noise, batch.condition)
+            output, pre_output = self.forward(params, noisy, batch.row, noise, batch.condition)
         else:
             step = Step(self.network, params, state, batch, noisy, noise, scheduled, loss_of=loss_of, rare=rare)
             output, pre_output, state = self.sparsity.forward(step)
@@ -95,10 +109,26 @@ class Reconstruction(Objective):
             squares = [jnp.sum(leaf**2) for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
             penalties["l2"] = scheduled["l2"] / 2 * sum(squares, jnp.zeros(()))
         loss = loss_of(pre_output)
+        if self.linear and noise is not None:
+            linear = self._linear_loss(params, noisy, output.code, batch, loss_of)
+            loss = loss + scheduled["linear"] * _pull(loss, linear)
         if not penalties:
             return loss, (state, measures)
         total = loss + sum(penalties.values())
         return total, (state, {"reconstruction": loss, **penalties, **measures})
+
+    def _linear_loss(
+        self, params: Params, x: Array, code: Array, batch: Batch, loss_of: Callable[[Array], Array]
+    ) -> Array:
+        """Return the loss of the linear path alone, plus the squares of what the nonlinear part of the code adds to it.
+
+        The loss of their sum would differ by the product of that part and the linear path's residual, which training
+        can only lower by learning the rows by heart.
+        """
+        straight, both = self.network.linear_outputs(params, x, code)
+        added = self.network.activate_output(both) - self.network.activate_output(straight)
+        squares = _masked(added**2, batch, None)
+        return loss_of(straight) + weighted_mean(REDUCTIONS[self.reduction](squares), batch.weight)
 
     def _cell_weights(self, dtype: Any) -> Array | None:
         """Return the weights of a row's cells, of mean 1 if the reduction is a mean."""
@@ -160,6 +190,16 @@ def _by_branch_backward(objective: Reconstruction, gradients: Params, cotangent:
 
 
 _by_branch.defvjp(_by_branch_forward, _by_branch_backward)
+
+
+def _pull(loss: Array, linear: Array) -> Array:
+    """Return 0, whose gradient is that of the linear path's loss, scaled to the size of the reconstruction's loss.
+
+    A code that the linear path can read is one that a linear model can read. The scale makes the compromise one of
+    shares, as the sum of both logarithms does: the more precise the reconstruction, the weaker the pull.
+    """
+    scale = jax.lax.stop_gradient(loss / jnp.maximum(jnp.maximum(linear, loss), _TINY))
+    return scale * (linear - jax.lax.stop_gradient(linear))
 
 
 def _masked(cells: Array, batch: Batch, untouched_weight: Array | None) -> Array:

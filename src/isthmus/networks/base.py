@@ -232,6 +232,10 @@ class Network:
         """Return the code layer's input (B, H) for rows (B, D)."""
         raise NotImplementedError
 
+    def linear_outputs(self, params: Params, x: Array, code: Array) -> tuple[Array, Array]:
+        """Return what a linear path makes of rows (B, D) and of their code (B, K), before the output's activation."""
+        raise NotImplementedError
+
     def code_layer(self, params: Params) -> tuple[Array, Array]:
         """Return the code layer's matrix (H, K) and bias (K,)."""
         raise NotImplementedError

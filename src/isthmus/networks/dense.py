@@ -136,6 +136,8 @@ class Dense(Layered):
             params["encoder"][-1]["weight"] = params["decoder"][0]["weight"].T
         if self.linear_path:
             self._start_linear_path(params, statistics)
+        elif statistics is not None:
+            self._start_linear(params, statistics)
         if self.indicator:
             params["indicator"] = np.zeros((self.n_features, self.encoder_widths[1]))
         return jax.tree.map(lambda leaf: np.ascontiguousarray(leaf, self.dtype), params)
@@ -170,6 +172,13 @@ class Dense(Layered):
             # The last matrix is the encoder's first, which is not zero: its output for a code of zeros is subtracted.
             passed = np.asarray(self.decode(params, jnp.zeros((1, self.n_components))))[0] - last["bias"]
             last["bias"] = last["bias"] - passed
+
+    def _start_linear(self, params: dict[str, Any], statistics: Statistics) -> None:
+        """Start a network without hidden layers at PCA's solution."""
+        self._start_linear_path(params, statistics)
+        params["encoder"][0]["weight"] = params.pop("encoder_path")
+        if not self.tied:
+            params["decoder"][0]["weight"] = params.pop("decoder_path")
 
     def encode(
         self, params: Params, x: Array, row: MaybeArray = None, noise: Noise | None = None, condition: MaybeArray = None
@@ -241,6 +250,23 @@ class Dense(Layered):
         if not self.linear_path:
             return None
         return params["encoder_path"], params["encoder_path"].T if self.tied else params["decoder_path"]
+
+    def linear_outputs(self, params: Params, x: Array, code: Array) -> tuple[Array, Array]:
+        """Return the linear path's outputs before their activation (B, D): for the code it makes of x, and for `code`.
+
+        Parameters
+        ----------
+        params : Params
+            The parameters of a network with a linear path.
+        x, code : Array of shape (B, D) and (B, K)
+            Rows and their codes.
+        """
+        path = self.path(params)
+        assert path is not None, "a network without a linear path"
+        encoder, decoder = path
+        bias = params["decoder"][-1]["bias"]
+        straight = self._product(x, encoder) + self.code_layer(params)[1]
+        return self._product(straight, decoder) + bias, self._product(code, decoder) + bias
 
     def with_output_bias(self, params: Params, bias: Any) -> Params:
         """Return parameters with another bias of the decoder's last layer (D,)."""

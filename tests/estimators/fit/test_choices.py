@@ -1,10 +1,19 @@
 import jax
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.engine.devices import Placement
-from isthmus.estimators.fit.choices import batch_rows, draw_seed, pick_device, placement_for, validation_share
+from isthmus.estimators.fit.choices import (
+    batch_rows,
+    draw_seed,
+    learning_rate,
+    linear_weight,
+    pick_device,
+    placement_for,
+    validation_share,
+)
 
 
 def test_seeds():
@@ -49,7 +58,31 @@ def test_one_device_of_several_processes_is_refused(monkeypatch):
     ],
 )
 def test_the_share_of_validation_rows(n_rows, changes, expected):
-    assert validation_share({"early_stopping": True, "validation_fraction": 0.1, **changes}, n_rows) == expected
+    values = {"early_stopping": True, "validation_fraction": 0.1, **changes}
+    assert validation_share(values, n_rows, starts_at_pca=False) == expected
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "changes", "expected"),
+    [(30, {}, 0.25), (100, {}, 0.2), (200, {}, 0.1), (10_000, {}, 0.1), (30, {"validation_fraction": 0.4}, 0.4)],
+)
+def test_few_rows_hold_out_more_for_the_comparison_with_pca(n_rows, changes, expected):
+    values = {"early_stopping": True, "validation_fraction": 0.1, **changes}
+    assert validation_share(values, n_rows, starts_at_pca=True) == expected
+    assert validation_share({**values, "early_stopping": False}, n_rows, starts_at_pca=True) == 0
+
+
+def test_the_automatic_step_size_and_weight():
+    def rate(n_rows=10**8, *, path=False, dictionary=False, **values):
+        values = {"learning_rate": "auto", "n_components": 2, **values}
+        return learning_rate(values, n_rows, path=path, dictionary=dictionary)
+
+    assert_allclose([rate(n, path=True) for n in (10, 400, 800, 1200, 10**8)], [1e-3, 1e-3, 2e-3, 3e-3, 3e-3])
+    assert rate() == 1e-3
+    assert rate(learning_rate=0.2, path=True) == 0.2
+    assert_allclose([rate(dictionary=True, n_components=width) for width in (64, 256, 1024)], [3e-3, 3e-3, 1.5e-3])
+    assert_allclose([linear_weight("auto", k) for k in (1, 2, 6, 8, 500)], [1 / 6, 2 / 3, 6, 10, 10])
+    assert linear_weight(0.5, 8) == 0.5
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_all_rows_are_checked_before_they_are_read(unread, plan_of):
 def test_the_loader_has_what_the_plan_says(rows):
     loader, columns = prepared(rows, batch_size=16, shuffle=False, precision="float64", random_state=3)
     assert (loader.batch_size, loader.shuffle, loader.compute, loader.seed) == (16, False, np.float64, 3)
-    assert loader.holdout == HashHoldout(3, 0.1)
+    assert loader.holdout == HashHoldout(3, 20 / 150)
     assert not loader.missing
     assert columns is None
 

@@ -95,7 +95,7 @@ def test_an_interruption_in_the_first_epoch_leaves_a_fitted_model(small, rows, m
     [(150, False, True, "some"), (30, False, True, "all"), (150, True, True, "own"), (150, False, False, "none")],
 )
 def test_validation_rows(small, rows, n_rows, own, stopping, watched):
-    model = small(early_stopping=stopping)
+    model = small(early_stopping=stopping, linear_path=False)
     trainer = start_fit(model, open_source(rows[:n_rows]), open_source(rows[:7]) if own else None).trainer
     held = HashHoldout(0, 0.1).count(n_rows)
     expected = {"some": (n_rows - held, held), "all": (30, 30), "own": (150, 7), "none": (150, 0)}[watched]

@@ -10,7 +10,7 @@ from isthmus.core.errors import InvalidParameterError
 from isthmus.data.sources import open_source
 from isthmus.estimators.fit.plan import resolve
 from isthmus.estimators.fit.preparing import prepare
-from isthmus.estimators.fit.starting import Previous, new_network, start_of_all_rows, with_sparsity
+from isthmus.estimators.fit.starting import Previous, PrincipalStart, new_network, with_sparsity
 
 RAW = {"scaling": None, "random_state": 0, "early_stopping": False}
 
@@ -81,7 +81,7 @@ def test_the_output_bias_starts_at_the_middle_of_the_rows(start, expected):
         {"sparsity": "topk", "hidden_layer_sizes": (5,)},
         {"sparsity": "topk", "output_activation": "sigmoid"},
         {"sparsity": "kl"},
-        {},
+        {"linear_path": False},
     ],
 )
 def test_other_output_biases_start_at_zero(options):
@@ -110,8 +110,8 @@ def test_a_method_adds_its_own_parameters(rows):
 def test_the_start_of_all_rows_has_held_out_rows_too(rows):
     plan, prepared = planned(rows, n_components=2, hidden_layer_sizes=(6,), early_stopping=True, precision="float64")
     assert prepared.loader.count(validation=True)
-    network, _ = new_network(plan, prepared)
-    params = start_of_all_rows(plan, prepared.loader, network)
+    network, first = new_network(plan, prepared)
+    params = PrincipalStart(plan, prepared.loader, network, first).of_all_rows
     pca = PCA(2).fit(rows)
     with jax.enable_x64(True):
         found = np.asarray(network.decode(params, codes(network, params, rows)))
@@ -139,7 +139,7 @@ def test_a_fit_that_never_improves_is_pca_of_all_rows():
 def test_a_warm_start_continues_from_the_last_weights(small, rows, monkeypatch):
     model = small(warm_start=True, max_epochs=1, learning_rate=1e-12).fit(rows)
     monkeypatch.setattr(
-        "isthmus.estimators.fit.starting.Principal", lambda loader: pytest.fail("PCA was computed again")
+        "isthmus.estimators.fit.starting.Principal", lambda *given: pytest.fail("PCA was computed again")
     )
     before = model.reconstruct(rows)
     assert_allclose(model.set_params(random_state=9).fit(rows).reconstruct(rows), before, atol=1e-5)

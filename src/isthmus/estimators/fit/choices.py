@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,14 +12,61 @@ import numpy as np
 from isthmus.core.errors import InvalidParameterError
 from isthmus.engine.devices import Placement
 
+PLATEAU = "plateau"  # the schedule that `Settings.plateau` stands for
+
 # With fewer validation rows early stopping would depend on chance; the training rows then decide.
 _FEWEST_VALIDATION_ROWS = 5
+# Where training starts at PCA, as many are held out of few rows as the comparison with PCA needs, up to this share.
+_ENOUGH_VALIDATION_ROWS, _LARGEST_SHARE = 20, 0.25
+
+# The step size: with a linear path times the rows in units of these many, up to a factor; for dictionaries up to a width.
+_RATE, _ROWS_FOR_RATE, _MOST_FOR_ROWS = 1e-3, 400, 3.0
+_DICTIONARY_RATE, _DICTIONARY_WIDTH = 3e-3, 256
+_LARGEST_LINEAR_WEIGHT = 10.0
 
 
-def validation_share(values: Mapping[str, Any], n_rows: int) -> float:
+def validation_share(values: Mapping[str, Any], n_rows: int, *, starts_at_pca: bool) -> float:
     """Return the share of rows to hold out for early stopping, 0 where they would be too few."""
-    share = float(values["validation_fraction"]) if values["early_stopping"] else 0.0
+    if not values["early_stopping"]:
+        return 0.0
+    share = float(values["validation_fraction"])
+    if starts_at_pca:
+        return max(share, min(_ENOUGH_VALIDATION_ROWS / max(n_rows, 1), _LARGEST_SHARE))
     return share if share * n_rows >= _FEWEST_VALIDATION_ROWS else 0.0
+
+
+def learning_rate(values: Mapping[str, Any], n_rows: int, *, path: bool, dictionary: bool) -> float:
+    """Return the step size; "auto" depends on what is trained.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        The parameters.
+    n_rows : int
+        The number of rows; few are soon learned by heart.
+    path : bool
+        Whether the network has a linear path, which starts near a good solution.
+    dictionary : bool
+        Whether the code is sparse, between one-layer halves.
+    """
+    wanted = values["learning_rate"]
+    if wanted != "auto":
+        return float(wanted)
+    if dictionary:
+        width = max(float(values["n_components"]), 1.0)
+        # Gao et al. 2024, section 3.2: the best rate falls with the square root of the width.
+        return _DICTIONARY_RATE * min(1.0, math.sqrt(_DICTIONARY_WIDTH / width))
+    return _RATE * min(max(n_rows / _ROWS_FOR_RATE, 1.0), _MOST_FOR_ROWS) if path else _RATE
+
+
+def linear_weight(wanted: float | str, n_components: int) -> float:
+    """Return the weight of the linear path's own loss; "auto" gives wide codes more.
+
+    One or two units are coordinates of a curve or a plane, which a linear map cannot read; many are features.
+    """
+    if isinstance(wanted, str):
+        return min(n_components**2 / 6, _LARGEST_LINEAR_WEIGHT)
+    return float(wanted)
 
 
 def batch_rows(batch_size: int | str, n_rows: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -23,7 +22,15 @@ from isthmus.engine.devices import Placement
 from isthmus.engine.loop import Settings
 from isthmus.engine.optimizers import DEFAULT_DECAY, Optimizer
 from isthmus.engine.sampling import Shuffle, shuffle_for
-from isthmus.estimators.fit.choices import batch_rows, draw_seed, placement_for, validation_share
+from isthmus.estimators.fit.choices import (
+    PLATEAU,
+    batch_rows,
+    draw_seed,
+    learning_rate,
+    linear_weight,
+    placement_for,
+    validation_share,
+)
 from isthmus.estimators.fit.rules import check_rules
 from isthmus.estimators.parameters import ALL
 from isthmus.losses.reconstruction import Reconstruction
@@ -34,8 +41,6 @@ from isthmus.networks.initializers import default_init
 from isthmus.sparsity.base import Sparsity, constant
 
 _LAYERWISE_EPOCHS = 15
-# What learning_rate="auto" means: for dictionaries up to so many units three times as much as otherwise.
-_RATE, _DICTIONARY_RATE, _DICTIONARY_WIDTH = 1e-3, 3e-3, 256
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,22 @@ class NetworkPlan:
     family: type[Network]  # the network's class
     options: NetworkOptions  # complete but for what `build` fills in
     output_activation: str  # a name, or "auto"
-    linear_path: bool | str  # "auto" is `narrow_path` for a code narrower than the rows
+    linear_path: bool | str  # "auto" is `linear_code` where there are hidden layers
     pre_bias: bool | str  # "auto" is `dictionary` for a linear output
-    narrow_path: bool
+    linear_code: (
+        bool  # with no sparsity: "auto" gives it a linear path, or starts a network without hidden layers at PCA
+    )
     dictionary: bool  # a sparse code between one-layer halves
+
+    @property
+    def has_hidden_layers(self) -> bool:
+        """Whether either half has hidden layers."""
+        return bool(self.options.encoder_sizes or self.options.decoder_sizes)
+
+    @property
+    def starts_at_pca(self) -> bool:
+        """Whether the network's initial parameters are PCA's solution."""
+        return self.linear_path is True or (self.linear_path == "auto" and self.linear_code)
 
     def build(self, n_components: int, *, crowded: bool) -> Network:
         """Return the network for a width of the code.
@@ -75,7 +92,7 @@ class NetworkPlan:
             raise InvalidParameterError(f"pre_bias=True needs output_activation='identity', not {output!r}")
         path = self.linear_path
         if path == "auto":
-            path = self.narrow_path and n_components < self.options.n_features
+            path = self.linear_code and self.has_hidden_layers
         options = replace(
             self.options,
             n_components=n_components,
@@ -92,6 +109,7 @@ class LossPlan:
 
     name: str = "mse"  # in `LOSSES`
     reduction: str = "mean"  # in `REDUCTIONS`
+    linear_weight: float | str = 0.0  # of the linear path's own loss; "auto" depends on the width of the code
     l2: float = 0.0  # weight of the L2 penalty
     unit_norm: bool = False  # whether decoder rows are kept at length 1
     feature_weights: tuple[float, ...] | None = None  # the weight of each column
@@ -132,6 +150,7 @@ class Plan:
             self.loss.name,
             self.loss.reduction,
             None if self.sparsity is None else self.sparsity.static(),
+            linear=self._linear_weight(network.n_components) > 0 and network.linear_path,
             l2=self.loss.l2 > 0,
             unit_norm=self.loss.unit_norm,
             feature_weights=self.loss.feature_weights,
@@ -140,12 +159,19 @@ class Plan:
     def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
         """Return the objective's scheduled values over a run."""
         schedules = {} if self.sparsity is None else self.sparsity.schedules(n_components, n_rows)
+        if weight := self._linear_weight(n_components):
+            schedules["linear"] = constant(weight)
         if self.loss.l2 > 0:
             schedules["l2"] = constant(self.loss.l2)
         schedules |= {} if self.corruption is None else self.corruption.schedules()
         if self.constant_schedules:
             return {name: _at_end(schedule) for name, schedule in schedules.items()}
         return schedules
+
+    def _linear_weight(self, n_components: int) -> float:
+        if not self.network.linear_path or self.sparsity is not None:
+            return 0.0
+        return linear_weight(self.loss.linear_weight, n_components)
 
     def check_range(self, statistics: ColumnStatistics, scaler: Scaling) -> None:
         """Refuse a cross-entropy whose targets are outside [0, 1]."""
@@ -193,10 +219,10 @@ def resolve(parameters: Mapping[str, Any], schema: Schema, n_rows: int, *, seed:
         sparsity=sparsity,
         corruption=corruption,
         optimizer=_optimizer(values),
-        settings=_settings(values, dictionary=network.dictionary),
+        settings=_settings(values, network, n_rows),
         scaling=_scaling(values, network),
         masks_missing=values["missing"] == "mask",
-        validation_share=validation_share(values, n_rows),
+        validation_share=validation_share(values, n_rows, starts_at_pca=network.starts_at_pca),
         batch_size=batch_rows(values["batch_size"], n_rows),
         shuffle=shuffle_for(values["shuffle"], n_rows, schema.n_features),
         compute=np.dtype(np.float64 if values["precision"] == "float64" else np.float32),
@@ -290,7 +316,10 @@ def _network_plan(
         output_activation="sigmoid" if values["loss"] == "bce" else values["output_activation"],
         linear_path=values["linear_path"] if "linear_path" in family.options else values["linear_path"] is True,
         pre_bias=False if sparsity is None else sparsity.pre_bias,
-        narrow_path=code == "identity" and sparsity is None and bool(encoder or decoder) and values["pretrain"] is None,
+        linear_code="linear_path" in family.options
+        and code == "identity"
+        and sparsity is None
+        and values["pretrain"] is None,
         dictionary=dictionary,
     )
 
@@ -309,7 +338,9 @@ def _loss(values: Mapping[str, Any], sparsity: Sparsity | None, *, dictionary: b
             raise InvalidParameterError(
                 f"feature_weights has {len(weights)} numbers, but rows have {n_features} columns"
             )
-    return LossPlan(values["loss"], reduction, float(values["l2_penalty"]), bool(unit_norm), weights)
+    return LossPlan(
+        values["loss"], reduction, values["linear_weight"], float(values["l2_penalty"]), bool(unit_norm), weights
+    )
 
 
 def _scaling(values: Mapping[str, Any], network: NetworkPlan) -> str | None:
@@ -327,23 +358,17 @@ def _resample_every(sparsity: Sparsity | None, *, dictionary: bool) -> int | Non
     return None if every is None else int(every)
 
 
-def _learning_rate(values: Mapping[str, Any], *, dictionary: bool) -> float:
-    if values["learning_rate"] != "auto":
-        return float(values["learning_rate"])
-    width = max(float(values["n_components"]), 1.0)
-    # Gao et al. 2024, section 3.2: the best rate falls with the square root of the width.
-    return _DICTIONARY_RATE * min(1.0, math.sqrt(_DICTIONARY_WIDTH / width)) if dictionary else _RATE
-
-
-def _settings(values: Mapping[str, Any], *, dictionary: bool = False) -> Settings:
-    decay = values["weight_decay"]
-    if decay is None:
-        decay = DEFAULT_DECAY.get(values["optimizer"], 0.0) if isinstance(values["optimizer"], str) else 0.0
+def _settings(values: Mapping[str, Any], network: NetworkPlan, n_rows: int) -> Settings:
+    path = network.starts_at_pca and network.has_hidden_layers
+    schedule = values["learning_rate_schedule"]
+    if schedule == "auto":
+        schedule = PLATEAU if path else "cosine"
     return Settings(
         max_epochs=int(values["max_epochs"]),
-        learning_rate=_learning_rate(values, dictionary=dictionary),
-        schedule=values["learning_rate_schedule"],
-        decay=float(decay),
+        learning_rate=learning_rate(values, n_rows, path=path, dictionary=network.dictionary),
+        schedule="constant" if schedule == PLATEAU else schedule,
+        plateau=schedule == PLATEAU,
+        decay=_decay(values),
         clip=float(values["gradient_clip"] or 0),
         early_stopping=bool(values["early_stopping"]),
         patience=int(values["n_iter_no_change"]),
@@ -352,5 +377,12 @@ def _settings(values: Mapping[str, Any], *, dictionary: bool = False) -> Setting
     )
 
 
+def _decay(values: Mapping[str, Any]) -> float:
+    decay = values["weight_decay"]
+    if decay is None:
+        decay = DEFAULT_DECAY.get(values["optimizer"], 0.0) if isinstance(values["optimizer"], str) else 0.0
+    return float(decay)
+
+
 def _optimizer(values: Mapping[str, Any]) -> Optimizer:
-    return Optimizer(values["optimizer"], clips=values["gradient_clip"] is not None, decays=_settings(values).decay > 0)
+    return Optimizer(values["optimizer"], clips=values["gradient_clip"] is not None, decays=_decay(values) > 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import signal
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
@@ -29,10 +28,10 @@ from isthmus.estimators.fit.arrangement import Arrangement, first_rows
 from isthmus.estimators.fit.identity import identity_of
 from isthmus.estimators.fit.outcome import complaints
 from isthmus.estimators.fit.plan import Plan, resolve
-from isthmus.estimators.fit.preparing import Hold, Prepared, check_validation, prepare
+from isthmus.estimators.fit.preparing import Hold, check_validation, prepare
 from isthmus.estimators.fit.reporting import Reporter
 from isthmus.estimators.fit.resampling import resample
-from isthmus.estimators.fit.starting import Previous, new_network, other_network, start_of_all_rows
+from isthmus.estimators.fit.starting import Previous, PrincipalStart, new_network, other_network
 from isthmus.estimators.fit.training import trainer_for
 from isthmus.estimators.inputs import rows_of
 from isthmus.networks.base import Network
@@ -87,8 +86,8 @@ class FitRun:
         Whether the code's units are put in order at the end.
     watcher : Watcher or None
         Follows the run.
-    better_start : callable or None
-        Returns the parameters to keep where no epoch was better than the start.
+    start : PrincipalStart or None
+        The start at PCA, whose parameters are kept where training did not improve on it.
     checkpoints : Checkpoints or None
         Where checkpoints go.
     """
@@ -102,7 +101,7 @@ class FitRun:
         *,
         reorders: bool,
         watcher: Watcher | None = None,
-        better_start: Callable[[], Params] | None = None,
+        start: PrincipalStart | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> None:
         self.plan = plan
@@ -111,7 +110,7 @@ class FitRun:
         self.reporter = reporter
         self.reorders = reorders
         self.watcher = watcher
-        self.better_start = better_start
+        self.start = start
         self.checkpoints = checkpoints
 
     @property
@@ -153,8 +152,9 @@ class FitRun:
         trainer, network, plan = self.trainer, self.network, self.plan
         params, model, restored = trainer.best(state) if best else (state.params, state.model, False)
         params, model, optimizer = jax.tree.map(np.asarray, (params, model, state.optimizer))
-        if restored and state.stopping.best_epoch == 0 and self.better_start is not None:
-            params = self.better_start()
+        best_epoch = state.stopping.best_epoch if trainer.early_stops else state.epoch
+        if restored and self.start is not None and not (best_epoch and self.start.is_worse(trainer, params)):
+            params, best_epoch = self.start.of_all_rows, 0
         code = self._first_codes(params, model)
         if self.reorders and network.reorders:
             rows = np.nan_to_num(trainer.loader.scaler.scaled(first_rows(trainer.loader), np.float64))
@@ -170,7 +170,7 @@ class FitRun:
             n_components_=network.n_components,
             history_=_even(state.metrics),
             n_iter_=state.epoch,
-            best_iter_=state.stopping.best_epoch if trainer.early_stops else state.epoch,
+            best_iter_=best_epoch,
             loss_=losses[-1] if losses else float("nan"),
             seed_=plan.seed,
             image_shape_=trainer.loader.source.schema.image_shape,
@@ -248,7 +248,9 @@ def start_fit(
         network, params = previous.same_network(plan)
     else:
         network, params = new_network(plan, prepared, pretrained=found is None)
-    better_start = None if previous is not None else _better_start(plan, prepared, network)
+    start = None
+    if previous is None and plan.network.starts_at_pca and plan.sparsity is None:
+        start = PrincipalStart(plan, prepared.loader, network, params)
     if validation is not None:
         check_validation(plan, prepared.loader, validation, names_of(estimator))
     if validation is not None and plan.masks_missing:
@@ -271,7 +273,7 @@ def start_fit(
         *(plan, trainer, state, reporter),
         reorders=True,
         watcher=watcher,
-        better_start=better_start,
+        start=start,
         checkpoints=checkpoints,
     )
 
@@ -315,13 +317,6 @@ def _previous(estimator: Any, source: Source) -> Previous | None:
     if source.schema.n_features != previous.scaler.n_features:
         raise other_network()
     return previous
-
-
-def _better_start(plan: Plan, prepared: Prepared, network: Network) -> Callable[[], Params] | None:
-    """Return what computes the PCA start of all rows once; None where training does not start at PCA of some rows."""
-    if not plan.validation_share or not network.linear_path or plan.sparsity is not None:
-        return None
-    return functools.cache(functools.partial(start_of_all_rows, plan, prepared.loader, network))
 
 
 def names_of(estimator: Any) -> list[str]:

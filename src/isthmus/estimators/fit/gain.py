@@ -1,0 +1,97 @@
+"""Whether training improved on its start: the losses of the validation rows, compared row by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from isthmus.core.compilation import keep_programs, kept_in_memory
+from isthmus.core.types import Batch, Params
+from isthmus.engine.loading import RowLoader
+from isthmus.engine.loop import Trainer
+from isthmus.engine.pca import scaled_rows
+from isthmus.engine.program import precision_scope
+from isthmus.losses.reconstruction import Reconstruction
+
+# The level of the one-sided paired t-test. One row that outweighs all others has a gain of one standard error.
+_LEVEL = 0.05
+_FEWEST = 4  # rows or, where groups are held out, groups, for a standard error
+# Validation rows whose loss is a smaller share of that of the training rows lack the rows that the loss is about.
+_REPRESENTATIVE = 0.5
+_PIECE = 256  # rows; others are padded to it
+
+
+def exceeds_chance(trainer: Trainer, start: Params, learned: Params) -> bool:
+    """Return whether learned parameters are better on the validation rows than those of the start, beyond chance.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        It has the validation rows.
+    start, learned : Params
+        Parameters of its network.
+    """
+    if trainer.validation is not None:
+        chosen, held_out = trainer.validation, False
+    else:
+        chosen, held_out = trainer.loader, True
+    before, numbers = _losses(trainer, chosen, start, held_out=held_out)
+    gains = before - _losses(trainer, chosen, learned, held_out=held_out)[0]
+    groups = None if trainer.validation is not None else trainer.loader.holdout.groups
+    if groups is not None:
+        places = np.unique(groups[numbers], return_inverse=True)[1]
+        gains = np.asarray(np.bincount(places, weights=gains), np.float64)
+    if len(gains) < _FEWEST or not np.isfinite(gains).all():
+        return False
+    if gains.mean() <= stdtrit(len(gains) - 1, 1 - _LEVEL) * gains.std(ddof=1) / np.sqrt(len(gains)):
+        return False
+    usual, _ = _losses(trainer, trainer.loader, start, held_out=False, pieces=64)
+    return bool(before.mean() >= _REPRESENTATIVE * usual.mean())
+
+
+def _losses(
+    trainer: Trainer, loader: RowLoader, params: Params, *, held_out: bool, pieces: int | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.integer[Any]]]:
+    """Return the losses of rows and their numbers; of the first chunk alone with `pieces`, at most so many pieces."""
+    losses: list[NDArray[np.float64]] = [np.empty(0)]
+    numbers: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+    function = _compiled(trainer.objective)
+    with precision_scope(loader.compute):
+        placed = jax.device_put(params, trainer.placement.device)
+        for chunk in loader.chunks(validation=held_out):
+            count = chunk.count if pieces is None else min(chunk.count, pieces * _PIECE)
+            numbers.append(np.asarray(chunk.rows[:count], np.int64))
+            for first in range(0, count, _PIECE):
+                rows = chunk.values[first : min(first + _PIECE, count)]
+                losses.append(np.asarray(function(placed, *_padded(loader, rows)))[: len(rows)].astype(np.float64))
+            if pieces is not None:
+                break
+    return np.concatenate(losses), np.concatenate(numbers)
+
+
+def _padded(loader: RowLoader, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Return scaled rows, padded to a piece, and which cells are observed; None where none can be missing."""
+    rows = np.zeros((_PIECE, values.shape[1]), loader.compute)
+    observed = np.ones(rows.shape, bool)
+    if loader.missing:
+        observed[: len(values)] = ~np.isnan(values)
+    rows[: len(values)] = scaled_rows(loader, values, loader.compute)
+    return rows, observed if loader.missing else None
+
+
+@kept_in_memory
+def _compiled(objective: Any) -> Any:
+    keep_programs()
+    assert isinstance(objective, Reconstruction), "another objective has no start to compare with"
+
+    def losses(params: Params, x: Any, observed: Any) -> Any:
+        condition = None if observed is None else 1.0 - observed.astype(x.dtype)
+        batch = Batch(x, jnp.ones(len(x), x.dtype), jnp.zeros((len(x), 2), jnp.uint32), observed, condition=condition)
+        return objective.row_losses(params, batch)
+
+    return jax.jit(losses)
