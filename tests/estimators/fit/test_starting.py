@@ -94,7 +94,15 @@ def test_a_bias_of_rows_that_are_squeezed_by_a_sigmoid_is_refused():
     X = (np.random.default_rng(0).random((200, 6)) < 0.5).astype(np.float32)  # crowded: its output is a sigmoid
     with pytest.raises(InvalidParameterError, match="bias_start='mean' needs output_activation='identity', not 'sigm"):
         new_network(
-            *planned(X, n_components=8, hidden_layer_sizes=(), sparsity="topk", bias_start="mean", scaling="auto")
+            *planned(
+                X,
+                n_components=8,
+                hidden_layer_sizes=(),
+                sparsity="topk",
+                bias_start="mean",
+                scaling="auto",
+                output_activation="sigmoid",
+            )
         )
 
 

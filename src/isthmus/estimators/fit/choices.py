@@ -19,7 +19,7 @@ _FEWEST_VALIDATION_ROWS = 5
 # Where training starts at PCA, as many are held out of few rows as the comparison with PCA needs, up to this share.
 _ENOUGH_VALIDATION_ROWS, _LARGEST_SHARE = 20, 0.25
 
-# The step size: with a linear path times the rows in units of these many, up to a factor; for dictionaries up to a width.
+# The step size. With a linear path it grows with the rows, in units of so many, up to a factor.
 _RATE, _ROWS_FOR_RATE, _MOST_FOR_ROWS = 1e-3, 400, 3.0
 _DICTIONARY_RATE, _DICTIONARY_WIDTH = 3e-3, 256
 _LARGEST_LINEAR_WEIGHT = 10.0
