@@ -23,7 +23,20 @@ from common import machine
 
 def command(rows: Path, model: Path, count: int, epochs: int, each: int) -> list[str]:
     """Return the command of one process."""
-    program = ["-m", "isthmus", "fit", str(rows), "-o", str(model), "--epochs", str(epochs), "--seed", "0", "-q", "--force"]
+    program = [
+        "-m",
+        "isthmus",
+        "fit",
+        str(rows),
+        "-o",
+        str(model),
+        "--epochs",
+        str(epochs),
+        "--seed",
+        "0",
+        "-q",
+        "--force",
+    ]
     network = ["--components", "2", "--hidden", "128,64,10", "--activation", "sigmoid", "--no-linear-path"]
     training = ["--learning-rate", "0.01", "--batch-size", str(each * count), "--no-early-stopping"]
     return [sys.executable, *program, *network, *training, *(["--distributed"] if count > 1 else [])]
