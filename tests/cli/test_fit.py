@@ -88,6 +88,18 @@ def test_dry_run_trains_and_writes_nothing(in_folder, tmp_path):
     assert "about" in isthmus("fit", "rows.csv", "--dry-run", "--hidden", "5").stdout
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "match"),
+    [
+        ("--validation-by", "nobody", r"validation_by: rows\.csv has no column 'nobody'"),
+        ("--max-memory", "abc", "must be a number of bytes"),
+        ("--max-memory", "1KB", "is too small"),
+    ],
+)
+def test_dry_run_refuses_what_the_fit_would(in_folder, option, value, match):
+    fails("fit", "rows.csv", "--dry-run", "--hidden", "5", option, value, match=match)
+
+
 def test_epochs_as_lines(in_folder, tmp_path):
     args = ("fit", "rows.csv", "-o", tmp_path / "m", "--hidden", "5", "--seed", "0", "--epochs", "6")
     result = isthmus(*args, "--epochs-as-lines", "--display-step", "2", "--quiet")

@@ -80,6 +80,21 @@ def test_a_saved_imputer_fills_another_table(in_folder):
     assert facts["copied"] == ["id", "day"]
 
 
+def test_an_imputer_is_no_autoencoder(in_folder):
+    isthmus("impute", "table.parquet", "-o", "a.parquet", "--save", "model", "-q", *FEW)
+    match = "model has a model of class AutoencoderImputer, which .*; pass it to isthmus impute --model"
+    fails("inspect", "model", match=match)
+    fails("score", "model", "table.parquet", match=match)
+    fails("encode", "model", "table.parquet", "-o", "codes.csv", match=match)
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_the_table_and_the_imputer_have_different_files(in_folder, force):
+    names = ("-o", "a.csv", "--save", "./a.csv")
+    fails("impute", "table.parquet", *names, *FEW, *force, match="--output and --save are both a.csv")
+    assert not (in_folder / "a.csv").exists()
+
+
 def test_only_requested_columns_are_filled(in_folder):
     isthmus("impute", "table.parquet", "-o", "a.feather", "--columns", "count,height", *FEW)
     filled = read_table("a.feather")

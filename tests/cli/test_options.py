@@ -62,7 +62,7 @@ def test_values_of_texts(name, text, value):
         ("hidden_layer_sizes", "128,,64", "--hidden='128,,64' must be "),
         ("hidden_layer_sizes", "128,-1", r"--hidden=\(128, -1\) must be "),
         ("hidden_layer_sizes", "none", "--hidden='none' must be "),
-        ("learning_rate", "fast", "--learning-rate='fast' must be a number > 0$"),
+        ("learning_rate", "fast", "--learning-rate='fast' must be a number > 0 or 'auto'"),
         ("learning_rate", "nan", "--learning-rate=nan must be "),
         ("max_epochs", "1.5", "--epochs='1.5' must be an integer >= 1$"),
         ("random_state", "-1", "--seed=-1 must be an integer >= 0 and <= 4294967295 or None$"),

@@ -77,8 +77,9 @@ def test_a_truncated_file_is_refused_at_any_length(path):
 
 
 def test_no_file(tmp_path):
-    refused(MissingFileError, tmp_path / "none", "^there is no model file ")
-    refused(MissingFileError, tmp_path, "^there is no model file ")
+    refused(MissingFileError, tmp_path / "none", "^there is no model file .*; check the spelling")
+    refused(MissingFileError, tmp_path, "^there is no model file .*; it is a folder")
+    refused(MissingFileError, "", "^there is no model file ''; ")
 
 
 @pytest.mark.parametrize(
@@ -104,4 +105,4 @@ def test_foreign_files_are_refused(tmp_path, metadata, match):
 @pytest.mark.parametrize("content", [b"", b"\x80\x04K\x01.", b"PK\x03\x04" + bytes(50), b"a,b\n1,2\n" * 9])
 def test_files_of_other_formats_are_refused(tmp_path, content):
     (tmp_path / "other").write_bytes(content)
-    refused(ModelFileError, tmp_path / "other", "is not a readable model file: .+")
+    refused(ModelFileError, tmp_path / "other", "is not a readable model file: .+; pass a file that isthmus fit")

@@ -266,7 +266,7 @@ def test_invalid_arguments(tmp_path, photos):
             tmp_path / "out",
             noise=noise,
         )
-    with pytest.raises(InvalidParameterError, match="model is a dict, which cannot denoise pictures"):
+    with pytest.raises(InvalidParameterError, match="model is of class dict, which cannot denoise pictures"):
         clean_files(photos, tmp_path / "out", model={})
 
 

@@ -12,7 +12,7 @@ import typer
 from typer import Argument, Option
 
 from isthmus.cli.app import print_result, say
-from isthmus.cli.options import Json, Quiet, load_model
+from isthmus.cli.options import Json, Quiet
 from isthmus.data.sources.walking import printable
 
 if TYPE_CHECKING:
@@ -48,10 +48,11 @@ def denoise(
     Names, sizes, bit depths and metadata are kept. A picture without noise is copied. Pictures that cannot be read are
     skipped and listed at the end; the exit code is then 1. Files that are no pictures are listed too.
     """
+    import isthmus
     from isthmus.images.cleaning import clean_files
 
     start = time.perf_counter()
-    estimator = None if model is None else load_model(model)
+    estimator = None if model is None else isthmus.load(model)
     cleaning = clean_files(inputs, output, noise=noise, model=estimator, force=force)
     results = []
     with _progress(len(cleaning), quiet or as_json) as on_picture:

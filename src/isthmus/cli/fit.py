@@ -92,7 +92,8 @@ def fit(
         early_stops = stack.enter_context(rows_of(validation, reading)) if validation else None
         model = _model(values, target)
         if dry_run:
-            estimate = model.estimate_fit(rows, validation_data=early_stops)
+            limits = {"validation_by": validation_by, "max_memory": max_memory}
+            estimate = model.estimate_fit(rows, validation_data=early_stops, **limits)
             print_result(estimate._asdict(), str(estimate), as_json=as_json)
             return
         began = time.perf_counter()

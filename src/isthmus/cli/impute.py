@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from typing import TYPE_CHECKING, Annotated, Any
@@ -84,7 +85,9 @@ def _impute(
     # With --force, a table may be filled in place: it is in memory, and the result is written atomically.
     check_target(output, overwrite=force, reads=() if force else [path])
     if save is not None:
-        check_writable(save, overwrite=force, reads=[path])
+        check_writable(save, overwrite=force, reads=[path, *([] if model is None else [model])])
+        if os.path.realpath(save) == os.path.realpath(output) and output != options.STANDARD:
+            raise InvalidParameterError(f"--output and --save are both {output}; give each its own file")
     if model is not None:
         imputer = _load_imputer(model)
         kinds = {column.name: column.kind for column in imputer.columns_}
@@ -156,7 +159,8 @@ def _load_imputer(model: str) -> AutoencoderImputer:
     imputer = isthmus.load(model)
     if not isinstance(imputer, isthmus.AutoencoderImputer):
         raise ModelFileError(
-            f"{model} holds a {type(imputer).__name__}, which cannot fill tables; pass a file written by impute --save"
+            f"{model} has a model of class {type(imputer).__name__}, which cannot fill tables; pass a file that "
+            "impute --save wrote"
         )
     imputer.set_params(keep_empty_features=False)
     return imputer

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from typer import Argument, Option
 
+from isthmus.core.errors import ModelFileError
 from isthmus.core.parameters import Boolean, Parameter
 from isthmus.estimators.parameters import ALL
 
@@ -194,11 +195,23 @@ def local_file(data: str) -> contextlib.AbstractContextManager[str]:
     return copied_stream(data) if is_read_once(data) else contextlib.nullcontext(data)
 
 
+_OTHER_MODELS = {
+    "AutoencoderImputer": "pass it to isthmus impute --model",
+    "PatchAutoencoder": "pass it to isthmus denoise --model",
+    "PictureDenoiser": "pass it to isthmus denoise --model",
+}
+
+
 def load_model(model: str) -> Autoencoder:
-    """Load a model file as the estimator that it names."""
+    """Load a model file as the estimator that it names; refuse one that is no autoencoder of rows."""
     import isthmus
 
-    return isthmus.load(model)  # type: ignore[no-any-return]
+    loaded = isthmus.load(model)
+    if not isinstance(loaded, isthmus.Autoencoder):
+        kind = type(loaded).__name__
+        remedy = _OTHER_MODELS.get(kind, "use it in Python, with isthmus.load")
+        raise ModelFileError(f"{model} has a model of class {kind}, which is not an autoencoder of rows; {remedy}")
+    return loaded
 
 
 def option_for(parameter: Parameter) -> inspect.Parameter:

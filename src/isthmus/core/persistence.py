@@ -59,13 +59,17 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _contents(path: str | os.PathLike[str], *, tensors: bool) -> tuple[dict[str, str], Tensors]:
     if not Path(path).is_file():
-        raise MissingFileError(f"there is no model file {path}")
+        remedy = "it is a folder" if Path(path).is_dir() else "check the spelling and the working directory"
+        raise MissingFileError(f"there is no model file {os.fspath(path) or repr('')}; {remedy}")
     try:
         with safe_open(path, framework="numpy") as file:
             names = file.keys() if tensors else ()
             return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise ModelFileError(f"{path} is not a readable model file: {str(error).splitlines()[0]}") from error
+        raise ModelFileError(
+            f"{path} is not a readable model file: {str(error).splitlines()[0]}; pass a file "
+            "that isthmus fit or save() wrote"
+        ) from error
 
 
 def _header(path: str | os.PathLike[str], metadata: dict[str, str]) -> dict[str, Any]:

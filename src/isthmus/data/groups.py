@@ -146,7 +146,7 @@ def split_by(X: Any, by: str) -> tuple[Any, Hold]:
     if frame is not None and by in frame.columns:
         return frame.drop(by).to_native(), _grouped(by, [frame.get_column(by).to_arrow()])
     if frame is None and (is_location(X) or is_arrow(X) or isinstance(X, TableSource)):
-        source: Any = X if isinstance(X, TableSource) else open_source(X, drop=[by])
+        source: Any = X if isinstance(X, TableSource) else _opened_without(X, by)
         if by in source.schema.names:
             raise InvalidParameterError(f"validation_by={by!r} is a feature of this source; open it with drop=[{by!r}]")
         return source, _grouped(by, (kept.column(0) for _, kept in source.blocks_keeping([by])))
@@ -164,6 +164,13 @@ def _counted(X: Any) -> tuple[Any, int]:
         source = gathered_rows(source, _IN_MEMORY)
     assert source.n_rows is not None
     return source, source.n_rows
+
+
+def _opened_without(X: Any, by: str) -> Any:
+    try:
+        return open_source(X, drop=[by])
+    except InvalidParameterError as error:
+        raise InvalidParameterError(f"validation_by: {str(error).removeprefix('drop: ')}") from error
 
 
 def _grouped(name: str, columns: Iterable[Any]) -> Groups:

@@ -203,14 +203,21 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
             self._adopt(run.fitted(error.state))
             raise
 
-    def estimate_fit(self, X: Rows, *, validation_data: Rows = None) -> Estimate:
+    def estimate_fit(
+        self,
+        X: Rows,
+        *,
+        validation_data: Rows = None,
+        validation_by: str | None = None,
+        max_memory: int | str | None = None,
+    ) -> Estimate:
         """Return the time and memory that `fit` would take, from a few trial steps.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), DataFrame, path or Source
             The rows. They are read once, for their scaling.
-        validation_data : like X, optional
+        validation_data, validation_by, max_memory : optional
             As in `fit`.
 
         Returns
@@ -227,9 +234,14 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
         self._check_parameters()
         before = dict(self.__dict__)
         try:
-            source = open_rows(self, X, reset=True)
-            validation = None if validation_data is None else open_rows(self, validation_data, reset=False)
-            run = start_fit(self, source, validation)
+            memory = Memory.of(max_memory)
+            X, hold = self._held_out(X, validation_by, None, validation_data)
+            source = open_rows(self, X, reset=True, memory=memory)
+            validation = (
+                None if validation_data is None else open_rows(self, validation_data, reset=False, memory=memory)
+            )
+            run = start_fit(self, source, validation, hold=hold)
+            memory.check(run.trainer, run.state)
             return estimate(run.trainer, run.state)
         finally:
             self.__dict__ = before

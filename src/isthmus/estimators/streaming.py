@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError
 from isthmus.data.sinks import kept_types, open_sink
-from isthmus.data.sources.base import Source
+from isthmus.data.sources.base import Source, name_of
 from isthmus.data.sources.kept import KeepingSource, KeptRows
 from isthmus.data.sources.places import local_files
 from isthmus.data.sparse_table import csr_of, sparse_rows
@@ -78,7 +78,7 @@ class Verb:
             for part in counted(parts, source.n_rows, progress):
                 sink.write(part, None if kept is None else kept.take(len(part)))
             if not sink.n_rows:
-                raise InvalidDataError("the source has no rows; there is nothing to write")
+                raise InvalidDataError(f"{name_of(source)} has no rows; there is nothing to write")
             return sink.n_rows
 
 

@@ -313,6 +313,6 @@ def _function_of(model: Any) -> tuple[Clean, bool]:
     if not hasattr(model, "denoise_picture"):
         kind = type(model).__name__
         raise InvalidParameterError(
-            f"model is a {kind}, which cannot denoise pictures; use a PictureDenoiser or a PatchAutoencoder"
+            f"model is of class {kind}, which cannot denoise pictures; use a PictureDenoiser or a PatchAutoencoder"
         )
     return model.denoise_picture, getattr(model, "uses_noise", True)

@@ -135,6 +135,7 @@ def test_numbers_are_read_whatever_the_encoding_of_other_columns(tmp_path):
         (b"PK\x03\x04 and more", "is not text but an Excel workbook"),
         (b"\x1f\x8b\x08\x00", "is not text but compressed with gzip"),
         ("a,b\n1,2\n".encode("utf-16-be"), "looks like UTF-16-BE"),
+        (bytes(100), "is not text: most of its first bytes are 0"),
     ],
 )
 def test_other_files_are_refused_by_what_they_are(tmp_path, content, match):

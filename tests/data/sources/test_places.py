@@ -74,6 +74,7 @@ def test_a_file_whose_name_looks_like_a_pattern(tmp_path):
 @pytest.mark.parametrize(
     ("where", "error", "said"),
     [
+        ("", MissingFileError, "the path of the rows is empty"),
         ("none-*.csv", MissingFileError, "no file matches none-*.csv"),
         (["part-0.csv", "part-7.csv"], MissingFileError, "part-7.csv does not exist"),
         (

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from numpy.testing import assert_array_equal
+from safetensors.numpy import save
 
 from isthmus import Autoencoder
 from isthmus.core.errors import BrokenFileError, InvalidDataError
@@ -45,6 +46,8 @@ def content(form):
         FRAME.to_parquet(buffer)
     elif form == "npy":
         np.save(buffer, FRAME.to_numpy())
+    elif form == "safetensors":
+        return save({"rows": np.ascontiguousarray(FRAME)})
     else:
         FRAME.to_csv(buffer, index=False, compression="gzip")
     return buffer.getvalue()
@@ -54,7 +57,7 @@ def read(source):
     return np.concatenate([block.values for block in source.blocks()])
 
 
-@pytest.mark.parametrize("form", ["csv", "parquet", "npy", "csv.gz"])
+@pytest.mark.parametrize("form", ["csv", "parquet", "npy", "csv.gz", "safetensors"])
 @pytest.mark.parametrize("named", [True, False])
 def test_a_named_pipe_is_read_in_the_format_of_its_name_or_its_content(pipe, form, named):
     source = open_source(pipe(content(form), f"rows.{form}" if named else "pipe"))

@@ -84,6 +84,11 @@ class Source(Protocol):
         ...
 
 
+def name_of(source: Source) -> str:
+    """Return what a message calls a source: the path that it reads, or "the source"."""
+    return str(getattr(source, "path", "the source"))
+
+
 def is_source(value: object) -> TypeGuard[Source]:
     """Whether a value is a source; in Python 3.11 ``isinstance`` would read rows for the fingerprint."""
     names = ("schema", "dtype", "n_rows", "random_access", "fingerprint", "blocks", "take")

@@ -260,6 +260,10 @@ def _encoding(file: Place, content: bytes, options: TextOptions) -> str:
         if content.startswith(mark):
             return encoding
     pairs = content[:400]
+    if pairs.count(0) > 2 * len(pairs) // 3:
+        raise BrokenFileError(
+            f"{file} is not text: most of its first bytes are 0; pass a file of a format that is read"
+        )
     for offset, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         if len(pairs) > 3 and pairs[offset::2].count(0) > len(pairs) // 3:
             raise BrokenFileError(

@@ -181,6 +181,8 @@ def locate(where: Any) -> Path | FileList:
     if isinstance(where, list | tuple):
         return _listed(where)
     text = os.fspath(where)
+    if not text:  # the shell's value of a variable that is not set; Path("") is the working folder
+        raise MissingFileError("the path of the rows is empty; give the name of a file or a folder")
     if is_url(text):
         return _remote(text)
     if _SPECIAL & set(text) and not Path(text).exists():

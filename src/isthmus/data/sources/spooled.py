@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError, UnwritableError
 from isthmus.data.sources.arrays import ArraySource
-from isthmus.data.sources.base import Source
+from isthmus.data.sources.base import Source, name_of
 
 
 def gathered_rows(source: Source, most_bytes: int) -> ArraySource:
@@ -53,7 +53,7 @@ def gathered_rows(source: Source, most_bytes: int) -> ArraySource:
 
 def _in_memory(source: Source, values: NDArray[Any]) -> ArraySource:
     if not len(values):
-        raise InvalidDataError("the source holds no rows; a fit needs at least one")
+        raise InvalidDataError(f"{name_of(source)} holds no rows; a fit needs at least one")
     return ArraySource(values, schema=source.schema)
 
 

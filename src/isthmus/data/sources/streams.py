@@ -29,6 +29,7 @@ _SUFFIXES = {
     b"ARRO": ".arrow",
     b"\xff\xff\xff\xff": ".arrow",
 }
+_LARGEST_HEADER = 100_000_000  # bytes, of a safetensors file
 
 _LABELS: dict[str, str] = {}  # paths of copies -> names of streams
 
@@ -55,9 +56,9 @@ def copied_stream(where: str | os.PathLike[str]) -> Iterator[str]:
     label = "stdin" if name == STDIN else name
     with tempfile.TemporaryDirectory(prefix="isthmus-") as folder:
         with _opened(name, label) as stream:
-            start = stream.read(4)
+            start = stream.read(9)
             known = suffix_of(Path(name).name, SOURCES)
-            suffix = known or next((one for mark, one in _SUFFIXES.items() if start.startswith(mark)), ".csv")
+            suffix = known or _suffix_shown(start)
             path = Path(folder, f"stream{suffix}")
             with path.open("wb") as file:
                 try:
@@ -67,6 +68,13 @@ def copied_stream(where: str | os.PathLike[str]) -> Iterator[str]:
                     raise UnwritableError(f"{label} cannot be copied to {folder}: {described(error)}") from error
         _LABELS[str(path)] = label
         yield str(path)
+
+
+def _suffix_shown(start: bytes) -> str:
+    """Return the suffix of the format that the first nine bytes of a file show."""
+    if start[8:] == b"{" and int.from_bytes(start[:8], "little") <= _LARGEST_HEADER:
+        return ".safetensors"
+    return next((suffix for mark, suffix in _SUFFIXES.items() if start.startswith(mark)), ".csv")
 
 
 def with_labels(text: str) -> str:
