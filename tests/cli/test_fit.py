@@ -92,6 +92,7 @@ def test_dry_run_trains_and_writes_nothing(in_folder, tmp_path):
     ("option", "value", "match"),
     [
         ("--validation-by", "nobody", r"validation_by: rows\.csv has no column 'nobody'"),
+        ("--validation", "", "the path of the rows is empty"),
         ("--max-memory", "abc", "must be a number of bytes"),
         ("--max-memory", "1KB", "is too small"),
     ],

@@ -79,7 +79,7 @@ def test_a_truncated_file_is_refused_at_any_length(path):
 def test_no_file(tmp_path):
     refused(MissingFileError, tmp_path / "none", "^there is no model file .*; check the spelling")
     refused(MissingFileError, tmp_path, "^there is no model file .*; it is a folder")
-    refused(MissingFileError, "", "^there is no model file ''; ")
+    refused(MissingFileError, "", "^there is no model file ''; check the spelling")
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,8 @@ def test_invalid_folders_and_intervals(tmp_path):
     file.write_text("")
     with pytest.raises(InvalidParameterError, match="is a file; name a folder"):
         Checkpoints(file)
+    with pytest.raises(InvalidParameterError, match="is an empty path; name a folder"):
+        Checkpoints("")
     with pytest.raises(UnwritableError, match="cannot create the folder"):
         Checkpoints(file / "below")
     with pytest.raises(InvalidParameterError, match="checkpoint_every=-1 must be a number of seconds >= 0"):

@@ -88,6 +88,8 @@ def test_nothing_found(folder):
     ):
         with pytest.raises(error, match=match):
             find_pictures(str(folder / text), NOWHERE)
+    with pytest.raises(MissingFileError, match="the path of the pictures is empty"):
+        find_pictures("", NOWHERE)
 
 
 def test_other_kinds_of_pictures_are_named_with_what_to_do(tmp_path, monkeypatch):

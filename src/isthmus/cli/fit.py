@@ -89,7 +89,7 @@ def fit(
     target = "" if dry_run else _model_target(output, [data, validation], overwrite=replaces)
     with contextlib.ExitStack() as stack:
         rows = stack.enter_context(rows_of(data, reading))
-        early_stops = stack.enter_context(rows_of(validation, reading)) if validation else None
+        early_stops = stack.enter_context(rows_of(validation, reading)) if validation is not None else None
         model = _model(values, target)
         if dry_run:
             limits = {"validation_by": validation_by, "max_memory": max_memory}

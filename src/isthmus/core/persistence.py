@@ -59,7 +59,11 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _contents(path: str | os.PathLike[str], *, tensors: bool) -> tuple[dict[str, str], Tensors]:
     if not Path(path).is_file():
-        remedy = "it is a folder" if Path(path).is_dir() else "check the spelling and the working directory"
+        remedy = (
+            "it is a folder"
+            if os.fspath(path) and Path(path).is_dir()
+            else "check the spelling and the working directory"
+        )
         raise MissingFileError(f"there is no model file {os.fspath(path) or repr('')}; {remedy}")
     try:
         with safe_open(path, framework="numpy") as file:

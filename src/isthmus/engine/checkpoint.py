@@ -50,12 +50,14 @@ class Checkpoints:
     Raises
     ------
     InvalidParameterError
-        If `folder` is a file or `every` is negative.
+        If `folder` is empty or a file, or `every` is negative.
     UnwritableError
         If the folder cannot be created.
     """
 
     def __init__(self, folder: str | os.PathLike[str], every: float = 60.0) -> None:
+        if not os.fspath(folder):  # Path("") is the working folder
+            raise InvalidParameterError("checkpoint='' is an empty path; name a folder")
         self.folder = Path(folder)
         self.every = every
         self.writes = is_main_process()  # of several processes one writes; all read

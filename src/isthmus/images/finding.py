@@ -56,12 +56,14 @@ def find_pictures(text: str, output: Path) -> Found:
     Raises
     ------
     MissingFileError
-        If the path does not exist.
+        If the path is empty or does not exist.
     InvalidDataError
         If it has no files with a picture's suffix.
     BrokenFileError
         If an archive cannot be opened.
     """
+    if not text:  # Path("") is the working folder
+        raise MissingFileError("the path of the pictures is empty; give the name of a file or a folder")
     path, others = Path(text), _Others()
     if path.is_dir():
         files = [file for file in files_below(path, passed_over=others.add) if not _is_output(file, output, path)]
