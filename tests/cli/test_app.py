@@ -114,3 +114,18 @@ def test_errors_of_the_system_are_plain_lines(error, line, capsys):
         raise error
     assert caught.value.exit_code == 1
     assert re.match(f"isthmus: {line}", capsys.readouterr().err)
+
+
+def test_a_failed_process_ends_at_once_but_runs_what_is_registered_for_its_end():
+    """Threads of pyarrow that read ahead aborted it, with exit code 134."""
+    code = (
+        "import atexit, sys, threading, time, pyarrow, isthmus.cli.app as app\n"
+        "atexit.register(print, 'removed', file=sys.stderr)\n"
+        "threading.Thread(target=time.sleep, args=(60,)).start()\n"
+        "app.app = lambda: (print('rows'), sys.exit(2))\n"
+        "app.main()\n"
+    )
+    start = time.monotonic()
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "rows\n", "removed\n")
+    assert time.monotonic() - start < 50

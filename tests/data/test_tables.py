@@ -163,4 +163,5 @@ def test_the_index_of_pandas_is_no_column_to_fill(tmp_path):
     frame.to_parquet(tmp_path / "rows.parquet")
     frame.to_csv(tmp_path / "rows.csv")
     assert open_table(tmp_path / "rows.parquet").default_names == ["a"]
-    assert open_table(tmp_path / "rows.csv").default_names == ["a"]
+    with pytest.warns(IsthmusWarning, match="the first column has no name"):
+        assert open_table(tmp_path / "rows.csv").default_names == ["a"]

@@ -127,7 +127,9 @@ def test_the_command(cluster, folder, model, tmp_path):
         TABLE["id"].to_pylist()
     )  # under load, files have been written in another order
     assert_array_equal(codes.loc[TABLE["id"].to_pylist()], expected(model))
-    fails("encode", folder / "model", folder / "parts", "-o", out, "--ray", "--drop", "id", match="--drop and --key")
+    for option, value in (("--drop", "id"), ("--key", "rows"), ("--missing-values", "-9"), ("--delimiter", ";")):
+        refused = f"{option} cannot be combined with --ray; only --columns"
+        fails("encode", folder / "model", folder / "parts", "-o", out, "--ray", option, value, match=refused)
     fails("encode", folder / "model", folder / "parts", "-o", out, "--ray", match="pass an empty or new folder")
 
 

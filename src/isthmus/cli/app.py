@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import functools
@@ -61,7 +62,22 @@ def main() -> None:
             if not error.code:
                 say(full)
             sys.exit(error.code or 1)
+        if error.code and "pyarrow" in sys.modules:
+            _end_at_once(error.code)
         raise
+
+
+def _end_at_once(code: str | int) -> None:
+    """End the process after an error, and leave the memory to the system.
+
+    pyarrow may still be reading ahead in threads: one that calls Python while the interpreter is taken apart aborts the
+    process (exit code 134).
+    """
+    atexit._run_exitfuncs()
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
 
 
 def _version(requested: bool) -> None:

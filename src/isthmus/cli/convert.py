@@ -44,8 +44,11 @@ def encode(
                 as_json=as_json,
             )
         return
-    if reading.drop or reading.key or reading.layout:
-        raise InvalidParameterError("only --columns and --keep can be combined with --ray")
+    given = [name for name in ("drop", "key") if getattr(reading, name)] + list(reading.layout)
+    if given:
+        raise InvalidParameterError(
+            f"--{given[0].replace('_', '-')} cannot be combined with --ray; only --columns and --keep can"
+        )
     start = time.perf_counter()
     n_rows = _encode_with_ray(
         model, data, output, reading.names(reading.columns, data), reading.names(keep, data), concurrency

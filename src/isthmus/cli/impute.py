@@ -80,8 +80,6 @@ def _impute(
 
     start = time.perf_counter()
     whole = open_table(path, **reading.layout)
-    if note := getattr(getattr(whole, "layout", None), "note", None):
-        say(note)
     # With --force, a table may be filled in place: it is in memory, and the result is written atomically.
     check_target(output, overwrite=force, reads=() if force else [path])
     if save is not None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from isthmus.core.errors import BrokenFileError, InvalidDataError
+from isthmus.core.errors import BrokenFileError, InvalidDataError, IsthmusWarning
 from isthmus.data.sources.arrow_columns import reading
 from isthmus.data.sources.cells import Record, quoted, records, split, unquoted
 from isthmus.data.sources.layout import TextOptions, decoded, find_layout, opened
 from isthmus.data.sources.places import Place
-from isthmus.data.sources.text import skip_comments
+from isthmus.data.sources.text import parsing
 from isthmus.data.sources.text_columns import bad_number, first_decimal_comma, inferred, of_kind
 from isthmus.data.sources.text_errors import bad_cell, refuse_cells, rows_of
 
@@ -36,6 +37,8 @@ class TextTable:
     def __init__(self, file: Place, options: TextOptions) -> None:
         self.file, self.options = file, options
         self.layout = find_layout(file, options)
+        if self.layout.note:
+            warnings.warn(self.layout.note, IsthmusWarning, stacklevel=2)
         with reading(file), opened(file) as stream:
             content = stream.read()
         self.mark, self.codec, self.text = decoded(file, content, self.layout.encoding)
@@ -62,20 +65,28 @@ class TextTable:
         with reading(self.file):
             try:
                 return arrow_csv.read_csv(
-                    io.BytesIO(self.text.encode()),
+                    io.BytesIO(self._rows_of_text().encode()),
                     arrow_csv.ReadOptions(
                         column_names=list(layout.names),
                         skip_rows=layout.skipped,
                         block_size=max(1 << 20, 4 * layout.row_size),
                     ),
-                    arrow_csv.ParseOptions(
-                        delimiter=layout.delimiter, newlines_in_values=True, invalid_row_handler=skip_comments
-                    ),
+                    parsing(layout),
                     arrow_csv.ConvertOptions(column_types=dict.fromkeys(layout.names, pa.string())),
                 )
             except pa.ArrowInvalid:
                 refuse_cells(self.file, (), layout, self.options)
                 raise
+
+    def _rows_of_text(self) -> str:
+        """Return the text without the empty lines at its end, which are no missing cells of a table of one column."""
+        rows = self.text.rstrip("\r\n")
+        end = self.text[len(rows) :]
+        if not self.layout.one_column or not end:
+            return self.text
+        if len(f"{end}.".splitlines()) > 2:
+            warnings.warn(f"{self.file}: empty lines at the end are not read as rows", IsthmusWarning, stacklevel=2)
+        return rows + "\n"
 
     def typed(self, names: Sequence[str], kinds: Mapping[str, str] | None = None) -> Any:
         """Return columns as an Arrow table of the types that their cells have, null where a cell is missing.
@@ -181,7 +192,7 @@ class TextTable:
     def _records(self) -> Iterator[Record]:
         """Yield the rows, without comments."""
         delimiter, width = self.layout.delimiter, len(self.layout.names)
-        for record in records(self.text, delimiter, self.layout.start):
+        for record in records(self.text, delimiter, self.layout.start, empty=self.layout.one_column):
             row = self.text[record.start : record.stop]
             if not row.startswith("#") or len(split(row, delimiter)) == width:
                 yield record

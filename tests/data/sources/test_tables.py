@@ -103,7 +103,7 @@ def test_columns_and_drop(write):
         (pa.array(["a"]).dictionary_encode(), "categories"),
         (pa.array([0]).cast(pa.timestamp("s")), "dates or times"),
         (pa.array([["a", "b"]]), "nested values"),
-        (pa.array([b"a"]), "binary values"),
+        (pa.array([b"a"]), "bytes"),
     ],
 )
 def test_refused_columns(write, values, what):

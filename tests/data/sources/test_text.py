@@ -38,7 +38,10 @@ def refused(error, path, match, **options):
         ("a,b\n1,\nnan,NA\n", ("a", "b"), [[1, np.nan], [np.nan, np.nan]]),
         ("a,b\ntrue,1e400\nFalse,-2\n", ("a", "b"), [[1, np.inf], [0, -2]]),
         ("a\n" + "1\n" * 10 + "1.5\n", ("a",), [[1]] * 10 + [[1.5]]),
-        ("a\n\n1\n\n2\n", ("a",), [[1], [2]]),
+        ("a\n\n1\n\n2\n", ("a",), [[np.nan], [1], [np.nan], [2]]),
+        ("\ufeff1\r\n\r\n2\r\n", ("x0",), [[1], [np.nan], [2]]),
+        ("a,b\n1,2\n\n3,4\n\n", ("a", "b"), [[1, 2], [3, 4]]),
+        ("a\n", ("a",), np.empty((0, 1))),
         ("a,b\n", ("a", "b"), np.empty((0, 2))),
     ],
 )

@@ -34,8 +34,8 @@ def _cell(delimiter: str) -> re.Pattern[str]:
     return re.compile(rf'(?:"(?:[^"]|"")*+(?:"[^{mark}\r\n]*+|\Z)|[^{mark}\r\n]*+)({mark}|\r\n|\r|\n|\Z)')
 
 
-def records(text: str, delimiter: str, start: int = 0) -> Iterator[Record]:
-    """Yield the lines of a text that are not empty, joined where a quoted cell goes on in the next line."""
+def records(text: str, delimiter: str, start: int = 0, *, empty: bool = False) -> Iterator[Record]:
+    """Yield the lines of a text, joined where a quoted cell goes on in the next line; empty lines only on request."""
     cell, size = _cell(delimiter), len(text)
     while start < size:
         found = _PLAIN_LINE.match(text, start)
@@ -47,7 +47,7 @@ def records(text: str, delimiter: str, start: int = 0) -> Iterator[Record]:
             if place == size and found[1] == delimiter:
                 break
         stop = found.end() if found[1] == delimiter else found.start(1)
-        if stop > start:
+        if stop > start or empty:
             yield Record(start, stop, found.end())
         start = found.end()
 

@@ -12,13 +12,12 @@ from typing import Any
 
 from isthmus.core.errors import BrokenFileError, InvalidDataError, InvalidParameterError
 from isthmus.data.sources.arrays import one_line
-from isthmus.data.sources.cells import MISSING_NUMBERS, has_decimal, is_number, records, split, unquoted
+from isthmus.data.sources.cells import MISSING_NUMBERS, is_number, records, split
+from isthmus.data.sources.delimiters import Marks, Row, find_decimal, find_delimiter, first_rows
 from isthmus.data.sources.headers import column_names, has_header, names_note
 from isthmus.data.sources.places import Place
 
 _HEAD = 1 << 18  # bytes
-_ROWS = 500
-_DELIMITERS = (",", "\t", ";", "|")
 _WORDS = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|"}
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -113,7 +112,9 @@ class TextLayout:
     row_size : int
         The length of the longest row that was looked at.
     note : str or None
-        What was chosen where the first row may be names or values.
+        What was chosen where the delimiter is not clear, or the first row may be names or values.
+    no_rows : bool
+        Whether the file ends below its names.
     """
 
     encoding: str
@@ -127,6 +128,12 @@ class TextLayout:
     start: int = 0
     row_size: int = 0
     note: str | None = None
+    no_rows: bool = False
+
+    @property
+    def one_column(self) -> bool:
+        """Whether rows have one cell, so that an empty line between them is a missing one."""
+        return len(self.names) == 1
 
     @property
     def columns(self) -> list[str]:
@@ -163,27 +170,35 @@ def find_layout(file: Place, options: TextOptions, like: TextLayout | None = Non
     ):
         given, start = given or text[first.stop - 1], first.end
     comments, start = _comments(text, start)
-    delimiter = given or _delimiter(text, start, whole, file.name, options.decimal)
-    rows = _rows(text, delimiter, start, whole)
-    if comments and rows and _is_header_comment(text, comments[-1], delimiter, rows, options.header):
+    marks = Marks(given) if given else _marks(text, start, whole, file.name, options)
+    rows = first_rows(text, marks.delimiter, start, whole)
+    if comments and rows and _is_header_comment(text, comments[-1], marks.delimiter, rows, options.header):
         start = comments[-1]
-        rows = _rows(text, delimiter, start, whole)
+        rows = first_rows(text, marks.delimiter, start, whole)
     if not rows:
         raise InvalidDataError(f"{file} is empty; a table needs a header and rows")
-    decimal = options.decimal or _decimal(rows, delimiter)
-    return _named(file, text, rows, TextLayout(encoding, delimiter, decimal, (), False), options, like)
+    decimal, note = options.decimal or marks.decimal, marks.note
+    if decimal is None:
+        decimal, thousands = find_decimal(rows, marks.delimiter)
+        note = note or thousands
+    found = TextLayout(encoding, marks.delimiter, decimal, (), False, note=note and f"{file}: {note}", no_rows=whole)
+    return _named(file, text, rows, found, options, like)
+
+
+def _marks(text: str, start: int, whole: bool, name: str, options: TextOptions) -> Marks:
+    return find_delimiter(text, start, whole, name, options.decimal, options.missing_numbers)
 
 
 def _named(
     file: Place,
     text: str,
-    rows: list[tuple[int, int, list[str]]],
+    rows: list[Row],
     found: TextLayout,
     options: TextOptions,
     like: TextLayout | None,
 ) -> TextLayout:
     """Return a layout with names, and the lines above the first row."""
-    cells = [row[2] for row in rows]
+    cells = [row.cells for row in rows]
     width = len(cells[0])
     if len(cells) > 1 and all(len(row) == width + 1 and not row[-1] for row in cells[1:]):
         cells, width = [[*cells[0], ""], *cells[1:]], width + 1  # only the rows end with a delimiter
@@ -196,9 +211,12 @@ def _named(
         raise not_utf8(file, text)
     names, unnamed = column_names(file, cells, width, header=header)
     blank = [name for name in names if name.startswith("\0")]
-    first = rows[1][0] if header and len(rows) > 1 else rows[0][1] if header else rows[0][0]
+    below = rows[1].start if width > 1 and len(rows) > 1 else rows[0].end  # an empty line may be a cell
+    first = below if header else rows[0].start
     index = header and unnamed == [0] and len(names) - len(blank) > 1
-    note = names_note(file, cells[0], header=header, index=index, unsure=unsure, unnamed=unnamed)
+    notes = [found.note, names_note(file, cells[0], header=header, index=index, unsure=unsure, unnamed=unnamed)]
+    if width == 1 and not header and "" in text[:first].splitlines():
+        notes.append(f"{file}: empty lines above the first row are not read as rows")
     return replace(
         found,
         names=tuple(names),
@@ -207,8 +225,9 @@ def _named(
         index=index,
         skipped=len(text[:first].replace("\r\n", "\n").replace("\r", "\n").split("\n")) - 1,
         start=first,
-        row_size=max(stop - start for start, stop, _ in rows),
-        note=note,
+        row_size=max(row.end - row.start for row in rows),
+        note="; ".join(filter(None, notes)) or None,
+        no_rows=found.no_rows and header and len(rows) == 1,
     )
 
 
@@ -330,59 +349,10 @@ def _comments(text: str, start: int) -> tuple[list[int], int]:
     return (found[:-1], found[-1]) if found else ([], start)
 
 
-def _is_header_comment(
-    text: str, start: int, delimiter: str, rows: list[tuple[int, int, list[str]]], header: bool | None
-) -> bool:
+def _is_header_comment(text: str, start: int, delimiter: str, rows: list[Row], header: bool | None) -> bool:
     """Whether the last comment above the table names its columns: it has as many cells, and the next row is values."""
     if header is False:
         return False
     row = next(records(text, delimiter, start))
-    words = all(cell and not is_number(cell) for cell in rows[0][2])
-    return len(split(text[row.start : row.stop], delimiter)) == len(rows[0][2]) and not words
-
-
-def _rows(text: str, delimiter: str, start: int, whole: bool) -> list[tuple[int, int, list[str]]]:
-    """Return start, end and cells of the first rows of a table, without comments and the row that is cut off."""
-    found: list[tuple[int, int, list[str]]] = []
-    for row in records(text, delimiter, start):
-        if found and not whole and row.end >= len(text):
-            break
-        cells = [unquoted(cell) for cell in split(text[row.start : row.stop], delimiter)]
-        if not (found and text[row.start] == "#" and len(cells) != len(found[0][2])):
-            found.append((row.start, row.end, cells))
-        if len(found) > _ROWS:
-            break
-    return found
-
-
-def _delimiter(text: str, start: int, complete: bool, name: str, decimal: str | None) -> str:
-    """Return the delimiter with which rows have the same number of cells, few with another one, and most of numbers."""
-    line = text[start:].split("\n", 1)[0]
-    tabs = ".tsv" in name.lower()
-    choices: tuple[str, ...] = ("\t", ",", ";", "|") if tabs else _DELIMITERS
-    choices = (*(mark for mark in choices if mark != decimal), *(mark for mark in choices if mark == decimal))
-    best, most = None, (-1.0, -1.0)
-    for mark in choices:
-        rows = [cells for _, _, cells in _rows(text, mark, start, complete)[:50]]
-        width = len(rows[-1]) if rows else 0
-        body = rows[1:] or rows
-        if width < 2 or any(len(row) != width for row in body):
-            continue
-        if len(rows[0]) != width and (not 2 <= len(rows[0]) == width - 1 or any(row[-1] for row in body)):
-            continue
-        cells = [cell for row in body for cell in row]
-        numbers = [not cell or is_number(cell) or (mark != "," and is_number(cell, ",")) for cell in cells]
-        whole = [number or not {*_DELIMITERS, '"'} & set(cell) for number, cell in zip(numbers, cells, strict=True)]
-        good = sum(whole) / len(cells), sum(numbers) / len(cells)
-        if good > most:
-            best, most = mark, good
-    return best or next((mark for mark in choices if mark in line), choices[0])
-
-
-def _decimal(rows: list[tuple[int, int, list[str]]], delimiter: str) -> str:
-    """Return the decimal mark of the numbers in these rows."""
-    if delimiter == "," and len(rows[0][2]) > 1:
-        return "."
-    cells = [cell for row in rows for cell in row[2]]
-    commas = any(has_decimal(cell, ",") for cell in cells)
-    return "," if commas and not any(has_decimal(cell, ".") for cell in cells) else "."
+    words = all(cell and not is_number(cell) for cell in rows[0].cells)
+    return len(split(text[row.start : row.stop], delimiter)) == len(rows[0].raw) and not words

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from isthmus.core.errors import IsthmusWarning
 from isthmus.data.sources.arrow_columns import Part, numbers, reading, refuse_unknown
 from isthmus.data.sources.base import Block
-from isthmus.data.sources.layout import TextLayout, TextOptions, find_layout, opened
+from isthmus.data.sources.decoding import Decoded
+from isthmus.data.sources.layout import COMPRESSED, TextLayout, TextOptions, find_layout, opened
 from isthmus.data.sources.places import FileList, Place, arrow_place
 from isthmus.data.sources.tables import TableSource
 from isthmus.data.sources.text_columns import TypeFinder, numbers_of, typed
@@ -185,9 +187,7 @@ def fragment_of(file: Place, layout: TextLayout, options: TextOptions, types: di
     from pyarrow import dataset
 
     read = {
-        "parse_options": arrow_csv.ParseOptions(
-            delimiter=layout.delimiter, newlines_in_values=True, invalid_row_handler=skip_comments
-        ),
+        "parse_options": parsing(layout),
         "read_options": arrow_csv.ReadOptions(
             column_names=list(layout.names),
             skip_rows=layout.skipped,
@@ -199,13 +199,25 @@ def fragment_of(file: Place, layout: TextLayout, options: TextOptions, types: di
         "decimal_point": layout.decimal,
         "column_types": types | {name: pa.null() for name in layout.blank},
     }
-    if file.suffix.lower() == ".zst" or layout.encoding != "utf-8":
-        return _TextFragment(file, layout.encoding, read, convert)
+    if file.suffix.lower() == ".zst" or layout.encoding != "utf-8" or layout.one_column:
+        return _TextFragment(file, layout, read, convert)
     form = dataset.CsvFileFormat(**read, convert_options=arrow_csv.ConvertOptions(**convert))
     return form.make_fragment(*arrow_place(file))
 
 
-def skip_comments(row: Any) -> str:
+def parsing(layout: TextLayout) -> Any:
+    """Return how pyarrow divides the rows of a file."""
+    from pyarrow import csv as arrow_csv
+
+    return arrow_csv.ParseOptions(
+        delimiter=layout.delimiter,
+        newlines_in_values=True,
+        ignore_empty_lines=not layout.one_column,
+        invalid_row_handler=_skip_comments,
+    )
+
+
+def _skip_comments(row: Any) -> str:
     """Return what pyarrow does with a line that has another number of cells: comments are skipped."""
     return "skip" if row.text.startswith("#") else "error"
 
@@ -213,29 +225,49 @@ def skip_comments(row: Any) -> str:
 class _TextFragment:
     """Text that pyarrow's data sets do not decode or decompress, with the methods of a pyarrow fragment."""
 
-    def __init__(self, file: Place, encoding: str, read: dict[str, Any], convert: dict[str, Any]) -> None:
+    def __init__(self, file: Place, layout: TextLayout, read: dict[str, Any], convert: dict[str, Any]) -> None:
+        import pyarrow as pa
+
         self.file = file
-        self.encoding = encoding
+        self.layout = layout
         self.read = read
         self.convert = convert
+        if layout.no_rows:  # pyarrow refuses a text that is empty
+            self.physical_schema = pa.schema([(name, pa.null()) for name in layout.names])
+            return
         with self._reader(None, None) as reader:
             self.physical_schema = reader.schema
 
     @contextmanager
     def _reader(self, columns: Sequence[str] | None, schema: Any) -> Iterator[Any]:
-        import pyarrow as pa
         from pyarrow import csv as arrow_csv
 
         declared = {field.name: field.type for field in schema or ()}
         given = self.convert | {"column_types": self.convert["column_types"] | declared}
         convert = arrow_csv.ConvertOptions(include_columns=columns, **given)
-        with opened(self.file) as stream:
-            text = pa.PythonFile(stream, "r") if not isinstance(stream, pa.NativeFile) else stream
-            if self.encoding != "utf-8":
-                text = pa.transcoding_input_stream(text, self.encoding, "utf-8")
+        with self._text(warn=columns is not None) as text:
             yield arrow_csv.open_csv(text, **self.read, convert_options=convert)
 
+    @contextmanager
+    def _text(self, *, warn: bool) -> Iterator[Any]:
+        """Open the file as UTF-8, without Python where that is possible: pyarrow reads ahead in its own threads."""
+        import pyarrow as pa
+
+        layout, suffix = self.layout, self.file.suffix.lower()
+        if layout.encoding == "utf-8" and not layout.one_column and isinstance(self.file, Path):
+            with pa.OSFile(str(self.file)) as raw:
+                yield pa.CompressedInputStream(raw, COMPRESSED[suffix]) if suffix in COMPRESSED else raw
+            return
+        with opened(self.file) as stream:
+            text = Decoded(stream, layout, self.file if warn else None)
+            try:
+                yield pa.PythonFile(text, "r")
+            finally:
+                text.stop()
+
     def to_batches(self, *, columns: Sequence[str] | None = None, schema: Any = None, **sizes: int) -> Iterator[Any]:
+        if self.layout.no_rows:
+            return
         size = sizes.get("batch_size")
         with self._reader(columns, schema) as reader:
             for batch in reader:

@@ -68,7 +68,8 @@ def _records(file: Any, layout: TextLayout) -> Iterator[tuple[int, str]]:
                 pieces.append(more[1])
                 closing = _CLOSING.match(more[1])
                 going_on = closing is None or is_open("." + more[1][closing.end() :], layout.delimiter)
-            if record := "".join(pieces).rstrip("\r\n"):
+            record = "".join(pieces).rstrip("\r\n")
+            if record or layout.one_column:
                 yield line, record
 
 
