@@ -119,11 +119,12 @@ def test_errors_of_the_system_are_plain_lines(error, line, capsys):
 def test_a_failed_process_ends_at_once_but_runs_what_is_registered_for_its_end():
     """Threads of pyarrow that read ahead aborted it, with exit code 134."""
     code = (
-        "import atexit, sys, threading, time, pyarrow, isthmus.cli.app as app\n"
+        "import atexit, sys, threading, time, pyarrow, isthmus.cli\n"
+        "module = sys.modules['isthmus.cli.app']\n"
         "atexit.register(print, 'removed', file=sys.stderr)\n"
         "threading.Thread(target=time.sleep, args=(60,)).start()\n"
-        "app.app = lambda: (print('rows'), sys.exit(2))\n"
-        "app.main()\n"
+        "module.app = lambda: (print('rows'), sys.exit(2))\n"
+        "module.main()\n"
     )
     start = time.monotonic()
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -34,7 +34,9 @@ class CsvSource(TableSource):
     are ``x0``, ``x1``, …) or it has labels that later rows have too; a warning says what was chosen where this is not
     clear. Lines above the table that begin with ``#``, the line ``sep=;`` of Excel, and a delimiter at the end of all
     rows are not part of the table; a first column without a name, the index of pandas, is read only if `columns` asks
-    for it. Rows are float64, since text does not state types; their number is unknown until they are read.
+    for it. A warning also says which delimiter was chosen where two divide the rows equally well, and whether lines
+    such as ``3,14`` are read as one number or two columns. An empty line between the rows of a table of one column is
+    a missing cell. Rows are float64, since text does not state types; their number is unknown until they are read.
 
     Parameters
     ----------
