@@ -28,7 +28,7 @@ def test_the_decision_is_scipys_one_sided_t_test(monkeypatch, seed):
     rng = np.random.default_rng(seed)
     before = rng.uniform(1, 2, 12)
     after = before - rng.normal(0.05, 0.1, 12)
-    expected = ttest_1samp(before - after, 0, alternative="greater").pvalue < 0.05
+    expected = ttest_1samp(before - after, 0, alternative="greater").pvalue < 0.01
     assert Losses(monkeypatch, before, after).decide() == expected
 
 

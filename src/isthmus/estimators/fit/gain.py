@@ -19,7 +19,7 @@ from isthmus.engine.program import precision_scope
 from isthmus.losses.reconstruction import Reconstruction
 
 # The level of the one-sided paired t-test. One row that outweighs all others has a gain of one standard error.
-_LEVEL = 0.05
+_LEVEL = 0.01
 _FEWEST = 4  # rows or, where groups are held out, groups, for a standard error
 # Validation rows whose loss is a smaller share of that of the training rows lack the rows that the loss is about.
 _REPRESENTATIVE = 0.5
