@@ -78,9 +78,9 @@ class AutoencoderParameters:
     )
     linear_weight: float | str = parameter(
         "weight of the linear path's own loss, which keeps the code readable by linear models: in proportion, lowering "
-        "this loss by 1 % is worth lowering the reconstruction's by so many; auto: 0 for one or two code units, which are "
-        "coordinates of a curve or a plane, else (n_components - 2)**2 / 4, at most 8; 0 without effect, as without a "
-        "linear path",
+        "this loss by 1 % is worth lowering the reconstruction's by so many; auto: 0 for one or two code units, which "
+        "are coordinates of a curve or a plane, else (n_components - 2)**2 / 4, at most 10; 0 without effect, as "
+        "without a linear path",
         Number(0),
         AUTO,
         default="auto",

@@ -158,3 +158,12 @@ def test_missing_cells_are_accepted_and_infinities_refused():
     refuse_non_finite(values[:1], 0, (), missing=True)
     with pytest.raises(InvalidDataError, match=r"infinity at row 1, column 'a'"):
         refuse_non_finite(values, 0, ["a", "b"], missing=True)
+
+
+@pytest.mark.parametrize("value", [-0.03856, 0.1, 1e5 / 3, 1e-9])
+@pytest.mark.parametrize("count", [3, 1000, 12_345])
+def test_equal_values_have_no_deviation(value, count):
+    statistics = ColumnStatistics(1, np.dtype(np.float64), gathers={"moments"})
+    for start in range(0, count, 1000):
+        statistics.update(np.full((min(1000, count - start), 1), value), start)
+    assert statistics.deviation == 0

@@ -81,7 +81,7 @@ def test_the_automatic_step_size_and_weight():
     assert rate() == 1e-3
     assert rate(learning_rate=0.2, path=True) == 0.2
     assert_allclose([rate(dictionary=True, n_components=width) for width in (64, 256, 1024)], [3e-3, 3e-3, 1.5e-3])
-    assert_allclose([linear_weight("auto", k) for k in (1, 2, 4, 7, 8, 500)], [0, 0, 1, 6.25, 8, 8])
+    assert_allclose([linear_weight("auto", k) for k in (1, 2, 4, 7, 8, 500)], [0, 0, 1, 6.25, 9, 10])
     assert linear_weight(0.5, 8) == 0.5
 
 

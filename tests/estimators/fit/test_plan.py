@@ -317,7 +317,7 @@ def ends(plan, share=1.0):
 def test_schedules(plan_of):
     sparse = plan_of(n_components=16, sparsity="l1", sparsity_weight=4, l2_penalty=0.1)
     assert ends(sparse) == {"weight": 4, "dead_after": 600, "l2": 0.1}
-    assert ends(plan_of(n_components=3)) == {"linear": 8}
+    assert ends(plan_of(n_components=3)) == {"linear": 10}
     assert ends(plan_of(n_components=3, linear_weight=0.3)) == {"linear": 0.3}
     assert ends(plan_of(n_components=3, linear_weight=0)) == {}
     assert ends(plan_of(n_components=3, linear_path=False)) == {}

@@ -248,6 +248,8 @@ class ColumnStatistics:
     def deviation(self) -> Floats:
         """The population standard deviation of each column."""
         deviation = np.asarray(np.sqrt(self._squares / np.maximum(self._seen, 1)))
+        # Of equal values the mean may be rounded, and their deviation from it is then no zero.
+        deviation = np.where(self.low == self.high, 0.0, deviation)
         return deviation if self._unit is None else deviation * self._unit
 
     @property

@@ -22,7 +22,7 @@ _ENOUGH_VALIDATION_ROWS, _LARGEST_SHARE = 20, 0.25
 # The step size. With a linear path it grows with the rows, in units of so many, up to a factor.
 _RATE, _ROWS_FOR_RATE, _MOST_FOR_ROWS = 1e-3, 400, 3.0
 _DICTIONARY_RATE, _DICTIONARY_WIDTH = 3e-3, 256
-_LARGEST_LINEAR_WEIGHT = 8.0
+_LARGEST_LINEAR_WEIGHT = 10.0
 
 
 def validation_share(values: Mapping[str, Any], n_rows: int, *, starts_at_pca: bool) -> float:
