@@ -56,13 +56,13 @@ def same(one, other):
 def test_parameters_shared_by_all_autoencoders():
     assert list(AUTOENCODER) == list(inspect.signature(Autoencoder).parameters)
     assert " ".join(AUTOENCODER) == (
-        "n_components hidden_layer_sizes decoder_layer_sizes linear_path dropout layer_norm sparsity corruption "
-        "pretrain missing network activation code_activation output_activation loss loss_reduction feature_weights "
-        "l2_penalty tied_weights init optimizer learning_rate learning_rate_schedule weight_decay gradient_clip "
-        "batch_size max_epochs shuffle scaling early_stopping validation_fraction n_iter_no_change tol restore_best "
-        "precision device random_state warm_start verbose display_step"
+        "n_components hidden_layer_sizes decoder_layer_sizes linear_path linear_weight dropout layer_norm sparsity "
+        "corruption pretrain missing network activation code_activation output_activation loss loss_reduction "
+        "feature_weights l2_penalty tied_weights init optimizer learning_rate learning_rate_schedule weight_decay "
+        "gradient_clip batch_size max_epochs shuffle scaling early_stopping validation_fraction n_iter_no_change "
+        "tol restore_best precision device random_state warm_start verbose display_step"
     )
-    assert len(AUTOENCODER) == 40
+    assert len(AUTOENCODER) == 41
 
 
 @pytest.mark.parametrize("name", ADDED)
@@ -87,7 +87,6 @@ def test_defaults_that_differ_between_autoencoders():
         "n_components": 64,
         "hidden_layer_sizes": (),
         "sparsity": "topk",
-        "learning_rate": "auto",
     }
     assert differing("DenoisingAutoencoder") == {"n_components": 64, "corruption": "masking"}
     assert differing("ConvolutionalAutoencoder") == {
@@ -151,7 +150,7 @@ def test_each_parameter_is_in_the_docstring(name, parameter):
 
 @pytest.mark.parametrize("parameter", TABLES)
 def test_names_are_the_keys_of_their_table(parameter):
-    assert [name for name in ALL[parameter].names if name != "auto"] == list(TABLES[parameter])
+    assert [name for name in ALL[parameter].names if name not in ("auto", "plateau")] == list(TABLES[parameter])
 
 
 def test_default_decays_name_optimizers():

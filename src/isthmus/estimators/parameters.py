@@ -249,7 +249,7 @@ class AutoencoderParameters:
     display_step: int = parameter("epochs between two printed lines", Integer(1), default=1)
 
 
-@declares_parameters(n_components=64, hidden_layer_sizes=(), sparsity="topk", learning_rate="auto")
+@declares_parameters(n_components=64, hidden_layer_sizes=(), sparsity="topk")
 class SparseParameters(AutoencoderParameters):
     """The parameters of `SparseAutoencoder`: those of its methods, flat."""
 
