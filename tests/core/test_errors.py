@@ -23,7 +23,7 @@ BUILT_IN = {
     "DivergedError": ArithmeticError,
     "LostProcessError": ConnectionError,
 }
-WARNINGS = ("InterruptedFitWarning", "SampleDataWarning")
+WARNINGS = ("InterruptedFitWarning", "SampleDataWarning", "SparsityWarning")
 
 
 def test_all_errors_are_listed():

@@ -7,7 +7,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import isthmus
 from isthmus import Autoencoder, ConvolutionalAutoencoder
-from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.errors import InvalidDataError, InvalidParameterError, SparsityWarning
 from isthmus.sparsity import TopK
 
 SMALL = {"channels": (4, 8), "max_epochs": 3, "random_state": 0}
@@ -76,7 +76,8 @@ def test_a_loaded_model_gives_identical_results(model, pictures, tmp_path):
 def test_corruption_sparsity_and_classifier(pictures):
     noisy = ConvolutionalAutoencoder(6, corruption="blockout", **SMALL).fit(pictures)
     assert noisy.denoise(pictures[:2]).shape == (2, 8, 8)
-    sparse = ConvolutionalAutoencoder(16, sparsity=TopK(3), **SMALL).fit(pictures)
+    with pytest.warns(SparsityWarning, match="units are dead"):
+        sparse = ConvolutionalAutoencoder(16, sparsity=TopK(3), **SMALL).fit(pictures)
     assert ((sparse.transform(pictures) != 0).sum(axis=1) <= 3).all()
     classifier = noisy.to_classifier(max_epochs=3, random_state=0)
     labels = load_digits().target[:400]

@@ -49,7 +49,9 @@ class ExplainedVariance:
         if self._unit != 1:
             rows, reconstructed = rows / self._unit, reconstructed / self._unit
         observed = len(rows) - missing.sum(axis=0)
-        mean = np.where(missing, 0.0, rows).sum(axis=0) / np.maximum(observed, 1)
+        # About the first row: the mean of equal rows is then exact, and their variance 0.
+        origin = np.nan_to_num(rows[0])
+        mean = origin * (observed > 0) + np.where(missing, 0.0, rows - origin).sum(axis=0) / np.maximum(observed, 1)
         shift, total = np.where(observed > 0, mean - self._mean, 0.0), np.maximum(self._observed + observed, 1)
         with np.errstate(over="ignore"):
             self._error += float(np.where(missing, 0.0, np.square(rows - reconstructed)).sum())

@@ -155,7 +155,6 @@ class Sparse:
         (Sparse(), r"X.toarray\(\)"),
         ({"a": 1}, "not all numbers"),
         (None, "scalar array"),
-        (pd.DataFrame({"a": pd.array([True, None], "boolean")}), "not all numbers"),
     ],
 )
 def test_refused_rows(data, match):

@@ -184,3 +184,13 @@ def test_the_last_fit_has_what_an_estimator_has(fitted):
     previous = Previous(fitted)
     assert previous.params is fitted.params_
     assert (previous.seed, previous.n_iter) == (fitted.seed_, fitted.n_iter_)
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 7])
+def test_too_few_rows_to_compare_give_pca(n_rows):
+    rows = np.random.default_rng(n_rows).standard_normal((n_rows, 5))
+    model = Autoencoder(2, hidden_layer_sizes=(8,), scaling=None, learning_rate=0.01, random_state=0).fit(rows)
+    assert model.best_iter_ == 0
+    centred = rows - rows.mean(axis=0)
+    directions = np.linalg.svd(centred)[2][:2]
+    assert_allclose(model.reconstruct(rows), rows.mean(axis=0) + centred @ directions.T @ directions, atol=1e-5)

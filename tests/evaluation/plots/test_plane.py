@@ -88,7 +88,7 @@ def test_one_unit():
 @pytest.mark.parametrize("place", [(300, 1), (1, -200), (-500, 500)])
 @pytest.mark.parametrize("n_rows", [13, 2000])
 def test_a_point_far_outside_does_not_squeeze_the_others(place, n_rows):
-    values = rng.normal(size=(n_rows, 2))
+    values = np.random.default_rng(0).normal(size=(n_rows, 2))
     values[3] = place
     (ax,) = plots.codes(values).axes
     drawn = ax.collections[0].get_offsets()

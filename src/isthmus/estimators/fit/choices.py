@@ -18,6 +18,7 @@ PLATEAU = "plateau"  # the schedule that `Settings.plateau` stands for
 _FEWEST_VALIDATION_ROWS = 5
 # Where training starts at PCA, as many are held out of few rows as the comparison with PCA needs, up to this share.
 _ENOUGH_VALIDATION_ROWS, _LARGEST_SHARE = 20, 0.25
+_FEWEST_COMPARED = 2
 
 # The step size. With a linear path it grows with the rows, in units of so many, up to a factor.
 _RATE, _ROWS_FOR_RATE, _MOST_FOR_ROWS = 1e-3, 400, 3.0
@@ -31,7 +32,8 @@ def validation_share(values: Mapping[str, Any], n_rows: int, *, starts_at_pca: b
         return 0.0
     share = float(values["validation_fraction"])
     if starts_at_pca:
-        return max(share, min(_ENOUGH_VALIDATION_ROWS / max(n_rows, 1), _LARGEST_SHARE))
+        share = max(share, min(_ENOUGH_VALIDATION_ROWS / max(n_rows, 1), _LARGEST_SHARE))
+        return share if share * n_rows >= _FEWEST_COMPARED else 0.0
     return share if share * n_rows >= _FEWEST_VALIDATION_ROWS else 0.0
 
 

@@ -153,7 +153,7 @@ class FitRun:
         params, model, restored = trainer.best(state) if best else (state.params, state.model, False)
         params, model, optimizer = jax.tree.map(np.asarray, (params, model, state.optimizer))
         best_epoch = state.stopping.best_epoch if trainer.early_stops else state.epoch
-        if restored and self.start is not None and not (best_epoch and self.start.is_worse(trainer, params)):
+        if restored and self.start is not None and (not best_epoch or not self.start.is_beaten(trainer, params)):
             params, best_epoch = self.start.of_all_rows, 0
         code = self._first_codes(params, model)
         if self.reorders and network.reorders:
@@ -288,7 +288,7 @@ def start_partial_fit(estimator: Any, source: Source) -> FitRun:
         rows_of(source),
         seed=None if previous is None else previous.seed,
     )
-    settings = replace(plan.settings, schedule="constant", early_stopping=False, max_epochs=done + 1)
+    settings = replace(plan.settings, schedule="constant", plateau=False, early_stopping=False, max_epochs=done + 1)
     plan = replace(plan, settings=settings, validation_share=0.0)
     prepared = prepare(plan, source, names_of(estimator), None if previous is None else previous.scaler)
     if previous is None:

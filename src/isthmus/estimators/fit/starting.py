@@ -80,13 +80,15 @@ class PrincipalStart:
 
     def __init__(self, plan: Plan, loader: RowLoader, network: Network, params: Params) -> None:
         self.plan, self.loader, self.network = plan, loader, network
-        # Two passes over the validation rows; with a corruption, clean rows are not what training is about.
-        self._compares = plan.corruption is None
-        self._params = jax.tree.map(np.array, params) if self._compares else None
+        self._params = jax.tree.map(np.array, params)
 
-    def is_worse(self, trainer: Trainer, learned: Params) -> bool:
-        """Return whether learned parameters are better on the validation rows, beyond chance."""
-        return not self._compares or exceeds_chance(trainer, self._params, learned)
+    def is_beaten(self, trainer: Trainer, learned: Params) -> bool:
+        """Return whether learned parameters are better on the validation rows than the start, beyond chance."""
+        if self.plan.corruption is not None:
+            return True  # the validation loss is that of corrupted rows
+        if trainer.validation is not None and trainer.validation.source is trainer.loader.source:
+            return False  # too few rows to hold some out
+        return exceeds_chance(trainer, self._params, learned)
 
     @functools.cached_property
     def of_all_rows(self) -> Params:
