@@ -57,8 +57,11 @@ class Reconstruction(Objective):
 
     @property
     def is_mean_over_rows(self) -> bool:
-        """Whether loss and terms are means over rows and the state does not change: without sparsity."""
-        return self.sparsity is None
+        """Whether loss and terms are means over rows and the state does not change.
+
+        Not with a sparsity, nor with the linear path's loss, whose scale is a ratio of means.
+        """
+        return self.sparsity is None and not self.linear
 
     def forward(
         self, params: Params, x: Array, row: Array | None, noise: Noise | None, condition: Array | None = None

@@ -64,8 +64,12 @@ class NetworkPlan:
 
     @property
     def starts_at_pca(self) -> bool:
-        """Whether the network's initial parameters are PCA's solution."""
+        """Whether the network's initial parameters are PCA's solution, if `can_start_at_pca` holds for its width."""
         return self.linear_path is True or (self.linear_path == "auto" and self.linear_code)
+
+    def can_start_at_pca(self, network: Network) -> bool:
+        """Return whether a network starts at PCA: units beyond the rows' columns would be 0 and stay it."""
+        return self.starts_at_pca and (network.linear_path or network.n_components <= network.n_features)
 
     def build(self, n_components: int, *, crowded: bool) -> Network:
         """Return the network for a width of the code.

@@ -249,7 +249,7 @@ def start_fit(
     else:
         network, params = new_network(plan, prepared, pretrained=found is None)
     start = None
-    if previous is None and plan.network.starts_at_pca and plan.sparsity is None:
+    if previous is None and plan.network.can_start_at_pca(network) and plan.sparsity is None:
         start = PrincipalStart(plan, prepared.loader, network, params)
     if validation is not None:
         check_validation(plan, prepared.loader, validation, names_of(estimator))

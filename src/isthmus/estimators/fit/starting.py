@@ -32,7 +32,7 @@ def new_network(plan: Plan, prepared: Prepared, *, pretrained: bool = True) -> t
         wanted = principal.components_for(float(wanted))
     network = plan.network.build(int(wanted), crowded=loader.scaler.crowded)
     start = None
-    if plan.network.starts_at_pca:
+    if plan.network.can_start_at_pca(network):
         start = (principal or Principal(loader, network.n_components)).statistics(network.n_components)
     params = network.init(plan.seed, start)
     if plan.pretrain_epochs is not None and pretrained:
