@@ -14,16 +14,29 @@ from isthmus.estimators.fit.run import start_fit
     ("epoch", "best_epoch", "stale", "expected"),
     [
         (40, 38, 2, (0, 0)),  # still improving
-        (66, 66, 0, (0, 0)),
-        (67, 67, 0, (67, 100)),  # the last third, without a plateau
         (25, 5, 20, (25, 45)),  # at least 20 epochs
         (50, 30, 20, (50, 70)),
-        (95, 75, 20, (95, 100)),
+        (66, 46, 20, (66, 86)),
+        (67, 47, 20, (0, 0)),  # it falls already
     ],
 )
-def test_when_the_fall_begins_and_ends(epoch, best_epoch, stale, expected):
+def test_what_a_plateau_begins(epoch, best_epoch, stale, expected):
     found = plateau.begin(Stopping(1.0, best_epoch, stale), epoch, 100, 20)
     assert (found.fall_begins, found.fall_ends) == expected
+
+
+@pytest.mark.parametrize(
+    ("stopping", "max_epochs", "expected"),
+    [
+        (Stopping(1.0, 0, 0), 100, (67, 100)),
+        (Stopping(1.0, 0, 0), 1, (0, 1)),
+        (Stopping(1.0, 0, 0), 3, (2, 3)),
+        (Stopping(1.0, 5, 20, 25, 45), 100, (25, 45)),
+        (Stopping(1.0, 5, 20, 25, 45), 40, (25, 40)),
+    ],
+)
+def test_when_the_rate_falls(stopping, max_epochs, expected):
+    assert plateau.fall(stopping, max_epochs) == expected
 
 
 def test_a_long_way_to_the_best_epoch_has_a_long_fall():
@@ -31,16 +44,11 @@ def test_a_long_way_to_the_best_epoch_has_a_long_fall():
     assert (found.fall_begins, found.fall_ends) == (320, 420)
 
 
-@pytest.mark.parametrize("max_epochs", [1, 2, 3])
-def test_few_epochs_fall_in_the_last(max_epochs):
-    assert not plateau.begin(Stopping(1.0, 0, 0), max_epochs - 2, max_epochs, 20).fall_ends
-    assert plateau.begin(Stopping(1.0, 0, 0), max_epochs - 1, max_epochs, 20).fall_ends == max_epochs
-
-
 def test_factors_are_one_and_then_half_a_cosine():
     epochs = np.array([0.0, 10, 15, 20, 30])
-    assert_allclose(plateau.factors(Stopping(1.0, 0, 0), epochs), 1)
-    assert_allclose(plateau.factors(Stopping(1.0, 0, 0, 10, 20), epochs), [1, 1, 0.5, 0, 0], atol=1e-15)
+    assert_allclose(plateau.factors(Stopping(1.0, 0, 0), 90, epochs), 1)
+    assert_allclose(plateau.factors(Stopping(1.0, 0, 0), 30, epochs), [1, 1, 1, 1, 0], atol=1e-15)
+    assert_allclose(plateau.factors(Stopping(1.0, 0, 0, 10, 20), 90, epochs), [1, 1, 0.5, 0, 0], atol=1e-15)
 
 
 def test_training_falls_to_zero():
@@ -64,10 +72,22 @@ def test_the_fall_begins_at_the_best_weights(small_table):
     assert falling.stopping == Stopping(1.0, 5, 20, 25, 45)
     for found, expected in zip(jax.tree.leaves(falling.params), jax.tree.leaves(best), strict=True):
         assert_allclose(found, expected)
-    # The last third of all epochs begins without a plateau, and goes on from the current weights.
-    late = run.trainer._with_fall(stale._replace(epoch=67, stopping=Stopping(1.0, 66, 1)))
-    assert late.stopping.fall_ends == 100
-    assert jax.tree.leaves(late.params)[0] is jax.tree.leaves(stale.params)[0]
+    # The last third of all epochs goes on from the current weights.
+    late = stale._replace(epoch=67, stopping=Stopping(1.0, 47, 20))
+    assert run.trainer._with_fall(late) == late
+
+
+def test_more_epochs_than_before_continue_a_run(small_table, tmp_path):
+    def fit(folder, max_epochs):
+        model = Autoencoder(1, hidden_layer_sizes=(4,), max_epochs=max_epochs, learning_rate=1e-2, random_state=0)
+        return model.fit(small_table, checkpoint=tmp_path / folder)
+
+    assert fit("run", 3).n_iter_ == 3
+    continued = fit("run", 6)
+    # The rate is that of six epochs from the fourth on, which begins to fall after the fourth.
+    whole = fit("other", 6)
+    assert continued.n_iter_ == 6
+    assert_allclose(continued.history_["learning_rate"][3:], whole.history_["learning_rate"][3:])
 
 
 def test_without_early_stopping_the_last_third_falls(small_table):

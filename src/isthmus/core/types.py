@@ -81,8 +81,8 @@ class Stopping(NamedTuple):
     best_loss: float
     best_epoch: int
     stale: int  # epochs since the best
-    fall_begins: int = 0  # the epoch after which the learning rate falls, for the schedule "plateau"
-    fall_ends: int = 0  # the epoch after which it is 0; 0 while the fall has not begun
+    fall_begins: int = 0  # the epoch after which the learning rate falls since there was a plateau
+    fall_ends: int = 0  # the epoch after which it is 0; 0 without a plateau
 
 
 class TrainState(NamedTuple):

@@ -160,16 +160,16 @@ class Trainer:
     def _ended(self, state: TrainState) -> bool:
         settings, stopping = self.settings, state.stopping
         if settings.plateau:
-            return state.epoch >= (stopping.fall_ends or settings.max_epochs)
+            return state.epoch >= plateau.fall(stopping, settings.max_epochs)[1]
         return state.epoch >= settings.max_epochs or stopping.stale >= settings.patience
 
     def _with_fall(self, state: TrainState) -> TrainState:
-        """Return the state in which the learning rate's fall begins, from the best weights, where it is time for it."""
+        """Return the state after a plateau, where there is one: the rate falls from the best weights on."""
         settings = self.settings
         if not settings.plateau or state.stopping.fall_ends or state.cursor:
             return state
         stopping = plateau.begin(state.stopping, state.epoch, settings.max_epochs, settings.patience)
-        if stopping.fall_ends and state.best is not None and stopping.stale >= settings.patience:
+        if stopping.fall_ends and state.best is not None:
             params, model = self.program.copied(state.best)
             state = state._replace(params=params, model=model)
         return state._replace(stopping=stopping)
@@ -263,7 +263,7 @@ class Trainer:
     def _rates(self, stopping: Stopping, share: Any) -> Any:
         settings = self.settings
         if settings.plateau:
-            return settings.learning_rate * plateau.factors(stopping, share * settings.max_epochs)
+            return settings.learning_rate * plateau.factors(stopping, settings.max_epochs, share * settings.max_epochs)
         return learning_rates(settings.schedule, settings.learning_rate, share)
 
     def _at_steps(self, state: TrainState, n_steps: int) -> Scheduled:

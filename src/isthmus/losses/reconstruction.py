@@ -37,7 +37,7 @@ class Reconstruction(Objective):
     sparsity : Sparsity or None
         The method that makes the code sparse, without its traced settings.
     linear : bool
-        Whether the linear path alone is asked to reconstruct the rows too, see `_linear_pull`.
+        Whether the linear path alone is asked to reconstruct the rows too, see `_pull`.
     l2 : bool
         Whether ``l2 / 2`` times the sum of all squared weights is added; l2 is a scheduled value.
     unit_norm : bool
