@@ -114,7 +114,7 @@ def test_what_is_passed_over_is_named(tmp_path, photos):
     assert isthmus("denoise", photos, "-o", tmp_path / "third", "--quiet").stderr == ""
 
 
-def test_copies_and_doubt_are_told(tmp_path):
+def test_copies_and_doubt_are_printed(tmp_path):
     Image.fromarray(np.full((60, 60), 90, np.uint8)).save(tmp_path / "a.png")
     result = isthmus("denoise", tmp_path / "a.png", "-o", tmp_path / "b.png")
     assert re.fullmatch(rf"{tmp_path}/b\.png: noise 0\.0 \(estimated, copied\), \d+\.\d s\n", result.stdout)

@@ -174,7 +174,7 @@ def test_codes_are_sparse_with_sparse_output(model, frame, rows):
 
 @pytest.fixture(scope="module")
 def seconds(small):
-    """Integers beside Unix time, and the model fitted on them."""
+    """Integers next to Unix time, and the model fitted on them."""
     rng = np.random.default_rng(0)
     times = rng.integers(1_700_000_000, 1_700_003_600, 200)
     rows = np.column_stack([times, 2 * times + rng.integers(0, 5, 200), rng.integers(0, 9, 200)])

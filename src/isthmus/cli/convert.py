@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from typer import Argument, Option
 
@@ -33,16 +32,7 @@ def encode(
 ) -> None:
     """Write the codes of rows. A table may have columns that the model was not fitted on."""
     if not ray:
-        with options.rows_of(data, reading) as rows:
-            _stream(
-                options.load_model(model).transform_to,
-                rows,
-                output,
-                reading.names(keep, rows),
-                force=force,
-                quiet=quiet,
-                as_json=as_json,
-            )
+        _stream("transform_to", model, data, reading, output, keep, force=force, quiet=quiet, as_json=as_json)
         return
     given = [name for name in ("drop", "key") if getattr(reading, name)] + list(reading.layout)
     if given:
@@ -84,8 +74,7 @@ def decode(
     as_json: Json = False,
 ) -> None:
     """Write the rows decoded from codes."""
-    with options.rows_of(codes, reading) as rows:
-        _stream(options.load_model(model).inverse_transform_to, rows, output, force=force, quiet=quiet, as_json=as_json)
+    _stream("inverse_transform_to", model, codes, reading, output, force=force, quiet=quiet, as_json=as_json)
 
 
 @options.reads_rows
@@ -100,34 +89,30 @@ def reconstruct(
     as_json: Json = False,
 ) -> None:
     """Write the reconstructions of rows."""
-    with options.rows_of(data, reading) as rows:
-        _stream(
-            options.load_model(model).reconstruct_to,
-            rows,
-            output,
-            reading.names(keep, rows),
-            force=force,
-            quiet=quiet,
-            as_json=as_json,
-        )
+    _stream("reconstruct_to", model, data, reading, output, keep, force=force, quiet=quiet, as_json=as_json)
 
 
 def _stream(
-    write: Callable[..., int],
-    rows: Any,
+    method: str,
+    model: str,
+    data: str,
+    reading: Reading,
     output: str,
-    keep: Sequence[str] = (),
+    keep: Keep = None,
     *,
     force: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
-    if as_json and output == options.STANDARD:
-        raise InvalidParameterError("--json and -o - both write to stdout; choose one")
-    start = time.perf_counter()
-    with progress_of(write.__name__.removesuffix("_to").replace("inverse_transform", "decode"), quiet) as progress:
-        kept = {"keep": keep} if keep else {}
-        n_rows = write(rows, output, progress=progress, overwrite=force, **kept)
+    """Call a model's method that writes a file, and print a summary."""
+    with options.rows_of(data, reading) as rows:
+        write = getattr(options.load_model(model), method)
+        names = reading.names(keep, rows)
+        if as_json and output == options.STANDARD:
+            raise InvalidParameterError("--json and -o - both write to stdout; choose one")
+        start = time.perf_counter()
+        with progress_of(method.removesuffix("_to").replace("inverse_transform", "decode"), quiet) as progress:
+            n_rows = write(rows, output, progress=progress, overwrite=force, **({"keep": names} if names else {}))
     _print_summary(output, n_rows, start, as_json=as_json, quiet=quiet or output == options.STANDARD)
 
 

@@ -71,7 +71,7 @@ class AutoencoderParameters:
     )
     linear_path: bool | str = parameter(
         "add a linear map from input to code and from code to output, initialised with PCA; auto: where the code is "
-        "linear, narrower than the input, and there are hidden layers",
+        "linear and there are hidden layers; without them the network itself starts at PCA",
         Boolean(),
         AUTO,
         default="auto",
@@ -210,10 +210,16 @@ class AutoencoderParameters:
         optional=True,
     )
     early_stopping: bool = parameter(
-        "hold rows back for validation, and stop when their loss no longer falls", Boolean(), default=True
+        "hold rows back for validation, and stop when their loss no longer falls; where training starts at PCA, what "
+        "is learned is kept only if it is better than PCA on these rows beyond chance (a paired t-test at 1 %)",
+        Boolean(),
+        default=True,
     )
     validation_fraction: float = parameter(
-        "share of the rows held back for early stopping", Number(above=0, below=1), default=0.1
+        "share of the rows held back for early stopping; where training starts at PCA, of fewer than 200 rows 20 or at "
+        "most a quarter, for the comparison with PCA",
+        Number(above=0, below=1),
+        default=0.1,
     )
     n_iter_no_change: int = parameter(
         "epochs without an improvement of tol before training stops or, with the schedule plateau, before the step "

@@ -137,12 +137,12 @@ def test_the_command_does_not_print_credentials(bucket, tmp_path):
     model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(ROWS)
     model.save(tmp_path / "model")
     np.save(tmp_path / "rows.npy", ROWS)
-    arguments = ["encode", str(tmp_path / "model"), str(tmp_path / "rows.npy"), "-o", bucket("rows/told.npy")]
+    arguments = ["encode", str(tmp_path / "model"), str(tmp_path / "rows.npy"), "-o", bucket("rows/codes.npy")]
     said = CliRunner().invoke(app, arguments)
     assert said.exit_code == 0
-    assert "s3://rows/told.npy: 300 rows in" in said.output
+    assert "s3://rows/codes.npy: 300 rows in" in said.output
     assert "secret" not in said.output
-    assert_array_equal(read(open_source(bucket("rows/told.npy"))), model.transform(ROWS))
+    assert_array_equal(read(open_source(bucket("rows/codes.npy"))), model.transform(ROWS))
 
 
 def test_codes_are_written_to_a_file_url(tmp_path):

@@ -16,14 +16,14 @@ def code_of(active, n_rows=50):
     return np.tile((np.arange(WIDTH) < active).astype(float), (n_rows, 1))
 
 
-def told(plan_of, code, idle=0, n_rows=50, **options):
+def complaints_of(plan_of, code, idle=0, n_rows=50, **options):
     options = {"n_components": WIDTH, "hidden_layer_sizes": (), "sparsity": TopK(2), **options}
     return complaints(plan_of(**options), code, {"idle": np.full(WIDTH, idle, np.uint32)}, n_rows)
 
 
 @pytest.mark.parametrize(("active", "dead"), [(20, None), (18, None), (17, 3), (4, 16)])
 def test_more_than_a_tenth_dead(plan_of, active, dead):
-    found = told(plan_of, code_of(active))
+    found = complaints_of(plan_of, code_of(active))
     if dead is None:
         assert found == []
     else:
@@ -35,8 +35,8 @@ def test_more_than_a_tenth_dead(plan_of, active, dead):
 
 
 def test_units_that_are_active_in_later_rows_are_not_dead(plan_of):
-    assert told(plan_of, code_of(4), idle=10, n_rows=10_000) == []
-    assert len(told(plan_of, code_of(4), idle=10_000, n_rows=10_000)) == 1
+    assert complaints_of(plan_of, code_of(4), idle=10, n_rows=10_000) == []
+    assert len(complaints_of(plan_of, code_of(4), idle=10_000, n_rows=10_000)) == 1
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_units_that_are_active_in_later_rows_are_not_dead(plan_of):
     ],
 )
 def test_the_remedy_is_what_is_not_set_already(plan_of, options, remedies):
-    (line,) = told(plan_of, code_of(4), **options)
+    (line,) = complaints_of(plan_of, code_of(4), **options)
     assert remedies in line
     assert "\n" not in line
 
@@ -72,7 +72,7 @@ def test_the_remedy_is_what_is_not_set_already(plan_of, options, remedies):
 def test_another_number_of_active_units_than_asked_for(plan_of, sparsity, asked, active, right):
     # All units are active in some row, so that none is dead.
     code = np.stack([np.roll(code_of(active)[0], shift) for shift in range(WIDTH)])
-    found = told(plan_of, code, sparsity=sparsity)
+    found = complaints_of(plan_of, code, sparsity=sparsity)
     if right or asked is None:
         assert found == []
     else:
@@ -83,7 +83,7 @@ def test_another_number_of_active_units_than_asked_for(plan_of, sparsity, asked,
 
 
 def test_codes_that_are_never_0_have_no_dead_units(plan_of):
-    assert told(plan_of, code_of(4), sparsity=KL()) == told(plan_of, code_of(4), sparsity=None) == []
+    assert complaints_of(plan_of, code_of(4), sparsity=KL()) == complaints_of(plan_of, code_of(4), sparsity=None) == []
 
 
 def test_a_fit_warns_of_dead_units_in_the_callers_line():

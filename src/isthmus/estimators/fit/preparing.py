@@ -184,8 +184,8 @@ def _warn_of_lost_columns(statistics: ColumnStatistics, names: Sequence[str]) ->
     if "moments" not in statistics.gathers:
         return
     largest = np.maximum(np.abs(statistics.low), np.abs(statistics.high))
-    told = statistics.whole | (largest < 1e3 * np.finfo(np.float64).tiny)
-    lost = told & statistics.varies & (statistics.deviation <= statistics.rounding)
+    exact = statistics.whole | (largest < 1e3 * np.finfo(np.float64).tiny)
+    lost = exact & statistics.varies & (statistics.deviation <= statistics.rounding)
     for column in np.flatnonzero(lost)[:1]:
         name = repr(str(names[column])) if len(names) else column
         warnings.warn(
