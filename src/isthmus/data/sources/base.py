@@ -34,11 +34,14 @@ class Schema:
         Whether the data has names, such as the header of a table; otherwise they are ``x0``, ``x1``, ….
     image_shape : tuple of int or None
         ``(height, width)`` or ``(height, width, channels)`` if a row is a flattened picture.
+    categories : tuple of (int, int)
+        For each category of an encoded table the first of its one-hot columns and the one after its last.
     """
 
     columns: tuple[Column, ...]
     named: bool = False
     image_shape: tuple[int, ...] | None = None
+    categories: tuple[tuple[int, int], ...] = ()
 
     @property
     def n_features(self) -> int:
