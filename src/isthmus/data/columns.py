@@ -78,11 +78,12 @@ def frame_of(table: object) -> Frame | None:
     table = eager(table)
     if library_of(table) is None:
         return None
-    _refuse_duplicates(table)
+    refuse_duplicates(table)
     return nw.from_native(table, eager_only=True)
 
 
-def _refuse_duplicates(table: Any) -> None:
+def refuse_duplicates(table: Any) -> None:
+    """Raise InvalidDataError if two columns of a frame have one name."""
     names = labels_of(table)
     if len(set(names)) < len(names):
         twice = next(name for place, name in enumerate(names) if name in names[:place])
@@ -213,7 +214,7 @@ def describe(table: Any, missing: Any = np.nan) -> tuple[ColumnOfTable, ...]:
     """
     table, marks, columns = eager(table), marks_of(missing), []
     kinds: list[str] = []
-    _refuse_duplicates(table)
+    refuse_duplicates(table)
     for column in each_column(table):
         kind = _kind(column)
         if kind is None:

@@ -37,7 +37,8 @@ class FrameColumn(NamedTuple):
     what : str
         Its content and type in words, for messages.
     values : ndarray of shape (n,)
-        Numbers in their own type, booleans as uint8, categories as objects; nothing is said of missing cells.
+        Numbers in their own type, booleans as uint8, categories as objects, dates and times as datetime64 in UTC or
+        timedelta64; nothing is said of missing cells.
     missing : ndarray of bool of shape (n,)
         Which cells are null or NaN.
     """
@@ -216,7 +217,10 @@ def _pandas_column(name: Any, series: Any) -> FrameColumn:
         values = series.array.to_numpy(dtype=own, na_value=own.type(0))
         column = _numpy_column(name, values, str(dtype))
         return column._replace(missing=missing | column.missing)
-    what = "dates or times" if getattr(dtype, "kind", "O") in "mM" or hasattr(dtype, "freq") else "values"
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        values = series.dt.tz_convert(None).to_numpy()
+        return FrameColumn(name, None, f"dates or times of type {dtype}", values, missing)
+    what = "dates or times" if hasattr(dtype, "freq") else "values"
     return FrameColumn(name, None, f"{what} of type {dtype}", np.empty(0), missing)
 
 
@@ -233,7 +237,8 @@ def _numpy_column(name: Any, values: NDArray[Any], what: str | None = None) -> F
         values = values.astype(np.float64) if values.dtype.itemsize > 8 else values
         return FrameColumn(name, "real", f"numbers ({what})", values, np.isnan(values))
     words = {"M": "dates or times", "m": "durations", "c": "complex numbers", "U": "text", "S": "bytes"}
-    return FrameColumn(name, None, f"{words.get(kind, 'values')} ({what})", values, np.zeros(len(values), bool))
+    missing = np.isnat(values) if kind in "mM" else np.zeros(len(values), bool)
+    return FrameColumn(name, None, f"{words.get(kind, 'values')} ({what})", values, missing)
 
 
 def _polars_column(name: str, series: Any) -> FrameColumn:
@@ -271,7 +276,19 @@ def _arrow_column(name: Any, cells: Any, kind: Any, own: str | None = None) -> F
     text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
     if text or types.is_dictionary(kind):
         return _labels(name, "category", what, np.array([*cells.to_pylist(), None], object)[:-1], missing)
-    return FrameColumn(name, None, what, np.empty(0), missing)
+    values = _times(cells, kind) if types.is_temporal(kind) and not types.is_interval(kind) else np.empty(0)
+    return FrameColumn(name, None, what, values, missing)
+
+
+def _times(cells: Any, kind: Any) -> NDArray[Any]:
+    """Return dates and times as datetime64 in UTC, durations and times of day as timedelta64."""
+    import pyarrow as pa
+
+    bits = pa.int32() if kind.bit_width == 32 else pa.int64()
+    ticks = _plain(cells.cast(bits)).astype(np.int64)
+    instant = "datetime64" if pa.types.is_timestamp(kind) or pa.types.is_date(kind) else "timedelta64"
+    unit = {"date32": "D", "date64": "ms"}.get(str(kind).partition("[")[0]) or kind.unit
+    return ticks.view(f"{instant}[{unit}]")
 
 
 def _plain(cells: Any) -> NDArray[Any]:
@@ -306,7 +323,8 @@ def objects_column(name: Any, values: NDArray[Any]) -> FrameColumn:
     if not words:
         return FrameColumn(name, "empty", "no values (object)", np.full(len(values), np.nan), missing)
     if len(words) > 1 or not words <= {"numbers", "booleans", "text"}:
-        return FrameColumn(name, None, _described(values, missing, words), np.empty(0), missing)
+        times = _object_times(values, missing, types) if len(words) == 1 else np.empty(0)
+        return FrameColumn(name, None, _described(values, missing, words), times, missing)
     named = f"{words.pop()} ({', '.join(sorted(kind.__name__ for kind in types))} objects)"
     if named.startswith("text"):
         return _labels(name, "category", named, values, missing)
@@ -318,6 +336,22 @@ def objects_column(name: Any, values: NDArray[Any]) -> FrameColumn:
             if min(whole) >= np.iinfo(dtype).min and max(whole) <= np.iinfo(dtype).max:
                 return FrameColumn(name, "integer", named, whole.astype(dtype), missing)
     return FrameColumn(name, "real", named, _floats(name, values, missing), missing)
+
+
+def _object_times(values: NDArray[Any], missing: Mask, types: set[type]) -> NDArray[Any]:
+    """Return objects as NumPy's dates or durations, if all are dates, times without a zone, or durations."""
+    if any(getattr(value, "tzinfo", None) is not None for value in values[~missing]):
+        return np.empty(0)
+    for base, dtype in (
+        (datetime.timedelta, "timedelta64[us]"),
+        (np.timedelta64, "timedelta64[us]"),
+        (datetime.datetime, "datetime64[us]"),
+        (np.datetime64, "datetime64[us]"),
+        (datetime.date, "datetime64[D]"),
+    ):
+        if all(issubclass(kind, base) for kind in types):
+            return np.where(missing, np.array(None), values).astype(dtype)
+    return np.empty(0)
 
 
 def _floats(name: Any, values: NDArray[Any], missing: Mask) -> NDArray[np.float64]:

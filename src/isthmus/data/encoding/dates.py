@@ -1,0 +1,91 @@
+"""Dates and times as elapsed days, and as points on the circles of the year, the week and the day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+_DAY = {"D": 1, "h": 24, "m": 1440, "s": 86_400, "ms": 86_400_000, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
+
+
+def elapsed_days(values: NDArray[Any], origin: int, unit: str) -> Floats:
+    """Return the days from an origin, in ticks of a unit, to datetime64 or timedelta64 values."""
+    kind = values.dtype.kind
+    ticks = values.astype(f"{kind}8[{unit}]").view(np.int64)
+    # Whole days and the rest apart: a difference of nanoseconds has more digits than a float.
+    days, rest = np.divmod(ticks - origin, _DAY[unit])
+    return np.asarray(days + rest / _DAY[unit], np.float64)
+
+
+def ticks_of(days: NDArray[Any], origin: int, unit: str, kind: str) -> NDArray[Any]:
+    """Return days from an origin as datetime64 (kind "M8") or timedelta64 ("m8"), NaT where they are NaN."""
+    numbers = np.asarray(days, np.float64)
+    missing = np.isnan(numbers)
+    limit = (2.0**63 - abs(origin) - 1) / _DAY[unit] * (1 - 1e-12)
+    numbers = np.clip(np.where(missing, 0, numbers), -limit, limit)
+    whole = np.floor(numbers)
+    found = origin + whole.astype(np.int64) * _DAY[unit] + np.rint((numbers - whole) * _DAY[unit]).astype(np.int64)
+    found[missing] = np.iinfo(np.int64).min
+    return found.view(f"{kind}[{unit}]")
+
+
+def _local(values: NDArray[Any], zone: str | None) -> NDArray[Any]:
+    """Return datetime64 in UTC as the clocks of a zone show it."""
+    if zone is None or zone == "UTC":
+        return values
+    import pyarrow as pa
+    from pyarrow import compute
+
+    unit = np.datetime_data(values.dtype)[0]
+    instants = pa.array(values.view(np.int64), mask=np.isnat(values)).cast(pa.timestamp(unit, zone))
+    local: NDArray[Any] = compute.local_timestamp(instants).to_numpy(zero_copy_only=False)
+    return local.astype(values.dtype)
+
+
+def times_of_day(values: NDArray[Any], zone: str | None) -> NDArray[np.int64]:
+    """Return the different times of day, in ticks after midnight."""
+    local = _local(values, zone)
+    return np.unique((local - local.astype("M8[D]").astype(local.dtype)).view(np.int64))
+
+
+def waves(values: NDArray[Any], unit: str, zone: str | None, parts: Sequence[str]) -> Floats:
+    """Return sine and cosine of the time of year, the day of the week (from Monday) and the time of day.
+
+    Parameters
+    ----------
+    values : ndarray of datetime64 of shape (n,)
+        In UTC.
+    unit : str
+        Their unit.
+    zone : str or None
+        The time zone whose calendar counts.
+    parts : sequence of str
+        Of ``"year"``, ``"week"`` and ``"day"``.
+
+    Returns
+    -------
+    ndarray of shape (n, 2 * len(parts))
+        NaN where a value is NaT.
+    """
+    local = _local(values, zone)
+    day = local.astype("M8[D]")
+    year = local.astype("M8[Y]")
+    since = (local - day.astype(local.dtype)).view(np.int64) / _DAY[unit]
+    first = year.astype("M8[D]")
+    length = ((year + 1).astype("M8[D]") - first).astype(np.float64)
+    fractions = {
+        "year": ((day - first).astype(np.float64) + since) / length,
+        # 1970-01-01 was a Thursday.
+        "week": ((day.view(np.int64) + 3) % 7) / 7,
+        "day": since,
+    }
+    out = np.empty((len(values), 2 * len(parts)))
+    for place, part in enumerate(parts):
+        angle = 2 * np.pi * np.asarray(fractions[part], np.float64)
+        out[:, 2 * place], out[:, 2 * place + 1] = np.sin(angle), np.cos(angle)
+    out[np.isnat(values)] = np.nan
+    return out
