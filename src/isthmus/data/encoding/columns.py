@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,8 @@ class EncodedColumn(ColumnOfTable):
         Whether a cell was missing.
     rare : int
         The labels that have no level, because 1,000 others are more frequent.
+    whole : bool
+        Whether all observed numbers are integers that float64 holds.
     """
 
     dtype: Type = ()
@@ -58,6 +60,13 @@ class EncodedColumn(ColumnOfTable):
     parts: tuple[str, ...] = ()
     missing: bool = False
     rare: int = 0
+    whole: bool = False
+
+    def as_integers(self) -> EncodedColumn:
+        """Return the column as one of integers, if all its numbers are."""
+        if self.kind != "real" or not self.whole:
+            return self
+        return replace(self, kind="integer", dtype=("int64",), low=int(self.low), high=int(self.high))
 
     @property
     def width(self) -> int:
@@ -86,10 +95,17 @@ class EncodedColumn(ColumnOfTable):
             return "float32" in str(self.dtype).lower() or "float16" in str(self.dtype).lower()
         return self.kind not in _TIMES
 
-    def numbers(self, column: FrameColumn) -> Floats:
+    def numbers(self, column: FrameColumn, zone: str | None = None) -> Floats:
         """Return the cells of a frame's column as one number each, NaN where a cell is missing.
 
         A category is the number of its level, -1 where it has none; dates and times are days.
+
+        Parameters
+        ----------
+        column : FrameColumn
+            The column.
+        zone : str or None
+            Its time zone.
 
         Raises
         ------
@@ -103,6 +119,11 @@ class EncodedColumn(ColumnOfTable):
             raise InvalidDataError(
                 f"column {self.name!r} holds {column.what}, but the fit saw {_words(self.kind)}; convert it to the "
                 "type it had"
+            )
+        if self.kind == "datetime" and (zone is None) != (self.zone is None):
+            raise InvalidDataError(
+                f"column {self.name!r} has {f'the time zone {zone}' if zone else 'no time zone'}, but the fit saw "
+                f"{self.zone or 'none'}; convert it"
             )
         if self.kind == "category":
             places = {level: float(place) for place, level in enumerate(self.levels)}
@@ -196,6 +217,10 @@ def coded(column: FrameColumn) -> tuple[NDArray[np.intp], list[Any]]:
     return found_codes, [label for _, label in places]
 
 
+def _are_whole(values: NDArray[Any]) -> bool:
+    return bool(np.all((np.abs(values) <= 1 << 53) & (np.rint(values) == values)))
+
+
 # Learning ------------------------------------------------------------------------------------------------------------
 
 
@@ -220,6 +245,7 @@ class ColumnFinder:
     letters: int = 0
     observed: int = 0
     missing: bool = False
+    whole: bool = True
     low: Any = np.nan
     high: Any = np.nan
     unit: str = ""
@@ -249,6 +275,7 @@ class ColumnFinder:
         elif kind != "empty":
             found = described(self.name, kind, column.values, column.missing)
             self._range(found.low, found.high)
+            self.whole &= column.values.dtype.kind != "f" or _are_whole(column.values[~column.missing])
 
     def _merge(self, kind: str, column: FrameColumn, dtype: Type) -> None:
         if kind == "empty" or self.kind in ("empty", kind):
@@ -316,6 +343,7 @@ class ColumnFinder:
             parts=parts,
             missing=self.missing,
             rare=len(self.counts) - len(levels),
+            whole=self.whole and self.kind in ("real", "integer"),
         )
 
     def _levels(self) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusWarning
 from isthmus.data.columns import refuse_duplicates
 from isthmus.data.encoding.columns import MOST_LEVELS, UNKNOWN, ColumnFinder, EncodedColumn
-from isthmus.data.encoding.types import build, type_of
+from isthmus.data.encoding.types import build, type_of, zone_of
 from isthmus.data.frames import Library, each_column, eager, labels_of, library_of, to_arrow
 from isthmus.data.list_frames import spread_lists
 from isthmus.data.sources.arrow_columns import listed
@@ -44,7 +45,13 @@ class TableEncoding:
     library: str
 
     @classmethod
-    def learn(cls, frames: Any, datetimes: Literal["elapsed", "calendar", "refuse"] = "elapsed") -> TableEncoding:
+    def learn(
+        cls,
+        frames: Any,
+        datetimes: Literal["elapsed", "calendar", "refuse"] = "elapsed",
+        *,
+        integers: Container[Any] = (),
+    ) -> TableEncoding:
         """Learn the encoding of a table, in one pass.
 
         Text is a category of at most 1,000 levels, the most frequent ones. It is refused if, of at least 50 observed
@@ -57,6 +64,8 @@ class TableEncoding:
             The table, or its rows in several frames with the same columns.
         datetimes : {"elapsed", "calendar", "refuse"}
             How dates and times are encoded.
+        integers : container of str
+            Columns of a text file that are integers, although they are read as floats, unless a cell has a fraction.
 
         Raises
         ------
@@ -80,7 +89,8 @@ class TableEncoding:
                 finder.look(column, type_of(frame, place), _stated_categories(frame, place))
         if library is None or not finders:
             raise InvalidDataError("the table has no columns; it needs at least one")
-        found = cls(tuple(finder.found() for finder in finders), library)
+        columns = (finder.found() for finder in finders)
+        found = cls(tuple(one.as_integers() if one.name in integers else one for one in columns), library)
         found._say_what_is_rare()
         return found
 
@@ -171,8 +181,10 @@ class TableEncoding:
         self._refuse_other_columns(labels_of(frame), names)
         out = np.empty((frame.shape[0], self.n_columns), self.dtype)
         found = Unknown() if unknown is None else unknown
+        places = {name: place for place, name in enumerate(labels_of(frame))}
         for place, (known, column) in enumerate(zip(self.columns, each_column(frame, names), strict=True)):
-            numbers = out[:, place] = known.numbers(column)
+            zone = zone_of(type_of(frame, places[known.name])) if known.kind == "datetime" else None
+            numbers = out[:, place] = known.numbers(column, zone)
             if known.kind == "category":
                 found.look(known.name, column.values, numbers)
         if unknown is None:

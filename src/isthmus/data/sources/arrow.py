@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -19,13 +19,13 @@ class ArrowSource(ColumnarSource):
     ----------
     table : pyarrow.Table, RecordBatch or dataset.Dataset, or datasets.Dataset
         The rows.
-    columns, drop : sequence of str or None
+    **options
         As in `TableSource`.
     """
 
-    def __init__(self, table: Any, *, columns: Sequence[str] | None = None, drop: Sequence[str] | None = None) -> None:
+    def __init__(self, table: Any, **options: Any) -> None:
         self._table = _arrow_dataset(table)
-        super().__init__(FileList(type(table).__name__, ()), columns=columns, drop=drop)
+        super().__init__(FileList(type(table).__name__, ()), **options)
 
     def _files(self) -> list[Any]:
         return [self.path]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ def open_source(
     decimal: str | None = None,
     header: bool | None = None,
     missing_values: Sequence[str] | None = None,
+    kinds: Mapping[str, str] | None = None,
 ) -> Source:
     """Return the rows of `data` as a source.
 
@@ -69,6 +70,8 @@ def open_source(
     encoding, delimiter, decimal, header, missing_values
         For tables in text: their layout, where the file does not show it; see `CsvSource`. ``header=False`` says that
         the first row holds values; `missing_values` lists spellings of missing cells besides the usual ones.
+    kinds : mapping of str to str or None
+        For tables in files and data sets: read columns of any type, see `TableSource`; without effect on other rows.
 
     Returns
     -------
@@ -96,15 +99,17 @@ def open_source(
         "header": header,
         "missing_values": missing_values,
     }
-    options = {name: value for name, value in given.items() if value is not None}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if isinstance(data, TextPath):
         options = data.layout | options
     if not is_location(data):
-        return _of_object(data, options)
+        return _of_object(data, options, kinds)
     data = copied(data)
     place = locate(data)
     kind = source_kind(place)
     _refuse_options(options, getattr(kind, "options", ()), str(place))
+    if kinds is not None and isinstance(kind, type) and issubclass(kind, TableSource):
+        options["kinds"] = kinds
     source: Source = kind(place, **options)
     weakref.finalize(source, id, data)  # the copy of a stream is kept as long as the source
     return source
@@ -127,10 +132,10 @@ def column_names(data: Any, **options: Any) -> list[str]:
     return []
 
 
-def _of_object(data: Any, options: dict[str, Any]) -> Source:
+def _of_object(data: Any, options: dict[str, Any], kinds: Mapping[str, str] | None) -> Source:
     data = eager(data)
     if is_arrow(data):
-        return ArrowSource(data, **options)
+        return ArrowSource(data, kinds=kinds, **options)
     _refuse_options(options, (), type(data).__name__)
     if is_source(data):
         return data

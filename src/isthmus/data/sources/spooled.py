@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from isthmus.core.errors import InvalidDataError, UnwritableError
 from isthmus.data.sources.arrays import ArraySource
 from isthmus.data.sources.base import Source, name_of
+from isthmus.data.sources.encoded import EncodedSource
 
 
-def gathered_rows(source: Source, most_bytes: int) -> ArraySource:
+def gathered_rows(source: Source, most_bytes: int) -> ArraySource | EncodedSource:
     """Return the rows of a source, read once, as a source with random access.
 
     Parameters
@@ -25,7 +26,7 @@ def gathered_rows(source: Source, most_bytes: int) -> ArraySource:
         The rows.
     most_bytes : int
         The size up to which rows are kept in memory; more rows go to a memory-mapped file in the folder for temporary
-        files, which ``TMPDIR`` sets. The file is deleted with the source.
+        files, which ``TMPDIR`` sets. The file is deleted with the source. Of an encoded table the codes are kept.
 
     Raises
     ------
@@ -34,6 +35,12 @@ def gathered_rows(source: Source, most_bytes: int) -> ArraySource:
     UnwritableError
         If the file cannot be written.
     """
+    if isinstance(source, EncodedSource):
+        return EncodedSource(_gathered(source.codes, most_bytes), source.encoding)
+    return _gathered(source, most_bytes)
+
+
+def _gathered(source: Source, most_bytes: int) -> ArraySource:
     row_bytes = source.schema.n_features * source.dtype.itemsize
     blocks = (block.values for block in source.blocks())
     if source.n_rows is not None and source.n_rows * row_bytes <= most_bytes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, ClassVar
@@ -34,6 +35,9 @@ class TableSource(ABC):
         The columns to read, in that order; None reads all.
     drop : sequence of str or None
         Columns to leave out.
+    kinds : mapping of str to str or None
+        None reads columns of numbers. A mapping reads columns of any type with `frames`; text is read as these kinds,
+        such as ``"category"``, where they are given.
 
     Notes
     -----
@@ -64,7 +68,9 @@ class TableSource(ABC):
         *,
         columns: Sequence[str] | None = None,
         drop: Sequence[str] | None = None,
+        kinds: Mapping[str, str] | None = None,
     ) -> None:
+        self._kinds = kinds
         self.path: Any = path if isinstance(path, FileList) else existing(path)
         files = self._files()
         first = self._part(files[0], None)
@@ -73,15 +79,17 @@ class TableSource(ABC):
             offered = self._by_default(first)
             names = [name for name in names if name in offered]
         names = self._elements(first, names, drop)
-        self._refuse_non_numeric(first, names)
+        self._check_types(first, names)
         parts = [first, *(self._part(file, None) for file in files[1:])]
         for part in parts[1:]:
             arrow_columns.refuse_other_columns(first, part, names)
-            self._refuse_non_numeric(part, names)
+            self._check_types(part, names)
         self._names = names
-        self._parts = [self._part(part.path, part) for part in parts]
-        self.dtype: np.dtype[Any] = self._common_dtype()
+        self._parts = self._opened_again(parts)
         types = {name: [part.fields[name] for part in self._parts] for name in names}
+        numeric = all(map(arrow_columns.is_numeric, itertools.chain.from_iterable(types.values())))
+        self.is_mixed: bool = not numeric
+        self.dtype: np.dtype[Any] = self._common_dtype() if numeric else np.dtype(np.float64)
         listed = tuple(Column(name, arrow_columns.column_kind(types[name])) for name in names)
         self.schema: Schema = Schema(listed, named=self._named)
         self._counts = self._count()
@@ -95,6 +103,9 @@ class TableSource(ABC):
     def _part(self, file: Any, again: arrow_columns.Part | None) -> arrow_columns.Part:
         """Open one file; it is opened a second time, with `again`, when the columns of all files are known."""
 
+    def _opened_again(self, parts: Sequence[arrow_columns.Part]) -> list[arrow_columns.Part]:
+        return [self._part(part.path, part) for part in parts]
+
     def _by_default(self, part: arrow_columns.Part) -> list[str]:
         """Return the columns that are read if none are chosen."""
         return list(part.fields)
@@ -102,6 +113,11 @@ class TableSource(ABC):
     def _elements(self, part: arrow_columns.Part, names: list[str], drop: Sequence[str] | None) -> list[str]:
         """Return columns with those of lists replaced by one column for each position."""
         return names
+
+    def _check_types(self, part: arrow_columns.Part, names: Sequence[str]) -> None:
+        """Raise InvalidDataError if a column of a file cannot be read."""
+        if self._kinds is None:
+            self._refuse_non_numeric(part, names)
 
     def _refuse_non_numeric(self, part: arrow_columns.Part, names: Sequence[str]) -> None:
         """Raise InvalidDataError if a column of a file is not numeric."""
@@ -144,6 +160,22 @@ class TableSource(ABC):
         if self._loaded is not None:
             yield from self._loaded.blocks(start, stop)
             return
+        if self.is_mixed:
+            self._refuse_non_numeric(self._parts[0], self._names)
+        for part, batch, row in self._slices(start, stop):
+            yield Block(self._values(part, batch), row)
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[Any, int]]:
+        """Yield rows `start` to `stop` as Arrow batches in the types of their columns, with the first row's number."""
+        for part, batch, row in self._slices(start, stop):
+            with self._reading(part.path):
+                yield self._typed(part, batch), row
+
+    def _typed(self, part: arrow_columns.Part, batch: Any) -> Any:
+        """Return a batch in the types of its columns."""
+        return batch
+
+    def _slices(self, start: int, stop: int | None) -> Iterator[tuple[arrow_columns.Part, Any, int]]:
         row = 0
         for i, part in enumerate(self._parts):
             if stop is not None and row >= stop:
@@ -155,7 +187,7 @@ class TableSource(ABC):
                 low = max(start - row, 0)
                 high = len(batch) if stop is None else min(stop - row, len(batch))
                 if low < high:
-                    yield Block(self._values(part, batch.slice(low, high - low)), row + low)
+                    yield part, batch.slice(low, high - low), row + low
                 row += len(batch)
                 if stop is not None and row >= stop:
                     return
@@ -175,6 +207,16 @@ class TableSource(ABC):
 
     def blocks_keeping(self, names: Sequence[str]) -> Iterator[tuple[Block, Any]]:
         """Yield all rows in order, each block with an Arrow batch of other columns of the same rows, in one pass."""
+        for part, batch, kept, row in self._keeping(names):
+            yield Block(self._values(part, batch), row), kept
+
+    def frames_keeping(self, names: Sequence[str]) -> Iterator[tuple[Any, Any, int]]:
+        """Yield what `frames` yields, each with an Arrow batch of other columns of the same rows."""
+        for part, batch, kept, row in self._keeping(names):
+            with self._reading(part.path):
+                yield self._typed(part, batch), kept, row
+
+    def _keeping(self, names: Sequence[str]) -> Iterator[tuple[arrow_columns.Part, Any, Any, int]]:
         import pyarrow as pa
 
         kept, row = self.kept_schema(names), 0
@@ -182,7 +224,7 @@ class TableSource(ABC):
         for part in self._parts:
             schema = pa.schema([*((name, part.fields[name]) for name in self._names), *others])
             for batch in self._batches(part, schema):
-                yield Block(self._values(part, batch.select(self._names)), row), batch.select(list(names))
+                yield part, batch.select(self._names), batch.select(list(names)), row
                 row += len(batch)
 
     def take(self, rows: NDArray[np.integer], out: NDArray[np.generic]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,8 +19,8 @@ from isthmus.data.sources.decoding import Decoded
 from isthmus.data.sources.layout import COMPRESSED, TextLayout, TextOptions, find_layout, opened
 from isthmus.data.sources.places import FileList, Place, arrow_place
 from isthmus.data.sources.tables import TableSource
-from isthmus.data.sources.text_columns import TypeFinder, numbers_of, typed
-from isthmus.data.sources.text_errors import refuse_cells, refuse_text
+from isthmus.data.sources.text_columns import TypeFinder, common_types, numbers_of, typed, without
+from isthmus.data.sources.text_errors import refuse_bad_numbers, refuse_cells, refuse_text
 
 _CSV_BLOCK = 8 << 20
 
@@ -40,7 +40,7 @@ class CsvSource(TableSource):
 
     Parameters
     ----------
-    path, columns, drop
+    path, columns, drop, kinds
         As in `TableSource`.
     encoding, delimiter, decimal, header, missing_values
         As in `TextOptions`.
@@ -59,12 +59,13 @@ class CsvSource(TableSource):
         decimal: str | None = None,
         header: bool | None = None,
         missing_values: Sequence[str] = (),
+        kinds: Mapping[str, str] | None = None,
     ) -> None:
         self.text_options = TextOptions(encoding, delimiter, decimal, header, missing_values)
         self._layouts: dict[str, TextLayout] = {}  # by file
         self._names: list[str] = []
         self._kept_types: dict[str, Any] = {}
-        super().__init__(path, columns=columns, drop=drop)
+        super().__init__(path, columns=columns, drop=drop, kinds=kinds)
 
     def _layout(self, file: Any) -> TextLayout:
         if str(file) not in self._layouts:
@@ -75,16 +76,10 @@ class CsvSource(TableSource):
         return self._layouts[str(file)]
 
     def _part(self, file: Any, again: Part | None) -> Part:
-        import pyarrow as pa
-
         layout = self._layout(file)
         self._named = layout.named
         # pyarrow infers types from the first block, so a later 1.5 would not fit a column that begins with integers.
-        types = {
-            name: kind if pa.types.is_boolean(kind) else pa.float64()
-            for name, kind in (again.fields.items() if again else ())
-            if name in self._names
-        }
+        types = {name: again.fields[name] for name in self._names} if again else {}
         with self._reading(file):
             fragment = fragment_of(file, layout, self.text_options, types)
             fields = {field.name: field.type for field in fragment.physical_schema if field.name in layout.columns}
@@ -96,6 +91,23 @@ class CsvSource(TableSource):
 
     def _refuse_non_numeric(self, part: Part, names: Sequence[str]) -> None:
         refuse_text(part, names, self._layout(part.path), self.text_options)
+
+    def _check_types(self, part: Part, names: Sequence[str]) -> None:
+        if self._kinds is None:
+            self._refuse_non_numeric(part, names)
+        else:
+            texts = [name for name in names if self._kinds.get(name) != "category"]
+            refuse_bad_numbers(part, texts, self._layout(part.path), self.text_options)
+
+    def _opened_again(self, parts: Sequence[Part]) -> list[Part]:
+        import pyarrow as pa
+
+        self.integers = {name for name in self._names if all(pa.types.is_integer(part.fields[name]) for part in parts)}
+        for name in self._names:
+            kinds = common_types(parts, name, None if self._kinds is None else self._kinds.get(name))
+            for part, kind in zip(parts, kinds, strict=True):
+                part.fields[name] = kind
+        return super()._opened_again(parts)
 
     @contextmanager
     def _reading(self, file: Any) -> Iterator[None]:
@@ -164,6 +176,25 @@ class CsvSource(TableSource):
                 kept = [typed(batch[name], self._kept_types[name]) for name in names]
                 yield Block(self._values(part, batch.select(self._names)), row), pa.record_batch(kept, list(names))
                 row += len(batch)
+
+    def _typed(self, part: Part, batch: Any) -> Any:
+        import pyarrow as pa
+
+        kinds = {name: part.fields[name] for name in self._names}
+        cells = [self._cells(part, batch[name], kind) for name, kind in kinds.items()]
+        return pa.record_batch(cells, pa.schema(list(kinds.items())))
+
+    def _cells(self, part: Part, column: Any, kind: Any) -> Any:
+        """Return a column in its type; it is still text where it is kept as well."""
+        import pyarrow as pa
+
+        if pa.types.is_string(kind):
+            return without(column, self.text_options.missing_texts)
+        if not pa.types.is_string(column.type):
+            return column
+        if pa.types.is_temporal(kind):
+            return without(column, self.text_options.missing_numbers).cast(kind)
+        return numbers_of(column, self.text_options, self._layout(part.path).decimal).cast(kind)
 
     def _numbers(self, part: Part, column: Any) -> NDArray[Any]:
         import pyarrow as pa

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from isthmus.core.errors import InvalidDataError
+from isthmus.data.sources.arrow_columns import Part, describe_type, is_numeric
 from isthmus.data.sources.layout import TextOptions
 
 
@@ -79,6 +81,47 @@ class TypeFinder:
         import pyarrow as pa
 
         return self.types[0] if self.types and self.seen else pa.string()
+
+
+def common_types(parts: Sequence[Part], name: str, kind: str | None = None) -> list[Any]:
+    """Return the Arrow types in which a column of text files is read, from those that their first rows show.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        The files.
+    name : str
+        The column.
+    kind : str or None
+        What the column has to be, where that is known: ``"category"`` is text.
+
+    Raises
+    ------
+    InvalidDataError
+        If the column holds text or dates in one file, and something else in another.
+    """
+    import pyarrow as pa
+    from pyarrow import types
+
+    if kind == "category":
+        return [pa.string()] * len(parts)
+    given = [part.fields[name] for part in parts]
+    shown = {one: part for one, part in zip(given, parts, strict=True) if not types.is_null(one)}
+    if all(map(is_numeric, shown)):
+        # pyarrow infers types from the first block, so a later 1.5 would not fit a column that begins with integers.
+        whole = pa.timestamp("us") if kind == "datetime" and not shown else pa.float64()
+        return [one if types.is_boolean(one) else whole for one in given]
+    if all(types.is_timestamp(one) for one in shown) and len({one.tz for one in shown}) == 1:
+        # Later rows may have fractions of a second.
+        first = next(iter(shown))
+        return [first if first.unit == "ns" else pa.timestamp("us", first.tz)] * len(parts)
+    if len(shown) > 1:
+        (first, part), (second, other) = list(shown.items())[:2]
+        raise InvalidDataError(
+            f"column {name!r} holds {describe_type(first)} in {part.path}, but {describe_type(second)} in "
+            f"{other.path}; write it in one form, or leave it out with drop=[{name!r}]"
+        )
+    return [next(iter(shown))] * len(parts)
 
 
 def typed(column: Any, kind: Any) -> Any:

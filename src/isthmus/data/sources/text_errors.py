@@ -155,7 +155,29 @@ def refuse_text(part: Part, names: Sequence[str], layout: TextLayout, options: T
     wrong = [name for name in names if not is_numeric(part.fields[name])]
     if not wrong:
         return
-    place, kinds = layout.names.index(wrong[0]), CellKinds(layout, options)
+    first = _first_bad(part, wrong[0], layout, options)
+    where = f"row {first.number:,} (line {first.line:,})" if first else ""
+    such = f", such as {_short(first.cells[layout.names.index(wrong[0])])} in {where}" if first else ""
+    spaces = first is not None and len(layout.names) == 1 and len(first.cells[0].split()) > 1
+    hint = "; if spaces separate its cells, pass delimiter='space' (--delimiter space)" if spaces else ""
+    raise InvalidDataError(
+        f"{part.path}: column {wrong[0]!r} holds {describe_type(part.fields[wrong[0]])}{such}, but only numbers and "
+        f"booleans can be read; convert it, or leave it out with drop=[{listed(wrong)}]{hint}"
+    )
+
+
+def refuse_bad_numbers(part: Part, names: Sequence[str], layout: TextLayout, options: TextOptions) -> None:
+    """Raise InvalidDataError for a cell that is no number in a column of text where most cells are."""
+    from pyarrow import types
+
+    for name in names:
+        if types.is_string(part.fields[name]):
+            _first_bad(part, name, layout, options)
+
+
+def _first_bad(part: Part, name: str, layout: TextLayout, options: TextOptions) -> Row | None:
+    """Return the first row whose cell is no number; raise InvalidDataError if most of the first rows' cells are."""
+    place, kinds = layout.names.index(name), CellKinds(layout, options)
     first, good, bad = None, 0, 0
     for row in rows_of(part.path, layout):
         cell = row.cells[place]
@@ -165,13 +187,7 @@ def refuse_text(part: Part, names: Sequence[str], layout: TextLayout, options: T
             good += 1
         if first and row.number >= _LOOKED_AT:
             break
-    where = f"row {first.number:,} (line {first.line:,})" if first else ""
     if first and (bad < good or has_decimal(first.cells[place], "," if layout.decimal == "." else ".")):
-        raise bad_cell(part.path, wrong[0], first.cells[place], where, layout)
-    such = f", such as {_short(first.cells[place])} in {where}" if first else ""
-    spaces = first is not None and len(layout.names) == 1 and len(first.cells[0].split()) > 1
-    hint = "; if spaces separate its cells, pass delimiter='space' (--delimiter space)" if spaces else ""
-    raise InvalidDataError(
-        f"{part.path}: column {wrong[0]!r} holds {describe_type(part.fields[wrong[0]])}{such}, but only numbers and "
-        f"booleans can be read; convert it, or leave it out with drop=[{listed(wrong)}]{hint}"
-    )
+        where = f"row {first.number:,} (line {first.line:,})"
+        raise bad_cell(part.path, name, first.cells[place], where, layout)
+    return first
