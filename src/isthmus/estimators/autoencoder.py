@@ -311,4 +311,5 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.allow_nan = self.missing == "mask"
+        tags.input_tags.sparse = True
         return tags

@@ -299,4 +299,5 @@ class AutoencoderClassifier(ClassifierParameters, ClassifierMixin, BaseEstimator
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = getattr(self.autoencoder, "missing", "refuse") == "mask"
+        tags.input_tags.sparse = True
         return tags

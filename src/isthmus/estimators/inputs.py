@@ -16,13 +16,14 @@ from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.data.frames import eager, labels_of, library_of, matrix_of, objects_matrix
 from isthmus.data.list_frames import spread_lists
 from isthmus.data.scaling.statistics import refuse_non_finite
-from isthmus.data.sources import ArraySource, CsrSource, TableSource, open_source
+from isthmus.data.sources import ArraySource, CsrSource, SparseCodesSource, TableSource, open_source
 from isthmus.data.sources.arrow import is_arrow
 from isthmus.data.sources.base import Block, Source, is_source
 from isthmus.data.sources.images import PictureFiles, luminance
 from isthmus.data.sources.list_columns import pandas_index
 from isthmus.data.sources.opening import is_iterator, is_sequence, source_kind
 from isthmus.data.sources.places import is_location
+from isthmus.data.sources.sparse import sparse_frame
 from isthmus.data.sources.spooled import gathered_rows
 from isthmus.data.sources.streams import copied
 from isthmus.estimators.fit.memory import NO_LIMIT, Memory
@@ -46,7 +47,9 @@ def open_rows(estimator: Any, X: Any, *, reset: bool, memory: Memory = NO_LIMIT)
     if isinstance(X, np.ndarray) and X.ndim > 2 and estimator.get_params(deep=False).get("channels") is not None:
         X = open_source(X)
     if library_of(X) is not None:
-        return ArraySource(_frame_rows(estimator, X, reset=reset))
+        return sparse_columns(estimator, X, reset=reset) or ArraySource(_frame_rows(estimator, X, reset=reset))
+    if issparse(X):
+        return CsrSource(_checked_sparse(estimator, X, reset=reset))
     if not is_external(X):
         array = array_rows(estimator, X, reset=reset)
         return ArraySource(array.view(np.uint8) if array.dtype.kind == "b" and array.flags.c_contiguous else array)
@@ -54,6 +57,8 @@ def open_rows(estimator: Any, X: Any, *, reset: bool, memory: Memory = NO_LIMIT)
     if source.n_rows == 0:
         raise InvalidDataError(f"{X} has no rows; at least one is needed")
     _check_columns(estimator, source, reset=reset)
+    if isinstance(source, SparseCodesSource):
+        return CsrSource(source.csr(), schema=source.schema)
     return source if source.random_access and source.n_rows is not None else gathered_rows(source, memory.for_tables)
 
 
@@ -121,6 +126,26 @@ def array_rows(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any]:
     if rows.dtype.kind not in "biuf":
         raise InvalidDataError(f"Input X has values of type {rows.dtype}; convert them to numbers first")
     return rows.astype(np.float64) if rows.dtype.itemsize > 8 else rows
+
+
+def _checked_sparse(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """Return a sparse matrix as CSR, checked by scikit-learn, but for its values."""
+    if reset:
+        forget_labels(estimator)
+    if X.ndim != 2:
+        raise InvalidDataError(f"Expected 2D array, got a sparse array of shape {X.shape} instead; give it two axes")
+    try:
+        return validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype="numeric", ensure_all_finite=False)
+    except ValueError as error:
+        raise _brief(error) from None
+
+
+def sparse_columns(estimator: Any, X: Any, *, reset: bool) -> CsrSource | None:
+    """Return a pandas frame of sparse columns as a source, its names checked; None for any other frame."""
+    if library_of(X) != "pandas" or (source := sparse_frame(X)) is None:
+        return None
+    check_names(estimator, X, reset=reset)
+    return source
 
 
 def numbers_of(X: Any) -> Any:

@@ -36,12 +36,15 @@ class Schema:
         ``(height, width)`` or ``(height, width, channels)`` if a row is a flattened picture.
     categories : tuple of (int, int)
         For each category of an encoded table the first of its one-hot columns and the one after its last.
+    sparse : bool
+        Whether the rows are kept without their zeros; such a source has `csr` besides `take`.
     """
 
     columns: tuple[Column, ...]
     named: bool = False
     image_shape: tuple[int, ...] | None = None
     categories: tuple[tuple[int, int], ...] = ()
+    sparse: bool = False
 
     @property
     def n_features(self) -> int:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scipy.sparse import issparse
+
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusWarning
 from isthmus.data.formats import SOURCES
 from isthmus.data.frames import eager, labels_of, library_of, matrix_of
@@ -28,7 +30,14 @@ from isthmus.data.sources.places import (
     suffix_of,
     table_files,
 )
-from isthmus.data.sources.sparse import SparseArchiveSource, SparseCodesSource, is_sparse_archive, is_sparse_codes
+from isthmus.data.sources.sparse import (
+    CsrSource,
+    SparseArchiveSource,
+    SparseCodesSource,
+    is_sparse_archive,
+    is_sparse_codes,
+    sparse_frame,
+)
 from isthmus.data.sources.streams import copied
 from isthmus.data.sources.tables import TableSource
 from isthmus.data.sources.walking import files_below
@@ -144,8 +153,10 @@ def _of_object(data: Any, options: dict[str, Any], kinds: Mapping[str, str] | No
             f"a {type(data).__name__} can be read only once, and rows are read several times; use partial_fit, or "
             "write the rows to a file"
         )
+    if issparse(data):
+        return CsrSource(data)
     if library_of(data) is not None:
-        return _of_frame(data)
+        return sparse_frame(data) or _of_frame(data)
     return SequenceSource(data) if is_sequence(data) else ArraySource(data)
 
 

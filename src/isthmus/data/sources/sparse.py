@@ -6,6 +6,7 @@ import hashlib
 import os
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import BrokenFileError, InvalidDataError
-from isthmus.data.sources.arrays import NumberedRows, block_rows, existing, made_up_columns, made_up_schema, one_line
+from isthmus.data.sources.arrays import (
+    NumberedRows,
+    block_rows,
+    existing,
+    made_up_columns,
+    made_up_schema,
+    naming,
+    one_line,
+)
 from isthmus.data.sources.arrow_columns import reading, refuse_unknown
 from isthmus.data.sources.base import Block, Column, Schema
 from isthmus.data.sources.places import hash_ends
@@ -22,21 +31,30 @@ from isthmus.data.sparse_table import UNIT, VALUE, SparseRows, csr_of, from_arro
 
 
 class CsrSource(NumberedRows):
-    """The rows of a scipy CSR matrix, made dense block by block.
+    """The rows of a scipy sparse matrix, made dense block by block, or read as they are by `csr`.
 
     Parameters
     ----------
-    matrix : scipy.sparse.csr_matrix or csr_array of shape (n_rows, n_features)
-        Finite numbers; it is not copied.
+    matrix : scipy sparse matrix or array of shape (n_rows, n_features)
+        Real numbers or booleans. It is copied only if it is not CSR, or has a cell twice, whose values are added.
     schema : Schema or None
         The columns; None names them ``x0``, ``x1``, ….
+
+    Raises
+    ------
+    InvalidDataError
+        If the matrix does not hold rows of numbers.
     """
 
     def __init__(self, matrix: Any, *, schema: Schema | None = None) -> None:
-        self.matrix = matrix
-        self.n_rows: int | None = int(matrix.shape[0])
-        self.dtype: np.dtype[Any] = matrix.dtype
-        self.schema = schema or Schema(made_up_columns(matrix.shape[1]))
+        self.matrix = _canonical(matrix)
+        self.n_rows: int | None = int(self.matrix.shape[0])
+        self.dtype: np.dtype[Any] = self.matrix.dtype
+        self.schema = replace(schema or made_up_schema(self.matrix.shape[1], self.dtype), sparse=True)
+
+    def csr(self, rows: slice | NDArray[np.integer]) -> Any:
+        """Return some rows as a scipy CSR matrix, without cells that are stored twice."""
+        return self.matrix[rows]
 
     def _between(self, first: int, stop: int) -> NDArray[Any]:
         return np.asarray(self.matrix[first:stop].toarray())
@@ -170,13 +188,37 @@ class SparseArchiveSource(CsrSource):
             raise BrokenFileError(
                 f"{self.path} cannot be read as a sparse matrix of scipy: {one_line(error)}; write it again"
             ) from error
-        if matrix.dtype.kind not in "biuf" or matrix.ndim != 2:
-            raise InvalidDataError(
-                f"{self.path} holds a sparse matrix of shape {matrix.shape} and {matrix.dtype}, not rows of numbers"
-            )
-        if matrix.dtype.kind == "b":
-            matrix = matrix.astype(np.uint8)
-        super().__init__(matrix, schema=made_up_schema(matrix.shape[1], matrix.dtype))
+        with naming(self.path):
+            super().__init__(matrix)
+
+
+def _canonical(matrix: Any) -> Any:
+    """Return a matrix of numbers as CSR, every cell stored at most once."""
+    if matrix.ndim != 2 or matrix.dtype.kind not in "biuf":
+        raise InvalidDataError(
+            f"a sparse matrix of shape {matrix.shape} and {matrix.dtype} does not hold rows of numbers; pass a matrix "
+            "of real numbers with one row per sample"
+        )
+    matrix = matrix.tocsr()
+    if matrix.dtype.kind == "b" or (matrix.dtype.kind == "f" and matrix.dtype.itemsize not in (4, 8)):
+        matrix = matrix.astype(np.uint8 if matrix.dtype.kind == "b" else np.float64)
+    if not matrix.has_canonical_format:
+        matrix = matrix.copy()
+        matrix.sum_duplicates()
+    return matrix
+
+
+def sparse_frame(frame: Any) -> CsrSource | None:
+    """Return a pandas frame of sparse columns, whose missing value is 0, as a source; None for any other frame."""
+    kinds = getattr(frame, "dtypes", ())
+    if not len(kinds) or not all(type(kind).__name__ == "SparseDtype" and kind.fill_value == 0 for kind in kinds):
+        return None
+    matrix = frame.sparse.to_coo()
+    names = tuple(frame.columns)
+    if not all(isinstance(name, str) for name in names):
+        return CsrSource(matrix)
+    columns = tuple(replace(column, name=name) for column, name in zip(made_up_columns(len(names)), names, strict=True))
+    return CsrSource(matrix, schema=Schema(columns, named=True))
 
 
 def is_sparse_archive(path: Path) -> bool:

@@ -14,12 +14,16 @@ from isthmus.networks.base import Network
 from isthmus.sparsity.base import Sparsity
 
 _FIRST_ROWS = 4096
+# Rows that are kept without their zeros may be so wide that fewer have to do.
+_FIRST_CELLS, _FEWEST_ROWS = 1 << 22, 64
 
 
 def first_rows(loader: RowLoader) -> NDArray[Any]:
     """Return the raw rows that decide the order and the signs: the first ones of a source, at most 4,096."""
-    numbers = np.arange(min(loader.n_rows, _FIRST_ROWS), dtype=np.uint32)
-    raw = np.empty((len(numbers), loader.source.schema.n_features), loader.source.dtype)
+    width = loader.source.schema.n_features
+    most = max(_FEWEST_ROWS, _FIRST_CELLS // width) if loader.source.schema.sparse else _FIRST_ROWS
+    numbers = np.arange(min(loader.n_rows, _FIRST_ROWS, most), dtype=np.uint32)
+    raw = np.empty((len(numbers), width), loader.source.dtype)
     loader.source.take(numbers, raw)
     return raw
 
