@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.data.filling import put
-from isthmus.data.frames import FrameColumn, each_column, eager, labels_of, library_of, refused
+from isthmus.data.frame_columns import FrameColumn
+from isthmus.data.frames import each_column, eager, labels_of, library_of, refused
 
 Frame: TypeAlias = "nw.DataFrame[Any]"
 Floats = NDArray[np.float64]

@@ -2,52 +2,21 @@
 
 from __future__ import annotations
 
-import datetime
-import decimal
-import numbers as abstract
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError
+from isthmus.data.frame_columns import FrameColumn, arrow_codes, categories_column, factorized, objects_column
 from isthmus.data.sources.arrow_columns import describe_type
 
-Mask = NDArray[np.bool_]
 Library = Literal["pandas", "polars", "pyarrow"]
-Kind = Literal["real", "integer", "boolean", "category", "empty"]
-
-_NO_VALUE = ("NAType", "NaTType")  # of pandas.NA and pandas.NaT
 
 
 class NotNumbersError(InvalidDataError, TypeError):
     """An array of Python objects holds something else than numbers."""
-
-
-class FrameColumn(NamedTuple):
-    """The cells of one column of a frame.
-
-    Attributes
-    ----------
-    name : object
-        Its name; pandas allows any hashable.
-    kind : {"real", "integer", "boolean", "category", "empty"} or None
-        None where the cells are neither numbers nor categories; "empty" where the type allows no value.
-    what : str
-        Its content and type in words, for messages.
-    values : ndarray of shape (n,)
-        Numbers in their own type, booleans as uint8, categories as objects, dates and times as datetime64 in UTC or
-        timedelta64; nothing is said of missing cells.
-    missing : ndarray of bool of shape (n,)
-        Which cells are null or NaN.
-    """
-
-    name: Any
-    kind: Kind | None
-    what: str
-    values: NDArray[Any]
-    missing: Mask
 
 
 def library_of(table: object) -> Library | None:
@@ -208,9 +177,11 @@ def _pandas_column(name: Any, series: Any) -> FrameColumn:
         cells = cells if isinstance(cells, pa.ChunkedArray) else pa.chunked_array([cells])
         return _arrow_column(name, cells, cells.type, str(dtype))
     missing = series.isna().to_numpy()
-    if isinstance(dtype, pd.StringDtype | pd.CategoricalDtype):
-        what = f"{'text' if isinstance(dtype, pd.StringDtype) else 'categories'} ({dtype})"
-        return _labels(name, "category", what, series.astype(object).to_numpy(), missing)
+    if isinstance(dtype, pd.StringDtype):
+        return categories_column(name, f"text ({dtype})", *factorized(series.astype(object).to_numpy(), missing))
+    if isinstance(dtype, pd.CategoricalDtype):
+        codes = np.where(missing, len(dtype.categories), series.cat.codes.to_numpy())
+        return categories_column(name, f"categories ({dtype})", codes, list(dtype.categories.astype(object)))
     own = getattr(dtype, "numpy_dtype", None)
     if own is not None and own.kind in "biuf":
         # pandas's nullable types, whose integers are exact.
@@ -249,8 +220,7 @@ def _polars_column(name: str, series: Any) -> FrameColumn:
     if series.dtype == pl.Object:
         return objects_column(name, np.array([*series.to_list(), None], object)[:-1])
     if series.dtype in (pl.Categorical, pl.Enum):
-        labels = np.array([*series.to_list(), None], object)[:-1]
-        return _labels(name, "category", f"categories ({series.dtype})", labels, series.is_null().to_numpy())
+        return categories_column(name, f"categories ({series.dtype})", *arrow_codes(series.cast(pl.String).to_arrow()))
     cells = series.to_arrow()
     import pyarrow as pa
 
@@ -275,7 +245,7 @@ def _arrow_column(name: Any, cells: Any, kind: Any, own: str | None = None) -> F
         return FrameColumn(name, "real", what, np.asarray(cells.cast(pa.float64(), safe=False).to_numpy()), missing)
     text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
     if text or types.is_dictionary(kind):
-        return _labels(name, "category", what, np.array([*cells.to_pylist(), None], object)[:-1], missing)
+        return categories_column(name, what, *arrow_codes(cells))
     values = _times(cells, kind) if types.is_temporal(kind) and not types.is_interval(kind) else np.empty(0)
     return FrameColumn(name, None, what, values, missing)
 
@@ -294,119 +264,3 @@ def _times(cells: Any, kind: Any) -> NDArray[Any]:
 def _plain(cells: Any) -> NDArray[Any]:
     """Return integers with 0 in missing cells."""
     return np.asarray((cells.fill_null(0) if cells.null_count else cells).to_numpy())
-
-
-def _labels(name: Any, kind: Kind, what: str, labels: NDArray[Any], missing: Mask) -> FrameColumn:
-    labels = labels.copy()
-    labels[missing] = None
-    return FrameColumn(name, kind, what, labels, missing)
-
-
-# Objects -------------------------------------------------------------------------------------------------------------
-
-
-def objects_column(name: Any, values: NDArray[Any]) -> FrameColumn:
-    """Return the cells of a column of Python objects: numbers, booleans or text, if it does not mix them.
-
-    None, NaN and pandas's NA and NaT are missing. Numbers are float64; integers stay whole if an integer type of eight
-    bytes holds them all.
-
-    Raises
-    ------
-    InvalidDataError
-        Where a number is larger than any float.
-    """
-    missing = np.fromiter((_is_null(value) for value in values), bool, len(values))
-    present = values[~missing]
-    types = {type(value) for value in present}
-    words = {_word(kind) for kind in types}
-    if not words:
-        return FrameColumn(name, "empty", "no values (object)", np.full(len(values), np.nan), missing)
-    if len(words) > 1 or not words <= {"numbers", "booleans", "text"}:
-        times = _object_times(values, missing, types) if len(words) == 1 else np.empty(0)
-        return FrameColumn(name, None, _described(values, missing, words), times, missing)
-    named = f"{words.pop()} ({', '.join(sorted(kind.__name__ for kind in types))} objects)"
-    if named.startswith("text"):
-        return _labels(name, "category", named, values, missing)
-    if named.startswith("booleans"):
-        return FrameColumn(name, "boolean", named, np.where(missing, 0, values).astype(np.uint8), missing)
-    if all(issubclass(kind, abstract.Integral) for kind in types):
-        whole = np.where(missing, 0, values)
-        for dtype in (np.int64, np.uint64):
-            if min(whole) >= np.iinfo(dtype).min and max(whole) <= np.iinfo(dtype).max:
-                return FrameColumn(name, "integer", named, whole.astype(dtype), missing)
-    return FrameColumn(name, "real", named, _floats(name, values, missing), missing)
-
-
-def _object_times(values: NDArray[Any], missing: Mask, types: set[type]) -> NDArray[Any]:
-    """Return objects as NumPy's dates or durations, if all are dates, times without a zone, or durations."""
-    if any(getattr(value, "tzinfo", None) is not None for value in values[~missing]):
-        return np.empty(0)
-    for base, dtype in (
-        (datetime.timedelta, "timedelta64[us]"),
-        (np.timedelta64, "timedelta64[us]"),
-        (datetime.datetime, "datetime64[us]"),
-        (np.datetime64, "datetime64[us]"),
-        (datetime.date, "datetime64[D]"),
-    ):
-        if all(issubclass(kind, base) for kind in types):
-            return np.where(missing, np.array(None), values).astype(dtype)
-    return np.empty(0)
-
-
-def _floats(name: Any, values: NDArray[Any], missing: Mask) -> NDArray[np.float64]:
-    found = np.full(len(values), np.nan)
-    for row in np.flatnonzero(~missing):
-        try:
-            found[row] = float(values[row])
-        except OverflowError:
-            raise InvalidDataError(
-                f"column {name!r} holds a number in row {row} that is larger than any float; divide the column, or "
-                "drop it"
-            ) from None
-    return found
-
-
-def _is_null(value: Any) -> bool:
-    if value is None or type(value).__name__ in _NO_VALUE:
-        return True
-    if isinstance(value, float | np.floating):
-        return bool(value != value)
-    return isinstance(value, decimal.Decimal) and value.is_nan()
-
-
-def _word(kind: type) -> str:
-    """Return in one word, in the plural, what objects of a type are."""
-    if issubclass(kind, bool | np.bool_):
-        return "booleans"
-    if issubclass(kind, abstract.Real | decimal.Decimal) and not issubclass(kind, np.timedelta64):
-        return "numbers"
-    for base, word in _WORDS:
-        if issubclass(kind, base):
-            return word
-    return f"{kind.__name__} objects"
-
-
-_WORDS: tuple[tuple[Any, str], ...] = (
-    (str, "text"),
-    ((bytes, bytearray, memoryview), "bytes"),
-    ((datetime.date, datetime.time, np.datetime64), "dates or times"),
-    ((datetime.timedelta, np.timedelta64), "durations"),
-    (abstract.Complex, "complex numbers"),
-    ((list, tuple, set, frozenset, np.ndarray), "lists"),
-    (dict, "dictionaries"),
-)
-
-
-def _described(values: NDArray[Any], missing: Mask, words: set[str]) -> str:
-    """Return what objects are that are not all numbers, booleans or text, with the place of the rarest."""
-    rows: dict[str, list[int]] = {word: [] for word in sorted(words)}
-    for row in np.flatnonzero(~missing):
-        rows[_word(type(values[row]))].append(int(row))
-    rarest = min(rows, key=lambda word: len(rows[word]))
-    first = rows[rarest][0]
-    shown = repr(values[first])
-    shown = shown if len(shown) <= 40 else f"{shown[:37]}..."
-    kinds = " and ".join(rows)
-    mixed = f"a mixture of {kinds}" if len(rows) > 1 else kinds
-    return f"{mixed} ({type(values[first]).__name__}), such as {' '.join(shown.split())} in row {first}"

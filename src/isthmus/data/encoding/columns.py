@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError
 from isthmus.data.columns import ColumnOfTable, described
-from isthmus.data.encoding.dates import elapsed_days, ticks_of, times_of_day, waves
-from isthmus.data.encoding.types import Type, limits_of, merged, plain_label, zone_of
-from isthmus.data.frames import FrameColumn, refused
+from isthmus.data.encoding.dates import TICKS_OF_DAY, elapsed_days, ticks_of, times_of_day, waves
+from isthmus.data.encoding.types import Type, is_time_of_day, limits_of, merged, plain_label, zone_of
+from isthmus.data.frame_columns import FrameColumn
+from isthmus.data.frames import refused
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -127,8 +128,8 @@ class EncodedColumn(ColumnOfTable):
             )
         if self.kind == "category":
             places = {level: float(place) for place, level in enumerate(self.levels)}
-            codes, labels = coded(column)
-            numbers = np.array([*(places.get(plain_label(label), UNKNOWN) for label in labels), np.nan])[codes]
+            known = [places.get(plain_label(label), UNKNOWN) for label in column.labels]
+            numbers = np.array([*known, np.nan])[column.codes]
         elif self.kind in _TIMES:
             numbers = elapsed_days(column.values, self._origin, self.unit)
         else:
@@ -154,14 +155,15 @@ class EncodedColumn(ColumnOfTable):
         out[missing] = np.nan
 
     def _ticks(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        if is_time_of_day(self.dtype):
+            numbers = np.clip(numbers, 0, 1 - 1 / TICKS_OF_DAY[self.unit])
         return ticks_of(numbers, self._origin, self.unit, "M8" if self.kind == "datetime" else "m8")
 
     def restored(self, rows: NDArray[Any]) -> tuple[NDArray[Any], Mask]:
-        """Return the values of cells from the columns that encode them, and which are missing."""
+        """Return the values of cells, levels as their numbers, from the encoding columns, and which are missing."""
         if self.kind == "category":
             missing = np.isnan(rows).any(1)
-            best = np.where(np.isnan(rows), -np.inf, rows).argmax(1) if self.levels else np.zeros(len(rows), int)
-            return np.array([*self.levels, None], object)[:-1][best], missing
+            return np.where(missing[:, None], 0, rows).argmax(1), missing
         numbers = rows[:, 0].astype(np.float64)
         missing = np.isnan(numbers)
         if self.kind == "boolean":
@@ -196,29 +198,9 @@ def kind_of(column: FrameColumn) -> str | None:
     return column.kind or (times.get(column.values.dtype.kind) if len(column.values) == len(column.missing) else None)
 
 
-def coded(column: FrameColumn) -> tuple[NDArray[np.intp], list[Any]]:
-    """Return the labels of a column and, for each cell, the place of its label; the last place is a missing cell."""
-    import pyarrow as pa
-
-    try:
-        cells = pa.array(column.values, mask=column.missing, from_pandas=False)
-        if pa.types.is_string(cells.type):
-            found = cells.dictionary_encode()
-            labels = found.dictionary.to_pylist()
-            return found.indices.fill_null(len(labels)).to_numpy().astype(np.intp), labels
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-        pass  # labels that are not all text
-    places: dict[Any, int] = {}
-    pairs = zip(column.values.tolist(), column.missing.tolist(), strict=True)
-    # True and 1 are equal, but other labels.
-    codes = [-1 if hole else places.setdefault((type(label), label), len(places)) for label, hole in pairs]
-    found_codes = np.array(codes, np.intp)
-    found_codes[found_codes < 0] = len(places)
-    return found_codes, [label for _, label in places]
-
-
 def _are_whole(values: NDArray[Any]) -> bool:
-    return bool(np.all((np.abs(values) <= 1 << 53) & (np.rint(values) == values)))
+    wide = values.astype(np.float64)
+    return bool(np.all((np.abs(wide) <= 1 << 53) & (np.rint(wide) == wide)))
 
 
 # Learning ------------------------------------------------------------------------------------------------------------
@@ -296,9 +278,10 @@ class ColumnFinder:
         self.high = high if self.high != self.high else max(self.high, high)
 
     def _count(self, column: FrameColumn) -> None:
-        codes, labels = coded(column)
-        counts = np.bincount(codes, minlength=len(labels) + 1)[: len(labels)].tolist()
-        for label, count in zip(map(plain_label, labels), counts, strict=True):
+        counts = np.bincount(column.codes, minlength=len(column.labels) + 1)[: len(column.labels)].tolist()
+        for label, count in zip(map(plain_label, column.labels), counts, strict=True):
+            if not count:
+                continue
             if label in self.counts:
                 self.counts[label] += count
             elif len(self.counts) < _COUNTED:

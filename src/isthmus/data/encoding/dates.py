@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-_DAY = {"D": 1, "h": 24, "m": 1440, "s": 86_400, "ms": 86_400_000, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
+TICKS_OF_DAY = {"D": 1, "h": 24, "m": 1440, "s": 86_400, "ms": 86_400_000, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
 
 
 def elapsed_days(values: NDArray[Any], origin: int, unit: str) -> Floats:
@@ -17,18 +17,27 @@ def elapsed_days(values: NDArray[Any], origin: int, unit: str) -> Floats:
     kind = values.dtype.kind
     ticks = values.astype(f"{kind}8[{unit}]").view(np.int64)
     # Whole days and the rest apart: a difference of nanoseconds has more digits than a float.
-    days, rest = np.divmod(ticks - origin, _DAY[unit])
-    return np.asarray(days + rest / _DAY[unit], np.float64)
+    days, rest = np.divmod(ticks - origin, TICKS_OF_DAY[unit])
+    return np.asarray(days + rest / TICKS_OF_DAY[unit], np.float64)
 
 
 def ticks_of(days: NDArray[Any], origin: int, unit: str, kind: str) -> NDArray[Any]:
     """Return days from an origin as datetime64 (kind "M8") or timedelta64 ("m8"), NaT where they are NaN."""
     numbers = np.asarray(days, np.float64)
     missing = np.isnan(numbers)
-    limit = (2.0**63 - abs(origin) - 1) / _DAY[unit] * (1 - 1e-12)
-    numbers = np.clip(np.where(missing, 0, numbers), -limit, limit)
+    limit = (2.0**63 - abs(origin) - 1) / TICKS_OF_DAY[unit] * (1 - 1e-12)
+    low, high = -limit, limit
+    if kind == "M8":
+        # Python's dates are in the years 1 to 9999.
+        low, high = (end - origin / TICKS_OF_DAY[unit] for end in (-719_162, 2_932_896))
+        low, high = max(low, -limit), min(high, limit)
+    numbers = np.clip(np.where(missing, 0, numbers), low, high)
     whole = np.floor(numbers)
-    found = origin + whole.astype(np.int64) * _DAY[unit] + np.rint((numbers - whole) * _DAY[unit]).astype(np.int64)
+    found = (
+        origin
+        + whole.astype(np.int64) * TICKS_OF_DAY[unit]
+        + np.rint((numbers - whole) * TICKS_OF_DAY[unit]).astype(np.int64)
+    )
     found[missing] = np.iinfo(np.int64).min
     return found.view(f"{kind}[{unit}]")
 
@@ -74,7 +83,7 @@ def waves(values: NDArray[Any], unit: str, zone: str | None, parts: Sequence[str
     local = _local(values, zone)
     day = local.astype("M8[D]")
     year = local.astype("M8[Y]")
-    since = (local - day.astype(local.dtype)).view(np.int64) / _DAY[unit]
+    since = (local - day.astype(local.dtype)).view(np.int64) / TICKS_OF_DAY[unit]
     first = year.astype("M8[D]")
     length = ((year + 1).astype("M8[D]") - first).astype(np.float64)
     fractions = {

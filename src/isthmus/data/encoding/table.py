@@ -225,7 +225,7 @@ class TableEncoding:
         cells = {}
         for place, column in enumerate(self.columns):
             values, missing = column.restored(rows[:, self.starts[place] : self.starts[place + 1]])
-            cells[column.name] = build(self.library, column.dtype, values, missing, column.categories)
+            cells[column.name] = build(self.library, column.dtype, values, missing, column.levels, column.categories)
         return _converted(_frame(self.library, cells), library or self.library)
 
     def probabilities(self, rows: NDArray[Any]) -> dict[Any, NDArray[Any]]:

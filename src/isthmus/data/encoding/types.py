@@ -113,6 +113,13 @@ def zone_of(kind: Type) -> str | None:
     return zone_of(kind[1]) if kind[0] == "arrow" else None
 
 
+def is_time_of_day(kind: Type) -> bool:
+    """Whether a type holds times of day."""
+    if kind[0] == "arrow":
+        return is_time_of_day(kind[1])
+    return kind[0] in ("time32", "time64", "Time") or kind == ("object", "time")
+
+
 def limits_of(kind: Type) -> tuple[int, int] | None:
     """Return the smallest and largest integer of a type; None where it is no integer type."""
     name = str(kind[1] if kind[0] in ("numpy", "nullable", "sparse") else kind[0]).lower()
@@ -128,7 +135,14 @@ def limits_of(kind: Type) -> tuple[int, int] | None:
 # Columns of a type ---------------------------------------------------------------------------------------------------
 
 
-def build(library: str, kind: Type, values: NDArray[Any], missing: Mask, categories: Sequence[Any]) -> Any:
+def build(
+    library: str,
+    kind: Type,
+    values: NDArray[Any],
+    missing: Mask,
+    levels: Sequence[Any] = (),
+    categories: Sequence[Any] = (),
+) -> Any:
     """Return cells as a column of a library and type.
 
     Parameters
@@ -138,12 +152,19 @@ def build(library: str, kind: Type, values: NDArray[Any], missing: Mask, categor
     kind : tuple
         What `type_of` returned.
     values : ndarray of shape (n,)
-        Numbers, booleans, datetime64 in UTC, timedelta64, or objects for labels.
+        Numbers, booleans, datetime64 in UTC, timedelta64, or the places of labels in `levels`.
     missing : ndarray of bool of shape (n,)
         Which cells are missing. A type that has no missing cells becomes one that has.
+    levels : sequence
+        Labels, of a column of categories or text.
     categories : sequence
-        All labels of a type of categories, in its order.
+        All labels of a type that states them, in its order.
     """
+    if levels:
+        stated = bool(categories) and library != "polars" and (kind[0] != "arrow" or kind[1][0] == "dictionary")
+        places = {label: place for place, label in enumerate(categories)}
+        labels = np.array([places[label] if stated else label for label in levels], int if stated else object)
+        values = labels[values]
     if library == "pandas":
         return _pandas_column(kind, values, missing, categories)
     if library == "polars":
@@ -171,8 +192,7 @@ def _arrow_column(kind: Type, values: NDArray[Any], missing: Mask, categories: S
     if kind[0] == "null":
         return pa.nulls(len(values))
     if kind[0] == "dictionary":
-        codes = _codes(values, missing, categories)
-        indices = pa.array(codes.astype(np.int64), mask=missing).cast(_arrow_kind(kind[1]))
+        indices = pa.array(values.astype(np.int64), mask=missing).cast(_arrow_kind(kind[1]))
         labels = pa.array(list(categories)).cast(_arrow_kind(kind[2])) if categories else pa.array([], pa.string())
         return pa.DictionaryArray.from_arrays(indices, labels, ordered=kind[3])
     wanted = _arrow_kind(kind)
@@ -188,12 +208,6 @@ def _decimals(values: NDArray[Any], missing: Mask, scale: int) -> list[decimal.D
     step = decimal.Decimal(1).scaleb(-scale)
     pairs = zip(values.tolist(), missing.tolist(), strict=True)
     return [None if hole else decimal.Decimal(repr(value)).quantize(step) for value, hole in pairs]
-
-
-def _codes(values: NDArray[Any], missing: Mask, categories: Sequence[Any]) -> NDArray[np.intp]:
-    places = {label: place for place, label in enumerate(categories)}
-    cells = zip(values.tolist(), missing.tolist(), strict=True)
-    return np.array([-1 if hole else places[label] for label, hole in cells], np.intp)
 
 
 def _polars_column(kind: Type, values: NDArray[Any], missing: Mask, categories: Sequence[Any]) -> Any:
@@ -229,7 +243,7 @@ def _pandas_column(kind: Type, values: NDArray[Any], missing: Mask, categories: 
     _known(name, _PANDAS)
     if name == "category":
         labels = _pandas_labels(arguments[1], categories)
-        return pd.Categorical.from_codes(_codes(values, missing, categories), labels, ordered=arguments[0])
+        return pd.Categorical.from_codes(np.where(missing, -1, values), labels, ordered=arguments[0])
     if name == "object":
         return pd.Series(_pandas_objects(arguments[0], values, missing), dtype=object)
     if name == "string":
@@ -278,6 +292,8 @@ def _pandas_objects(name: str, values: NDArray[Any], missing: Mask) -> NDArray[A
         found = [value if value != value else int(value) for value in found]
     elif name == "float":
         found = [float(value) for value in found]
+    elif name == "time":
+        found = [None if hole else (datetime.datetime.min + v).time() for v, hole in zip(found, missing, strict=True)]
     elif name in ("Timestamp", "Timedelta"):
         import pandas as pd
 
