@@ -30,6 +30,12 @@ class Batch(NamedTuple):
     corrupted: Array | None = None  # (B, D) True where the corruption replaced the cell's value
     condition: Array | None = None  # (B, C) further input of the network, such as the missing mask
     extras: Mapping[str, Array] = {}  # arrays (B, ...) by name, such as labels
+    sample_weight: Array | None = None  # (B,) weights given to the rows, of mean 1 over all training rows
+
+    @property
+    def shares(self) -> Array:
+        """The weight of each row in a mean over rows (B,), which is divided by their number, the sum of `weight`."""
+        return self.weight if self.sample_weight is None else self.weight * self.sample_weight
 
 
 class Output(NamedTuple):

@@ -9,10 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.core.errors import InvalidDataError, InvalidParameterError
-from isthmus.data.columns import frame_of
-from isthmus.data.sources import TableSource, open_source
-from isthmus.data.sources.arrow import is_arrow
+from isthmus.core.errors import InvalidDataError
+from isthmus.data.named_columns import NamedColumns
+from isthmus.data.sources import open_source
 from isthmus.data.sources.places import is_location
 from isthmus.data.sources.spooled import gathered_rows
 from isthmus.data.splitting import Holdout, MaskHoldout
@@ -29,6 +28,10 @@ class Hold(Protocol):
         """Return the validation rows for a seed and a share of the rows in (0, 1)."""
         ...
 
+    def selected(self, rows: NDArray[np.integer]) -> Hold:
+        """Return the rule for a table of these rows, by their numbers, alone."""
+        ...
+
 
 class LastRows:
     """Hold out the last share of `n_rows` rows."""
@@ -40,6 +43,10 @@ class LastRows:
         """Return the validation rows: at least one of several, and never all."""
         count = min(max(1, round(share * self.n_rows)), self.n_rows - 1)
         return MaskHoldout(np.arange(self.n_rows) >= self.n_rows - count)
+
+    def selected(self, rows: NDArray[np.integer]) -> LastRows:
+        """Return the rule for a table of these rows alone."""
+        return LastRows(len(rows))
 
     def __str__(self) -> str:
         return LAST
@@ -56,6 +63,8 @@ class Groups:
         The group of each row.
     values : list of str
         The value that the rows of each group share.
+    parameter : str
+        The parameter that named the column, for messages.
 
     Raises
     ------
@@ -63,13 +72,16 @@ class Groups:
         If there are fewer than two groups.
     """
 
-    def __init__(self, name: str, codes: NDArray[np.integer], values: list[str]) -> None:
+    def __init__(
+        self, name: str, codes: NDArray[np.integer], values: list[str], parameter: str = "validation_by"
+    ) -> None:
         self.name = name
         self.codes = codes
         self.values = values
+        self.parameter = parameter
         if len(values) < 2:
             found = f"all rows are of one group, {values[0]!r}" if values else "there are no rows"
-            named = name if name == GIVEN else f"validation_by={name!r}"
+            named = name if name == GIVEN else f"{parameter}={name!r}"
             raise InvalidDataError(f"{named}: {found}; hold out single rows instead")
 
     def __call__(self, seed: int, share: float) -> MaskHoldout:
@@ -83,10 +95,22 @@ class Groups:
         chosen[drawn[: min(count, len(drawn) - 1)]] = True
         return MaskHoldout(chosen[self.codes], self.codes)
 
+    def selected(self, rows: NDArray[np.integer]) -> Groups:
+        """Return the rule for a table of these rows alone."""
+        present, codes = np.unique(self.codes[rows], return_inverse=True)
+        return Groups(
+            self.name, codes.astype(self.codes.dtype), [self.values[place] for place in present], self.parameter
+        )
+
     def __str__(self) -> str:
-        if self.name != GIVEN:
-            return self.name
-        return f"{GIVEN} {hashlib.blake2b(self.codes.tobytes(), digest_size=8).hexdigest()}"
+        return self.name
+
+    @property
+    def digest(self) -> str:
+        """A hash of the group of each row."""
+        found = hashlib.blake2b(repr(self.values).encode(), digest_size=8)
+        found.update(self.codes.tobytes())
+        return found.hexdigest()
 
 
 def groups_of(values: Any, n_rows: int) -> Groups:
@@ -111,7 +135,7 @@ def groups_of(values: Any, n_rows: int) -> Groups:
         raise InvalidDataError(f"groups has shape {column.shape}, but there are {n_rows} rows; pass one value for each")
     if column.dtype.kind == "O":
         column = np.array([str(value) for value in column])
-    return _grouped(GIVEN, [pa.array(column)])
+    return grouped(GIVEN, [pa.array(column)])
 
 
 def split_by(X: Any, by: str) -> tuple[Any, Hold]:
@@ -142,17 +166,8 @@ def split_by(X: Any, by: str) -> tuple[Any, Hold]:
     if by == LAST:
         rows, n_rows = _counted(X)
         return rows, LastRows(n_rows)
-    frame = frame_of(X)
-    if frame is not None and by in frame.columns:
-        return frame.drop(by).to_native(), _grouped(by, [frame.get_column(by).to_arrow()])
-    if frame is None and (is_location(X) or is_arrow(X) or isinstance(X, TableSource)):
-        source: Any = X if isinstance(X, TableSource) else _opened_without(X, by)
-        if by in source.schema.names:
-            raise InvalidParameterError(f"validation_by={by!r} is a feature of this source; open it with drop=[{by!r}]")
-        return source, _grouped(by, (kept.column(0) for _, kept in source.blocks_keeping([by])))
-    raise InvalidParameterError(
-        f"validation_by={by!r} is neither 'last' nor a column of these rows; pass a table or a DataFrame that has one"
-    )
+    table = NamedColumns(X, {"validation_by": by})
+    return table.rows, grouped(by, table.values(by))
 
 
 def _counted(X: Any) -> tuple[Any, int]:
@@ -166,15 +181,8 @@ def _counted(X: Any) -> tuple[Any, int]:
     return source, source.n_rows
 
 
-def _opened_without(X: Any, by: str) -> Any:
-    try:
-        return open_source(X, drop=[by])
-    except InvalidParameterError as error:
-        raise InvalidParameterError(f"validation_by: {str(error).removeprefix('drop: ')}") from error
-
-
-def _grouped(name: str, columns: Iterable[Any]) -> Groups:
-    """Return the groups of an Arrow column that comes in pieces."""
+def grouped(name: str, columns: Iterable[Any], parameter: str = "validation_by") -> Groups:
+    """Return the groups of an Arrow column that comes in pieces; `parameter` is what named it."""
     import pyarrow as pa
 
     known: dict[str, int] = {}
@@ -185,4 +193,4 @@ def _grouped(name: str, columns: Iterable[Any]) -> Groups:
             values = [*map(str, chunk.dictionary.to_pylist()), *(["None"] if chunk.null_count else [])]
             here = np.array([known.setdefault(value, len(known)) for value in values], np.int32)
             codes.append(here[chunk.indices.fill_null(len(values) - 1).to_numpy(zero_copy_only=False)])
-    return Groups(name, np.concatenate(codes), list(known))
+    return Groups(name, np.concatenate(codes), list(known), parameter)

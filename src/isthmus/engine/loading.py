@@ -17,6 +17,7 @@ from isthmus.data.scaling import Scaling
 from isthmus.data.scaling.choosing import scaled_in_program
 from isthmus.data.sources.base import Source
 from isthmus.data.splitting import NO_HOLDOUT, Holdout
+from isthmus.data.weights import RowWeights
 from isthmus.engine.sampling import BatchSampler, EpochOrder, Shuffle
 
 # A chunk stays in the last cache level between the thread that fills it and the program that reads it: the 4-2-4
@@ -24,6 +25,7 @@ from isthmus.engine.sampling import BatchSampler, EpochOrder, Shuffle
 CHUNK_BYTES = 8 << 20
 _CHUNK_BATCHES = 1 << 15
 _SCALED_ROWS = 1 << 14  # at a time
+SAMPLE_WEIGHT = "sample_weight"  # the name of the rows' weights among the extras of a chunk
 
 
 class Chunk(NamedTuple):
@@ -80,6 +82,7 @@ class RowLoader:
     upload: Callable[[Chunk], Any] | None = None
     # (n_rows, ...) further values of each row, such as labels, gathered with the rows
     extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    weights: RowWeights | None = None  # of all rows; None weights all equally
 
     @property
     def in_program(self) -> bool:
@@ -158,6 +161,7 @@ class _Filler:
         self.first = start // size
         self.numbers = BatchSampler(order, self.shard.low, self.shard.high, self.first, loader.readers)
         self.n_left = loader.count(validation) - start
+        self.factor = 1.0 if loader.weights is None else loader.weights.factor(loader.holdout, validation)
         # One for each reader, and one for the computation.
         self.buffers: list[Any] = [None] * (loader.readers + 1)
 
@@ -197,6 +201,9 @@ class _Filler:
         for name, values in self.loader.extras.items():
             found[name] = np.zeros((len(numbers), *values.shape[1:]), values.dtype)
             found[name][:n_filled] = values[numbers[:n_filled]]
+        if (weights := self.loader.weights) is not None:
+            found[SAMPLE_WEIGHT] = np.zeros(len(numbers), self.loader.compute)
+            found[SAMPLE_WEIGHT][:n_filled] = weights.values[numbers[:n_filled]] * self.factor
         return found
 
     def _padding(self, n_batches: int, count: int) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from isthmus.core.types import Statistics
-from isthmus.engine.loading import RowLoader
+from isthmus.engine.loading import SAMPLE_WEIGHT, Chunk, RowLoader
 
 Floats = NDArray[np.float64]
 
@@ -83,38 +83,53 @@ def scaled_rows(loader: RowLoader, values: NDArray[Any], dtype: Any) -> NDArray[
     return rows
 
 
+def weights_of(chunk: Chunk) -> NDArray[Any] | None:
+    """Return the weights of a chunk's rows, or None where all count alike."""
+    weights = chunk.extras.get(SAMPLE_WEIGHT)
+    return None if weights is None else weights[: chunk.count]
+
+
+def _weighted(rows: NDArray[Any], weights: NDArray[Any] | None) -> tuple[NDArray[Any], float]:
+    """Return rows times their weights, and the sum of the weights."""
+    if weights is None:
+        return rows, len(rows)
+    return rows * weights[:, None].astype(rows.dtype), float(weights.sum(dtype=np.float64))
+
+
 def _of_covariance(loader: RowLoader) -> tuple[Floats, Floats, Floats]:
     width = loader.chunk_shape[1]
     dtype = np.float64 if loader.n_rows * width**2 <= _MAX_FLOAT64_WORK else np.float32
-    sums, squares, count = np.zeros(width), np.zeros((width, width)), 0
+    sums, squares, count = np.zeros(width), np.zeros((width, width)), 0.0
     origin: NDArray[Any] | None = None
     for chunk in loader.chunks():
         rows = scaled_rows(loader, chunk.values[: chunk.count], dtype)
         # About the first chunk's mean rather than zero, from which unscaled columns may be far.
         origin = rows.mean(axis=0) if origin is None else origin
         rows = rows - origin
-        sums += rows.sum(axis=0, dtype=np.float64)
-        squares += rows.T @ rows
-        count += chunk.count
-    mean = sums / max(count, 1)
-    variances, vectors = eigh(squares / max(count, 1) - np.outer(mean, mean))
+        heavy, total = _weighted(rows, weights_of(chunk))
+        sums += heavy.sum(axis=0, dtype=np.float64)
+        squares += heavy.T @ rows
+        count += total
+    mean = sums / (count or 1)
+    variances, vectors = eigh(squares / (count or 1) - np.outer(mean, mean))
     return mean + (0 if origin is None else origin), np.maximum(variances[::-1], 0), _signed(vectors.T[::-1])
 
 
 def _moments(loader: RowLoader) -> tuple[Floats, float]:
     """Return the mean (D,) and the sum of all columns' variances."""
     width = loader.chunk_shape[1]
-    sums, squares, count = np.zeros(width), 0.0, 0
+    sums, squares, count = np.zeros(width), 0.0, 0.0
     origin: NDArray[Any] | None = None
     for chunk in loader.chunks():
         rows = scaled_rows(loader, chunk.values[: chunk.count], np.float64)
         origin = rows.mean(axis=0) if origin is None else origin
         rows = rows - origin
-        sums += rows.sum(axis=0)
-        squares += float(np.einsum("nd,nd->", rows, rows))
-        count += chunk.count
-    mean = sums / max(count, 1)
-    return mean + (0 if origin is None else origin), max(squares / max(count, 1) - float(mean @ mean), 0.0)
+        heavy, total = _weighted(rows, weights_of(chunk))
+        sums += heavy.sum(axis=0)
+        squares += float(np.einsum("nd,nd->", heavy, rows))
+        count += total
+    mean = sums / (count or 1)
+    return mean + (0 if origin is None else origin), max(squares / (count or 1) - float(mean @ mean), 0.0)
 
 
 def _of_subspace(loader: RowLoader, mean: Floats, count: int) -> tuple[Floats, Floats]:
@@ -123,31 +138,38 @@ def _of_subspace(loader: RowLoader, mean: Floats, count: int) -> tuple[Floats, F
     Halko, Martinsson and Tropp, "Finding structure with randomness", SIAM Review 2011, algorithms 4.4 and 5.3: each
     pass multiplies an orthonormal basis by the covariance, chunk by chunk, so that no row is kept.
     """
-    width, n_rows = len(mean), max(loader.count(), 1)
+    width = len(mean)
     basis = np.linalg.qr(np.random.default_rng(0).standard_normal((width, count)))[0]
     start = mean.astype(np.float32)
     for iteration in range(_ITERATIONS):
         last = iteration == _ITERATIONS - 1
-        products = np.zeros((count, count) if last else (width, count))
+        products, weight = np.zeros((count, count) if last else (width, count)), 0.0
         small = basis.astype(np.float32)
         for chunk in loader.chunks():
             rows = scaled_rows(loader, chunk.values[: chunk.count], np.float32) - start
             scores = rows @ small
-            products += (scores if last else rows).T @ scores
+            heavy, total = _weighted(scores, weights_of(chunk))
+            products += (scores if last else rows).T @ heavy
+            weight += total
         if not last:
             basis = np.linalg.qr(products)[0]
-    variances, turned = eigh(products / n_rows)
+    variances, turned = eigh(products / (weight or 1))
     return np.maximum(variances[::-1], 0), _signed((basis @ turned[:, ::-1]).T)
 
 
 def _of_gram(loader: RowLoader) -> tuple[Floats, Floats, Floats]:
-    kept = [scaled_rows(loader, chunk.values[: chunk.count], np.float64) for chunk in loader.chunks()]
-    rows = np.concatenate([part.copy() for part in kept])
-    mean = rows.mean(axis=0)
+    parts, weighing = [], []
+    for chunk in loader.chunks():
+        parts.append(scaled_rows(loader, chunk.values[: chunk.count], np.float64).copy())
+        weights = weights_of(chunk)
+        weighing.append(np.ones(chunk.count) if weights is None else weights.astype(np.float64))
+    rows, shares = np.concatenate(parts), np.concatenate(weighing)
+    mean = np.average(rows, axis=0, weights=shares) if loader.weights is not None else rows.mean(axis=0)
+    centered = (rows - mean) * np.sqrt(shares)[:, None]
     # There are fewer rows than columns: the smaller Gram matrix has the same nonzero eigenvalues.
-    variances, left = eigh((rows - mean) @ (rows - mean).T / len(rows))
+    variances, left = eigh(centered @ centered.T / shares.sum())
     positive = variances > variances[-1] * 1e-10
-    vectors = ((rows - mean).T @ left[:, positive]) / np.sqrt(variances[positive] * len(rows))
+    vectors = (centered.T @ left[:, positive]) / np.sqrt(variances[positive] * shares.sum())
     return mean, variances[positive][::-1], _signed(vectors.T[::-1])
 
 
@@ -161,29 +183,33 @@ def starting_bias(loader: RowLoader, kind: str) -> Floats:
     """Return the output's initial bias: the mean or geometric median of the first rows of an epoch, scaled."""
     chunk = next(loader.chunks(1))
     rows = scaled_rows(loader, chunk.values[: min(chunk.count, _MAX_WIDTH)], np.float64)
-    mean: Floats = rows.mean(axis=0)
-    return mean if kind == "mean" else geometric_median(rows)
+    weights = weights_of(chunk)
+    if weights is not None:
+        weights = weights[: len(rows)].astype(np.float64)
+    mean: Floats = rows.mean(axis=0) if weights is None else np.average(rows, axis=0, weights=weights)
+    return mean if kind == "mean" else geometric_median(rows, weights=weights)
 
 
-def geometric_median(rows: Floats, steps: int = 100, tol: float = 1e-6) -> Floats:
-    """Return the point (D,) whose distances to rows (n, D) have the smallest sum.
+def geometric_median(rows: Floats, steps: int = 100, tol: float = 1e-6, weights: Floats | None = None) -> Floats:
+    """Return the point (D,) whose distances to rows (n, D), each times its weight (n,), have the smallest sum.
 
     Weiszfeld's iteration (1937), with the step of Vardi and Zhang for a point that equals a row ("The multivariate
     L1-median and associated data depth", 2000).
     """
-    middle: Floats = rows.mean(axis=0)
+    own = np.ones(len(rows)) if weights is None else weights
+    middle: Floats = rows.mean(axis=0) if weights is None else own @ rows / own.sum()
     spread = float(np.sqrt(np.square(rows - middle).sum(axis=1).mean()))
     for _ in range(steps):
         distance = np.linalg.norm(rows - middle, axis=1)
         distinct = distance > 1e-9 * spread
         if not distinct.any():
             return middle
-        weights = 1 / distance[distinct]
-        moved: Floats = weights @ rows[distinct] / weights.sum()
+        pulls = own[distinct] / distance[distinct]
+        moved: Floats = pulls @ rows[distinct] / pulls.sum()
         if not distinct.all():
-            # The rows at this point count against the pull of the others by their number.
-            pull = float(np.linalg.norm(moved - middle) * weights.sum())
-            kept = min(1.0, float((~distinct).sum()) / pull) if pull else 1.0
+            # The rows at this point count against the pull of the others by their weight.
+            pull = float(np.linalg.norm(moved - middle) * pulls.sum())
+            kept = min(1.0, float(own[~distinct].sum()) / pull) if pull else 1.0
             moved = kept * middle + (1 - kept) * moved
         if np.linalg.norm(moved - middle) <= tol * spread:
             return moved

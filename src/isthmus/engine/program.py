@@ -16,6 +16,7 @@ from isthmus.core.compilation import keep_programs, kept_in_memory
 from isthmus.core.types import Batch, Columns, ModelState, Noise, Params
 from isthmus.corruption.base import Corruption
 from isthmus.engine.devices import Placement
+from isthmus.engine.loading import SAMPLE_WEIGHT
 from isthmus.engine.optimizers import Hyper, Optimizer
 from isthmus.losses.base import Objective
 
@@ -99,7 +100,9 @@ def _batch(rows: Rows, count: Array, index: Array, view: View, run: Run) -> Batc
     # A batch that does not divide by the number of devices has more places than rows.
     weight = (is_row if places == size else is_row & (place < size)).astype(run.center.dtype)
     x = (raw.astype(run.center.dtype) - run.center) * run.factor
-    batch = Batch(x, weight, jnp.stack([numbers, jnp.zeros_like(numbers)], axis=-1), extras=extras)
+    own = {name: values for name, values in extras.items() if name != SAMPLE_WEIGHT}
+    row = jnp.stack([numbers, jnp.zeros_like(numbers)], axis=-1)
+    batch = Batch(x, weight, row, extras=own, sample_weight=extras.get(SAMPLE_WEIGHT))
     if not view.missing:
         return batch
     missing = jnp.isnan(x)

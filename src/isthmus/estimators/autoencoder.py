@@ -12,15 +12,15 @@ from sklearn.utils import Tags
 
 from isthmus.core.errors import DivergedError, InterruptedFitWarning, InvalidParameterError, SparsityWarning
 from isthmus.core.parameters import check_parameters, documented, values_of
-from isthmus.data.groups import groups_of, split_by
 from isthmus.data.sources.opening import is_iterator
 from isthmus.engine.checkpoint import Checkpoints
 from isthmus.estimators.base import Array, FittedModel, Rows
 from isthmus.estimators.callbacks import CallbackCaller, FollowedFit
 from isthmus.estimators.fit.memory import Memory
 from isthmus.estimators.fit.reporting import Estimate, estimate
+from isthmus.estimators.fit.rows import FitRows, RowOptions, without_named
 from isthmus.estimators.fit.run import FitRun, Fitted, start_fit, start_partial_fit
-from isthmus.estimators.inputs import open_rows, rows_of
+from isthmus.estimators.inputs import open_rows
 from isthmus.estimators.parameters import AutoencoderParameters
 
 
@@ -86,6 +86,7 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
         validation_data: Rows = None,
         validation_by: str | None = None,
         groups: Any = None,
+        sample_weight: Any = None,
         checkpoint: str | os.PathLike[str] | None = None,
         checkpoint_every: float = 60.0,
         max_memory: int | str | None = None,
@@ -105,10 +106,16 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
             Which rows are held out: ``"last"``, the last ones, for rows in order of time; or the name of a column of a
             table or frame, of any type, which is then no feature: all rows with one value of it are held out or none.
             None chooses each row by a hash of its number.
-        groups : array-like of shape (n_samples,), optional
+        groups : array-like of shape (n_samples,) or str, optional
             The group of each row, such as the person a picture shows: validation rows are whole groups, so that what
-            is learned is judged on groups that training has not seen. Any type; scikit-learn's metadata routing passes
-            it on after ``set_fit_request(groups=True)``.
+            is learned is judged on groups that training has not seen. Any type, or the name of a column of a table or
+            frame, which is then no feature.
+        sample_weight : array-like of shape (n_samples,) or str, optional
+            The weight of each row, a number >= 0, or the name of a column of them, which is then no feature: in the
+            loss, the scaling, PCA, the validation loss and everything else that is a mean over rows, a row of weight 2
+            counts as two rows, and one of weight 0 is left out. Their unit does not matter. `validation_data` is
+            weighted where it has the named column too. scikit-learn's metadata routing passes `sample_weight` and
+            `groups` on after ``set_fit_request(sample_weight=True, groups=True)``.
         checkpoint : path-like, optional
             A folder for checkpoints of this fit. The same call continues from the newest one and ends, to the bit,
             where it would have ended without the interruption, whatever caused it; ``max_epochs`` may be larger than
@@ -148,17 +155,12 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
         before = dict(self.__dict__)
         try:
             memory = Memory.of(max_memory)
-            X, hold = self._held_out(X, validation_by, groups, validation_data)
-            source = open_rows(self, X, reset=True, memory=memory)
-            if groups is not None:
-                hold = groups_of(groups, rows_of(source))
-            validation = (
-                None if validation_data is None else open_rows(self, validation_data, reset=False, memory=memory)
-            )
+            options = RowOptions(validation_data, validation_by, groups, sample_weight)
+            given = self._opened(X, options, memory)
             checkpoints = None if checkpoint is None else Checkpoints(checkpoint, checkpoint_every)
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
             watcher = CallbackCaller(self, context, X, y)
-            run = start_fit(self, source, validation, watcher=watcher, checkpoints=checkpoints, hold=hold)
+            run = start_fit(self, given, watcher=watcher, checkpoints=checkpoints)
             memory.check(run.trainer, run.state)
             watcher.follow(run)
             fitted = self._train(run)
@@ -182,17 +184,10 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
     def _check_parameters(self) -> None:
         check_parameters(type(self), values_of(self))
 
-    def _held_out(self, X: Rows, by: str | None, groups: Any, validation_data: Rows) -> tuple[Rows, Any]:
-        """Return the rows without the column they are grouped by, and what holds some of them out; None by row."""
-        if by is None and groups is None:
-            return X, None
-        named = "groups" if by is None else f"validation_by={by!r}"
-        if by is not None and groups is not None:
-            raise InvalidParameterError(f"{named} cannot be combined with groups")
-        if validation_data is not None or not self.early_stopping:
-            why = "validation_data is given" if validation_data is not None else "early_stopping=False"
-            raise InvalidParameterError(f"{named} has no effect: no rows are held out, since {why}")
-        return (X, None) if by is None else split_by(X, by)
+    def _opened(self, X: Rows, options: RowOptions, memory: Memory) -> FitRows:
+        """Return the rows of a fit, with their weights and groups."""
+        options.check(early_stopping=bool(self.early_stopping))
+        return options.opened(X, lambda rows, reset: open_rows(self, rows, reset=reset, memory=memory))
 
     def _train(self, run: FitRun) -> Fitted:
         try:
@@ -209,6 +204,8 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
         *,
         validation_data: Rows = None,
         validation_by: str | None = None,
+        groups: Any = None,
+        sample_weight: Any = None,
         max_memory: int | str | None = None,
     ) -> Estimate:
         """Return the time and memory that `fit` would take, from a few trial steps.
@@ -217,7 +214,7 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
         ----------
         X : array-like of shape (n_samples, n_features), DataFrame, path or Source
             The rows. They are read once, for their scaling.
-        validation_data, validation_by, max_memory : optional
+        validation_data, validation_by, groups, sample_weight, max_memory : optional
             As in `fit`.
 
         Returns
@@ -235,18 +232,14 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
         before = dict(self.__dict__)
         try:
             memory = Memory.of(max_memory)
-            X, hold = self._held_out(X, validation_by, None, validation_data)
-            source = open_rows(self, X, reset=True, memory=memory)
-            validation = (
-                None if validation_data is None else open_rows(self, validation_data, reset=False, memory=memory)
-            )
-            run = start_fit(self, source, validation, hold=hold)
+            options = RowOptions(validation_data, validation_by, groups, sample_weight)
+            run = start_fit(self, self._opened(X, options, memory))
             memory.check(run.trainer, run.state)
             return estimate(run.trainer, run.state)
         finally:
             self.__dict__ = before
 
-    def partial_fit(self, X: Rows, y: Any = None) -> Self:
+    def partial_fit(self, X: Rows, y: Any = None, sample_weight: Any = None) -> Self:
         """Train for one pass over these rows, continuing from what was learned.
 
         The first call fixes the scaling and draws the weights. The learning rate is constant, no rows are held out,
@@ -258,6 +251,8 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
             The rows; an iterator yields such rows, and each is learned from in turn.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or str, optional
+            As in `fit`, but the unit matters, since other calls have other rows: 1 is the weight of a row without one.
 
         Returns
         -------
@@ -265,14 +260,20 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
             The estimator, fitted this far.
         """
         if is_iterator(X):
+            if sample_weight is not None and not isinstance(sample_weight, str):
+                raise InvalidParameterError(
+                    "sample_weight cannot be an array where X is an iterator; call partial_fit for each part"
+                )
             for part in X:
-                self.partial_fit(part)
+                self.partial_fit(part, sample_weight=sample_weight)
             return self
         self._check_parameters()
         before = dict(self.__dict__)
         try:
-            source = open_rows(self, X, reset=not self.__sklearn_is_fitted__())
-            self._train(start_partial_fit(self, source))
+            given = RowOptions(sample_weight=sample_weight).opened(
+                X, lambda rows, _: open_rows(self, rows, reset=not self.__sklearn_is_fitted__()), relative=False
+            )
+            self._train(start_partial_fit(self, given))
         except DivergedError:
             raise
         except BaseException:
@@ -287,7 +288,7 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
 
     def fit_transform(self, X: Rows, y: Any = None, **fit_params: Any) -> Array:
         """Fit, then return the codes of the same rows, (n_samples, n_components)."""
-        codes: Array = self.fit(X, y, **fit_params).transform(X)
+        codes: Array = self.fit(X, y, **fit_params).transform(without_named(X, fit_params))
         return codes
 
     def to_classifier(self, **settings: Any) -> Any:

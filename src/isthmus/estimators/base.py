@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.data.sources.base import Source
 from isthmus.engine.inference import blocks_for
 from isthmus.estimators import stored
+from isthmus.estimators.fit.rows import without_named
 from isthmus.estimators.inputs import open_stream
+from isthmus.estimators.scoring import explained_variance, weights_given
 from isthmus.estimators.streaming import Progress, float_of, inference_of
 from isthmus.estimators.verbs import DECODE, ENCODE, IMPUTE, RECONSTRUCT, rebuilt_blocks
 from isthmus.evaluation.code_report import CodeReport, activation_target
-from isthmus.evaluation.metrics import CodeStatistics, ExplainedVariance, Fidelity
+from isthmus.evaluation.metrics import CodeStatistics, Fidelity
 
 Rows = Any  # an array, a frame, a path or a source
 Array = NDArray[Any]
@@ -270,7 +270,7 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
             raise InvalidDataError(f"{X} has no rows; an error needs at least one")
         return np.concatenate(parts)
 
-    def score(self, X: Rows, y: Any = None) -> float:
+    def score(self, X: Rows, y: Any = None, sample_weight: Any = None) -> float:
         """Return the explained variance of the reconstructions, as a share in scaled units: 1 is all of it.
 
         It is ``r2_score`` of the reconstructions with columns weighted by variance, so that it can be compared with
@@ -282,6 +282,8 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
             The rows.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or str, optional
+            The rows' weights, each >= 0, or the name of a column of them.
 
         Returns
         -------
@@ -289,15 +291,9 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
             At most 1; below 0 where the columns' means would do better. NaN, with a warning, for fewer than two rows.
         """
         check_is_fitted(self)
-        share = ExplainedVariance()
-        for scaled, rebuilt in self._pairs(open_stream(self, X)):
-            share.update(scaled, rebuilt)
-        if share.count >= 2:
-            return share.value
-        if not share.count:
-            raise InvalidDataError(f"{X} has no rows; a score needs at least two")
-        warnings.warn("explained variance is not defined for fewer than two rows", UndefinedMetricWarning, stacklevel=2)
-        return float("nan")
+        weights, rows = weights_given(X, sample_weight), without_named(X, {"sample_weight": sample_weight})
+        source = open_stream(self, rows)
+        return explained_variance(X, self._pairs(source), source.n_rows, weights)
 
     def code_statistics(self, X: Rows, *, progress: Progress | None = None) -> CodeReport:
         """Return statistics of the codes and of the reconstructions of rows, from one pass over them.

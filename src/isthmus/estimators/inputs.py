@@ -273,7 +273,8 @@ def finite_blocks(
             with np.errstate(over="ignore", invalid="ignore"):
                 total = block.values.sum(dtype=np.float64)
             if not np.isfinite(total):
-                refuse_non_finite(block.values, block.start, names, missing=missing)
+                numbers = getattr(source, "numbers", None)  # of rows that were selected from another source
+                refuse_non_finite(block.values, block.start, names, missing=missing, numbers=numbers)
         yield block
 
 

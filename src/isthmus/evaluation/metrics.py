@@ -16,7 +16,8 @@ Counts = NDArray[np.int64]
 class ExplainedVariance:
     """Fraction of the rows' variance that their reconstruction explains, accumulated block by block in float64.
 
-    Equal to scikit-learn's ``r2_score(rows, reconstructed, multioutput="variance_weighted")`` over all rows. Variances
+    Equal to scikit-learn's ``r2_score(rows, reconstructed, multioutput="variance_weighted")`` over all rows, with
+    ``sample_weight`` where rows have weights. Variances
     are merged as in Chan, Golub and LeVeque (1979), so a large offset loses no precision. Cells that are NaN in the
     rows are missing and are ignored.
 
@@ -39,8 +40,8 @@ class ExplainedVariance:
         self._mean: Floats | float = 0.0
         self._observed: Any = 0  # observed cells of each column
 
-    def update(self, rows: NDArray[Any], reconstructed: NDArray[Any]) -> None:
-        """Add rows and their reconstruction, both (n_rows, n_features)."""
+    def update(self, rows: NDArray[Any], reconstructed: NDArray[Any], weights: NDArray[Any] | None = None) -> None:
+        """Add rows and their reconstruction, both (n_rows, n_features); `weights` (n_rows,) are >= 0."""
         if not len(rows):
             return
         rows = rows.astype(np.float64, copy=False)
@@ -48,14 +49,19 @@ class ExplainedVariance:
         self._change_unit(float(np.abs(rows).max(initial=0.0, where=~missing)))
         if self._unit != 1:
             rows, reconstructed = rows / self._unit, reconstructed / self._unit
-        observed = len(rows) - missing.sum(axis=0)
+        observed = len(rows) - missing.sum(axis=0) if weights is None else weights @ ~missing
+
+        def summed(cells: Floats) -> Floats:
+            kept = np.where(missing, 0.0, cells)
+            return np.asarray((kept if weights is None else weights[:, None] * kept).sum(axis=0))
+
         # About the first row: the mean of equal rows is then exact, and their variance 0.
         origin = np.nan_to_num(rows[0])
-        mean = origin * (observed > 0) + np.where(missing, 0.0, rows - origin).sum(axis=0) / np.maximum(observed, 1)
-        shift, total = np.where(observed > 0, mean - self._mean, 0.0), np.maximum(self._observed + observed, 1)
+        mean = origin * (observed > 0) + summed(rows - origin) / _divisor(observed)
+        shift, total = np.where(observed > 0, mean - self._mean, 0.0), _divisor(self._observed + observed)
         with np.errstate(over="ignore"):
-            self._error += float(np.where(missing, 0.0, np.square(rows - reconstructed)).sum())
-        self._spread += float(np.where(missing, 0.0, np.square(rows - mean)).sum())
+            self._error += float(summed(np.square(rows - reconstructed)).sum())
+        self._spread += float(summed(np.square(rows - mean)).sum())
         self._spread += float((np.square(shift) * (self._observed * observed / total)).sum())
         self._mean = self._mean + shift * (observed / total)
         self._observed = self._observed + observed
@@ -83,6 +89,11 @@ class ExplainedVariance:
     def value(self) -> float:
         """Explained variance of the rows so far."""
         return 1 - self._error / self._spread if self._spread > 0 else float(self._error == 0)
+
+
+def _divisor(count: Any) -> Any:
+    """Return counts, or sums of weights, with 1 in place of 0."""
+    return np.where(count == 0, 1, count)
 
 
 def explained_variance(rows: ArrayLike, reconstructed: ArrayLike) -> float:
@@ -145,8 +156,8 @@ class Fidelity(ExplainedVariance):
         self._cosines = 0.0
         self.zero_rows = 0
 
-    def update(self, rows: NDArray[Any], reconstructed: NDArray[Any]) -> None:
-        """Add rows and their reconstruction, both (n_rows, n_features)."""
+    def update(self, rows: NDArray[Any], reconstructed: NDArray[Any], weights: NDArray[Any] | None = None) -> None:
+        """Add rows and their reconstruction, both (n_rows, n_features); `weights` (n_rows,) are >= 0."""
         _check_pair(rows, reconstructed)
         rows, reconstructed = rows.astype(np.float64, copy=False), reconstructed.astype(np.float64, copy=False)
         super().update(rows, reconstructed)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from isthmus.core.reductions import weighted_mean
+from isthmus.core.reductions import batch_mean
 from isthmus.core.types import Batch, Evaluated, ModelState, Noise, Params, Scheduled
 from isthmus.losses.base import Objective
 from isthmus.networks.classifying import Classifying
@@ -41,9 +41,9 @@ class CrossEntropy(Objective):
         labels = batch.extras["labels"]
         own = jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1)[:, 0]
         correct = (jnp.argmax(logits, axis=1) == labels).astype(own.dtype)
-        loss = -weighted_mean(own, batch.weight)
+        loss = -batch_mean(own, batch)
         penalty = scheduled["l2"] / 2 * jnp.sum(params["head"]["weight"] ** 2)
-        return loss + penalty, (state, {"accuracy": weighted_mean(correct, batch.weight)})
+        return loss + penalty, (state, {"accuracy": batch_mean(correct, batch)})
 
     def constrain_gradients(self, params: Params, gradients: Params) -> Params:
         """Return the gradients, 0 for the encoder if it is frozen."""

@@ -40,5 +40,8 @@ class ImputationLoss(Objective):
             code = batch.x[:, column].astype(jnp.int32)[:, None]
             log_probability = jnp.take_along_axis(jax.nn.log_softmax(logits), code, axis=1)[:, 0]
             cells = cells.at[:, column].set(-log_probability)
-        loss = jnp.sum(jnp.where(hidden, cells, 0.0)) / jnp.maximum(jnp.sum(hidden), 1)
+        cells = jnp.where(hidden, cells, 0.0)
+        if batch.sample_weight is not None:
+            cells = batch.sample_weight[:, None] * cells
+        loss = jnp.sum(cells) / jnp.maximum(jnp.sum(hidden), 1)
         return loss, (state, {})

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from isthmus.core.reductions import weighted_mean
+from isthmus.core.reductions import batch_mean
 from isthmus.core.types import Batch, Evaluated, ModelState, Noise, Output, Params, Scheduled
 from isthmus.losses import LOSSES, REDUCTIONS
 from isthmus.losses.base import Objective
@@ -98,7 +98,7 @@ class Reconstruction(Objective):
 
         def loss_of(pre_output: Array) -> Array:
             losses = self._row_losses(pre_output, batch, scheduled.get("untouched_weight"))
-            return weighted_mean(losses, batch.weight)
+            return batch_mean(losses, batch)
 
         penalties, measures = dict[str, Array](), dict[str, Array]()
         if self.sparsity is None:
@@ -107,7 +107,7 @@ class Reconstruction(Objective):
             step = Step(self.network, params, state, batch, noisy, noise, scheduled, loss_of=loss_of, rare=rare)
             output, pre_output, state = self.sparsity.forward(step)
             penalties = self.sparsity.penalties(step, output, pre_output)
-            measures = self.sparsity.measures(output, batch.weight)
+            measures = self.sparsity.measures(output, batch)
         if self.l2:
             squares = [jnp.sum(leaf**2) for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
             penalties["l2"] = scheduled["l2"] / 2 * sum(squares, jnp.zeros(()))
@@ -131,7 +131,7 @@ class Reconstruction(Objective):
         straight, both = self.network.linear_outputs(params, x, code)
         added = self.network.activate_output(both) - self.network.activate_output(straight)
         squares = _masked(added**2, batch, None)
-        return loss_of(straight) + weighted_mean(REDUCTIONS[self.reduction](squares), batch.weight)
+        return loss_of(straight) + batch_mean(REDUCTIONS[self.reduction](squares), batch)
 
     def _cell_weights(self, dtype: Any) -> Array | None:
         """Return the weights of a row's cells, of mean 1 if the reduction is a mean."""

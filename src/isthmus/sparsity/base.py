@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import unknown_name
 from isthmus.core.parameters import Boolean, Instance, Integer, Kind, Number, Settings
-from isthmus.core.reductions import weighted_mean
-from isthmus.core.types import ModelState, Noise, Output, Params, Schedule, Scheduled
+from isthmus.core.reductions import batch_mean
+from isthmus.core.types import Batch, ModelState, Noise, Output, Params, Schedule, Scheduled
 
 _DEAD_EPOCHS = 2  # without an activation, after which a unit counts as dead by default
 # A unit restarts if it was inactive for this many times the rows between two activations of an average unit: by chance
@@ -196,12 +196,12 @@ class Sparsity(Settings):
         """Return the parameters after an update, moved by what the new state remembers of the step."""
         return params
 
-    def measures(self, output: Output, weight: Array) -> dict[str, Array]:
+    def measures(self, output: Output, batch: Batch) -> dict[str, Array]:
         """Return named numbers of a batch to record, which are no part of the loss."""
         if not self.counts_dead:
             return {}
-        active = jnp.sum(output.code != 0, axis=1).astype(weight.dtype)
-        return {"l0": weighted_mean(active, weight)}
+        active = jnp.sum(output.code != 0, axis=1).astype(batch.weight.dtype)
+        return {"l0": batch_mean(active, batch)}
 
     def _aged(self, state: ModelState, fired: Array, weight: Array) -> ModelState:
         """Return the state with the number of rows since each unit was last active; integers, so exact."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import Number
-from isthmus.core.reductions import weighted_mean
+from isthmus.core.reductions import batch_mean
 from isthmus.core.types import ModelState, Output, Params, Schedule
 from isthmus.sparsity.base import KINDS, RESTART_INTERVALS, Sparsity, Step, constant
 
@@ -156,7 +156,7 @@ class JumpReLU(Sparsity):
         output, pre_output, state = super().forward(step)
         if self.target is not None:
             active = jnp.sum(jax.lax.stop_gradient(output.code) > 0, axis=1).astype(pre_output.dtype)
-            mean = weighted_mean(active, step.batch.weight)
+            mean = batch_mean(active, step.batch)
             excess = jnp.log(jnp.maximum(mean, 1e-6) / step.scheduled["target"])
             state = {**state, "shift": jnp.clip(_GAIN * excess, -_MOST, _MOST).astype(np.float32)}
         return output, pre_output, state
@@ -183,7 +183,7 @@ class JumpReLU(Sparsity):
         """Return lambda times the mean L0, or times its squared distance from the target."""
         threshold = jnp.exp(step.params["sparsity"]["log_threshold"])
         active = passes(step.network.activate_code(output.pre_code), threshold, step.scheduled["bandwidth"])
-        mean = weighted_mean(jnp.sum(active, axis=1), step.batch.weight)
+        mean = batch_mean(jnp.sum(active, axis=1), step.batch)
         if self.target is None:
             return {"l0_loss": step.scheduled["weight"] * mean}
         loss = step.scheduled["weight"] * (mean / step.scheduled["target"] - 1) ** 2
@@ -244,7 +244,7 @@ class Gated(Sparsity):
     def penalties(self, step: Step, output: Output, pre_output: Array) -> dict[str, Array]:
         """Return the gates' L1, and the loss of their reconstruction by a decoder without a gradient."""
         gate = jax.nn.relu(output.pre_code)
-        l1 = weighted_mean(jnp.sum(gate, axis=1), step.batch.weight)
+        l1 = batch_mean(jnp.sum(gate, axis=1), step.batch)
         fixed = jax.lax.stop_gradient(step.params)
         pre_reconstruction = step.network.decode(fixed, gate, step.batch.row, step.noise)
         return {"gate_l1": step.scheduled["weight"] * l1, "gate_reconstruction": step.loss_of(pre_reconstruction)}

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from isthmus.core.errors import InvalidParameterError
-from isthmus.core.reductions import weighted_mean
+from isthmus.core.reductions import batch_mean
 from isthmus.core.types import ModelState, Output
 from isthmus.sparsity.base import KINDS, Sparsity, Step, decoder_norms
 
@@ -96,8 +96,8 @@ class KL(Sparsity):
         return {"kl": step.scheduled["weight"] * jnp.sum(relative_entropy(step.scheduled["target"], mean))}
 
     def _mean(self, step: Step, output: Output) -> Array:
-        weight = step.batch.weight
-        mean: Array = weight @ output.code / jnp.maximum(jnp.sum(weight), 1)
+        batch = step.batch
+        mean: Array = batch.shares @ output.code / jnp.maximum(jnp.sum(batch.weight), 1)
         return (mean + 1) / 2 if step.network.code_activation == "tanh" else mean
 
 
@@ -139,4 +139,4 @@ class L1(Sparsity):
         """Return lambda times the mean over rows of the weighted L1."""
         norms = decoder_norms(step.network, step.params)
         size = jnp.abs(output.code) if norms is None else jnp.abs(output.code) * norms
-        return {"l1": step.scheduled["weight"] * weighted_mean(jnp.sum(size, axis=1), step.batch.weight)}
+        return {"l1": step.scheduled["weight"] * batch_mean(jnp.sum(size, axis=1), step.batch)}

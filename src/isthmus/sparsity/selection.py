@@ -11,8 +11,8 @@ import numpy as np
 from jax import Array
 
 from isthmus.core.errors import InvalidParameterError, unknown_name
-from isthmus.core.reductions import weighted_mean
-from isthmus.core.types import ModelState, Output, Params, Schedule, Scheduled
+from isthmus.core.reductions import batch_mean
+from isthmus.core.types import Batch, ModelState, Output, Params, Schedule, Scheduled
 from isthmus.sparsity.base import KINDS, RESTART_INTERVALS, Sparsity, Step, decoder_norms, ramp
 from isthmus.sparsity.ranking import SparseCode, decode_top, encode_top, keep_top, nth_largest
 
@@ -199,12 +199,12 @@ class TopK(_Selecting):
         addition: Array = network.after_code(params, first, row, None) - none
         return addition
 
-    def measures(self, output: Output, weight: Array) -> dict[str, Array]:
+    def measures(self, output: Output, batch: Batch) -> dict[str, Array]:
         """Return the mean number of active units."""
         if not isinstance(output.code, SparseCode):
-            return super().measures(output, weight)
-        active = jnp.sum(output.code.values > 0, axis=1).astype(weight.dtype)
-        return {"l0": weighted_mean(active, weight)}
+            return super().measures(output, batch)
+        active = jnp.sum(output.code.values > 0, axis=1).astype(batch.weight.dtype)
+        return {"l0": batch_mean(active, batch)}
 
 
 @dataclass(frozen=True, repr=False)

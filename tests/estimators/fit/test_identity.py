@@ -8,13 +8,14 @@ from isthmus.data.groups import split_by
 from isthmus.data.sources import open_source
 from isthmus.engine.checkpoint import Checkpoints
 from isthmus.estimators.fit.identity import identity_of
+from isthmus.estimators.fit.rows import FitRows
 from isthmus.estimators.fit.run import start_fit
 from isthmus.sparsity import TopK
 
 
-def identity(model, rows, validation=None, *, warm=False, hold=None):
+def identity(model, rows, validation=None, *, warm=False, **given):
     validation = None if validation is None else open_source(validation)
-    return identity_of(model, open_source(rows), validation, warm=warm, hold=hold)
+    return identity_of(model, FitRows(open_source(rows), validation=validation, **given), warm=warm)
 
 
 def test_equal_fits_have_equal_identities(small, rows, tmp_path):

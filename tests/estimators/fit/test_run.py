@@ -15,6 +15,7 @@ from isthmus.data.sources import open_source
 from isthmus.data.splitting import HashHoldout
 from isthmus.engine.checkpoint import Checkpoints
 from isthmus.engine.loading import chunk_rows
+from isthmus.estimators.fit.rows import FitRows
 from isthmus.estimators.fit.run import start_fit, start_partial_fit
 
 
@@ -96,7 +97,9 @@ def test_an_interruption_in_the_first_epoch_leaves_a_fitted_model(small, rows, m
 )
 def test_validation_rows(small, rows, n_rows, own, stopping, watched):
     model = small(early_stopping=stopping, linear_path=False)
-    trainer = start_fit(model, open_source(rows[:n_rows]), open_source(rows[:7]) if own else None).trainer
+    trainer = start_fit(
+        model, FitRows(open_source(rows[:n_rows]), validation=open_source(rows[:7]) if own else None)
+    ).trainer
     held = HashHoldout(0, 0.1).count(n_rows)
     expected = {"some": (n_rows - held, held), "all": (30, 30), "own": (150, 7), "none": (150, 0)}[watched]
     assert (trainer.n_rows, trainer.n_held_out) == expected

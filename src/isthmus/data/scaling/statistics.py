@@ -27,10 +27,18 @@ _LEAST_UNIT = 2.0**-1000  # its inverse is a float
 _WIDEST_COVARIANCE = 4096
 
 
-def refuse_non_finite(values: NDArray[Any], start: int, names: Sequence[str], *, missing: bool = False) -> None:
+def refuse_non_finite(
+    values: NDArray[Any],
+    start: int,
+    names: Sequence[str],
+    *,
+    missing: bool = False,
+    numbers: NDArray[np.integer] | None = None,
+) -> None:
     """Raise InvalidDataError for the first NaN or infinity, with its row (`values` begin at row `start`) and column.
 
-    With ``missing=True``, NaN is a missing cell, and only infinities are refused.
+    With ``missing=True``, NaN is a missing cell, and only infinities are refused. `numbers` are those of the rows in
+    what the user gave, where they are others.
     """
     bad = np.argwhere(np.isinf(values) if missing else ~np.isfinite(values))
     if not len(bad):
@@ -40,7 +48,8 @@ def refuse_non_finite(values: NDArray[Any], start: int, names: Sequence[str], *,
     if np.isnan(values[row, column]):
         what, remedy = "NaN", "set missing='mask', fill the cell or drop the row"
     name = repr(str(names[column])) if len(names) else column
-    raise InvalidDataError(f"Input X contains {what} at row {start + row}, column {name}; {remedy}")
+    place = start + row if numbers is None else numbers[start + row]
+    raise InvalidDataError(f"Input X contains {what} at row {place}, column {name}; {remedy}")
 
 
 def unit_for(largest: Floats) -> Floats:
@@ -64,6 +73,34 @@ def _by_column(ufunc: np.ufunc, rows: NDArray[Any]) -> NDArray[Any]:
     width = rows.shape[1]
     parts = [ufunc.reduce(part, axis=0).reshape(-1, width) for part in _side_by_side(rows)]
     return np.asarray(ufunc.reduce(np.concatenate(parts), axis=0))
+
+
+def _sums(rows: Floats, weights: Floats | None) -> Floats:
+    """Return the sum of each column, or that of its cells times the weights of their rows."""
+    return _by_column(np.add, rows) if weights is None else weights @ rows
+
+
+def _divisor(count: Any) -> Any:
+    """Return counts, or sums of weights, with 1 in place of 0."""
+    return np.where(count == 0, 1, count)
+
+
+def _weighted_quantiles(rows: Floats, weights: Floats, levels: Sequence[float]) -> list[Floats]:
+    """Return quantiles of each column's values, each counted as often as its weight says; 0 without any value."""
+    found = np.zeros((len(levels), rows.shape[1]))
+    for column in range(rows.shape[1]):
+        seen = ~np.isnan(rows[:, column])
+        if not seen.any():
+            continue
+        order = np.argsort(rows[seen, column])
+        values, below = rows[seen, column][order], np.cumsum(weights[seen][order])
+        target = np.multiply(levels, below[-1])
+        # Where a value ends exactly at the level, the quantile is the mean of it and the next one.
+        slack = 1e-12 * below[-1]
+        low = np.searchsorted(below, target - slack)
+        high = np.minimum(np.searchsorted(below, target + slack), len(values) - 1)
+        found[:, column] = (values[low] + values[high]) / 2
+    return list(found)
 
 
 class ColumnStatistics:
@@ -110,6 +147,7 @@ class ColumnStatistics:
         self.dtype = dtype
         self.gathers = frozenset(gathers)
         self.n_rows = 0
+        self._total: float = 0  # the sum of the rows' weights, or their number
         self.missing = missing and dtype.kind == "f"
         self.holes = False  # whether any row, including validation rows, has a missing cell
         self._seen: Any = np.zeros(n_features) if self.missing else 0  # observed cells of each column
@@ -126,13 +164,15 @@ class ColumnStatistics:
         self._norms = self._contrasts = 0.0
         self._sample_every = sample_every
         self._sample: list[NDArray[Any]] = []
+        self._sample_weights: list[NDArray[Any]] = []
 
-    def update(self, values: NDArray[Any], start: int = 0) -> None:
-        """Add a block of rows, whose first row is row `start` of its source."""
+    def update(self, values: NDArray[Any], start: int = 0, weights: NDArray[Any] | None = None) -> None:
+        """Add a block of rows, whose first row is row `start` of its source; `weights` (n,) are those of the rows."""
         cells = _PIECE_CELLS if self._products is None else _COVARIANCE_CELLS
         rows = max(1, cells // max(values.shape[1], 1))
         for first in range(0, len(values), rows):
-            self._update_piece(values[first : first + rows], start + first)
+            own = None if weights is None else weights[first : first + rows].astype(np.float64)
+            self._update_piece(values[first : first + rows], start + first, own)
 
     def glance(self, values: NDArray[Any]) -> None:
         """Add rows to the range of all rows, and to nothing else."""
@@ -150,7 +190,7 @@ class ColumnStatistics:
         """The largest value of each column, those of rows that were glanced at included."""
         return np.asarray(np.fmax(self.high, self._held_high))
 
-    def _update_piece(self, piece: NDArray[Any], start: int) -> None:
+    def _update_piece(self, piece: NDArray[Any], start: int, weights: Floats | None) -> None:
         low, high = _by_column(np.fmin, piece), _by_column(np.fmax, piece)
         if piece.dtype.kind == "f" and self._may_be_whole:
             self._may_be_whole = bool(((piece == np.floor(piece)) | np.isnan(piece)).all())
@@ -158,33 +198,38 @@ class ColumnStatistics:
         self.low, self.high = np.fmin(self.low, low), np.fmax(self.high, high)
         if self.dtype == np.float64:
             self._change_unit()
-        self._sample.append(piece[-start % self._sample_every :: self._sample_every].copy())
+        every = slice(-start % self._sample_every, None, self._sample_every)
+        self._sample.append(piece[every].copy())
+        if weights is not None:
+            self._sample_weights.append(weights[every].copy())
         if self.gathers & {"moments", "covariance"}:
-            self._update_moments(piece)
+            self._update_moments(piece, weights)
         if self.gathers & {"norms", "contrast"}:
-            self._update_rows(piece)
+            self._update_rows(piece, weights)
         self.n_rows += len(piece)
+        self._total += len(piece) if weights is None else float(weights.sum())
 
-    def _update_moments(self, piece: NDArray[Any]) -> None:
+    def _update_moments(self, piece: NDArray[Any], weights: Floats | None) -> None:
         wide = piece.astype(np.float64) if self._unit is None else piece / self._unit
-        count: Any = len(piece)
+        count: Any = len(piece) if weights is None else weights.sum()
         holes = np.isnan(wide) if self.missing else None
         if holes is not None:
-            count = len(piece) - holes.sum(axis=0)
+            count = len(piece) - holes.sum(axis=0) if weights is None else weights @ ~holes
             wide[holes] = 0.0
-        mean = _by_column(np.add, wide) / np.maximum(count, 1)
+        mean = _sums(wide, weights) / _divisor(count)
         for rows in _side_by_side(wide):
             rows -= np.tile(mean, rows.shape[1] // len(mean))
         if holes is not None:
             wide[holes] = 0.0
-        products = None if self._products is None else wide.T @ wide
+        heavy = wide if weights is None else wide * weights[:, None]
+        products = None if self._products is None else heavy.T @ wide
         np.square(wide, out=wide)
-        self._merge_moments(count, mean, _by_column(np.add, wide), products)
+        self._merge_moments(count, mean, _sums(wide, weights), products)
 
     def _merge_moments(self, count: Any, mean: Floats, squares: Floats, products: Floats | None) -> None:
         shift, before = np.where(count > 0, mean - self._mean, 0.0), self._seen
         self._seen = before + count
-        share = count / np.maximum(self._seen, 1)
+        share = count / _divisor(self._seen)
         if self._products is not None:
             self._products += products + np.outer(shift, shift * (before * share))
         self._squares += squares + shift**2 * (before * share)
@@ -212,22 +257,26 @@ class ColumnStatistics:
         self.glance(np.stack([other.all_low, other.all_high]))
         self.holes |= other.holes
         self._sample += other._sample
+        self._sample_weights += other._sample_weights
         for part in (self, other):
             part._change_unit(self.low, self.high)
         self._merge_moments(other._seen, other._mean, other._squares, other._products)
         self._norms += other._norms
         self._contrasts += other._contrasts
         self.n_rows += other.n_rows
+        self._total += other._total
 
-    def _update_rows(self, piece: NDArray[Any]) -> None:
+    def _update_rows(self, piece: NDArray[Any], weights: Floats | None) -> None:
         wide = piece.astype(np.float64, order="C")
         # Where this overflows, the columns are `unusual`, and the scaling is refused.
         with np.errstate(over="ignore", invalid="ignore"):
             if "norms" in self.gathers:
-                self._norms += float(np.sqrt(np.square(wide).sum(axis=1)).sum())
+                norms = np.sqrt(np.square(wide).sum(axis=1))
+                self._norms += float(norms.sum() if weights is None else weights @ norms)
             if "contrast" in self.gathers:
                 wide -= wide.mean(axis=1, keepdims=True)
-                self._contrasts += float(np.square(wide, out=wide).sum())
+                squares = np.square(wide, out=wide)
+                self._contrasts += float(squares.sum() if weights is None else weights @ squares.sum(axis=1))
 
     @property
     def whole_numbers(self) -> bool:
@@ -247,7 +296,7 @@ class ColumnStatistics:
     @property
     def deviation(self) -> Floats:
         """The population standard deviation of each column."""
-        deviation = np.asarray(np.sqrt(self._squares / np.maximum(self._seen, 1)))
+        deviation = np.asarray(np.sqrt(self._squares / _divisor(self._seen)))
         # Of equal values the mean may be rounded, and their deviation from it is then no zero.
         deviation = np.where(self.low == self.high, 0.0, deviation)
         return deviation if self._unit is None else deviation * self._unit
@@ -256,17 +305,17 @@ class ColumnStatistics:
     def covariance(self) -> Floats:
         """The population covariance of the columns, (n_features, n_features)."""
         assert self._products is not None, "the covariance was not requested"
-        return np.asarray(self._products / max(self.n_rows, 1))
+        return np.asarray(self._products / (self._total or 1))
 
     @property
     def mean_norm(self) -> float:
         """The mean Euclidean norm of the rows."""
-        return self._norms / max(self.n_rows, 1)
+        return self._norms / (self._total or 1)
 
     @property
     def contrast(self) -> float:
         """The root mean square of all cells minus the mean of their row."""
-        return float(np.sqrt(self._contrasts / max(self.n_rows * len(self.low), 1)))
+        return float(np.sqrt(self._contrasts / (self._total * len(self.low) or 1)))
 
     @property
     def rounding(self) -> Floats:
@@ -285,9 +334,11 @@ class ColumnStatistics:
 
     def quantiles(self, *levels: float) -> list[Floats]:
         """Return quantiles of each column over the sample."""
-        if not self.missing:
-            return list(np.quantile(self.sample.astype(np.float64), levels, axis=0))
         rows = self.sample.astype(np.float64)
+        if self._sample_weights:
+            return _weighted_quantiles(rows, np.concatenate(self._sample_weights), levels)
+        if not self.missing:
+            return list(np.quantile(rows, levels, axis=0))
         # A column without a value in the sample counts as constant 0.
         rows[:, np.isnan(rows).all(axis=0)] = 0.0
         return list(np.nanquantile(rows, levels, axis=0))

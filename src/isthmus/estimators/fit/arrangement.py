@@ -28,6 +28,16 @@ def first_rows(loader: RowLoader) -> NDArray[Any]:
     return raw
 
 
+def first_weights(loader: RowLoader) -> NDArray[Any] | None:
+    """Return the weights of these rows, or None where all count alike."""
+    return None if loader.weights is None else loader.weights.values[:_FIRST_ROWS]
+
+
+def mean_of(values: NDArray[np.float64], weights: NDArray[Any] | None) -> NDArray[np.float64]:
+    """Return the mean of each column of (n, C), weighted by (n,) where there are weights."""
+    return np.asarray(values.mean(axis=0) if weights is None else np.average(values, axis=0, weights=weights))
+
+
 class Arrangement(NamedTuple):
     """A permutation of a code's units, and their signs.
 
@@ -44,7 +54,12 @@ class Arrangement(NamedTuple):
 
     @classmethod
     def of(
-        cls, network: Network, sparsity: Sparsity | None, code: NDArray[np.float64], rows: NDArray[np.float64]
+        cls,
+        network: Network,
+        sparsity: Sparsity | None,
+        code: NDArray[np.float64],
+        rows: NDArray[np.float64],
+        weights: NDArray[Any] | None = None,
     ) -> Arrangement:
         """Return the order by variance, within each group that may be reordered, and signs fixed by the rows.
 
@@ -56,20 +71,21 @@ class Arrangement(NamedTuple):
             Codes of the first rows.
         rows : ndarray of shape (n, D)
             These rows, scaled; the column with which a unit varies most has a positive sign.
+        weights : ndarray of shape (n,), optional
+            Their weights.
         """
-        code = code - code.mean(axis=0)
+        code = code - mean_of(code, weights)
+        variances = mean_of(np.square(code), weights)
         ends = (code.shape[1],) if sparsity is None else sparsity.prefixes_of(code.shape[1])
         starts = (0, *ends[:-1])
         # Stable, so that units without variance keep their places.
         order = np.concatenate(
-            [
-                low + np.argsort(-code[:, low:high].var(axis=0), kind="stable")
-                for low, high in zip(starts, ends, strict=True)
-            ]
+            [low + np.argsort(-variances[low:high], kind="stable") for low, high in zip(starts, ends, strict=True)]
         )
         signs = np.ones(code.shape[1], network.dtype)
         if network.signs_are_free and sparsity is None:
-            joint = code[:, order].T @ (rows - rows.mean(axis=0))
+            centered = rows - mean_of(rows, weights)
+            joint = code[:, order].T @ (centered if weights is None else centered * weights[:, None])
             strongest = np.take_along_axis(joint, np.abs(joint).argmax(axis=1)[:, None], axis=1)[:, 0]
             signs[strongest < 0] = -1
         return cls(order, signs)

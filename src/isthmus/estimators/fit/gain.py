@@ -14,7 +14,7 @@ from isthmus.core.compilation import keep_programs, kept_in_memory
 from isthmus.core.types import Batch, Params
 from isthmus.engine.loading import RowLoader
 from isthmus.engine.loop import Trainer
-from isthmus.engine.pca import scaled_rows
+from isthmus.engine.pca import scaled_rows, weights_of
 from isthmus.engine.program import precision_scope
 from isthmus.losses.reconstruction import Reconstruction
 
@@ -57,7 +57,10 @@ def exceeds_chance(trainer: Trainer, start: Params, learned: Params) -> bool:
 def _losses(
     trainer: Trainer, loader: RowLoader, params: Params, *, held_out: bool, pieces: int | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.integer[Any]]]:
-    """Return the losses of rows and their numbers; of the first chunk alone with `pieces`, at most so many pieces."""
+    """Return the losses of rows, times their weights, and their numbers.
+
+    With `pieces`, of the first chunk alone, at most so many pieces.
+    """
     losses: list[NDArray[np.float64]] = [np.empty(0)]
     numbers: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
     function = _compiled(trainer.objective)
@@ -68,7 +71,9 @@ def _losses(
             numbers.append(np.asarray(chunk.rows[:count], np.int64))
             for first in range(0, count, _PIECE):
                 rows = chunk.values[first : min(first + _PIECE, count)]
-                losses.append(np.asarray(function(placed, *_padded(loader, rows)))[: len(rows)].astype(np.float64))
+                found = np.asarray(function(placed, *_padded(loader, rows)))[: len(rows)].astype(np.float64)
+                weights = weights_of(chunk)
+                losses.append(found if weights is None else found * weights[first : first + len(rows)])
             if pieces is not None:
                 break
     return np.concatenate(losses), np.concatenate(numbers)

@@ -13,17 +13,16 @@ from isthmus.core.parameters import values_of
 from isthmus.core.processes import all_gathered
 from isthmus.data.sources.base import Source
 from isthmus.data.sources.content import add_sums, content_sum
-from isthmus.estimators.fit.preparing import Hold
+from isthmus.estimators.fit.rows import FitRows
 from isthmus.estimators.inputs import rows_of
 
 # The parameters that may differ: how long, what is printed, and where.
 _MAY_CHANGE = {"max_epochs", "verbose", "display_step", "device"}
 
 
-def identity_of(
-    estimator: Any, source: Source, validation: Source | None, *, warm: bool, hold: Hold | None
-) -> dict[str, str]:
+def identity_of(estimator: Any, given: FitRows, *, warm: bool) -> dict[str, str]:
     """Return, by name and as text, what has to be equal in a run and in the one that continues it."""
+    source, hold = given.source, given.hold
     values = {name: value for name, value in values_of(estimator).items() if name not in _MAY_CHANGE}
     if not isinstance(values["random_state"], Integral):
         values["random_state"] = "drawn"
@@ -32,10 +31,14 @@ def identity_of(
     plain = {name: value.tolist() if isinstance(value, numpy) else value for name, value in values.items()}
     identity = {name: getattr(value, "__qualname__", repr(value)) for name, value in plain.items()}
     identity |= {"estimator": type(estimator).__name__, "rows": str(rows_of(source)), "data": _content(source)}
-    if validation is not None:
-        identity["validation data"] = _content(validation)
+    if given.validation is not None:
+        identity["validation data"] = _content(given.validation)
     if hold is not None:
-        identity["validation_by"] = str(hold)
+        identity["validation_by"] = f"{hold} {getattr(hold, 'digest', '')}".strip()
+    if given.weights is not None:
+        identity["sample_weight"] = given.weights.digest
+    if given.validation_weights is not None:
+        identity["sample_weight of validation_data"] = given.validation_weights.digest
     if warm:
         digest = hashlib.blake2b(digest_size=16)
         for leaf in jax.tree.leaves(estimator.params_):

@@ -15,6 +15,7 @@ from isthmus.data.scaling import ColumnStatistics, Scaling
 from isthmus.data.scaling.choosing import choose_scaler, gathered, out_of_range, sample_stride
 from isthmus.data.sources.base import Source
 from isthmus.data.splitting import NO_HOLDOUT, HashHoldout, Holdout
+from isthmus.data.weights import RowWeights, number_in_file
 from isthmus.engine.loading import RowLoader
 from isthmus.estimators.fit.plan import Plan
 from isthmus.estimators.inputs import finite_blocks, rows_of
@@ -40,7 +41,12 @@ class Prepared(NamedTuple):
 
 
 def prepare(
-    plan: Plan, source: Source, names: Sequence[str], scaler: Scaling | None = None, hold: Hold | None = None
+    plan: Plan,
+    source: Source,
+    names: Sequence[str],
+    scaler: Scaling | None = None,
+    hold: Hold | None = None,
+    weights: RowWeights | None = None,
 ) -> Prepared:
     """Return the loader of a source's rows, their scaling measured unless it is given.
 
@@ -56,6 +62,8 @@ def prepare(
         That of an earlier fit.
     hold : callable, optional
         Which rows are held out; None chooses each by a hash of its number.
+    weights : RowWeights, optional
+        The rows' weights.
 
     Raises
     ------
@@ -71,7 +79,7 @@ def prepare(
     # With a given scaling only the rows' range is needed, for the check of the loss.
     scaling = plan.scaling if scaler is None else None
     moments = plan.corruption is not None
-    statistics = measure(source, scaling, names, holdout, moments=moments, missing=plan.masks_missing)
+    statistics = measure(source, scaling, names, holdout, weights, moments=moments, missing=plan.masks_missing)
     if scaler is None:
         scaler = choose_scaler(statistics, scaling, names)
         _warn_of_empty_columns(statistics, names)
@@ -82,7 +90,11 @@ def prepare(
         plan.corruption.check(source.schema.n_features, scaler.affine is not None)
     # Without a missing cell the program is that of missing="refuse", so that the weights are equal to the bit.
     holes = statistics.holes or bool(statistics.unseen.any())
-    loader = RowLoader(source, scaler, plan.batch_size, plan.compute, holdout, plan.seed, plan.shuffle, missing=holes)
+    loader = RowLoader(
+        *(source, scaler, plan.batch_size, plan.compute, holdout, plan.seed, plan.shuffle),
+        missing=holes,
+        weights=weights,
+    )
     return Prepared(loader, None if plan.corruption is None else columns_of(statistics, scaler))
 
 
@@ -100,6 +112,7 @@ def measure(
     scaling: str | None,
     names: Sequence[str],
     holdout: Holdout,
+    weights: RowWeights | None = None,
     *,
     moments: bool = False,
     missing: bool = False,
@@ -127,13 +140,15 @@ def measure(
         missing=missing,
     )
     # Each of several processes reads its share of the rows.
+    factor = 1.0 if weights is None else weights.factor(holdout)
     for values, start in finite_blocks(source, names, *row_share(rows_of(source)), missing=missing):
         statistics.holes = statistics.holes or (statistics.missing and bool(np.isnan(values).any()))
+        own = None if weights is None else weights.values[start : start + len(values)] * factor
         if not holdout.share:
-            statistics.update(values, start)
+            statistics.update(values, start, own)
             continue
         held = holdout.mask(start, start + len(values))
-        statistics.update(values[~held], start)
+        statistics.update(values[~held], start, None if own is None else own[~held])
         statistics.glance(values[held])
     parts: list[ColumnStatistics] = all_gathered(statistics)
     for other in parts[1:]:
@@ -150,7 +165,7 @@ def refuse_too_large(
         return
     place, value, scaled = found
     rows = (
-        block.start + int(row)
+        number_in_file(source, block.start + int(row))
         for block in source.blocks()
         for row in np.flatnonzero(np.asarray(block.values[:, place], np.float64) == value)[:1]
     )

@@ -13,10 +13,11 @@ from isthmus.core.types import Params
 from isthmus.data.scaling import Scaler
 from isthmus.data.sources import open_source
 from isthmus.data.sources.base import Block, Source
+from isthmus.data.weights import RowWeights
 from isthmus.engine.inference import Inference
 from isthmus.engine.loading import RowLoader
 from isthmus.engine.loop import train
-from isthmus.estimators.fit.arrangement import Arrangement, first_rows
+from isthmus.estimators.fit.arrangement import Arrangement, first_rows, first_weights
 from isthmus.estimators.fit.plan import LossPlan, Plan
 from isthmus.estimators.fit.preparing import Prepared, prepare
 from isthmus.estimators.fit.training import trainer_for
@@ -40,12 +41,13 @@ def layerwise(plan: Plan, network: Network, params: Params, prepared: Prepared) 
     prepared : Prepared
         The rows; those held out are not used.
     """
-    rows = _training_rows(prepared.loader)
+    rows, weights = _training_rows(prepared.loader), prepared.loader.weights
+    weights = None if weights is None else weights.training(prepared.loader.holdout)
     n_layers = len(network.encoder_widths) - 1
     for number in range(n_layers):
         shallow = network.shallow(number)
         source = _source_of(rows, prepared, number)
-        learned = _trained(_layer_plan(plan, shallow, number), shallow, source)
+        learned = _trained(_layer_plan(plan, shallow, number), shallow, source, weights)
         params = network.with_layer(params, number, learned)
         if number < n_layers - 1:
             inference = Inference(shallow, learned, _unscaled(rows.shape[1]), plan.placement.device)
@@ -69,8 +71,8 @@ def _layer_plan(plan: Plan, shallow: Network, number: int) -> Plan:
     )
 
 
-def _trained(plan: Plan, shallow: Network, source: Source) -> Params:
-    prepared = prepare(plan, source, (), _unscaled(source.schema.n_features))
+def _trained(plan: Plan, shallow: Network, source: Source, weights: RowWeights | None) -> Params:
+    prepared = prepare(plan, source, (), _unscaled(source.schema.n_features), weights=weights)
     trainer = trainer_for(plan, prepared, shallow)
     state = train(trainer, trainer.start(shallow.init(plan.seed), plan.seed))
     params = jax.tree.map(np.asarray, state.params)
@@ -78,7 +80,8 @@ def _trained(plan: Plan, shallow: Network, source: Source) -> Params:
     first = first_rows(prepared.loader)
     inference = Inference(shallow, params, prepared.loader.scaler, plan.placement.device)
     code = np.concatenate(list(inference.encode([Block(first, 0)]))).astype(np.float64)
-    units = Arrangement.of(shallow, None, code, np.nan_to_num(first.astype(np.float64)))
+    rows = np.nan_to_num(first.astype(np.float64))
+    units = Arrangement.of(shallow, None, code, rows, first_weights(prepared.loader))
     return units.params(shallow, params)
 
 

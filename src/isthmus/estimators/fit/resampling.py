@@ -15,7 +15,7 @@ from isthmus.data.scaling import Scaler
 from isthmus.data.sources.base import Block
 from isthmus.engine.inference import Inference
 from isthmus.engine.loop import Trainer
-from isthmus.engine.pca import scaled_rows
+from isthmus.engine.pca import scaled_rows, weights_of
 from isthmus.networks.base import Network, Reinitialisation
 from isthmus.sparsity.base import Sparsity
 
@@ -32,7 +32,7 @@ def resample(sparsity: Sparsity, trainer: Trainer, state: TrainState) -> TrainSt
 
 
 def resampled(trainer: Trainer, state: TrainState, sparsity: Sparsity) -> TrainState:
-    """Return a state whose dead units start from rows drawn with the square of their loss as weight.
+    """Return a state whose dead units start from rows drawn by the square of their loss, times their weight.
 
     A unit's decoder row becomes the row's residual, or this with the contribution of the row's most used unit (see
     `_split`), of the mean length of the active ones, and its encoder column detects it; its biases become the active
@@ -45,7 +45,7 @@ def resampled(trainer: Trainer, state: TrainState, sparsity: Sparsity) -> TrainS
     if not dead.any() or dead.all():
         return state
     params, model = jax.tree.map(np.array, (state.params, state.model))
-    rows = _next_rows(trainer, state.epoch + 1)
+    rows, weights = _next_rows(trainer, state.epoch + 1)
     unscaled = Scaler("none", np.zeros(rows.shape[1]), np.ones(rows.shape[1]))
     inference = Inference(network, params, unscaled, trainer.placement.device, sparsity=sparsity, state=model)
     reconstruction = np.concatenate([new for _, new in inference.reconstruct([Block(rows, 0)], rows.dtype)])
@@ -54,7 +54,8 @@ def resampled(trainer: Trainer, state: TrainState, sparsity: Sparsity) -> TrainS
     if not losses.any():
         return state
     rng = generator(state.seed, Stream.RESAMPLING, state.epoch)
-    drawn = rng.choice(len(rows), size=int(dead.sum()), p=losses**2 / np.sum(losses**2))
+    chances = losses**2 * weights
+    drawn = rng.choice(len(rows), size=int(dead.sum()), p=chances / np.sum(chances))
     residual = _split(network, params, inference, rows, residual, drawn, rng)
     how = Reinitialisation(dead, rows, residual, drawn, sparsity.restart_scale)
     params = network.reinitialised(params, how)
@@ -90,11 +91,13 @@ def _split(
     return residual
 
 
-def _next_rows(trainer: Trainer, epoch: int) -> NDArray[Any]:
-    """Return the scaled rows an epoch begins with."""
+def _next_rows(trainer: Trainer, epoch: int) -> tuple[NDArray[Any], Any]:
+    """Return the scaled rows an epoch begins with, and their weights."""
     chunk = next(trainer.loader.chunks(epoch))
     values = chunk.values[: min(chunk.count, _MAX_ROWS)]
-    return scaled_rows(trainer.loader, values, trainer.loader.compute)
+    weights = weights_of(chunk)
+    rows = scaled_rows(trainer.loader, values, trainer.loader.compute)
+    return rows, 1.0 if weights is None else weights[: len(rows)].astype(np.float64)
 
 
 def _forgotten(network: Network, optimizer: Any, params: Any, dead: NDArray[np.bool_]) -> Any:

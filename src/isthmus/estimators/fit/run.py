@@ -18,19 +18,21 @@ from isthmus.core.types import ModelState, Params, TrainState
 from isthmus.data.scaling import Scaling
 from isthmus.data.sources.base import Block, Source
 from isthmus.data.splitting import NO_HOLDOUT
+from isthmus.data.weights import RowWeights
 from isthmus.engine.checkpoint import Checkpoints
 from isthmus.engine.inference import Inference
 from isthmus.engine.interruption import Interruption
 from isthmus.engine.loading import RowLoader
 from isthmus.engine.loop import Hooks, Trainer, train
 from isthmus.engine.program import precision_scope
-from isthmus.estimators.fit.arrangement import Arrangement, first_rows
+from isthmus.estimators.fit.arrangement import Arrangement, first_rows, first_weights, mean_of
 from isthmus.estimators.fit.identity import identity_of
 from isthmus.estimators.fit.outcome import complaints
 from isthmus.estimators.fit.plan import Plan, resolve
-from isthmus.estimators.fit.preparing import Hold, check_validation, prepare
+from isthmus.estimators.fit.preparing import check_validation, prepare
 from isthmus.estimators.fit.reporting import Reporter
 from isthmus.estimators.fit.resampling import resample
+from isthmus.estimators.fit.rows import FitRows
 from isthmus.estimators.fit.starting import Previous, PrincipalStart, new_network, other_network
 from isthmus.estimators.fit.training import trainer_for
 from isthmus.estimators.inputs import rows_of
@@ -155,10 +157,10 @@ class FitRun:
         best_epoch = state.stopping.best_epoch if trainer.early_stops else state.epoch
         if restored and self.start is not None and (not best_epoch or not self.start.is_beaten(trainer, params)):
             params, best_epoch = self.start.of_all_rows, 0
-        code = self._first_codes(params, model)
+        code, weights = self._first_codes(params, model), first_weights(trainer.loader)
         if self.reorders and network.reorders:
             rows = np.nan_to_num(trainer.loader.scaler.scaled(first_rows(trainer.loader), np.float64))
-            units = Arrangement.of(network, plan.sparsity, code, rows)
+            units = Arrangement.of(network, plan.sparsity, code, rows, weights)
             optimizer = units.optimizer(network, params, optimizer)
             params, model = units.params(network, params), units.model(model)
             code = code[:, units.order] * units.signs
@@ -177,7 +179,7 @@ class FitRun:
             sparsity_=plan.sparsity,
             optimizer_state_=optimizer,
             sparsity_state_=model,
-            mean_code_=code.mean(axis=0),
+            mean_code_=mean_of(code, weights),
         )
 
     def complaints(self, fitted: Fitted) -> list[str]:
@@ -206,12 +208,10 @@ def _even(history: dict[str, list[float]]) -> dict[str, list[float]]:
 
 def start_fit(
     estimator: Any,
-    source: Source,
-    validation: Source | None = None,
+    given: FitRows | Source,
     *,
     watcher: Watcher | None = None,
     checkpoints: Checkpoints | None = None,
-    hold: Hold | None = None,
 ) -> FitRun:
     """Return a run that starts from new weights, from those of the last fit (warm_start), or from a checkpoint.
 
@@ -219,31 +219,30 @@ def start_fit(
     ----------
     estimator : Autoencoder
         An estimator whose parameters have been checked.
-    source : Source
-        The training rows.
-    validation : Source or None
-        Rows that decide when to stop, instead of a share of `source`.
+    given : FitRows or Source
+        The rows.
     watcher : Watcher or None
         Follows the run.
     checkpoints : Checkpoints or None
         Where checkpoints are written, and the folder to continue from.
-    hold : callable or None
-        Which rows are held out; None chooses each by a hash of its number.
 
     Raises
     ------
     InvalidParameterError, InvalidDataError
         With one line.
     """
+    given = given if isinstance(given, FitRows) else FitRows(given)
+    source, hold, weights, validation, validation_weights = given
     previous = _previous(estimator, source)
     found = None
     if checkpoints is not None:
-        found = checkpoints.find(identity_of(estimator, source, validation, warm=previous is not None, hold=hold))
+        found = checkpoints.find(identity_of(estimator, given, warm=previous is not None))
     seed = None if found is None else int(found.header["seed"])
     plan = resolve(values_of(estimator), source.schema, rows_of(source), seed=seed)
     if validation is not None:
         plan = replace(plan, validation_share=0.0)
-    prepared = prepare(plan, source, names_of(estimator), None if previous is None else previous.scaler, hold)
+    scaler = None if previous is None else previous.scaler
+    prepared = prepare(plan, source, names_of(estimator), scaler, hold, weights)
     if previous is not None:
         network, params = previous.same_network(plan)
     else:
@@ -260,7 +259,7 @@ def start_fit(
         plan,
         prepared,
         network,
-        validation=_validation_loader(plan, prepared.loader, validation),
+        validation=_validation_loader(plan, prepared.loader, validation, validation_weights),
         interruption=_interruption(checkpoints),
         hooks=_hooks(plan, reporter, watcher, checkpoints),
     )
@@ -278,8 +277,10 @@ def start_fit(
     )
 
 
-def start_partial_fit(estimator: Any, source: Source) -> FitRun:
+def start_partial_fit(estimator: Any, given: FitRows | Source) -> FitRun:
     """Return a run of one epoch, which starts from new weights or from the estimator's weights and optimizer state."""
+    given = given if isinstance(given, FitRows) else FitRows(given)
+    source = given.source
     previous = Previous(estimator) if hasattr(estimator, "params_") else None
     done = 0 if previous is None else previous.n_iter
     plan = resolve(
@@ -290,7 +291,8 @@ def start_partial_fit(estimator: Any, source: Source) -> FitRun:
     )
     settings = replace(plan.settings, schedule="constant", plateau=False, early_stopping=False, max_epochs=done + 1)
     plan = replace(plan, settings=settings, validation_share=0.0)
-    prepared = prepare(plan, source, names_of(estimator), None if previous is None else previous.scaler)
+    scaler = None if previous is None else previous.scaler
+    prepared = prepare(plan, source, names_of(estimator), scaler, weights=given.weights)
     if previous is None:
         network, params = new_network(plan, prepared)
     else:
@@ -344,10 +346,12 @@ def _hooks(plan: Plan, reporter: Reporter, watcher: Watcher | None, checkpoints:
     return hooks
 
 
-def _validation_loader(plan: Plan, loader: RowLoader, validation: Source | None) -> RowLoader | None:
+def _validation_loader(
+    plan: Plan, loader: RowLoader, validation: Source | None, weights: RowWeights | None
+) -> RowLoader | None:
     """Return the loader of other validation rows: those given or, where none are held out, the training rows."""
     if validation is not None:
-        return replace(loader, source=validation, holdout=NO_HOLDOUT, shuffle=False)
+        return replace(loader, source=validation, holdout=NO_HOLDOUT, shuffle=False, weights=weights)
     if plan.settings.early_stopping and loader.count(validation=True) == 0:
         return replace(loader, shuffle=False)
     return None
