@@ -38,8 +38,8 @@ def test_weights_equal_repeated_rows(changes):
 @pytest.mark.parametrize("sparsity", ["l1", "topk", "jumprelu", "gated"])
 def test_weights_equal_repeated_rows_under_a_sparsity(sparsity):
     model = SparseAutoencoder(8, sparsity=sparsity, random_state=0, learning_rate=0.01, **WHOLE)
-    given, repeated = (model.fit(*rows) and model.transform(ROWS) for rows in ((ROWS,), (REPEATED,)))
-    assert not np.allclose(given, repeated, atol=1e-3)
+    plain, repeated = (model.fit(rows).transform(ROWS) for rows in (ROWS, REPEATED))
+    assert not np.allclose(plain, repeated, atol=1e-3)
     given = model.fit(ROWS, sample_weight=TIMES).transform(ROWS)
     assert_allclose(given, repeated, atol=1e-6)
 

@@ -155,6 +155,11 @@ class SelectedRows:
         """Copy the rows numbered `rows` into `out`."""
         self.source.take(self.numbers[rows], out)
 
+    def csr(self, rows: slice | NDArray[np.integer]) -> Any:
+        """Return some rows as a scipy CSR matrix, of a source that is kept without its zeros."""
+        source: Any = self.source
+        return source.csr(self.numbers[rows])
+
 
 def number_in_file(source: Any, row: int) -> int:
     """Return the number of a source's row in what a user gave."""

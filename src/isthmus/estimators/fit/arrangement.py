@@ -28,9 +28,9 @@ def first_rows(loader: RowLoader) -> NDArray[Any]:
     return raw
 
 
-def first_weights(loader: RowLoader) -> NDArray[Any] | None:
-    """Return the weights of these rows, or None where all count alike."""
-    return None if loader.weights is None else loader.weights.values[:_FIRST_ROWS]
+def first_weights(loader: RowLoader, n_rows: int) -> NDArray[Any] | None:
+    """Return the weights of the first rows of a source, or None where all count alike."""
+    return None if loader.weights is None else loader.weights.values[:n_rows]
 
 
 def mean_of(values: NDArray[np.float64], weights: NDArray[Any] | None) -> NDArray[np.float64]:

@@ -81,7 +81,7 @@ def _trained(plan: Plan, shallow: Network, source: Source, weights: RowWeights |
     inference = Inference(shallow, params, prepared.loader.scaler, plan.placement.device)
     code = np.concatenate(list(inference.encode([Block(first, 0)]))).astype(np.float64)
     rows = np.nan_to_num(first.astype(np.float64))
-    units = Arrangement.of(shallow, None, code, rows, first_weights(prepared.loader))
+    units = Arrangement.of(shallow, None, code, rows, first_weights(prepared.loader, len(rows)))
     return units.params(shallow, params)
 
 

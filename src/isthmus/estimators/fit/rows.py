@@ -42,6 +42,11 @@ class FitRows(NamedTuple):
     validation: Source | None = None
     validation_weights: RowWeights | None = None
 
+    @classmethod
+    def of(cls, rows: FitRows | Source) -> FitRows:
+        """Return rows, or a source without weights, as the rows of a fit."""
+        return rows if isinstance(rows, FitRows) else cls(rows)
+
 
 class RowOptions(NamedTuple):
     """What `fit` was told of its rows, see `Autoencoder.fit`."""

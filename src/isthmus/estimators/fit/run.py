@@ -157,7 +157,8 @@ class FitRun:
         best_epoch = state.stopping.best_epoch if trainer.early_stops else state.epoch
         if restored and self.start is not None and (not best_epoch or not self.start.is_beaten(trainer, params)):
             params, best_epoch = self.start.of_all_rows, 0
-        code, weights = self._first_codes(params, model), first_weights(trainer.loader)
+        code = self._first_codes(params, model)
+        weights = first_weights(trainer.loader, len(code))
         if self.reorders and network.reorders:
             rows = np.nan_to_num(trainer.loader.scaler.scaled(first_rows(trainer.loader), np.float64))
             units = Arrangement.of(network, plan.sparsity, code, rows, weights)
@@ -231,8 +232,7 @@ def start_fit(
     InvalidParameterError, InvalidDataError
         With one line.
     """
-    given = given if isinstance(given, FitRows) else FitRows(given)
-    source, hold, weights, validation, validation_weights = given
+    source, hold, weights, validation, validation_weights = given = FitRows.of(given)
     previous = _previous(estimator, source)
     found = None
     if checkpoints is not None:
@@ -279,7 +279,7 @@ def start_fit(
 
 def start_partial_fit(estimator: Any, given: FitRows | Source) -> FitRun:
     """Return a run of one epoch, which starts from new weights or from the estimator's weights and optimizer state."""
-    given = given if isinstance(given, FitRows) else FitRows(given)
+    given = FitRows.of(given)
     source = given.source
     previous = Previous(estimator) if hasattr(estimator, "params_") else None
     done = 0 if previous is None else previous.n_iter
