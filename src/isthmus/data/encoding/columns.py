@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError
 from isthmus.data.columns import ColumnOfTable, described
-from isthmus.data.encoding.dates import TICKS_OF_DAY, elapsed_days, ticks_of, times_of_day, waves
+from isthmus.data.encoding.dates import TICKS_OF_DAY, elapsed_days, ticks_of, times_of_day, waves, widest_step
 from isthmus.data.encoding.types import Type, is_time_of_day, limits_of, merged, plain_label, zone_of
 from isthmus.data.frame_columns import FrameColumn
 from isthmus.data.frames import refused
@@ -44,6 +44,9 @@ class EncodedColumn(ColumnOfTable):
         All labels of a type that states them, in its order; () for text.
     unit : str
         NumPy's name of the unit of dates and times, such as ``"us"``.
+    step : int
+        The ticks of which all observed dates and times are multiples, counted from the first: a day, an hour, a second,
+        …; restored ones are such multiples too.
     parts : tuple of str
         The calendar parts of a date that are encoded in addition to the elapsed time, of ``"year"``, ``"week"``,
         ``"day"``.
@@ -58,6 +61,7 @@ class EncodedColumn(ColumnOfTable):
     dtype: Type = ()
     categories: tuple[Any, ...] = ()
     unit: str = ""
+    step: int = 1
     parts: tuple[str, ...] = ()
     missing: bool = False
     rare: int = 0
@@ -146,7 +150,7 @@ class EncodedColumn(ColumnOfTable):
         if self.kind != "category":
             out[:, 0] = numbers
             if self.parts:
-                out[:, 1:] = waves(self._ticks(numbers), self.unit, self.zone, self.parts)
+                out[:, 1:] = waves(self._ticks(numbers, 1), self.unit, self.zone, self.parts)
             return
         missing = np.isnan(numbers)
         out[:] = 0
@@ -154,10 +158,10 @@ class EncodedColumn(ColumnOfTable):
         out[rows, numbers[rows].astype(np.intp)] = 1
         out[missing] = np.nan
 
-    def _ticks(self, numbers: NDArray[Any]) -> NDArray[Any]:
+    def _ticks(self, numbers: NDArray[Any], step: int) -> NDArray[Any]:
         if is_time_of_day(self.dtype):
             numbers = np.clip(numbers, 0, 1 - 1 / TICKS_OF_DAY[self.unit])
-        return ticks_of(numbers, self._origin, self.unit, "M8" if self.kind == "datetime" else "m8")
+        return ticks_of(numbers, self._origin, self.unit, "M8" if self.kind == "datetime" else "m8", step)
 
     def restored(self, rows: NDArray[Any]) -> tuple[NDArray[Any], Mask]:
         """Return the values of cells, levels as their numbers, from the encoding columns, and which are missing."""
@@ -169,7 +173,7 @@ class EncodedColumn(ColumnOfTable):
         if self.kind == "boolean":
             return numbers > 0.5, missing
         if self.kind in _TIMES:
-            return self._ticks(numbers), missing
+            return self._ticks(numbers, self.step), missing
         limits = limits_of(self.dtype)
         if self.kind == "integer":
             return _whole(np.where(missing, 0, numbers), *(limits or (-(1 << 63), (1 << 63) - 1))), missing
@@ -231,6 +235,7 @@ class ColumnFinder:
     low: Any = np.nan
     high: Any = np.nan
     unit: str = ""
+    common: int = 0
     times_of_day: set[int] = field(default_factory=set)
 
     def look(self, column: FrameColumn, dtype: Type, categories: Sequence[Any] | None) -> None:
@@ -296,8 +301,10 @@ class ColumnFinder:
                 f"column {self.name!r} holds {column.what}, but dates or times in {self.unit} in the rows before; "
                 "convert it to one type"
             )
-        self.unit = unit
         ticks = values.view(np.int64)
+        origin = (int(self.low) if self.unit else int(ticks[0])) if values.dtype.kind == "M" else 0
+        self.common = int(np.gcd.reduce(ticks - origin, initial=self.common))
+        self.unit = unit
         self._range(int(ticks.min()), int(ticks.max()))
         if self.datetimes == "calendar" and kind_of(column) == "datetime" and len(self.times_of_day) < 2:
             self.times_of_day |= set(times_of_day(values, zone_of(dtype))[:2].tolist())
@@ -323,6 +330,7 @@ class ColumnFinder:
             dtype=self.dtype,
             categories=tuple(self.categories),
             unit=self.unit,
+            step=widest_step(self.common, self.unit) if self.unit else 1,
             parts=parts,
             missing=self.missing,
             rare=len(self.counts) - len(levels),
@@ -332,7 +340,7 @@ class ColumnFinder:
     def _levels(self) -> tuple[Any, ...]:
         n_levels, length = len(self.counts), self.letters / max(1, self.observed)
         if not self.categories and n_levels > _FEW_ROWS / 2:
-            remedy = "drop it, or replace it by a category of few levels"
+            remedy = "drop it, group its values, or give it a type of categories to encode it anyway"
             if self.observed >= _FEW_ROWS and n_levels > self.observed / 2:
                 raise InvalidDataError(
                     f"column {self.name!r} has {n_levels:,} different values in {self.observed:,} rows, so it is an "

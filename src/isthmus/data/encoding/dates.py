@@ -13,33 +13,38 @@ TICKS_OF_DAY = {"D": 1, "h": 24, "m": 1440, "s": 86_400, "ms": 86_400_000, "us":
 
 
 def elapsed_days(values: NDArray[Any], origin: int, unit: str) -> Floats:
-    """Return the days from an origin, in ticks of a unit, to datetime64 or timedelta64 values."""
-    kind = values.dtype.kind
-    ticks = values.astype(f"{kind}8[{unit}]").view(np.int64)
-    # Whole days and the rest apart: a difference of nanoseconds has more digits than a float.
-    days, rest = np.divmod(ticks - origin, TICKS_OF_DAY[unit])
-    return np.asarray(days + rest / TICKS_OF_DAY[unit], np.float64)
+    """Return the days from an origin, in ticks of a unit, to datetime64 or timedelta64 values of any unit."""
+    own = TICKS_OF_DAY[np.datetime_data(values.dtype)[0]]
+    # Whole days and the rest apart: the ticks of another unit may not fit 64 bits, nor all of them a float.
+    days, rest = np.divmod(values.view(np.int64), own)
+    first, begun = divmod(origin, TICKS_OF_DAY[unit])
+    return np.asarray(days - first + (rest / own - begun / TICKS_OF_DAY[unit]), np.float64)
 
 
-def ticks_of(days: NDArray[Any], origin: int, unit: str, kind: str) -> NDArray[Any]:
-    """Return days from an origin as datetime64 (kind "M8") or timedelta64 ("m8"), NaT where they are NaN."""
-    numbers = np.asarray(days, np.float64)
+def ticks_of(days: NDArray[Any], origin: int, unit: str, kind: str, step: int = 1) -> NDArray[Any]:
+    """Return days from an origin as datetime64 (kind "M8") or timedelta64 ("m8"), NaT where they are NaN.
+
+    They are the nearest ones that are multiples of `step` ticks, counted from the origin.
+    """
+    numbers, day = np.asarray(days, np.float64), TICKS_OF_DAY[unit]
     missing = np.isnan(numbers)
-    limit = (2.0**63 - abs(origin) - 1) / TICKS_OF_DAY[unit] * (1 - 1e-12)
+    limit = (2.0**63 - abs(origin) - 1) / day * (1 - 1e-12)
     low, high = -limit, limit
     if kind == "M8":
         # Python's dates are in the years 1 to 9999.
-        low, high = (end - origin / TICKS_OF_DAY[unit] for end in (-719_162, 2_932_896))
-        low, high = max(low, -limit), min(high, limit)
+        low, high = max(-719_162 - origin / day, -limit), min(2_932_896 - origin / day, limit)
     numbers = np.clip(np.where(missing, 0, numbers), low, high)
     whole = np.floor(numbers)
-    found = (
-        origin
-        + whole.astype(np.int64) * TICKS_OF_DAY[unit]
-        + np.rint((numbers - whole) * TICKS_OF_DAY[unit]).astype(np.int64)
-    )
+    rest = np.rint((numbers - whole) * (day / step)).astype(np.int64) * step
+    found = origin + whole.astype(np.int64) * day + rest
     found[missing] = np.iinfo(np.int64).min
     return found.view(f"{kind}[{unit}]")
+
+
+def widest_step(common: int, unit: str) -> int:
+    """Return the ticks of the longest unit, from a day downwards, that divides a number of ticks."""
+    steps = (TICKS_OF_DAY[unit] // ticks for ticks in TICKS_OF_DAY.values() if ticks <= TICKS_OF_DAY[unit])
+    return next(step for step in steps if common % step == 0)
 
 
 def _local(values: NDArray[Any], zone: str | None) -> NDArray[Any]:

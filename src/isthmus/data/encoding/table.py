@@ -31,7 +31,7 @@ class TableEncoding:
     and 0 in the others, and 0 in all for a label that `learn` did not see. A date or time is the number of days since
     the earliest one; with ``datetimes="calendar"`` sine and cosine of its time of year, its day of the week and, where
     they differ, its time of day follow, in its own time zone. Durations are days. Missing cells are NaN in all of a
-    column's columns.
+    column's columns. Integers beyond 2**53 are rounded.
 
     Parameters
     ----------

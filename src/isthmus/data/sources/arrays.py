@@ -342,10 +342,12 @@ def one_line(error: BaseException) -> str:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Put the name of the file before the message of an InvalidDataError."""
+    """Put the name of the file before the message of an InvalidDataError that does not begin with it."""
     try:
         yield
     except InvalidDataError as error:
+        if str(error).startswith(str(path)):
+            raise
         raise InvalidDataError(f"{path}: {error}") from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import IsthmusWarning
-from isthmus.data.sources.arrow_columns import Part, numbers, reading, refuse_unknown
+from isthmus.data.sources.arrow_columns import Part, is_numeric, numbers, reading, refuse_unknown
 from isthmus.data.sources.base import Block
 from isthmus.data.sources.decoding import Decoded
 from isthmus.data.sources.layout import COMPRESSED, TextLayout, TextOptions, find_layout, opened
 from isthmus.data.sources.places import FileList, Place, arrow_place
 from isthmus.data.sources.tables import TableSource
 from isthmus.data.sources.text_columns import TypeFinder, common_types, numbers_of, typed, without
-from isthmus.data.sources.text_errors import refuse_bad_numbers, refuse_cells, refuse_text
+from isthmus.data.sources.text_errors import refuse_bad_numbers, refuse_cells, refuse_date, refuse_text
 
 _CSV_BLOCK = 8 << 20
 
@@ -64,6 +64,7 @@ class CsvSource(TableSource):
         self.text_options = TextOptions(encoding, delimiter, decimal, header, missing_values)
         self._layouts: dict[str, TextLayout] = {}  # by file
         self._names: list[str] = []
+        self._types: dict[str, Any] = {}
         self._kept_types: dict[str, Any] = {}
         super().__init__(path, columns=columns, drop=drop, kinds=kinds)
 
@@ -107,6 +108,7 @@ class CsvSource(TableSource):
             kinds = common_types(parts, name, None if self._kinds is None else self._kinds.get(name))
             for part, kind in zip(parts, kinds, strict=True):
                 part.fields[name] = kind
+        self._types = {name: parts[0].fields[name] for name in self._names}
         return super()._opened_again(parts)
 
     @contextmanager
@@ -117,9 +119,14 @@ class CsvSource(TableSource):
         with reading(file):
             try:
                 yield
-            except pa.ArrowInvalid:
-                refuse_cells(file, self._names, self._layout(file), self.text_options)
+            except pa.ArrowInvalid as error:
+                refuse_cells(file, self._of_type(is_numeric), self._layout(file), self.text_options)
+                refuse_date(file, self._of_type(pa.types.is_temporal), self._layout(file), str(error))
                 raise
+
+    def _of_type(self, check: Callable[[Any], bool]) -> list[str]:
+        """Return the columns of a type; all before the types are known."""
+        return [name for name in self._names if name not in self._types or check(self._types[name])]
 
     def _batches(self, part: Part, schema: Any = None) -> Iterator[Any]:
         import pyarrow as pa

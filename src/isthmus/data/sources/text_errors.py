@@ -103,6 +103,20 @@ def refuse_cells(file: Any, names: Sequence[str], layout: TextLayout, options: T
                     )
 
 
+def refuse_date(file: Any, names: Sequence[str], layout: TextLayout, message: str) -> None:
+    """Raise the error for the cell of a column of dates that pyarrow's message says is none; return if it says none."""
+    found = re.search(r"CSV conversion error to (?:date|time)\S*: invalid value '(.*)'", message, re.DOTALL)
+    places = [place for place, name in enumerate(layout.names) if name in names]
+    for row in rows_of(file, layout) if found else ():
+        for place in places:
+            if found and row.cells[place] == found[1]:
+                raise InvalidDataError(
+                    f"{file}: column {layout.names[place]!r} holds {_short(found[1])} in row {row.number:,} (line "
+                    f"{row.line:,}), which is not a date or time as those above; correct it, or leave the column out "
+                    f"with drop=[{layout.names[place]!r}] (--drop)"
+                )
+
+
 class CellKinds:
     """The cells of a column of numbers or of truth values: which of them do not fit those above.
 
