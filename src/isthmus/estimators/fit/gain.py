@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,8 +27,45 @@ _REPRESENTATIVE = 0.5
 _PIECE = 256  # rows; others are padded to it
 
 
-def exceeds_chance(trainer: Trainer, start: Params, learned: Params) -> bool:
-    """Return whether learned parameters are better on the validation rows than those of the start, beyond chance.
+class Gain(NamedTuple):
+    """How much smaller the losses of the validation rows are with learned parameters than at the start.
+
+    Attributes
+    ----------
+    statistic : float
+        The mean gain in standard errors; minus infinity where there are too few rows, or one is not finite.
+    n_compared : int
+        The number of rows or, where groups are held out, of groups.
+    representative : bool
+        Whether the validation rows have the outliers that the training rows have.
+    """
+
+    statistic: float
+    n_compared: int
+    representative: bool = True
+
+    @property
+    def exceeds_chance(self) -> bool:
+        """Whether the gain is significant."""
+        return self.representative and self.is_significant(_LEVEL)
+
+    def is_significant(self, level: float) -> bool:
+        """Return whether a one-sided paired t-test finds the gain at a level."""
+        return self.n_compared > 1 and bool(self.statistic > stdtrit(self.n_compared - 1, 1 - level))
+
+
+def gain_of(gains: NDArray[np.float64], *, representative: bool = True) -> Gain:
+    """Return the mean of row-wise gains in standard errors."""
+    count = len(gains)
+    if count < _FEWEST or not np.isfinite(gains).all():
+        return Gain(-math.inf, count, representative)
+    error = float(gains.std(ddof=1)) / math.sqrt(count)
+    mean = float(gains.mean())
+    return Gain(mean / error if error > 0 else math.copysign(math.inf, mean) if mean else 0.0, count, representative)
+
+
+def gain_on_validation_rows(trainer: Trainer, start: Params, learned: Params) -> Gain:
+    """Return the gain of learned parameters over those of the start, on the rows that decide when to stop.
 
     Parameters
     ----------
@@ -46,12 +84,16 @@ def exceeds_chance(trainer: Trainer, start: Params, learned: Params) -> bool:
     if groups is not None:
         places = np.unique(groups[numbers], return_inverse=True)[1]
         gains = np.asarray(np.bincount(places, weights=gains), np.float64)
-    if len(gains) < _FEWEST or not np.isfinite(gains).all():
-        return False
-    if gains.mean() <= stdtrit(len(gains) - 1, 1 - _LEVEL) * gains.std(ddof=1) / np.sqrt(len(gains)):
-        return False
+    if not len(gains):
+        return gain_of(gains)
     usual, _ = _losses(trainer, trainer.loader, start, held_out=False, pieces=64)
-    return bool(before.mean() >= _REPRESENTATIVE * usual.mean())
+    return gain_of(gains, representative=bool(before.mean() >= _REPRESENTATIVE * usual.mean()))
+
+
+def gains_on(trainer: Trainer, rows: RowLoader, start: Params, learned: Params) -> NDArray[np.float64]:
+    """Return by how much the loss of each row that a loader holds out is smaller with learned parameters."""
+    before, after = (_losses(trainer, rows, params, held_out=True)[0] for params in (start, learned))
+    return before - after
 
 
 def _losses(

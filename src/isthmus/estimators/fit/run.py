@@ -134,7 +134,10 @@ class FitRun:
             if self.checkpoints is not None:
                 self.checkpoints.save(self.state)
                 self._exit_after_sigterm(self.checkpoints)
-        return self.fitted(self.state)
+        fitted = self.fitted(self.state, final=True)
+        if self.checkpoints is not None:
+            self._exit_after_sigterm(self.checkpoints)
+        return fitted
 
     def _epoch_done(self, state: TrainState) -> bool:
         self.state = state
@@ -149,13 +152,23 @@ class FitRun:
             disconnect()
             raise SystemExit(128 + number)
 
-    def fitted(self, state: TrainState, *, best: bool = True) -> Fitted:
-        """Return what an estimator keeps of a state: its best weights or, with ``best=False``, its current ones."""
+    def fitted(self, state: TrainState, *, best: bool = True, final: bool = False) -> Fitted:
+        """Return what an estimator keeps of a state.
+
+        Parameters
+        ----------
+        state : TrainState
+            The state.
+        best : bool
+            Whether these are the best weights rather than the current ones.
+        final : bool
+            Whether training has ended, so that cross-validation may decide what few validation rows leave open.
+        """
         trainer, network, plan = self.trainer, self.network, self.plan
         params, model, restored = trainer.best(state) if best else (state.params, state.model, False)
         params, model, optimizer = jax.tree.map(np.asarray, (params, model, state.optimizer))
         best_epoch = state.stopping.best_epoch if trainer.early_stops else state.epoch
-        if restored and self.start is not None and (not best_epoch or not self.start.is_beaten(trainer, params)):
+        if restored and self.start is not None and not (best_epoch and self._beats(self.start, params, final)):
             params, best_epoch = self.start.of_all_rows, 0
         code = self._first_codes(params, model)
         weights = first_weights(trainer.loader, len(code))
@@ -182,6 +195,9 @@ class FitRun:
             sparsity_state_=model,
             mean_code_=mean_of(code, weights),
         )
+
+    def _beats(self, start: PrincipalStart, learned: Params, final: bool) -> bool:
+        return start.is_beaten(self.trainer, learned, cross_validates=final and not self.interrupted)
 
     def complaints(self, fitted: Fitted) -> list[str]:
         """Return one line for each thing of a fitted code that is not as the parameters promise."""

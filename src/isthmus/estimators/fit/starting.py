@@ -16,7 +16,8 @@ from isthmus.data.splitting import NO_HOLDOUT
 from isthmus.engine.loading import RowLoader
 from isthmus.engine.loop import Trainer
 from isthmus.engine.pca import Principal, starting_bias
-from isthmus.estimators.fit.gain import exceeds_chance
+from isthmus.estimators.fit import crossing
+from isthmus.estimators.fit.gain import gain_on_validation_rows
 from isthmus.estimators.fit.plan import Plan
 from isthmus.estimators.fit.preparing import Prepared
 from isthmus.estimators.fit.pretraining import layerwise
@@ -82,13 +83,26 @@ class PrincipalStart:
         self.plan, self.loader, self.network = plan, loader, network
         self._params = jax.tree.map(np.array, params)
 
-    def is_beaten(self, trainer: Trainer, learned: Params) -> bool:
-        """Return whether learned parameters are better on the validation rows than the start, beyond chance."""
+    def is_beaten(self, trainer: Trainer, learned: Params, *, cross_validates: bool = False) -> bool:
+        """Return whether learned parameters are better than the start, beyond chance.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            It has the validation rows.
+        learned : Params
+            The parameters.
+        cross_validates : bool
+            Whether five more fits may decide, where there are too few validation rows to tell.
+        """
         if self.plan.corruption is not None:
             return True  # the validation loss is that of corrupted rows
         if trainer.validation is not None and trainer.validation.source is trainer.loader.source:
             return False  # too few rows to hold some out
-        return exceeds_chance(trainer, self._params, learned)
+        gain = gain_on_validation_rows(trainer, self._params, learned)
+        if trainer.validation is None and cross_validates and crossing.is_open(gain, self.loader):
+            return crossing.training_beats_pca(self.plan, self.loader, self.network, trainer.interruption)
+        return gain.exceeds_chance
 
     @functools.cached_property
     def of_all_rows(self) -> Params:
