@@ -5,6 +5,7 @@ import resource
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from numpy.testing import assert_array_equal
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, UnwritableError
 from isthmus.data.sinks import SINKS, SPARSE_SINKS, Sink, open_sink, sink_kind
 from isthmus.data.sources import SparseCodesSource, open_source
+from isthmus.data.tables import read_table
 
 NAMES = ["a", "b, c", 'd"e']
 TEXT = [suffix for suffix in SINKS if "sv" in suffix]
@@ -264,3 +266,18 @@ def test_a_format_can_be_added_from_outside(tmp_path):
     np.testing.assert_allclose(np.loadtxt(tmp_path / "rows.toy"), rows, rtol=1e-5)
     with pytest.raises(InvalidParameterError, match=r"has none of the suffixes"):
         write(tmp_path / "rows.toy", rows)
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.feather", "t.csv"])
+def test_tables_without_other_rows_are_written_with_their_types(tmp_path, name, monkeypatch):
+    monkeypatch.setattr("isthmus.data.sinks.arrow.GROUP_BYTES", 16)
+    table = pa.table({"n": [1, 2, 3], "c": pa.array(["a", None, "b"]).dictionary_encode(), "t": [True, False, None]})
+    with open_sink(tmp_path / name, (), np.float32, kept=table.schema) as sink:
+        for start in range(3):
+            sink.write(np.empty((1, 0), np.float32), table.slice(start, 1))
+    assert read_table(tmp_path / name).to_pylist() == table.to_pylist()
+    with (
+        pytest.raises(InvalidParameterError, match="keep: 'n' is also the name of a column"),
+        open_sink(tmp_path / f"twice-{name}", (), np.float32, kept=pa.schema([*table.schema, ("n", pa.int64())])),
+    ):
+        pass

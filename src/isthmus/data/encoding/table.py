@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusWarning
 from isthmus.data.columns import refuse_duplicates
+from isthmus.data.encoding.as_arrow import as_arrow
 from isthmus.data.encoding.columns import MOST_LEVELS, UNKNOWN, ColumnFinder, EncodedColumn
 from isthmus.data.encoding.types import build, type_of, zone_of
 from isthmus.data.frames import Library, each_column, eager, labels_of, library_of, to_arrow
@@ -227,6 +228,11 @@ class TableEncoding:
             values, missing = column.restored(rows[:, self.starts[place] : self.starts[place + 1]])
             cells[column.name] = build(self.library, column.dtype, values, missing, column.levels, column.categories)
         return _converted(_frame(self.library, cells), library or self.library)
+
+    @cached_property
+    def as_arrow(self) -> TableEncoding:
+        """The encoding that decodes rows to a table of pyarrow, whose types do not depend on the rows, for files."""
+        return TableEncoding(tuple(as_arrow(column, self.library) for column in self.columns), "pyarrow")
 
     def probabilities(self, rows: NDArray[Any]) -> dict[Any, NDArray[Any]]:
         """Return, for each category, the shares of its levels, of shape (n, levels)."""

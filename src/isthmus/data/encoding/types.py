@@ -40,14 +40,15 @@ def type_of(table: Any, place: int) -> Type:
         return _pandas_type(table.dtypes.iloc[place], table.iloc[:, place])
     if library == "polars":
         return _polars_type(table.dtypes[place])
-    return _arrow_type(table.schema.field(place).type)
+    return arrow_type(table.schema.field(place).type)
 
 
-def _arrow_type(kind: Any) -> Type:
+def arrow_type(kind: Any) -> Type:
+    """Return a type of pyarrow."""
     from pyarrow import types
 
     if types.is_dictionary(kind):
-        return ("dictionary", _arrow_type(kind.index_type), _arrow_type(kind.value_type), bool(kind.ordered))
+        return ("dictionary", arrow_type(kind.index_type), arrow_type(kind.value_type), bool(kind.ordered))
     name = re.split(r"[\[(]", str(kind))[0]
     if types.is_decimal(kind):
         return (name, kind.precision, kind.scale)
@@ -77,7 +78,7 @@ def _pandas_type(dtype: Any, series: Any) -> Type:
     if isinstance(dtype, pd.StringDtype):
         return ("string", dtype.storage, "nan" if dtype.na_value is np.nan else "NA")
     if isinstance(dtype, pd.ArrowDtype):
-        return ("arrow", _arrow_type(dtype.pyarrow_dtype))
+        return ("arrow", arrow_type(dtype.pyarrow_dtype))
     if isinstance(dtype, pd.DatetimeTZDtype):
         return ("zoned", dtype.unit, str(dtype.tz))
     if isinstance(dtype, pd.SparseDtype):

@@ -32,7 +32,7 @@ class GatheringSink(Sink):
         super().__init__(file, names, dtype, kept)
         columns = self._rows_schema()
         self.schema = pa.schema([*(self._stored(field) for field in kept or ()), *columns], columns.metadata)
-        self.group = max(1, GROUP_BYTES // (len(self.names) * self.dtype.itemsize))
+        self.group = max(1, GROUP_BYTES // (len(self.names or self.schema) * self.dtype.itemsize))
         self._waiting: list[Any] = []
         self._waiting_kept: list[Any] = []
         self._open()

@@ -20,7 +20,7 @@ class Sink(ABC):
     file : binary file
         Open for writing; the caller closes it.
     names : sequence of str
-        One per column.
+        One per column; none where all columns are kept ones, such as those of a decoded table.
     dtype : dtype-like
         The type of the rows in the file.
     kept : pyarrow.Schema or None
@@ -33,8 +33,9 @@ class Sink(ABC):
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.kept = kept
         self.n_rows = 0
-        for field in kept or ():
-            if field.name in self._columns():
+        names = [] if kept is None else kept.names
+        for place, field in enumerate(kept or ()):
+            if field.name in self._columns() or field.name in names[:place]:
                 raise InvalidParameterError(
                     f"keep: {field.name!r} is also the name of a column of the result; rename the kept column"
                 )

@@ -34,8 +34,7 @@ class NpySink(Sink):
         kind = field.type
         if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
             raise InvalidDataError(
-                f"keep: column {field.name!r} holds {kind}, and a .npy file holds only numbers; write Parquet, Feather "
-                "or CSV"
+                f"column {field.name!r} holds {kind}, and a .npy file holds only numbers; write Parquet, Feather or CSV"
             )
 
     def _put(self, rows: NDArray[Any], kept: Any) -> None:
@@ -55,7 +54,7 @@ class NpySink(Sink):
         largest = _EXACT[self.dtype]
         if exact.dtype.kind in "iu" and (wrong := np.flatnonzero((exact > largest) | (exact < -largest))).size:
             raise InvalidDataError(
-                f"keep: column {name!r} holds {exact[wrong[0]]}, which {self.dtype} would round; write Parquet"
+                f"column {name!r} holds {exact[wrong[0]]}, which {self.dtype} would round; write Parquet"
             )
         return values
 

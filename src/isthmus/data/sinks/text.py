@@ -80,7 +80,7 @@ class CsvSink(Sink):
             self._text(pa.table({field.name: pa.nulls(1, field.type)}))
         except pa.ArrowException as error:
             raise InvalidDataError(
-                f"keep: column {field.name!r} holds {field.type}, which is not text; write Parquet or Feather"
+                f"column {field.name!r} holds {field.type}, which is not text; write Parquet or Feather"
             ) from error
 
     def _put(self, rows: NDArray[Any], kept: Any) -> None:
