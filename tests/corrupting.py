@@ -20,7 +20,8 @@ def corrupted(corruption, x, *, seed=0, epoch=1, rows=None, weight=None, observe
     row = np.stack([rows, 0 * rows], axis=1).astype(np.uint32)
     weight = np.ones(len(x)) if weight is None else np.asarray(weight)
     batch = Batch(x, jnp.asarray(weight, jnp.float32), jnp.asarray(row), observed)
-    columns = Columns(*(jnp.asarray(values, jnp.float32) for values in columns or columns_of(x)))
+    columns = columns or columns_of(x)
+    columns = Columns(*(jnp.asarray(values, jnp.float32) for values in columns[:5]), columns.number)
     scheduled = {name: jnp.float32(schedule(np.array([share]))[0]) for name, schedule in corruption.schedules().items()}
     noise = Noise(jnp.asarray(key_words(seed, Stream.NOISE)), jnp.uint32(epoch))
     result = jax.jit(corruption.static().__call__)(noise, batch, columns, scheduled)

@@ -164,3 +164,18 @@ def test_errors(build, message):
         build()
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [Masking, SaltAndPepper, Swap])
+def test_columns_of_one_number_are_replaced_together(kind):
+    """A category is hidden, or another row's category, with all of its one-hot columns."""
+    levels = np.eye(3, dtype=np.float32)[rng.integers(0, 3, 500)]
+    rows = np.column_stack([rng.normal(size=500), levels, rng.normal(size=500)]).astype(np.float32)
+    columns = columns_of(rows)._replace(number=np.array([0, 1, 1, 1, 2], np.uint32))
+    found = corrupted(kind(0.5), rows, columns=columns)
+    together = found.corrupted[:, 1:4]
+    assert (together == together[:, :1]).all()
+    assert 0.4 < together[:, 0].mean() < 0.6
+    assert 0.4 < (together[:, 0] == found.corrupted[:, 4]).mean() < 0.6, "other columns are drawn by themselves"
+    if kind is Swap:
+        assert_array_equal(found.x[:, 1:4].sum(axis=1), 1)

@@ -70,6 +70,7 @@ class Columns(NamedTuple):
     unit: Any  # (D,) one unit of the raw rows, in scaled units
     spread: Any  # (D,) the scaled column's standard deviation
     zero: Any  # (D,) a raw 0, in scaled units
+    number: Any = None  # (D,) uint32: cells with one number are replaced together, such as a category's columns
 
 
 class Corrupted(NamedTuple):

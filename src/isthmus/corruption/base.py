@@ -169,9 +169,10 @@ def stream(noise: Noise, number: int) -> Array:
     return words
 
 
-def cell_words(noise: Noise, batch: Batch, number: int) -> Array:
-    """Return one random uint32 for each cell, (B, D)."""
-    return jnp.asarray(cell_bits(stream(noise, number), batch.row, jnp.arange(batch.x.shape[1], dtype=jnp.uint32)))
+def cell_words(noise: Noise, batch: Batch, number: int, columns: Array | None = None) -> Array:
+    """Return one random uint32 for each cell, (B, D), the same for columns with one number; None: one each."""
+    numbers = jnp.arange(batch.x.shape[1], dtype=jnp.uint32) if columns is None else columns
+    return jnp.asarray(cell_bits(stream(noise, number), batch.row, numbers))
 
 
 def share_of(words: Array, dtype: Any) -> Array:

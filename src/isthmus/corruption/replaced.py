@@ -25,9 +25,11 @@ class _Replacing(Corruption):
     main: ClassVar[str] = "rate"
     level_kind: ClassVar[Number] = Number(0, 1)
 
-    def _chosen(self, noise: Noise, batch: Batch, scheduled: Scheduled, number: int) -> tuple[Array, Array, Array]:
+    def _chosen(
+        self, noise: Noise, batch: Batch, columns: Columns, scheduled: Scheduled, number: int
+    ) -> tuple[Array, Array, Array]:
         """Return each row's rate, the chosen cells, and the random words whose upper 24 bits chose them."""
-        level, words = self._row_levels(noise, batch, scheduled), cell_words(noise, batch, number)
+        level, words = self._row_levels(noise, batch, scheduled), cell_words(noise, batch, number, columns.number)
         return level, share_of(words, batch.x.dtype) < level[:, None], words
 
 
@@ -58,7 +60,7 @@ class Masking(_Replacing):
 
     def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Scheduled) -> Corrupted:
         """Return the rows with cells set to 0."""
-        level, chosen, _ = self._chosen(noise, batch, scheduled, 3)
+        level, chosen, _ = self._chosen(noise, batch, columns, scheduled, 3)
         return replace_cells(batch, jnp.zeros_like(batch.x), chosen, level, as_missing=self.as_missing)
 
 
@@ -80,7 +82,7 @@ class SaltAndPepper(_Replacing):
 
     def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Scheduled) -> Corrupted:
         """Return the rows with cells set to the minimum or maximum of their column."""
-        level, chosen, words = self._chosen(noise, batch, scheduled, 4)
+        level, chosen, words = self._chosen(noise, batch, columns, scheduled, 4)
         # The lowest bit: the upper 24 chose the cell.
         end = jnp.where(words & 1, columns.high, columns.low).astype(batch.x.dtype)
         return replace_cells(batch, end, chosen, level)
@@ -104,7 +106,7 @@ class Swap(_Replacing):
 
     def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Scheduled) -> Corrupted:
         """Return the rows with cells from other rows."""
-        level, chosen, words = self._chosen(noise, batch, scheduled, 5)
+        level, chosen, words = self._chosen(noise, batch, columns, scheduled, 5)
         real = batch.weight > 0
         n_rows, place = jnp.sum(real), jnp.cumsum(real) - 1
         # That many rows further on among the real ones, modulo their number: any of them but the row itself.

@@ -1,4 +1,4 @@
-"""The tables of file formats and of scalings."""
+"""The tables of file formats and of scalings, and what dates and times may become."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ _WRITERS = {
     "text:ZstdTsvSink": (".tsv.zst",),
     "npy:NpySink": (".npy",),
 }
+# See `isthmus.data.encoding.TableEncoding.learn`.
+DATETIMES = ("elapsed", "calendar", "refuse")
 _SCALINGS = ("minmax", "standard", "robust", "mean_norm", "shared", "patches", "zca", "whitened_patches")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 
 from isthmus.core.errors import DivergedError
 from isthmus.core.processes import global_maximum
@@ -79,6 +80,8 @@ class Trainer:
         The corruption of the network's input.
     columns : Columns or None
         The statistics of the scaled columns, for a corruption.
+    units : ndarray of shape (D,) or None
+        What each cell's loss is multiplied by; None is 1.
     """
 
     objective: Objective
@@ -93,6 +96,7 @@ class Trainer:
     placement: Placement = field(default_factory=Placement)
     corruption: Corruption | None = None
     columns: Columns | None = None
+    units: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         loader, static = self.loader, None if self.corruption is None else self.corruption.static()
@@ -254,7 +258,8 @@ class Trainer:
             Noise(key_words(seed, Stream.NOISE), np.uint32(epoch)),
             np.asarray(self.settings.decay, dtype),
             np.asarray(self.settings.clip, dtype),
-            None if self.columns is None else Columns(*(np.asarray(values, dtype) for values in self.columns)),
+            None if self.columns is None else _in_type(self.columns, dtype),
+            None if self.units is None else np.asarray(self.units, dtype),
         )
 
     def _shares(self, step: int, n_steps: int) -> Any:
@@ -357,3 +362,9 @@ def train(
 
 def _added(totals: Mapping[str, float], sums: Mapping[str, Any]) -> dict[str, float]:
     return {**totals, **{name: totals.get(name, 0.0) + float(value) for name, value in sums.items()}}
+
+
+def _in_type(columns: Columns, dtype: Any) -> Columns:
+    """Return statistics of columns in a type; the columns' numbers stay integers."""
+    statistics = {name: np.asarray(values, dtype) for name, values in columns._asdict().items() if name != "number"}
+    return columns._replace(**statistics)

@@ -18,7 +18,7 @@ from isthmus.corruption.base import Corruption
 from isthmus.engine.devices import Placement
 from isthmus.engine.loading import SAMPLE_WEIGHT
 from isthmus.engine.optimizers import Hyper, Optimizer
-from isthmus.losses.base import Objective
+from isthmus.losses.base import CELL_UNITS, Objective
 
 LEARNING_RATE = "learning_rate"
 Scheduled = Mapping[str, Any]  # scheduled values by name: one of each per step or, outside training, one
@@ -50,6 +50,11 @@ class Run(NamedTuple):
     decay: Any
     clip: Any
     columns: Columns | None = None  # for a corruption
+    units: Any = None  # (D,) what each cell's loss is multiplied by
+
+    def constants(self) -> dict[str, Any]:
+        """Return what the objective reads with the scheduled values."""
+        return {} if self.units is None else {CELL_UNITS: self.units}
 
 
 class Rows(NamedTuple):
@@ -184,7 +189,7 @@ def _training(
         n_steps = (count + view.batch_size - 1) // view.batch_size
 
         def inputs(carry: Carry, index: Array) -> tuple[Any, ...]:
-            now = {name: values[index] for name, values in scheduled.items()}
+            now = {name: values[index] for name, values in scheduled.items()} | run.constants()
             batch, noisy = _corrupted(_batch(rows, count, index, view, run), view, run, now)
             return carry.params, carry.model, batch, noisy, run.noise, now
 
@@ -221,6 +226,8 @@ def _evaluation(view: View, terms: Callable[..., dict[str, Array]]) -> Callable[
     def evaluate(
         params: Params, model: ModelState, rows: Rows, count: Array, scheduled: Scheduled, run: Run
     ) -> dict[str, Array]:
+        scheduled = {**scheduled, **run.constants()}
+
         def loss(index: Array) -> dict[str, Array]:
             # Corrupted as in training, in the same way after each epoch; without dropout.
             batch, noisy = _corrupted(_batch(rows, count, index, view, run), view, run, scheduled)

@@ -16,7 +16,7 @@ from isthmus.data.sources.base import Source
 from isthmus.engine.inference import blocks_for
 from isthmus.estimators import stored
 from isthmus.estimators.fit.rows import without_named
-from isthmus.estimators.inputs import open_stream
+from isthmus.estimators.inputs import mixed_encoding, open_stream
 from isthmus.estimators.scoring import explained_variance, weights_given
 from isthmus.estimators.streaming import Progress, float_of, inference_of
 from isthmus.estimators.verbs import DECODE, ENCODE, IMPUTE, RECONSTRUCT, rebuilt_blocks
@@ -50,6 +50,7 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
     sparsity_: Any
     sparsity_state_: Any
     mean_code_: Array
+    error_scale_: Array | None
     n_components_: int
     n_features_in_: int
 
@@ -77,7 +78,7 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         check_is_fitted(self)
         return ENCODE.in_memory(self, X)
 
-    def inverse_transform(self, X: Rows) -> Array:
+    def inverse_transform(self, X: Rows) -> Any:
         """Return the rows that codes stand for.
 
         Parameters
@@ -87,9 +88,11 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
 
         Returns
         -------
-        rows : ndarray of shape (n_samples, n_features)
-            In the units that `fit` saw; float64 for float64 codes, and where float32 cannot hold the rows that `fit`
-            saw, such as integers above 2**24; else float32. A value beyond the largest float is that float.
+        rows : ndarray of shape (n_samples, n_features) or DataFrame
+            Of a model fitted on a DataFrame, one of its library, or of the library that ``set_output`` names, with its
+            columns, types and categories. Else an array in the units that `fit` saw; float64 for float64 codes, and
+            where float32 cannot hold the rows that `fit` saw, such as integers above 2**24; else float32. A value
+            beyond the largest float is that float.
 
         Raises
         ------
@@ -97,10 +100,9 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
             With one line, where the codes have another width than the model's.
         """
         check_is_fitted(self)
-        rows: Array = DECODE.in_memory(self, X)
-        return rows
+        return DECODE.in_memory(self, X)
 
-    def reconstruct(self, X: Rows) -> Array:
+    def reconstruct(self, X: Rows, *, probabilities: bool = False) -> Any:
         """Return the reconstructions of rows: ``inverse_transform(transform(X))``, without keeping the codes.
 
         Under the scalings that subtract each row's own mean, "patches" and "whitened_patches", the reconstructions
@@ -110,12 +112,16 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         ----------
         X : array-like of shape (n_samples, n_features), DataFrame, path or Source
             The rows.
+        probabilities : bool
+            Whether a category's columns are the probabilities of its levels instead of the most probable one.
 
         Returns
         -------
-        rows : ndarray of shape (n_samples, n_features)
-            In the units of `X`; float64 for float64 rows, and where float32 cannot hold the rows that `fit` saw, such
-            as integers above 2**24; else float32. A value beyond the largest float is that float.
+        rows : ndarray of shape (n_samples, n_features) or DataFrame
+            Of a DataFrame, one of the same library, with its columns, types and categories; with `probabilities` each
+            category is a column for each level, such as ``"home=owner"``. Of other rows an array in the units of `X`;
+            float64 for float64 rows, and where float32 cannot hold the rows that `fit` saw, such as integers above
+            2**24; else float32. A value beyond the largest float is that float.
 
         Raises
         ------
@@ -123,10 +129,9 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
             With one line, where the rows do not fit the model, or a cell is too large to compute with.
         """
         check_is_fitted(self)
-        rows: Array = RECONSTRUCT.in_memory(self, X)
-        return rows
+        return RECONSTRUCT.in_memory(self, X, probabilities=probabilities)
 
-    def impute(self, X: Rows) -> Array:
+    def impute(self, X: Rows) -> Any:
         """Return rows with their missing cells filled in; for a model with ``missing="mask"``.
 
         Parameters
@@ -136,9 +141,9 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
 
         Returns
         -------
-        rows : ndarray of shape (n_samples, n_features)
-            In the type and units of `X`. Every observed cell is unchanged, to the bit; a column in which `fit` saw no
-            value keeps its missing cells.
+        rows : ndarray of shape (n_samples, n_features) or DataFrame
+            In the types, units and library of `X`. Every observed cell is unchanged, to the bit; a column in which
+            `fit` saw no value keeps its missing cells.
 
         Raises
         ------
@@ -146,8 +151,7 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
             Where the model was fitted without ``missing="mask"``.
         """
         check_is_fitted(self)
-        rows: Array = IMPUTE.in_memory(self, X)
-        return rows
+        return IMPUTE.in_memory(self, X)
 
     def transform_to(
         self,
@@ -237,6 +241,9 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
     def reconstruction_error(self, X: Rows, per: Literal["row", "feature", "cell"] = "row") -> Array:
         """Return squared errors of the reconstructions, in scaled units, so that columns weigh alike.
 
+        The error of a category is the sum of the squared errors of its levels' probabilities (Brier, 1950), divided by
+        what the shares of the levels in the training rows would cost.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), DataFrame, path or Source
@@ -258,7 +265,9 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         check_is_fitted(self)
         if per not in ("row", "feature", "cell"):
             raise InvalidParameterError(f"per={per!r} must be one of 'row', 'feature', 'cell'")
-        squares = (np.square(scaled - rebuilt) for scaled, rebuilt in self._pairs(open_stream(self, X)))
+        squares = (
+            self._by_column(np.square(scaled - rebuilt)) for scaled, rebuilt in self._pairs(open_stream(self, X))
+        )
         if per == "feature":
             sums = [(np.nansum(square, axis=0), np.sum(~np.isnan(square), axis=0)) for square in squares]
             parts = [_quotient(sum(total for total, _ in sums), sum(count for _, count in sums))] if sums else []
@@ -323,7 +332,7 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         report = CodeReport(CodeStatistics(self.n_components_), Fidelity(), activation_target(self))
         for raw, codes, rebuilt in inference.round_trip(blocks_for(source, inference.rows), float_of(source)):
             report.codes.update(codes)
-            report.fidelity.update(self.scaler_.scaled(np.ascontiguousarray(raw), np.float64), rebuilt)
+            report.fidelity.update(*self._comparable(raw, rebuilt))
             if progress is not None:
                 progress(report.codes.count, source.n_rows)
         if not report.codes.count:
@@ -333,8 +342,23 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
     def _pairs(self, source: Source) -> Iterator[tuple[Array, Array]]:
         """Yield scaled rows (float64), NaN where missing, and the scaled reconstructions."""
         for raw, rebuilt in rebuilt_blocks(self, source):
-            # In one memory order, so that sums over cells round alike whatever the order of the input.
-            yield self.scaler_.scaled(np.ascontiguousarray(raw), np.float64), rebuilt.astype(np.float64)
+            yield self._comparable(raw, rebuilt)
+
+    def _comparable(self, raw: Array, rebuilt: Array) -> tuple[Array, Array]:
+        """Return scaled rows and reconstructions, float64, whose squared differences weigh a table's columns alike."""
+        # In one memory order, so that sums over cells round alike whatever the order of the input.
+        scaled = self.scaler_.scaled(np.ascontiguousarray(raw), np.float64)
+        rebuilt = rebuilt.astype(np.float64)
+        scale = self.error_scale_
+        return (scaled, rebuilt) if scale is None else (scaled / scale, rebuilt / scale)
+
+    def _by_column(self, cells: Array) -> Array:
+        """Return the sums of cells (n, W) that come from one column of a table, (n, n_features_in_)."""
+        encoding = mixed_encoding(self)
+        if encoding is None:
+            return cells
+        sums: Array = np.add.reduceat(cells, encoding.starts[:-1], axis=1)
+        return sums
 
     # What was learned ------------------------------------------------------------------------------------------
 

@@ -43,7 +43,7 @@ from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import Rows
 from isthmus.estimators.fit.choices import batch_rows, draw_seed, pick_device, placement_for, validation_share
 from isthmus.estimators.fit.preparing import columns_of, measure, refuse_too_large
-from isthmus.estimators.inputs import COLUMN_ATTRIBUTES, forget_columns, open_rows, open_stream, rows_of
+from isthmus.estimators.inputs import COLUMN_ATTRIBUTES, cell_names, forget_columns, open_rows, open_stream, rows_of
 from isthmus.estimators.parameters import AUTO, CORRUPTION, SCHEDULE, SEED
 from isthmus.estimators.streaming import float_of, joined
 from isthmus.estimators.unchanged import unchanged_on_error
@@ -231,14 +231,14 @@ class AutoencoderClassifier(ClassifierParameters, ClassifierMixin, BaseEstimator
 
     def _columns(self, loader: RowLoader, corruption: Corruption | None) -> Any:
         """Check the rows, and return the statistics of the scaled columns for a corruption."""
-        names = list(getattr(self, "feature_names_in_", ()))
+        names = cell_names(self)
         moments = corruption is not None
         statistics = measure(loader.source, None, names, loader.holdout, moments=moments, missing=loader.missing)
         refuse_too_large(statistics, loader.scaler, loader.compute, loader.source, names)
         if corruption is None:
             return None
         corruption.check(loader.source.schema.n_features, loader.scaler.affine is not None)
-        return columns_of(statistics, loader.scaler)
+        return columns_of(statistics, loader.scaler, loader.source.schema.column_of)
 
     def _settings(self) -> Settings:
         return Settings(
@@ -269,7 +269,7 @@ class AutoencoderClassifier(ClassifierParameters, ClassifierMixin, BaseEstimator
         return joined(found, float_of(source), source.n_rows, len(self.classes_))
 
     def _inference(self) -> Inference:
-        names = list(getattr(self, "feature_names_in_", ()))
+        names = cell_names(self)
         device = pick_device(self.device)
         return Inference(self.network_, self.params_, self.autoencoder_.scaler_, device, names)
 

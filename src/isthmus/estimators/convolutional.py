@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from isthmus.core.parameters import documented
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.base import Array, Rows
+from isthmus.estimators.base import Rows
 from isthmus.estimators.parameters import ConvolutionalParameters
 
 
@@ -39,17 +41,17 @@ class ConvolutionalAutoencoder(ConvolutionalParameters, Autoencoder):
     ((1797, 8), (1797, 8, 8))
     """
 
-    def inverse_transform(self, X: Rows) -> Array:
+    def inverse_transform(self, X: Rows) -> Any:
         """Return the pictures that codes stand for, flat where flat rows were fitted; as `Autoencoder` does."""
         return self._shaped(super().inverse_transform(X), pictures=True)
 
-    def reconstruct(self, X: Rows) -> Array:
+    def reconstruct(self, X: Rows, *, probabilities: bool = False) -> Any:
         """Return reconstructions of pictures, in the shape of the input; as `Autoencoder` does."""
         return self._shaped(super().reconstruct(X), pictures=not isinstance(X, np.ndarray) or X.ndim > 2)
 
-    def denoise(self, X: Rows) -> Array:
+    def denoise(self, X: Rows) -> Any:
         """Return denoised pictures; the same as `reconstruct`, for a model with a corruption."""
         return self.reconstruct(X)
 
-    def _shaped(self, rows: Array, *, pictures: bool) -> Array:
+    def _shaped(self, rows: Any, *, pictures: bool) -> Any:
         return rows.reshape(-1, *self.image_shape_) if pictures and self.image_shape_ is not None else rows

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus.core.parameters import documented
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.base import Array, Rows
+from isthmus.estimators.base import Rows
 from isthmus.estimators.parameters import DenoisingParameters
 from isthmus.estimators.robustness import RobustnessCurve, robustness
 
@@ -56,7 +56,7 @@ class DenoisingAutoencoder(DenoisingParameters, Autoencoder):
     True
     """
 
-    def denoise(self, X: Rows) -> Array:
+    def denoise(self, X: Rows) -> Any:
         """Return denoised rows; the same as `reconstruct`. No corruption is added.
 
         Parameters
@@ -66,8 +66,8 @@ class DenoisingAutoencoder(DenoisingParameters, Autoencoder):
 
         Returns
         -------
-        rows : ndarray of shape (n_samples, n_features)
-            In the units of `X`, of the type that `reconstruct` gives.
+        rows : ndarray of shape (n_samples, n_features) or DataFrame
+            In the units of `X`, as `reconstruct` gives them.
         """
         return self.reconstruct(X)
 

@@ -13,12 +13,14 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.data.encoding import TableEncoding
 from isthmus.data.frames import eager, labels_of, library_of, matrix_of, objects_matrix
 from isthmus.data.list_frames import spread_lists
 from isthmus.data.scaling.statistics import refuse_non_finite
 from isthmus.data.sources import ArraySource, CsrSource, SparseCodesSource, TableSource, open_source
 from isthmus.data.sources.arrow import is_arrow
 from isthmus.data.sources.base import Block, Source, is_source
+from isthmus.data.sources.encoded import EncodedSource, open_mixed
 from isthmus.data.sources.images import PictureFiles, luminance
 from isthmus.data.sources.list_columns import pandas_index
 from isthmus.data.sources.opening import is_iterator, is_sequence, source_kind
@@ -29,7 +31,7 @@ from isthmus.data.sources.streams import copied
 from isthmus.estimators.fit.memory import NO_LIMIT, Memory
 
 # What a fit remembers of the columns.
-COLUMN_ATTRIBUTES = ("n_features_in_", "feature_names_in_", "column_labels_")
+COLUMN_ATTRIBUTES = ("n_features_in_", "feature_names_in_", "column_labels_", "encoding_")
 
 
 def is_external(X: object) -> bool:
@@ -47,13 +49,13 @@ def open_rows(estimator: Any, X: Any, *, reset: bool, memory: Memory = NO_LIMIT)
     if isinstance(X, np.ndarray) and X.ndim > 2 and estimator.get_params(deep=False).get("channels") is not None:
         X = open_source(X)
     if library_of(X) is not None:
-        return sparse_columns(estimator, X, reset=reset) or ArraySource(_frame_rows(estimator, X, reset=reset))
+        return sparse_columns(estimator, X, reset=reset) or _open_frame(estimator, spread_lists(X), reset=reset)
     if issparse(X):
         return CsrSource(_checked_sparse(estimator, X, reset=reset))
     if not is_external(X):
         array = array_rows(estimator, X, reset=reset)
         return ArraySource(array.view(np.uint8) if array.dtype.kind == "b" and array.flags.c_contiguous else array)
-    source = _open_columns(estimator, X) if not reset else open_source(X)
+    source = _open_columns(estimator, X) if not reset else _open_new(estimator, X)
     if source.n_rows == 0:
         raise InvalidDataError(f"{X} has no rows; at least one is needed")
     _check_columns(estimator, source, reset=reset)
@@ -99,7 +101,10 @@ def is_table(X: Any) -> bool:
 def _open_columns(estimator: Any, X: Any) -> Source:
     """Open rows for a fitted estimator; of a table with named columns, read those the estimator was fitted on."""
     X = copied(X)  # it may be opened twice
-    names = getattr(estimator, "feature_names_in_", None)
+    names, encoding = getattr(estimator, "feature_names_in_", None), mixed_encoding(estimator)
+    if encoding is not None:
+        wanted: dict[str, Any] = {"columns": list(names)} if names is not None and is_table(X) else {}
+        return open_mixed(X, encoding=encoding, **wanted)
     if names is None or not is_table(X):
         return open_source(X)
     try:
@@ -117,6 +122,7 @@ def array_rows(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any]:
     """Return an array-like as an array of numbers or booleans, checked by scikit-learn, with NaN in masked cells."""
     if reset:
         forget_labels(estimator)
+    _refuse_other_than_table(estimator)
     try:
         rows: NDArray[Any] = validate_data(
             estimator, numbers_of(X), reset=reset, dtype="numeric", ensure_all_finite=False, order=None
@@ -175,9 +181,42 @@ def numbers_of(X: Any) -> Any:
     return X
 
 
-def _frame_rows(estimator: Any, X: Any, *, reset: bool) -> NDArray[Any]:
-    X = spread_lists(X)
+def _open_frame(estimator: Any, X: Any, *, reset: bool) -> Source:
+    """Return a frame as a source: of numbers as they are, or of the numbers that its columns are encoded as."""
     check_names(estimator, X, reset=reset)
+    options = _datetimes(estimator)
+    if reset and options and len(X):
+        estimator.encoding_ = TableEncoding.learn(X, **options)
+    encoding = mixed_encoding(estimator)
+    return ArraySource(_frame_rows(X)) if encoding is None else open_mixed(X, encoding=encoding)
+
+
+def _open_new(estimator: Any, X: Any) -> Source:
+    options = _datetimes(estimator)
+    return open_mixed(X, **options) if options else open_source(X)
+
+
+def _datetimes(estimator: Any) -> dict[str, Any]:
+    """Return what an estimator makes of dates and times; nothing for one that takes numbers alone."""
+    datetimes = estimator.get_params(deep=False).get("datetimes")
+    return {} if datetimes is None else {"datetimes": datetimes}
+
+
+def mixed_encoding(estimator: Any) -> TableEncoding | None:
+    """Return how the columns of the table that an estimator was fitted on are encoded; None if all are numbers."""
+    encoding = getattr(estimator, "encoding_", None)
+    return None if encoding is None or encoding.is_plain else encoding
+
+
+def cell_names(estimator: Any) -> list[str]:
+    """Return the name of the column that each cell of a row comes from, as `fit` saw it; empty without names."""
+    encoding = mixed_encoding(estimator)
+    if encoding is None:
+        return list(getattr(estimator, "feature_names_in_", ()))
+    return [str(encoding.columns[place].name) for place in encoding.column_of]
+
+
+def _frame_rows(X: Any) -> NDArray[Any]:
     try:
         rows: NDArray[Any] = check_array(matrix_of(X), ensure_all_finite=False, input_name="X")
     except ValueError as error:
@@ -206,9 +245,20 @@ def check_names(estimator: Any, X: Any, *, reset: bool) -> None:
             estimator.column_labels_ = labels
 
 
+def _refuse_other_than_table(estimator: Any) -> None:
+    encoding = mixed_encoding(estimator)
+    if encoding is not None:
+        kinds = sorted({column.kind for column in encoding.columns} & {"category", "datetime", "duration"})
+        raise InvalidDataError(
+            f"the model was fitted on a table with columns of the kind {' and '.join(kinds)}; give a table with these "
+            "columns, not an array"
+        )
+
+
 def forget_labels(estimator: Any) -> None:
-    """Remove what an earlier fit knew of names that are no text."""
+    """Remove what an earlier fit knew of names that are no text, and of the kinds of columns."""
     estimator.__dict__.pop("column_labels_", None)
+    estimator.__dict__.pop("encoding_", None)
 
 
 def forget_columns(estimator: Any) -> None:
@@ -236,17 +286,23 @@ def _brief(error: ValueError) -> ValueError:
 
 
 def _check_columns(estimator: Any, source: Source, *, reset: bool) -> None:
-    names = np.array(source.schema.names, dtype=object)
+    encoding = source.encoding if isinstance(source, EncodedSource) else None
+    columns = source.schema.names if encoding is None else [str(column.name) for column in encoding.columns]
+    names = np.array(columns, dtype=object)
     if reset:
         forget_labels(estimator)
-        estimator.n_features_in_ = source.schema.n_features
+        estimator.n_features_in_ = len(names)
         estimator.__dict__.pop("feature_names_in_", None)
         if source.schema.named:
             estimator.feature_names_in_ = names
+        if encoding is not None:
+            estimator.encoding_ = encoding
         return
-    if source.schema.n_features != estimator.n_features_in_:
+    if encoding is None and mixed_encoding(estimator) is not None:
+        _refuse_other_than_table(estimator)
+    if len(names) != estimator.n_features_in_:
         raise InvalidDataError(
-            f"X has {source.schema.n_features} features, but {type(estimator).__name__} is expecting "
+            f"X has {len(names)} features, but {type(estimator).__name__} is expecting "
             f"{estimator.n_features_in_} features as input"
         )
     expected = getattr(estimator, "feature_names_in_", None)

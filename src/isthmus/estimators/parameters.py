@@ -24,6 +24,7 @@ from isthmus.core.parameters import (
     parameters_of,
 )
 from isthmus.corruption import CORRUPTIONS
+from isthmus.data.formats import DATETIMES
 from isthmus.data.scaling import SCALINGS
 from isthmus.engine import OPTIMIZERS, SCHEDULES
 from isthmus.losses import LOSSES, REDUCTIONS
@@ -107,6 +108,12 @@ class AutoencoderParameters:
         Name((), "layerwise"),
         Integer(1),
         default=None,
+    )
+    datetimes: str = parameter(
+        "what dates and times in a table become: the days since the earliest one ('elapsed'); these and the time of "
+        "year, day of the week and time of day ('calendar'); or an error ('refuse')",
+        Name(DATETIMES),
+        default="elapsed",
     )
     missing: str = parameter(
         "how NaN is handled: refuse raises an error; mask gives the network a missing mask and leaves missing cells "

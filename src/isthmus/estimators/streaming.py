@@ -20,6 +20,7 @@ from isthmus.data.sources.places import local_files
 from isthmus.data.sparse_table import csr_of, sparse_rows
 from isthmus.engine.inference import Inference
 from isthmus.estimators.fit.choices import pick_device
+from isthmus.estimators.inputs import cell_names
 
 Array = NDArray[Any]
 Progress = Callable[[int, int | None], None]  # rows done, and the number of all where it is known
@@ -42,6 +43,8 @@ class Verb:
         ``(model, source)`` to the type of the result.
     sparse : callable
         The model to whether the result is a sparse matrix.
+    framed : callable
+        ``(model, X, rows, probabilities)`` to the result in memory: the array, or a frame.
     """
 
     open: Callable[[Any, Any, Sequence[str] | None], Opened]
@@ -49,14 +52,15 @@ class Verb:
     names: Callable[[Any], Sequence[str]]
     dtype: Callable[[Any, Source], Any]
     sparse: Callable[[Any], bool] = lambda model: False
+    framed: Callable[[Any, Any, Array, bool], Any] = lambda model, X, rows, probabilities: rows
 
-    def in_memory(self, model: Any, X: Any) -> Any:
-        """Return the result for rows as one array or, where it is sparse, as one scipy CSR matrix."""
+    def in_memory(self, model: Any, X: Any, *, probabilities: bool = False) -> Any:
+        """Return the result for rows as one array or frame or, where it is sparse, as one scipy CSR matrix."""
         source, _ = self.open(model, X, None)
         parts, dtype, width = self.blocks(model, source), self.dtype(model, source), len(self.names(model))
         if self.sparse(model):
             return joined_sparse(parts, dtype, width)
-        return joined(parts, dtype, source.n_rows, width)
+        return self.framed(model, X, joined(parts, dtype, source.n_rows, width), probabilities)
 
     def to_file(
         self,
@@ -128,7 +132,7 @@ def inference_of(model: Any) -> Inference:
 
     The weights become read-only: an array that is changed in place would no longer be the one that was uploaded.
     """
-    names = list(getattr(model, "feature_names_in_", ()))
+    names = cell_names(model)
     leaves = jax.tree.leaves((model.params_, model.sparsity_state_))
     parts = [model.network_, model.scaler_, model.sparsity_, model.device, names, *leaves]
     known = _INFERENCES.get(model)

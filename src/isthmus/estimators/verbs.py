@@ -14,7 +14,8 @@ from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.data.frames import eager, library_of, matrix_of
 from isthmus.data.sources.base import Source
 from isthmus.engine.inference import blocks_for
-from isthmus.estimators.inputs import finite_blocks, is_external, numbers_of, open_codes
+from isthmus.estimators.framing import decoded_codes, filled_rows, reconstructed_rows
+from isthmus.estimators.inputs import finite_blocks, is_external, mixed_encoding, numbers_of, open_codes
 from isthmus.estimators.keeping import keeping, open_keeping
 from isthmus.estimators.streaming import Opened, Verb, float_of, inference_of, rows_float
 
@@ -79,6 +80,9 @@ def _filled(model: Any, source: Source) -> Iterator[Array]:
 
 
 def _names_of_rows(model: Any) -> Sequence[str]:
+    encoding = mixed_encoding(model)
+    if encoding is not None:
+        return encoding.names
     return list(getattr(model, "feature_names_in_", ())) or [f"x{i}" for i in range(model.n_features_in_)]
 
 
@@ -91,6 +95,6 @@ def _writes_sparse(model: Any) -> bool:
 
 
 ENCODE = Verb(open_keeping, _encoded, _names_of_codes, lambda model, source: float_of(source), _writes_sparse)
-DECODE = Verb(_opened_codes, _decoded, _names_of_rows, rows_float)
-RECONSTRUCT = Verb(open_keeping, _reconstructed, _names_of_rows, rows_float)
-IMPUTE = Verb(_opened_with_holes, _filled, _names_of_rows, lambda model, source: source.dtype)
+DECODE = Verb(_opened_codes, _decoded, _names_of_rows, rows_float, framed=decoded_codes)
+RECONSTRUCT = Verb(open_keeping, _reconstructed, _names_of_rows, rows_float, framed=reconstructed_rows)
+IMPUTE = Verb(_opened_with_holes, _filled, _names_of_rows, lambda model, source: source.dtype, framed=filled_rows)

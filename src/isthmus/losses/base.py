@@ -9,6 +9,9 @@ from jax import Array
 from isthmus.core.types import Batch, Evaluated, ModelState, Noise, Params, Scheduled
 from isthmus.networks.base import Network
 
+# The name, among the scheduled values, of what each cell's loss is multiplied by, (D,).
+CELL_UNITS = "cell_units"
+
 
 class Objective:
     """A loss of parameters and a batch; a subclass is a frozen dataclass, and equal ones share one program."""

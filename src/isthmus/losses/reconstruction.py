@@ -15,7 +15,8 @@ from jax import Array
 from isthmus.core.reductions import batch_mean
 from isthmus.core.types import Batch, Evaluated, ModelState, Noise, Output, Params, Scheduled
 from isthmus.losses import LOSSES, REDUCTIONS
-from isthmus.losses.base import Objective
+from isthmus.losses.base import CELL_UNITS, Objective
+from isthmus.networks import one_hot
 from isthmus.networks.base import Network
 from isthmus.sparsity.base import Sparsity, Step
 
@@ -80,14 +81,19 @@ class Reconstruction(Objective):
             return self.loss_of(params, state, batch, noisy, noise, scheduled)
         return _by_branch(self, params, state, batch, noisy, noise, scheduled)
 
-    def row_losses(self, params: Params, batch: Batch) -> Array:
+    def row_losses(self, params: Params, batch: Batch, scheduled: Scheduled) -> Array:
         """Return the reconstruction loss of each row (B,), without sparsity, noise and penalties."""
         _, pre_output = self.forward(params, batch.x, None, None, batch.condition)
-        return self._row_losses(pre_output, batch, None)
+        units = {name: values for name, values in scheduled.items() if name == CELL_UNITS}
+        return self._row_losses(pre_output, batch, units)
 
-    def _row_losses(self, pre_output: Array, batch: Batch, untouched_weight: Array | None) -> Array:
+    def _row_losses(self, pre_output: Array, batch: Batch, scheduled: Scheduled) -> Array:
         cells = LOSSES[self.loss](self.network.activate_output(pre_output), pre_output, batch.x)
-        cells = _masked(cells, batch, untouched_weight)
+        if categories := self.network.categories:
+            entropy = -batch.x * one_hot.log_probabilities(pre_output, categories)
+            cells = jnp.where(one_hot.is_category(categories, cells.shape[1]), entropy, cells)
+        cells = _masked(cells, batch, scheduled.get("untouched_weight"))
+        cells = cells * scheduled[CELL_UNITS] if CELL_UNITS in scheduled else cells
         weights = self._cell_weights(cells.dtype)
         cells = cells if weights is None else weights * cells
         return REDUCTIONS[self.reduction](cells) * _observed_factor(batch, self.reduction, weights)
@@ -97,8 +103,7 @@ class Reconstruction(Objective):
         batch, noisy, noise, scheduled = rest
 
         def loss_of(pre_output: Array) -> Array:
-            losses = self._row_losses(pre_output, batch, scheduled.get("untouched_weight"))
-            return batch_mean(losses, batch)
+            return batch_mean(self._row_losses(pre_output, batch, scheduled), batch)
 
         penalties, measures = dict[str, Array](), dict[str, Array]()
         if self.sparsity is None:

@@ -41,6 +41,8 @@ class NetworkOptions:
         Height, width and, where there are any, channels of the images that the rows are.
     channels : tuple of int or None
         The channels of each level of a convolutional network.
+    categories : tuple of (int, int)
+        As in `Dense`.
     factory : callable or None
         What makes a user's own encoder and decoder.
     """
@@ -63,6 +65,7 @@ class NetworkOptions:
     indicator: bool = False
     image_shape: tuple[int, ...] | None = None
     channels: tuple[int, ...] | None = None
+    categories: tuple[tuple[int, int], ...] = ()
     factory: Callable[..., Any] | None = None
 
     def requested(self) -> dict[str, tuple[str, Any]]:
@@ -78,6 +81,7 @@ class NetworkOptions:
             "transposed_start": ("transposed_start", True, self.transposed_start),
             "indicator": ("missing", "mask", self.indicator),
             "channels": ("channels", self.channels, self.channels is not None),
+            "categories": ("X", "a table with categories", bool(self.categories)),
         }
         return {name: (parameter, value) for name, (parameter, value, asked) in table.items() if asked}
 
@@ -124,6 +128,7 @@ class Network:
     linear_path: bool = False
     tied: bool = False
     pre_bias: bool = False
+    categories: tuple[tuple[int, int], ...] = ()  # the one-hot columns of each category, whose output is a softmax
     takes_level: bool = False  # whether the encoder's condition is the noise level (B, 1)
     reorders: bool = False  # whether the code's units can be reordered, by `reordered`
     reverse_only: bool = False  # whether it has no forward-mode derivative
@@ -190,6 +195,8 @@ class Network:
         """Raise InvalidParameterError for the first option that is requested and not in `cls.options`."""
         for name, (parameter, value) in options.requested().items():
             if name not in cls.options:
+                if name == "categories":
+                    raise InvalidParameterError(f"{what} cannot learn text or categories; encode or drop these columns")
                 raise InvalidParameterError(f"{parameter}={value!r} cannot be combined with {what}; {remedy}")
 
     def with_dropout(self, dropout: float) -> Self:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.random import Stream, generator
 from isthmus.core.types import MaybeArray, Noise, Params, Statistics
+from isthmus.networks import one_hot
 from isthmus.networks.activations import ACTIVATIONS
 from isthmus.networks.base import Layered, NetworkOptions, Reinitialisation, with_layer
 from isthmus.networks.draws import draw_bias
@@ -58,6 +59,9 @@ class Dense(Layered):
         Start the encoder's last matrix as the transpose of the decoder's first.
     indicator : bool
         Give the first layer the missing mask, through a matrix of its own that starts at zero.
+    categories : tuple of (int, int)
+        For each category in the rows the first of its one-hot columns and the one after its last; their output is the
+        softmax over them.
     """
 
     n_features: int
@@ -76,10 +80,11 @@ class Dense(Layered):
     pre_bias: bool = False
     transposed_start: bool = False
     indicator: bool = False
+    categories: one_hot.Groups = ()
 
     options: ClassVar[frozenset[str]] = frozenset(
         {"decoder_sizes", "linear_path", "tied", "dropout", "layer_norm", "bfloat16"}
-        | {"pre_bias", "transposed_start", "indicator"}
+        | {"pre_bias", "transposed_start", "indicator", "categories"}
     )
     stacks = True
 
@@ -164,10 +169,16 @@ class Dense(Layered):
             if "weight" in layer:
                 layer["weight"] = np.zeros_like(layer["weight"])
         sigmoid = self.output_activation == "sigmoid"
-        if not self.tied:
-            params["decoder_path"] = components * (_SIGMOID_SLOPE if sigmoid else 1.0)
         clipped = np.clip(mean, 1e-3, 1 - 1e-3)
-        last["bias"] = np.log(clipped / (1 - clipped)) if sigmoid else mean.copy()
+        bias = np.log(clipped / (1 - clipped)) if sigmoid else mean.copy()
+        slope = np.full(self.n_features, _SIGMOID_SLOPE if sigmoid else 1.0)
+        if self.categories:
+            of_category = one_hot.is_category(self.categories, self.n_features)
+            logits, steeper = one_hot.starting_logits(mean, self.categories)
+            bias, slope = np.where(of_category, logits, bias), np.where(of_category, steeper, slope)
+        last["bias"] = bias
+        if not self.tied:
+            params["decoder_path"] = components * slope
         if self.tied:
             # The last matrix is the encoder's first, which is not zero: its output for a code of zeros is subtracted.
             passed = np.asarray(self.decode(params, jnp.zeros((1, self.n_components))))[0] - last["bias"]
@@ -223,6 +234,11 @@ class Dense(Layered):
             pre = self._product(hidden, weights[number + 1])
         output: Array = pre + params["decoder"][-1]["bias"]
         return output
+
+    def activate_output(self, pre_output: Array) -> Array:
+        """Return the reconstruction (B, D): of a category, the probabilities of its levels."""
+        rows = super().activate_output(pre_output)
+        return one_hot.with_probabilities(rows, pre_output, self.categories) if self.categories else rows
 
     def _activated(self, layer: Any, pre: Array, row: Array | None, noise: Noise | None, number: int) -> Array:
         """Return a hidden layer's output for the product of its input and its matrix."""
@@ -325,6 +341,7 @@ class Dense(Layered):
             init_name=self.init_name,
             precision=self.precision,
             indicator=self.indicator and not number,
+            categories=() if number else self.categories,
         )
 
     def with_layer(self, params: Params, number: int, learned: Params) -> Params:

@@ -16,12 +16,11 @@ from isthmus.data.columns import refuse_duplicates
 from isthmus.data.encoding.as_arrow import as_arrow
 from isthmus.data.encoding.columns import MOST_LEVELS, UNKNOWN, ColumnFinder, EncodedColumn
 from isthmus.data.encoding.types import build, type_of, zone_of
+from isthmus.data.formats import DATETIMES
 from isthmus.data.frames import Library, each_column, eager, labels_of, library_of, to_arrow
 from isthmus.data.list_frames import spread_lists
 from isthmus.data.sources.arrow_columns import listed
 from isthmus.data.sources.base import Column, Schema
-
-DATETIMES = ("elapsed", "calendar", "refuse")
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,8 @@ class TableEncoding:
         by_column = list(kinds)
         columns = (Column(name, by_column[place]) for name, place in zip(self.names, self.column_of, strict=True))
         named = all(isinstance(column.name, str) for column in self.columns)
-        return Schema(tuple(columns), named=named, categories=self.categories)
+        column_of = () if self.is_plain else tuple(self.column_of.tolist())
+        return Schema(tuple(columns), named=named, categories=self.categories, column_of=column_of)
 
     # Encoding --------------------------------------------------------------------------------------------------------
 

@@ -38,6 +38,9 @@ class Schema:
         For each category of an encoded table the first of its one-hot columns and the one after its last.
     sparse : bool
         Whether the rows are kept without their zeros; such a source has `csr` besides `take`.
+    column_of : tuple of int
+        For each column of an encoded table the number of the table's column that it comes from; empty if there is one
+        for each.
     """
 
     columns: tuple[Column, ...]
@@ -45,6 +48,7 @@ class Schema:
     image_shape: tuple[int, ...] | None = None
     categories: tuple[tuple[int, int], ...] = ()
     sparse: bool = False
+    column_of: tuple[int, ...] = ()
 
     @property
     def n_features(self) -> int:

@@ -17,6 +17,7 @@ from isthmus.engine.loading import RowLoader
 from isthmus.engine.loop import Trainer
 from isthmus.engine.pca import scaled_rows, weights_of
 from isthmus.engine.program import precision_scope
+from isthmus.losses.base import CELL_UNITS
 from isthmus.losses.reconstruction import Reconstruction
 
 # The level of the one-sided paired t-test. One row that outweighs all others has a gain of one standard error.
@@ -108,12 +109,13 @@ def _losses(
     function = _compiled(trainer.objective)
     with precision_scope(loader.compute):
         placed = jax.device_put(params, trainer.placement.device)
+        units = None if trainer.units is None else trainer.units.astype(loader.compute)
         for chunk in loader.chunks(validation=held_out):
             count = chunk.count if pieces is None else min(chunk.count, pieces * _PIECE)
             numbers.append(np.asarray(chunk.rows[:count], np.int64))
             for first in range(0, count, _PIECE):
                 rows = chunk.values[first : min(first + _PIECE, count)]
-                found = np.asarray(function(placed, *_padded(loader, rows)))[: len(rows)].astype(np.float64)
+                found = np.asarray(function(placed, *_padded(loader, rows), units))[: len(rows)].astype(np.float64)
                 weights = weights_of(chunk)
                 losses.append(found if weights is None else found * weights[first : first + len(rows)])
             if pieces is not None:
@@ -136,9 +138,9 @@ def _compiled(objective: Any) -> Any:
     keep_programs()
     assert isinstance(objective, Reconstruction), "another objective has no start to compare with"
 
-    def losses(params: Params, x: Any, observed: Any) -> Any:
+    def losses(params: Params, x: Any, observed: Any, units: Any) -> Any:
         condition = None if observed is None else 1.0 - observed.astype(x.dtype)
         batch = Batch(x, jnp.ones(len(x), x.dtype), jnp.zeros((len(x), 2), jnp.uint32), observed, condition=condition)
-        return objective.row_losses(params, batch)
+        return objective.row_losses(params, batch, {} if units is None else {CELL_UNITS: units})
 
     return jax.jit(losses)

@@ -90,8 +90,11 @@ class NetworkPlan:
         if output == "auto":
             output = "sigmoid" if crowded and not self.dictionary else "identity"
         pre_bias = self.pre_bias
+        if self.options.categories and pre_bias is True:
+            raise InvalidParameterError("pre_bias=True cannot be combined with categories; leave it out")
         if pre_bias == "auto":
-            pre_bias = self.dictionary and output == "identity"
+            # The bias of a softmax is no row.
+            pre_bias = self.dictionary and output == "identity" and not self.options.categories
         elif pre_bias and output != "identity":
             raise InvalidParameterError(f"pre_bias=True needs output_activation='identity', not {output!r}")
         path = self.linear_path
@@ -219,7 +222,7 @@ def resolve(parameters: Mapping[str, Any], schema: Schema, n_rows: int, *, seed:
         seed=broadcast(draw_seed(values["random_state"])) if seed is None else seed,
         n_components=values["n_components"],
         network=network,
-        loss=_loss(values, sparsity, dictionary=network.dictionary, n_features=schema.n_features),
+        loss=_loss(values, sparsity, dictionary=network.dictionary, schema=schema),
         sparsity=sparsity,
         corruption=corruption,
         optimizer=_optimizer(values),
@@ -313,6 +316,7 @@ def _network_plan(
         image_shape=None if image_shape is None else tuple(int(edge) for edge in image_shape),
         channels=None if values["channels"] is None else tuple(int(width) for width in values["channels"]),
         factory=values["network"] if callable(values["network"]) else None,
+        categories=schema.categories,
     )
     return NetworkPlan(
         family,
@@ -328,23 +332,29 @@ def _network_plan(
     )
 
 
-def _loss(values: Mapping[str, Any], sparsity: Sparsity | None, *, dictionary: bool, n_features: int) -> LossPlan:
+def _loss(values: Mapping[str, Any], sparsity: Sparsity | None, *, dictionary: bool, schema: Schema) -> LossPlan:
     reduction = values["loss_reduction"]
     if reduction == "auto":
         reduction = "mean" if sparsity is None else sparsity.loss_reduction
     unit_norm: bool | str = False if sparsity is None else sparsity.unit_norm_decoder
     if sparsity is not None and unit_norm == "auto":
         unit_norm = dictionary and sparsity.unit_rows
-    weights = values["feature_weights"]
-    if weights is not None:
-        weights = tuple(float(weight) for weight in weights)
-        if len(weights) != n_features:
-            raise InvalidParameterError(
-                f"feature_weights has {len(weights)} numbers, but rows have {n_features} columns"
-            )
+    weights = _feature_weights(values["feature_weights"], schema)
     return LossPlan(
         values["loss"], reduction, values["linear_weight"], float(values["l2_penalty"]), bool(unit_norm), weights
     )
+
+
+def _feature_weights(given: Any, schema: Schema) -> tuple[float, ...] | None:
+    """Return the weights of a row's cells; several that come from one column of a table share its weight."""
+    numbers = np.asarray(schema.column_of or range(schema.n_features))
+    counts = np.bincount(numbers)
+    if given is None:
+        return None if (counts == 1).all() else tuple(1 / counts[numbers])
+    weights = np.array([float(weight) for weight in given])
+    if len(weights) != len(counts):
+        raise InvalidParameterError(f"feature_weights has {len(weights)} numbers, but rows have {len(counts)} columns")
+    return tuple((weights / counts)[numbers])
 
 
 def _scaling(values: Mapping[str, Any], network: NetworkPlan) -> str | None:

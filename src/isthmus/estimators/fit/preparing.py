@@ -7,16 +7,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.core.processes import all_gathered, row_share
 from isthmus.core.types import Columns
 from isthmus.data.scaling import ColumnStatistics, Scaling
-from isthmus.data.scaling.choosing import choose_scaler, gathered, out_of_range, sample_stride
+from isthmus.data.scaling.choosing import AUTO_DICTIONARY, choose_scaler, gathered, out_of_range, sample_stride
 from isthmus.data.sources.base import Source
 from isthmus.data.splitting import NO_HOLDOUT, HashHoldout, Holdout
 from isthmus.data.weights import RowWeights, number_in_file
 from isthmus.engine.loading import RowLoader
+from isthmus.estimators.fit.balancing import balanced, unscaled_categories
 from isthmus.estimators.fit.plan import Plan
 from isthmus.estimators.inputs import finite_blocks, rows_of
 
@@ -34,10 +36,16 @@ class Prepared(NamedTuple):
         Loads them; it has the scaling and the rows that are held out.
     columns : Columns or None
         The statistics of the scaled columns, for a corruption.
+    units : ndarray of shape (D,) or None
+        What each cell's loss is multiplied by, so that a column's is a share of what its marginal costs; None is 1.
+    error_scale : ndarray of shape (D,) or None
+        What errors of scaled cells are divided by, so that a category counts as one column; None is 1.
     """
 
     loader: RowLoader
     columns: Columns | None
+    units: NDArray[np.float64] | None = None
+    error_scale: NDArray[np.float64] | None = None
 
 
 def prepare(
@@ -77,11 +85,15 @@ def prepare(
             f"validation_fraction={share:g} holds out all {n_rows} rows; lower it, or set early_stopping=False"
         )
     # With a given scaling only the rows' range is needed, for the check of the loss.
+    categories = source.schema.categories
     scaling = plan.scaling if scaler is None else None
-    moments = plan.corruption is not None
+    if source.schema.column_of and scaling in ("auto", AUTO_DICTIONARY):
+        scaling = "standard"
+    moments = plan.corruption is not None or bool(source.schema.column_of)
     statistics = measure(source, scaling, names, holdout, weights, moments=moments, missing=plan.masks_missing)
     if scaler is None:
         scaler = choose_scaler(statistics, scaling, names)
+        scaler = unscaled_categories(scaler, categories) if categories else scaler
         _warn_of_empty_columns(statistics, names)
         _warn_of_lost_columns(statistics, names)
     refuse_too_large(statistics, scaler, plan.compute, source, names)
@@ -95,7 +107,10 @@ def prepare(
         missing=holes,
         weights=weights,
     )
-    return Prepared(loader, None if plan.corruption is None else columns_of(statistics, scaler))
+    columns = None if plan.corruption is None else columns_of(statistics, scaler, source.schema.column_of)
+    if not source.schema.column_of:
+        return Prepared(loader, columns)
+    return Prepared(loader, columns, *balanced(source.schema, statistics, scaler, squared=plan.loss.name == "mse"))
 
 
 def check_validation(plan: Plan, loader: RowLoader, validation: Source, names: Sequence[str]) -> None:
@@ -177,7 +192,7 @@ def refuse_too_large(
     )
 
 
-def columns_of(statistics: ColumnStatistics, scaler: Scaling) -> Columns:
+def columns_of(statistics: ColumnStatistics, scaler: Scaling, column_of: Sequence[int] = ()) -> Columns:
     """Return the statistics of the scaled columns.
 
     Where the scaling mixes columns, range and deviation are those of a sample, and there is no unit (NaN).
@@ -191,7 +206,8 @@ def columns_of(statistics: ColumnStatistics, scaler: Scaling) -> Columns:
     low, high = ((np.where(seen, edge, 0.0) - center) / scale for edge in (statistics.low, statistics.high))
     # float32 holds no unit of more than 1e38.
     unit = np.minimum(1 / scale, float(np.finfo(np.float32).max))
-    return Columns(low, high, unit, statistics.deviation / scale, -center / scale)
+    numbers = np.asarray(column_of, np.uint32) if len(column_of) else None
+    return Columns(low, high, unit, statistics.deviation / scale, -center / scale, numbers)
 
 
 def _warn_of_lost_columns(statistics: ColumnStatistics, names: Sequence[str]) -> None:

@@ -92,7 +92,11 @@ def _unscaled(width: int) -> Scaler:
 def _source_of(rows: NDArray[Any], prepared: Prepared, number: int) -> Source:
     """Return rows as a source, the first layer's as pictures where they are."""
     shape = prepared.loader.source.schema.image_shape
-    return open_source(rows if shape is None or number else rows.reshape(-1, *shape))
+    source = open_source(rows if shape is None or number else rows.reshape(-1, *shape))
+    schema = prepared.loader.source.schema
+    if not number and schema.categories:
+        source.schema = replace(source.schema, categories=schema.categories, column_of=schema.column_of)
+    return source
 
 
 def _training_rows(loader: RowLoader) -> NDArray[Any]:

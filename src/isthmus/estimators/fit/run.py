@@ -35,7 +35,7 @@ from isthmus.estimators.fit.resampling import resample
 from isthmus.estimators.fit.rows import FitRows
 from isthmus.estimators.fit.starting import Previous, PrincipalStart, new_network, other_network
 from isthmus.estimators.fit.training import trainer_for
-from isthmus.estimators.inputs import rows_of
+from isthmus.estimators.inputs import cell_names, rows_of
 from isthmus.networks.base import Network
 from isthmus.sparsity.base import Sparsity
 
@@ -53,6 +53,7 @@ class Fitted(NamedTuple):
     loss_: float
     seed_: int
     image_shape_: tuple[int, ...] | None
+    error_scale_: NDArray[Any] | None
     sparsity_: Sparsity | None
     optimizer_state_: Any
     sparsity_state_: ModelState
@@ -92,6 +93,8 @@ class FitRun:
         The start at PCA, whose parameters are kept where training did not improve on it.
     checkpoints : Checkpoints or None
         Where checkpoints go.
+    error_scale : ndarray of shape (D,) or None
+        As in `Prepared`.
     """
 
     def __init__(
@@ -105,6 +108,7 @@ class FitRun:
         watcher: Watcher | None = None,
         start: PrincipalStart | None = None,
         checkpoints: Checkpoints | None = None,
+        error_scale: NDArray[Any] | None = None,
     ) -> None:
         self.plan = plan
         self.trainer = trainer
@@ -114,6 +118,7 @@ class FitRun:
         self.watcher = watcher
         self.start = start
         self.checkpoints = checkpoints
+        self.error_scale = error_scale
 
     @property
     def network(self) -> Network:
@@ -190,6 +195,7 @@ class FitRun:
             loss_=losses[-1] if losses else float("nan"),
             seed_=plan.seed,
             image_shape_=trainer.loader.source.schema.image_shape,
+            error_scale_=self.error_scale,
             sparsity_=plan.sparsity,
             optimizer_state_=optimizer,
             sparsity_state_=model,
@@ -258,7 +264,7 @@ def start_fit(
     if validation is not None:
         plan = replace(plan, validation_share=0.0)
     scaler = None if previous is None else previous.scaler
-    prepared = prepare(plan, source, names_of(estimator), scaler, hold, weights)
+    prepared = prepare(plan, source, cell_names(estimator), scaler, hold, weights)
     if previous is not None:
         network, params = previous.same_network(plan)
     else:
@@ -267,7 +273,7 @@ def start_fit(
     if previous is None and plan.network.can_start_at_pca(network) and plan.sparsity is None:
         start = PrincipalStart(plan, prepared.loader, network, params)
     if validation is not None:
-        check_validation(plan, prepared.loader, validation, names_of(estimator))
+        check_validation(plan, prepared.loader, validation, cell_names(estimator))
     if validation is not None and plan.masks_missing:
         prepared = prepared._replace(loader=replace(prepared.loader, missing=True))
     reporter = _reporter(plan)
@@ -290,6 +296,7 @@ def start_fit(
         watcher=watcher,
         start=start,
         checkpoints=checkpoints,
+        error_scale=prepared.error_scale,
     )
 
 
@@ -308,7 +315,7 @@ def start_partial_fit(estimator: Any, given: FitRows | Source) -> FitRun:
     settings = replace(plan.settings, schedule="constant", plateau=False, early_stopping=False, max_epochs=done + 1)
     plan = replace(plan, settings=settings, validation_share=0.0)
     scaler = None if previous is None else previous.scaler
-    prepared = prepare(plan, source, names_of(estimator), scaler, weights=given.weights)
+    prepared = prepare(plan, source, cell_names(estimator), scaler, weights=given.weights)
     if previous is None:
         network, params = new_network(plan, prepared)
     else:
@@ -324,7 +331,7 @@ def start_partial_fit(estimator: Any, given: FitRows | Source) -> FitRun:
         if jax.tree.structure(previous.optimizer) == shape:
             with precision_scope(plan.compute):
                 state = state._replace(optimizer=trainer.put(previous.optimizer))
-    return FitRun(plan, trainer, state, reporter, reorders=False)
+    return FitRun(plan, trainer, state, reporter, reorders=False, error_scale=prepared.error_scale)
 
 
 def _previous(estimator: Any, source: Source) -> Previous | None:
@@ -335,11 +342,6 @@ def _previous(estimator: Any, source: Source) -> Previous | None:
     if source.schema.n_features != previous.scaler.n_features:
         raise other_network()
     return previous
-
-
-def names_of(estimator: Any) -> list[str]:
-    """Return the names of the columns that an estimator was fitted on; empty without any."""
-    return list(getattr(estimator, "feature_names_in_", ()))
 
 
 def _reporter(plan: Plan) -> Reporter:

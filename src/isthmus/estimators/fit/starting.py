@@ -22,6 +22,7 @@ from isthmus.estimators.fit.plan import Plan
 from isthmus.estimators.fit.preparing import Prepared
 from isthmus.estimators.fit.pretraining import layerwise
 from isthmus.networks.base import Network
+from isthmus.networks.one_hot import starting_logits
 
 
 def new_network(plan: Plan, prepared: Prepared, *, pretrained: bool = True) -> tuple[Network, Params]:
@@ -61,7 +62,10 @@ def _with_bias(plan: Plan, loader: RowLoader, network: Network, params: Params) 
         raise InvalidParameterError(
             f"bias_start={start!r} needs output_activation='identity', not {network.output_activation!r}"
         )
-    return network.with_output_bias(params, starting_bias(loader, start).astype(network.dtype))
+    bias = starting_bias(loader, start)
+    if network.categories:
+        bias = starting_logits(bias, network.categories)[0]
+    return network.with_output_bias(params, bias.astype(network.dtype))
 
 
 class PrincipalStart:

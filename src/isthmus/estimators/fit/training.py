@@ -48,4 +48,5 @@ def trainer_for(
         placement=plan.placement,
         corruption=plan.corruption,
         columns=prepared.columns,
+        units=prepared.units,
     )

@@ -1,0 +1,84 @@
+"""Rows that a model computes as a frame with the columns, types and library of the rows that came in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.data.encoding import TableEncoding
+from isthmus.data.encoding.table import Unknown
+from isthmus.data.filling import put
+from isthmus.data.frames import Library, eager, library_of
+
+Array = NDArray[Any]
+
+
+def decoded_codes(model: Any, X: Any, rows: Array, probabilities: bool = False) -> Any:
+    """Return the rows that codes stand for: a frame where the model was fitted on one.
+
+    Its library is the one that ``set_output`` names, else that of the frame that `fit` saw.
+    """
+    encoding = _encoding_of(model)
+    if encoding is None:
+        return rows
+    asked = getattr(model, "_sklearn_output_config", {}).get("transform")
+    library: Any = asked if asked in ("pandas", "polars") else encoding.library
+    return _with_index(encoding.decode(rows, library), X)
+
+
+def reconstructed_rows(model: Any, X: Any, rows: Array, probabilities: bool = False) -> Any:
+    """Return reconstructions: of a frame one of its library; of a file of mixed columns a table of pyarrow."""
+    encoding, library = _encoding_of(model), library_of(eager(X))
+    if encoding is None or (library is None and encoding.is_plain):
+        return rows
+    library = library or "pyarrow"
+    if probabilities:
+        return _with_index(_numbers(encoding, rows, library), X)
+    return _with_index(encoding.decode(rows, library), X)
+
+
+def filled_rows(model: Any, X: Any, rows: Array, probabilities: bool = False) -> Any:
+    """Return a frame with its missing cells filled in; observed cells stay as they are."""
+    encoding, frame = _encoding_of(model), eager(X)
+    if encoding is None or (library_of(frame) is None and encoding.is_plain):
+        return rows
+    if library_of(frame) is None:
+        return encoding.decode(rows, "pyarrow")
+    holes = np.isnan(encoding.compact(frame, unknown=Unknown()))
+    chosen = np.flatnonzero(holes.any(axis=1))
+    filled = encoding.decode(rows[chosen], "pyarrow")
+    cells = {}
+    for place, column in enumerate(encoding.columns):
+        inside = np.flatnonzero(holes[chosen, place] & ~np.isnan(rows[chosen, encoding.starts[place]]))
+        if len(inside):
+            cells[column.name] = chosen[inside], filled.column(place).take(inside).to_pylist()
+    return put(frame, cells)
+
+
+def _encoding_of(model: Any) -> TableEncoding | None:
+    return getattr(model, "encoding_", None)
+
+
+def _numbers(encoding: TableEncoding, rows: Array, library: Library) -> Any:
+    """Return encoded rows as a frame of numbers, a column for each level of a category."""
+    cells = {name: np.ascontiguousarray(rows[:, place]) for place, name in enumerate(encoding.names)}
+    if library == "pandas":
+        import pandas as pd
+
+        return pd.DataFrame(cells)
+    if library == "polars":
+        import polars as pl
+
+        return pl.DataFrame(cells)
+    import pyarrow as pa
+
+    return pa.table(cells)
+
+
+def _with_index(frame: Any, X: Any) -> Any:
+    """Return a frame with the index of `X`, if both are pandas's."""
+    if library_of(frame) == "pandas" and library_of(X) == "pandas" and len(X) == len(frame):
+        frame.index = X.index
+    return frame
