@@ -129,6 +129,35 @@ def test_a_type_without_missing_cells_becomes_one_that_has_them():
     )
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame(
+            {name: pd.Series([None, None], dtype=name) for name in ("str", "datetime64[ns]", "Int8", "category")}
+        ),
+        pd.DataFrame({"zoned": pd.Series([None], dtype="datetime64[s, UTC]"), "o": [None]}),
+        pl.DataFrame({"a": [None]}, schema={"a": pl.Enum(["x"])}),
+        pl.DataFrame({str(kind): pl.Series([None], dtype=kind) for kind in (pl.Date, pl.String, pl.Int8, pl.Time)}),
+        pa.table({str(kind): pa.nulls(2, kind) for kind in (pa.date32(), pa.string(), pa.time64("us"), pa.bool_())}),
+        pa.table({"d": pa.nulls(2, pa.dictionary(pa.int8(), pa.string()))}),
+    ],
+    ids=str,
+)
+def test_columns_without_an_observed_cell_keep_their_types(frame):
+    encoding = TableEncoding.learn(frame)
+    assert encoding.width == frame.shape[1]
+    mixed.assert_equal(encoding.decode(encoding.encode(frame)), frame)
+    assert encoding.as_arrow.decode(np.zeros((1, encoding.width))).to_pylist() == [dict.fromkeys(encoding.names)]
+
+
+def test_a_table_without_rows_has_columns():
+    frame = pd.DataFrame({"c": ["a", "b"], "x": [1, 2]})
+    encoding = TableEncoding.learn(frame)
+    assert encoding.encode(frame[:0]).shape == (0, 3)
+    mixed.assert_equal(encoding.decode(np.empty((0, 3))), frame[:0])
+    assert TableEncoding.learn(frame[:0]).width == 2
+
+
 def test_probabilities_are_the_shares_of_the_levels():
     encoding = TableEncoding.learn(pl.DataFrame({"c": ["a", "b", "c"], "x": [1.0, 2, 3]}))
     shares = encoding.probabilities(np.array([[0.2, 0.2, 0.6, 5], [1, -1, 1, 5], [0, 0, 0, 5]]))

@@ -227,6 +227,29 @@ def test_what_cannot_be_encoded_is_named_with_its_file(tmp_path):
         open_mixed(write(people, tmp_path / "t.parquet"))
 
 
+def test_rows_that_are_no_table_have_no_columns_to_encode(tmp_path):
+    np.save(tmp_path / "rows.npy", np.zeros((2, 6)))
+    encoding = TableEncoding.learn(table())
+    with pytest.raises(InvalidDataError, match=r"rows.npy is no table, but the model was fitted on one"):
+        open_mixed(tmp_path / "rows.npy", encoding=encoding)
+
+
+def test_text_where_the_fit_saw_numbers_is_named(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("n,c\nmany,a\nfew,b\n")
+    encoding = TableEncoding.learn(pa.table({"n": [1, 2], "c": ["a", "b"]}))
+    with pytest.raises(InvalidDataError, match=r"column 'n' holds text .*such as 'many' in row 0"):
+        open_mixed(path, encoding=encoding)
+
+
+def test_columns_that_spaces_separate_are_no_category(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("size color\n1 red\n2 blue\n")
+    with pytest.raises(InvalidDataError, match="if spaces separate its cells, pass delimiter='space'"):
+        open_mixed(path)
+    assert open_mixed(path, delimiter="space").schema.names == ("size", "color=blue", "color=red")
+
+
 def test_blocks_of_numbers_of_a_mixed_table_are_refused(tmp_path):
     source = open_source(write(table(), tmp_path / "t.csv"), kinds={})
     with pytest.raises(InvalidDataError, match=r"column 'home' holds text .* only numbers and booleans can be read"):

@@ -170,6 +170,8 @@ class EncodedColumn(ColumnOfTable):
             return np.where(missing[:, None], 0, rows).argmax(1), missing
         numbers = rows[:, 0].astype(np.float64)
         missing = np.isnan(numbers)
+        if self.kind == "empty":
+            return np.zeros(len(rows), np.int64), np.ones(len(rows), bool)
         if self.kind == "boolean":
             return numbers > 0.5, missing
         if self.kind in _TIMES:

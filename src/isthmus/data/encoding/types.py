@@ -190,8 +190,8 @@ def _arrow_kind(kind: Type) -> Any:
 def _arrow_column(kind: Type, values: NDArray[Any], missing: Mask, categories: Sequence[Any]) -> Any:
     import pyarrow as pa
 
-    if kind[0] == "null":
-        return pa.nulls(len(values))
+    if missing.all():
+        return pa.nulls(len(values), _arrow_kind(kind))
     if kind[0] == "dictionary":
         indices = pa.array(values.astype(np.int64), mask=missing).cast(_arrow_kind(kind[1]))
         labels = pa.array(list(categories)).cast(_arrow_kind(kind[2])) if categories else pa.array([], pa.string())
@@ -217,14 +217,14 @@ def _polars_column(kind: Type, values: NDArray[Any], missing: Mask, categories: 
 
     name, *arguments = kind
     _known(name, _POLARS)
-    if name == "Null":
-        return pl.Series([None] * len(values), dtype=pl.Null)
     if name == "Object":
         return pl.Series(_objects(values, missing), dtype=pl.Object)
     if name == "Decimal":
         return pl.Series(_decimals(values, missing, arguments[1]), dtype=pl.Decimal(*arguments))
     wanted = pl.Enum(list(categories)) if name == "Enum" else getattr(pl, name)
     wanted = wanted(*arguments) if arguments else wanted
+    if missing.all():
+        return pl.Series([None] * len(values), dtype=wanted)
     if values.dtype.kind in "mM":
         # Times of day are nanoseconds, dates are days.
         ticks = values.astype("timedelta64[ns]") if name == "Time" else values
@@ -256,7 +256,9 @@ def _pandas_column(kind: Type, values: NDArray[Any], missing: Mask, categories: 
         wanted = pd.api.types.pandas_dtype(arguments[0])
         return _masked(values.astype(wanted.numpy_dtype), missing)
     if name == "zoned":
-        instants = pd.DatetimeIndex(np.where(missing, np.datetime64("NaT"), values)).as_unit(arguments[0])
+        instants = pd.DatetimeIndex(
+            np.where(missing, np.datetime64("NaT"), values.astype("M8[us]" if missing.all() else values.dtype))
+        ).as_unit(arguments[0])
         return instants.tz_localize("UTC").tz_convert(arguments[1]).array
     dense = _numpy_column(arguments[0], values, missing)
     return pd.arrays.SparseArray(dense, fill_value=arguments[1]) if name == "sparse" else dense

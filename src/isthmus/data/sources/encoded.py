@@ -10,12 +10,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from isthmus.core.errors import InvalidDataError
 from isthmus.data.encoding.columns import kind_of
 from isthmus.data.encoding.table import TableEncoding, Unknown
 from isthmus.data.frames import each_column, eager, library_of
 from isthmus.data.list_frames import spread_lists
 from isthmus.data.sources.arrays import ArraySource, block_rows, naming
-from isthmus.data.sources.base import Block, Column, Schema, Source
+from isthmus.data.sources.base import Block, Column, Schema, Source, name_of
 from isthmus.data.sources.opening import open_source
 from isthmus.data.sources.tables import TableSource
 from isthmus.data.sources.text import CsvSource
@@ -158,6 +159,11 @@ def open_mixed(
     kinds = {} if encoding is None else {str(column.name): column.kind for column in encoding.columns}
     source = open_source(data, kinds=kinds, **options)
     if not isinstance(source, TableSource) or (encoding is None and not source.is_mixed):
+        if encoding is not None and not encoding.is_plain:
+            raise InvalidDataError(
+                f"{name_of(source)} is no table, but the model was fitted on one whose columns are not all numbers; "
+                "give a table with its columns"
+            )
         return source
     if encoding is None:
         with naming(source.path):

@@ -94,11 +94,15 @@ class CsvSource(TableSource):
         refuse_text(part, names, self._layout(part.path), self.text_options)
 
     def _check_types(self, part: Part, names: Sequence[str]) -> None:
-        if self._kinds is None:
+        layout, kinds = self._layout(part.path), self._kinds
+        # One column with a space in its name may be several, which spaces separate.
+        several = layout.one_column and " " in layout.names[0].strip()
+        if kinds is None or several:
             self._refuse_non_numeric(part, names)
-        else:
-            texts = [name for name in names if self._kinds.get(name) != "category"]
-            refuse_bad_numbers(part, texts, self._layout(part.path), self.text_options)
+            return
+        self._refuse_non_numeric(part, [name for name in names if kinds.get(name) in ("real", "integer", "boolean")])
+        texts = [name for name in names if kinds.get(name) != "category"]
+        refuse_bad_numbers(part, texts, layout, self.text_options)
 
     def _opened_again(self, parts: Sequence[Part]) -> list[Part]:
         import pyarrow as pa
