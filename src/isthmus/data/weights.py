@@ -90,7 +90,7 @@ def checked_weights(values: Any, n_rows: int, name: str = NAME) -> NDArray[np.fl
             f"{name} of row {wrong[0]} is {weights[wrong[0]]:g}; weights must be finite numbers >= 0"
         )
     if n_rows and not weights.any():
-        raise InvalidDataError(f"{name} is 0 for all rows; at least one row needs a weight > 0")
+        raise InvalidDataError(f"{name} is zero for all rows; at least one needs a weight > 0")
     return weights
 
 

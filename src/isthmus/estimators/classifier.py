@@ -32,7 +32,6 @@ from isthmus.core.parameters import (
 from isthmus.corruption import CORRUPTIONS
 from isthmus.corruption.base import Corruption
 from isthmus.data.sources.base import Source
-from isthmus.data.splitting import NO_HOLDOUT, HashHoldout
 from isthmus.engine import SCHEDULES
 from isthmus.engine.inference import Inference, blocks_for
 from isthmus.engine.loading import RowLoader
@@ -43,6 +42,7 @@ from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import Rows
 from isthmus.estimators.fit.choices import batch_rows, draw_seed, pick_device, placement_for, validation_share
 from isthmus.estimators.fit.preparing import columns_of, measure, refuse_too_large
+from isthmus.estimators.fit.rows import DividedRows, FitRows, RowOptions
 from isthmus.estimators.inputs import COLUMN_ATTRIBUTES, cell_names, forget_columns, open_rows, open_stream, rows_of
 from isthmus.estimators.parameters import AUTO, CORRUPTION, SCHEDULE, SEED
 from isthmus.estimators.streaming import float_of, joined
@@ -125,7 +125,7 @@ class AutoencoderClassifier(ClassifierParameters, ClassifierMixin, BaseEstimator
     network_: Classifying
     classes_: NDArray[Any]
 
-    def fit(self, X: Rows, y: Any) -> Self:
+    def fit(self, X: Rows, y: Any, *, sample_weight: Any = None, groups: Any = None) -> Self:
         """Learn the classes of rows.
 
         Parameters
@@ -134,6 +134,10 @@ class AutoencoderClassifier(ClassifierParameters, ClassifierMixin, BaseEstimator
             The rows, in the units that the autoencoder saw.
         y : array-like of shape (n_samples,)
             Their labels, of any type that can be sorted.
+        sample_weight : array-like of shape (n_samples,) or str, optional
+            The weight of each row, as in `Autoencoder.fit`; also where the autoencoder is fitted first.
+        groups : array-like of shape (n_samples,) or str, optional
+            The group of each row, as in `Autoencoder.fit`: rows that early stopping holds out are whole groups.
 
         Returns
         -------
@@ -149,10 +153,13 @@ class AutoencoderClassifier(ClassifierParameters, ClassifierMixin, BaseEstimator
             check_parameters(type(self), values_of(self))
             if y is None:
                 raise InvalidDataError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-            source = self._opened(X)
-            labels = self._labels(y, rows_of(source))
-            self.autoencoder_ = self._pretrained(X)
-            trainer, start = self._started(source, labels)
+            options = RowOptions(groups=groups, sample_weight=sample_weight)
+            options.check(early_stopping=bool(self.early_stopping or self._holds_out_before))
+            divided = options.divided(X)
+            given = divided.opened(lambda rows, _: self._opened(rows))
+            labels = self._labels(y, given.n_given)
+            self.autoencoder_ = self._pretrained(divided)
+            trainer, start = self._started(given, given.kept(labels))
             state = train(trainer, start)
             params, _, _ = trainer.best(state)
             self.params_ = jax.tree.map(np.asarray, params)
@@ -192,15 +199,29 @@ class AutoencoderClassifier(ClassifierParameters, ClassifierMixin, BaseEstimator
             raise InvalidDataError(f"Classifier can't train when only one class is present: {self.classes_[0]!r}")
         return numbers.astype(np.int32)
 
-    def _pretrained(self, X: Rows) -> Any:
-        given = Autoencoder(random_state=self.random_state) if self.autoencoder is None else self.autoencoder
-        return given if hasattr(given, "params_") else clone(given).fit(X)
+    @property
+    def _unlabelled(self) -> Any:
+        """What learns without labels."""
+        return Autoencoder(random_state=self.random_state) if self.autoencoder is None else self.autoencoder
 
-    def _started(self, source: Source, labels: NDArray[np.int32]) -> tuple[Trainer, Any]:
+    @property
+    def _holds_out_before(self) -> bool:
+        """Whether the autoencoder is fitted first, with rows held out."""
+        return not hasattr(self._unlabelled, "params_") and bool(getattr(self._unlabelled, "early_stopping", False))
+
+    def _pretrained(self, divided: DividedRows) -> Any:
+        if hasattr(self._unlabelled, "params_"):
+            return self._unlabelled
+        options = {} if divided.weights is None else {"sample_weight": divided.weights}
+        if self._holds_out_before and (groups := divided.group_values) is not None:
+            options["groups"] = groups
+        return clone(self._unlabelled).fit(divided.rows, **options)
+
+    def _started(self, given: FitRows, labels: NDArray[np.int32]) -> tuple[Trainer, Any]:
         """Return the trainer and the state that training starts from."""
+        source = given.source
         fitted, n_rows, seed = self.autoencoder_, rows_of(source), draw_seed(self.random_state)
         share = validation_share(values_of(self), n_rows, starts_at_pca=False)
-        holdout = HashHoldout(seed, share) if share else NO_HOLDOUT
         corruption = corruptions.resolve(self.corruption, self.corruption_level)
         if corruption is not None:
             corruption = corruption.bound(source.schema.image_shape)
@@ -210,11 +231,12 @@ class AutoencoderClassifier(ClassifierParameters, ClassifierMixin, BaseEstimator
             fitted.scaler_,
             batch_rows(self.batch_size, n_rows),
             network.dtype,
-            holdout,
+            given.holdout(seed, share),
             seed,
             shuffle=True,
             missing=network.indicator,
             extras={"labels": labels},
+            weights=given.weights,
         )
         trainer = Trainer(
             CrossEntropy(network, bool(self.freeze_encoder)),
@@ -233,7 +255,8 @@ class AutoencoderClassifier(ClassifierParameters, ClassifierMixin, BaseEstimator
         """Check the rows, and return the statistics of the scaled columns for a corruption."""
         names = cell_names(self)
         moments = corruption is not None
-        statistics = measure(loader.source, None, names, loader.holdout, moments=moments, missing=loader.missing)
+        rows = loader.source, None, names, loader.holdout, loader.weights
+        statistics = measure(*rows, moments=moments, missing=loader.missing)
         refuse_too_large(statistics, loader.scaler, loader.compute, loader.source, names)
         if corruption is None:
             return None

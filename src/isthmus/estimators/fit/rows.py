@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.data.frames import eager, library_of
-from isthmus.data.groups import LAST, Hold, grouped, groups_of, split_by
+from isthmus.data.groups import LAST, Groups, Hold, grouped, groups_of, split_by
 from isthmus.data.named_columns import NamedColumns, has_column
 from isthmus.data.sources.base import Source
+from isthmus.data.splitting import NO_HOLDOUT, HashHoldout, Holdout
 from isthmus.data.weights import NAME, RowWeights, SelectedRows, checked_weights
 from isthmus.estimators.inputs import rows_of
 
@@ -47,6 +48,40 @@ class FitRows(NamedTuple):
         """Return rows, or a source without weights, as the rows of a fit."""
         return rows if isinstance(rows, FitRows) else cls(rows)
 
+    def holdout(self, seed: int, share: float) -> Holdout:
+        """Return the validation rows for a seed and a share of the rows."""
+        return (self.hold or HashHoldout)(seed, share) if share else NO_HOLDOUT
+
+    @property
+    def n_given(self) -> int:
+        """The number of rows, those of weight 0 included."""
+        return rows_of(self.source.source if isinstance(self.source, SelectedRows) else self.source)
+
+    def kept(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the values of these rows, of one value for each given row."""
+        return values[self.source.numbers] if isinstance(self.source, SelectedRows) else values
+
+
+class DividedRows(NamedTuple):
+    """Rows without the columns that say something of them, and what these say."""
+
+    rows: Any
+    hold: Hold | None  # which rows are held out, as columns say; None is `groups`, or each row by itself
+    groups: Any  # the group of each row, where no column has it
+    weights: Any  # of the rows
+
+    @property
+    def group_values(self) -> Any:
+        """The group of each row; None without groups."""
+        return np.array(self.hold.values)[self.hold.codes] if isinstance(self.hold, Groups) else self.groups
+
+    def opened(self, opener: Opener, *, relative: bool = True) -> FitRows:
+        """Return the rows of a fit, without other validation rows."""
+        source, hold = opener(self.rows, True), self.hold
+        if self.groups is not None:
+            hold = groups_of(self.groups, rows_of(source))
+        return weighted(source, self.weights, hold, relative=relative)
+
 
 class RowOptions(NamedTuple):
     """What `fit` was told of its rows, see `Autoencoder.fit`."""
@@ -72,28 +107,27 @@ class RowOptions(NamedTuple):
 
         `relative` is that of `RowWeights`.
         """
-        X, hold, weights = self._divided(X)
-        source = opener(X, True)
-        if self.groups is not None and hold is None:
-            hold = groups_of(self.groups, rows_of(source))
-        found = weighted(source, weights, hold, relative=relative)
+        found = self.divided(X).opened(opener, relative=relative)
         if self.validation_data is None:
             return found
         other, other_weights = self._validation()
         validation = weighted(opener(other, False), other_weights)
         return found._replace(validation=validation.source, validation_weights=validation.weights)
 
-    def _divided(self, X: Any) -> tuple[Any, Hold | None, Any]:
-        """Return the rows without their named columns, the rule that these give, and the weights."""
+    def divided(self, X: Any) -> DividedRows:
+        """Return rows without their named columns, and what these say of the rows."""
         named = _named(self._asdict())
         hold, weights = None, self.sample_weight
+        groups = None if "groups" in named else self.groups
         if named:
             table = NamedColumns(X, named)
             X = table.rows
             weights = table.numbers(NAME, named[NAME]) if NAME in named else weights
             for parameter in named.keys() & {"groups", "validation_by"}:
                 hold = grouped(named[parameter], table.values(named[parameter]), parameter)
-        return (*split_by(X, LAST), weights) if self.validation_by == LAST else (X, hold, weights)
+        if self.validation_by == LAST:
+            X, hold = split_by(X, LAST)
+        return DividedRows(X, hold, groups, weights)
 
     def _validation(self) -> tuple[Any, Any]:
         """Return other validation rows and their weights: of a column, where they have it too."""
