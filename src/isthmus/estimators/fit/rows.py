@@ -117,7 +117,8 @@ class RowOptions(NamedTuple):
     def divided(self, X: Any) -> DividedRows:
         """Return rows without their named columns, and what these say of the rows."""
         named = _named(self._asdict())
-        hold, weights = None, self.sample_weight
+        hold: Hold | None = None
+        weights = self.sample_weight
         groups = None if "groups" in named else self.groups
         if named:
             table = NamedColumns(X, named)
