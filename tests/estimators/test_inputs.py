@@ -71,7 +71,11 @@ def test_every_input_form_gives_the_same_weights(small, fit_array, tmp_path, dty
     for mine, theirs in zip(model.encoder_weights_, expected.encoder_weights_, strict=True):
         assert_array_equal(mine, theirs)
     assert_array_equal(model.transform(given), expected.transform(X))
-    assert_array_equal(model.reconstruct(given), expected.reconstruct(X))
+    rebuilt, plain = model.reconstruct(given), expected.reconstruct(X)
+    is_frame = form in ("pandas", "polars")
+    assert type(rebuilt) is (type(given) if is_frame else np.ndarray)
+    # A frame has the types of its columns again, so that integers are rounded.
+    assert_array_equal(rebuilt, np.rint(plain) if is_frame and X.dtype.kind in "iu" else plain)
     assert model.score(given) == expected.score(X)
     named = form in ("pandas", "polars", ".parquet")
     assert list(getattr(model, "feature_names_in_", [])) == (NAMES if named else [])
@@ -101,14 +105,14 @@ def test_fit_accepts_every_numeric_dtype(small, dtype):
         ),
         (np.array([["x", "y"]]), ValueError, "strings"),
         (
-            pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}),
+            pd.DataFrame({"a": range(60), "b": [f"no. {i}" for i in range(60)]}),
             InvalidDataError,
-            r"column 'b' holds text \(str\); only numbers and booleans",
+            "column 'b' has 60 different values in 60 rows, so it is an identifier or free text",
         ),
         (
-            pl.DataFrame({"a": [1, 2], "b": ["x", "y"]}),
+            pl.DataFrame({"a": range(60), "b": [f"no. {i}" for i in range(60)]}),
             InvalidDataError,
-            r"column 'b' holds text \(String\); only numbers and booleans",
+            "column 'b' has 60 different values in 60 rows, so it is an identifier or free text",
         ),
         (np.array([["2020-01-01"]], "M8[D]"), InvalidDataError, "values of type datetime64"),
         (scipy.sparse.csr_matrix(np.eye(3) * 1j), ValueError, "Complex data not supported"),
@@ -245,7 +249,7 @@ def test_every_kind_of_frame_is_the_same_rows(frame):
     assert_array_equal(read(open_source(frame)), np.eye(60, 4))
 
 
-@pytest.mark.parametrize("method", ["fit", "partial_fit", "transform", "inverse_transform", "score"])
+@pytest.mark.parametrize("method", ["partial_fit", "transform", "inverse_transform", "score"])
 def test_columns_that_are_no_numbers_are_named_by_every_method(fitted, rows, method):
     frame = pd.DataFrame(rows, columns=NAMES).iloc[:, : 2 if method == "inverse_transform" else 4]
     model = copy.copy(fitted)

@@ -190,6 +190,22 @@ class Weights(Kind):
         return tuple(map(float, text.split(",")))
 
 
+class NamedWeights(Kind):
+    """A mapping of names of columns to finite numbers >= 0."""
+
+    metavar = "NAME=X,..."
+    words = "a mapping of the names of columns to numbers >= 0"
+
+    def accepts(self, value: object) -> bool:  # noqa: D102
+        return isinstance(value, Mapping) and bool(value) and all(map(Number(0).accepts, value.values()))
+
+    def read(self, text: str) -> dict[str, float]:  # noqa: D102
+        pairs = [part.rpartition("=") for part in text.split(",")]
+        if not all(name for name, _, _ in pairs):
+            raise ValueError(text)
+        return {name.strip(): float(weight) for name, _, weight in pairs}
+
+
 class Instance(Kind):
     """An object that only Python can give.
 

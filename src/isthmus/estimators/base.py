@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.core.errors import InvalidDataError, InvalidParameterError
-from isthmus.data.sources.base import Source
+from isthmus.core.errors import InvalidDataError
 from isthmus.engine.inference import blocks_for
 from isthmus.estimators import stored
 from isthmus.estimators.fit.rows import without_named
-from isthmus.estimators.inputs import mixed_encoding, open_stream
-from isthmus.estimators.scoring import explained_variance, weights_given
+from isthmus.estimators.inputs import open_stream
+from isthmus.estimators.scoring import comparable, explained_variance, pairs, squared_errors, weights_given
 from isthmus.estimators.streaming import Progress, float_of, inference_of
-from isthmus.estimators.verbs import DECODE, ENCODE, IMPUTE, RECONSTRUCT, rebuilt_blocks
+from isthmus.estimators.verbs import DECODE, ENCODE, IMPUTE, RECONSTRUCT
 from isthmus.evaluation.code_report import CodeReport, activation_target
 from isthmus.evaluation.metrics import CodeStatistics, Fidelity
 
@@ -263,21 +262,7 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
             With one line.
         """
         check_is_fitted(self)
-        if per not in ("row", "feature", "cell"):
-            raise InvalidParameterError(f"per={per!r} must be one of 'row', 'feature', 'cell'")
-        squares = (
-            self._by_column(np.square(scaled - rebuilt)) for scaled, rebuilt in self._pairs(open_stream(self, X))
-        )
-        if per == "feature":
-            sums = [(np.nansum(square, axis=0), np.sum(~np.isnan(square), axis=0)) for square in squares]
-            parts = [_quotient(sum(total for total, _ in sums), sum(count for _, count in sums))] if sums else []
-        elif per == "row":
-            parts = [_quotient(np.nansum(square, axis=1), np.sum(~np.isnan(square), axis=1)) for square in squares]
-        else:
-            parts = [*squares]
-        if not parts:
-            raise InvalidDataError(f"{X} has no rows; an error needs at least one")
-        return np.concatenate(parts)
+        return squared_errors(self, X, per)
 
     def score(self, X: Rows, y: Any = None, sample_weight: Any = None) -> float:
         """Return the explained variance of the reconstructions, as a share in scaled units: 1 is all of it.
@@ -302,7 +287,7 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         check_is_fitted(self)
         weights, rows = weights_given(X, sample_weight), without_named(X, {"sample_weight": sample_weight})
         source = open_stream(self, rows)
-        return explained_variance(X, self._pairs(source), source.n_rows, weights)
+        return explained_variance(X, pairs(self, source), source.n_rows, weights)
 
     def code_statistics(self, X: Rows, *, progress: Progress | None = None) -> CodeReport:
         """Return statistics of the codes and of the reconstructions of rows, from one pass over them.
@@ -332,33 +317,12 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
         report = CodeReport(CodeStatistics(self.n_components_), Fidelity(), activation_target(self))
         for raw, codes, rebuilt in inference.round_trip(blocks_for(source, inference.rows), float_of(source)):
             report.codes.update(codes)
-            report.fidelity.update(*self._comparable(raw, rebuilt))
+            report.fidelity.update(*comparable(self, raw, rebuilt))
             if progress is not None:
                 progress(report.codes.count, source.n_rows)
         if not report.codes.count:
             raise InvalidDataError(f"{X} has no rows; statistics need at least one")
         return report
-
-    def _pairs(self, source: Source) -> Iterator[tuple[Array, Array]]:
-        """Yield scaled rows (float64), NaN where missing, and the scaled reconstructions."""
-        for raw, rebuilt in rebuilt_blocks(self, source):
-            yield self._comparable(raw, rebuilt)
-
-    def _comparable(self, raw: Array, rebuilt: Array) -> tuple[Array, Array]:
-        """Return scaled rows and reconstructions, float64, whose squared differences weigh a table's columns alike."""
-        # In one memory order, so that sums over cells round alike whatever the order of the input.
-        scaled = self.scaler_.scaled(np.ascontiguousarray(raw), np.float64)
-        rebuilt = rebuilt.astype(np.float64)
-        scale = self.error_scale_
-        return (scaled, rebuilt) if scale is None else (scaled / scale, rebuilt / scale)
-
-    def _by_column(self, cells: Array) -> Array:
-        """Return the sums of cells (n, W) that come from one column of a table, (n, n_features_in_)."""
-        encoding = mixed_encoding(self)
-        if encoding is None:
-            return cells
-        sums: Array = np.add.reduceat(cells, encoding.starts[:-1], axis=1)
-        return sums
 
     # What was learned ------------------------------------------------------------------------------------------
 
@@ -460,9 +424,3 @@ class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: i
     @property
     def _n_features_out(self) -> int:
         return int(self.n_components_)
-
-
-def _quotient(total: Any, count: Any) -> Array:
-    """Return means, NaN where nothing was counted."""
-    means: Array = np.divide(total, count, out=np.full(np.shape(total), np.nan), where=np.asarray(count) > 0)
-    return means

@@ -198,7 +198,7 @@ def _open_new(estimator: Any, X: Any) -> Source:
 
 def _datetimes(estimator: Any) -> dict[str, Any]:
     """Return what an estimator makes of dates and times; nothing for one that takes numbers alone."""
-    datetimes = estimator.get_params(deep=False).get("datetimes")
+    datetimes = getattr(estimator, "datetimes", None)
     return {} if datetimes is None else {"datetimes": datetimes}
 
 

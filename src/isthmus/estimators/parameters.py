@@ -5,7 +5,7 @@ They stand apart from the estimators so that the command line can read them with
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isthmus.core.parameters import (
@@ -13,6 +13,7 @@ from isthmus.core.parameters import (
     Instance,
     Integer,
     Name,
+    NamedWeights,
     Number,
     Parameter,
     Sizes,
@@ -151,9 +152,11 @@ class AutoencoderParameters:
         Name(REDUCTIONS, "auto"),
         default="auto",
     )
-    feature_weights: Sequence[float] | None = parameter(
-        "weight of each column in the reconstruction loss; a column of weight 0 is an input only; None is 1 for each",
+    feature_weights: Sequence[float] | Mapping[str, float] | None = parameter(
+        "weight of each column in the reconstruction loss, or of some by name, the others having 1; a column of weight "
+        "0 is an input only; None is 1 for each",
         Weights(),
+        NamedWeights(),
         default=None,
     )
     l2_penalty: float = parameter(

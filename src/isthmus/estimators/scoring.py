@@ -1,4 +1,4 @@
-"""The score of a fitted autoencoder: explained variance, of rows with or without weights."""
+"""Errors and score of a fitted autoencoder: squared errors by row, column or cell, and explained variance."""
 
 from __future__ import annotations
 
@@ -10,12 +10,74 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import UndefinedMetricWarning
 
-from isthmus.core.errors import InvalidDataError
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.data.named_columns import numbers_in
+from isthmus.data.sources.base import Source
 from isthmus.data.weights import NAME, checked_weights
+from isthmus.estimators.inputs import mixed_encoding, open_stream
+from isthmus.estimators.verbs import rebuilt_blocks
 from isthmus.evaluation.metrics import ExplainedVariance
 
-Pairs = Iterable[tuple[NDArray[Any], NDArray[Any]]]  # scaled rows and their reconstructions, block by block
+Array = NDArray[Any]
+Pairs = Iterable[tuple[Array, Array]]  # scaled rows and their reconstructions, block by block
+
+
+def comparable(model: Any, raw: Array, rebuilt: Array) -> tuple[Array, Array]:
+    """Return scaled rows and reconstructions, float64, whose squared differences weigh a table's columns alike.
+
+    Parameters
+    ----------
+    model : FittedModel
+        The model.
+    raw : ndarray of shape (n, D)
+        Rows as a source has them.
+    rebuilt : ndarray of shape (n, D)
+        Their scaled reconstructions.
+    """
+    # In one memory order, so that sums over cells round alike whatever the order of the input.
+    scaled = model.scaler_.scaled(np.ascontiguousarray(raw), np.float64)
+    rebuilt, scale = rebuilt.astype(np.float64), model.error_scale_
+    return (scaled, rebuilt) if scale is None else (scaled / scale, rebuilt / scale)
+
+
+def pairs(model: Any, source: Source) -> Pairs:
+    """Yield scaled rows, NaN where missing, and the scaled reconstructions, as `comparable` returns them."""
+    return (comparable(model, raw, rebuilt) for raw, rebuilt in rebuilt_blocks(model, source))
+
+
+def squared_errors(model: Any, X: Any, per: str) -> Array:
+    """Return squared errors of reconstructions in scaled units; see `Autoencoder.reconstruction_error`."""
+    if per not in ("row", "feature", "cell"):
+        raise InvalidParameterError(f"per={per!r} must be one of 'row', 'feature', 'cell'")
+    found = pairs(model, open_stream(model, X))
+    squares = (_by_column(model, np.square(scaled - rebuilt)) for scaled, rebuilt in found)
+    if per == "feature":
+        sums = [(np.nansum(square, axis=0), np.sum(~np.isnan(square), axis=0)) for square in squares]
+        parts = [_quotient(sum(total for total, _ in sums), sum(count for _, count in sums))] if sums else []
+    elif per == "row":
+        parts = [_quotient(np.nansum(square, axis=1), np.sum(~np.isnan(square), axis=1)) for square in squares]
+    else:
+        parts = [*squares]
+    if not parts:
+        raise InvalidDataError(f"{X} has no rows; an error needs at least one")
+    return np.concatenate(parts)
+
+
+def _by_column(model: Any, cells: Array) -> Array:
+    """Return the sums of cells (n, D) that come from one column of a table, (n, n_features_in_)."""
+    encoding = mixed_encoding(model)
+    if encoding is None:
+        return cells
+    filled = [place for place, column in enumerate(encoding.columns) if column.width]
+    sums = np.zeros((len(cells), encoding.n_columns))
+    sums[:, filled] = np.add.reduceat(cells, [encoding.starts[place] for place in filled], axis=1)
+    return sums
+
+
+def _quotient(total: Any, count: Any) -> Array:
+    """Return means, NaN where nothing was counted."""
+    means: Array = np.divide(total, count, out=np.full(np.shape(total), np.nan), where=np.asarray(count) > 0)
+    return means
 
 
 def weights_given(X: Any, sample_weight: Any) -> Any:
@@ -23,14 +85,14 @@ def weights_given(X: Any, sample_weight: Any) -> Any:
     return numbers_in(X, NAME, sample_weight) if isinstance(sample_weight, str) else sample_weight
 
 
-def explained_variance(X: Any, pairs: Pairs, n_rows: int | None, sample_weight: Any) -> float:
+def explained_variance(X: Any, found: Pairs, n_rows: int | None, sample_weight: Any) -> float:
     """Return the explained variance of reconstructions; NaN, with a warning, for fewer than two rows.
 
     Parameters
     ----------
     X : object
         The rows as they were given, for messages.
-    pairs : iterable
+    found : iterable
         Scaled rows and their reconstructions.
     n_rows : int or None
         The number of rows, None if reading shows it.
@@ -41,7 +103,7 @@ def explained_variance(X: Any, pairs: Pairs, n_rows: int | None, sample_weight: 
         n_rows = len(sample_weight)
     weights = checked_weights(sample_weight if np.ndim(sample_weight) else None, n_rows or 0)
     share = ExplainedVariance()
-    for scaled, rebuilt in pairs:
+    for scaled, rebuilt in found:
         own = None if weights is None else weights[share.count : share.count + len(scaled)]
         if own is not None and len(own) < len(scaled):
             raise _other_number(len(own), "more")

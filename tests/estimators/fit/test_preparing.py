@@ -83,11 +83,12 @@ def test_all_rows_are_checked_before_they_are_read(unread, plan_of):
 
 
 def test_the_loader_has_what_the_plan_says(rows):
-    loader, columns = prepared(rows, batch_size=16, shuffle=False, precision="float64", random_state=3)
+    loader, columns, *balance = prepared(rows, batch_size=16, shuffle=False, precision="float64", random_state=3)
     assert (loader.batch_size, loader.shuffle, loader.compute, loader.seed) == (16, False, np.float64, 3)
     assert loader.holdout == HashHoldout(3, 20 / 150)
     assert not loader.missing
     assert columns is None
+    assert balance == [None, None], "no column is a category"
 
 
 def test_another_choice_of_validation_rows(rows):
@@ -133,7 +134,7 @@ def test_columns_without_a_value_are_warned_of(rows):
 @pytest.mark.parametrize("scaling", ["minmax", "standard", None, "zca"])
 def test_the_columns_that_a_corruption_is_given(scaling):
     X = np.random.default_rng(0).normal([5, -3, 0], [1, 0.1, 10], (500, 3))
-    loader, columns = prepared(X, corruption=Gaussian(0.1), scaling=scaling, early_stopping=False)
+    loader, columns, *_ = prepared(X, corruption=Gaussian(0.1), scaling=scaling, early_stopping=False)
     scaled = loader.scaler.scaled(X, np.float64)
     assert_allclose(columns.low, scaled.min(0), rtol=1e-6)
     assert_allclose(columns.high, scaled.max(0), rtol=1e-6)
@@ -152,7 +153,8 @@ def test_a_column_without_a_value_has_a_finite_range(rows):
     spoilt[:, 1] = np.nan
     with pytest.warns(UserWarning, match="missing in every row"):
         columns = prepared(spoilt, missing="mask", corruption="masking").columns
-    assert all(np.isfinite(values).all() for values in columns)
+    assert columns.number is None
+    assert all(np.isfinite(values).all() for values in columns[:5])
 
 
 def test_a_corruption_in_units_needs_a_scaling_by_column(rows):

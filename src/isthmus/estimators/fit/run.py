@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import signal
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
@@ -12,6 +13,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from isthmus.core.errors import InvalidParameterError, suggest
 from isthmus.core.parameters import values_of
 from isthmus.core.processes import detect_lost_processes, disconnect, is_main_process
 from isthmus.core.types import ModelState, Params, TrainState
@@ -260,7 +262,7 @@ def start_fit(
     if checkpoints is not None:
         found = checkpoints.find(identity_of(estimator, given, warm=previous is not None))
     seed = None if found is None else int(found.header["seed"])
-    plan = resolve(values_of(estimator), source.schema, rows_of(source), seed=seed)
+    plan = resolve(_values(estimator), source.schema, rows_of(source), seed=seed)
     if validation is not None:
         plan = replace(plan, validation_share=0.0)
     scaler = None if previous is None else previous.scaler
@@ -290,14 +292,8 @@ def start_fit(
         with precision_scope(plan.compute):
             state = checkpoints.restore(found, state, trainer.put)
         reporter.say(f"continues after {state.epoch} epochs and {state.cursor:,} rows")
-    return FitRun(
-        *(plan, trainer, state, reporter),
-        reorders=True,
-        watcher=watcher,
-        start=start,
-        checkpoints=checkpoints,
-        error_scale=prepared.error_scale,
-    )
+    options: dict[str, Any] = {"watcher": watcher, "start": start, "checkpoints": checkpoints}
+    return FitRun(plan, trainer, state, reporter, reorders=True, error_scale=prepared.error_scale, **options)
 
 
 def start_partial_fit(estimator: Any, given: FitRows | Source) -> FitRun:
@@ -307,7 +303,7 @@ def start_partial_fit(estimator: Any, given: FitRows | Source) -> FitRun:
     previous = Previous(estimator) if hasattr(estimator, "params_") else None
     done = 0 if previous is None else previous.n_iter
     plan = resolve(
-        values_of(estimator),
+        _values(estimator),
         source.schema,
         rows_of(source),
         seed=None if previous is None else previous.seed,
@@ -332,6 +328,18 @@ def start_partial_fit(estimator: Any, given: FitRows | Source) -> FitRun:
             with precision_scope(plan.compute):
                 state = state._replace(optimizer=trainer.put(previous.optimizer))
     return FitRun(plan, trainer, state, reporter, reorders=False, error_scale=prepared.error_scale)
+
+
+def _values(estimator: Any) -> dict[str, Any]:
+    """Return the values of an estimator's parameters, weights of columns by their place."""
+    values = values_of(estimator)
+    given, names = values.get("feature_weights"), list(getattr(estimator, "feature_names_in_", ()))
+    if isinstance(given, Mapping):
+        if unknown := [name for name in given if name not in names]:
+            known = suggest(str(unknown[0]), names) if names else "; the rows have no column names, give a sequence"
+            raise InvalidParameterError(f"feature_weights: the rows have no column {unknown[0]!r}{known}")
+        values["feature_weights"] = tuple(given.get(name, 1.0) for name in names)
+    return values
 
 
 def _previous(estimator: Any, source: Source) -> Previous | None:
