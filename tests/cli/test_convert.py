@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from commands import FAST, NAMES, fails, isthmus, read, spawn
-from isthmus import Autoencoder
+from isthmus import Autoencoder, load
 from isthmus.data.sources import open_source
 
 
@@ -88,3 +88,62 @@ def test_a_closed_stdout_is_exit_code_141(in_folder, tmp_path):
     assert process.stderr.read() == b""
     assert process.wait(timeout=60) == 141
     process.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """A table of columns of all kinds in several formats, and the file of a model that was fitted on it."""
+    rng, n_rows = np.random.default_rng(0), 300
+    table = pd.DataFrame(
+        {
+            "age": rng.integers(18, 90, n_rows),
+            "income": rng.normal(2000, 300, n_rows),
+            "home": pd.Categorical(rng.choice(["rent", "own"], n_rows)),
+            "member": rng.random(n_rows) > 0.5,
+            "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 999, n_rows), unit="D"),
+            "id": [f"{number:03}" for number in range(n_rows)],
+        }
+    )
+    table.loc[3, ["income", "home"]] = None
+    folder = tmp_path_factory.mktemp("people")
+    table.to_parquet(folder / "people.parquet")
+    table.to_csv(folder / "people.csv", index=False)
+    fit = ["fit", folder / "people.parquet", "--drop", "id", "--missing", "mask", "--epochs", "1", "--hidden", "4"]
+    isthmus(*fit, "--seed", "0", "-o", folder / "m")
+    return folder, table
+
+
+@pytest.mark.parametrize("data", ["people.parquet", "people.csv"])
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".feather"])
+def test_columns_of_a_mixed_table_keep_their_types(people, tmp_path, data, suffix):
+    folder, table = people
+    codes, rows, again = (tmp_path / f"{name}{suffix}" for name in ("codes", "rows", "again"))
+    isthmus("encode", folder / "m", folder / data, "-o", codes, "--keep", "id")
+    isthmus("decode", folder / "m", codes, "-o", rows)
+    isthmus("reconstruct", folder / "m", folder / data, "-o", again, "--keep", "id")
+    model = load(folder / "m")
+    expected = model.reconstruct(table.drop(columns="id"))
+    readers = {".parquet": pd.read_parquet, ".feather": pd.read_feather}
+    read_back = readers.get(suffix, lambda path: pd.read_csv(path, dtype={"id": str}, parse_dates=["since"]))
+    found = read_back(again)
+    assert found["id"].tolist() == table["id"].tolist()
+    types = expected.dtypes if suffix == ".parquet" else {**expected.dtypes, "home": "str"}
+    for decoded in (found.drop(columns="id"), read_back(rows) if suffix != ".csv" else found.drop(columns="id")):
+        assert decoded.dtypes.astype(str).to_dict() == {name: str(kind) for name, kind in dict(types).items()}
+        assert decoded.astype(str).drop(columns="income").equals(expected.astype(str).drop(columns="income"))
+        np.testing.assert_allclose(decoded["income"], expected["income"], rtol=1e-6)
+
+
+def test_a_decoded_mixed_table_is_no_array(people, tmp_path):
+    folder, _ = people
+    message = "column 'home' holds dictionary.*, and a .npy file holds only numbers; write Parquet, Feather or CSV"
+    fails("reconstruct", folder / "m", folder / "people.csv", "-o", tmp_path / "rows.npy", match=message)
+
+
+def test_options_of_text_apply_to_mixed_tables(people, tmp_path):
+    folder, table = people
+    table.to_csv(tmp_path / "t.csv", sep="|", index=False, na_rep="?")
+    options = ["--delimiter", "|", "--missing-values", "?", "--drop", "id"]
+    isthmus("encode", folder / "m", tmp_path / "t.csv", "-o", tmp_path / "codes.npy", *options)
+    isthmus("encode", folder / "m", folder / "people.csv", "-o", tmp_path / "same.npy")
+    assert_array_equal(np.load(tmp_path / "codes.npy"), np.load(tmp_path / "same.npy"))

@@ -127,3 +127,20 @@ def test_groups_need_one_value_for_each_row():
         groups_of([1, 2, 3], 4)
     with pytest.raises(InvalidDataError, match="groups: all rows are of one group, '1'; hold out single rows instead"):
         groups_of([1, 1, 1], 3)
+
+
+def test_the_last_rows_of_a_table_of_mixed_columns(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,c\n1,x\n2,y\n3,x\n4,y\n")
+    rows, hold = split_by(path, "last")
+    assert rows.is_mixed
+    assert hold(0, 0.5).mask(0, 4).tolist() == [False, False, True, True]
+
+
+def test_groups_of_a_table_of_mixed_columns(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,c,g\n1,x,p\n2,y,q\n3,x,p\n4,y,p\n")
+    rows, hold = split_by(path, "g")
+    assert rows.is_mixed
+    assert rows.schema.names == ("a", "c")
+    assert hold(0, 0.5).mask(0, 4).sum() in (1, 3)

@@ -185,7 +185,7 @@ def rows_of(data: str, reading: Reading) -> Iterator[Any]:
         if options and options == reading.layout:
             yield TextPath(path, **options)
         else:
-            yield open_source(path, **options) if options else path
+            yield open_source(path, kinds={}, **options) if options else path
 
 
 def local_file(data: str) -> contextlib.AbstractContextManager[str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError
 from isthmus.data.named_columns import NamedColumns
-from isthmus.data.sources import open_source
+from isthmus.data.sources import TableSource, open_source
 from isthmus.data.sources.places import is_location
 from isthmus.data.sources.spooled import gathered_rows
 from isthmus.data.splitting import Holdout, MaskHoldout
@@ -174,7 +174,9 @@ def _counted(X: Any) -> tuple[Any, int]:
     """Return rows and their number; text files, which do not state it, are read and kept."""
     if not is_location(X) and (hasattr(X, "shape") or hasattr(X, "__len__")):
         return X, int(X.shape[0]) if hasattr(X, "shape") else len(X)
-    source = open_source(X)
+    source = open_source(X, kinds={})
+    if isinstance(source, TableSource) and source.is_mixed:
+        return source, source.n_rows or sum(len(frame) for frame, _ in source.frames())
     if source.n_rows is None:
         source = gathered_rows(source, _IN_MEMORY)
     assert source.n_rows is not None

@@ -65,7 +65,7 @@ class NamedColumns:
         """Return a column of any type in pieces, Arrow arrays; text as it is written."""
         if self._frame is not None:
             return [self._frame.get_column(name).to_arrow()]
-        return (kept.column(0) for _, kept in self._source.blocks_keeping([name]))
+        return (kept.column(0) for _, kept, _ in self._source.frames_keeping([name]))
 
     def numbers(self, parameter: str, name: str) -> NDArray[np.float64]:
         """Return a column of numbers, as `numbers_in`."""
@@ -101,7 +101,7 @@ def numbers_in(X: Any, parameter: str, name: str) -> NDArray[np.float64]:
     if isinstance(X, TableSource):
         import pyarrow as pa
 
-        pieces = [kept.column(0) for _, kept in X.blocks_keeping([name]) if len(kept)]
+        pieces = [kept.column(0) for _, kept, _ in X.frames_keeping([name]) if len(kept)]
         return _numbers_of(pa.table({name: pa.chunked_array(pieces)}), parameter, name) if pieces else np.empty(0)
     try:
         blocks = open_source(X, columns=[name], **layout).blocks()
@@ -142,7 +142,7 @@ def _no_column(parameter: str, name: str) -> InvalidParameterError:
 
 def _opened_without(X: Any, named: Mapping[str, str], names: Sequence[str]) -> Any:
     try:
-        return open_source(X, drop=list(names))
+        return open_source(X, drop=list(names), kinds={})
     except InvalidParameterError as error:
         text = str(error).removeprefix("drop: ")
         parameter = next((parameter for parameter, name in named.items() if f"{name!r}" in text), next(iter(named)))

@@ -60,7 +60,7 @@ def _without(X: Any, names: Sequence[str]) -> Any:
     if not is_table(X):
         return X
     try:
-        return open_source(X, drop=names)
+        return open_source(X, drop=names, kinds={})
     except InvalidParameterError as error:
         raise InvalidParameterError(f"keep{str(error).removeprefix('drop')}") from error
 

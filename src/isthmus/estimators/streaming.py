@@ -20,7 +20,7 @@ from isthmus.data.sources.places import local_files
 from isthmus.data.sparse_table import csr_of, sparse_rows
 from isthmus.engine.inference import Inference
 from isthmus.estimators.fit.choices import pick_device
-from isthmus.estimators.inputs import cell_names
+from isthmus.estimators.inputs import cell_names, mixed_encoding
 
 Array = NDArray[Any]
 Progress = Callable[[int, int | None], None]  # rows done, and the number of all where it is known
@@ -45,6 +45,8 @@ class Verb:
         The model to whether the result is a sparse matrix.
     framed : callable
         ``(model, X, rows, probabilities)`` to the result in memory: the array, or a frame.
+    decodes : bool
+        Whether the result has the columns of the input, so that those of a table are written with their types.
     """
 
     open: Callable[[Any, Any, Sequence[str] | None], Opened]
@@ -53,6 +55,7 @@ class Verb:
     dtype: Callable[[Any, Source], Any]
     sparse: Callable[[Any], bool] = lambda model: False
     framed: Callable[[Any, Any, Array, bool], Any] = lambda model, X, rows, probabilities: rows
+    decodes: bool = False
 
     def in_memory(self, model: Any, X: Any, *, probabilities: bool = False) -> Any:
         """Return the result for rows as one array or frame or, where it is sparse, as one scipy CSR matrix."""
@@ -76,14 +79,40 @@ class Verb:
         if isinstance(source, KeepingSource) and (types := kept_types(out)):
             source.find_types(types)
         parts, sparse = self.blocks(model, source), self.sparse(model)
-        schema = None if kept is None else kept.schema
+        table = TypedRows(model, kept) if self.decodes and mixed_encoding(model) is not None else None
+        names, schema = self.names(model), None if kept is None else kept.schema
+        if table is not None:
+            names, schema = (), table.schema
         options: dict[str, Any] = {"sparse": sparse, "kept": schema, "overwrite": overwrite, "reads": local_files(X)}
-        with open_sink(out, self.names(model), self.dtype(model, source), **options) as sink:
+        with open_sink(out, names, self.dtype(model, source), **options) as sink:
             for part in counted(parts, source.n_rows, progress):
-                sink.write(part, None if kept is None else kept.take(len(part)))
+                if table is not None:
+                    sink.write(part[:, :0], table.of(part))
+                else:
+                    sink.write(part, None if kept is None else kept.take(len(part)))
             if not sink.n_rows:
                 raise InvalidDataError(f"{name_of(source)} has no rows; there is nothing to write")
             return sink.n_rows
+
+
+class TypedRows:
+    """Makes Arrow tables of encoded rows: the kept columns and those of the table that the model was fitted on."""
+
+    def __init__(self, model: Any, kept: KeptRows | None) -> None:
+        import pyarrow as pa
+
+        encoding = mixed_encoding(model)
+        assert encoding is not None
+        self.encoding, self.kept = encoding.as_arrow, kept
+        decoded = self.encoding.decode(np.empty((0, encoding.width))).schema
+        self.schema = pa.schema([*(() if kept is None else kept.schema), *decoded])
+
+    def of(self, rows: Array) -> Any:
+        """Return the next rows as a table."""
+        import pyarrow as pa
+
+        columns = [] if self.kept is None else self.kept.take(len(rows)).columns
+        return pa.Table.from_arrays([*columns, *self.encoding.decode(rows).columns], schema=self.schema)
 
 
 def float_of(source: Source) -> Any:

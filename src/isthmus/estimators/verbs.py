@@ -95,6 +95,8 @@ def _writes_sparse(model: Any) -> bool:
 
 
 ENCODE = Verb(open_keeping, _encoded, _names_of_codes, lambda model, source: float_of(source), _writes_sparse)
-DECODE = Verb(_opened_codes, _decoded, _names_of_rows, rows_float, framed=decoded_codes)
-RECONSTRUCT = Verb(open_keeping, _reconstructed, _names_of_rows, rows_float, framed=reconstructed_rows)
-IMPUTE = Verb(_opened_with_holes, _filled, _names_of_rows, lambda model, source: source.dtype, framed=filled_rows)
+DECODE = Verb(_opened_codes, _decoded, _names_of_rows, rows_float, framed=decoded_codes, decodes=True)
+RECONSTRUCT = Verb(open_keeping, _reconstructed, _names_of_rows, rows_float, framed=reconstructed_rows, decodes=True)
+IMPUTE = Verb(
+    _opened_with_holes, _filled, _names_of_rows, lambda model, source: source.dtype, framed=filled_rows, decodes=True
+)

@@ -54,6 +54,7 @@ def test_a_missing_category_is_missing_in_all_its_columns_and_an_unknown_one_is_
     with pytest.warns(IsthmusWarning, match="column 'c' has 2 cells with a level that .* such as 'z'; they count"):
         rows = encoding.encode(new)
     np.testing.assert_array_equal(rows, [[1, 0, 1], [np.nan, np.nan, 2], [0, 0, 3], [0, 0, 4]])
+    assert encoding.decode(rows)["c"].isna().tolist() == [False, True, True, True]
 
 
 def test_unknown_levels_of_several_columns_are_one_warning():

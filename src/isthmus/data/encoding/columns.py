@@ -166,7 +166,7 @@ class EncodedColumn(ColumnOfTable):
     def restored(self, rows: NDArray[Any]) -> tuple[NDArray[Any], Mask]:
         """Return the values of cells, levels as their numbers, from the encoding columns, and which are missing."""
         if self.kind == "category":
-            missing = np.isnan(rows).any(1)
+            missing = np.isnan(rows).any(1) | ~rows.any(1)
             return np.where(missing[:, None], 0, rows).argmax(1), missing
         numbers = rows[:, 0].astype(np.float64)
         missing = np.isnan(numbers)

@@ -212,8 +212,8 @@ class TableEncoding:
         """Return encoded rows as a frame with the columns, types and categories of the frame that was learned.
 
         A category is the level whose column has the largest number; integers are rounded and kept in the range of
-        their type; a boolean is true above 0.5. A cell is missing where its number is NaN; in a type of pandas that
-        has no missing cells the column becomes float64 or object, as pandas does.
+        their type; a boolean is true above 0.5. A cell is missing where its number is NaN, or all numbers of a category
+        are 0; in a type of pandas that has no missing cells the column becomes float64 or object, as pandas does.
 
         Parameters
         ----------

@@ -157,7 +157,7 @@ def open_mixed(
         encoding = TableEncoding.learn(data, datetimes) if encoding is None else encoding
         return EncodedSource(ArraySource(encoding.compact(data)), encoding)
     kinds = {} if encoding is None else {str(column.name): column.kind for column in encoding.columns}
-    source = open_source(data, kinds=kinds, **options)
+    source = data.with_kinds(kinds) if isinstance(data, CsvSource) else open_source(data, kinds=kinds, **options)
     if not isinstance(source, TableSource) or (encoding is None and not source.is_mixed):
         if encoding is not None and not encoding.is_plain:
             raise InvalidDataError(

@@ -68,6 +68,14 @@ class CsvSource(TableSource):
         self._kept_types: dict[str, Any] = {}
         super().__init__(path, columns=columns, drop=drop, kinds=kinds)
 
+    def with_kinds(self, kinds: Mapping[str, str]) -> CsvSource:
+        """Return the same columns of the same files, with text read as these kinds; see `TableSource`."""
+        if kinds == self._kinds:
+            return self
+        with warnings.catch_warnings():  # they were said when the file was opened first
+            warnings.simplefilter("ignore", IsthmusWarning)
+            return CsvSource(self.path, columns=self._names, kinds=kinds, **vars(self.text_options))
+
     def _layout(self, file: Any) -> TextLayout:
         if str(file) not in self._layouts:
             first = next(iter(self._layouts.values()), None)
