@@ -1,8 +1,12 @@
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from commands import fails, isthmus
+from isthmus import Autoencoder
+from isthmus.data.splitting import HashHoldout
 
 
 def test_score(in_folder, model, frame):
@@ -46,3 +50,24 @@ def test_inspect_reads_the_chosen_array_and_stdin(in_folder):
     assert (one["rows"], one["explained_variance"], one["fvu"]) == (1, None, None)
     fails("inspect", "model", "--data", "-", input="a,b,c,d\n", match="no rows")
     fails("inspect", "model", "--data", "gone.csv", match="gone.csv does not exist")
+
+
+@pytest.mark.parametrize("names", [["age", "income", "city"], None])
+def test_inspect_names_the_columns_with_cells_far_out(tmp_path, names):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 3))
+    rows[:3, 1] *= 1000
+    table = rows if names is None else pd.DataFrame(rows, columns=names)
+    model = Autoencoder(1, hidden_layer_sizes=(), max_epochs=1, random_state=0).fit(table)
+    model.save(tmp_path / "model")
+    facts = json.loads(isthmus("inspect", tmp_path / "model", "--json").stdout)
+    lower, upper = np.quantile(rows[~held_out(model, rows), 1], [0.25, 0.75])
+    deviation = rows[~held_out(model, rows), 1].std()
+    name = "1" if names is None else "income"
+    assert facts["wild_columns"] == {name: pytest.approx(1.349 * deviation / (upper - lower))}
+    line = f"wild columns      {name} ({facts['wild_columns'][name]:.3g} x): a few cells are far out, scaled by median"
+    assert line in isthmus("inspect", tmp_path / "model").stdout
+
+
+def held_out(model, rows):
+    return HashHoldout(model.seed_, 0.1).mask(0, len(rows))

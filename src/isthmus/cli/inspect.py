@@ -73,6 +73,7 @@ def facts_of(model: Autoencoder) -> dict[str, Any]:
         "linear_path": network.linear_path,
         "weights": sum(leaf.size for leaf in jax.tree.leaves(model.params_)),
         "scaling": model.scaler_.kind,
+        "wild_columns": _wild_columns(model.scaler_, names),
         "image_shape": model.image_shape_,
         "epochs": model.n_iter_,
         "best_epoch": best,
@@ -84,12 +85,23 @@ def facts_of(model: Autoencoder) -> dict[str, Any]:
     }
 
 
+def _wild_columns(scaler: Any, names: Any) -> dict[str, float] | None:
+    """Return the columns that are scaled by median and quartiles, and how far their deviation is from these."""
+    wild = getattr(scaler, "wild", None)
+    if wild is None:
+        return None
+    return {str(place if names is None else names[place]): float(wild[place]) for place in wild.nonzero()[0]}
+
+
 def facts_table(facts: dict[str, Any]) -> str:
     """Return facts as lines of text, omitting None."""
     return "\n".join(f"{name.replace('_', ' '):18}{_cell(value)}" for name, value in facts.items() if value is not None)
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        listed = _cell([f"{name} ({ratio:.3g} x)" for name, ratio in value.items()])
+        return f"{listed}: a few cells are far out, scaled by median and quartiles (deviation as a multiple of theirs)"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list) and all(isinstance(item, str) for item in value):

@@ -20,6 +20,15 @@ _QUANTILE_ROWS = 1 << 16
 _SAMPLE_ROWS = 1 << 12
 _MANY_COLUMNS = 16
 _WHOLE = 1 << 24  # the first integers that float32 does not hold are above it
+# A column is wild where its deviation is more than so many times what its quartiles let expect of normal values: its
+# ordinary cells then make up less than a 25th of its variance (counts whose rates vary widely have up to 4 times)...
+_WILD = 5.0
+_QUARTILES = 1.349  # their distance in deviations of normal values
+# ...and no more than this share of the cells on either side is farther from the median than so many such deviations.
+_FEW, _FAR = 0.04, 10.0
+_FARTHEST = 3.4  # deviations from the mean; of so few cells, at least one is
+# Scaled wild columns have at most this deviation, so that the loss does not consist of a single huge cell.
+_LARGEST_DEVIATION = 30.0
 # What "auto" means for a dictionary, whose atoms are sums in the units of the columns.
 AUTO_DICTIONARY = "auto_dictionary"
 # Columns share one unit where the median of their ranges is at least this share of the largest.
@@ -36,6 +45,31 @@ def _with_floor(scale: Floats, statistics: ColumnStatistics) -> Floats:
 
 def _standard(statistics: ColumnStatistics) -> Scaler:
     return Scaler("standard", statistics.mean.copy(), _with_floor(statistics.deviation, statistics))
+
+
+def _standard_unless_wild(statistics: ColumnStatistics) -> Scaler:
+    """Return the standardisation whose center and scale are those of the ordinary cells, where a few are far out."""
+    scaler = _standard(statistics)
+    mean, deviation = scaler.center, statistics.deviation
+    with np.errstate(over="ignore", invalid="ignore"):
+        reach = np.fmax(statistics.high - mean, mean - statistics.low)
+        suspects = np.flatnonzero((reach > _FARTHEST * deviation) & (deviation > statistics.rounding))
+    if not len(suspects):
+        return scaler
+    least, lower, middle, upper, most = statistics.quantiles(_FEW, 0.25, 0.5, 0.75, 1 - _FEW, columns=suspects)
+    spread, own = (upper - lower) / _QUARTILES, deviation[suspects]
+    few = np.maximum(middle - least, most - middle) <= _FAR * spread
+    # The rounding error of wild cells says nothing about the other values.
+    varies = spread > statistics.rounding_of(np.maximum(np.abs(lower), np.abs(upper)))
+    chosen = few & varies & (own > _WILD * spread)
+    if not chosen.any():
+        return scaler
+    places, ratio = suspects[chosen], own[chosen] / spread[chosen]
+    wild = np.zeros(len(mean))
+    wild[places] = ratio
+    scaler.center[places] = middle[chosen]
+    scaler.scale[places] = own[chosen] / np.minimum(ratio, _LARGEST_DEVIATION)
+    return replace(scaler, wild=wild)
 
 
 def _minmax(statistics: ColumnStatistics) -> Scaler:
@@ -143,7 +177,8 @@ def choose_scaler(statistics: ColumnStatistics, scaling: str | None, names: Sequ
 
     ``"auto"`` divides uint8 by 255 unless the largest value is 1; leaves floats that fill [0, 1] unchanged; divides
     non-negative integers whose columns share one range (pictures stored as floats) by the largest; and standardises
-    everything else.
+    everything else: a column by its median and quartiles where a few cells are so far out that they make up nearly all
+    of its variance.
 
     For a dictionary it is one factor for columns that share a unit, such as pixels, since a column that is hardly ever
     different from 0 would dominate the error if it were standardised; tables of several units are standardised.
@@ -237,7 +272,7 @@ def _chosen(statistics: ColumnStatistics, scaling: str | None) -> Scaling:
         return SCALINGS[scaling].fit(statistics)
     divisor = _common_divisor(statistics)
     if divisor is None:
-        return SCALINGS["standard"].fit(statistics)
+        return _standard_unless_wild(statistics)
     values = statistics.sample / divisor
     crowded = bool(np.mean((values < 0.02) | (values > 0.98)) > 0.25)  # NaN is at neither end
     return Scaler("unit", np.zeros(n_features), np.full(n_features, divisor), crowded)

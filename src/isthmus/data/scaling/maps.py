@@ -87,6 +87,9 @@ class Scaler(Scaling):
         As in `Scaling`.
     center, scale : ndarray of shape (n_features,)
         In the units of the raw data, float64.
+    wild : ndarray of shape (n_features,) or None
+        For each column that is scaled by its median and quartiles, since a few cells are far out: its standard
+        deviation as a multiple of what its quartiles let expect. 0 for other columns; None without any such column.
     """
 
     kind: str
@@ -94,6 +97,7 @@ class Scaler(Scaling):
     scale: Floats
     crowded: bool = False
     wide: bool = False
+    wild: Floats | None = None
 
     @property
     def n_features(self) -> int:
