@@ -158,3 +158,29 @@ def test_columns_with_commas_in_their_names(tmp_path):
     args = ("--columns", "Length, mm", "--columns", "Width, mm")
     facts = json.loads(isthmus("impute", tmp_path / "t.csv", "-o", tmp_path / "o.csv", *args, *FEW, "--json").stdout)
     assert ([column["name"] for column in facts["columns"]], facts["copied"]) == (["Length, mm", "Width, mm"], ["id"])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("empty", [False, True])
+def test_without_a_missing_cell_nothing_is_trained(tmp_path, monkeypatch, suffix, empty):
+    monkeypatch.setattr("isthmus.cli.impute._fit_imputer", lambda *arguments: pytest.fail("trained"))
+    table = pd.DataFrame({"zip": ["02139", "10001"], "size": [1.5, 2.0]})
+    if empty:
+        table["empty"] = np.full(2, np.nan)
+    path, filled = tmp_path / f"table{suffix}", tmp_path / f"filled{suffix}"
+    table.to_csv(path, index=False) if suffix == ".csv" else table.to_parquet(path)
+    result = isthmus("impute", path, "-o", filled)
+    assert "no cell to fill; the table is written as it was, and nothing is trained" in result.stderr
+    assert "0 cells of 2 rows filled" in result.stdout
+    if suffix == ".csv":
+        assert filled.read_bytes() == path.read_bytes()
+    else:
+        pd.testing.assert_frame_equal(pd.read_parquet(filled), table)
+
+
+def test_an_imputer_to_save_is_trained_on_a_complete_table(tmp_path):
+    path = tmp_path / "table.csv"
+    pd.DataFrame({"a": np.arange(20.0), "b": np.arange(20.0) ** 2}).to_csv(path, index=False)
+    isthmus("impute", path, "-o", tmp_path / "filled.csv", "--save", tmp_path / "imputer", *FEW)
+    assert (tmp_path / "imputer").exists()
+    assert (tmp_path / "filled.csv").read_bytes() == path.read_bytes()

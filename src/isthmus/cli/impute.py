@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
@@ -15,6 +16,7 @@ from isthmus.cli.options import Json, Quiet, Reading
 from isthmus.core.errors import InvalidParameterError, ModelFileError
 
 if TYPE_CHECKING:
+    from isthmus.data.columns import ColumnOfTable
     from isthmus.estimators.imputation import AutoencoderImputer
 
 _Epochs = Annotated[
@@ -55,6 +57,8 @@ def impute(
     empty = [column["name"] for column in facts["columns"] if column["kind"] == "empty"]
     if empty:
         say(f"no observed values in {', '.join(map(repr, empty))}; left empty")
+    if not facts["filled"] and model is None and save is None:
+        say("no cell to fill; the table is written as it was, and nothing is trained")
     if facts["copied"]:
         say(f"copied without change: {', '.join(facts['copied'])}")
     width = max(len(column["name"]) for column in facts["columns"])
@@ -76,6 +80,7 @@ def _impute(
 ) -> dict[str, Any]:
     """Fill a table, and return what to print."""
     from isthmus.core.files import check_writable
+    from isthmus.data.columns import describe
     from isthmus.data.tables import check_target, open_table, write_filled
 
     start = time.perf_counter()
@@ -94,18 +99,31 @@ def _impute(
         names = _columns_to_fill(whole, reading)
         whole.refuse_bad_numbers(names)
         used = whole.typed(names)
+        if save is None and (complete := _without_empty(used)) is not None:
+            write_filled(whole, used, complete, output, overwrite=force)
+            return _facts_of(whole, used, complete, describe(used)) | {"seconds": time.perf_counter() - start}
         imputer = _fit_imputer(used, epochs, seed)
     if save is not None:
         imputer.save(save, overwrite=force)
     filled = imputer.transform(used)
     write_filled(whole, used, filled, output, overwrite=force)
-    return _facts_of(whole, used, filled, imputer) | {"seconds": time.perf_counter() - start}
+    return _facts_of(whole, used, filled, imputer.columns_) | {"seconds": time.perf_counter() - start}
 
 
-def _facts_of(whole: Any, used: Any, filled: Any, imputer: AutoencoderImputer) -> dict[str, Any]:
+def _without_empty(used: Any) -> Any:
+    """Return the columns that have values, where none of their cells is missing; None where there is one to fill."""
     from isthmus.data.columns import cells_of, describe
 
-    kinds = {column.name: column.kind for column in imputer.columns_}
+    columns = describe(used)
+    holes = cells_of(used, columns)[1]
+    kept = [place for place, column in enumerate(columns) if not column.empty]
+    return None if not kept or holes[:, kept].any() else used.select([columns[place].name for place in kept])
+
+
+def _facts_of(whole: Any, used: Any, filled: Any, columns: Iterable[ColumnOfTable]) -> dict[str, Any]:
+    from isthmus.data.columns import cells_of, describe
+
+    kinds = {column.name: column.kind for column in columns}
     missing = {name: int(cells_of(used.select([name]), describe(used.select([name])))[1].sum()) for name in kinds}
     return {
         "rows": whole.n_rows,
