@@ -12,6 +12,7 @@ ESTIMATORS: Registry[Any] = Registry(
         "Autoencoder": "isthmus.estimators.autoencoder:Autoencoder",
         "AutoencoderClassifier": "isthmus.estimators.classifier:AutoencoderClassifier",
         "AutoencoderImputer": "isthmus.estimators.imputation:AutoencoderImputer",
+        "AutoencoderOutlierDetector": "isthmus.estimators.outliers:AutoencoderOutlierDetector",
         "ConvolutionalAutoencoder": "isthmus.estimators.convolutional:ConvolutionalAutoencoder",
         "DenoisingAutoencoder": "isthmus.estimators.denoising:DenoisingAutoencoder",
         "PatchAutoencoder": "isthmus.estimators.patchwise:PatchAutoencoder",

@@ -355,6 +355,42 @@ class ConvolutionalParameters(AutoencoderParameters):
     )
 
 
+@declares_parameters(hidden_layer_sizes=(128,), dropout=0.1, max_epochs=30)
+class OutlierParameters(AutoencoderParameters):
+    """The parameters of `AutoencoderOutlierDetector`: those of the autoencoder underneath, and its own."""
+
+    n_components: int | float | str = parameter(  # type: ignore[assignment]
+        "width of the code; auto is the square root of the number of cells of a row; a number below 1 as in "
+        "`Autoencoder`",
+        Integer(1),
+        Number(above=0, below=1),
+        AUTO,
+        default="auto",
+        option="components",
+        kw_only=False,
+    )
+    contamination: float | str = parameter(
+        "share of the training rows that are outliers: the rows with the largest scores; auto: as `threshold` says",
+        Number(above=0, high=0.5),
+        AUTO,
+        default="auto",
+    )
+    threshold: str = parameter(
+        "what decides, without a share in `contamination`: auto: the quartiles of the training rows' log scores, "
+        "which up to a quarter of outliers hardly changes, as of a normal distribution; tail: a generalised Pareto "
+        "tail of all training rows' scores; holdout: the scores of a fifth of the rows, held back from the fit",
+        Name((), "auto", "tail", "holdout"),
+        default="auto",
+    )
+    false_alarms: float = parameter(
+        "share of ordinary rows that `threshold` may call outliers", Number(above=0, below=0.5), default=0.01
+    )
+    n_estimators: int = parameter("autoencoders whose scores are averaged", Integer(1), default=1)
+    max_reference_rows: int = parameter(
+        "largest number of training rows, drawn at random, that rows are compared with", Integer(2), default=8192
+    )
+
+
 # What the command line's `fit` has an option for: the parameters of all autoencoders, those of `Autoencoder` first.
 AUTOENCODER = parameters_of(AutoencoderParameters)
 ALL: dict[str, Parameter] = {

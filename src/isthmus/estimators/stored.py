@@ -21,7 +21,7 @@ from isthmus.engine.optimizers import Optimizer
 from isthmus.engine.program import precision_scope
 from isthmus.estimators import ESTIMATORS
 from isthmus.estimators.fit.run import Fitted
-from isthmus.estimators.parameters import AutoencoderParameters
+from isthmus.estimators.parameters import AutoencoderParameters, OutlierParameters
 from isthmus.networks import FAMILIES
 from isthmus.networks.base import Network
 from isthmus.sparsity import SPARSITIES
@@ -42,9 +42,11 @@ STORED: Registry[Any] = Registry(
         "Ensemble": "isthmus.estimators.fit.imputing:Ensemble",
         "Mixed": "isthmus.networks.mixed:Mixed",
         "Patches": "isthmus.data.scaling.maps:Patches",
+        "Reference": "isthmus.estimators.fit.oddness:Reference",
         "ResidualDenoiser": "isthmus.networks.residual:ResidualDenoiser",
         "Scaler": "isthmus.data.scaling.maps:Scaler",
         "TableEncoding": "isthmus.data.encoding.table:TableEncoding",
+        "Tail": "isthmus.estimators.fit.thresholds:Tail",
         "WhitenedPatches": "isthmus.data.scaling.maps:WhitenedPatches",
         "Whitening": "isthmus.data.scaling.maps:Whitening",
     },
@@ -229,7 +231,7 @@ def _with_factory(path: Any, fields: Fields, factory: Any) -> Fields:
 def _estimator(path: Any, kind: type[Any], parameters: Fields, fitted: Fields) -> Any:
     check_parameters(kind, {name: parameters[name] for name in parameters_of(kind)})
     estimator = kind(**parameters)
-    if fitted and issubclass(kind, AutoencoderParameters):
+    if fitted and issubclass(kind, AutoencoderParameters) and not issubclass(kind, OutlierParameters):
         lost = sorted(_REQUIRED - set(fitted))
         if lost:
             raise ModelFileError(f"{path} is damaged: it has no {', '.join(lost)}")

@@ -1,0 +1,156 @@
+"""How odd rows are: their distance from the rows that most of a table agrees with, in rows and residuals together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+NEIGHBORS = 5
+_CORE = 0.6  # share of the rows that is trusted
+_ROUNDS = 8
+_TYPICAL = 0.9  # quantile of the core's distances from which a reference row is charged for its own
+_FLOOR = 0.1  # of the median local distance, added to each
+_EQUAL = 1e-10  # squared distance of equal rows, relative to their squared lengths
+_AT_ONCE = 1 << 22  # distances in memory at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Rows to compare others with.
+
+    The distance of a row is the mean over its nearest reference rows of the squared distance in points, plus what the
+    reference row is charged: how far it is itself from the core. So outliers that are near each other stay odd. It is
+    divided by the root of the distances that are usual there, as in local outlier factors.
+
+    Parameters
+    ----------
+    points : ndarray of shape (m, 2 W)
+        Scaled rows and their residuals.
+    charges : ndarray of shape (m,)
+        What each row adds to the distance of its neighbours.
+    charged : ndarray of shape (m, W)
+        The charges by cell.
+    usual : ndarray of shape (m,)
+        Distance of each row to its own neighbours.
+    unit : float
+        Median oddness of the rows themselves.
+    """
+
+    points: Array
+    charges: Array
+    charged: Array
+    usual: Array
+    unit: float
+
+    @classmethod
+    def learn(cls, points: Array, codes: Array) -> Self:
+        """Return the reference that rows make.
+
+        Parameters
+        ----------
+        points : ndarray of shape (m, 2 W)
+            Scaled rows and their residuals.
+        codes : ndarray of shape (m, K)
+            Their codes.
+        """
+        width = points.shape[1] // 2
+        core = np.flatnonzero(trusted(codes, points[:, width:]))
+        own, blame = np.empty(len(points)), np.empty((len(points), width))
+        for rows, squared in _distances(points, points[core]):
+            near = _nearest(squared, NEIGHBORS)
+            cells = _cells(points[rows], points[core], near)
+            own[rows], blame[rows] = cells.sum(axis=1), cells
+        charges = np.maximum(own - np.quantile(own[core], _TYPICAL), 0)
+        charged = blame * np.divide(charges, own, out=np.zeros_like(own), where=own > 0)[:, None]
+        usual = np.empty(len(points))
+        for rows, squared in _distances(points, points):
+            near = _nearest(squared + charges, NEIGHBORS)
+            usual[rows] = _cells(points[rows], points, near).sum(axis=1)
+        floor = _FLOOR * (np.median(usual) or np.mean(usual)) or 1.0
+        reference = cls(points, charges, charged.astype(np.float32), usual + floor, 1.0)
+        unit = float(np.median(reference.contributions(points).sum(axis=1)))
+        return cls(points, charges, reference.charged, reference.usual, unit or 1.0)
+
+    def contributions(self, points: Array) -> Array:
+        """Return what each cell adds to the oddness of rows, (n, W); the sums are 1 for a median training row."""
+        found = np.empty((len(points), points.shape[1] // 2))
+        for rows, squared in _distances(points, self.points):
+            near = _nearest(squared + self.charges, NEIGHBORS)
+            cells = _cells(points[rows], self.points, near) + self.charged[near].mean(axis=1)
+            found[rows] = cells / np.sqrt(self.usual[near].mean(axis=1))[:, None] / self.unit
+        return found
+
+
+def trusted(codes: Array, residuals: Array) -> Array:
+    """Return which rows the bulk of a table consists of, (m,) bool: those nearest to its centre, refined in rounds.
+
+    A round measures each row by the Mahalanobis distance of its code and the standardised squares of its residuals,
+    with means and variances of the rows that were nearest in the round before (the concentration steps of Rousseeuw and
+    Van Driessen, "A fast algorithm for the minimum covariance determinant estimator", Technometrics 41, 1999).
+    """
+    count = min(len(codes), max(int(np.ceil(_CORE * len(codes))), NEIGHBORS + 1))
+    codes = np.asarray(codes, np.float64)
+    spread = codes.std(axis=0)
+    scaled = (codes - np.median(codes, axis=0)) / np.where(spread > 0, spread, 1)
+    distance = np.minimum(np.square(scaled), 9).sum(axis=1)
+    previous: Array = np.zeros(len(codes), bool)
+    for _ in range(_ROUNDS):
+        chosen = np.zeros(len(codes), bool)
+        chosen[np.argsort(distance, kind="stable")[:count]] = True
+        if (chosen == previous).all():
+            break
+        previous = chosen
+        centred = codes - codes[chosen].mean(axis=0)
+        covariance = centred[chosen].T @ centred[chosen] / count
+        ridge = 1e-2 * np.trace(covariance) / len(covariance) or 1.0
+        inverse = np.linalg.inv(covariance + ridge * np.eye(len(covariance)))
+        variance = residuals[chosen].var(axis=0, dtype=np.float64)
+        variance = variance + (0.1 * variance.mean() or 1.0)
+        off = np.square(residuals - residuals[chosen].mean(axis=0)) / variance
+        distance = np.einsum("ij,jk,ik->i", centred, inverse, centred, optimize=True) + off.sum(axis=1)
+    return previous
+
+
+def _distances(points: Array, others: Array) -> Any:
+    """Yield slices of points and their squared distances to others (rows, m); a row is not its own neighbour.
+
+    Of the rows that equal a point one is left out, so that a training row is as odd as a new row with its values.
+    """
+    base = others.astype(np.float64)
+    lengths = np.square(base).sum(axis=1)
+    step = max(1, _AT_ONCE // len(others))
+    for start in range(0, len(points), step):
+        rows = slice(start, start + step)
+        block = points[rows].astype(np.float64)
+        squares = np.square(block).sum(axis=1)
+        squared = np.maximum(squares[:, None] + lengths - 2 * (block @ base.T), 0)
+        if len(others) > 1:
+            nearest, every = squared.argmin(axis=1), np.arange(len(block))
+            equal = squared[every, nearest] <= _EQUAL * (squares + lengths[nearest])
+            squared[every[equal], nearest[equal]] = np.inf
+        yield rows, squared
+
+
+def _nearest(distances: Array, count: int) -> Array:
+    """Return the columns of the smallest distances of each row, (rows, count), fewer where there are fewer."""
+    finite = int(np.isfinite(distances).sum(axis=1).min())
+    count = min(count, finite)
+    if count == distances.shape[1]:
+        return np.broadcast_to(np.arange(count), distances.shape)
+    return np.argpartition(distances, count - 1, axis=1)[:, :count]
+
+
+def _cells(points: Array, others: Array, near: Array) -> Array:
+    """Return the mean squared differences of points from their neighbours by cell: of rows and residuals, (rows, W)."""
+    width = points.shape[1] // 2
+    total = np.zeros(points.shape, np.float64)
+    for column in near.T:
+        total += np.square(points.astype(np.float64) - others[column])
+    total /= near.shape[1]
+    cells: Array = total[:, :width] + total[:, width:]
+    return cells

@@ -1,0 +1,291 @@
+"""`AutoencoderOutlierDetector`: which rows of a table are odd, and which columns make them so."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils import Tags, _safe_indexing
+from sklearn.utils.validation import check_is_fitted
+
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.parameters import check_parameters, documented, values_of
+from isthmus.data.frames import eager
+from isthmus.data.sources.base import Source
+from isthmus.data.sources.opening import is_iterator
+from isthmus.engine.inference import blocks_for
+from isthmus.estimators import stored
+from isthmus.estimators.autoencoder import Autoencoder
+from isthmus.estimators.base import Rows
+from isthmus.estimators.fit.choices import draw_seed
+from isthmus.estimators.fit.oddness import Reference
+from isthmus.estimators.fit.thresholds import Tail, held_back_threshold, robust_threshold
+from isthmus.estimators.inputs import COLUMN_ATTRIBUTES, forget_columns, is_external, open_rows, open_stream, rows_of
+from isthmus.estimators.parameters import AUTOENCODER, OutlierParameters
+from isthmus.estimators.streaming import float_of, inference_of
+from isthmus.estimators.unchanged import unchanged_on_error
+
+Array = NDArray[Any]
+
+
+@documented
+class AutoencoderOutlierDetector(OutlierParameters, OutlierMixin, BaseEstimator):  # type: ignore[misc]
+    """Finds rows that are unlike the others, and the columns that make them so.
+
+    An autoencoder learns the rows without labels. A row's score is its squared distance from its nearest training rows,
+    in the scaled row and in the residual that the autoencoder leaves of it together. Training rows far from the core of
+    the table, the 60 % that are nearest to its centre by their codes and residuals, add their own distance to that of
+    their neighbours, so that groups of outliers in the training rows stay odd. The score is relative to the distances
+    that are usual nearby, and 1 for the median training row. It is a sum over cells, and so over columns.
+
+    Attributes
+    ----------
+    decision_scores_ : ndarray of shape (n_samples,)
+        Scores of the training rows; larger is odder. A training row is not compared with itself.
+    threshold_ : float
+        Rows with a larger score are outliers. ``offset_`` is ``-threshold_``.
+    labels_ : ndarray of shape (n_samples,)
+        1 for outliers among the training rows, 0 for the others.
+    estimators_ : list of Autoencoder
+        The fitted autoencoders.
+    n_features_in_, feature_names_in_, seed_
+        As in `Autoencoder`.
+
+    References
+    ----------
+    Breunig, Kriegel, Ng and Sander, "LOF: identifying density-based local outliers", SIGMOD 2000.
+    Rousseeuw and Van Driessen, "A fast algorithm for the minimum covariance determinant estimator", Technometrics 41,
+    1999.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from isthmus import AutoencoderOutlierDetector
+    >>> t = np.linspace(0, 1, 300)
+    >>> X = np.stack([np.cos(3 * t), np.sin(3 * t), t], axis=1)
+    >>> X[7, 1] = 3
+    >>> detector = AutoencoderOutlierDetector(random_state=0).fit(X)
+    >>> int(detector.decision_scores_.argmax()), int(detector.contributions(X)[7].argmax())
+    (7, 1)
+    """
+
+    estimators_: list[Any]
+    references_: list[Reference]
+    distribution_: Tail
+    decision_scores_: Array
+    threshold_: float
+    n_features_in_: int
+
+    def fit(self, X: Rows, y: Any = None) -> Self:
+        """Learn what ordinary rows are like; outliers may be among the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), DataFrame, path or Source
+            The rows, as `Autoencoder.fit` takes them.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : AutoencoderOutlierDetector
+            The fitted estimator.
+
+        Raises
+        ------
+        InvalidParameterError, InvalidDataError
+            With one line; an earlier fit stays as it was.
+        """
+        check_parameters(type(self), values_of(self))
+        self._check_threshold()
+        if is_iterator(X):
+            raise InvalidDataError("an iterator can be read only once, and a detector reads rows twice; give an array")
+        with unchanged_on_error(self):
+            self.seed_ = draw_seed(self.random_state)
+            forget_columns(self)
+            X = eager(X)
+            rows, held = self._held_back(X)
+            source = open_rows(_Columns(self.datetimes), rows, reset=True)
+            given = source if is_external(rows) else rows
+            settings = self._network_settings(source.schema.n_features)
+            seeds = [(self.seed_ + i) % 2**32 for i in range(self.n_estimators)]
+            self.estimators_ = [Autoencoder(**settings, random_state=seed).fit(given) for seed in seeds]
+            known = vars(self.estimators_[0])
+            self.__dict__.update({name: known[name] for name in COLUMN_ATTRIBUTES if name in known})
+            self.references_ = [self._reference(model, given) for model in self.estimators_]
+            self.decision_scores_ = self.anomaly_score(source if given is X and is_external(X) else X)
+            self.distribution_ = Tail.learn(self.decision_scores_ if held is None else self.anomaly_score(held))
+            self.threshold_ = self._threshold(held)
+        return self
+
+    def _check_threshold(self) -> None:
+        if self.contamination != "auto" and self.threshold != "auto":
+            raise InvalidParameterError(
+                f"threshold={self.threshold!r} cannot be combined with contamination={self.contamination!r}, which is "
+                "a threshold already; leave one of them at 'auto'"
+            )
+
+    def _held_back(self, X: Any) -> tuple[Any, Any]:
+        """Return the rows to fit, and those held back for the threshold, or None."""
+        if self.threshold != "holdout":
+            return X, None
+        if is_external(X) and not hasattr(X, "columns"):
+            raise InvalidParameterError("threshold='holdout' takes arrays and frames; read the file into one first")
+        n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+        fewest = int(np.ceil(1 / self.false_alarms)) - 1
+        count = max(n_rows // 5, fewest)
+        if count > n_rows // 2:
+            raise InvalidDataError(
+                f"threshold='holdout' with false_alarms={self.false_alarms} needs {fewest} rows held back, at most "
+                f"half of {n_rows}; give more rows or a larger false_alarms"
+            )
+        order = np.random.default_rng(self.seed_).permutation(n_rows)
+        back, others = np.sort(order[:count]), np.sort(order[count:])
+        return _safe_indexing(X, others), _safe_indexing(X, back)
+
+    def _network_settings(self, n_cells: int) -> dict[str, Any]:
+        own = {name: getattr(self, name) for name in AUTOENCODER if name != "random_state"}
+        if self.n_components == "auto":
+            own["n_components"] = max(1, round(n_cells**0.5))
+        return own
+
+    def _threshold(self, held: Any) -> float:
+        if self.contamination != "auto":
+            return float(np.quantile(self.decision_scores_, 1 - float(self.contamination)))
+        if held is not None:
+            return held_back_threshold(self.anomaly_score(held), self.false_alarms)
+        if self.threshold == "tail":
+            return self.distribution_.threshold(self.false_alarms)
+        return robust_threshold(self.decision_scores_, self.false_alarms)
+
+    # Scores ----------------------------------------------------------------------------------------------------
+
+    def _reference(self, model: Autoencoder, X: Rows) -> Reference:
+        source = open_stream(model, X)
+        n_rows, count = rows_of(source), self.max_reference_rows
+        rng = np.random.default_rng(model.seed_)
+        chosen = np.ones(n_rows, bool) if n_rows <= count else rng.permutation(n_rows) < count
+        start, points, codes = 0, [], []
+        for point, code in _points(model, source):
+            taken = chosen[start : start + len(point)]
+            points.append(point[taken])
+            codes.append(code[taken])
+            start += len(point)
+        return Reference.learn(np.concatenate(points), np.concatenate(codes))
+
+    def _blocks(self, X: Rows) -> Iterator[Array]:
+        """Yield the contributions of rows, block by block: the means over the autoencoders, by column."""
+        check_is_fitted(self)
+        source = open_stream(self.estimators_[0], X)
+        streams = [_points(model, source) for model in self.estimators_]
+        for blocks in zip(*streams, strict=True):
+            parts = [
+                model._by_column(reference.contributions(points))
+                for model, reference, (points, _) in zip(self.estimators_, self.references_, blocks, strict=True)
+            ]
+            yield np.mean(parts, axis=0)
+
+    def contributions(self, X: Rows) -> Array:
+        """Return how much each column adds to the score of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), DataFrame, path or Source
+            The rows.
+
+        Returns
+        -------
+        contributions : ndarray of shape (n_samples, n_features_in_)
+            Not negative; the sums over a row's columns are `anomaly_score`.
+        """
+        return np.concatenate([*self._blocks(X)] or [np.empty((0, self.n_features_in_))])
+
+    def anomaly_score(self, X: Rows, *, calibrated: bool = False) -> Array:
+        """Return how odd rows are.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), DataFrame, path or Source
+            The rows. Files are read block by block.
+        calibrated : bool
+            Return percentiles instead: the share of training rows, in per cent, that are less odd; beyond the largest
+            tenth by a generalised Pareto tail. With ``threshold="holdout"`` they are those of the held-back rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            Larger is odder; 1 is the median of the training rows.
+        """
+        parts = [block.sum(axis=1) for block in self._blocks(X)]
+        scores = np.concatenate(parts) if parts else np.empty(0)
+        return self.distribution_.percentiles(scores) if calibrated else scores
+
+    def score_samples(self, X: Rows) -> Array:
+        """Return the negative of `anomaly_score`, (n_samples,), as scikit-learn's detectors do: smaller is odder."""
+        return -self.anomaly_score(X)
+
+    def decision_function(self, X: Rows) -> Array:
+        """Return ``score_samples(X) - offset_``, (n_samples,): negative for outliers."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Rows) -> Array:
+        """Return -1 for outliers and 1 for the other rows, (n_samples,)."""
+        return np.where(self.anomaly_score(X) > self.threshold_, -1, 1)
+
+    def fit_predict(self, X: Rows, y: Any = None, **kwargs: Any) -> Array:
+        """Fit, and return -1 for outliers among the rows and 1 for the others, (n_samples,)."""
+        return np.where(self.fit(X, y, **kwargs).labels_ == 1, -1, 1)
+
+    @property
+    def offset_(self) -> float:
+        """The negative of ``threshold_``, on the scale of `score_samples`."""
+        check_is_fitted(self)
+        return -self.threshold_
+
+    @property
+    def labels_(self) -> Array:
+        """1 for outliers among the training rows, 0 for the others."""
+        check_is_fitted(self)
+        return (self.decision_scores_ > self.threshold_).astype(np.int64)
+
+    # Saving and loading ----------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the fitted detector to one safetensors file, completely or not at all; as `Autoencoder.save`."""
+        check_is_fitted(self)
+        stored.save(self, path, leave_out=("optimizer_state_",), overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, network: Any = None) -> Self:
+        """Read a detector that `save` wrote; nothing in the file is executed. As `Autoencoder.load`."""
+        detector: Self = stored.load_as(cls, path, network=network)
+        return detector
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "references_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "mask"
+        tags.input_tags.sparse = True
+        return tags
+
+
+class _Columns(BaseEstimator):  # type: ignore[misc]
+    """What `open_rows` asks an estimator for; it takes what is remembered of the columns."""
+
+    def __init__(self, datetimes: Any = "elapsed") -> None:
+        self.datetimes = datetimes
+
+
+def _points(model: Autoencoder, source: Source) -> Iterator[tuple[Array, Array]]:
+    """Yield scaled rows next to their residuals, (n, 2 W) float32, and codes; missing cells are reconstructed ones."""
+    inference = inference_of(model)
+    for raw, codes, rebuilt in inference.round_trip(blocks_for(source, inference.rows), float_of(source)):
+        scaled, output = model._comparable(raw, rebuilt)
+        scaled = np.where(np.isnan(scaled), output, scaled)
+        yield np.concatenate([scaled, scaled - output], axis=1, dtype=np.float32, casting="same_kind"), codes

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from sklearn.covariance import MinCovDet
+from sklearn.neighbors import NearestNeighbors
+
+from isthmus.estimators.fit.oddness import NEIGHBORS, Reference, trusted
+
+
+def points_of(rows):
+    """Rows with residuals of zero."""
+    return np.hstack([rows, np.zeros_like(rows)]).astype(np.float32)
+
+
+@pytest.fixture
+def rows():
+    return np.random.default_rng(0).standard_normal((200, 3))
+
+
+def test_core_is_what_the_minimum_covariance_determinant_trusts(rows):
+    rows[:40] += 8
+    found = trusted(rows, np.zeros((200, 1)))
+    assert found.sum() == 120
+    assert not found[:40].any()
+    nearest = np.argsort(MinCovDet(random_state=0, support_fraction=0.6).fit(rows).dist_)[:120]
+    assert found[nearest].mean() > 0.85
+
+
+def test_large_residuals_are_not_trusted(rows):
+    residuals = np.zeros((200, 2))
+    residuals[:30] = 5
+    assert not trusted(rows, residuals)[:30].any()
+
+
+def test_without_charges_the_score_is_the_distance_to_the_neighbours_over_the_root_of_theirs(rows):
+    plain = Reference(points_of(rows), np.zeros(200), np.zeros((200, 3)), np.full(200, 4.0), 1.0)
+    new = np.random.default_rng(1).standard_normal((20, 3))
+    squared = np.square(NearestNeighbors(n_neighbors=NEIGHBORS).fit(rows).kneighbors(new)[0]).mean(axis=1)
+    np.testing.assert_allclose(plain.contributions(points_of(new)).sum(axis=1), squared / 2, rtol=1e-4)
+
+
+def test_contributions_are_by_cell_and_add_rows_and_residuals():
+    base = np.zeros((6, 4), np.float32)
+    reference = Reference(base, np.zeros(6), np.zeros((6, 2)), np.ones(6), 1.0)
+    point = np.array([[1.0, 2.0, 3.0, 0.0]], np.float32)
+    np.testing.assert_allclose(reference.contributions(point), [[1 + 9, 4]])
+
+
+def test_a_row_is_not_its_own_neighbour_but_its_copy_is(rows):
+    rows = np.concatenate([rows, rows[:1].repeat(NEIGHBORS, axis=0)])
+    own = Reference.learn(points_of(rows), rows).contributions(points_of(rows)).sum(axis=1)
+    assert own[0] == own[-1] == 0
+    assert (own[1:200] > 0).all()
+
+
+def test_scores_do_not_depend_on_the_order_of_the_reference_or_on_other_rows(rows):
+    points = points_of(rows)
+    one = Reference.learn(points, rows).contributions(points)
+    order = np.random.default_rng(2).permutation(200)
+    other = Reference.learn(points[order], rows[order])
+    np.testing.assert_allclose(other.contributions(points), one, rtol=1e-5)
+    np.testing.assert_allclose(other.contributions(points[3:4]), one[3:4], rtol=1e-5)
+
+
+def test_neighbours_of_outliers_are_charged_for_them(rows):
+    rows[:10] = 20 + 0.1 * rows[:10]
+    reference = Reference.learn(points_of(rows), rows)
+    assert (reference.charges[:10] > 100).all()
+    np.testing.assert_allclose(reference.charged.sum(axis=1), reference.charges, rtol=1e-5)
+    assert reference.contributions(points_of(rows)).sum(axis=1)[:10].min() > 10
