@@ -71,3 +71,42 @@ def test_inspect_names_the_columns_with_cells_far_out(tmp_path, names):
 
 def held_out(model, rows):
     return HashHoldout(model.seed_, 0.1).mask(0, len(rows))
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "people.csv"
+    rows = [f"{20 + k},{'rent' if k % 3 else 'own'},2020-01-{1 + k % 28:02},p{k}" for k in range(60)]
+    path.write_text("\n".join(["age,home,since,who", *rows, ",,,"]))
+    return path
+
+
+def test_inspect_lists_the_columns_of_a_table(table):
+    lines = isthmus("inspect", table).stdout.splitlines()
+    assert lines[:2] == ["rows              61", "columns           4"]
+    assert lines[3:6] == [
+        "age               integer, 20 to 79, 1 missing",
+        "home              category, 2 levels: own, rent, 1 missing",
+        "since             datetime, 2020-01-01 to 2020-01-28, 1 missing",
+    ]
+    assert lines[6].startswith("who               cannot be encoded: column 'who' has 60 different values")
+    facts = json.loads(isthmus("inspect", table, "--json", "--columns", "home,age").stdout)
+    assert (facts["kind"], facts["rows"], len(facts["columns"])) == ("table", 61, 2)
+    assert facts["columns"][0] == {"name": "home", "kind": "category", "levels": ["own", "rent"], "missing": 1}
+    table.write_text("a,b\n")
+    assert isthmus("inspect", table).stdout.startswith("rows              0\n")
+    fails("inspect", "gone.csv", match="there is no model file gone.csv")
+
+
+def test_inspect_lists_the_columns_of_a_model_of_a_mixed_table(table, tmp_path):
+    options = ["--drop", "who", "--missing", "mask", "--epochs", "1", "--hidden", "4", "-o", tmp_path / "m.csv"]
+    isthmus("fit", table, *options)
+    lines = isthmus("inspect", tmp_path / "m.csv").stdout.splitlines()
+    assert lines[-4:] == [
+        "",
+        "age               integer, 20 to 79",
+        "home              category, 2 levels: own, rent",
+        "since             datetime, 2020-01-01 to 2020-01-28",
+    ]
+    facts = json.loads(isthmus("inspect", tmp_path / "m.csv", "--json").stdout)
+    assert facts["columns"][1] == {"name": "home", "kind": "category", "levels": ["own", "rent"]}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from operator import mul
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Option
+from typer import Argument, Option
 
 from isthmus.cli.app import print_result, progress_of
 from isthmus.cli.options import DATA_HELP, Data, Json, Model, Quiet, Reading, load_model, reads_rows, rows_of
+from isthmus.core.errors import IsthmusError
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
@@ -29,7 +31,7 @@ def score(model: Model, data: Data, reading: Reading, as_json: Json = False) -> 
 
 @reads_rows
 def inspect(
-    model: Model,
+    model: Annotated[str, Argument(metavar="MODEL", help="A model file written by fit, or a table.")],
     reading: Reading,
     data: Annotated[
         str | None, Option("--data", metavar="DATA", help="Rows to encode for a report on their codes. " + DATA_HELP)
@@ -37,10 +39,14 @@ def inspect(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Describe a model file.
+    """Describe a model file, or the columns of a table.
 
-    With --data, also report on its codes of these rows: active units and reconstruction error.
+    With --data, also report on the model's codes of these rows: active units and reconstruction error. Of a table, list
+    the kind of each column, its levels or range, and the missing cells.
     """
+    if data is None and _is_table(model):
+        _inspect_table(model, reading, as_json=as_json)
+        return
     loaded = load_model(model)
     facts = facts_of(loaded)
     if data is None:
@@ -49,6 +55,38 @@ def inspect(
     with rows_of(data, reading) as rows, progress_of("inspect", quiet or as_json) as progress:
         report = loaded.code_statistics(rows, progress=progress)
     print_result({**facts, **report.facts()}, f"{facts_table(facts)}\n\n{report}", as_json=as_json)
+
+
+def _is_table(path: str) -> bool:
+    """Whether a path is that of a table, and of no model that has the name of one."""
+    from isthmus.core.persistence import read_header
+    from isthmus.data.sources.opening import source_kind
+    from isthmus.data.sources.tables import TableSource
+
+    try:
+        kind = source_kind(path)
+    except IsthmusError:
+        return False
+    if not (isinstance(kind, type) and issubclass(kind, TableSource)):
+        return False
+    with contextlib.suppress(IsthmusError):
+        read_header(path)
+        return False
+    return True
+
+
+def _inspect_table(path: str, reading: Reading, *, as_json: bool) -> None:
+    from isthmus.data.encoding.summary import line_of, summarize
+    from isthmus.data.sources import CsvSource, open_source
+
+    source: Any = open_source(path, kinds={}, **reading.selection(path))
+    integers = source.integers if isinstance(source, CsvSource) else ()
+    n_rows, columns = summarize((frame for frame, _ in source.frames()), integers)
+    facts = {"kind": "table", "rows": n_rows, "columns": columns}
+    width = max([17, *(len(column["name"]) for column in columns)])
+    lines = [("rows", f"{n_rows:,}"), ("columns", str(len(columns))), ("", "")]
+    lines += [(column["name"], line_of(column)) for column in columns]
+    print_result(facts, "\n".join(f"{name:{width}} {text}".rstrip() for name, text in lines), as_json=as_json)
 
 
 def facts_of(model: Autoencoder) -> dict[str, Any]:
@@ -82,7 +120,17 @@ def facts_of(model: Autoencoder) -> dict[str, Any]:
         "waiting": waiting,
         "seed": model.seed_,
         "feature_names": None if names is None else [str(name) for name in names],
+        "columns": _columns(model),
     }
+
+
+def _columns(model: Autoencoder) -> list[dict[str, Any]] | None:
+    """Return the kinds of the columns of a model of a table of mixed columns."""
+    from isthmus.data.encoding.summary import facts_of_column
+    from isthmus.estimators.inputs import mixed_encoding
+
+    encoding = mixed_encoding(model)
+    return None if encoding is None else [facts_of_column(column) for column in encoding.columns]
 
 
 def _wild_columns(scaler: Any, names: Any) -> dict[str, float] | None:
@@ -95,7 +143,14 @@ def _wild_columns(scaler: Any, names: Any) -> dict[str, float] | None:
 
 def facts_table(facts: dict[str, Any]) -> str:
     """Return facts as lines of text, omitting None."""
-    return "\n".join(f"{name.replace('_', ' '):18}{_cell(value)}" for name, value in facts.items() if value is not None)
+    from isthmus.data.encoding.summary import line_of
+
+    facts = {name: value for name, value in facts.items() if value is not None}
+    columns = facts.pop("columns", [])
+    width = max([17, *(len(column["name"]) for column in columns)])
+    lines = [f"{name.replace('_', ' '):18}{_cell(value)}" for name, value in facts.items()]
+    lines += [f"\n{columns[0]['name']:{width}} {line_of(columns[0])}"] if columns else []
+    return "\n".join([*lines, *(f"{column['name']:{width}} {line_of(column)}" for column in columns[1:])])
 
 
 def _cell(value: Any) -> str:

@@ -86,7 +86,7 @@ class TableEncoding:
                     f"{listed([finder.name for finder in finders])}"
                 )
             for place, (finder, column) in enumerate(zip(finders, each_column(frame), strict=True)):
-                finder.look(column, type_of(frame, place), _stated_categories(frame, place))
+                finder.look(column, type_of(frame, place), stated_categories(frame, place))
         if library is None or not finders:
             raise InvalidDataError("the table has no columns; it needs at least one")
         columns = (finder.found() for finder in finders)
@@ -288,7 +288,7 @@ def _table(frame: Any) -> Any:
     return spread_lists(frame)
 
 
-def _stated_categories(frame: Any, place: int) -> list[Any] | None:
+def stated_categories(frame: Any, place: int) -> list[Any] | None:
     """Return the labels that the type of a column states; None for types that state none."""
     library = library_of(frame)
     if library == "pandas":
