@@ -264,3 +264,21 @@ def test_the_choice_of_a_header_is_printed_even_if_the_fit_fails(in_folder, tmp_
         (True, False),
         (False, True),
     ]
+
+
+@pytest.mark.parametrize("name", ["new.pkl", "new.PT", "new.onnx"])
+def test_the_format_of_a_model_is_said_where_its_name_suggests_another(in_folder, name):
+    result = isthmus("fit", "rows.csv", "-o", name, "--epochs", "1", "--quiet")
+    assert f"isthmus: {name} is written in the safetensors format" in result.stderr
+    assert isthmus("score", name, "rows.csv").stdout
+
+
+@pytest.mark.parametrize("name", ["new", "new.safetensors", "v1.2"])
+def test_other_names_need_no_words(in_folder, name):
+    assert "format" not in isthmus("fit", "rows.csv", "-o", name, "--epochs", "1", "--quiet").stderr
+
+
+@pytest.mark.filterwarnings("always")
+def test_one_row_is_fitted_with_a_warning(in_folder):
+    result = isthmus("fit", "-", "-o", "one", "--epochs", "1", "--quiet", input="a,b\n1,2\n")
+    assert "there is one row, from which nothing can be learned" in result.stderr

@@ -29,7 +29,13 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import isthmus
 from checks import expected_failures
 from isthmus import Autoencoder
-from isthmus.core.errors import DivergedError, InterruptedFitWarning, InvalidDataError, InvalidParameterError
+from isthmus.core.errors import (
+    DivergedError,
+    InterruptedFitWarning,
+    InvalidDataError,
+    InvalidParameterError,
+    IsthmusWarning,
+)
 from isthmus.data.scaling import SCALINGS
 from isthmus.data.splitting import HashHoldout
 from isthmus.engine import OPTIMIZERS, SCHEDULES
@@ -758,3 +764,9 @@ def test_columns_whose_values_float64_does_not_tell_apart_are_named(small, colum
     rows = pd.DataFrame({"v": np.arange(60), "id": column})
     with pytest.warns(UserWarning, match="column 'id' counts as constant: at its size of"):
         small(max_epochs=1).fit(rows[["id"]].assign(v=rows["v"].astype(column.dtype)))
+
+
+def test_one_row_teaches_nothing():
+    with pytest.warns(IsthmusWarning, match="one row"):
+        model = Autoencoder(1, max_epochs=1, random_state=0).fit(np.array([[1.0, 2.0, 3.0]]))
+    assert_allclose(model.reconstruct([[1.0, 2.0, 3.0]]), [[1.0, 2.0, 3.0]], atol=0.1)

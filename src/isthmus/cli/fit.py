@@ -47,6 +47,12 @@ _Distributed = Annotated[
     bool, Option("--distributed", help="Train with the other processes that this command was started as.")
 ]
 
+# Suffixes of other formats of models: a model file has one format, whatever its name is.
+_OTHER_FORMATS = {
+    *(".pkl", ".pickle", ".joblib", ".dill", ".skops", ".pt", ".pth", ".ckpt", ".bin", ".onnx", ".tflite", ".pb"),
+    *(".keras", ".h5", ".hdf5", ".npz", ".npy", ".json", ".gguf", ".msgpack", ".zip"),
+}
+
 
 @options.with_parameters
 @options.reads_rows
@@ -146,6 +152,8 @@ def _model_target(output: str | None, rows: list[str | None], *, overwrite: bool
     if output == STANDARD:
         raise InvalidParameterError("-o -: a model cannot be written to stdout; give the path of a file")
     check_writable(output, overwrite=overwrite, reads=[file for one in rows if one for file in local_files(one)])
+    if Path(output).suffix.lower() in _OTHER_FORMATS:
+        say(f"{output} is written in the safetensors format, which isthmus.load and all commands read under any name")
     return output
 
 

@@ -10,7 +10,13 @@ from sklearn.base import BaseEstimator
 from sklearn.callback import with_callbacks
 from sklearn.utils import Tags
 
-from isthmus.core.errors import DivergedError, InterruptedFitWarning, InvalidParameterError, SparsityWarning
+from isthmus.core.errors import (
+    DivergedError,
+    InterruptedFitWarning,
+    InvalidParameterError,
+    IsthmusWarning,
+    SparsityWarning,
+)
 from isthmus.core.parameters import check_parameters, documented, values_of
 from isthmus.data.sources.opening import is_iterator
 from isthmus.engine.checkpoint import Checkpoints
@@ -171,15 +177,23 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
             self.__dict__ = before
             raise
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
+        self._warn(run, complaints)
+        return self
+
+    def _warn(self, run: FitRun, complaints: list[str]) -> None:
+        """Warn of what the result of a fit does not show."""
         if run.interrupted:
             warnings.warn(
                 f"interrupted after {self.n_iter_} of {self.max_epochs} epochs; what was learned is kept",
                 InterruptedFitWarning,
-                stacklevel=3,
+                stacklevel=4,
+            )
+        if run.trainer.loader.n_rows == 1:
+            warnings.warn(
+                "there is one row, from which nothing can be learned; give more rows", IsthmusWarning, stacklevel=4
             )
         for complaint in complaints:
-            warnings.warn(complaint, SparsityWarning, stacklevel=3)
-        return self
+            warnings.warn(complaint, SparsityWarning, stacklevel=4)
 
     def _check_parameters(self) -> None:
         check_parameters(type(self), values_of(self))

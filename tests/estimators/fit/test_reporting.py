@@ -149,3 +149,25 @@ def test_inactive_units_are_printed_where_they_are_counted(capsys):
     with Reporter(2, 1, 3) as reporter:
         reporter.epoch_done(SimpleNamespace(metrics={"loss": [0.5], "dead_units": [7.0]}, epoch=1))
     assert capsys.readouterr().out == "Epoch: 0001 cost= 0.500000000 dead= 7\n"
+
+
+@pytest.mark.parametrize(("verbose", "expected"), [(1, ["40 %", "80 %", "25 %"]), (2, []), (0, [])])
+def test_a_log_has_a_line_a_minute_within_long_epochs(monkeypatch, capsys, verbose, expected):
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now, strftime=lambda form: "NOW")
+    monkeypatch.setattr("isthmus.estimators.fit.reporting.time", clock)
+    monkeypatch.setattr("isthmus.estimators.fit.reporting.estimate", lambda *run: "an estimate")
+    reporter = Reporter(verbose, 1, 3)
+    state = SimpleNamespace(epoch=0, cursor=0, metrics={})
+    reporter.begin(SimpleNamespace(n_rows=1000), state)
+    for _ in range(5):
+        clock.now += 31
+        reporter.rows_done(200)
+    reporter.epoch_done(SimpleNamespace(epoch=1, metrics={"loss": [0.5], "seconds": [155.0]}))
+    clock.now += 61
+    reporter.rows_done(250)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "% of 1,000 rows" in line]
+    numbers = [1, 1, 2]
+    assert lines == [
+        f"isthmus: NOW epoch {epoch}/3, {share} of 1,000 rows"
+        for epoch, share in zip(numbers[: len(expected)], expected, strict=True)
+    ]

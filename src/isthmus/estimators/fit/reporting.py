@@ -14,6 +14,8 @@ from isthmus.core.types import TrainState
 from isthmus.engine.loop import Trainer
 from isthmus.estimators.fit.notebook import NotebookBar, in_notebook
 
+_SILENCE = 60.0  # seconds within an epoch, after which a log gets a line
+
 
 class Estimate(NamedTuple):
     """The time and memory that a fit will take."""
@@ -77,6 +79,8 @@ class Reporter:
         self.max_epochs = max_epochs
         self.prints = prints
         self._n_rows = 0
+        self._epoch, self._done = 0, 0  # the epochs that are done, and the rows of the next one
+        self._last_line = time.monotonic()
         self._bar: Any = None
         self._task: Any = None
 
@@ -90,6 +94,7 @@ class Reporter:
     def begin(self, trainer: Trainer, state: TrainState) -> None:
         """Print the estimate."""
         self._n_rows = trainer.n_rows
+        self._epoch, self._done, self._last_line = state.epoch, state.cursor, time.monotonic()
         if self.verbose != 1:
             return
         estimated = str(estimate(trainer, state))
@@ -105,12 +110,18 @@ class Reporter:
             print_on_stderr(f"isthmus: {text}")
 
     def rows_done(self, rows: int) -> None:
-        """Advance the progress bar."""
+        """Advance the progress bar or, in a log, print a line within an epoch that takes long."""
+        self._done += rows
         if self._bar is not None:
             self._bar.update(self._task, advance=rows)
+        elif self.verbose == 1 and time.monotonic() - self._last_line >= _SILENCE and self._done < self._n_rows:
+            self._last_line = time.monotonic()
+            share = f"{100 * self._done / self._n_rows:.0f} % of {self._n_rows:,} rows"
+            self.say(f"{_now()} epoch {self._epoch + 1}/{self.max_epochs}, {share}")
 
     def epoch_done(self, state: TrainState) -> None:
         """Print the loss of an epoch."""
+        self._epoch, self._done = state.epoch, 0
         if not self.prints or not self.verbose or not state.metrics:
             return
         loss = state.metrics["loss"][-1]
@@ -122,12 +133,13 @@ class Reporter:
             if self.verbose > 1:
                 print(f"Epoch: {state.epoch:04d} cost= {loss:.9f}{dead}", flush=True)
             else:
+                self._last_line = time.monotonic()
                 self.say(self._line(state))
 
     def _line(self, state: TrainState) -> str:
         """Return what a log has of an epoch: time, epoch of all, losses, inactive units, speed, and time left."""
         metrics = {name: values[-1] for name, values in state.metrics.items() if values}
-        facts = [f"{time.strftime('%Y-%m-%d %H:%M:%S')} epoch {state.epoch}/{self.max_epochs}"]
+        facts = [f"{_now()} epoch {state.epoch}/{self.max_epochs}"]
         facts.append(f"loss {metrics['loss']:.6g}")
         if "validation_loss" in metrics:
             facts.append(f"validation loss {metrics['validation_loss']:.6g}")
@@ -140,6 +152,10 @@ class Reporter:
             left = (self.max_epochs - state.epoch) * float(np.median(seconds))
             facts.append(f"at most {_duration(left)} left")
         return ", ".join(facts)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def is_terminal() -> bool:
