@@ -26,6 +26,7 @@ from isthmus.estimators.fit.oddness import Reference
 from isthmus.estimators.fit.thresholds import Tail, held_back_threshold, robust_threshold
 from isthmus.estimators.inputs import COLUMN_ATTRIBUTES, forget_columns, is_external, open_rows, open_stream, rows_of
 from isthmus.estimators.parameters import AUTOENCODER, OutlierParameters
+from isthmus.estimators.scoring import by_column, comparable
 from isthmus.estimators.streaming import float_of, inference_of
 from isthmus.estimators.unchanged import unchanged_on_error
 
@@ -184,7 +185,7 @@ class AutoencoderOutlierDetector(OutlierParameters, OutlierMixin, BaseEstimator)
         streams = [_points(model, source) for model in self.estimators_]
         for blocks in zip(*streams, strict=True):
             parts = [
-                model._by_column(reference.contributions(points))
+                by_column(model, reference.contributions(points))
                 for model, reference, (points, _) in zip(self.estimators_, self.references_, blocks, strict=True)
             ]
             yield np.mean(parts, axis=0)
@@ -286,6 +287,6 @@ def _points(model: Autoencoder, source: Source) -> Iterator[tuple[Array, Array]]
     """Yield scaled rows next to their residuals, (n, 2 W) float32, and codes; missing cells are reconstructed ones."""
     inference = inference_of(model)
     for raw, codes, rebuilt in inference.round_trip(blocks_for(source, inference.rows), float_of(source)):
-        scaled, output = model._comparable(raw, rebuilt)
+        scaled, output = comparable(model, raw, rebuilt)
         scaled = np.where(np.isnan(scaled), output, scaled)
         yield np.concatenate([scaled, scaled - output], axis=1, dtype=np.float32, casting="same_kind"), codes

@@ -50,7 +50,7 @@ def squared_errors(model: Any, X: Any, per: str) -> Array:
     if per not in ("row", "feature", "cell"):
         raise InvalidParameterError(f"per={per!r} must be one of 'row', 'feature', 'cell'")
     found = pairs(model, open_stream(model, X))
-    squares = (_by_column(model, np.square(scaled - rebuilt)) for scaled, rebuilt in found)
+    squares = (by_column(model, np.square(scaled - rebuilt)) for scaled, rebuilt in found)
     if per == "feature":
         sums = [(np.nansum(square, axis=0), np.sum(~np.isnan(square), axis=0)) for square in squares]
         parts = [_quotient(sum(total for total, _ in sums), sum(count for _, count in sums))] if sums else []
@@ -63,7 +63,7 @@ def squared_errors(model: Any, X: Any, per: str) -> Array:
     return np.concatenate(parts)
 
 
-def _by_column(model: Any, cells: Array) -> Array:
+def by_column(model: Any, cells: Array) -> Array:
     """Return the sums of cells (n, D) that come from one column of a table, (n, n_features_in_)."""
     encoding = mixed_encoding(model)
     if encoding is None:
