@@ -4,7 +4,7 @@ import signal
 
 import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from typer.main import get_command
 
 from commands import FAST, NAMES, fails, isthmus, spawn
@@ -26,7 +26,17 @@ def test_fit_is_the_estimators(folder, model, frame):
 def test_options_are_the_estimators_parameters():
     own = {"data", "output", "columns", "drop", "key", "validation", "dry_run", "epochs_as_lines", "show", "quiet"}
     own |= {"encoding", "delimiter", "decimal", "header", "missing_values"}
-    own |= {"validation_by", "checkpoint", "checkpoint_every", "max_memory", "distributed", "as_json", "force"}
+    own |= {
+        "weights",
+        "groups",
+        "validation_by",
+        "checkpoint",
+        "checkpoint_every",
+        "max_memory",
+        "distributed",
+        "as_json",
+        "force",
+    }
     params = {param.name: param for param in get_command(app).commands["fit"].params}
     assert set(params) - own == set(ALL)
     assert all(f"--{ALL[name].option}" in params[name].opts for name in ALL)
@@ -282,3 +292,38 @@ def test_other_names_need_no_words(in_folder, name):
 def test_one_row_is_fitted_with_a_warning(in_folder):
     result = isthmus("fit", "-", "-o", "one", "--epochs", "1", "--quiet", input="a,b\n1,2\n")
     assert "there is one row, from which nothing can be learned" in result.stderr
+
+
+@pytest.fixture(scope="module")
+def weighted(tmp_path_factory, frame):
+    """A table with weights and text groups."""
+    path = tmp_path_factory.mktemp("weighted") / "rows.csv"
+    names = [f"site {number % 7}" for number in range(len(frame))]
+    frame.assign(w=frame.index % 4, site=names, number=frame.index).to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("selection", [("--drop", "number"), ("--columns", "a,b,c,d")])
+def test_columns_of_weights_and_groups_are_no_features(weighted, frame, tmp_path, selection):
+    isthmus("fit", weighted, "-o", tmp_path / "m", *FAST, "--weights", "w", "--groups", "site", *selection)
+    groups = pd.read_csv(weighted)["site"]
+    same = Autoencoder(hidden_layer_sizes=(5,), max_epochs=3, random_state=0)
+    same.fit(frame, sample_weight=frame.index % 4, groups=groups)
+    assert_allclose(Autoencoder.load(tmp_path / "m").transform(frame), same.transform(frame), atol=1e-6)
+    estimated = isthmus("fit", weighted, *FAST, "--weights", "w", "--groups", "site", *selection, "--dry-run").stdout
+    assert estimated.startswith("about")
+    score = isthmus("score", tmp_path / "m", weighted, "--weights", "w").stdout
+    assert score == f"explained variance: {same.score(frame, sample_weight=frame.index % 4):.6f}\n"
+
+
+def test_columns_that_are_no_weights_are_refused(weighted, tmp_path):
+    target = ("-o", tmp_path / "m", *FAST)
+    fails("fit", weighted, *target, "--weights", "site", match="sample_weight: .* column 'site' holds text")
+    fails("fit", weighted, *target, "--weights", "wait", match="has no column 'wait'")
+    fails("fit", weighted, *target, "--weights", "c", match="sample_weight of row 0 is -")
+
+
+def test_a_run_with_other_weights_does_not_continue(weighted, tmp_path):
+    given = ("fit", weighted, "-o", tmp_path / "m", *FAST, "--drop", "site", "--checkpoint", tmp_path / "run")
+    isthmus(*given, "--weights", "w")
+    fails(*given, "--force", "--weights", "a", match="sample_weight was")

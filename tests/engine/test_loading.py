@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from isthmus.data.scaling import Patches, Scaler
 from isthmus.data.sources import ArraySource
 from isthmus.data.splitting import HashHoldout
+from isthmus.data.weights import RowWeights
 from isthmus.engine.devices import Placement
-from isthmus.engine.loading import CHUNK_BYTES, BatchShard, RowLoader, aligned, chunk_rows
+from isthmus.engine.loading import CHUNK_BYTES, SAMPLE_WEIGHT, BatchShard, RowLoader, aligned, chunk_rows
 from isthmus.engine.sampling import EpochOrder, Window, row_numbers
 
 seeds = st.integers(0, 2**32 - 1)
@@ -391,3 +392,15 @@ def test_aligned(shape, dtype):
     array = aligned(shape, np.dtype(dtype))
     assert (array.shape, array.dtype) == (shape, dtype)
     assert array.ctypes.data % 64 == 0
+
+
+def test_weights_come_with_their_rows(loader_of):
+    rows, values = np.arange(40.0).reshape(20, 2), np.arange(1, 21.0)
+    holdout = HashHoldout(0, 0.3)
+    loader = loader_of(rows, 4, np.float64, holdout, weights=RowWeights(values), shuffle=True, rows_per_chunk=8)
+    for validation in (False, True):
+        part = values[holdout.mask(0, 20) == validation]
+        for chunk in loader.chunks(2, validation):
+            own = chunk.extras[SAMPLE_WEIGHT][: chunk.count]
+            assert_allclose(own, values[chunk.rows[: chunk.count]] / part.mean())
+    assert SAMPLE_WEIGHT not in next(loader_of(rows).chunks()).extras

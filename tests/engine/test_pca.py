@@ -6,6 +6,7 @@ from sklearn.decomposition import PCA
 
 from isthmus.data.scaling import Scaler
 from isthmus.data.splitting import HashHoldout
+from isthmus.data.weights import RowWeights
 from isthmus.engine.pca import Principal, geometric_median, starting_bias
 from isthmus.losses.reconstruction import Reconstruction
 from isthmus.networks.dense import Dense
@@ -187,3 +188,27 @@ def test_the_initial_bias_is_that_of_scaled_rows(loader_of):
 def test_the_initial_bias_uses_the_first_rows(loader_of, monkeypatch):
     monkeypatch.setattr("isthmus.engine.pca._MAX_WIDTH", 30)
     assert_allclose(starting_bias(loader_of(TABLE, compute=np.float64), "mean"), TABLE[:30].mean(axis=0))
+
+
+@pytest.mark.parametrize(("rows", "widest"), [(TABLE, 2048), (WIDE, 2048), (TABLE, 4)], ids=["all", "Gram", "subspace"])
+def test_weights_equal_repeated_rows(loader_of, monkeypatch, rows, widest):
+    monkeypatch.setattr("isthmus.engine.pca._MAX_WIDTH", widest)
+    times = 1 + np.arange(len(rows)) % 3
+    weights = RowWeights(times / 2.0)
+    given = Principal(loader_of(rows, 12, np.float64, weights=weights, rows_per_chunk=24), 3)
+    repeated = Principal(loader_of(rows.repeat(times, axis=0), 12, np.float64), 3)
+    assert_allclose(given.mean, repeated.mean, atol=1e-9)
+    assert_allclose(given.variances[:3], repeated.variances[:3], rtol=1e-6)
+    assert_allclose(given.total, repeated.total, rtol=1e-9)
+    same_directions(given.directions[:2], repeated.directions[:2])
+
+
+@pytest.mark.parametrize("kind", ["mean", "geometric_median"])
+def test_a_starting_bias_of_weights_is_that_of_repeated_rows(loader_of, kind):
+    times = 1 + np.arange(len(TABLE)) % 3
+    given = starting_bias(loader_of(TABLE, 300, np.float64, weights=RowWeights(times.astype(float))), kind)
+    repeated = starting_bias(loader_of(TABLE.repeat(times, axis=0), 600, np.float64), kind)
+    assert_allclose(given, repeated, atol=1e-4)
+    # The row at the median itself, which counts three times against the pull of the others.
+    line = np.array([[0.0], [1], [2], [9]])
+    assert_allclose(geometric_median(line, weights=np.array([1.0, 1, 3, 1])), [2], atol=1e-4)

@@ -230,3 +230,17 @@ def test_explained_variance_does_not_depend_on_the_unit(unit):
     expected.update(rows[20:], rows[20:] * 0.5)
     assert found.value == pytest.approx(expected.value, rel=1e-12)
     assert explained_variance(rows * unit, rows * 0) == pytest.approx(explained_variance(rows, rows * 0))
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+def test_weighted_explained_variance_is_scikit_learns(parts):
+    rng = np.random.default_rng(0)
+    rows, weights = rng.normal(5, 2, (40, 3)), rng.uniform(0, 2, 40)
+    rebuilt = rows + rng.normal(size=rows.shape)
+    weights[::7] = 0
+    explained = ExplainedVariance()
+    for part in np.array_split(np.arange(40), parts):
+        explained.update(rows[part], rebuilt[part], weights[part])
+    assert explained.value == pytest.approx(
+        r2_score(rows, rebuilt, sample_weight=weights, multioutput="variance_weighted"), rel=1e-12
+    )

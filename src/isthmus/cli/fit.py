@@ -34,6 +34,15 @@ _Validation = Annotated[
 _ValidationBy = Annotated[
     str | None, Option(metavar="NAME", help="Hold back whole groups by this column, or, with 'last', the last rows.")
 ]
+_Weights = Annotated[
+    str | None, Option(metavar="NAME", help="A column of weights of the rows, each >= 0, which is then no feature.")
+]
+_Groups = Annotated[
+    str | None,
+    Option(
+        metavar="NAME", help="A column of groups, such as persons, which is then no feature: hold back whole groups."
+    ),
+]
 _EpochsAsLines = Annotated[
     bool, Option("--epochs-as-lines", help="Print each epoch's cost on stdout; the same as --verbose 2.")
 ]
@@ -62,6 +71,8 @@ def fit(
     output: Annotated[str | None, Option("--output", "-o", metavar="MODEL", help="Where to write the model.")] = None,
     validation: _Validation = None,
     validation_by: _ValidationBy = None,
+    weights: _Weights = None,
+    groups: _Groups = None,
     dry_run: Annotated[bool, Option("--dry-run", help="Estimate time and memory; train and write nothing.")] = False,
     epochs_as_lines: _EpochsAsLines = False,
     checkpoint: _Checkpoint = None,
@@ -91,6 +102,8 @@ def fit(
     if epochs_as_lines and as_json:
         raise InvalidParameterError("--epochs-as-lines and --json both write to stdout; choose one")
     values.setdefault("verbose", 2 if epochs_as_lines else 0 if quiet or as_json else 1)
+    reading = reading.without([weights, groups])
+    chosen = {"validation_by": validation_by, "sample_weight": weights, "groups": groups, "max_memory": max_memory}
     replaces = force or _continues(values, output, checkpoint)
     target = "" if dry_run else _model_target(output, [data, validation], overwrite=replaces)
     with contextlib.ExitStack() as stack:
@@ -98,13 +111,12 @@ def fit(
         early_stops = stack.enter_context(rows_of(validation, reading)) if validation is not None else None
         model = _model(values, target)
         if dry_run:
-            limits = {"validation_by": validation_by, "max_memory": max_memory}
-            estimate = model.estimate_fit(rows, validation_data=early_stops, **limits)
+            estimate = model.estimate_fit(rows, validation_data=early_stops, **chosen)
             print_result(estimate._asdict(), str(estimate), as_json=as_json)
             return
         began = time.perf_counter()
-        settings = {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every, "max_memory": max_memory}
-        interrupted = _trained(model, rows, validation_data=early_stops, validation_by=validation_by, **settings)
+        settings = {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every, **chosen}
+        interrupted = _trained(model, rows, validation_data=early_stops, **settings)
         if distributed and not processes.is_main_process():
             return
         target = _save(model, target, overwrite=replaces)

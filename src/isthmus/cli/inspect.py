@@ -19,13 +19,19 @@ _MAX_NAMES = 12
 
 
 @reads_rows
-def score(model: Model, data: Data, reading: Reading, as_json: Json = False) -> None:
+def score(
+    model: Model,
+    data: Data,
+    reading: Reading,
+    weights: Annotated[str | None, Option(metavar="NAME", help="A column of weights of the rows, each >= 0.")] = None,
+    as_json: Json = False,
+) -> None:
     """Print the explained variance of the reconstruction.
 
     It is at most 1; below 0 the column means would be a better reconstruction.
     """
     with rows_of(data, reading) as rows:
-        explained = load_model(model).score(rows)
+        explained = load_model(model).score(rows, sample_weight=weights)
     print_result({"explained_variance": explained}, f"explained variance: {explained:.6f}", as_json=as_json)
 
 

@@ -123,6 +123,13 @@ class Reading:
 
         return names_of(texts, lambda: column_names(getattr(rows, "path", rows), **self.layout))
 
+    def without(self, names: Sequence[str | None]) -> Reading:
+        """Return options that leave out columns which are named elsewhere, where they select columns at all."""
+        if not (self.columns or self.drop):
+            return self
+        quoted = ['"' + name.replace('"', '""') + '"' for name in names if name is not None]
+        return dataclasses.replace(self, drop=[*(self.drop or ()), *quoted])
+
     def selection(self, path: str) -> dict[str, Any]:
         """Return the options that are given, as `open_source` takes them."""
         columns, drop = self.names(self.columns, path), self.names(self.drop, path)

@@ -120,7 +120,12 @@ def has_column(X: Any, name: str) -> bool:
     frame = frame_of(X)
     if frame is not None:
         return name in frame.columns
-    return (is_location(X) or is_arrow(X)) and name in column_names(X)
+    if not isinstance(X, TableSource):
+        return is_table(X) and name in column_names(X)
+    try:
+        return bool(X.kept_schema([name]).names)
+    except InvalidParameterError:
+        return False
 
 
 def _numbers_of(table: Any, parameter: str, name: str) -> NDArray[np.float64]:

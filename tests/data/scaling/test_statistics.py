@@ -167,3 +167,36 @@ def test_equal_values_have_no_deviation(value, count):
     for start in range(0, count, 1000):
         statistics.update(np.full((min(1000, count - start), 1), value), start)
     assert statistics.deviation == 0
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_weights_equal_repeated_rows(missing):
+    rows, times = np.random.default_rng(0).normal(3, 2, (50, 4)), np.arange(50) % 4
+    if missing:
+        rows[::5, 1] = np.nan
+    gathers = ("moments",) if missing else ("moments", "covariance", "norms", "contrast")
+    weighted, repeated = (ColumnStatistics(4, rows.dtype, gathers=gathers, missing=missing) for _ in range(2))
+    kept = times > 0
+    for part in (slice(0, 20), slice(20, None)):
+        weighted.update(rows[kept][part], 0, times[kept][part] / 1.7)
+    repeated.update(rows.repeat(times, axis=0))
+    assert_allclose(weighted.mean, repeated.mean, rtol=1e-12)
+    assert_allclose(weighted.deviation, repeated.deviation, rtol=1e-12)
+    if not missing:
+        assert_allclose(weighted.covariance, repeated.covariance, rtol=1e-10, atol=1e-12)
+        assert_allclose([weighted.mean_norm, weighted.contrast], [repeated.mean_norm, repeated.contrast], rtol=1e-12)
+    levels = (0.13, 0.5, 0.77)
+    expected = np.nanquantile(rows.repeat(times, axis=0), levels, axis=0, method="averaged_inverted_cdf")
+    assert_allclose(weighted.quantiles(*levels), expected, rtol=1e-12)
+
+
+def test_merged_weights_are_those_of_all_rows():
+    rows, weights = np.random.default_rng(1).normal(size=(40, 3)), np.linspace(0.1, 2, 40)
+    parts = [ColumnStatistics(3, rows.dtype) for _ in range(3)]
+    parts[0].update(rows, 0, weights)
+    parts[1].update(rows[:15], 0, weights[:15])
+    parts[2].update(rows[15:], 15, weights[15:])
+    parts[1].merge(parts[2])
+    assert_allclose(parts[1].mean, np.average(rows, axis=0, weights=weights), rtol=1e-12)
+    assert_allclose(parts[1].deviation, parts[0].deviation, rtol=1e-12)
+    assert_allclose(parts[1].quantiles(0.3), parts[0].quantiles(0.3))

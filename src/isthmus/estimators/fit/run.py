@@ -265,8 +265,7 @@ def start_fit(
     plan = resolve(_values(estimator), source.schema, rows_of(source), seed=seed)
     if validation is not None:
         plan = replace(plan, validation_share=0.0)
-    scaler = None if previous is None else previous.scaler
-    prepared = prepare(plan, source, cell_names(estimator), scaler, hold, weights)
+    prepared = prepare(plan, source, cell_names(estimator), getattr(previous, "scaler", None), hold, weights)
     if previous is not None:
         network, params = previous.same_network(plan)
     else:
