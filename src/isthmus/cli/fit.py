@@ -103,20 +103,19 @@ def fit(
         raise InvalidParameterError("--epochs-as-lines and --json both write to stdout; choose one")
     values.setdefault("verbose", 2 if epochs_as_lines else 0 if quiet or as_json else 1)
     reading = reading.without([weights, groups])
-    chosen = {"validation_by": validation_by, "sample_weight": weights, "groups": groups, "max_memory": max_memory}
+    chosen: Any = {"validation_by": validation_by, "sample_weight": weights, "groups": groups, "max_memory": max_memory}
     replaces = force or _continues(values, output, checkpoint)
     target = "" if dry_run else _model_target(output, [data, validation], overwrite=replaces)
     with contextlib.ExitStack() as stack:
         rows = stack.enter_context(rows_of(data, reading))
-        early_stops = stack.enter_context(rows_of(validation, reading)) if validation is not None else None
+        if validation is not None:
+            chosen["validation_data"] = stack.enter_context(rows_of(validation, reading))
         model = _model(values, target)
         if dry_run:
-            estimate = model.estimate_fit(rows, validation_data=early_stops, **chosen)
-            print_result(estimate._asdict(), str(estimate), as_json=as_json)
+            _print_estimate(model.estimate_fit(rows, **chosen), as_json=as_json)
             return
         began = time.perf_counter()
-        settings = {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every, **chosen}
-        interrupted = _trained(model, rows, validation_data=early_stops, **settings)
+        interrupted = _trained(model, rows, checkpoint=checkpoint, checkpoint_every=checkpoint_every, **chosen)
         if distributed and not processes.is_main_process():
             return
         target = _save(model, target, overwrite=replaces)
@@ -126,6 +125,10 @@ def fit(
             _show(model.transform(rows))
     if interrupted:
         raise typer.Exit(130)
+
+
+def _print_estimate(estimate: Any, *, as_json: bool) -> None:
+    print_result(estimate._asdict(), str(estimate), as_json=as_json)
 
 
 def _continues(values: dict[str, Any], output: str | None, checkpoint: str | None) -> bool:
