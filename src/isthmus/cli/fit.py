@@ -98,10 +98,9 @@ def fit(
         from isthmus.core import processes
 
         processes.join()
-    values = {name: options.value_of(ALL[name], text) for name, text in given.items() if text is not None}
     if epochs_as_lines and as_json:
         raise InvalidParameterError("--epochs-as-lines and --json both write to stdout; choose one")
-    values.setdefault("verbose", 2 if epochs_as_lines else 0 if quiet or as_json else 1)
+    values = _values(given, verbose=2 if epochs_as_lines else 0 if quiet or as_json else 1)
     reading = reading.without([weights, groups])
     chosen: Any = {"validation_by": validation_by, "sample_weight": weights, "groups": groups, "max_memory": max_memory}
     replaces = force or _continues(values, output, checkpoint)
@@ -125,6 +124,12 @@ def fit(
             _show(model.transform(rows))
     if interrupted:
         raise typer.Exit(130)
+
+
+def _values(given: dict[str, Any], verbose: int) -> dict[str, Any]:
+    """Return the parameters that are given as text."""
+    values = {name: options.value_of(ALL[name], text) for name, text in given.items() if text is not None}
+    return {"verbose": verbose, **values}
 
 
 def _print_estimate(estimate: Any, *, as_json: bool) -> None:
