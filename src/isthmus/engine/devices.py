@@ -82,13 +82,16 @@ class Placement:
 
         Returns
         -------
-        values : jax.Array of shape (n_batches, B, D)
+        values : jax.Array of shape (n_batches, B, D), or the pieces of sparse rows and of their columns
         rows : jax.Array of shape (n_batches, B)
             The rows' numbers.
         extras : dict of str to jax.Array of shape (n_batches, B, ...)
         """
-        host = (chunk.values, chunk.rows, dict(chunk.extras))
-        host = jax.tree.map(lambda leaf: leaf.reshape(len(chunk.rows) // places, places, *leaf.shape[1:]), host)
+        by_row = (chunk.values, chunk.rows, dict(chunk.extras))
+        sparse = not isinstance(chunk.values, np.ndarray)
+        by_row = ((), *by_row[1:]) if sparse else by_row
+        host = jax.tree.map(lambda leaf: leaf.reshape(len(chunk.rows) // places, places, *leaf.shape[1:]), by_row)
+        host = (chunk.values, *host[1:]) if sparse else host
         uploaded: tuple[Any, ...]
         if self.mesh is None:
             uploaded = jax.device_put(host, self.device)

@@ -21,8 +21,11 @@ from isthmus.data.scaling import Scaling
 from isthmus.data.scaling.choosing import scaled_in_program
 from isthmus.data.scaling.statistics import refuse_non_finite
 from isthmus.data.sources.base import Block, Source
+from isthmus.data.sources.sparse import csr_blocks, refuse_non_finite_cells
 from isthmus.engine.program import precision_scope
+from isthmus.engine.slicing import scaled_cells, sliced_rows
 from isthmus.networks.base import Network
+from isthmus.networks.sparse_rows import Slices, SparseRows
 from isthmus.sparsity.base import Sparsity, Step
 
 # Cells of the widest layer in one block: large enough for full speed, small enough for a cache and for one row.
@@ -30,6 +33,7 @@ _BLOCK_CELLS = 1 << 21
 _BLOCK_WORK = 1 << 31
 _MOST_ROWS = 1 << 16
 _IN_FLIGHT = 2
+_SPARSE_ROWS = 1 << 10  # of a block of sparse rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +43,7 @@ class Functions:
     # Each with a sum of its inputs and results, which is not finite where one is not; a maximum may leave out NaN
     # on CPUs. It costs nothing here; on the host, a mask takes a fifth of the call.
     encode: Callable[..., tuple[Array, Array]]
+    encode_sparse: Callable[..., tuple[Array, Array]]
     decode: Callable[..., tuple[Array, Array]]
 
 
@@ -66,11 +71,19 @@ def compile_functions(network: Network, sparsity: Sparsity | None = None) -> Fun
             code = sparsity.select(Step(network, params, state, pre_code=pre_code, train=False))[0]
         return code, total + jnp.sum(code)
 
+    def encode_sparse(params: Params, state: ModelState, cells: Slices, offset: Array) -> tuple[Array, Array]:
+        pre_code = network.encode(params, SparseRows(cells, None, offset), None, None, None)
+        if sparsity is None:
+            code = network.activate_code(pre_code)
+        else:
+            code = sparsity.select(Step(network, params, state, pre_code=pre_code, train=False))[0]
+        return code, jnp.sum(code)
+
     def decode(params: Params, code: Array) -> tuple[Array, Array]:
         rows = network.activate_output(network.decode(params, code, None, None))
         return rows, jnp.sum(rows)
 
-    return Functions(jax.jit(encode), jax.jit(decode))
+    return Functions(jax.jit(encode), jax.jit(encode_sparse), jax.jit(decode))
 
 
 def block_rows(network: Network, params: Params) -> int:
@@ -141,6 +154,33 @@ class Inference:
     def encode(self, blocks: Iterable[Block]) -> Iterator[NDArray[Any]]:
         """Yield the codes (rows, K) of raw rows in order; raise InvalidDataError at a cell that is not finite."""
         return (result for _, result in self._stream(blocks, self._encode))
+
+    def encode_source(self, source: Source) -> Iterator[NDArray[Any]]:
+        """Yield the codes (rows, K) of a source's rows in order; sparse rows stay sparse where the model allows it."""
+        affine = self.scaler.affine
+        sparse = source.schema.sparse and affine is not None and self.network.takes_sparse_rows
+        if not sparse or affine is None or not self.scaler.exact_in(self.compute):
+            yield from self.encode(blocks_for(source, self.rows))
+            return
+        pending: deque[tuple[Any, int, Any, Any]] = deque()
+        offset, more = (affine[0] / affine[1]).astype(self.compute), 0
+        with precision_scope(self.compute):
+            for rows, first in csr_blocks(source, step=_SPARSE_ROWS):
+                refuse_non_finite_cells(rows, first, self.names)
+                cells = sliced_rows(scaled_cells(rows, affine[1], self.compute), _SPARSE_ROWS, more)
+                more = len(cells.owners)  # a later block of fewer cells has the same shape
+                pending.append((rows, first, *self.functions.encode_sparse(self.params, self.state, cells, offset)))
+                if len(pending) > _IN_FLIGHT:
+                    yield self._sparse_result(*pending.popleft())
+            while pending:
+                yield self._sparse_result(*pending.popleft())
+
+    def _sparse_result(self, rows: Any, first: int, codes: Any, total: Any) -> NDArray[Any]:
+        found = np.asarray(codes)[: rows.shape[0]]
+        if not np.isfinite(np.asarray(total)):
+            for row in np.flatnonzero(~np.isfinite(found).all(axis=1)):
+                self._refuse_too_large(Block(rows[[row]].toarray(), first + int(row)), found[row : row + 1])
+        return found
 
     def decode(self, blocks: Iterable[Block]) -> Iterator[NDArray[Any]]:
         """Yield the scaled rows of codes, (rows, D), in order."""

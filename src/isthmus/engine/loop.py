@@ -103,11 +103,17 @@ class Trainer:
         view = View(loader.batch_size, loader.missing, static, self.objective.condition_kind)
         self.program = compile_program(self.objective, self.optimizer, view, self.placement)
         self._reading: dict[str, Any] = {"readers": self.placement.readers, "chunk_bytes": self.placement.chunk_bytes}
-        self.loader = replace(loader, **self._reading)
+        self.loader = self._laid_out(replace(loader, **self._reading))
+        self.validation = None if self.validation is None else self._laid_out(self.validation)
         self.n_rows = loader.count()
         self.n_held_out = self.validation.count() if self.validation else loader.count(validation=True)
         self.steps_per_epoch = -(-self.n_rows // loader.batch_size)
         self._good: tuple[Carry, int] | None = None
+
+    def _laid_out(self, loader: RowLoader) -> RowLoader:
+        """Return a loader whose batches stay sparse, where rows, objective and devices allow it."""
+        undisturbed = self.corruption is None and self.units is None and self.placement.mesh is None
+        return loader.laid_out() if undisturbed and self.objective.takes_sparse_rows else loader
 
     def start(self, params: Params, seed: int, model: ModelState = ()) -> TrainState:
         """Return the state before the first step."""

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from numbers import Integral
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from isthmus.core.types import Statistics
+from isthmus.data.sources.sparse import csr_blocks
 from isthmus.engine.loading import SAMPLE_WEIGHT, Chunk, RowLoader
+from isthmus.engine.slicing import scaled_cells
 
 Floats = NDArray[np.float64]
+
+
+class Products(Protocol):
+    """Sums over all rows of their products with a basis, and the sum of the rows' weights; see `subspace`."""
+
+    def __call__(self, basis: Floats, *, inner: bool) -> tuple[Floats, float]:
+        """Return both."""
+        ...
+
 
 # Up to this width the covariance of all rows is computed, and up to this many wider rows their Gram matrix.
 _MAX_WIDTH = 2048
@@ -39,19 +51,23 @@ class Principal:
         if loader.chunk_shape[1] <= _MAX_WIDTH:
             self.mean, self.variances, self.directions = _of_covariance(loader)
             self.total = float(self.variances.sum())
-        elif loader.count() <= _MAX_WIDTH:
+        elif loader.count() <= _MAX_WIDTH and not loader.source.schema.sparse:
             self.mean, self.variances, self.directions = _of_gram(loader)
             self.total = float(self.variances.sum())
         else:
             self._iterate(loader, n_components)
 
     def _iterate(self, loader: RowLoader, n_components: int | float) -> None:
-        self.mean, self.total = _moments(loader)
+        rows = SparsePasses(loader) if SparsePasses.apply_to(loader) else None
+        self.mean, self.total = _moments(loader) if rows is None else rows.moments()
         wanted = n_components if isinstance(n_components, Integral) else _FIRST_DIRECTIONS
         most = min(loader.count(), loader.chunk_shape[1])
         while True:
             count = min(int(wanted) + _OVERSAMPLING, most)
-            self.variances, self.directions = _of_subspace(loader, self.mean, count)
+            if rows is None:
+                self.variances, self.directions = _of_subspace(loader, self.mean, count)
+            else:
+                self.variances, self.directions = rows.of_subspace(count)
             explained = self.variances.sum() / self.total if self.total > 0 else 1.0
             if isinstance(n_components, Integral) or count == most or explained >= n_components:
                 return
@@ -138,23 +154,90 @@ def _of_subspace(loader: RowLoader, mean: Floats, count: int) -> tuple[Floats, F
     Halko, Martinsson and Tropp, "Finding structure with randomness", SIAM Review 2011, algorithms 4.4 and 5.3: each
     pass multiplies an orthonormal basis by the covariance, chunk by chunk, so that no row is kept.
     """
-    width = len(mean)
-    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((width, count)))[0]
     start = mean.astype(np.float32)
-    for iteration in range(_ITERATIONS):
-        last = iteration == _ITERATIONS - 1
-        products, weight = np.zeros((count, count) if last else (width, count)), 0.0
-        small = basis.astype(np.float32)
+
+    def products(basis: Floats, *, inner: bool) -> tuple[Floats, float]:
+        small, weight = basis.astype(np.float32), 0.0
+        summed = np.zeros((count, count) if inner else (len(mean), count))
         for chunk in loader.chunks():
             rows = scaled_rows(loader, chunk.values[: chunk.count], np.float32) - start
             scores = rows @ small
             heavy, total = _weighted(scores, weights_of(chunk))
-            products += (scores if last else rows).T @ heavy
+            summed += (scores if inner else rows).T @ heavy
             weight += total
-        if not last:
-            basis = np.linalg.qr(products)[0]
-    variances, turned = eigh(products / (weight or 1))
+        return summed, weight
+
+    return subspace(products, len(mean), count)
+
+
+def subspace(products: Products, width: int, count: int) -> tuple[Floats, Floats]:
+    """Return variances and directions from a function of a basis (D, n).
+
+    The function returns sums over rows, of each row times its scores on the basis or, with ``inner``, of the products
+    of the scores, and the sum of the rows' weights.
+    """
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((width, count)))[0]
+    for _ in range(_ITERATIONS - 1):
+        basis = np.linalg.qr(products(basis, inner=False)[0])[0]
+    summed, weight = products(basis, inner=True)
+    variances, turned = eigh(summed / (weight or 1))
     return np.maximum(variances[::-1], 0), _signed((basis @ turned[:, ::-1]).T)
+
+
+class SparsePasses:
+    """Passes over sparse rows that are scaled by column; no row is made dense.
+
+    A column's mean is subtracted from the products, so that what the scaling subtracts has no influence on them.
+    """
+
+    def __init__(self, loader: RowLoader) -> None:
+        self.loader = loader
+        assert loader.scaler.affine is not None
+        self.center, self.scale = loader.scaler.affine
+        self.factor = 1.0 if loader.weights is None else loader.weights.factor(loader.holdout)
+        self.means = np.zeros(len(self.scale))  # of the cells, scaled but not centered
+
+    @staticmethod
+    def apply_to(loader: RowLoader) -> bool:
+        """Whether a loader's rows are sparse and stay it when they are scaled."""
+        return loader.source.schema.sparse and not loader.missing and loader.scaler.affine is not None
+
+    def _blocks(self) -> Iterator[tuple[Any, Floats]]:
+        """Yield training rows as CSR matrices, scaled but not centered, with their weights."""
+        for rows, first in csr_blocks(self.loader.source):
+            stop = first + rows.shape[0]
+            weights = self.loader.weights
+            own = np.ones(rows.shape[0]) if weights is None else weights.values[first:stop] * self.factor
+            if self.loader.holdout.share:
+                kept = ~self.loader.holdout.mask(first, stop)
+                rows, own = rows[kept], own[kept]
+            yield scaled_cells(rows, self.scale, np.float32), own
+
+    def moments(self) -> tuple[Floats, float]:
+        """Return the mean (D,) of the scaled rows, and the sum of all columns' variances."""
+        sums, squares, weight = np.zeros(len(self.scale)), 0.0, 0.0
+        for rows, own in self._blocks():
+            sums += rows.T @ own
+            squares += float(own @ np.asarray(rows.multiply(rows).sum(axis=1, dtype=np.float64)).ravel())
+            weight += float(own.sum())
+        self.means = sums / (weight or 1)
+        variance = squares / (weight or 1) - float(self.means @ self.means)
+        return self.means - self.center / self.scale, max(variance, 0.0)
+
+    def of_subspace(self, count: int) -> tuple[Floats, Floats]:
+        """Return the largest variances and their directions, as `_of_subspace` does of other rows."""
+
+        def products(basis: Floats, *, inner: bool) -> tuple[Floats, float]:
+            small, shift, weight = basis.astype(np.float32), (self.means @ basis).astype(np.float32), 0.0
+            summed = np.zeros((count, count) if inner else (len(self.means), count))
+            for rows, own in self._blocks():
+                scores = rows @ small - shift
+                heavy = scores * own[:, None].astype(np.float32)
+                summed += scores.T @ heavy if inner else rows.T @ heavy - np.outer(self.means, heavy.sum(axis=0))
+                weight += float(own.sum())
+            return summed, weight
+
+        return subspace(products, len(self.means), count)
 
 
 def _of_gram(loader: RowLoader) -> tuple[Floats, Floats, Floats]:

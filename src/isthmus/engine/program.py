@@ -19,6 +19,7 @@ from isthmus.engine.devices import Placement
 from isthmus.engine.loading import SAMPLE_WEIGHT
 from isthmus.engine.optimizers import Hyper, Optimizer
 from isthmus.losses.base import CELL_UNITS, Objective
+from isthmus.networks.sparse_rows import SparseRows
 
 LEARNING_RATE = "learning_rate"
 Scheduled = Mapping[str, Any]  # scheduled values by name: one of each per step or, outside training, one
@@ -60,7 +61,7 @@ class Run(NamedTuple):
 class Rows(NamedTuple):
     """A chunk's rows on their devices."""
 
-    values: Array  # (n_batches, B, D) in the source's type, or scaled
+    values: Any  # (n_batches, B, D) in the source's type, or scaled; or the pieces of sparse rows and of their columns
     numbers: Array  # (n_batches, B) uint32, the rows' numbers in the source
     extras: dict[str, Array]  # (n_batches, B, ...) further values of each row, by name
 
@@ -104,7 +105,10 @@ def _batch(rows: Rows, count: Array, index: Array, view: View, run: Run) -> Batc
     is_row = index * size + place < count
     # A batch that does not divide by the number of devices has more places than rows.
     weight = (is_row if places == size else is_row & (place < size)).astype(run.center.dtype)
-    x = (raw.astype(run.center.dtype) - run.center) * run.factor
+    if isinstance(raw, tuple):
+        x: Any = SparseRows(*raw, run.center)
+    else:
+        x = (raw.astype(run.center.dtype) - run.center) * run.factor
     own = {name: values for name, values in extras.items() if name != SAMPLE_WEIGHT}
     row = jnp.stack([numbers, jnp.zeros_like(numbers)], axis=-1)
     batch = Batch(x, weight, row, extras=own, sample_weight=extras.get(SAMPLE_WEIGHT))

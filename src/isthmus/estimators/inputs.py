@@ -25,7 +25,7 @@ from isthmus.data.sources.images import PictureFiles, luminance
 from isthmus.data.sources.list_columns import pandas_index
 from isthmus.data.sources.opening import is_iterator, is_sequence, source_kind
 from isthmus.data.sources.places import is_location
-from isthmus.data.sources.sparse import sparse_frame
+from isthmus.data.sources.sparse import csr_blocks, refuse_non_finite_cells, sparse_frame
 from isthmus.data.sources.spooled import gathered_rows
 from isthmus.data.sources.streams import copied
 from isthmus.estimators.fit.memory import NO_LIMIT, Memory
@@ -332,6 +332,15 @@ def finite_blocks(
                 numbers = getattr(source, "numbers", None)  # of rows that were selected from another source
                 refuse_non_finite(block.values, block.start, names, missing=missing, numbers=numbers)
         yield block
+
+
+def finite_csr(
+    source: Source, names: Sequence[str] = (), start: int = 0, stop: int | None = None
+) -> Iterator[tuple[Any, int]]:
+    """Yield a sparse source's rows as CSR matrices with the number of the first, refusing a cell that is not finite."""
+    for rows, first in csr_blocks(source, start, stop):
+        refuse_non_finite_cells(rows, first, names)
+        yield rows, first
 
 
 def each_picture(X: Any, *, grey: bool) -> Iterator[NDArray[Any]]:

@@ -50,8 +50,7 @@ def _opened_with_holes(model: Any, X: Any, keep: Sequence[str] | None) -> Opened
 
 
 def _encoded(model: Any, source: Source) -> Iterator[Array]:
-    inference = inference_of(model)
-    return inference.encode(blocks_for(source, inference.rows))
+    return inference_of(model).encode_source(source)
 
 
 def _decoded(model: Any, codes: Source) -> Iterator[Array]:

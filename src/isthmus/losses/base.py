@@ -30,6 +30,11 @@ class Objective:
         return False
 
     @property
+    def takes_sparse_rows(self) -> bool:
+        """Whether it takes `SparseRows`, uncorrupted."""
+        return False
+
+    @property
     def condition_kind(self) -> str | None:
         """What the network's condition is: ``"level"``, ``"missing"`` or None."""
         return self.network.condition_kind

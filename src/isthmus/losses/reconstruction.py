@@ -16,11 +16,19 @@ from isthmus.core.reductions import batch_mean
 from isthmus.core.types import Batch, Evaluated, ModelState, Noise, Output, Params, Scheduled
 from isthmus.losses import LOSSES, REDUCTIONS
 from isthmus.losses.base import CELL_UNITS, Objective
+from isthmus.losses.factored import SquaredErrors, squared_lengths
 from isthmus.networks import one_hot
 from isthmus.networks.base import Network
+from isthmus.networks.sparse_rows import SparseRows
 from isthmus.sparsity.base import Sparsity, Step
 
 _TINY = 1e-37  # above the least float32
+# What makes the sum of a row's cells the row's loss, by the name of the reduction.
+_CELL_FACTORS: dict[str, Callable[[int], float]] = {
+    "mean": lambda n: 1 / n,
+    "sum": lambda n: 1.0,
+    "half_sum": lambda n: 0.5,
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,12 @@ class Reconstruction(Objective):
         """
         return self.sparsity is None and not self.linear
 
+    @property
+    def takes_sparse_rows(self) -> bool:
+        """Whether it takes `SparseRows`: not with a loss or a sparsity that needs every cell of the output."""
+        plain = self.loss == "mse" and self.reduction in _CELL_FACTORS and self.sparsity is None
+        return plain and self.network.takes_sparse_rows
+
     def forward(
         self, params: Params, x: Array, row: Array | None, noise: Noise | None, condition: Array | None = None
     ) -> tuple[Output, Array]:
@@ -83,6 +97,8 @@ class Reconstruction(Objective):
 
     def row_losses(self, params: Params, batch: Batch, scheduled: Scheduled) -> Array:
         """Return the reconstruction loss of each row (B,), without sparsity, noise and penalties."""
+        if isinstance(batch.x, SparseRows):
+            return self._sparse_forward(params, batch, None)[3]
         _, pre_output = self.forward(params, batch.x, None, None, batch.condition)
         units = {name: values for name, values in scheduled.items() if name == CELL_UNITS}
         return self._row_losses(pre_output, batch, units)
@@ -106,6 +122,8 @@ class Reconstruction(Objective):
             return batch_mean(self._row_losses(pre_output, batch, scheduled), batch)
 
         penalties, measures = dict[str, Array](), dict[str, Array]()
+        if isinstance(batch.x, SparseRows):
+            return self._sparse_loss(params, state, batch, noise, scheduled)
         if self.sparsity is None:
             output, pre_output = self.forward(params, noisy, batch.row, noise, batch.condition)
         else:
@@ -113,9 +131,7 @@ class Reconstruction(Objective):
             output, pre_output, state = self.sparsity.forward(step)
             penalties = self.sparsity.penalties(step, output, pre_output)
             measures = self.sparsity.measures(output, batch)
-        if self.l2:
-            squares = [jnp.sum(leaf**2) for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
-            penalties["l2"] = scheduled["l2"] / 2 * sum(squares, jnp.zeros(()))
+        penalties |= self._weight_penalty(params, scheduled)
         loss = loss_of(pre_output)
         if self.linear and noise is not None:
             linear = self._linear_loss(params, noisy, output.code, batch, loss_of)
@@ -124,6 +140,43 @@ class Reconstruction(Objective):
             return loss, (state, measures)
         total = loss + sum(penalties.values())
         return total, (state, {"reconstruction": loss, **penalties, **measures})
+
+    def _weight_penalty(self, params: Params, scheduled: Scheduled) -> dict[str, Array]:
+        if not self.l2:
+            return {}
+        squares = [jnp.sum(leaf**2) for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
+        return {"l2": scheduled["l2"] / 2 * sum(squares, jnp.zeros(()))}
+
+    def _sparse_forward(
+        self, params: Params, batch: Batch, noise: Noise | None
+    ) -> tuple[Array, Array | None, SquaredErrors, Array]:
+        """Return the code of sparse rows, the linear path's, the errors of outputs, and the losses of rows (B,)."""
+        pre_code, straight = self.network.encode_sparse(params, batch.x, batch.row, noise)
+        code = self.network.activate_code(pre_code)
+        hidden, matrix, bias = self.network.decode_factored(params, code, batch.row, noise)
+        errors = SquaredErrors.of(matrix, bias, batch.x, self._cell_weights(batch.x.dtype))
+        return code, straight, errors, self._of_cells(errors.sums(hidden))
+
+    def _sparse_loss(
+        self, params: Params, state: ModelState, batch: Batch, noise: Noise | None, scheduled: Scheduled
+    ) -> Evaluated:
+        """Return the loss of sparse rows as `loss_of` does of others: equal, but for rounding."""
+        code, straight, errors, losses = self._sparse_forward(params, batch, noise)
+        loss = batch_mean(losses, batch)
+        path = self.network.path(params)
+        if self.linear and noise is not None and straight is not None and path is not None:
+            # The path's matrix is the last part of the one that all outputs share.
+            outputs = errors.of_last(straight.shape[1]).sums(straight)
+            added = squared_lengths(code - straight, path[1])
+            linear = batch_mean(self._of_cells(outputs + added), batch)
+            loss = loss + scheduled["linear"] * _pull(loss, linear)
+        penalties = self._weight_penalty(params, scheduled)
+        if not penalties:
+            return loss, (state, {})
+        return loss + sum(penalties.values()), (state, {"reconstruction": loss, **penalties})
+
+    def _of_cells(self, sums: Array) -> Array:
+        return sums * _CELL_FACTORS[self.reduction](self.network.n_features)
 
     def _linear_loss(
         self, params: Params, x: Array, code: Array, batch: Batch, loss_of: Callable[[Array], Array]

@@ -15,6 +15,7 @@ from isthmus.core.errors import InvalidParameterError
 from isthmus.core.random import cell_bits, chance, mix
 from isthmus.core.types import MaybeArray, Noise, Params, Statistics
 from isthmus.networks.activations import ACTIVATIONS, ODD
+from isthmus.networks.sparse_rows import Factored, SparseRows
 
 _NO_LAYOUT = "a network of your own keeps its weights in params_, in its own layout"
 
@@ -165,6 +166,11 @@ class Network:
         return False
 
     @property
+    def takes_sparse_rows(self) -> bool:
+        """Whether the encoder takes `SparseRows`, and there are `encode_sparse` and `decode_factored`."""
+        return False
+
+    @property
     def encoder_widths(self) -> tuple[int, ...]:
         """Every width from row to code, of dense layers; else ()."""
         return ()
@@ -227,6 +233,18 @@ class Network:
 
     def decode(self, params: Params, code: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the output (B, D) before its activation."""
+        raise NotImplementedError
+
+    def decode_factored(
+        self, params: Params, code: Array, row: Array | None = None, noise: Noise | None = None
+    ) -> Factored:
+        """Return the output before its activation, in factors."""
+        raise NotImplementedError
+
+    def encode_sparse(
+        self, params: Params, x: SparseRows, row: MaybeArray = None, noise: Noise | None = None
+    ) -> tuple[Array, Array | None]:
+        """Return the pre-code (B, K) of sparse rows, and the code of the linear path alone, None without one."""
         raise NotImplementedError
 
     def activate_output(self, pre_output: Array) -> Array:

@@ -20,6 +20,7 @@ from isthmus.networks.activations import ACTIVATIONS
 from isthmus.networks.base import Layered, NetworkOptions, Reinitialisation, with_layer
 from isthmus.networks.draws import draw_bias
 from isthmus.networks.initializers import INITIALIZERS
+from isthmus.networks.sparse_rows import Factored, SparseRows
 
 # The sigmoid's slope at 0 is a quarter, so its linear path starts four times as steep.
 _SIGMOID_SLOPE = 4.0
@@ -103,6 +104,12 @@ class Dense(Layered):
         """Whether the code is relu of `code_layer` alone, so that its active units alone can be computed with."""
         shared = self.tied or self.linear_path or self.indicator
         return not shared and self.code_activation == "relu" and self.precision != "bfloat16"
+
+    @property
+    def takes_sparse_rows(self) -> bool:
+        """Whether the output is linear in the last layer, and the matrices are not rounded for each product."""
+        linear = self.output_activation == "identity" and not self.categories
+        return linear and self.precision != "bfloat16" and not self.indicator
 
     @property
     def encoder_widths(self) -> tuple[int, ...]:
@@ -195,6 +202,8 @@ class Dense(Layered):
         self, params: Params, x: Array, row: MaybeArray = None, noise: Noise | None = None, condition: MaybeArray = None
     ) -> Array:
         """Return the pre-code (B, K) of rows (B, D); `condition` (B, D) is 1 where a cell is missing."""
+        if isinstance(x, SparseRows):
+            return self.encode_sparse(params, x, row, noise)[0]
         weight, bias = self.code_layer(params)
         code: Array = self._product(self.before_code(params, x, row, noise, condition), weight) + bias
         if not self.encoder_sizes:
@@ -206,11 +215,33 @@ class Dense(Layered):
     ) -> Array:
         """Return the code layer's input (B, H) for rows (B, D)."""
         hidden = x - params["decoder"][-1]["bias"] if self.pre_bias else x
+        if not self.encoder_sizes:
+            return hidden
+        pre = self._product(hidden, params["encoder"][0]["weight"])
+        return self._hidden_layers(params, self._with_condition(params, pre, condition), row, noise)
+
+    def _hidden_layers(self, params: Params, pre: Array, row: Array | None, noise: Noise | None) -> Array:
+        """Return the encoder's last hidden layer for the product of a row and the first matrix."""
+        hidden = pre
         for number, layer in enumerate(params["encoder"][:-1]):
-            pre = self._product(hidden, layer["weight"])
-            pre = pre if number else self._with_condition(params, pre, condition)
+            pre = self._product(hidden, layer["weight"]) if number else pre
             hidden = self._activated(layer, pre, row, noise, number)
         return hidden
+
+    def encode_sparse(
+        self, params: Params, x: SparseRows, row: MaybeArray = None, noise: Noise | None = None
+    ) -> tuple[Array, Array | None]:
+        """Return the pre-code (B, K) of sparse rows, and what the linear path adds to it with the bias, or None."""
+        first, path, (weight, bias) = params["encoder"][0]["weight"], self.path(params), self.code_layer(params)
+        # One product for all matrices: each compiles to loops of its own.
+        product = x.product(first if path is None else jnp.concatenate([first, path[0]], axis=1))
+        shifted = x.offset + params["decoder"][-1]["bias"] if self.pre_bias else x.offset
+        pre = product[:, : first.shape[1]] - shifted @ first
+        code = self._product(self._hidden_layers(params, pre, row, noise), weight) if self.encoder_sizes else pre
+        if path is None:
+            return code + bias, None
+        straight = product[:, first.shape[1] :] - x.offset @ path[0] + bias
+        return code + straight, straight
 
     def _with_condition(self, params: Params, pre: Array, condition: Array | None) -> Array:
         return pre if condition is None or not self.indicator else pre + self._product(condition, params["indicator"])
@@ -239,6 +270,19 @@ class Dense(Layered):
         """Return the reconstruction (B, D): of a category, the probabilities of its levels."""
         rows = super().activate_output(pre_output)
         return one_hot.with_probabilities(rows, pre_output, self.categories) if self.categories else rows
+
+    def decode_factored(
+        self, params: Params, code: Array, row: Array | None = None, noise: Noise | None = None
+    ) -> Factored:
+        """Return the output (B, D) before its activation, as the last layer's input and matrix."""
+        hidden, weights = code, self.decoder_weights(params)
+        for number, layer in enumerate(params["decoder"][:-1]):
+            pre = self._product(hidden, weights[number])
+            hidden = self._activated(layer, pre, row, noise, number + len(self.encoder_sizes))
+        matrix, path = weights[-1], self.path(params)
+        if path is not None:
+            hidden, matrix = jnp.concatenate([hidden, code], axis=1), jnp.concatenate([matrix, path[1]])
+        return Factored(hidden, matrix, params["decoder"][-1]["bias"])
 
     def _activated(self, layer: Any, pre: Array, row: Array | None, noise: Noise | None, number: int) -> Array:
         """Return a hidden layer's output for the product of its input and its matrix."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from isthmus.core.errors import InvalidDataError
 from isthmus.data.formats import SCALINGS
 from isthmus.data.scaling.maps import Patches, Recipe, Scaler, Scaling, WhitenedPatches, Whitening
+from isthmus.data.scaling.sparse_statistics import SparseColumnStatistics
 from isthmus.data.scaling.statistics import ColumnStatistics, Quantity
 
 Floats = NDArray[np.float64]
@@ -270,6 +271,10 @@ def _chosen(statistics: ColumnStatistics, scaling: str | None) -> Scaling:
         return SCALINGS["shared" if _share_a_unit(statistics) else "standard"].fit(statistics)
     if scaling != "auto":
         return SCALINGS[scaling].fit(statistics)
+    if isinstance(statistics, SparseColumnStatistics):
+        return SCALINGS["shared" if statistics.whole_numbers or _share_a_unit(statistics) else "standard"].fit(
+            statistics
+        )
     divisor = _common_divisor(statistics)
     if divisor is None:
         return _standard_unless_wild(statistics)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import BrokenFileError, InvalidDataError
+from isthmus.data.scaling.statistics import refuse_non_finite
 from isthmus.data.sources.arrays import (
     NumberedRows,
     block_rows,
@@ -28,6 +29,8 @@ from isthmus.data.sources.arrow_columns import reading, refuse_unknown
 from isthmus.data.sources.base import Block, Column, Schema
 from isthmus.data.sources.places import hash_ends
 from isthmus.data.sparse_table import UNIT, VALUE, SparseRows, csr_of, from_arrow, schema_for, unit_names
+
+_CSR_ROWS = 1 << 13  # of a block that is not made dense
 
 
 class CsrSource(NumberedRows):
@@ -190,6 +193,23 @@ class SparseArchiveSource(CsrSource):
             ) from error
         with naming(self.path):
             super().__init__(matrix)
+
+
+def csr_blocks(
+    source: Any, start: int = 0, stop: int | None = None, *, step: int = _CSR_ROWS
+) -> Iterator[tuple[Any, int]]:
+    """Yield rows `start` to `stop` of a sparse source as CSR matrices, each with the number of its first row."""
+    stop = source.n_rows if stop is None else min(stop, source.n_rows)
+    for first in range(start, stop, step):
+        yield source.csr(slice(first, min(first + step, stop))), first
+
+
+def refuse_non_finite_cells(rows: Any, start: int, names: Sequence[str]) -> None:
+    """Raise InvalidDataError for the first NaN or infinity of a CSR matrix, whose first row is row `start`."""
+    if rows.data.dtype.kind != "f" or np.isfinite(rows.data).all():
+        return
+    row = int(np.searchsorted(rows.indptr, np.flatnonzero(~np.isfinite(rows.data))[0], "right")) - 1
+    refuse_non_finite(rows[[row]].toarray(), start + row, names)
 
 
 def _canonical(matrix: Any) -> Any:

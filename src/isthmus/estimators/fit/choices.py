@@ -23,6 +23,7 @@ _FEWEST_COMPARED = 2
 # The step size. With a linear path it grows with the rows, in units of so many, up to a factor.
 _RATE, _ROWS_FOR_RATE, _MOST_FOR_ROWS = 1e-3, 400, 3.0
 _DICTIONARY_RATE, _DICTIONARY_WIDTH = 3e-3, 256
+_SPARSE_BATCH, _SPARSE_STEPS = 4096, 16
 _LARGEST_LINEAR_WEIGHT = 10.0
 
 
@@ -71,11 +72,22 @@ def linear_weight(wanted: float | str, n_components: int) -> float:
     return float(wanted)
 
 
-def batch_rows(batch_size: int | str, n_rows: int) -> int:
-    """Return the rows of a step; "auto" gives few rows at least 32 steps per epoch, in batches of 32 or more."""
+def batch_rows(batch_size: int | str, n_rows: int, *, sparse: bool = False) -> int:
+    """Return the rows of a step; "auto" gives few rows at least 32 steps per epoch, in batches of 32 or more.
+
+    Parameters
+    ----------
+    batch_size : int or str
+        The parameter.
+    n_rows : int
+        The number of rows.
+    sparse : bool
+        Whether batches stay sparse: a step then takes as long for its weights as for 2,000 rows of 100 cells.
+    """
     if not isinstance(batch_size, str):
         return int(batch_size)
-    return int(min(256, max(32, 1 << max(n_rows // 32, 1).bit_length() - 1)))
+    most, steps = (_SPARSE_BATCH, _SPARSE_STEPS) if sparse else (256, 32)
+    return int(min(most, max(32, 1 << max(n_rows // steps, 1).bit_length() - 1)))
 
 
 def draw_seed(random_state: Any) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -13,12 +15,13 @@ from scipy.special import stdtrit
 
 from isthmus.core.compilation import keep_programs, kept_in_memory
 from isthmus.core.types import Batch, Params
-from isthmus.engine.loading import RowLoader
+from isthmus.engine.loading import Chunk, RowLoader
 from isthmus.engine.loop import Trainer
 from isthmus.engine.pca import scaled_rows, weights_of
 from isthmus.engine.program import precision_scope
 from isthmus.losses.base import CELL_UNITS
 from isthmus.losses.reconstruction import Reconstruction
+from isthmus.networks.sparse_rows import SparseRows
 
 # The level of the one-sided paired t-test. One row that outweighs all others has a gain of one standard error.
 _LEVEL = 0.01
@@ -113,14 +116,26 @@ def _losses(
         for chunk in loader.chunks(validation=held_out):
             count = chunk.count if pieces is None else min(chunk.count, pieces * _PIECE)
             numbers.append(np.asarray(chunk.rows[:count], np.int64))
-            for first in range(0, count, _PIECE):
-                rows = chunk.values[first : min(first + _PIECE, count)]
-                found = np.asarray(function(placed, *_padded(loader, rows), units))[: len(rows)].astype(np.float64)
-                weights = weights_of(chunk)
-                losses.append(found if weights is None else found * weights[first : first + len(rows)])
+            found = np.concatenate([*_each_loss(functools.partial(function, placed), loader, chunk, count, units)])
+            weights = weights_of(chunk)
+            losses.append(found if weights is None else found * weights[:count])
             if pieces is not None:
                 break
     return np.concatenate(losses), np.concatenate(numbers)
+
+
+def _each_loss(
+    function: Callable[..., Any], loader: RowLoader, chunk: Chunk, count: int, units: Any
+) -> Iterator[NDArray[np.float64]]:
+    """Yield the losses of a chunk's first rows, piece by piece."""
+    size = loader.batch_size if loader.layout is not None else _PIECE
+    for first in range(0, count, size):
+        if loader.layout is not None:
+            cells, transposed = jax.tree.map(lambda leaf, number=first // size: leaf[number], chunk.values)
+            found = function(SparseRows(cells, transposed, loader.affine()[0]), None, units)
+        else:
+            found = function(*_padded(loader, chunk.values[first : min(first + size, count)]), units)
+        yield np.asarray(found)[: count - first].astype(np.float64)
 
 
 def _padded(loader: RowLoader, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:

@@ -15,7 +15,7 @@ from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.core.processes import broadcast
 from isthmus.core.types import Schedule
 from isthmus.corruption.base import Corruption
-from isthmus.data.scaling import ColumnStatistics, Scaling
+from isthmus.data.scaling import SCALINGS, ColumnStatistics, Scaler, Scaling
 from isthmus.data.scaling.choosing import AUTO_DICTIONARY
 from isthmus.data.sources.base import Schema
 from isthmus.engine.devices import Placement
@@ -163,6 +163,13 @@ class Plan:
             feature_weights=self.loss.feature_weights,
         )
 
+    @property
+    def keeps_sparse(self) -> bool:
+        """Whether batches of sparse rows can stay sparse."""
+        by_column = self.scaling in (None, "auto", AUTO_DICTIONARY) or SCALINGS[self.scaling].makes is Scaler
+        undisturbed = self.corruption is None and self.placement.mesh is None
+        return by_column and undisturbed and self.objective(self.network.build(1, crowded=False)).takes_sparse_rows
+
     def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
         """Return the objective's scheduled values over a run."""
         schedules = {} if self.sparsity is None else self.sparsity.schedules(n_components, n_rows)
@@ -218,7 +225,7 @@ def resolve(parameters: Mapping[str, Any], schema: Schema, n_rows: int, *, seed:
     _check_early(values["n_components"], network, sparsity)
     if corruption is not None:
         corruption.check(schema.n_features, by_column=True)
-    return Plan(
+    plan = Plan(
         seed=broadcast(draw_seed(values["random_state"])) if seed is None else seed,
         n_components=values["n_components"],
         network=network,
@@ -231,7 +238,7 @@ def resolve(parameters: Mapping[str, Any], schema: Schema, n_rows: int, *, seed:
         masks_missing=values["missing"] == "mask",
         validation_share=validation_share(values, n_rows, starts_at_pca=network.starts_at_pca),
         batch_size=batch_rows(values["batch_size"], n_rows),
-        shuffle=shuffle_for(values["shuffle"], n_rows, schema.n_features),
+        shuffle=shuffle_for(values["shuffle"], n_rows, 1 if schema.sparse else schema.n_features),
         compute=np.dtype(np.float64 if values["precision"] == "float64" else np.float32),
         resample_every=_resample_every(sparsity, dictionary=network.dictionary),
         bias_start="zeros" if sparsity is None else sparsity.bias_start,
@@ -240,6 +247,9 @@ def resolve(parameters: Mapping[str, Any], schema: Schema, n_rows: int, *, seed:
         verbose=int(values["verbose"]),
         display_step=int(values["display_step"]),
     )
+    if schema.sparse and plan.keeps_sparse:
+        return replace(plan, batch_size=batch_rows(values["batch_size"], n_rows, sparse=True))
+    return plan
 
 
 def _check_early(n_components: int | float, network: NetworkPlan, sparsity: Sparsity | None) -> None:

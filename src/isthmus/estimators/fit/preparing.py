@@ -14,13 +14,14 @@ from isthmus.core.processes import all_gathered, row_share
 from isthmus.core.types import Columns
 from isthmus.data.scaling import ColumnStatistics, Scaling
 from isthmus.data.scaling.choosing import AUTO_DICTIONARY, choose_scaler, gathered, out_of_range, sample_stride
+from isthmus.data.scaling.sparse_statistics import SparseColumnStatistics, sparse_stride
 from isthmus.data.sources.base import Source
 from isthmus.data.splitting import NO_HOLDOUT, HashHoldout, Holdout
 from isthmus.data.weights import RowWeights, number_in_file
 from isthmus.engine.loading import RowLoader
 from isthmus.estimators.fit.balancing import balanced, unscaled_categories
 from isthmus.estimators.fit.plan import Plan
-from isthmus.estimators.inputs import finite_blocks, rows_of
+from isthmus.estimators.inputs import finite_blocks, finite_csr, rows_of
 
 Hold = Callable[[int, float], Holdout]  # a seed and a share to the rows that are held out
 # What a scaling cannot measure on rows with missing cells.
@@ -147,22 +148,27 @@ def measure(
             f"scaling={scaling!r} needs whole rows and cannot be combined with missing='mask'; "
             "use a scaling by column, such as 'standard'"
         )
-    statistics = ColumnStatistics(
-        source.schema.n_features,
+    sparse = source.schema.sparse and not missing and not {"covariance", "contrast"} & {*gathers}
+    stride, n_rows, width = sample_stride(scaling, rows_of(source)), rows_of(source), source.schema.n_features
+    statistics = (SparseColumnStatistics if sparse else ColumnStatistics)(
+        width,
         source.dtype,
-        gathers={*gathers, "moments"} if moments else gathers,
-        sample_every=sample_stride(scaling, rows_of(source)),
+        gathers={*gathers, "moments"} if moments or (sparse and scaling == "auto") else gathers,
+        sample_every=sparse_stride(stride, n_rows, width) if source.schema.sparse else stride,
         missing=missing,
     )
     # Each of several processes reads its share of the rows.
     factor = 1.0 if weights is None else weights.factor(holdout)
-    for values, start in finite_blocks(source, names, *row_share(rows_of(source)), missing=missing):
+    span = row_share(n_rows)
+    blocks: Any = finite_csr(source, names, *span) if sparse else finite_blocks(source, names, *span, missing=missing)
+    for values, start in blocks:
         statistics.holes = statistics.holes or (statistics.missing and bool(np.isnan(values).any()))
-        own = None if weights is None else weights.values[start : start + len(values)] * factor
+        stop = start + values.shape[0]
+        own = None if weights is None else weights.values[start:stop] * factor
         if not holdout.share:
             statistics.update(values, start, own)
             continue
-        held = holdout.mask(start, start + len(values))
+        held = holdout.mask(start, stop)
         statistics.update(values[~held], start, None if own is None else own[~held])
         statistics.glance(values[held])
     parts: list[ColumnStatistics] = all_gathered(statistics)

@@ -42,11 +42,10 @@ def estimate(trainer: Trainer, state: TrainState) -> Estimate:
 
 def estimate_bytes(trainer: Trainer, state: TrainState) -> int:
     """Return the bytes of a run's arrays: weights, gradients, best weights, optimizer state, chunks, activations."""
-    shape, itemsize = trainer.loader.chunk_shape, trainer.loader.dtype.itemsize
     weights = sum(leaf.nbytes for leaf in jax.tree.leaves((state.params, state.params, state.params, state.optimizer)))
     widths = sum(max(leaf.shape, default=1) for leaf in jax.tree.leaves(state.params))
     activations = 2 * 4 * trainer.loader.batch_size * widths
-    chunks = (trainer.placement.readers + 1) * shape[0] * shape[1] * itemsize
+    chunks = (trainer.placement.readers + 1) * trainer.loader.chunk_bytes_used
     return int(chunks + weights + activations)
 
 
