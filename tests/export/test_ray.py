@@ -59,6 +59,14 @@ def test_the_actor_returns_sparse_codes_as_dense_columns(tmp_path):
     assert_array_equal(np.stack(codes.columns, axis=1), model.transform(ROWS).toarray())
 
 
+def test_the_actor_encodes_tables_of_mixed_columns(tmp_path):
+    table = TABLE.select(["a", "b"]).append_column("home", pa.array(["own", "rent"] * 300))
+    model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(table)
+    model.save(tmp_path / "model")
+    codes = Encoder((tmp_path / "model").read_bytes(), ["a", "b", "home"])(table)
+    assert_array_equal(np.stack(codes.columns, axis=1), model.transform(table))
+
+
 def test_the_actor_in_an_iterator_of_frames_as_for_spark(folder, model):
     # The signature of mapInPandas: an iterator of frames to an iterator of frames.
     content = (folder / "model").read_bytes()

@@ -122,11 +122,11 @@ class Encoder:
 
         from isthmus.data.sources import ArrowSource
 
-        source = ArrowSource(table, columns=self.columns)
-        blocks = [block.values for block in source.blocks()]
-        # A model fitted without names gets an array: the columns are matched by position.
-        named = hasattr(self.model, "feature_names_in_")
-        codes = self.model.transform(source if named else np.concatenate(blocks))
+        source: Any = ArrowSource(table, columns=self.columns, kinds={})
+        if not hasattr(self.model, "feature_names_in_"):
+            # A model fitted without names gets an array: the columns are matched by position.
+            source = np.concatenate([block.values for block in source.blocks()])
+        codes = self.model.transform(source)
         codes = codes.toarray() if hasattr(codes, "toarray") else codes
         names = self.model.get_feature_names_out()
         kept = {name: table[name] for name in self.keep}
