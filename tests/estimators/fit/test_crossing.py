@@ -41,6 +41,7 @@ class Loader:
         (Gain(5.0, 40, representative=False), 300, HashHoldout(0, 0.1), True),  # but for the outliers
         (Gain(0.5, 40), 300, HashHoldout(0, 0.1), False),
         (Gain(-np.inf, 2), 10, HashHoldout(0, 0.1), False),
+        (Gain(1.8, 20), 100, HashHoldout(0, 0.2), False),
         (Gain(1.8, 40), 100_000, HashHoldout(0, 0.001), False),
         (Gain(1.8, 40), 300, MaskHoldout(np.arange(300) > 260), False),  # the last rows, or groups
     ],
@@ -129,14 +130,14 @@ def test_the_network_of_each_fold_has_not_seen_its_test_rows(monkeypatch):
 
     monkeypatch.setattr(crossing, "gains_on", spy)
     monkeypatch.setattr(starting, "gain_on_validation_rows", lambda *arguments: Gain(1.9, 20))
-    model = Autoencoder(1, **OPTIONS).set_params(max_epochs=2).fit(curve(100))
-    assert_array_equal(np.sort(np.concatenate(seen)), np.arange(100))
+    model = Autoencoder(1, **OPTIONS).set_params(max_epochs=2).fit(curve(200))
+    assert_array_equal(np.sort(np.concatenate(seen)), np.arange(200))
     assert model.best_iter_ > 0
 
 
 def test_a_gain_that_few_validation_rows_leave_open_is_found(monkeypatch):
     monkeypatch.setattr(starting, "gain_on_validation_rows", lambda *arguments: Gain(1.9, 20))
-    rows = curve(100)
+    rows = curve(200)
     options = OPTIONS | {"hidden_layer_sizes": (32,), "max_epochs": 60}
     first, again = (Autoencoder(1, **options).fit(rows) for _ in range(2))
     assert first.best_iter_ > 0
@@ -153,6 +154,6 @@ def test_callbacks_do_not_cross_validate(monkeypatch):
     def score(estimator):
         scores.append(estimator.score(curve(50)))
 
-    model.set_callbacks(score).fit(curve(100))
+    model.set_callbacks(score).fit(curve(200))
     assert len(scores) == 3
     assert len(calls) == 1
