@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 from isthmus.engine.gaussian import Gaussian, _expectation, factors, fit_gaussian
 
@@ -69,3 +70,14 @@ def test_wide_tables_use_pairs_of_columns():
     missing = rng.random(rows.shape) < 0.2
     filled, _ = _expectation(fit_gaussian(np.where(missing, np.nan, rows)), np.where(missing, np.nan, rows))
     assert np.sqrt(np.mean((filled - rows)[missing] ** 2)) < 0.3 * rows[missing].std()
+
+
+@pytest.mark.parametrize("width", [4, 130])
+def test_weights_equal_repeated_rows(width):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(90, 2)) @ rng.normal(size=(2, width)) + 0.3 * rng.normal(size=(90, width))
+    rows[rng.random(rows.shape) < 0.2] = np.nan
+    times = 1 + np.arange(90) % 3
+    weighted, repeated = fit_gaussian(rows, weights=times.astype(float)), fit_gaussian(rows.repeat(times, axis=0))
+    assert_allclose(weighted.mean, repeated.mean, atol=1e-9)
+    assert_allclose(weighted.covariance, repeated.covariance, atol=1e-9)

@@ -3,9 +3,11 @@ import warnings
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.linear_model import LogisticRegression
@@ -16,6 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import isthmus
 from isthmus import AutoencoderImputer
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusWarning, ModelFileError
+from isthmus.estimators.fit.imputing import _folds
 
 
 def quick(**settings):
@@ -420,3 +423,64 @@ def test_lazy_frames_and_columns_without_a_type_are_filled():
         filled = quick().fit_transform(frame.lazy())
     assert filled.columns == ["v", "w"]
     assert quick(keep_empty_features=True).fit_transform(frame).columns == ["v", "w", "note"]
+
+
+# Weights and groups ------------------------------------------------------------------------------------------------
+
+
+def test_the_fill_of_weighted_rows_is_that_of_repeated_rows():
+    rng = np.random.default_rng(0)
+    rows = mask_cells(rng.normal(size=(3000, 1)) * [1, 2, -1] + 0.2 * rng.normal(size=(3000, 3)), 0.15)
+    rows = np.column_stack([rows, rng.integers(0, 2, 3000)])
+    times = 1 + 9 * (rows[:, 3] * (np.nan_to_num(rows[:, 0]) > 0)).astype(int)
+    times[::7] = 0
+    weighted = quick().fit(rows, sample_weight=times).transform(rows)
+    repeated = quick().fit(rows.repeat(times, axis=0)).transform(rows)
+    # The prior of the Gaussian counts rows: those with a weight, or all copies.
+    assert_allclose(weighted, repeated, atol=0.02)
+    assert not np.allclose(quick().fit_transform(rows), repeated, atol=0.02)
+    kept = times > 0
+    assert_array_equal(quick().fit(rows[kept], sample_weight=times[kept]).transform(rows), weighted)
+    assert_array_equal(quick().fit(rows, sample_weight=np.full(3000, 2)).transform(rows), quick().fit_transform(rows))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow", "csv"])
+def test_columns_of_weights_and_groups_are_not_filled(library, tmp_path):
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=80)
+    frame = pd.DataFrame({"a": a, "b": 2 * a, "kind": np.where(a > 0, "up", "down")})
+    frame.loc[::7, "b"] = np.nan
+    whole = frame.assign(w=np.arange(80) % 3, person=[f"p{number // 8}" for number in range(80)])
+    settings = {"max_epochs": 2, "n_networks": 2, "hidden_layer_sizes": (8,), "n_components": 4}
+    expected = quick(**settings).fit_transform(frame, sample_weight=whole["w"], groups=whole["person"])
+    whole.to_csv(tmp_path / "rows.csv", index=False)
+    given = {"pandas": whole, "polars": pl.from_pandas(whole), "pyarrow": pa.Table.from_pandas(whole)}
+    table = given.get(library, tmp_path / "rows.csv")
+    model = quick(**settings)
+    found = model.fit_transform(table, sample_weight="w", groups="person")
+    assert list(model.feature_names_in_) == ["a", "b", "kind"]
+    columns = found if library == "pandas" else found.to_pandas()
+    assert_allclose(columns["b"], expected["b"], atol=1e-6)
+    assert len(model.history_) == 2
+
+
+def test_groups_are_held_out_whole():
+    groups = np.repeat([5, 3, 9, 1, 7, 2], 10)
+    fold = _folds(60, 5, groups, 0)
+    assert all(len(np.unique(fold[groups == group])) == 1 for group in np.unique(groups))
+    assert fold.max() == 4
+    assert _folds(60, 5, np.repeat([0, 1], 30), 0).max() == 1
+    assert_array_equal(np.bincount(_folds(60, 5, None, 0)), [12] * 5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sample_weight": [1, 2]}, r"sample_weight has shape \(2,\), but there are 30 rows"),
+        ({"groups": [1, 2]}, r"groups has shape \(2,\), but there are 30 rows"),
+        ({"sample_weight": "w"}, "sample_weight='w' is no column of these rows"),
+    ],
+)
+def test_invalid_weights_and_groups(options, message):
+    with pytest.raises(ValueError, match=message):
+        quick().fit(np.random.default_rng(0).normal(size=(30, 3)), **options)

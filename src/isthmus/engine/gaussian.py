@@ -27,7 +27,13 @@ class Gaussian(NamedTuple):
     covariance: Floats  # (D, D)
 
 
-def fit_gaussian(rows: Floats, start: Gaussian | None = None, max_iterations: int = 40, tol: float = 1e-3) -> Gaussian:
+def fit_gaussian(
+    rows: Floats,
+    start: Gaussian | None = None,
+    max_iterations: int = 40,
+    tol: float = 1e-3,
+    weights: Floats | None = None,
+) -> Gaussian:
     """Return mean and covariance of rows with missing cells, by expectation maximisation.
 
     Parameters
@@ -40,6 +46,8 @@ def fit_gaussian(rows: Floats, start: Gaussian | None = None, max_iterations: in
         The largest number of iterations.
     tol : float
         The iteration stops when no covariance changes by more, in units of a variance.
+    weights : ndarray of shape (n,), optional
+        The rows' weights, > 0; their sum is the number of rows that the prior is compared with.
 
     Returns
     -------
@@ -53,16 +61,20 @@ def fit_gaussian(rows: Floats, start: Gaussian | None = None, max_iterations: in
     "Statistical analysis with missing data", chapter 11.
     """
     width = rows.shape[1]
+    own = np.ones(len(rows)) if weights is None else weights
     if width > _MAX_WIDTH:
-        return _by_pairs(rows)
+        return _by_pairs(rows, own)
     max_rows = max(int(_MAX_WORK / width**3), 10 * width)
-    rows = rows[:: -(-len(rows) // max_rows)]
+    every = -(-len(rows) // max_rows)
+    rows, own = rows[::every], own[::every]
+    total = float(own.sum())
     gaussian = Gaussian(np.zeros(width), np.eye(width)) if start is None else start
     for _ in range(max_iterations):
-        filled, variance = _expectation(gaussian, rows)
-        mean = filled.mean(axis=0)
+        filled, variance = _expectation(gaussian, rows, None if weights is None else own)
+        mean = filled.mean(axis=0) if weights is None else own @ filled / total
         centered = filled - mean
-        covariance = _shrunk((centered.T @ centered + variance) / len(rows), len(rows))
+        heavy = centered if weights is None else centered * own[:, None]
+        covariance = _shrunk((heavy.T @ centered + variance) / total, total)
         change = np.abs(covariance - gaussian.covariance).max()
         gaussian = Gaussian(mean, covariance)
         if change < tol:
@@ -84,8 +96,8 @@ def factors(gaussian: Gaussian, rank: int) -> tuple[Floats, float]:
     return spread[:, None] * vectors.T[::-1][:rank], noise
 
 
-def _expectation(gaussian: Gaussian, rows: Floats) -> tuple[Floats, Floats]:
-    """Return the rows with missing cells filled, and the sum over rows of their conditional covariance (D, D)."""
+def _expectation(gaussian: Gaussian, rows: Floats, weights: Floats | None = None) -> tuple[Floats, Floats]:
+    """Return the rows with missing cells filled, and the weighted sum of their conditional covariances (D, D)."""
     mean, covariance = gaussian
     precision = np.linalg.inv(covariance)
     filled, variance = rows.copy(), np.zeros_like(covariance)
@@ -103,21 +115,24 @@ def _expectation(gaussian: Gaussian, rows: Floats) -> tuple[Floats, Floats]:
         linear = np.where(missing, -(centered @ precision), 0.0)
         expected = np.einsum("bij,bj->bi", inverse, linear)
         filled[part] = np.where(missing, mean + expected, rows[part])
-        variance += np.where(both, inverse, 0.0).sum(axis=0)
+        hidden = np.where(both, inverse, 0.0)
+        variance += (hidden if weights is None else weights[part][:, None, None] * hidden).sum(axis=0)
     return filled, variance
 
 
-def _shrunk(covariance: Floats, n_rows: int) -> Floats:
+def _shrunk(covariance: Floats, n_rows: float) -> Floats:
     diagonal = np.diag(np.diag(covariance))
     shrunk: Floats = (n_rows * covariance + _PRIOR_ROWS * diagonal) / (n_rows + _PRIOR_ROWS)
     return shrunk + _FLOOR * np.eye(len(covariance))
 
 
-def _by_pairs(rows: Floats) -> Gaussian:
+def _by_pairs(rows: Floats, weights: Floats) -> Gaussian:
     observed = ~np.isnan(rows)
-    mean = np.where(observed, rows, 0).sum(axis=0) / np.maximum(observed.sum(axis=0), 1)
+    total = weights @ observed
+    mean = weights @ np.where(observed, rows, 0) / np.where(total > 0, total, 1)
     centered, counted = np.where(observed, rows - mean, 0), observed.astype(np.float64)
-    covariance = (centered.T @ centered) / (counted.T @ counted + _PRIOR_ROWS)
+    own = weights[:, None]
+    covariance = ((own * centered).T @ centered) / ((own * counted).T @ counted + _PRIOR_ROWS)
     # Covariances from different rows need not form a positive definite matrix.
     variances, vectors = np.linalg.eigh(covariance)
     return Gaussian(mean, (vectors * np.maximum(variances, _FLOOR)) @ vectors.T)

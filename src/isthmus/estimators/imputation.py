@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import Tags, _safe_indexing
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from isthmus.core.errors import InterruptedFitWarning, InvalidDataError, IsthmusWarning
 from isthmus.core.parameters import (
@@ -43,12 +43,15 @@ from isthmus.data.columns import (
 )
 from isthmus.data.filling import within
 from isthmus.data.frames import eager, labels_of, library_of, matrix_of
+from isthmus.data.groups import groups_of
 from isthmus.data.scaling.statistics import refuse_non_finite
 from isthmus.data.sources.places import is_location
+from isthmus.data.weights import checked_weights
 from isthmus.engine.interruption import Interruption
 from isthmus.estimators import stored
 from isthmus.estimators.fit.choices import draw_seed
 from isthmus.estimators.fit.imputing import ImputationPlan, learn
+from isthmus.estimators.fit.rows import RowOptions, without_named
 from isthmus.estimators.inputs import array_rows, check_names, is_external
 from isthmus.estimators.parameters import SEED
 from isthmus.estimators.unchanged import unchanged_on_error
@@ -162,7 +165,7 @@ class AutoencoderImputer(ImputerParameters, TransformerMixin, BaseEstimator):  #
     True
     """
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None, groups: Any = None) -> Self:
         """Learn the columns, the Gaussian and the networks.
 
         Parameters
@@ -171,6 +174,11 @@ class AutoencoderImputer(ImputerParameters, TransformerMixin, BaseEstimator):  #
             The table with its missing cells; a file is read as a table of pyarrow.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or str, optional
+            The weight of each row, or the name of a column of them, as in `Autoencoder.fit`: in means, the Gaussian,
+            the loss and the validation loss.
+        groups : array-like of shape (n_samples,) or str, optional
+            The group of each row, or the name of a column: the rows that a network holds out are whole groups.
 
         Returns
         -------
@@ -184,6 +192,7 @@ class AutoencoderImputer(ImputerParameters, TransformerMixin, BaseEstimator):  #
         """
         with unchanged_on_error(self):
             plan = self._plan()
+            X, weights, codes = _divided(_opened(X), RowOptions(groups=groups, sample_weight=sample_weight))
             cells = self._cells(X, reset=True)
             columns = cells.columns
             if all(column.empty for column in columns):
@@ -192,7 +201,9 @@ class AutoencoderImputer(ImputerParameters, TransformerMixin, BaseEstimator):  #
             known = [place for place, column in enumerate(columns) if not column.empty]
             interruption = Interruption()
             ensemble, states = learn(
-                cells.values[:, known], [columns[place] for place in known], plan, interruption, self._report
+                *(cells.values[:, known], [columns[place] for place in known], plan, interruption, self._report),
+                weights=weights,
+                groups=codes,
             )
             if interruption.signal:
                 warnings.warn("interrupted; what was learned is kept", InterruptedFitWarning, stacklevel=2)
@@ -200,6 +211,11 @@ class AutoencoderImputer(ImputerParameters, TransformerMixin, BaseEstimator):  #
         self.history_ = [state.metrics for state in states]
         self.best_iter_ = [state.stopping.best_epoch for state in states]
         return self
+
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Fit, then return the same table with its missing cells filled in."""
+        X = _opened(X)
+        return self.fit(X, y, **fit_params).transform(without_named(X, fit_params))
 
     def transform(self, X: Any) -> Any:
         """Return the table with its missing cells filled in.
@@ -372,6 +388,26 @@ def _opened(X: Any) -> Any:
             "convert it"
         )
     return X
+
+
+def _divided(X: Any, options: RowOptions) -> tuple[Any, Floats | None, NDArray[np.integer] | None]:
+    """Return rows, those of weight 0 left out, with their weights and the numbers of their groups."""
+    if options.sample_weight is None and options.groups is None:
+        return X, None, None
+    divided = options.divided(X)
+    rows = divided.rows
+    if not hasattr(rows, "shape") and hasattr(rows, "__array__"):
+        rows = np.asarray(rows)
+    n_rows = _num_samples(rows)
+    weights = checked_weights(divided.weights, n_rows)
+    given = divided.group_values
+    codes = None if given is None else groups_of(given, n_rows).codes
+    if weights is None:
+        return rows, None, codes
+    kept = np.flatnonzero(weights)
+    if len(kept) < n_rows:
+        rows, weights, codes = _safe_indexing(rows, kept), weights[kept], None if codes is None else codes[kept]
+    return rows, None if (weights == weights[0]).all() else weights.astype(np.float64), codes
 
 
 def _as_array(table: Any, columns: Sequence[ColumnOfTable]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from isthmus.data.columns import ColumnOfTable
 from isthmus.data.scaling import Scaler
 from isthmus.data.scaling.statistics import unit_for
 from isthmus.data.sources import ArraySource
+from isthmus.data.weights import RowWeights
 from isthmus.engine.gaussian import Gaussian, factors, fit_gaussian
 from isthmus.engine.interruption import Interruption
 from isthmus.engine.loading import RowLoader, chunk_rows
@@ -151,6 +152,8 @@ def learn(
     plan: ImputationPlan,
     interruption: Interruption,
     after_epoch: Callable[[int, TrainState], bool | None],
+    weights: Floats | None = None,
+    groups: NDArray[np.integer] | None = None,
 ) -> tuple[Ensemble, list[TrainState]]:
     """Return the ensemble fitted on rows, and the last state of each network's training.
 
@@ -166,27 +169,36 @@ def learn(
         Read between epochs.
     after_epoch : callable
         Called with the network's number and its state after each epoch.
+    weights : ndarray of shape (n,), optional
+        The rows' weights, each > 0.
+    groups : ndarray of int of shape (n,), optional
+        The group of each row; a network holds out whole groups.
     """
     n_levels = tuple(len(column.levels) for column in columns)
-    center, scale = _standardising(values, n_levels)
+    center, scale = _standardising(values, n_levels, weights)
     rows = _standardised(values, center, scale)
-    rows = rows[~np.isnan(rows).all(axis=1)]
-    wide, start = _widened(rows, n_levels)
-    gaussian = fit_gaussian(wide)
+    seen = ~np.isnan(rows).all(axis=1)
+    rows, groups = rows[seen], None if groups is None else groups[seen]
+    own = None if weights is None else weights[seen] / weights[seen].mean()
+    wide, start = _widened(rows, n_levels, own)
+    gaussian = fit_gaussian(wide, weights=own)
     start = {**start, **_gaussian_start(gaussian)}
     network = Mixed(n_levels, plan.n_components, plan.hidden_layer_sizes, len(start["factors"]), dropout=plan.dropout)
-    usual = np.where(np.asarray(n_levels) > 0, _most_frequent(values, n_levels), center)
+    usual = np.where(np.asarray(n_levels) > 0, _most_frequent(values, n_levels, weights), center)
     # Each fold needs at least four rows.
     n_networks = max(1, min(plan.n_networks, len(rows) // 4))
+    fold = _folds(len(rows), max(_FOLDS, n_networks), groups, plan.seed)
+    n_networks = min(n_networks, int(fold.max(initial=0)) + 1)
     members = [network.init(plan.seed + member, start) for member in range(n_networks)]
     states: list[TrainState] = []
     if plan.max_epochs and len(rows) >= _FEWEST_ROWS and len(n_levels) > 1:
-        fold = np.random.default_rng([plan.seed, 7]).permutation(len(rows)) % max(_FOLDS, n_networks)
         for member, params in enumerate(members):
-            trainer = _trainer(network, rows[fold != member], rows[fold == member], plan, member, interruption)
+            trained, held = (_Part.of(rows, own, chosen) for chosen in (fold != member, fold == member))
+            trainer = _trainer(network, trained, held, plan, member, interruption)
             # A start fitted on the validation rows too would be hard to improve on.
-            own = {**start, **_gaussian_start(fit_gaussian(wide[fold != member], gaussian, 5))}
-            first = trainer.start({**params, "start": jax.tree.map(np.float32, own)}, plan.seed + member)
+            part = fit_gaussian(wide[fold != member], gaussian, 5, weights=trained.weights)
+            own_start = {**start, **_gaussian_start(part)}
+            first = trainer.start({**params, "start": jax.tree.map(np.float32, own_start)}, plan.seed + member)
             state = train(trainer, first, epoch_done=functools.partial(after_epoch, member))
             members[member] = jax.tree.map(np.asarray, trainer.best(state)[0])
             states.append(state)
@@ -199,33 +211,67 @@ def learn(
     return Ensemble(network, stacked, center, scale, usual), states
 
 
-def _standardising(values: Floats, n_levels: tuple[int, ...]) -> tuple[Floats, Floats]:
+class _Part(NamedTuple):
+    """Some rows, and their weights."""
+
+    rows: NDArray[np.float32]
+    weights: Floats | None
+
+    @classmethod
+    def of(cls, rows: NDArray[np.float32], weights: Floats | None, chosen: NDArray[np.bool_]) -> _Part:
+        return cls(rows[chosen], None if weights is None else weights[chosen])
+
+
+def _folds(n_rows: int, n_folds: int, groups: NDArray[np.integer] | None, seed: int) -> NDArray[np.integer]:
+    """Return the fold of each row, that of its group where there are groups."""
+    rng = np.random.default_rng([seed, 7])
+    if groups is None:
+        return np.asarray(rng.permutation(n_rows) % n_folds)
+    present, codes = np.unique(groups, return_inverse=True)
+    return np.asarray((rng.permutation(len(present)) % n_folds)[codes])
+
+
+def _moments(values: Floats, weights: Floats | None) -> tuple[Floats, Floats]:
+    """Return mean and deviation of the observed cells of each column."""
+    if weights is None:
+        return np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+    seen = ~np.isnan(values)
+    total = weights @ seen
+    mean = weights @ np.where(seen, values, 0.0) / total
+    return mean, np.sqrt(weights @ np.where(seen, values - mean, 0.0) ** 2 / total)
+
+
+def _standardising(values: Floats, n_levels: tuple[int, ...], weights: Floats | None = None) -> tuple[Floats, Floats]:
     numbers = np.asarray(n_levels) == 0
     # In units in which the squares of very large and very small numbers are floats.
     largest = np.nanmax(np.abs(values), axis=0)
     unit = unit_for(largest)
     small = values / unit
-    mean, deviation = np.nanmean(small, axis=0), np.nanstd(small, axis=0)
+    mean, deviation = _moments(small, weights)
     flat = deviation <= 1e-12 * largest / unit
     constant = np.maximum(1.0, 8 * np.finfo(np.float64).eps * largest)
     return np.where(numbers, mean * unit, 0.0), np.where(numbers, np.where(flat, constant, deviation * unit), 1.0)
 
 
-def _most_frequent(values: Floats, n_levels: tuple[int, ...]) -> Floats:
+def _most_frequent(values: Floats, n_levels: tuple[int, ...], weights: Floats | None = None) -> Floats:
     found = np.zeros(len(n_levels))
     for column, levels in enumerate(n_levels):
         if levels:
             codes = values[:, column]
-            found[column] = np.bincount(codes[~np.isnan(codes)].astype(int), minlength=levels).argmax()
+            seen = ~np.isnan(codes)
+            own = None if weights is None else weights[seen]
+            found[column] = np.bincount(codes[seen].astype(int), weights=own, minlength=levels).argmax()
     return found
 
 
-def _widened(rows: NDArray[np.float32], n_levels: tuple[int, ...]) -> tuple[Floats, dict[str, Any]]:
+def _widened(
+    rows: NDArray[np.float32], n_levels: tuple[int, ...], weights: Floats | None = None
+) -> tuple[Floats, dict[str, Any]]:
     """Return rows with a standardised column for each level of a category, and their means and deviations."""
     wide = np.column_stack([_column(rows[:, c].astype(np.float64), levels) for c, levels in enumerate(n_levels)])
     by_level = np.repeat(np.asarray(n_levels) > 0, [max(levels, 1) for levels in n_levels])
-    center = np.where(by_level, np.nanmean(wide, axis=0), 0.0)
-    deviation = np.nanstd(wide, axis=0)
+    mean, deviation = _moments(wide, weights)
+    center = np.where(by_level, mean, 0.0)
     scale = np.where(by_level & (deviation > 0), deviation, 1.0)
     return (wide - center) / scale, {"center": center, "scale": scale}
 
@@ -246,8 +292,8 @@ def _gaussian_start(gaussian: Gaussian) -> dict[str, Any]:
 
 def _trainer(
     network: Mixed,
-    rows: NDArray[np.float32],
-    held: NDArray[np.float32],
+    trained: _Part,
+    held: _Part,
     plan: ImputationPlan,
     member: int,
     interruption: Interruption,
@@ -264,13 +310,13 @@ def _trainer(
     return Trainer(
         ImputationLoss(network),
         Optimizer("adam"),
-        _loader(rows, _EPOCH_ROWS, plan, member),
+        _loader(trained, _EPOCH_ROWS, plan, member),
         settings,
         schedules=masking.schedules(),
         validation=_loader(held, _VALIDATION_ROWS, plan, member),
         interruption=interruption,
         corruption=masking,
-        columns=_columns_of(rows),
+        columns=_columns_of(trained.rows),
     )
 
 
@@ -282,9 +328,10 @@ def _columns_of(rows: NDArray[np.float32]) -> Columns:
     return Columns(filled.min(axis=0), filled.max(axis=0), ones, ones, zeros)
 
 
-def _loader(rows: NDArray[np.float32], fewest: int, plan: ImputationPlan, member: int) -> RowLoader:
-    width = rows.shape[1]
-    many = np.tile(rows, (-(-fewest // len(rows)), 1))
+def _loader(part: _Part, fewest: int, plan: ImputationPlan, member: int) -> RowLoader:
+    rows, width = part.rows, part.rows.shape[1]
+    times = -(-fewest // len(rows))
+    many = np.tile(rows, (times, 1))
     # Folds differ by one row; with the same number of whole batches in each, one program serves all.
     room = -(-(max(fewest, len(rows)) + len(rows) + 1) // plan.batch_size) * plan.batch_size
     room = min(room, chunk_rows(plan.batch_size, 4 * width))
@@ -298,4 +345,5 @@ def _loader(rows: NDArray[np.float32], fewest: int, plan: ImputationPlan, member
         shuffle=True,
         rows_per_chunk=room,
         missing=True,
+        weights=None if part.weights is None else RowWeights(np.tile(part.weights, times)),
     )
