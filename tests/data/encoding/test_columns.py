@@ -8,8 +8,8 @@ from isthmus.data.encoding.columns import ColumnFinder
 from isthmus.data.frames import each_column
 
 
-def finder_of(*series, datetimes="elapsed"):
-    finder = ColumnFinder("x", datetimes)
+def finder_of(*series, integers=False):
+    finder = ColumnFinder("x", "elapsed", integers)
     for one in series:
         finder.look(next(each_column(pd.DataFrame({"x": one}))), ("numpy", str(pd.Series(one).dtype)), None)
     return finder
@@ -28,9 +28,11 @@ def test_rows_without_a_cell_do_not_decide_the_type():
 
 
 def test_numbers_that_are_all_whole_may_be_integers():
-    assert finder_of([1.0, np.nan, 4.0]).found().as_integers().kind == "integer"
-    assert finder_of([1.0], [0.5]).found().as_integers().kind == "real"
-    assert finder_of(["a"]).found().as_integers().kind == "category"
+    assert finder_of([1.0, np.nan, 4.0]).found().kind == "real"
+    column = finder_of([1.0, np.nan, 4.0], integers=True).found()
+    assert (column.kind, column.dtype, column.low, column.high) == ("integer", ("int64",), 1, 4)
+    assert finder_of([1.0], [0.5], integers=True).found().kind == "real"
+    assert finder_of(["a"], integers=True).found().kind == "category"
 
 
 def test_restored_integers_stay_in_the_range_of_their_type():

@@ -83,13 +83,19 @@ def test_columns_are_found_by_name_in_a_frame_of_any_library():
         ({"c": ["a"], "x": [1], "y": [1]}, "the table has a column 'y', which the fit did not see; drop it"),
         ({"c": [1.5], "x": [1]}, r"column 'c' holds numbers \(float64\), but the fit saw categories or text; convert"),
         ({"c": ["a"], "x": ["b"]}, r"column 'x' holds text \(.*\), but the fit saw integers; convert it"),
-        ({"c": ["a"], "x": [np.inf]}, "column 'x' is infinite in row 0"),
     ],
 )
 def test_other_columns_than_those_of_fit_are_refused(frame, message):
     encoding = TableEncoding.learn(pd.DataFrame({"c": ["a", "b"], "x": [1, 2]}))
     with pytest.raises(InvalidDataError, match=message):
         encoding.encode(pd.DataFrame(frame))
+
+
+def test_infinity_stays():
+    frame = pd.DataFrame({"c": ["a", "b"], "x": [np.inf, 2.5]})
+    encoding = TableEncoding.learn(frame)
+    assert encoding.encode(frame).tolist() == [[1, 0, np.inf], [0, 1, 2.5]]
+    assert (encoding.columns[1].low, encoding.columns[1].high) == (2.5, 2.5)
 
 
 def test_a_frame_of_other_numbers_is_read_as_what_fit_saw():

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError
-from isthmus.data.columns import ColumnOfTable, described
+from isthmus.data.columns import ColumnOfTable
 from isthmus.data.encoding.dates import TICKS_OF_DAY, elapsed_days, ticks_of, times_of_day, waves, widest_step
 from isthmus.data.encoding.types import Type, is_time_of_day, limits_of, merged, plain_label, zone_of
 from isthmus.data.frame_columns import FrameColumn
@@ -54,8 +54,6 @@ class EncodedColumn(ColumnOfTable):
         Whether a cell was missing.
     rare : int
         The labels that have no level, because 1,000 others are more frequent.
-    whole : bool
-        Whether all observed numbers are integers that float64 holds.
     """
 
     dtype: Type = ()
@@ -65,13 +63,6 @@ class EncodedColumn(ColumnOfTable):
     parts: tuple[str, ...] = ()
     missing: bool = False
     rare: int = 0
-    whole: bool = False
-
-    def as_integers(self) -> EncodedColumn:
-        """Return the column as one of integers, if all its numbers are."""
-        if self.kind != "real" or not self.whole:
-            return self
-        return replace(self, kind="integer", dtype=("int64",), low=int(self.low), high=int(self.high))
 
     @property
     def width(self) -> int:
@@ -137,7 +128,6 @@ class EncodedColumn(ColumnOfTable):
         elif self.kind in _TIMES:
             numbers = elapsed_days(column.values, self._origin, self.unit)
         else:
-            described(self.name, self.kind, column.values, column.missing)
             numbers = column.values.astype(np.float64)
         return np.where(column.missing, np.nan, numbers)
 
@@ -222,10 +212,13 @@ class ColumnFinder:
         The column's name.
     datetimes : {"elapsed", "calendar", "refuse"}
         How dates and times are encoded.
+    integers : bool
+        Whether numbers that are all whole are integers, although they are floats: those of text files.
     """
 
     name: Any
     datetimes: str
+    integers: bool = False
     kind: str = "empty"
     dtype: Type = ()
     categories: dict[Any, None] = field(default_factory=dict)
@@ -262,9 +255,7 @@ class ColumnFinder:
         elif kind in _TIMES:
             self._look_at_times(column, dtype)
         elif kind != "empty":
-            found = described(self.name, kind, column.values, column.missing)
-            self._range(found.low, found.high)
-            self.whole &= column.values.dtype.kind != "f" or _are_whole(column.values[~column.missing])
+            self._look_at_numbers(column.values[~column.missing] if column.missing.any() else column.values)
 
     def _merge(self, kind: str, column: FrameColumn, dtype: Type) -> None:
         if kind == "empty" or self.kind in ("empty", kind):
@@ -279,6 +270,15 @@ class ColumnFinder:
             )
         self.dtype = dtype if kind == "real" else self.dtype
         self.kind = "real"
+
+    def _look_at_numbers(self, values: NDArray[Any]) -> None:
+        if values.dtype.kind == "f":
+            # Who reads the rows refuses infinity, by the number of its row.
+            values = values if np.isfinite(values).all() else values[np.isfinite(values)]
+            self.whole = self.whole and self.integers and _are_whole(values)
+        if len(values):
+            plain = int if values.dtype.kind in "iu" else float
+            self._range(plain(values.min()), plain(values.max()))
 
     def _range(self, low: Any, high: Any) -> None:
         self.low = low if self.low != self.low else min(self.low, low)
@@ -323,20 +323,20 @@ class ColumnFinder:
         if self.kind == "datetime" and self.datetimes == "calendar":
             parts = ("year", "week", "day") if len(self.times_of_day) > 1 else ("year", "week")
         levels = self._levels() if self.kind == "category" else ()
+        whole = self.integers and self.whole and self.kind == "real"
         return EncodedColumn(
             name=self.name,
-            kind=self.kind,
-            low=self.low,
-            high=self.high,
+            kind="integer" if whole else self.kind,
+            low=int(self.low) if whole else self.low,
+            high=int(self.high) if whole else self.high,
             levels=levels,
-            dtype=self.dtype,
+            dtype=("int64",) if whole else self.dtype,
             categories=tuple(self.categories),
             unit=self.unit,
             step=widest_step(self.common, self.unit) if self.unit else 1,
             parts=parts,
             missing=self.missing,
             rare=len(self.counts) - len(levels),
-            whole=self.whole and self.kind in ("real", "integer"),
         )
 
     def _levels(self) -> tuple[Any, ...]:

@@ -39,7 +39,7 @@ def summarize(frames: Iterable[Any], integers: Container[Any] = ()) -> tuple[int
     missing: dict[Any, int] = {}
     problems: dict[Any, str] = {}
     for frame in map(eager, frames):
-        finders = finders or [ColumnFinder(name, "elapsed") for name in labels_of(frame)]
+        finders = finders or [ColumnFinder(name, "elapsed", name in integers) for name in labels_of(frame)]
         n_rows += frame.shape[0]
         for place, (finder, column) in enumerate(zip(finders, each_column(frame), strict=True)):
             missing[finder.name] = missing.get(finder.name, 0) + int(column.missing.sum())
@@ -50,8 +50,7 @@ def summarize(frames: Iterable[Any], integers: Container[Any] = ()) -> tuple[int
     facts = []
     for finder in finders:
         try:
-            learned = finder.found()
-            found = facts_of_column(learned.as_integers() if finder.name in integers else learned)
+            found = facts_of_column(finder.found())
         except InvalidDataError as error:
             problems.setdefault(finder.name, str(error))
         problem = problems.get(finder.name)

@@ -79,7 +79,10 @@ class TableEncoding:
             frame = _table(frame)
             names = labels_of(frame)
             if library is None:
-                library, finders = library_of(frame), [ColumnFinder(name, datetimes) for name in names]
+                library, finders = (
+                    library_of(frame),
+                    [ColumnFinder(name, datetimes, name in integers) for name in names],
+                )
             elif names != [finder.name for finder in finders]:
                 raise InvalidDataError(
                     f"a frame has the columns {listed(names)}, but the first has "
@@ -89,8 +92,7 @@ class TableEncoding:
                 finder.look(column, type_of(frame, place), stated_categories(frame, place))
         if library is None or not finders:
             raise InvalidDataError("the table has no columns; it needs at least one")
-        columns = (finder.found() for finder in finders)
-        found = cls(tuple(one.as_integers() if one.name in integers else one for one in columns), library)
+        found = cls(tuple(finder.found() for finder in finders), library)
         found._say_what_is_rare()
         return found
 
