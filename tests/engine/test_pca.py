@@ -31,6 +31,14 @@ def test_the_spectrum_equals_scikit_learns(loader_of, rows):
     assert_allclose(shares[:6], pca.explained_variance_ratio_, rtol=1e-7)
 
 
+def test_columns_divided_by_units_give_their_directions(loader_of, rows):
+    unit = np.arange(1.0, rows.shape[1] + 1)
+    found, expected = Principal(loader_of(rows), unit=unit), PCA().fit(rows / unit)
+    same_directions(found.directions, expected.components_)
+    assert_allclose(found.variances, expected.explained_variance_ * (len(rows) - 1) / len(rows), rtol=1e-6)
+    assert found.statistics(2).unit is unit
+
+
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.8, 0.95, 0.99, 0.9999])
 @pytest.mark.parametrize("rows", [TABLE, WIDE], ids=["covariance", "Gram matrix"])
 def test_a_share_needs_as_many_components_as_scikit_learns(loader_of, rows, share):

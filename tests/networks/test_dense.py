@@ -129,6 +129,17 @@ def test_the_linear_path_starts_at_pca(sizes, tied, activation, init_name):
     assert_allclose(out, PCA_ROWS, atol=1e-5)
 
 
+@pytest.mark.parametrize("sizes", [(), (5,)])
+def test_the_linear_path_starts_at_pca_of_columns_in_units(sizes):
+    unit = np.array([1, 2, 3, 0.5, 1, 4])
+    directions = np.linalg.svd((rows - rows.mean(0)) / unit, full_matrices=False)[2][:2]
+    start = Statistics(rows.mean(0), directions, 2, unit)
+    network = Dense(6, 2, sizes, sizes, linear_path=bool(sizes))
+    code, out = reconstruct(network, network.init(0, start), rows.astype(np.float32))
+    assert_allclose(code, (rows - rows.mean(0)) / unit @ directions.T, atol=1e-5)
+    assert_allclose(out, code @ directions * unit + rows.mean(0), atol=1e-5)
+
+
 @pytest.mark.parametrize("tied", [False, True])
 def test_with_a_sigmoid_output_the_path_starts_at_the_mean(tied):
     network = Dense(6, 2, (5,), (5,), "sigmoid", output_activation="sigmoid", linear_path=True, tied=tied)

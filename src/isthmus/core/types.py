@@ -60,6 +60,7 @@ class Statistics(NamedTuple):
     mean: Any  # (D,)
     components: Any  # (K, D) principal directions, orthonormal rows
     n_components: int
+    unit: Any = None  # (D,) what columns were divided by before their directions were found; None is 1
 
 
 class Columns(NamedTuple):

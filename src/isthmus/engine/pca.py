@@ -45,11 +45,16 @@ class Principal:
         The rows, without those of the holdout.
     n_components : int or float
         The number of directions that are needed, or the share of the variance that they have to explain, in (0, 1).
+    unit : ndarray of shape (D,) or None
+        What the scaled columns are divided by, up to 2,048 of them, so that each column of a table weighs alike.
     """
 
-    def __init__(self, loader: RowLoader, n_components: int | float = _FIRST_DIRECTIONS) -> None:
+    def __init__(
+        self, loader: RowLoader, n_components: int | float = _FIRST_DIRECTIONS, unit: Floats | None = None
+    ) -> None:
+        self.unit = unit if loader.chunk_shape[1] <= _MAX_WIDTH else None
         if loader.chunk_shape[1] <= _MAX_WIDTH:
-            self.mean, self.variances, self.directions = _of_covariance(loader)
+            self.mean, self.variances, self.directions = _of_covariance(loader, self.unit)
             self.total = float(self.variances.sum())
         elif loader.count() <= _MAX_WIDTH and not loader.source.schema.sparse:
             self.mean, self.variances, self.directions = _of_gram(loader)
@@ -85,7 +90,7 @@ class Principal:
         components = np.zeros((n_components, len(self.mean)))
         found = self.directions[:n_components]
         components[: len(found)] = found
-        return Statistics(self.mean, components, n_components)
+        return Statistics(self.mean, components, n_components, self.unit)
 
 
 def scaled_rows(loader: RowLoader, values: NDArray[Any], dtype: Any) -> NDArray[Any]:
@@ -112,7 +117,7 @@ def _weighted(rows: NDArray[Any], weights: NDArray[Any] | None) -> tuple[NDArray
     return rows * weights[:, None].astype(rows.dtype), float(weights.sum(dtype=np.float64))
 
 
-def _of_covariance(loader: RowLoader) -> tuple[Floats, Floats, Floats]:
+def _of_covariance(loader: RowLoader, unit: Floats | None = None) -> tuple[Floats, Floats, Floats]:
     width = loader.chunk_shape[1]
     dtype = np.float64 if loader.n_rows * width**2 <= _MAX_FLOAT64_WORK else np.float32
     sums, squares, count = np.zeros(width), np.zeros((width, width)), 0.0
@@ -127,7 +132,8 @@ def _of_covariance(loader: RowLoader) -> tuple[Floats, Floats, Floats]:
         squares += heavy.T @ rows
         count += total
     mean = sums / (count or 1)
-    variances, vectors = eigh(squares / (count or 1) - np.outer(mean, mean))
+    covariance = squares / (count or 1) - np.outer(mean, mean)
+    variances, vectors = eigh(covariance if unit is None else covariance / np.outer(unit, unit))
     return mean + (0 if origin is None else origin), np.maximum(variances[::-1], 0), _signed(vectors.T[::-1])
 
 

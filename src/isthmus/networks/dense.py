@@ -170,8 +170,9 @@ class Dense(Layered):
         components = np.zeros(shape) if statistics is None else np.asarray(statistics.components, np.float64)
         mean = np.zeros(self.n_features) if statistics is None else np.asarray(statistics.mean, np.float64)
         first, last = params["encoder"][-1], params["decoder"][-1]
-        params["encoder_path"] = components.T
-        first["bias"] = -mean @ components.T
+        unit = np.ones(self.n_features) if statistics is None or statistics.unit is None else statistics.unit
+        params["encoder_path"] = (components / unit).T
+        first["bias"] = -mean @ params["encoder_path"]
         for layer in (first, last):
             if "weight" in layer:
                 layer["weight"] = np.zeros_like(layer["weight"])
@@ -185,7 +186,7 @@ class Dense(Layered):
             bias, slope = np.where(of_category, logits, bias), np.where(of_category, steeper, slope)
         last["bias"] = bias
         if not self.tied:
-            params["decoder_path"] = components * slope
+            params["decoder_path"] = components * unit * slope
         if self.tied:
             # The last matrix is the encoder's first, which is not zero: its output for a code of zeros is subtracted.
             passed = np.asarray(self.decode(params, jnp.zeros((1, self.n_components))))[0] - last["bias"]

@@ -9,6 +9,7 @@ from isthmus.data.splitting import HashHoldout, MaskHoldout
 from isthmus.engine.interruption import Interruption
 from isthmus.estimators.fit import crossing, starting
 from isthmus.estimators.fit.gain import Gain
+from isthmus.estimators.fit.preparing import Prepared
 
 
 @pytest.mark.parametrize(("n_rows", "share"), [(10, 0.25), (33, 0.2), (601, 0.1)])
@@ -70,7 +71,7 @@ class Folds:
 
     def decide(self):
         plan = type("Plan", (), {"validation_share": 0.1, "seed": 0})
-        return crossing.training_beats_pca(plan, Loader(len(self.gains), None), None, self.interruption)
+        return crossing.training_beats_pca(plan, Prepared(Loader(len(self.gains), None), None), None, self.interruption)
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -119,7 +119,7 @@ def test_the_start_of_all_rows_has_held_out_rows_too(rows):
     plan, prepared = planned(rows, n_components=2, hidden_layer_sizes=(6,), early_stopping=True, precision="float64")
     assert prepared.loader.count(validation=True)
     network, first = new_network(plan, prepared)
-    params = PrincipalStart(plan, prepared.loader, network, first).of_all_rows
+    params = PrincipalStart(plan, prepared, network, first).of_all_rows
     pca = PCA(2).fit(rows)
     with jax.enable_x64(True):
         found = np.asarray(network.decode(params, codes(network, params, rows)))

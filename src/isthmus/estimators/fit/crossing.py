@@ -69,7 +69,7 @@ def folds(n_rows: int, share: float, seed: int) -> Iterator[Fold]:
         yield Fold(others[count:], others[:count], test)
 
 
-def training_beats_pca(plan: Plan, loader: RowLoader, network: Network, interruption: Interruption) -> bool:
+def training_beats_pca(plan: Plan, prepared: Prepared, network: Network, interruption: Interruption) -> bool:
     """Return whether training is better than PCA of all its rows on rows it has not seen, beyond chance.
 
     The gains of the rows of all folds are pooled: their mean has to exceed chance, and more than half of the rows have
@@ -79,7 +79,7 @@ def training_beats_pca(plan: Plan, loader: RowLoader, network: Network, interrup
     ----------
     plan : Plan
         The plan of the fit.
-    loader : RowLoader
+    prepared : Prepared
         All rows, with their scaling.
     network : Network
         The network.
@@ -87,9 +87,9 @@ def training_beats_pca(plan: Plan, loader: RowLoader, network: Network, interrup
         Ends the comparison: the answer is then no.
     """
     gains = np.empty(0)
-    for fold in folds(loader.n_rows, plan.validation_share, plan.seed):
+    for fold in folds(prepared.loader.n_rows, plan.validation_share, plan.seed):
         try:
-            gains = np.append(gains, _gains(plan, loader, network, interruption, fold))
+            gains = np.append(gains, _gains(plan, prepared, network, interruption, fold))
         except DivergedError:
             return False
         if interruption.signal or not gains.sum() > 0:
@@ -103,23 +103,25 @@ def most_gain(gains: NDArray[np.float64]) -> bool:
 
 
 def _gains(
-    plan: Plan, loader: RowLoader, network: Network, interruption: Interruption, fold: Fold
+    plan: Plan, prepared: Prepared, network: Network, interruption: Interruption, fold: Fold
 ) -> NDArray[np.float64]:
-    rows = _without(loader, np.concatenate([fold.validation, fold.test]))
-    validation = replace(_without(loader, np.concatenate([fold.training, fold.test])), shuffle=False)
-    test = _without(loader, fold.test)
-    trainer = trainer_for(plan, Prepared(rows, None), network, validation=validation, interruption=interruption)
-    state = train(trainer, trainer.start(_pca(plan, rows, network), plan.seed))
+    rows = _without(prepared, np.concatenate([fold.validation, fold.test]))
+    validation = replace(_without(prepared, np.concatenate([fold.training, fold.test])).loader, shuffle=False)
+    test = _without(prepared, fold.test)
+    trainer = trainer_for(plan, rows, network, validation=validation, interruption=interruption)
+    state = train(trainer, trainer.start(pca_start(plan, rows, network), plan.seed))
     learned = jax.tree.map(np.asarray, trainer.best(state)[0])
     # What a fit without a gain returns is PCA of the rows for early stopping too.
-    return gains_on(trainer, test, _pca(plan, test, network), learned)
+    return gains_on(trainer, test.loader, pca_start(plan, test, network), learned)
 
 
-def _pca(plan: Plan, loader: RowLoader, network: Network) -> Params:
-    return network.init(plan.seed, Principal(loader, network.n_components).statistics(network.n_components))
+def pca_start(plan: Plan, prepared: Prepared, network: Network) -> Params:
+    """Return the parameters of a network that starts at PCA of rows, without those held out."""
+    principal = Principal(prepared.loader, network.n_components, prepared.error_scale)
+    return network.init(plan.seed, principal.statistics(network.n_components))
 
 
-def _without(loader: RowLoader, rows: NDArray[np.intp]) -> RowLoader:
-    held = np.zeros(loader.n_rows, bool)
+def _without(prepared: Prepared, rows: NDArray[np.intp]) -> Prepared:
+    held = np.zeros(prepared.loader.n_rows, bool)
     held[rows] = True
-    return replace(loader, holdout=MaskHoldout(held))
+    return prepared._replace(loader=replace(prepared.loader, holdout=MaskHoldout(held)))

@@ -272,7 +272,7 @@ def start_fit(
         network, params = new_network(plan, prepared, pretrained=found is None)
     start = None
     if previous is None and plan.network.can_start_at_pca(network) and plan.sparsity is None:
-        start = PrincipalStart(plan, prepared.loader, network, params)
+        start = PrincipalStart(plan, prepared, network, params)
     if validation is not None:
         check_validation(plan, prepared.loader, validation, cell_names(estimator))
     if validation is not None and plan.masks_missing:

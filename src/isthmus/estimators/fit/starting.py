@@ -30,12 +30,13 @@ def new_network(plan: Plan, prepared: Prepared, *, pretrained: bool = True) -> t
     loader, wanted = prepared.loader, plan.n_components
     principal = None
     if not isinstance(wanted, Integral):
-        principal = Principal(loader, float(wanted))
+        principal = Principal(loader, float(wanted), prepared.error_scale)
         wanted = principal.components_for(float(wanted))
     network = plan.network.build(int(wanted), crowded=loader.scaler.crowded)
     start = None
     if plan.network.can_start_at_pca(network):
-        start = (principal or Principal(loader, network.n_components)).statistics(network.n_components)
+        principal = principal or Principal(loader, network.n_components, prepared.error_scale)
+        start = principal.statistics(network.n_components)
     params = network.init(plan.seed, start)
     if plan.pretrain_epochs is not None and pretrained:
         params = layerwise(plan, network, params, prepared)
@@ -75,7 +76,7 @@ class PrincipalStart:
     ----------
     plan : Plan
         The plan.
-    loader : RowLoader
+    prepared : Prepared
         The rows.
     network : Network
         The network.
@@ -83,8 +84,8 @@ class PrincipalStart:
         Its initial parameters, from the rows that are not held out.
     """
 
-    def __init__(self, plan: Plan, loader: RowLoader, network: Network, params: Params) -> None:
-        self.plan, self.loader, self.network = plan, loader, network
+    def __init__(self, plan: Plan, prepared: Prepared, network: Network, params: Params) -> None:
+        self.plan, self.prepared, self.network = plan, prepared, network
         self._params = jax.tree.map(np.array, params)
 
     def is_beaten(self, trainer: Trainer, learned: Params, *, cross_validates: bool = False) -> bool:
@@ -104,8 +105,8 @@ class PrincipalStart:
         if trainer.validation is not None and trainer.validation.source is trainer.loader.source:
             return False  # too few rows to hold some out
         gain = gain_on_validation_rows(trainer, self._params, learned)
-        if trainer.validation is None and cross_validates and crossing.is_open(gain, self.loader):
-            return crossing.training_beats_pca(self.plan, self.loader, self.network, trainer.interruption)
+        if trainer.validation is None and cross_validates and crossing.is_open(gain, self.prepared.loader):
+            return crossing.training_beats_pca(self.plan, self.prepared, self.network, trainer.interruption)
         return gain.exceeds_chance
 
     @functools.cached_property
@@ -116,8 +117,8 @@ class PrincipalStart:
         tenth of a hundred portraits 2 %. On the validation rows it is no worse, since it is the best for all rows
         together and the other is the best for the rest.
         """
-        principal = Principal(replace(self.loader, holdout=NO_HOLDOUT), self.network.n_components)
-        return self.network.init(self.plan.seed, principal.statistics(self.network.n_components))
+        every = replace(self.prepared.loader, holdout=NO_HOLDOUT)
+        return crossing.pca_start(self.plan, self.prepared._replace(loader=every), self.network)
 
 
 class Previous:
