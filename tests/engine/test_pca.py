@@ -31,11 +31,11 @@ def test_the_spectrum_equals_scikit_learns(loader_of, rows):
     assert_allclose(shares[:6], pca.explained_variance_ratio_, rtol=1e-7)
 
 
-def test_columns_divided_by_units_give_their_directions(loader_of, rows):
-    unit = np.arange(1.0, rows.shape[1] + 1)
-    found, expected = Principal(loader_of(rows), unit=unit), PCA().fit(rows / unit)
+def test_columns_divided_by_units_give_their_directions(loader_of):
+    unit = np.arange(1.0, TABLE.shape[1] + 1)
+    found, expected = Principal(loader_of(TABLE, compute=np.float64), unit=unit), PCA().fit(TABLE / unit)
     same_directions(found.directions, expected.components_)
-    assert_allclose(found.variances, expected.explained_variance_ * (len(rows) - 1) / len(rows), rtol=1e-6)
+    assert_allclose(found.variances, expected.explained_variance_ * (len(TABLE) - 1) / len(TABLE), rtol=1e-6)
     assert found.statistics(2).unit is unit
 
 

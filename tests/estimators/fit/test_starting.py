@@ -186,6 +186,7 @@ def test_the_last_fit_has_what_an_estimator_has(fitted):
     assert (previous.seed, previous.n_iter) == (fitted.seed_, fitted.n_iter_)
 
 
+@pytest.mark.filterwarnings("ignore:there is one row")
 @pytest.mark.parametrize("n_rows", [1, 2, 3, 7])
 def test_too_few_rows_to_compare_give_pca(n_rows):
     rows = np.random.default_rng(n_rows).standard_normal((n_rows, 5))
