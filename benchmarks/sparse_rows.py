@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from common import machine, settings_of
-from scipy.sparse import csr_matrix, load_npz, save_npz
+from scipy.sparse import csr_matrix, load_npz, save_npz, vstack
 from sklearn.decomposition import TruncatedSVD
 
 from isthmus import Autoencoder
@@ -29,7 +29,7 @@ from isthmus import Autoencoder
 WORDS, TOPICS, TESTED = 115, 50, 2_000
 
 
-def write_counts(path: Path, n_rows: int, width: int, uniform: bool) -> None:
+def write_counts(folder: Path, n_rows: int, width: int, uniform: bool) -> None:
     rng = np.random.default_rng(0)
     frequency = np.ones(width) if uniform else 1 / (np.arange(width) + 10.0)
     share = np.cumsum(frequency) / frequency.sum()
@@ -45,9 +45,9 @@ def write_counts(path: Path, n_rows: int, width: int, uniform: bool) -> None:
         numbers = np.repeat(np.arange(n), WORDS)
         part = csr_matrix((np.ones(n * WORDS, np.float32), (numbers, words.ravel())), shape=(n, width))
         parts.append(part)
-    from scipy.sparse import vstack
-
-    save_npz(path, vstack(parts, "csr"), compressed=False)
+    rows = vstack(parts, "csr")
+    save_npz(folder / "train.npz", rows[:-TESTED], compressed=False)
+    save_npz(folder / "test.npz", rows[-TESTED:], compressed=False)
 
 
 def peak() -> float:
@@ -72,23 +72,23 @@ def main() -> None:
     given = parser.parse_args()
     settings = {"n_components": 16, "hidden_layer_sizes": (128,), "max_epochs": 8, **settings_of(given.settings)}
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "counts.npz"
         context = multiprocessing.get_context("spawn")
-        child = context.Process(target=write_counts, args=(path, given.rows + TESTED, given.columns, given.uniform))
+        child = context.Process(
+            target=write_counts, args=(Path(folder), given.rows + TESTED, given.columns, given.uniform)
+        )
         child.start()
         child.join()
-        rows = load_npz(path)
-    train, test = rows[: given.rows], rows[given.rows :]
-    del rows
+        train, test = load_npz(Path(folder) / "train.npz"), load_npz(Path(folder) / "test.npz")
     print(f"{machine()}\n{train.shape[0]:,} x {train.shape[1]:,}, {train.nnz / np.prod(train.shape):.2%} filled")
     print(f"{'read':28}{peak():10.0f} MB")
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = Autoencoder(random_state=0, **settings).fit(train)
-    seconds = time.perf_counter() - started
+    seconds, used = time.perf_counter() - started, time.process_time() - used
     epochs = np.array(model.history_["seconds"])
-    print(f"{'fit':28}{peak():10.0f} MB{seconds:10.1f} s, best epoch {model.best_iter_} of {model.n_iter_}")
+    took = f"{seconds:.1f} s, {used:.0f} s of processor time, best epoch {model.best_iter_} of {model.n_iter_}"
+    print(f"{'fit':28}{peak():10.0f} MB  {took}")
     print(f"{'epochs after the first':28}{given.rows / np.median(epochs[1:]):10,.0f} rows/s, seconds {epochs.round(2)}")
     print(f"{'waiting for rows':28}{np.median(model.history_['waiting']):10.0%}")
     model.transform(train[:2000])

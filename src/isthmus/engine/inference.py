@@ -72,7 +72,7 @@ def compile_functions(network: Network, sparsity: Sparsity | None = None) -> Fun
         return code, total + jnp.sum(code)
 
     def encode_sparse(params: Params, state: ModelState, cells: Slices, offset: Array) -> tuple[Array, Array]:
-        pre_code = network.encode(params, SparseRows(cells, None, offset), None, None, None)
+        pre_code = network.encode_sparse(params, SparseRows(cells, None, offset))[0]
         if sparsity is None:
             code = network.activate_code(pre_code)
         else:

@@ -217,7 +217,7 @@ class SparsePasses:
             if self.loader.holdout.share:
                 kept = ~self.loader.holdout.mask(first, stop)
                 rows, own = rows[kept], own[kept]
-            yield scaled_cells(rows, self.scale, np.float32), own
+            yield scaled_cells(rows, self.scale, np.float32), np.asarray(own, np.float64)
 
     def moments(self) -> tuple[Floats, float]:
         """Return the mean (D,) of the scaled rows, and the sum of all columns' variances."""

@@ -106,7 +106,8 @@ def _batch(rows: Rows, count: Array, index: Array, view: View, run: Run) -> Batc
     # A batch that does not divide by the number of devices has more places than rows.
     weight = (is_row if places == size else is_row & (place < size)).astype(run.center.dtype)
     if isinstance(raw, tuple):
-        x: Any = SparseRows(*raw, run.center)
+        cells, transposed = raw
+        x: Any = SparseRows(cells, transposed, run.center)
     else:
         x = (raw.astype(run.center.dtype) - run.center) * run.factor
     own = {name: values for name, values in extras.items() if name != SAMPLE_WEIGHT}

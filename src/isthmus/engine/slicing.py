@@ -84,7 +84,24 @@ def _rounded(pieces: float) -> int:
     return math.ceil(pieces / unit) * unit
 
 
-def sliced_batches(batches: list[Any], n_rows: int, n_batches: int, layout: SparseLayout) -> tuple[Slices, Slices]:
+class Pool:
+    """Arrays that are filled again, since arrays of tens of megabytes that come and go leave holes in the memory."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[Any, NDArray[Any]] = {}
+
+    def filled(self, name: object, shape: tuple[int, ...], dtype: Any, value: int = 0) -> NDArray[Any]:
+        """Return an array of one value: that of the last call with this name, if it has the shape."""
+        array = self._arrays.get(name)
+        if array is None or array.shape != shape:
+            array = self._arrays[name] = aligned(shape, np.dtype(dtype))
+        array.fill(value)
+        return array
+
+
+def sliced_batches(
+    batches: list[Any], n_rows: int, n_batches: int, layout: SparseLayout, pool: Pool | None = None
+) -> tuple[Slices, Slices]:
     """Return the pieces of batches' rows and of their columns, each array with an axis for the batches in front.
 
     Parameters
@@ -97,19 +114,23 @@ def sliced_batches(batches: list[Any], n_rows: int, n_batches: int, layout: Spar
         The length of the first axis, at least the number of batches.
     layout : SparseLayout
         The shapes; a batch with more pieces has larger ones.
+    pool : Pool or None
+        Has the arrays to fill; None makes new ones.
     """
+    pool = pool or Pool()
     width = batches[0].shape[1]
     turned = [batch.T.tocsr() for batch in batches]
-    return _sliced(batches, (n_batches, n_rows), layout.rows), _sliced(turned, (n_batches, width), layout.columns)
+    rows = _sliced(batches, (n_batches, n_rows), layout.rows, pool, "rows")
+    return rows, _sliced(turned, (n_batches, width), layout.columns, pool, "columns")
 
 
 def sliced_rows(batch: Any, n_rows: int, more: int = 0) -> Slices:
     """Return rows' cells all in pieces of the same length, so that a row's sum depends on that row alone."""
-    slices = _sliced([batch], (1, n_rows), Lengths(0, more))
+    slices = _sliced([batch], (1, n_rows), Lengths(0, more), Pool(), "")
     return Slices(*(leaf[0] for leaf in slices))
 
 
-def _sliced(batches: list[Any], shape: tuple[int, int], lengths: Lengths) -> Slices:
+def _sliced(batches: list[Any], shape: tuple[int, int], lengths: Lengths, pool: Pool, name: str) -> Slices:
     first, more = lengths
     counts = [np.diff(batch.indptr) for batch in batches]
     pieces = [-(-np.maximum(count - first, 0) // MORE) for count in counts]
@@ -118,11 +139,11 @@ def _sliced(batches: list[Any], shape: tuple[int, int], lengths: Lengths) -> Sli
     n_batches, n = shape
     kind = batches[0].data.dtype
     slices = Slices(
-        np.zeros((n_batches, n, first), np.int32),
-        np.zeros((n_batches, n, first), kind),
-        np.zeros((n_batches, more, MORE), np.int32),
-        np.zeros((n_batches, more, MORE), kind),
-        np.full((n_batches, more), n - 1, np.int32),
+        pool.filled((name, 0), (n_batches, n, first), np.int32),
+        pool.filled((name, 1), (n_batches, n, first), kind),
+        pool.filled((name, 2), (n_batches, more, MORE), np.int32),
+        pool.filled((name, 3), (n_batches, more, MORE), kind),
+        pool.filled((name, 4), (n_batches, more), np.int32, n - 1),
     )
     for number, (batch, count, piece) in enumerate(zip(batches, counts, pieces, strict=True)):
         _fill(Slices(*(leaf[number] for leaf in slices)), batch, count, piece)
@@ -156,3 +177,11 @@ def scaled_cells(batch: Any, scale: NDArray[np.float64], dtype: Any) -> Any:
     """Return a CSR matrix with its cells divided by the scale of their columns, in a type."""
     values = (batch.data.astype(np.float64) / scale[batch.indices]).astype(dtype)
     return csr_matrix((values, batch.indices, batch.indptr), shape=batch.shape)
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return an uninitialised array on a 64-byte boundary, which JAX takes over on the CPU without a copy."""
+    size = int(np.prod(shape)) * dtype.itemsize
+    raw = np.empty(size + 64, np.uint8)
+    offset = -raw.ctypes.data % 64
+    return raw[offset : offset + size].view(dtype).reshape(shape)

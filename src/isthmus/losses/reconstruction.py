@@ -151,10 +151,11 @@ class Reconstruction(Objective):
         self, params: Params, batch: Batch, noise: Noise | None
     ) -> tuple[Array, Array | None, SquaredErrors, Array]:
         """Return the code of sparse rows, the linear path's, the errors of outputs, and the losses of rows (B,)."""
-        pre_code, straight = self.network.encode_sparse(params, batch.x, batch.row, noise)
+        x: Any = batch.x
+        pre_code, straight = self.network.encode_sparse(params, x, batch.row, noise)
         code = self.network.activate_code(pre_code)
         hidden, matrix, bias = self.network.decode_factored(params, code, batch.row, noise)
-        errors = SquaredErrors.of(matrix, bias, batch.x, self._cell_weights(batch.x.dtype))
+        errors = SquaredErrors.of(matrix, bias, x, self._cell_weights(x.dtype))
         return code, straight, errors, self._of_cells(errors.sums(hidden))
 
     def _sparse_loss(

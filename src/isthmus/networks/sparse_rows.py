@@ -127,4 +127,5 @@ def _summed(columns: Array, values: Array, matrix: Array) -> Array:
         return total
 
     zeros = jnp.zeros((len(columns), matrix.shape[1]), jnp.result_type(values, matrix))
-    return jax.lax.fori_loop(0, columns.shape[1] // UNROLLED, add, zeros)
+    total: Array = jax.lax.fori_loop(0, columns.shape[1] // UNROLLED, add, zeros)
+    return total

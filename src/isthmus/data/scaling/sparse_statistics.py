@@ -46,10 +46,10 @@ class SparseColumnStatistics(ColumnStatistics):
 
     def glance(self, values: Any) -> None:
         """Add rows to the range of all rows, and to nothing else."""
-        low, high = (values.min(axis=0), values.max(axis=0)) if isinstance(values, np.ndarray) else (None, None)
-        if low is None and values.shape[0]:
+        if isinstance(values, np.ndarray):  # the ranges that `merge` adds
+            super().glance(values)
+        elif values.shape[0]:
             low, high = _range(values.tocsc())
-        if low is not None:
             self._held_low, self._held_high = np.fmin(self._held_low, low), np.fmax(self._held_high, high)
 
     def _add_moments(self, by_column: Any, total: float, weights: Floats | None) -> None:
@@ -63,12 +63,13 @@ class SparseColumnStatistics(ColumnStatistics):
         # About the mean, as the zeros are, since a difference of squares loses digits.
         squares = np.bincount(columns, own * (cells - mean[columns]) ** 2, count)
         squares += mean**2 * np.maximum(total - np.bincount(columns, own, count), 0.0)
-        self._merge_moments(total, mean, squares, None)
+        self._merge_moments(total, np.asarray(mean, np.float64), np.asarray(squares, np.float64), None)
 
     @property
     def sample(self) -> NDArray[Any]:
         """The sampled rows, evenly spaced, dense."""
-        return np.concatenate([part.toarray() for part in self._sample])
+        parts: list[Any] = self._sample
+        return np.concatenate([part.toarray() for part in parts])
 
 
 def sparse_stride(stride: int, n_rows: int, width: int) -> int:

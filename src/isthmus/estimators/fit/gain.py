@@ -132,7 +132,7 @@ def _each_loss(
     for first in range(0, count, size):
         if loader.layout is not None:
             cells, transposed = jax.tree.map(lambda leaf, number=first // size: leaf[number], chunk.values)
-            found = function(SparseRows(cells, transposed, loader.affine()[0]), None, units)
+            found = function(SparseRows(cells, transposed, jnp.asarray(loader.affine()[0])), None, units)
         else:
             found = function(*_padded(loader, chunk.values[first : min(first + size, count)]), units)
         yield np.asarray(found)[: count - first].astype(np.float64)
