@@ -1,3 +1,5 @@
+import signal
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -158,3 +160,27 @@ def test_callbacks_do_not_cross_validate(monkeypatch):
     model.set_callbacks(score).fit(curve(200))
     assert len(scores) == 3
     assert len(calls) == 1
+
+
+def test_a_fit_continued_from_its_last_checkpoint_decides_again(monkeypatch, tmp_path):
+    monkeypatch.setattr(starting, "gain_on_validation_rows", lambda *arguments: Gain(1.9, 20))
+    decided = []
+    monkeypatch.setattr(starting.crossing, "training_beats_pca", lambda *arguments: decided.append(1) or True)
+    rows, options = curve(200), OPTIONS | {"max_epochs": 3}
+    first, again = (Autoencoder(1, **options).fit(rows, checkpoint=tmp_path / "checkpoints") for _ in range(2))
+    assert len(decided) == 2
+    assert_array_equal(first.transform(rows), again.transform(rows))
+
+
+def test_sigterm_while_it_decides_leaves_a_checkpoint(monkeypatch, tmp_path):
+    def terminated(plan, loader, network, interruption):
+        interruption.signal = signal.SIGTERM
+        return False
+
+    monkeypatch.setattr(starting, "gain_on_validation_rows", lambda *arguments: Gain(1.9, 20))
+    monkeypatch.setattr(starting.crossing, "training_beats_pca", terminated)
+    model = Autoencoder(1, **OPTIONS).set_params(max_epochs=3)
+    with pytest.raises(SystemExit) as ended:
+        model.fit(curve(200), checkpoint=tmp_path / "checkpoints")
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert any((tmp_path / "checkpoints").iterdir())
