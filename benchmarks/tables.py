@@ -89,7 +89,8 @@ def compare(name: str, components: list[int], settings: dict[str, Any]) -> None:
     for fold, train, test, known, asked in folds(frame, target):
         encoder = one_hot().fit(train)
         rows, others = encoder.transform(train), encoder.transform(test)
-        found.setdefault((ALL, rows.shape[1]), []).append(np.append(scores(rows, others, known, asked), 0))
+        width = next((width for method, width in found if method == ALL), rows.shape[1])  # that of the first fold
+        found.setdefault((ALL, width), []).append(np.append(scores(rows, others, known, asked), 0))
         for count in (count for count in components if count < rows.shape[1]):
             for method, model in methods(count, settings, fold).items():
                 start = time.perf_counter()

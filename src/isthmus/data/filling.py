@@ -159,6 +159,8 @@ def _put_arrow(table: Any, cells: Cells) -> Any:
 def _arrow_filled(cells: Any, kind: Any, rows: NDArray[np.intp], values: list[Any]) -> Any:
     import pyarrow as pa
 
+    if pa.types.is_string_view(kind):  # pyarrow does not take rows of it
+        return _arrow_filled(cells.cast(pa.large_string()), pa.large_string(), rows, values).cast(kind)
     if pa.types.is_null(kind):
         kind = pa.array(values).type
         cells = cells.cast(kind)

@@ -48,13 +48,22 @@ def filled_rows(model: Any, X: Any, rows: Array, probabilities: bool = False) ->
         return encoding.decode(rows, "pyarrow")
     holes = np.isnan(encoding.compact(frame, unknown=Unknown()))
     chosen = np.flatnonzero(holes.any(axis=1))
-    filled = encoding.decode(rows[chosen], "pyarrow")
+    library = library_of(frame) if library_of(frame) == encoding.library else "pyarrow"
+    filled = (encoding if library == encoding.library else encoding.as_arrow).decode(rows[chosen])
     cells = {}
     for place, column in enumerate(encoding.columns):
         inside = np.flatnonzero(holes[chosen, place] & ~np.isnan(rows[chosen, encoding.starts[place]]))
         if len(inside):
-            cells[column.name] = chosen[inside], filled.column(place).take(inside).to_pylist()
+            cells[column.name] = chosen[inside], _listed(filled, place, inside)
     return put(frame, cells)
+
+
+def _listed(frame: Any, place: int, rows: NDArray[np.intp]) -> list[Any]:
+    """Return some cells of a column of a frame as objects of Python."""
+    if library_of(frame) == "pandas":
+        return list(frame.iloc[rows, place].astype(object))
+    cells = frame.to_series(place).to_list() if library_of(frame) == "polars" else frame.column(place).to_pylist()
+    return [cells[row] for row in rows]
 
 
 def _encoding_of(model: Any) -> TableEncoding | None:

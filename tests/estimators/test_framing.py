@@ -1,0 +1,31 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mixed
+from isthmus.data.encoding import TableEncoding
+from isthmus.estimators.framing import filled_rows
+
+TYPES = [(library, place) for library, frame in mixed.FRAMES.items() for place in range(frame(0).shape[1])]
+
+
+def as_list(frame):
+    if isinstance(frame, pd.DataFrame):
+        return [None if pd.isna(cell) else cell for cell in frame.iloc[:, 0].astype(object)]
+    return frame[frame.columns[0]].to_list() if hasattr(frame, "rows") else frame.column(0).to_pylist()
+
+
+@pytest.mark.parametrize(("library", "place"), TYPES)
+def test_missing_cells_of_every_type_are_filled_and_the_others_stay(library, place):
+    whole = mixed.FRAMES[library](0)
+    names = whole.column_names if library == "pyarrow" else list(whole.columns)
+    frame = whole[[names[place]]] if library == "pandas" else whole.select([names[place]])
+    model = SimpleNamespace(encoding_=TableEncoding.learn(frame))
+    rows = model.encoding_.encode(frame)
+    filled = filled_rows(model, frame, np.where(np.isnan(rows), rows[0], rows))
+    given = as_list(frame)
+    assert as_list(filled) == [given[0] if cell is None else cell for cell in given]
+    types = [list(table.dtypes) if library != "pyarrow" else table.schema.types for table in (frame, filled)]
+    assert types[0] == types[1]
