@@ -6,6 +6,7 @@ from isthmus import Autoencoder, SparseAutoencoder
 from isthmus.core.errors import InvalidParameterError
 from isthmus.data.groups import split_by
 from isthmus.data.sources import open_source
+from isthmus.data.weights import RowWeights
 from isthmus.engine.checkpoint import Checkpoints
 from isthmus.estimators.fit.identity import identity_of
 from isthmus.estimators.fit.rows import FitRows
@@ -110,3 +111,17 @@ def test_a_checkpoint_of_rows_of_which_one_has_changed_is_refused(small, form, t
     with pytest.raises(InvalidParameterError, match=r"holds checkpoints of another run .data was .*, now "):
         model.fit(stored(), checkpoint=tmp_path / "run")
     rows[777] -= 1
+
+
+def test_weights_and_groups_are_part_of_it(small, rows):
+    weights = np.linspace(1, 2, len(rows))
+    plain, given = identity(small(), rows), identity(small(), rows, weights=RowWeights(weights))
+    assert given == identity(small(), rows, weights=RowWeights(weights.copy()))
+    assert given != identity(small(), rows, weights=RowWeights(weights[::-1].copy()))
+    assert given.keys() - plain.keys() == {"sample_weight"}
+    other = identity(small(), rows, rows, validation_weights=RowWeights(weights))
+    assert "sample_weight of validation_data" in other
+    frame = pd.DataFrame(rows).rename(columns=str).assign(site=np.arange(len(rows)) % 5)
+    by = [split_by(frame.assign(site=sites), "site")[1] for sites in (frame["site"], frame["site"], frame["site"] // 2)]
+    texts = [identity(small(), rows, hold=hold)["validation_by"] for hold in by]
+    assert texts[0] == texts[1] != texts[2]
