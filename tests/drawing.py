@@ -45,6 +45,7 @@ def drawn(name, n_rows=30, **options):
         "parts": ((ROWS[:n_rows], CODES[:n_rows], ROWS[:2]), {"image_shape": SHAPE, "base": ROWS[2]}),
         "gallery": (({f"row {i}": row.reshape(SHAPE) for i, row in enumerate(ROWS[:n_rows])},), {}),
         "tradeoffs": (({"a": (range(1, n_rows + 1), ROWS[:n_rows, 0])},), {}),
+        "outliers": ((ROWS[:n_rows], 7.0), {"top": 3}),
     }
     positional, named = arguments[name]
     return FIGURES[name](*positional, **named, **options)

@@ -72,11 +72,12 @@ def test_outputs_in_a_missing_folder(in_folder, args):
 def test_version_and_help():
     assert isthmus("--version").stdout == f"isthmus {__version__}\n"
     assert "Commands:" in isthmus("-h").stdout
-    for command in ("demo", "fit", "encode", "decode", "reconstruct", "score", "inspect", "denoise", "impute", "cache"):
+    commands = ("demo", "fit", "encode", "decode", "reconstruct", "score", "inspect", "denoise", "impute", "cache")
+    for command in (*commands, "outliers"):
         assert f"Usage: isthmus {command}" in isthmus(command, "--help", prog_name="isthmus").stdout
 
 
-@pytest.mark.parametrize("command", ["fit", "denoise"])
+@pytest.mark.parametrize("command", ["fit", "denoise", "outliers"])
 def test_help_imports_nothing_large(command):
     code = (
         f"import sys\nfrom isthmus.cli import app\ntry: app(['{command}', '--help'])\nexcept SystemExit: pass\n"

@@ -203,3 +203,26 @@ def test_too_few_rows_to_hold_back_and_iterators_are_refused(planted):
         quick(threshold="holdout").fit(planted[0][:120])
     with pytest.raises(InvalidDataError, match="an iterator can be read only once"):
         quick().fit(iter([planted[0]]))
+
+
+def test_scores_are_written_block_by_block_with_the_oddest_rows(planted, fitted, tmp_path):
+    X = planted[0]
+    found = fitted.anomaly_score_to(X, tmp_path / "scores.npy", top=3)
+    scores, percentiles, outliers = np.load(tmp_path / "scores.npy").T
+    np.testing.assert_array_equal(scores, fitted.decision_scores_)
+    np.testing.assert_array_equal(percentiles, fitted.anomaly_score(X, calibrated=True))
+    np.testing.assert_array_equal(outliers, fitted.labels_)
+    assert (found.n_rows, found.n_outliers) == (400, 10)
+    np.testing.assert_array_equal(found.rows, np.argsort(-scores)[:3])
+    np.testing.assert_array_equal(found.contributions, fitted.contributions(X)[found.rows])
+    assert fitted.anomaly_score_to(X[:5], None).rows.size == 0
+
+
+def test_several_autoencoders_read_a_file_once(planted, tmp_path):
+    frame = pd.DataFrame(planted[0][:80], columns=list("abcde")).assign(id=np.arange(80))
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    two = quick(n_estimators=2).fit(frame[list("abcde")])
+    two.anomaly_score_to(tmp_path / "rows.csv", tmp_path / "scores.csv", keep=["id"])
+    written = pd.read_csv(tmp_path / "scores.csv")
+    np.testing.assert_array_equal(written["id"], np.arange(80))
+    np.testing.assert_allclose(written["score"], two.decision_scores_, rtol=1e-6)

@@ -204,6 +204,7 @@ def local_file(data: str) -> contextlib.AbstractContextManager[str]:
 
 _OTHER_MODELS = {
     "AutoencoderImputer": "pass it to isthmus impute --model",
+    "AutoencoderOutlierDetector": "pass it to isthmus outliers --model",
     "PatchAutoencoder": "pass it to isthmus denoise --model",
     "PictureDenoiser": "pass it to isthmus denoise --model",
 }
@@ -284,12 +285,21 @@ def _default_text(parameter: Parameter) -> str:
 
 
 def with_parameters(run: Callable[..., None]) -> Callable[..., None]:
-    """Replace a command's ``**given`` with an option for each parameter that can be written as text."""
-    signature = inspect.signature(run, eval_str=True)
-    own = [parameter for parameter in signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
-    options = [option_for(parameter) for parameter in ALL.values() if _on_command_line(parameter).kinds]
-    run.__signature__ = signature.replace(parameters=own + options)  # type: ignore[attr-defined]
-    return run
+    """Replace a command's ``**given`` with an option for each parameter of `fit` that can be written as text."""
+    return with_parameters_of(ALL)(run)
+
+
+def with_parameters_of(declared: Mapping[str, Parameter]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the decorator that replaces ``**given`` with options for these parameters."""
+
+    def decorated(run: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(run, eval_str=True)
+        own = [parameter for parameter in signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
+        made = [option_for(parameter) for parameter in declared.values() if _on_command_line(parameter).kinds]
+        run.__signature__ = signature.replace(parameters=own + made)  # type: ignore[attr-defined]
+        return run
+
+    return decorated
 
 
 # The defaults that depend on other options.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.core.parameters import check_parameters, documented, values_of
 from isthmus.data.frames import eager
-from isthmus.data.sources.base import Source
+from isthmus.data.sources.base import Block, Source
 from isthmus.data.sources.opening import is_iterator
 from isthmus.engine.inference import blocks_for
 from isthmus.estimators import stored
@@ -23,14 +23,17 @@ from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import Rows
 from isthmus.estimators.fit.choices import draw_seed
 from isthmus.estimators.fit.oddness import Reference
-from isthmus.estimators.fit.thresholds import Tail, held_back_threshold, robust_threshold
+from isthmus.estimators.fit.thresholds import Oddest, Scored, Tail, held_back_threshold, robust_threshold
 from isthmus.estimators.inputs import COLUMN_ATTRIBUTES, forget_columns, is_external, open_rows, open_stream, rows_of
+from isthmus.estimators.keeping import open_keeping
 from isthmus.estimators.parameters import AUTOENCODER, OutlierParameters
 from isthmus.estimators.scoring import by_column, comparable
-from isthmus.estimators.streaming import float_of, inference_of
+from isthmus.estimators.streaming import Progress, Verb, counted, float_of, inference_of
 from isthmus.estimators.unchanged import unchanged_on_error
 
 Array = NDArray[Any]
+
+_RESULTS = ("score", "percentile", "outlier")  # columns of a file of scores
 
 
 @documented
@@ -178,17 +181,19 @@ class AutoencoderOutlierDetector(OutlierParameters, OutlierMixin, BaseEstimator)
             start += len(point)
         return Reference.learn(np.concatenate(points), np.concatenate(codes))
 
-    def _blocks(self, X: Rows) -> Iterator[Array]:
+    def _blocks(self, source: Source) -> Iterator[Array]:
         """Yield the contributions of rows, block by block: the means over the autoencoders, by column."""
-        check_is_fitted(self)
-        source = open_stream(self.estimators_[0], X)
-        streams = [_points(model, source) for model in self.estimators_]
-        for blocks in zip(*streams, strict=True):
+        for block in blocks_for(source, inference_of(self.estimators_[0]).rows):
             parts = [
                 by_column(model, reference.contributions(points))
-                for model, reference, (points, _) in zip(self.estimators_, self.references_, blocks, strict=True)
+                for model, reference in zip(self.estimators_, self.references_, strict=True)
+                for points, _ in _points(model, source, [block])
             ]
             yield np.mean(parts, axis=0)
+
+    def _opened(self, X: Rows) -> Source:
+        check_is_fitted(self)
+        return open_stream(self.estimators_[0], X)
 
     def contributions(self, X: Rows) -> Array:
         """Return how much each column adds to the score of each row.
@@ -203,7 +208,7 @@ class AutoencoderOutlierDetector(OutlierParameters, OutlierMixin, BaseEstimator)
         contributions : ndarray of shape (n_samples, n_features_in_)
             Not negative; the sums over a row's columns are `anomaly_score`.
         """
-        return np.concatenate([*self._blocks(X)] or [np.empty((0, self.n_features_in_))])
+        return np.concatenate([*self._blocks(self._opened(X))] or [np.empty((0, self.n_features_in_))])
 
     def anomaly_score(self, X: Rows, *, calibrated: bool = False) -> Array:
         """Return how odd rows are.
@@ -221,7 +226,7 @@ class AutoencoderOutlierDetector(OutlierParameters, OutlierMixin, BaseEstimator)
         scores : ndarray of shape (n_samples,)
             Larger is odder; 1 is the median of the training rows.
         """
-        parts = [block.sum(axis=1) for block in self._blocks(X)]
+        parts = [block.sum(axis=1) for block in self._blocks(self._opened(X))]
         scores = np.concatenate(parts) if parts else np.empty(0)
         return self.distribution_.percentiles(scores) if calibrated else scores
 
@@ -240,6 +245,60 @@ class AutoencoderOutlierDetector(OutlierParameters, OutlierMixin, BaseEstimator)
     def fit_predict(self, X: Rows, y: Any = None, **kwargs: Any) -> Array:
         """Fit, and return -1 for outliers among the rows and 1 for the others, (n_samples,)."""
         return np.where(self.fit(X, y, **kwargs).labels_ == 1, -1, 1)
+
+    def anomaly_score_to(
+        self,
+        source: Rows,
+        out: str | os.PathLike[str] | None,
+        *,
+        keep: Sequence[str] | None = None,
+        progress: Progress | None = None,
+        overwrite: bool = False,
+        top: int = 0,
+    ) -> Scored:
+        """Write scores, percentiles and whether rows are outliers to a file, block by block.
+
+        Parameters
+        ----------
+        source : array-like of shape (n_samples, n_features), DataFrame, path or Source
+            The rows.
+        out : path-like or None
+            As in `Autoencoder.transform_to`, for the columns ``score``, ``percentile`` and ``outlier`` (1 or 0); None
+            writes no file.
+        keep, progress, overwrite : optional
+            As in `Autoencoder.transform_to`.
+        top : int
+            How many of the oddest rows are returned.
+
+        Returns
+        -------
+        scored : Scored
+            ``n_rows``, ``n_outliers`` and, of the oddest rows, the oddest first: ``rows`` (numbers from 0), ``scores``,
+            ``percentiles`` and ``contributions``.
+
+        Raises
+        ------
+        ExistingFileError, InvalidParameterError, InvalidDataError, UnwritableError
+            With one line; `out` is then as it was.
+        """
+        check_is_fitted(self)
+        found = Oddest(self.threshold_, top)
+
+        def blocks(model: Any, rows: Source) -> Iterator[Array]:
+            for block in self._blocks(rows):
+                scores = found.add(block)
+                yield np.stack(
+                    [scores, self.distribution_.percentiles(scores), scores > self.threshold_], axis=1, dtype=np.float64
+                )
+
+        if out is None:
+            opened = self._opened(source)
+            for _ in counted(blocks(self, opened), opened.n_rows, progress):
+                pass
+        else:
+            verb = Verb(open_keeping, blocks, lambda model: _RESULTS, lambda model, rows: np.float64)
+            verb.to_file(self.estimators_[0], source, out, keep, progress, overwrite)
+        return found.scored(self.distribution_)
 
     @property
     def offset_(self) -> float:
@@ -283,10 +342,11 @@ class _Columns(BaseEstimator):  # type: ignore[misc]
         self.datetimes = datetimes
 
 
-def _points(model: Autoencoder, source: Source) -> Iterator[tuple[Array, Array]]:
+def _points(model: Autoencoder, source: Source, blocks: Iterable[Block] | None = None) -> Iterator[tuple[Array, Array]]:
     """Yield scaled rows next to their residuals, (n, 2 W) float32, and codes; missing cells are reconstructed ones."""
     inference = inference_of(model)
-    for raw, codes, rebuilt in inference.round_trip(blocks_for(source, inference.rows), float_of(source)):
+    blocks = blocks_for(source, inference.rows) if blocks is None else blocks
+    for raw, codes, rebuilt in inference.round_trip(blocks, float_of(source)):
         scaled, output = comparable(model, raw, rebuilt)
         scaled = np.where(np.isnan(scaled), output, scaled)
         yield np.concatenate([scaled, scaled - output], axis=1, dtype=np.float32, casting="same_kind"), codes

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
+from isthmus.evaluation.plots.blame import outliers
 from isthmus.evaluation.plots.canvas import save
 from isthmus.evaluation.plots.comparison import reconstructions
 from isthmus.evaluation.plots.curves import history, tradeoffs
@@ -32,6 +33,7 @@ __all__ = [
     "gallery",
     "history",
     "manifold",
+    "outliers",
     "parts",
     "reconstructions",
     "save",
@@ -42,6 +44,6 @@ __all__ = [
 
 _FIGURES: tuple[Callable[..., Figure], ...] = (
     *(codes, reconstructions, manifold, history, weights, code_histograms, atoms, density),
-    *(activation_against_target, top_rows, parts, gallery, tradeoffs),
+    *(activation_against_target, top_rows, parts, gallery, tradeoffs, outliers),
 )
 FIGURES = {figure.__name__: figure for figure in _FIGURES}
