@@ -85,7 +85,7 @@ def _check_targets(data: str, output: str | None, save: str | None, model: str |
     from isthmus.core.files import check_writable
     from isthmus.data.sources.places import is_url, local_files
 
-    reads = [*local_files(data), *([] if model is None else [model])]
+    reads: list[Any] = [*local_files(data), *([] if model is None else [model])]
     for target in (output, save):
         if target is not None and target != options.STANDARD and not is_url(target):
             check_writable(target, overwrite=overwrite, reads=reads)

@@ -115,5 +115,5 @@ def _draw_blame(
     ax.set_yticks(range(len(rows)), [f"row {row:,}" for row in rows])
     ax.spines[:].set_visible(False)
     bar = figure.colorbar(image, ax=ax, pad=0.02)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.set_label("share of the score, %")
