@@ -158,8 +158,11 @@ def _decimals(text: str, start: int, whole: bool, decimal: str | None, missing: 
 
 
 def _are_fractions(numbers: Sequence[str], parts: Sequence[tuple[str, str]]) -> bool:
-    """Whether numbers around a comma are parts of one number: zeros begin the second, and never the first."""
-    if any(len(first) > 1 and first.startswith("0") for first, _ in parts):
+    """Whether numbers around a comma are parts of one number: zeros begin the second, and never the first.
+
+    A comma at the end is one before a missing cell, as no program writes it after a number.
+    """
+    if any(not second or (len(first) > 1 and first.startswith("0")) for first, second in parts):
         return False
     zeros = any(len(second) > 1 and second.startswith("0") for _, second in parts)
     return zeros or any(line.strip().startswith(("-0,", "+0,")) for line in numbers)
