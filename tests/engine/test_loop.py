@@ -5,6 +5,7 @@ import jax
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_matrix
 
 from isthmus.core.errors import DivergedError
 from isthmus.data.scaling import Scaler
@@ -194,6 +195,22 @@ def test_the_last_finite_weights_are_kept(loader_of):
     # Of chunks of one step, the third's first loss is not finite, so the state before the second is kept.
     assert state.step == 1
     same(to_host(state.params), to_host(trained(loader_of(ROWS[:8], 8), Settings(1, 0.05)).params))
+
+
+@pytest.mark.parametrize(("chunk_bytes", "steps"), [(1, 1), (1 << 20, 0)])
+def test_of_sparse_rows_the_last_finite_weights_are_kept_and_the_optimizer_starts_anew(
+    loader_of, monkeypatch, chunk_bytes, steps
+):
+    monkeypatch.setattr("isthmus.engine.loading._SPARSE_CHUNK_BYTES", chunk_bytes)
+    rows = ROWS.copy()
+    rows[21, 2] = np.nan
+    message, state = diverges(loader_of(csr_matrix(rows), 8), Settings(1, 0.05))
+    assert "at epoch 1, step 3 of 7" in message
+    # Chunks are one step or the whole epoch.
+    assert state.step == steps
+    expected = to_host(trained(loader_of(ROWS[:8], 8), Settings(1, 0.05)).params) if steps else NETWORK.init(1)
+    jax.tree.map(lambda a, b: assert_allclose(a, b, atol=1e-6), to_host(state.params), expected)
+    same(to_host(state.optimizer), ADAM.init(state.params))
 
 
 def test_a_gradient_that_is_not_finite_stops_too(loader_of):

@@ -9,6 +9,7 @@ from isthmus import Autoencoder, DenoisingAutoencoder, SparseAutoencoder
 from isthmus.core.errors import InvalidDataError
 
 QUICK = {"n_components": 3, "max_epochs": 2, "random_state": 0, "linear_path": False, "hidden_layer_sizes": ()}
+ONE_EPOCH = {**QUICK, "max_epochs": 1, "early_stopping": False}
 
 
 def counts(n=160, width=40):
@@ -108,10 +109,10 @@ def test_weights_of_sparse_rows_are_repetitions():
 @pytest.mark.parametrize(
     "other",
     [
-        DenoisingAutoencoder(n_components=3, max_epochs=1, random_state=0),
-        SparseAutoencoder(n_components=8, max_epochs=1, random_state=0, scaling="standard"),
-        Autoencoder(n_components=3, max_epochs=1, random_state=0, scaling="patches"),
-        Autoencoder(n_components=3, max_epochs=1, random_state=0, loss="huber", scaling="standard"),
+        DenoisingAutoencoder(**ONE_EPOCH),
+        SparseAutoencoder(3, k=2, max_epochs=1, random_state=0, early_stopping=False, scaling="standard"),
+        Autoencoder(**ONE_EPOCH, scaling="patches"),
+        Autoencoder(**ONE_EPOCH, loss="huber", scaling="standard"),
     ],
     ids=["denoising", "sparse code", "patches", "huber"],
 )
@@ -123,6 +124,6 @@ def test_what_needs_every_cell_makes_batches_dense(other):
 
 
 def test_counts_have_one_unit_and_other_columns_their_own():
-    assert Autoencoder(**QUICK).fit(X).scaler_.kind == "shared"
+    assert Autoencoder(**ONE_EPOCH).fit(X).scaler_.kind == "shared"
     mixed = random_matrix(160, 40, 0.2, "csr", random_state=0).multiply(np.logspace(0, 4, 40)).tocsr()
-    assert Autoencoder(**QUICK).fit(mixed).scaler_.kind == "standard"
+    assert Autoencoder(**ONE_EPOCH).fit(mixed).scaler_.kind == "standard"

@@ -212,13 +212,14 @@ class Trainer:
         run = self._run(loader, state.seed, epoch)
         for chunk in loader.chunks(epoch, start=state.cursor):
             scheduled = self._at_steps(state, -(-chunk.count // loader.batch_size))
-            kept = self.program.copied(carry), state.step
+            kept = self._copied(carry), state.step
             carry, sums = self.program.train(carry, chunk.uploaded, np.int32(chunk.count), scheduled, run)
             finite, steps = bool(sums.finite), int(sums.steps)
             if not finite:
                 # The current weights are those whose loss is not finite.
                 good, good_step = kept if steps or self._good is None else self._good
-                raise self._diverged(state._replace(**good._asdict(), step=good_step), epoch, state.step + steps)
+                state, done = state._replace(**self._whole(good)._asdict(), step=good_step), state.step + steps
+                raise self._diverged(state, epoch, done)
             self._good = kept
             epoch_sums = _added(state.epoch_sums, {**sums.terms, "waited": chunk.waited})
             epoch_sums |= {"last_batch_loss": float(sums.last), "seconds": before + time.perf_counter() - began}
@@ -232,6 +233,20 @@ class Trainer:
             if self.interruption.signal:
                 break
         return state
+
+    def _copied(self, carry: Carry) -> Carry:
+        """Return a copy to return to; of sparse rows' wide weights without the optimizer's state, which is larger."""
+        if self.loader.layout is None:
+            copy: Carry = self.program.copied(carry)
+            return copy
+        params, model = self.program.copied((carry.params, carry.model))
+        return Carry(params, None, model)
+
+    def _whole(self, good: Carry) -> Carry:
+        """Return a copy whose optimizer, where it has none, starts anew."""
+        if good.optimizer is not None:
+            return good
+        return good._replace(optimizer=self.put(self.optimizer.init(good.params)))
 
     def _finish_epoch(self, state: TrainState) -> TrainState:
         """Return the state after an epoch of which all rows are done: validated, recorded and counted."""

@@ -167,7 +167,7 @@ class Plan:
     def keeps_sparse(self) -> bool:
         """Whether batches of sparse rows can stay sparse."""
         by_column = self.scaling in (None, "auto", AUTO_DICTIONARY) or SCALINGS[self.scaling].makes is Scaler
-        undisturbed = self.corruption is None and self.placement.mesh is None
+        undisturbed = self.corruption is None and self.sparsity is None and self.placement.mesh is None
         return by_column and undisturbed and self.objective(self.network.build(1, crowded=False)).takes_sparse_rows
 
     def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:

@@ -86,7 +86,7 @@ class PrincipalStart:
 
     def __init__(self, plan: Plan, prepared: Prepared, network: Network, params: Params) -> None:
         self.plan, self.prepared, self.network = plan, prepared, network
-        self._params = jax.tree.map(np.array, params)
+        self._params = jax.tree.map(np.asarray, params)
 
     def is_beaten(self, trainer: Trainer, learned: Params, *, cross_validates: bool = False) -> bool:
         """Return whether learned parameters are better than the start, beyond chance.
