@@ -147,13 +147,14 @@ def kept_in_memory(compile_one: Callable[..., T]) -> Callable[..., T]:
             last.move_to_end(arguments)
             if len(last) > _IN_MEMORY:
                 last.popitem(last=False)
-                _return_memory()
+                return_memory()
             return found
 
     return kept
 
 
-def _return_memory() -> None:
+def return_memory() -> None:
+    """Return freed memory to the system."""
     # glibc keeps freed memory for later use; other systems have no such call and need none.
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from isthmus.core.compilation import return_memory
 from isthmus.core.errors import DivergedError
 from isthmus.core.processes import global_maximum
 from isthmus.core.random import Stream, key_words
@@ -209,7 +210,9 @@ class Trainer:
         before = state.epoch_sums.get("seconds", 0.0)
         carry = Carry(state.params, state.optimizer, state.model)
         epoch, loader = state.epoch + 1, self._read_ahead(self.loader)
-        run = self._run(loader, state.seed, epoch)
+        run, sparse = self._run(loader, state.seed, epoch), loader.layout is not None
+        if sparse:
+            return_memory()
         for chunk in loader.chunks(epoch, start=state.cursor):
             scheduled = self._at_steps(state, -(-chunk.count // loader.batch_size))
             kept = self._copied(carry), state.step
@@ -221,6 +224,8 @@ class Trainer:
                 state, done = state._replace(**self._whole(good)._asdict(), step=good_step), state.step + steps
                 raise self._diverged(state, epoch, done)
             self._good = kept
+            if sparse and not state.cursor:
+                return_memory()  # of compilation, and of arrays of other shapes
             epoch_sums = _added(state.epoch_sums, {**sums.terms, "waited": chunk.waited})
             epoch_sums |= {"last_batch_loss": float(sums.last), "seconds": before + time.perf_counter() - began}
             state = state._replace(
