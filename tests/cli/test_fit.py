@@ -267,9 +267,9 @@ def test_the_layout_of_text_is_an_option(in_folder, tmp_path):
 
 
 def test_the_choice_of_a_header_is_printed_even_if_the_fit_fails(in_folder, tmp_path):
-    (tmp_path / "rows.csv").write_text("1,2,red\n3,4,red\n")
+    (tmp_path / "rows.csv").write_text("1,2,red\n3,4,\n5,6,red\n")
     result = isthmus("fit", tmp_path / "rows.csv", "-o", tmp_path / "m", *FAST, code=2)
-    assert [("first line" in line, "'red' in row 0 (line 1)" in line) for line in result.stderr.splitlines()] == [
+    assert [("first line" in line, "contains NaN at row 1" in line) for line in result.stderr.splitlines()] == [
         (True, False),
         (False, True),
     ]

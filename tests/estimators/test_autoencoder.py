@@ -624,6 +624,7 @@ def test_a_fitted_model_rejects_invalid_rows(fitted, rows):
     )
 
 
+@pytest.mark.filterwarnings("ignore:there is one row")
 @pytest.mark.parametrize("shape", [(1, 4), (150, 1), (1, 1), (2, 3), (5, 40)])
 def test_fit_with_few_rows_and_columns(small, shape):
     X = np.random.default_rng(0).standard_normal(shape)

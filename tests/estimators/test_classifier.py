@@ -31,7 +31,15 @@ def model(digits):
 @parametrize_with_checks(
     [
         AutoencoderClassifier(
-            Autoencoder(2, hidden_layer_sizes=(8,), max_epochs=3, precision="float64", random_state=0),
+            Autoencoder(
+                2,
+                hidden_layer_sizes=(8,),
+                max_epochs=3,
+                early_stopping=False,
+                batch_size=1000,
+                precision="float64",
+                random_state=0,
+            ),
             batch_size=1000,
             learning_rate=0.02,
             random_state=0,

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
+from checks import expected_failures
 from isthmus import Autoencoder, SparseAutoencoder
 from isthmus.core.errors import InvalidParameterError
 from isthmus.estimators.parameters import AUTOENCODER
@@ -90,6 +91,8 @@ CHECKS = [
 @pytest.mark.filterwarnings("ignore::isthmus.core.errors.SparsityWarning")
 @pytest.mark.parametrize(("estimator", "check"), CHECKS)
 def test_scikit_learn_estimator_checks(estimator, check):
+    if reason := expected_failures(estimator).get(check.func.__name__):
+        pytest.xfail(reason)
     check(estimator)
 
 

@@ -284,7 +284,7 @@ class Trainer:
             Noise(key_words(seed, Stream.NOISE), np.uint32(epoch)),
             np.asarray(self.settings.decay, dtype),
             np.asarray(self.settings.clip, dtype),
-            None if self.columns is None else _in_type(self.columns, dtype),
+            None if self.columns is None else in_type(self.columns, dtype),
             None if self.units is None else np.asarray(self.units, dtype),
         )
 
@@ -390,7 +390,7 @@ def _added(totals: Mapping[str, float], sums: Mapping[str, Any]) -> dict[str, fl
     return {**totals, **{name: totals.get(name, 0.0) + float(value) for name, value in sums.items()}}
 
 
-def _in_type(columns: Columns, dtype: Any) -> Columns:
+def in_type(columns: Columns, dtype: Any) -> Columns:
     """Return statistics of columns in a type; the columns' numbers stay integers."""
     statistics = {name: np.asarray(values, dtype) for name, values in columns._asdict().items() if name != "number"}
     return columns._replace(**statistics)

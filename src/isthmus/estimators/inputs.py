@@ -13,6 +13,7 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.data.columns import refuse_duplicates
 from isthmus.data.encoding import TableEncoding
 from isthmus.data.frames import eager, labels_of, library_of, matrix_of, objects_matrix
 from isthmus.data.list_frames import spread_lists
@@ -183,12 +184,21 @@ def numbers_of(X: Any) -> Any:
 
 def _open_frame(estimator: Any, X: Any, *, reset: bool) -> Source:
     """Return a frame as a source: of numbers as they are, or of the numbers that its columns are encoded as."""
+    _refuse_empty_or_ambiguous(X)
     check_names(estimator, X, reset=reset)
     options = _datetimes(estimator)
-    if reset and options and len(X):
+    if reset and options:
         estimator.encoding_ = TableEncoding.learn(X, **options)
     encoding = mixed_encoding(estimator)
     return ArraySource(_frame_rows(X)) if encoding is None else open_mixed(X, encoding=encoding)
+
+
+def _refuse_empty_or_ambiguous(X: Any) -> None:
+    refuse_duplicates(X)
+    if not len(X):
+        raise InvalidDataError(
+            f"Found array with 0 sample(s) (shape={tuple(X.shape)}) while a minimum of 1 is required"
+        )
 
 
 def _open_new(estimator: Any, X: Any) -> Source:

@@ -20,6 +20,7 @@ from isthmus.core.types import Batch, Noise
 from isthmus.corruption.base import Corruption
 from isthmus.data.sources.base import Block, Source
 from isthmus.data.splitting import NO_HOLDOUT
+from isthmus.engine.loop import in_type
 from isthmus.estimators.fit.preparing import columns_of, measure, refuse_too_large
 from isthmus.estimators.inputs import open_rows
 from isthmus.estimators.streaming import inference_of
@@ -73,7 +74,7 @@ def robustness(
     statistics = measure(source, None, (), NO_HOLDOUT, moments=True)
     refuse_too_large(statistics, model.scaler_, np.dtype(np.float32), source, ())
     clean = model.scaler_.scaled(rows, np.float32)
-    columns = columns_of(statistics, model.scaler_)
+    columns = columns_of(statistics, model.scaler_, source.schema.column_of)
     ways: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {"model": _rebuilder(model), "noisy": lambda noisy: noisy}
     if fit_on is not None:
         plain = clone(model).set_params(corruption=None, corruption_level=None, untouched_weight=1.0).fit(fit_on)
@@ -140,6 +141,6 @@ def _corrupted_rows(corruption: Corruption, clean: NDArray[Any], columns: Any, s
     noise = Noise(jnp.asarray(key_words(seed, Stream.NOISE)), jnp.uint32(0))
     scheduled = {name: jnp.float32(schedule(np.ones(1))[0]) for name, schedule in corruption.schedules().items()}
     static = corruption.static()
-    columns = type(columns)(*(jnp.asarray(values, jnp.float32) for values in columns))
+    columns = in_type(columns, np.float32)
     made = jax.jit(lambda batch, scheduled: static(noise, batch, columns, scheduled).x)(batch, scheduled)
     return np.asarray(made)

@@ -349,7 +349,7 @@ def _fitted(model: SparseAutoencoder, d_in: int, kind: _Architecture, tensors: T
         "history_": {},
         **dict.fromkeys(("n_iter_", "best_iter_", "seed_"), 0),
         "loss_": float("nan"),
-        **dict.fromkeys(("image_shape_", "optimizer_state_")),
+        **dict.fromkeys(("image_shape_", "error_scale_", "optimizer_state_")),
         "sparsity_": sparsity,
         "sparsity_state_": sparsity.init(d_sae) | kind.state(tensors),
         "mean_code_": np.zeros(d_sae),

@@ -33,7 +33,11 @@ def read(folder, content, **options):
         ("1,0\n0,1\n1,1\n", [[1, 0], [0, 1], [1, 1]], None),
         ("12,34\n56,10\n7,123\n", [[12, 34], [56, 10], [7, 123]], None),
         ("007,05\n008,123\n", [[7, 5], [8, 123]], "read as two columns"),
-        ("12,08\n15,03\n17,\n", [[12, 8], [15, 3], [17, np.nan]], "read as two columns"),  # a missing cell after the comma
+        (
+            "12,08\n15,03\n17,\n",
+            [[12, 8], [15, 3], [17, np.nan]],
+            "read as two columns",
+        ),  # a missing cell
         ("a,b\n-3,09\n1,50\n", [[-3, 9], [1, 50]], None),
         ("-3,-9\n1,5\n", [[-3, -9], [1, 5]], None),
         ("-3,09,1\n1,50,2\n", [[-3, 9, 1], [1, 50, 2]], None),

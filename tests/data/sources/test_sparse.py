@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array, csr_matrix, random_array, save_npz
 from scipy.sparse import random as random_matrix
 
@@ -173,7 +173,7 @@ def test_a_fit_of_an_archive_of_scipy_equals_that_of_its_array(tmp_path):
         Autoencoder(1, hidden_layer_sizes=(), max_epochs=1, random_state=0).fit(rows).encoder_weights_[0]
         for rows in (tmp_path / "m.npz", matrix.toarray())
     )
-    assert_array_equal(one, other)
+    assert_allclose(one, other, atol=1e-6)  # sums over sparse rows are rounded in another order
 
 
 def test_types_of_archives_of_scipy(tmp_path):
