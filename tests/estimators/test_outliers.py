@@ -3,11 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import config_context
+from sklearn.base import clone
 from sklearn.datasets import load_wine
 from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import isthmus
+from checks import expected_failures
 from isthmus import AutoencoderOutlierDetector
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, ModelFileError
 
@@ -32,7 +36,7 @@ def fitted(planted):
     return quick(contamination=0.025).fit(planted[0])
 
 
-@parametrize_with_checks([quick()])
+@parametrize_with_checks([quick()], expected_failed_checks=expected_failures)
 def test_scikit_learn_accepts_the_detector(estimator, check):
     check(estimator)
 
@@ -226,3 +230,30 @@ def test_several_autoencoders_read_a_file_once(planted, tmp_path):
     written = pd.read_csv(tmp_path / "scores.csv")
     np.testing.assert_array_equal(written["id"], np.arange(80))
     np.testing.assert_allclose(written["score"], two.decision_scores_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("threshold", ["auto", "holdout"])
+def test_rows_of_weight_0_are_scored_but_nothing_is_learned_from_them(planted, threshold):
+    X, weights = planted[0], np.ones(400)
+    weights[::5] = 0
+    model = quick(threshold=threshold, false_alarms=0.05)
+    with config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(clone(model).set_fit_request(sample_weight=True))
+        weighted = pipeline.fit(X, sample_weight=weights)[-1]
+    alone = clone(model).fit(X[weights > 0])
+    assert len(weighted.decision_scores_) == 400
+    if threshold == "auto":
+        np.testing.assert_array_equal(weighted.references_[0].points, alone.references_[0].points)
+        np.testing.assert_allclose(weighted.threshold_, alone.threshold_, rtol=1e-9)
+    np.testing.assert_allclose(weighted.anomaly_score(X), weighted.decision_scores_, rtol=1e-6)
+    np.testing.assert_allclose(weighted.anomaly_score(X), alone.anomaly_score(X), rtol=1e-6)
+    with pytest.raises(InvalidDataError, match=r"sample_weight has shape \(3,\)"):
+        quick(threshold=threshold, false_alarms=0.05).fit(X, sample_weight=[1, 2, 3])
+
+
+def test_a_column_of_weights_is_no_feature(planted):
+    frame = pd.DataFrame(planted[0], columns=list("abcde")).assign(w=np.arange(400) % 3)
+    detector = quick().fit(frame, sample_weight="w")
+    assert list(detector.feature_names_in_) == list("abcde")
+    given = quick().fit(frame[list("abcde")], sample_weight=frame["w"])
+    np.testing.assert_array_equal(given.decision_scores_, detector.decision_scores_)

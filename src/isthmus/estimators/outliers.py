@@ -17,12 +17,14 @@ from isthmus.core.parameters import check_parameters, documented, values_of
 from isthmus.data.frames import eager
 from isthmus.data.sources.base import Block, Source
 from isthmus.data.sources.opening import is_iterator
+from isthmus.data.weights import checked_weights
 from isthmus.engine.inference import blocks_for
 from isthmus.estimators import stored
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import Rows
 from isthmus.estimators.fit.choices import draw_seed
 from isthmus.estimators.fit.oddness import Reference
+from isthmus.estimators.fit.rows import RowOptions
 from isthmus.estimators.fit.thresholds import Oddest, Scored, Tail, held_back_threshold, robust_threshold
 from isthmus.estimators.inputs import COLUMN_ATTRIBUTES, forget_columns, is_external, open_rows, open_stream, rows_of
 from isthmus.estimators.keeping import open_keeping
@@ -84,7 +86,7 @@ class AutoencoderOutlierDetector(OutlierParameters, OutlierMixin, BaseEstimator)
     threshold_: float
     n_features_in_: int
 
-    def fit(self, X: Rows, y: Any = None) -> Self:
+    def fit(self, X: Rows, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn what ordinary rows are like; outliers may be among the rows.
 
         Parameters
@@ -93,6 +95,11 @@ class AutoencoderOutlierDetector(OutlierParameters, OutlierMixin, BaseEstimator)
             The rows, as `Autoencoder.fit` takes them.
         y : None
             Ignored.
+        sample_weight : array-like of shape (n_samples,) or str, optional
+            The rows' weights in the autoencoders' fits, each >= 0, or the name of a column of them, which is then not
+            part of the rows. Rows of weight 0 are scored, but nothing is learned from them: no other row is compared
+            with them, and they do not count for the threshold. scikit-learn's metadata routing passes it on after
+            ``set_fit_request(sample_weight=True)``.
 
         Returns
         -------
@@ -109,22 +116,36 @@ class AutoencoderOutlierDetector(OutlierParameters, OutlierMixin, BaseEstimator)
         if is_iterator(X):
             raise InvalidDataError("an iterator can be read only once, and a detector reads rows twice; give an array")
         with unchanged_on_error(self):
-            self.seed_ = draw_seed(self.random_state)
-            forget_columns(self)
-            X = eager(X)
-            rows, held = self._held_back(X)
-            source = open_rows(_Columns(self.datetimes), rows, reset=True)
-            given = source if is_external(rows) else rows
-            settings = self._network_settings(source.schema.n_features)
-            seeds = [(self.seed_ + i) % 2**32 for i in range(self.n_estimators)]
-            self.estimators_ = [Autoencoder(**settings, random_state=seed).fit(given) for seed in seeds]
-            known = vars(self.estimators_[0])
-            self.__dict__.update({name: known[name] for name in COLUMN_ATTRIBUTES if name in known})
-            self.references_ = [self._reference(model, given) for model in self.estimators_]
-            self.decision_scores_ = self.anomaly_score(source if given is X and is_external(X) else X)
-            self.distribution_ = Tail.learn(self.decision_scores_ if held is None else self.anomaly_score(held))
-            self.threshold_ = self._threshold(held)
+            self._fit(eager(X), sample_weight)
         return self
+
+    def _fit(self, X: Any, sample_weight: Any) -> None:
+        self.seed_ = draw_seed(self.random_state)
+        forget_columns(self)
+        divided = RowOptions(sample_weight=sample_weight).divided(X)
+        X, weights = divided.rows, divided.weights
+        rows, held, taken = X, None, slice(None)
+        if self.threshold == "holdout":
+            weights, taken, back = self._held_back(X, weights)
+            rows, held = _safe_indexing(X, taken), _safe_indexing(X, back)
+        source = open_rows(_Columns(self.datetimes), rows, reset=True)
+        if held is None:
+            weights = checked_weights(weights, rows_of(source))
+        given, own = source if is_external(rows) else rows, None if weights is None else weights[taken]
+        settings = self._network_settings(source.schema.n_features)
+        seeds = [(self.seed_ + i) % 2**32 for i in range(self.n_estimators)]
+        self.estimators_ = [Autoencoder(**settings, random_state=seed).fit(given, sample_weight=own) for seed in seeds]
+        known = vars(self.estimators_[0])
+        self.__dict__.update({name: known[name] for name in COLUMN_ATTRIBUTES if name in known})
+        learned = [self._reference(model, given, own) for model in self.estimators_]
+        self.references_ = [reference for reference, _ in learned]
+        found = [contributions for _, contributions in learned if contributions is not None]
+        whole = held is None and len(found) == len(learned)
+        self.decision_scores_ = np.mean(found, axis=0).sum(axis=1) if whole else self.anomaly_score(X)
+        counted = self.decision_scores_ if weights is None else self.decision_scores_[weights > 0]
+        apart = None if held is None else self.anomaly_score(held)
+        self.distribution_ = Tail.learn(counted if apart is None else apart)
+        self.threshold_ = self._threshold(counted, apart)
 
     def _check_threshold(self) -> None:
         if self.contamination != "auto" and self.threshold != "auto":
@@ -133,23 +154,22 @@ class AutoencoderOutlierDetector(OutlierParameters, OutlierMixin, BaseEstimator)
                 "a threshold already; leave one of them at 'auto'"
             )
 
-    def _held_back(self, X: Any) -> tuple[Any, Any]:
-        """Return the rows to fit, and those held back for the threshold, or None."""
-        if self.threshold != "holdout":
-            return X, None
+    def _held_back(self, X: Any, sample_weight: Any) -> tuple[Array | None, Array, Array]:
+        """Return the rows' weights, the numbers of the rows to fit, and of those held back for the threshold."""
         if is_external(X) and not hasattr(X, "columns"):
             raise InvalidParameterError("threshold='holdout' takes arrays and frames; read the file into one first")
-        n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+        every = np.arange(X.shape[0] if hasattr(X, "shape") else len(X))
+        weights = checked_weights(sample_weight, len(every))
+        able = every if weights is None else np.flatnonzero(weights)
         fewest = int(np.ceil(1 / self.false_alarms)) - 1
-        count = max(n_rows // 5, fewest)
-        if count > n_rows // 2:
+        count = max(len(able) // 5, fewest)
+        if count > len(able) // 2:
             raise InvalidDataError(
                 f"threshold='holdout' with false_alarms={self.false_alarms} needs {fewest} rows held back, at most "
-                f"half of {n_rows}; give more rows or a larger false_alarms"
+                f"half of {len(able)}; give more rows or a larger false_alarms"
             )
-        order = np.random.default_rng(self.seed_).permutation(n_rows)
-        back, others = np.sort(order[:count]), np.sort(order[count:])
-        return _safe_indexing(X, others), _safe_indexing(X, back)
+        back = np.sort(able[np.random.default_rng(self.seed_).permutation(len(able))[:count]])
+        return weights, np.setdiff1d(every, back), back
 
     def _network_settings(self, n_cells: int) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in AUTOENCODER if name != "random_state"}
@@ -157,29 +177,35 @@ class AutoencoderOutlierDetector(OutlierParameters, OutlierMixin, BaseEstimator)
             own["n_components"] = max(1, round(n_cells**0.5))
         return own
 
-    def _threshold(self, held: Any) -> float:
+    def _threshold(self, scores: Array, held: Array | None) -> float:
+        """Return the threshold by the scores of the training rows and of those held back."""
         if self.contamination != "auto":
-            return float(np.quantile(self.decision_scores_, 1 - float(self.contamination)))
+            return float(np.quantile(scores, 1 - float(self.contamination)))
         if held is not None:
-            return held_back_threshold(self.anomaly_score(held), self.false_alarms)
+            return held_back_threshold(held, self.false_alarms)
         if self.threshold == "tail":
             return self.distribution_.threshold(self.false_alarms)
-        return robust_threshold(self.decision_scores_, self.false_alarms)
+        return robust_threshold(scores, self.false_alarms)
 
     # Scores ----------------------------------------------------------------------------------------------------
 
-    def _reference(self, model: Autoencoder, X: Rows) -> Reference:
+    def _reference(self, model: Autoencoder, X: Rows, weights: Array | None) -> tuple[Reference, Array | None]:
+        """Return the rows to compare others with and, where they are all rows, the contributions of these."""
         source = open_stream(model, X)
         n_rows, count = rows_of(source), self.max_reference_rows
-        rng = np.random.default_rng(model.seed_)
-        chosen = np.ones(n_rows, bool) if n_rows <= count else rng.permutation(n_rows) < count
+        able = np.arange(n_rows) if weights is None else np.flatnonzero(weights)
+        chosen = np.zeros(n_rows, bool)
+        drawn = np.random.default_rng(model.seed_).permutation(len(able)) < count if len(able) > count else slice(None)
+        chosen[able[drawn]] = True
         start, points, codes = 0, [], []
         for point, code in _points(model, source):
             taken = chosen[start : start + len(point)]
             points.append(point[taken])
             codes.append(code[taken])
             start += len(point)
-        return Reference.learn(np.concatenate(points), np.concatenate(codes))
+        reference, found = Reference.learn(np.concatenate(points), np.concatenate(codes))
+        # Rows scored in several blocks are rounded differently.
+        return reference, by_column(model, found) if chosen.all() and len(points) == 1 else None
 
     def _blocks(self, source: Source) -> Iterator[Array]:
         """Yield the contributions of rows, block by block: the means over the autoencoders, by column."""

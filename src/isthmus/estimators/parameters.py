@@ -355,7 +355,7 @@ class ConvolutionalParameters(AutoencoderParameters):
     )
 
 
-@declares_parameters(hidden_layer_sizes=(128,), dropout=0.1, max_epochs=30)
+@declares_parameters(hidden_layer_sizes=(128,), dropout=0.1, max_epochs=20, early_stopping=False)
 class OutlierParameters(AutoencoderParameters):
     """The parameters of `AutoencoderOutlierDetector`: those of the autoencoder underneath, and its own."""
 

@@ -16,7 +16,7 @@ _ROUNDS = 8
 _TYPICAL = 0.9  # quantile of the core's distances from which a reference row is charged for its own
 _FLOOR = 0.1  # of the median local distance, added to each
 _EQUAL = 1e-10  # squared distance of equal rows, relative to their squared lengths
-_AT_ONCE = 1 << 22  # distances in memory at a time
+_AT_ONCE = 1 << 19  # distances at a time: what a processor's cache holds
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +48,8 @@ class Reference:
     unit: float
 
     @classmethod
-    def learn(cls, points: Array, codes: Array) -> Self:
-        """Return the reference that rows make.
+    def learn(cls, points: Array, codes: Array) -> tuple[Self, Array]:
+        """Return the reference that rows make, and what `contributions` returns for these rows.
 
         Parameters
         ----------
@@ -67,23 +67,33 @@ class Reference:
             own[rows], blame[rows] = cells.sum(axis=1), cells
         charges = np.maximum(own - np.quantile(own[core], _TYPICAL), 0)
         charged = blame * np.divide(charges, own, out=np.zeros_like(own), where=own > 0)[:, None]
-        usual = np.empty(len(points))
+        found, nearest = blame, []  # the memory is used again
         for rows, squared in _distances(points, points):
-            near = _nearest(squared + charges, NEIGHBORS)
-            usual[rows] = _cells(points[rows], points, near).sum(axis=1)
+            squared += charges
+            near = _nearest(squared, NEIGHBORS)
+            found[rows] = _cells(points[rows], points, near)
+            nearest.append((rows, near))
+        usual = found.sum(axis=1)
         floor = _FLOOR * (np.median(usual) or np.mean(usual)) or 1.0
         reference = cls(points, charges, charged.astype(np.float32), usual + floor, 1.0)
-        unit = float(np.median(reference.contributions(points).sum(axis=1)))
-        return cls(points, charges, reference.charged, reference.usual, unit or 1.0)
+        for rows, near in nearest:
+            found[rows] = reference._relative(found[rows], near)
+        unit = float(np.median(found.sum(axis=1))) or 1.0
+        return cls(points, charges, reference.charged, reference.usual, unit), found / unit
 
     def contributions(self, points: Array) -> Array:
         """Return what each cell adds to the oddness of rows, (n, W); the sums are 1 for a median training row."""
         found = np.empty((len(points), points.shape[1] // 2))
         for rows, squared in _distances(points, self.points):
-            near = _nearest(squared + self.charges, NEIGHBORS)
-            cells = _cells(points[rows], self.points, near) + self.charged[near].mean(axis=1)
-            found[rows] = cells / np.sqrt(self.usual[near].mean(axis=1))[:, None] / self.unit
+            squared += self.charges
+            near = _nearest(squared, NEIGHBORS)
+            found[rows] = self._relative(_cells(points[rows], self.points, near), near) / self.unit
         return found
+
+    def _relative(self, cells: Array, near: Array) -> Array:
+        """Return distances by cell (n, W), with what neighbours (n, k) are charged, relative to what is usual there."""
+        relative: Array = (cells + self.charged[near].mean(axis=1)) / np.sqrt(self.usual[near].mean(axis=1))[:, None]
+        return relative
 
 
 def trusted(codes: Array, residuals: Array) -> Array:
@@ -128,7 +138,11 @@ def _distances(points: Array, others: Array) -> Any:
         rows = slice(start, start + step)
         block = points[rows].astype(np.float64)
         squares = np.square(block).sum(axis=1)
-        squared = np.maximum(squares[:, None] + lengths - 2 * (block @ base.T), 0)
+        squared = block @ base.T
+        squared *= -2
+        squared += squares[:, None]
+        squared += lengths
+        np.maximum(squared, 0, out=squared)
         if len(others) > 1:
             nearest, every = squared.argmin(axis=1), np.arange(len(block))
             equal = squared[every, nearest] <= _EQUAL * (squares + lengths[nearest])
@@ -137,12 +151,17 @@ def _distances(points: Array, others: Array) -> Any:
 
 
 def _nearest(distances: Array, count: int) -> Array:
-    """Return the columns of the smallest distances of each row, (rows, count), fewer where there are fewer."""
-    finite = int(np.isfinite(distances).sum(axis=1).min())
-    count = min(count, finite)
-    if count == distances.shape[1]:
-        return np.broadcast_to(np.arange(count), distances.shape)
-    return np.argpartition(distances, count - 1, axis=1)[:, :count]
+    """Return the columns of the smallest distances of each row, (rows, count), the nearest first; overwrites them.
+
+    Fewer where there are fewer finite ones.
+    """
+    if distances.shape[1] <= count:
+        count = min(count, int(np.isfinite(distances).sum(axis=1).min()))
+    near, every = np.empty((len(distances), count), np.intp), np.arange(len(distances))
+    for place in range(count):  # faster than a partition: a minimum is one pass without copies
+        near[:, place] = distances.argmin(axis=1)
+        distances[every, near[:, place]] = np.inf
+    return near
 
 
 def _cells(points: Array, others: Array, near: Array) -> Array:
