@@ -36,7 +36,9 @@ def test_scores_are_written_with_kept_columns_and_the_oddest_row_is_printed(fram
     head, _, _, first, _ = result.stdout.splitlines()
     assert "120 rows, 6 outliers" in head
     assert first.split()[0] == "33"
-    assert first.split()[3:5] == ["b", "100%,"]
+    column, share = first.split()[3:5]
+    assert column == "b"
+    assert int(share.rstrip("%,")) > 90
 
 
 def test_scores_are_the_librarys(frame, table, tmp_path):

@@ -3,8 +3,10 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
+from isthmus import Autoencoder
 from isthmus.core import compilation
 
 # Compiles one program; prints its result, and how many programs came from the cache and how many were compiled.
@@ -147,3 +149,18 @@ def test_several_threads_share_the_programs():
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(make, [number % 5 for number in range(4000)]))
     assert [one.name for one in found] == [number % 5 for number in range(4000)]
+
+
+def test_quick_programs_are_compiled_by_other_options_and_round_otherwise(monkeypatch):
+    X = np.random.default_rng(0).standard_normal((64, 5))
+    model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=2, random_state=0, early_stopping=False)
+    plain = model.fit(X).transform(X)
+    with compilation.quickly():
+        assert compilation.is_quick()
+        quick = model.fit(X).transform(X)
+    assert not compilation.is_quick()
+    np.testing.assert_allclose(quick, plain, atol=1e-4)
+    compilation.quick_options.cache_clear()
+    monkeypatch.setattr(compilation, "_QUICK", {"xla_no_such_option": True})
+    assert compilation.quick_options() is None
+    compilation.quick_options.cache_clear()

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.core.compilation import return_memory
+from isthmus.core.compilation import is_quick, return_memory
 from isthmus.core.errors import DivergedError
 from isthmus.core.processes import global_maximum
 from isthmus.core.random import Stream, key_words
@@ -102,7 +102,8 @@ class Trainer:
     def __post_init__(self) -> None:
         loader, static = self.loader, None if self.corruption is None else self.corruption.static()
         view = View(loader.batch_size, loader.missing, static, self.objective.condition_kind)
-        self.program = compile_program(self.objective, self.optimizer, view, self.placement)
+        quick = is_quick() and not self.placement.on_accelerator
+        self.program = compile_program(self.objective, self.optimizer, view, self.placement, quick)
         self._reading: dict[str, Any] = {"readers": self.placement.readers, "chunk_bytes": self.placement.chunk_bytes}
         self.loader = self._laid_out(replace(loader, **self._reading))
         self.validation = None if self.validation is None else self._laid_out(self.validation)

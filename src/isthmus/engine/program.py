@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from isthmus.core.compilation import keep_programs, kept_in_memory
+from isthmus.core.compilation import keep_programs, kept_in_memory, quick_options
 from isthmus.core.types import Batch, Columns, ModelState, Noise, Params
 from isthmus.corruption.base import Corruption
 from isthmus.engine.devices import Placement
@@ -167,9 +167,9 @@ def _over_devices(
 
 @kept_in_memory
 def compile_program(
-    objective: Objective, optimizer: Optimizer, view: View, placement: Placement | None = None
+    objective: Objective, optimizer: Optimizer, view: View, placement: Placement | None = None, quick: bool = False
 ) -> Program:
-    """Return the compiled functions of an option set; equal sets share them.
+    """Return the compiled functions of an option set; equal sets share them. `quick`: see `compilation.quickly`.
 
     Sizes of data, seeds, learning rates and every other number of a run are traced: they compile nothing new.
     """
@@ -179,7 +179,7 @@ def compile_program(
     # Without this XLA would shard some outputs, which are the same on all devices.
     layout = None if placement is None else placement.replicated
     return Program(
-        jax.jit(train, donate_argnums=0, out_shardings=layout),
+        jax.jit(train, donate_argnums=0, out_shardings=layout, compiler_options=quick_options() if quick else None),
         jax.jit(evaluate, out_shardings=layout),
         jax.jit(lambda tree: jax.tree.map(jnp.copy, tree)),
     )

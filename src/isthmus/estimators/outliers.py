@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import Tags, _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
+from isthmus.core.compilation import quickly
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.core.parameters import check_parameters, documented, values_of
 from isthmus.data.frames import eager
@@ -124,17 +125,21 @@ class AutoencoderOutlierDetector(OutlierParameters, OutlierMixin, BaseEstimator)
         forget_columns(self)
         divided = RowOptions(sample_weight=sample_weight).divided(X)
         X, weights = divided.rows, divided.weights
-        rows, held, taken = X, None, slice(None)
+        rows, held, own = X, None, None
         if self.threshold == "holdout":
             weights, taken, back = self._held_back(X, weights)
             rows, held = _safe_indexing(X, taken), _safe_indexing(X, back)
+            own = None if weights is None else weights[taken]
         source = open_rows(_Columns(self.datetimes), rows, reset=True)
         if held is None:
-            weights = checked_weights(weights, rows_of(source))
-        given, own = source if is_external(rows) else rows, None if weights is None else weights[taken]
+            own = weights = checked_weights(weights, rows_of(source))
+        given = source if is_external(rows) else rows
         settings = self._network_settings(source.schema.n_features)
         seeds = [(self.seed_ + i) % 2**32 for i in range(self.n_estimators)]
-        self.estimators_ = [Autoencoder(**settings, random_state=seed).fit(given, sample_weight=own) for seed in seeds]
+        with quickly():
+            self.estimators_ = [
+                Autoencoder(**settings, random_state=seed).fit(given, sample_weight=own) for seed in seeds
+            ]
         known = vars(self.estimators_[0])
         self.__dict__.update({name: known[name] for name in COLUMN_ATTRIBUTES if name in known})
         learned = [self._reference(model, given, own) for model in self.estimators_]

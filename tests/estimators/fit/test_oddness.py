@@ -47,23 +47,29 @@ def test_contributions_are_by_cell_and_add_rows_and_residuals():
 
 def test_a_row_is_not_its_own_neighbour_but_its_copy_is(rows):
     rows = np.concatenate([rows, rows[:1].repeat(NEIGHBORS, axis=0)])
-    own = Reference.learn(points_of(rows), rows).contributions(points_of(rows)).sum(axis=1)
+    own = Reference.learn(points_of(rows), rows)[0].contributions(points_of(rows)).sum(axis=1)
     assert own[0] == own[-1] == 0
     assert (own[1:200] > 0).all()
 
 
 def test_scores_do_not_depend_on_the_order_of_the_reference_or_on_other_rows(rows):
     points = points_of(rows)
-    one = Reference.learn(points, rows).contributions(points)
+    one = Reference.learn(points, rows)[0].contributions(points)
     order = np.random.default_rng(2).permutation(200)
-    other = Reference.learn(points[order], rows[order])
+    other = Reference.learn(points[order], rows[order])[0]
     np.testing.assert_allclose(other.contributions(points), one, rtol=1e-5)
     np.testing.assert_allclose(other.contributions(points[3:4]), one[3:4], rtol=1e-5)
 
 
 def test_neighbours_of_outliers_are_charged_for_them(rows):
     rows[:10] = 20 + 0.1 * rows[:10]
-    reference = Reference.learn(points_of(rows), rows)
+    reference, _ = Reference.learn(points_of(rows), rows)
     assert (reference.charges[:10] > 100).all()
     np.testing.assert_allclose(reference.charged.sum(axis=1), reference.charges, rtol=1e-5)
     assert reference.contributions(points_of(rows)).sum(axis=1)[:10].min() > 10
+
+
+def test_the_contributions_of_the_reference_rows_come_with_it(rows):
+    points = points_of(rows)
+    reference, found = Reference.learn(points, rows)
+    np.testing.assert_allclose(found, reference.contributions(points), rtol=1e-12)
