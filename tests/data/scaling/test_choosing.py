@@ -99,6 +99,15 @@ def test_few_rows_do_not_tell_which_cells_are_wild():
     assert_array_equal(found.scale, standard.scale)
 
 
+def test_rows_that_are_far_out_as_wholes_leave_the_standardisation():
+    rows = rng.normal(size=(N, 6)) @ rng.normal(size=(6, 6))
+    rows[FEW] *= 100
+    assert_array_equal(chosen(rows).scale, chosen(rows, "standard").scale)
+    apart = rng.normal(size=(N, 6))
+    apart[rng.random(apart.shape) < 0.01] *= 100
+    assert (chosen(apart).wild > 5).all(), "single cells of all columns"
+
+
 def test_ordinary_cells_of_wild_columns_are_learned():
     factors = rng.normal(size=(1000, 3))
     clean = factors @ rng.normal(size=(3, 8)) + 0.1 * rng.normal(size=(1000, 8))

@@ -8,7 +8,7 @@ import pytest
 from pyarrow import feather, parquet
 
 import mixed
-from isthmus.core.errors import InvalidDataError, IsthmusWarning
+from isthmus.core.errors import BrokenFileError, InvalidDataError, IsthmusWarning
 from isthmus.data.encoding import TableEncoding
 from isthmus.data.sources import ArraySource, open_source
 from isthmus.data.sources.encoded import EncodedSource, EncodedTable, is_mixed, open_mixed
@@ -254,3 +254,9 @@ def test_blocks_of_numbers_of_a_mixed_table_are_refused(tmp_path):
     source = open_source(write(table(), tmp_path / "t.csv"), kinds={})
     with pytest.raises(InvalidDataError, match=r"column 'home' holds text .* only numbers and booleans can be read"):
         next(source.blocks())
+
+
+def test_a_late_letter_of_another_encoding_is_named_with_its_line(tmp_path):
+    (tmp_path / "late.csv").write_bytes(("a,b\n" + "1,2\n" * 5000 + "3,é\n").encode("latin-1"))
+    with pytest.raises(BrokenFileError, match="is not UTF-8 text: line 5,002"):
+        open_mixed(tmp_path / "late.csv")

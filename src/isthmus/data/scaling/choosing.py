@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from isthmus.core.errors import InvalidDataError
 from isthmus.data.formats import SCALINGS
@@ -28,6 +29,8 @@ _QUARTILES = 1.349  # their distance in deviations of normal values
 # ...and no more than this share of the cells on either side is farther from the median than so many such deviations.
 _FEW, _FAR = 0.04, 10.0
 _FARTHEST = 3.4  # deviations from the mean; of so few cells, at least one is
+# Rows are far out as wholes where a larger share of the columns is wild, and of these in the rows that have a wild cell.
+_ROWS = 0.5
 # Scaled wild columns have at most this deviation, so that the loss does not consist of a single huge cell.
 _LARGEST_DEVIATION = 30.0
 # What "auto" means for a dictionary, whose atoms are sums in the units of the columns.
@@ -63,7 +66,7 @@ def _standard_unless_wild(statistics: ColumnStatistics) -> Scaler:
     # The rounding error of wild cells says nothing about the other values.
     varies = spread > statistics.rounding_of(np.maximum(np.abs(lower), np.abs(upper)))
     chosen = few & varies & (own > _WILD * spread)
-    if not chosen.any():
+    if not chosen.any() or _are_rows(statistics, suspects[chosen], middle[chosen], _FAR * spread[chosen]):
         return scaler
     places, ratio = suspects[chosen], own[chosen] / spread[chosen]
     wild = np.zeros(len(mean))
@@ -71,6 +74,20 @@ def _standard_unless_wild(statistics: ColumnStatistics) -> Scaler:
     scaler.center[places] = middle[chosen]
     scaler.scale[places] = own[chosen] / np.minimum(ratio, _LARGEST_DEVIATION)
     return replace(scaler, wild=wild)
+
+
+def _are_rows(statistics: ColumnStatistics, places: NDArray[np.intp], middle: Floats, far: Floats) -> bool:
+    """Whether the wild cells are those of whole rows that are far out, not single cells.
+
+    The deviation of a column is then right for the error of these rows, most of which PCA reconstructs.
+    """
+    if len(places) < 2 or len(places) <= _ROWS * int((statistics.deviation > statistics.rounding).sum()):
+        return False
+    rows: Any = statistics.sample[:, places]
+    rows = rows.toarray() if issparse(rows) else rows
+    wild = np.abs(rows - middle) > far  # False where a cell is missing
+    some = wild.any(axis=1)
+    return bool(some.any()) and float(wild[some].mean()) > _ROWS
 
 
 def _minmax(statistics: ColumnStatistics) -> Scaler:

@@ -34,6 +34,13 @@ def is_numeric(kind: Any) -> bool:
     return any(check(kind) for check in checks)
 
 
+def is_bytes(kind: Any) -> bool:
+    """Whether an Arrow type is that of bytes."""
+    from pyarrow import types
+
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind))
+
+
 def describe_type(kind: Any) -> str:
     """Return an Arrow type in words, for messages."""
     from pyarrow import types
@@ -42,7 +49,7 @@ def describe_type(kind: Any) -> str:
         return "categories"
     if types.is_temporal(kind):
         return f"dates or times ({kind})"
-    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
+    if is_bytes(kind):
         return f"bytes ({kind})"
     if types.is_nested(kind):
         return f"nested values ({kind})"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import IsthmusWarning
-from isthmus.data.sources.arrow_columns import Part, is_numeric, numbers, reading, refuse_unknown
+from isthmus.data.sources.arrow_columns import Part, is_bytes, is_numeric, numbers, reading, refuse_unknown
 from isthmus.data.sources.base import Block
 from isthmus.data.sources.decoding import Decoded
 from isthmus.data.sources.layout import COMPRESSED, TextLayout, TextOptions, find_layout, opened
@@ -108,7 +108,9 @@ class CsvSource(TableSource):
         if kinds is None or several:
             self._refuse_non_numeric(part, names)
             return
-        self._refuse_non_numeric(part, [name for name in names if kinds.get(name) in ("real", "integer", "boolean")])
+        # pyarrow takes text of another encoding for bytes.
+        numbers = [name for name in names if kinds.get(name) in ("real", "integer", "boolean")]
+        self._refuse_non_numeric(part, [*numbers, *(name for name in names if is_bytes(part.fields[name]))])
         texts = [name for name in names if kinds.get(name) != "category"]
         refuse_bad_numbers(part, texts, layout, self.text_options)
 
