@@ -29,7 +29,7 @@ _QUARTILES = 1.349  # their distance in deviations of normal values
 # ...and no more than this share of the cells on either side is farther from the median than so many such deviations.
 _FEW, _FAR = 0.04, 10.0
 _FARTHEST = 3.4  # deviations from the mean; of so few cells, at least one is
-# Rows are far out as wholes where a larger share of the columns is wild, and of these in the rows that have a wild cell.
+# Rows are far out as wholes where a larger share of the columns is wild, and of these in the rows with a wild cell.
 _ROWS = 0.5
 # Scaled wild columns have at most this deviation, so that the loss does not consist of a single huge cell.
 _LARGEST_DEVIATION = 30.0
