@@ -57,11 +57,15 @@ def assert_same_results(one, other, rows):
 WHOLE = {"early_stopping": False, "batch_size": 1000, "shuffle": False, "precision": "float64"}
 
 
-@parametrize_with_checks(
-    [Autoencoder(), Autoencoder(hidden_layer_sizes=(8,), max_epochs=2, **WHOLE)],
-    expected_failed_checks=expected_failures,
-)
+@parametrize_with_checks([Autoencoder()], expected_failed_checks=expected_failures)
 def test_scikit_learn_estimator_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([Autoencoder(hidden_layer_sizes=(8,), max_epochs=2, **WHOLE)])
+def test_scikit_learn_estimator_checks_with_whole_batches(estimator, check):
+    """Weights then equal repeated rows."""
     check(estimator)
 
 

@@ -28,6 +28,7 @@ def model(digits):
     return DenoisingAutoencoder(16, hidden_layer_sizes=(32,), **QUICK).fit(digits[0][:1200])
 
 
+@pytest.mark.slow
 @parametrize_with_checks(
     [
         AutoencoderClassifier(

@@ -24,6 +24,7 @@ def model(pictures):
     return ConvolutionalAutoencoder(6, **SMALL).fit(pictures)
 
 
+@pytest.mark.slow
 @parametrize_with_checks(
     [ConvolutionalAutoencoder(2, channels=(2,), max_epochs=2, random_state=0)], expected_failed_checks=expected_failures
 )

@@ -36,6 +36,7 @@ def fitted(planted):
     return quick(contamination=0.025).fit(planted[0])
 
 
+@pytest.mark.slow
 @parametrize_with_checks([quick()], expected_failed_checks=expected_failures)
 def test_scikit_learn_accepts_the_detector(estimator, check):
     check(estimator)
