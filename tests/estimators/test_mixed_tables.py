@@ -155,18 +155,18 @@ def test_only_a_columns_own_weight_matters_in_the_loss():
     "estimator",
     [
         DenoisingAutoencoder(3, hidden_layer_sizes=(16,)),
-        DenoisingAutoencoder(3, corruption="swap"),
+        pytest.param(DenoisingAutoencoder(3, corruption="swap"), marks=pytest.mark.slow),
         SparseAutoencoder(12, k=3),
-        SparseAutoencoder(12, sparsity="kl"),
-        Autoencoder(3, hidden_layer_sizes=()),
-        Autoencoder(3, hidden_layer_sizes=(16,), tied_weights=True),
+        pytest.param(SparseAutoencoder(12, sparsity="kl"), marks=pytest.mark.slow),
+        pytest.param(Autoencoder(3, hidden_layer_sizes=()), marks=pytest.mark.slow),
+        pytest.param(Autoencoder(3, hidden_layer_sizes=(16,), tied_weights=True), marks=pytest.mark.slow),
         Autoencoder(
             3, hidden_layer_sizes=(16,), pretrain=2, linear_path=False, max_epochs=3, missing="mask", random_state=0
         ),
         Autoencoder(
             3, hidden_layer_sizes=(16,), scaling="minmax", loss="huber", max_epochs=3, missing="mask", random_state=0
         ),
-        Autoencoder(0.9, hidden_layer_sizes=(16,), datetimes="calendar"),
+        pytest.param(Autoencoder(0.9, hidden_layer_sizes=(16,), datetimes="calendar"), marks=pytest.mark.slow),
     ],
     ids=repr,
 )

@@ -106,6 +106,7 @@ def test_weights_of_sparse_rows_are_repetitions():
     assert_allclose(weighted.transform(X), repeated.transform(X), 1e-3, 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "other",
     [

@@ -36,8 +36,8 @@ DEEP = Autoencoder(2, hidden_layer_sizes=(5,), random_state=0, learning_rate=0.0
     [
         {},
         {"scaling": "zca"},
-        {"scaling": "mean_norm"},
-        {"scaling": "patches"},
+        pytest.param({"scaling": "mean_norm"}, marks=pytest.mark.slow),
+        pytest.param({"scaling": "patches"}, marks=pytest.mark.slow),
         {"hidden_layer_sizes": (), "optimizer": "sgd"},
         {"linear_path": False, "loss": "bce", "scaling": "minmax", "pretrain": 2},
         {"sparsity": "kl", "code_activation": "sigmoid", "l2_penalty": 0.01},
@@ -53,6 +53,7 @@ def test_weights_equal_repeated_rows(changes):
     assert_allclose(given.score(ROWS, sample_weight=TIMES), repeated.score(REPEATED), rtol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sparsity", ["l1", "topk", "jumprelu", "gated"])
 def test_weights_equal_repeated_rows_under_a_sparsity(sparsity):
     model = SparseAutoencoder(8, sparsity=sparsity, random_state=0, learning_rate=0.01, **WHOLE)
