@@ -233,5 +233,26 @@ def test_a_refused_fit_keeps_the_last_one(model):
 def test_partial_fit_and_warm_start_continue_on_tables():
     model = Autoencoder(**OPTIONS).partial_fit(FRAME).partial_fit(FRAME[::2])
     assert model.n_iter_ == 2
-    warm = Autoencoder(**OPTIONS, warm_start=True).fit(FRAME).fit(FRAME)
-    assert warm.n_features_in_ == 6
+
+
+@pytest.mark.parametrize("form", ["frame", "file"])
+def test_a_warm_start_keeps_levels_and_the_origin_of_dates(form, tmp_path):
+    """Rows with other levels and later dates would otherwise be encoded as others than the network knows."""
+    later = FRAME[FRAME["town"] != "Bonn"].assign(since=FRAME["since"] + pd.Timedelta(days=5000))
+    later["town"] = later["town"].replace("Kiel", "Aachen")
+    given = later
+    if form == "file":
+        given = tmp_path / "later.parquet"
+        later.to_parquet(given, index=False)
+    model = Autoencoder(**OPTIONS, warm_start=True).fit(FRAME)
+    known = model.encoding_
+    with pytest.warns(IsthmusWarning, match="such as 'Aachen'"):
+        model.fit(given)
+    assert model.encoding_ is known
+    assert_array_equal(model.encoding_.columns[3].levels, ["Bonn", "Kiel", "Ulm"])
+
+
+def test_a_warm_start_on_other_columns_learns_them():
+    model = Autoencoder(**OPTIONS, warm_start=True).fit(FRAME)
+    with pytest.raises(InvalidParameterError, match="the width of the rows has changed"):
+        model.fit(FRAME.drop(columns="town"))

@@ -13,7 +13,7 @@ from typer import Argument, Option
 from isthmus.cli import options
 from isthmus.cli.app import print_result, say
 from isthmus.cli.options import Json, Quiet, Reading
-from isthmus.core.errors import InvalidParameterError, ModelFileError
+from isthmus.core.errors import InvalidParameterError
 
 if TYPE_CHECKING:
     from isthmus.data.columns import ColumnOfTable
@@ -170,13 +170,6 @@ def _fit_imputer(used: Any, epochs: int | None, seed: int | None) -> Autoencoder
 
 
 def _load_imputer(model: str) -> AutoencoderImputer:
-    import isthmus
-
-    imputer = isthmus.load(model)
-    if not isinstance(imputer, isthmus.AutoencoderImputer):
-        raise ModelFileError(
-            f"{model} has a model of class {type(imputer).__name__}, which cannot fill tables; pass a file that "
-            "impute --save wrote"
-        )
+    imputer: AutoencoderImputer = options.load_of(model, "AutoencoderImputer", "cannot fill tables", "impute")
     imputer.set_params(keep_empty_features=False)
     return imputer

@@ -210,6 +210,31 @@ _OTHER_MODELS = {
 }
 
 
+def load_of(model: str, name: str, what: str, command: str) -> Any:
+    """Load a model file of one class, for a command whose --save writes such files.
+
+    Parameters
+    ----------
+    model : str
+        The file.
+    name : str
+        The class, as `isthmus` has it.
+    what : str
+        What a model of another class is not, for the message.
+    command : str
+        The command.
+    """
+    import isthmus
+
+    loaded = isthmus.load(model)
+    if not isinstance(loaded, getattr(isthmus, name)):
+        kind = type(loaded).__name__
+        raise ModelFileError(
+            f"{model} has a model of class {kind}, which {what}; pass a file that {command} --save wrote"
+        )
+    return loaded
+
+
 def load_model(model: str) -> Autoencoder:
     """Load a model file as the estimator that it names; refuse one that is no autoencoder of rows."""
     import isthmus

@@ -11,7 +11,7 @@ from typer import Option
 from isthmus.cli import options
 from isthmus.cli.app import print_result, progress_of
 from isthmus.cli.options import Data, Force, Json, Keep, Quiet, Reading, rows_of
-from isthmus.core.errors import InvalidParameterError, ModelFileError
+from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import parameters_of
 from isthmus.estimators.parameters import OutlierParameters
 
@@ -67,7 +67,11 @@ def outliers(
     start = time.perf_counter()
     with options.local_file(data) as path:
         _check_targets(path, output, save, model, overwrite=force)
-        detector = _fitted(path, reading, keep, values) if model is None else _loaded(model)
+        detector: AutoencoderOutlierDetector
+        if model is None:
+            detector = _fitted(path, reading, keep, values)
+        else:
+            detector = options.load_of(model, "AutoencoderOutlierDetector", "is no outlier detector", "outliers")
         if save is not None:
             detector.save(save, overwrite=force)
         whole = dataclasses.replace(reading, columns=None, drop=None) if keep else reading
@@ -103,18 +107,6 @@ def _fitted(path: str, reading: Reading, keep: list[str] | None, values: dict[st
     )
     with rows_of(path, without) as rows:
         return AutoencoderOutlierDetector(**values).fit(rows)
-
-
-def _loaded(model: str) -> AutoencoderOutlierDetector:
-    import isthmus
-
-    loaded = isthmus.load(model)
-    if not isinstance(loaded, isthmus.AutoencoderOutlierDetector):
-        raise ModelFileError(
-            f"{model} has a model of class {type(loaded).__name__}, which is no outlier detector; pass a file that "
-            "outliers --save wrote"
-        )
-    return loaded
 
 
 def _facts(detector: AutoencoderOutlierDetector, found: Any, output: str | None) -> dict[str, Any]:

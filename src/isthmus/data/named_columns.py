@@ -56,6 +56,8 @@ class NamedColumns:
             raise _no_column(*next(iter(named.items())))
         self.rows = self._source = X if isinstance(X, TableSource) else _opened_without(X, named, names)
         for parameter, name in named.items():
+            if self._source is X and not has_column(X, name):
+                raise _no_column(parameter, name)
             if name in self._source.schema.names:
                 raise InvalidParameterError(
                     f"{parameter}={name!r} is a feature of this source; open it with drop=[{name!r}]"

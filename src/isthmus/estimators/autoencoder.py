@@ -61,6 +61,9 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
         Width of a row.
     feature_names_in_ : ndarray of str
         Column names, where the rows had any.
+    encoding_ : TableEncoding
+        How the columns of a table are encoded, where the rows were a frame or had columns of mixed kinds: ``columns``,
+        and ``names`` of the columns that the network sees.
     image_shape_ : tuple of int or None
         Shape of a row that is a picture, where the source knows it.
     seed_ : int

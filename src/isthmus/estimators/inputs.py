@@ -185,10 +185,12 @@ def numbers_of(X: Any) -> Any:
 def _open_frame(estimator: Any, X: Any, *, reset: bool) -> Source:
     """Return a frame as a source: of numbers as they are, or of the numbers that its columns are encoded as."""
     _refuse_empty_or_ambiguous(X)
+    continued = _continued(estimator) if reset else None
     check_names(estimator, X, reset=reset)
     options = _datetimes(estimator)
     if reset and options:
-        estimator.encoding_ = TableEncoding.learn(X, **options)
+        names = [column.name for column in continued.columns] if continued is not None else None
+        estimator.encoding_ = continued if names == labels_of(X) else TableEncoding.learn(X, **options)
     encoding = mixed_encoding(estimator)
     return ArraySource(_frame_rows(X)) if encoding is None else open_mixed(X, encoding=encoding)
 
@@ -203,7 +205,12 @@ def _refuse_empty_or_ambiguous(X: Any) -> None:
 
 def _open_new(estimator: Any, X: Any) -> Source:
     options = _datetimes(estimator)
-    return open_mixed(X, **options) if options else open_source(X)
+    return open_mixed(X, encoding=_continued(estimator), **options) if options else open_source(X)
+
+
+def _continued(estimator: Any) -> TableEncoding | None:
+    """Return the encoding that a warm start continues with, as with the scaling: the network knows its levels."""
+    return mixed_encoding(estimator) if getattr(estimator, "warm_start", False) else None
 
 
 def _datetimes(estimator: Any) -> dict[str, Any]:

@@ -24,9 +24,10 @@ from isthmus.estimators import stored
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import Rows
 from isthmus.estimators.fit.choices import draw_seed
+from isthmus.estimators.fit.oddest import Oddest, Scored
 from isthmus.estimators.fit.oddness import Reference
 from isthmus.estimators.fit.rows import RowOptions
-from isthmus.estimators.fit.thresholds import Oddest, Scored, Tail, held_back_threshold, robust_threshold
+from isthmus.estimators.fit.thresholds import Tail, held_back_threshold, robust_threshold
 from isthmus.estimators.inputs import COLUMN_ATTRIBUTES, forget_columns, is_external, open_rows, open_stream, rows_of
 from isthmus.estimators.keeping import open_keeping
 from isthmus.estimators.parameters import AUTOENCODER, OutlierParameters

@@ -278,27 +278,3 @@ def test_rows_are_written_into_an_array():
     out = np.full((3, 3), -1, np.float32)
     TableEncoding.learn(frame).encode(frame, out)
     assert out.tolist() == [[1, 0, 1], [0, 1, 2], [-1, -1, -1]]
-
-
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("library", LIBRARIES)
-def test_arrow_tables_hold_the_cells_of_the_frame(library, seed):
-    frame = mixed.FRAMES[library](seed)
-    if library == "pandas":
-        # pyarrow converts neither sparse columns, nor categories of intervals or dates, nor names that are no text.
-        frame = frame.drop(columns=["sparse", "intervals", "dated", 7]).astype({"decimals": float})
-    encoding = TableEncoding.learn(frame)
-    arrow = encoding.as_arrow
-    rows = encoding.encode(frame)
-    expected = pa.Table.from_pandas(frame) if library == "pandas" else frame
-    expected = expected.to_arrow() if library == "polars" else expected
-    assert arrow.decode(rows).to_pylist() == expected.to_pylist()
-    # The types do not depend on the rows.
-    assert arrow.decode(np.full_like(rows, np.nan)).schema == arrow.decode(rows).schema
-    assert arrow.decode(rows[:0]).schema == arrow.decode(rows).schema
-
-
-def test_labels_of_several_types_are_text_in_arrow():
-    frame = pd.DataFrame({"c": pd.Categorical([1, "a"], categories=[1, "a"])})
-    arrow = TableEncoding.learn(frame).as_arrow
-    assert arrow.decode(np.eye(2)).column("c").to_pylist() == ["1", "a"]

@@ -84,7 +84,7 @@ class DividedRows(NamedTuple):
 
 
 class RowOptions(NamedTuple):
-    """What `fit` was told of its rows, see `Autoencoder.fit`."""
+    """The parameters of `Autoencoder.fit` that say which rows are held out, and what each row weighs."""
 
     validation_data: Any = None
     validation_by: str | None = None
