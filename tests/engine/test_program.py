@@ -12,9 +12,10 @@ from isthmus.core.reductions import weighted_mean
 from isthmus.core.types import Columns, Noise
 from isthmus.corruption import Gaussian, Masking
 from isthmus.data.splitting import HashHoldout
+from isthmus.engine.loading import SAMPLE_WEIGHT
 from isthmus.engine.loop import Settings, Trainer
 from isthmus.engine.optimizers import Optimizer
-from isthmus.engine.program import LEARNING_RATE, Carry, Rows, Run, View, compile_program, precision_scope
+from isthmus.engine.program import LEARNING_RATE, Carry, Rows, Run, View, _batch, compile_program, precision_scope
 from isthmus.losses.base import Objective
 from isthmus.losses.classification import CrossEntropy
 from isthmus.losses.reconstruction import Reconstruction
@@ -114,6 +115,17 @@ def test_extras_are_those_of_their_rows():
     found = evaluated(ROWS[:11], extras={"labels": labels, "weights": labels / np.float32(3)})
     assert_allclose(found["labels times values"], (labels * ROWS[:11, 0]).sum(), rtol=1e-5)
     assert_allclose(found["weights times values"], (labels / 3 * ROWS[:11, 0]).sum(), rtol=1e-5)
+
+
+def test_both_ends_of_an_edge_are_rows_of_the_batch():
+    pairs = rng.normal(size=(3, 10)).astype(np.float32)
+    rows = chunk_of(pairs, 2, labels=np.array([5, 6, 7], np.int32), **{SAMPLE_WEIGHT: np.ones(3, np.float32)})
+    batch = _batch(rows, np.int32(3), np.int32(1), View(2, ends=2), run_of(5, factor=0.5, center=1.0))
+    assert_allclose(batch.x[:2], (pairs[2].reshape(2, 5) - 1) / 2, rtol=1e-6)
+    assert batch.weight.tolist() == [1, 1, 0, 0]
+    assert batch.row[:2].tolist() == [[102, 0], [102, 1]]
+    assert batch.extras["labels"].tolist() == [7, 7, 0, 0]
+    assert batch.sample_weight.tolist() == [1, 1, 0, 0]
 
 
 def test_raw_rows_are_scaled():

@@ -25,6 +25,7 @@ class Stream(IntEnum):
     NOISE = 4
     RESAMPLING = 5
     HEAD = 6
+    NEIGHBORS = 7
 
 
 def number_type(n_rows: int) -> np.dtype[Any]:

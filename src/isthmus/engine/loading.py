@@ -18,6 +18,7 @@ from isthmus.data.scaling.choosing import scaled_in_program
 from isthmus.data.sources.base import Source
 from isthmus.data.splitting import NO_HOLDOUT, Holdout
 from isthmus.data.weights import RowWeights
+from isthmus.engine.edges import Edges
 from isthmus.engine.sampling import BatchSampler, EpochOrder, Shuffle
 from isthmus.engine.slicing import Pool, SparseLayout, aligned, layout_of, scaled_cells, sliced_batches
 
@@ -88,6 +89,16 @@ class RowLoader:
     extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     weights: RowWeights | None = None  # of all rows; None weights all equally
     layout: SparseLayout | None = None  # the shapes of batches that stay sparse; None makes rows dense
+    edges: Edges | None = None  # each row is followed by a neighbour of its own, another one in each epoch
+
+    @property
+    def ends(self) -> int:
+        """The rows in one place of a batch: 2 where they are the ends of edges."""
+        return 1 if self.edges is None else 2
+
+    @property
+    def _place_width(self) -> int:
+        return self.ends * self.source.schema.n_features
 
     @property
     def in_program(self) -> bool:
@@ -109,16 +120,16 @@ class RowLoader:
     @property
     def chunk_rows(self) -> int:
         """The rows of a chunk, including those that other processes read."""
-        width = self.source.schema.n_features
         if self.layout is not None:
             return chunk_rows(self.batch_size, self.layout.batch_bytes // self.batch_size, _SPARSE_CHUNK_BYTES)
-        return self.rows_per_chunk or chunk_rows(self.batch_size, width * self.dtype.itemsize, self.chunk_bytes)
+        row_bytes = self._place_width * self.dtype.itemsize
+        return self.rows_per_chunk or chunk_rows(self.batch_size, row_bytes, self.chunk_bytes)
 
     @property
     def chunk_shape(self) -> tuple[int, int]:
         """The shape of a chunk's values."""
         rows = self.chunk_rows if self.shard is None else self.chunk_rows // self.batch_size * self.shard.size
-        return rows, self.source.schema.n_features
+        return rows, self._place_width
 
     @property
     def chunk_bytes_used(self) -> int:
@@ -178,6 +189,7 @@ class _Filler:
 
     def __init__(self, loader: RowLoader, epoch: int, validation: bool, start: int) -> None:
         self.loader = loader
+        self.epoch = epoch
         size = loader.batch_size
         self.shard = loader.shard or BatchShard(size, 0, size)
         shuffle = False if validation else loader.shuffle
@@ -267,6 +279,9 @@ class _Filler:
 
     def _take(self, part: NDArray[np.integer], out: NDArray[Any]) -> None:
         source, loader = self.loader.source, self.loader
+        if loader.edges is not None:
+            part = loader.edges.pairs(part, self.epoch).reshape(-1)
+            out = out.reshape(len(part), -1)
         if loader.in_program:
             source.take(part, out)
             return

@@ -101,7 +101,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         loader, static = self.loader, None if self.corruption is None else self.corruption.static()
-        view = View(loader.batch_size, loader.missing, static, self.objective.condition_kind)
+        view = View(loader.batch_size, loader.missing, static, self.objective.condition_kind, loader.ends)
         quick = is_quick() and not self.placement.on_accelerator
         self.program = compile_program(self.objective, self.optimizer, view, self.placement, quick)
         self._reading: dict[str, Any] = {"readers": self.placement.readers, "chunk_bytes": self.placement.chunk_bytes}

@@ -73,6 +73,7 @@ class View(NamedTuple):
     missing: bool = False  # whether NaN is a missing cell: a 0 for the network, with the mask; the loss leaves it out
     corruption: Corruption | None = None  # of the network's input, without its traced numbers
     condition: str | None = None  # the network's second input: the "missing" mask, the noise "level", or none
+    ends: int = 1  # rows in one place of a batch: 2 where these are the ends of edges
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,13 +106,20 @@ def _batch(rows: Rows, count: Array, index: Array, view: View, run: Run) -> Batc
     is_row = index * size + place < count
     # A batch that does not divide by the number of devices has more places than rows.
     weight = (is_row if places == size else is_row & (place < size)).astype(run.center.dtype)
+    if view.ends > 1:
+        # The ends of an edge are next to each other; their numbers differ, so that each has noise of its own.
+        raw = raw.reshape(places * view.ends, -1)
+        numbers, weight, extras = jax.tree.map(
+            lambda leaf: jnp.repeat(leaf, view.ends, axis=0), (numbers, weight, extras)
+        )
+        end = jnp.tile(jnp.arange(view.ends, dtype=numbers.dtype), places)
     if isinstance(raw, tuple):
         cells, transposed = raw
         x: Any = SparseRows(cells, transposed, run.center)
     else:
         x = (raw.astype(run.center.dtype) - run.center) * run.factor
     own = {name: values for name, values in extras.items() if name != SAMPLE_WEIGHT}
-    row = jnp.stack([numbers, jnp.zeros_like(numbers)], axis=-1)
+    row = jnp.stack([numbers, jnp.zeros_like(numbers) if view.ends == 1 else end], axis=-1)
     batch = Batch(x, weight, row, extras=own, sample_weight=extras.get(SAMPLE_WEIGHT))
     if not view.missing:
         return batch

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 CellLoss = Callable[["Array", "Array", "Array"], "Array"]
 # the losses of cells (B, D) -> the loss of each row (B,); rows are always averaged
 Reduction = Callable[["Array"], "Array"]
+# codes (N, K) -> their log-similarities (N, N), at most 0
+Kernel = Callable[["Array"], "Array"]
+# (log-similarities (N, N), weights (N,), learned logarithm of the partition function) -> the loss of each row (N,)
+Contrast = Callable[["Array", "Array", "Array"], "Array"]
 
 LOSSES: Registry[CellLoss] = Registry(
     "loss",
@@ -30,5 +34,22 @@ REDUCTIONS: Registry[Reduction] = Registry(
         "mean": "isthmus.losses.cells:mean",
         "sum": "isthmus.losses.cells:total",
         "half_sum": "isthmus.losses.cells:half_sum",
+    },
+)
+
+KERNELS: Registry[Kernel] = Registry(
+    "kernel",
+    {
+        "cauchy": "isthmus.losses.contrastive:cauchy",
+        "cosine": "isthmus.losses.contrastive:cosine",
+    },
+)
+
+CONTRASTS: Registry[Contrast] = Registry(
+    "contrast",
+    {
+        "infonce": "isthmus.losses.contrastive:infonce",
+        "negative_sampling": "isthmus.losses.contrastive:negative_sampling",
+        "nce": "isthmus.losses.contrastive:nce",
     },
 )

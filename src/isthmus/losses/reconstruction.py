@@ -101,9 +101,10 @@ class Reconstruction(Objective):
             return self._sparse_forward(params, batch, None)[3]
         _, pre_output = self.forward(params, batch.x, None, None, batch.condition)
         units = {name: values for name, values in scheduled.items() if name == CELL_UNITS}
-        return self._row_losses(pre_output, batch, units)
+        return self.output_losses(pre_output, batch, units)
 
-    def _row_losses(self, pre_output: Array, batch: Batch, scheduled: Scheduled) -> Array:
+    def output_losses(self, pre_output: Array, batch: Batch, scheduled: Scheduled) -> Array:
+        """Return the reconstruction loss of each row (B,) for the output before its activation (B, D)."""
         cells = LOSSES[self.loss](self.network.activate_output(pre_output), pre_output, batch.x)
         if categories := self.network.categories:
             entropy = -batch.x * one_hot.log_probabilities(pre_output, categories)
@@ -119,7 +120,7 @@ class Reconstruction(Objective):
         batch, noisy, noise, scheduled = rest
 
         def loss_of(pre_output: Array) -> Array:
-            return batch_mean(self._row_losses(pre_output, batch, scheduled), batch)
+            return batch_mean(self.output_losses(pre_output, batch, scheduled), batch)
 
         penalties, measures = dict[str, Array](), dict[str, Array]()
         if isinstance(batch.x, SparseRows):
