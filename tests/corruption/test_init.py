@@ -14,6 +14,7 @@ from isthmus.corruption import (
     Blockout,
     Chain,
     Corruption,
+    Deform,
     Function,
     Gaussian,
     Masking,
@@ -116,6 +117,7 @@ def test_a_name_gives_its_class(name):
         ("swap", 0.1, Swap(0.1)),
         ("poisson", 7, Poisson(7)),
         ("blockout", 5.0, Blockout(5)),
+        ("deform", 0.5, Deform(strength=0.5)),
     ],
 )
 def test_the_level_is_the_main_setting(name, level, expected):
@@ -188,7 +190,7 @@ def test_names_are_read_without_jax():
         "import sys\n"
         "from isthmus.corruption import CORRUPTIONS\n"
         "from isthmus.engine import OPTIMIZERS, SCHEDULES\n"
-        "assert len([*CORRUPTIONS, *OPTIMIZERS, *SCHEDULES]) == 19\n"
+        "assert len([*CORRUPTIONS, *OPTIMIZERS, *SCHEDULES]) == 20\n"
         "assert not {'jax', 'numpy', 'optax'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

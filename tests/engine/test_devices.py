@@ -14,6 +14,7 @@ from isthmus import Autoencoder, DenoisingAutoencoder, SparseAutoencoder
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.reductions import weighted_mean
 from isthmus.core.types import Batch
+from isthmus.corruption import Deform
 from isthmus.engine.devices import Placement
 from isthmus.engine.loading import Chunk
 from isthmus.estimators.fit.choices import placement_for
@@ -29,6 +30,7 @@ MODELS = {
     "float64": lambda: Autoencoder(3, hidden_layer_sizes=(16,), precision="float64", missing="mask", **OPTIONS),
     "penalty": lambda: Autoencoder(3, l2_penalty=1e-3, feature_weights=[1, 0, 2, 1, 1, 0.5, 1, 1], **OPTIONS),
     "gaussian": lambda: DenoisingAutoencoder(5, corruption="gaussian", untouched_weight=0.5, **OPTIONS),
+    "deform": lambda: DenoisingAutoencoder(5, corruption=Deform(image_shape=(2, 4)), **OPTIONS),
     **{name: lambda name=name: SparseAutoencoder(24, sparsity=name, **OPTIONS) for name in METHODS},
 }
 

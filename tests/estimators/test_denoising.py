@@ -7,6 +7,7 @@ from sklearn.datasets import make_swiss_roll
 from isthmus import Autoencoder, DenoisingAutoencoder
 from isthmus.core.errors import InvalidParameterError
 from isthmus.corruption import CORRUPTIONS, Blockout, Chain, Gaussian, Masking, Poisson
+from isthmus.corruption.base import PictureCorruption
 from isthmus.data.sources import open_source
 from isthmus.estimators.fit.run import start_fit
 
@@ -125,12 +126,12 @@ def test_training_noise_changes_each_epoch_and_validation_noise_does_not():
 def test_each_corruption_trains_is_saved_and_is_absent_from_inference(name, tmp_path):
     X = rng.random((300, 36)).astype(np.float32)
     corruption = Blockout(2) if name == "blockout" else name
-    X = X.reshape(-1, 6, 6) if name == "blockout" else X
+    X = X.reshape(-1, 6, 6) if issubclass(CORRUPTIONS[name], PictureCorruption) else X
     (tmp_path / "x.npy").write_bytes(b"")
     np.save(tmp_path / "x.npy", X)
     options = {"hidden_layer_sizes": (16,), "max_epochs": 2, "random_state": 0}
     model = DenoisingAutoencoder(8, corruption=corruption, **options).fit(tmp_path / "x.npy")
-    repeated = DenoisingAutoencoder(8, corruption=corruption, **options).fit(tmp_path / "x.npy")
+    repeated = DenoisingAutoencoder(8, corruption=corruption, **options).fit(open_source(X))
     assert model.history_["loss"] == repeated.history_["loss"]
     plain = Autoencoder(8, **options).fit(tmp_path / "x.npy")
     assert plain.history_["loss"] != model.history_["loss"]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from isthmus.corruption.base import Corruption as Corruption
     from isthmus.corruption.composed import Chain as Chain
     from isthmus.corruption.composed import Function as Function
+    from isthmus.corruption.deform import Deform as Deform
     from isthmus.corruption.noise import Gaussian as Gaussian
     from isthmus.corruption.noise import Poisson as Poisson
     from isthmus.corruption.noise import Uniform as Uniform
@@ -31,6 +32,7 @@ CORRUPTIONS: Registry[type[Corruption]] = Registry(
         "swap": "isthmus.corruption.replaced:Swap",
         "poisson": "isthmus.corruption.noise:Poisson",
         "blockout": "isthmus.corruption.replaced:Blockout",
+        "deform": "isthmus.corruption.deform:Deform",
     },
 )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidParameterError
-from isthmus.core.parameters import Kind, Number, Settings
+from isthmus.core.parameters import Integer, Kind, Number, Settings
 from isthmus.core.random import cell_bits, mix, row_bits
 from isthmus.core.types import Batch, Columns, Corrupted, Noise, Schedule, Scheduled
 
@@ -161,6 +162,53 @@ class Corruption(Settings, ABC):
             return np.array(numbers, np.float64)
 
         return schedule
+
+
+@dataclass(frozen=True)
+class PictureCorruption(Corruption, ABC):
+    """Base class of corruptions of images, whose rows have a shape: their own, or that of the fitted rows."""
+
+    image_shape: tuple[int, ...] | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shape: Any = self.image_shape
+        right = isinstance(shape, tuple) and len(shape) in (2, 3) and all(map(Integer(1).accepts, shape))
+        if shape is not None and not right:
+            raise InvalidParameterError(f"image_shape={shape!r} must be (height, width) or (height, width, channels)")
+
+    @property
+    def sides(self) -> tuple[int, int, int]:
+        """Height, width and number of channels of the images.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the shape is not known.
+        """
+        if self.image_shape is None:
+            name = type(self).__name__
+            raise InvalidParameterError(
+                f"{name} needs images, and these rows have no image shape; write {name}(image_shape=(height, width)) "
+                "or fit an array of images"
+            )
+        height, width, *channels = self.image_shape
+        return height, width, *(channels or (1,))
+
+    def check(self, n_features: int, by_column: bool) -> None:
+        """Check that rows are images of this shape."""
+        super().check(n_features, by_column)
+        if math.prod(self.sides) != n_features:
+            raise InvalidParameterError(
+                f"image_shape={self.image_shape!r} of {type(self).__name__} has {math.prod(self.sides)} values, but "
+                f"rows have {n_features}; use the shape of the rows"
+            )
+
+    def bound(self, image_shape: tuple[int, ...] | None) -> Self:
+        """Return this corruption for images of a shape; its own image_shape takes precedence."""
+        if self.image_shape is not None or image_shape is None:
+            return self
+        return replace(self, image_shape=tuple(image_shape))
 
 
 def stream(noise: Noise, number: int) -> Array:

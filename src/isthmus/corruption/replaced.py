@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 from jax import Array, lax
@@ -14,7 +13,16 @@ from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import Integer, Kind, Number
 from isthmus.core.random import mix, row_bits
 from isthmus.core.types import Batch, Columns, Corrupted, Noise, Scheduled
-from isthmus.corruption.base import Corruption, Level, Levels, cell_words, replace_cells, share_of, stream
+from isthmus.corruption.base import (
+    Corruption,
+    Level,
+    Levels,
+    PictureCorruption,
+    cell_words,
+    replace_cells,
+    share_of,
+    stream,
+)
 
 
 @dataclass(frozen=True)
@@ -136,7 +144,7 @@ class Swap(_Replacing):
 
 
 @dataclass(frozen=True)
-class Blockout(Corruption):
+class Blockout(PictureCorruption):
     """Sets rectangles of an image to 0 after scaling, in all channels; each rectangle is inside the image.
 
     Parameters
@@ -159,58 +167,31 @@ class Blockout(Corruption):
 
     size: Level = 0.25
     number: int = 1
-    image_shape: tuple[int, ...] | None = None
 
-    kinds: ClassVar[Mapping[str, Kind]] = {**Corruption.kinds, "number": Integer(1)}
+    kinds: ClassVar[Mapping[str, Kind]] = {**PictureCorruption.kinds, "number": Integer(1)}
     traced: ClassVar[tuple[str, ...]] = ("size",)
     main: ClassVar[str] = "size"
     takes_pairs: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        shape: Any = self.image_shape
-        right = isinstance(shape, tuple) and len(shape) in (2, 3) and all(map(Integer(1).accepts, shape))
-        if shape is not None and not right:
-            raise InvalidParameterError(f"image_shape={shape!r} must be (height, width) or (height, width, channels)")
-
     def check(self, n_features: int, by_column: bool) -> None:
         """Check that rows are images, and not smaller than the rectangles."""
         super().check(n_features, by_column)
-        shape = self.image_shape
-        if shape is None:
+        height, width, _ = self.sides
+        if not callable(self.size) and self.size > min(height, width):
             raise InvalidParameterError(
-                "Blockout needs images, and these rows have no image shape; write Blockout(image_shape=(height, "
-                "width)) or fit an array of images"
-            )
-        if math.prod(shape) != n_features:
-            raise InvalidParameterError(
-                f"image_shape={shape!r} of Blockout has {math.prod(shape)} values, but rows have {n_features}; use the "
-                "shape of the rows"
-            )
-        if not callable(self.size) and self.size > min(shape[:2]):
-            raise InvalidParameterError(
-                f"size={self.size!r} of Blockout is larger than an image of {shape[0]} x {shape[1]} pixels; use a "
+                f"size={self.size!r} of Blockout is larger than an image of {height} x {width} pixels; use a "
                 "smaller size"
             )
 
-    def bound(self, image_shape: tuple[int, ...] | None) -> Self:
-        """Return this corruption for images of a shape; its own image_shape takes precedence."""
-        if self.image_shape is not None or image_shape is None:
-            return self
-        return replace(self, image_shape=tuple(image_shape))
-
     def __call__(self, noise: Noise, batch: Batch, columns: Columns, scheduled: Scheduled) -> Corrupted:
         """Return the images with rectangles set to 0."""
-        if self.image_shape is None:
-            raise InvalidParameterError("Blockout needs images; write Blockout(image_shape=(height, width))")
+        height, width, channels = self.sides
         size = self._row_levels(noise, batch, scheduled)
-        height, width = self.image_shape[:2]
         inside = jnp.zeros((len(size), height, width), bool)
         for number in range(self.number):
             down = self._spans(noise, batch, size, height, 8 + 2 * number)
             across = self._spans(noise, batch, size, width, 9 + 2 * number)
             inside = inside | (down[:, :, None] & across[:, None, :])
-        channels = self.image_shape[2] if len(self.image_shape) == 3 else 1
         corrupted = jnp.repeat(inside.reshape(len(size), -1), channels, axis=1)
         return replace_cells(batch, jnp.zeros_like(batch.x), corrupted, size)
 
