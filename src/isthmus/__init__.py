@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.convolutional import ConvolutionalAutoencoder as ConvolutionalAutoencoder
     from isthmus.estimators.denoising import DenoisingAutoencoder as DenoisingAutoencoder
     from isthmus.estimators.imputation import AutoencoderImputer as AutoencoderImputer
+    from isthmus.estimators.neighbor import NeighborAutoencoder as NeighborAutoencoder
     from isthmus.estimators.outliers import AutoencoderOutlierDetector as AutoencoderOutlierDetector
     from isthmus.estimators.patchwise import PatchAutoencoder as PatchAutoencoder
     from isthmus.estimators.picture_denoiser import PictureDenoiser as PictureDenoiser
@@ -49,6 +50,7 @@ __all__ = [
     "AutoencoderOutlierDetector",
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
+    "NeighborAutoencoder",
     "PatchAutoencoder",
     "PictureDenoiser",
     "SparseAutoencoder",

@@ -15,6 +15,7 @@ ESTIMATORS: Registry[Any] = Registry(
         "AutoencoderOutlierDetector": "isthmus.estimators.outliers:AutoencoderOutlierDetector",
         "ConvolutionalAutoencoder": "isthmus.estimators.convolutional:ConvolutionalAutoencoder",
         "DenoisingAutoencoder": "isthmus.estimators.denoising:DenoisingAutoencoder",
+        "NeighborAutoencoder": "isthmus.estimators.neighbor:NeighborAutoencoder",
         "PatchAutoencoder": "isthmus.estimators.patchwise:PatchAutoencoder",
         "PictureDenoiser": "isthmus.estimators.picture_denoiser:PictureDenoiser",
         "SparseAutoencoder": "isthmus.estimators.sparse:SparseAutoencoder",

@@ -21,6 +21,7 @@ from isthmus.engine.optimizers import Optimizer
 from isthmus.engine.program import precision_scope
 from isthmus.estimators import ESTIMATORS
 from isthmus.estimators.fit.run import Fitted
+from isthmus.estimators.neighbor_parameters import NeighborParameters
 from isthmus.estimators.parameters import AutoencoderParameters, OutlierParameters
 from isthmus.networks import FAMILIES
 from isthmus.networks.base import Network
@@ -231,7 +232,8 @@ def _with_factory(path: Any, fields: Fields, factory: Any) -> Fields:
 def _estimator(path: Any, kind: type[Any], parameters: Fields, fitted: Fields) -> Any:
     check_parameters(kind, {name: parameters[name] for name in parameters_of(kind)})
     estimator = kind(**parameters)
-    if fitted and issubclass(kind, AutoencoderParameters) and not issubclass(kind, OutlierParameters):
+    checked = issubclass(kind, AutoencoderParameters | NeighborParameters)
+    if fitted and checked and not issubclass(kind, OutlierParameters):
         lost = sorted(_REQUIRED - set(fitted))
         if lost:
             raise ModelFileError(f"{path} is damaged: it has no {', '.join(lost)}")

@@ -134,6 +134,7 @@ class Network:
     reorders: bool = False  # whether the code's units can be reordered, by `reordered`
     reverse_only: bool = False  # whether it has no forward-mode derivative
     stacks: bool = False  # whether its layers can be trained one by one, by `shallow` and `with_layer`
+    keeps_encoder: bool = False  # whether the layers before the code can be another's, by `with_encoder_of`
 
     @property
     def indicator(self) -> bool:
@@ -321,6 +322,13 @@ class Network:
         """Set the dead units' entries of a pytree like the parameters (an optimizer's moments) to 0, in place."""
         raise NotImplementedError
 
+    def with_encoder_of(self, params: Params, other: Params) -> Params:
+        """Return parameters whose encoder is that of a network with another width of the code, but for its last layer.
+
+        The parameters are as they were where there are no layers before the code.
+        """
+        raise NotImplementedError
+
     def shallow(self, number: int) -> Network:
         """Return the one-layer autoencoder of layer `number`, the input side's is 0."""
         raise NotImplementedError
@@ -337,6 +345,7 @@ class Layered(Network):
     """
 
     reorders = True
+    keeps_encoder = True
 
     def decoder_weights(self, params: Params) -> list[Any]:
         """Return the decoder's weights, code side first."""
@@ -365,6 +374,12 @@ class Layered(Network):
         """Return the parameters that `encode` reads; with a pre-bias, the decoder's are among them."""
         unread = () if self.pre_bias else ("decoder", "decoder_path", "sparsity")
         return {name: leaf for name, leaf in params.items() if name not in unread}
+
+    def with_encoder_of(self, params: Params, other: Params) -> Params:
+        """Return parameters whose encoder is another's but for its last layer."""
+        hidden = other["encoder"][:-1]
+        shared = {"indicator": other["indicator"]} if hidden and "indicator" in other else {}
+        return {**params, **shared, "encoder": [*hidden, params["encoder"][-1]]}
 
     def reordered(self, params: Params, order: NDArray[np.integer], signs: NDArray[Any]) -> Params:
         """Return parameters of the same network with its code's units in another order (K,) and with signs (K,)."""

@@ -262,7 +262,7 @@ def start_fit(
     if checkpoints is not None:
         found = checkpoints.find(identity_of(estimator, given, warm=previous is not None))
     seed = None if found is None else int(found.header["seed"])
-    plan = resolve(_values(estimator), source.schema, rows_of(source), seed=seed)
+    plan = resolve(parameter_values(estimator), source.schema, rows_of(source), seed=seed)
     if validation is not None:
         plan = replace(plan, validation_share=0.0)
     prepared = prepare(plan, source, cell_names(estimator), getattr(previous, "scaler", None), hold, weights)
@@ -302,7 +302,7 @@ def start_partial_fit(estimator: Any, given: FitRows | Source) -> FitRun:
     previous = Previous(estimator) if hasattr(estimator, "params_") else None
     done = 0 if previous is None else previous.n_iter
     plan = resolve(
-        _values(estimator),
+        parameter_values(estimator),
         source.schema,
         rows_of(source),
         seed=None if previous is None else previous.seed,
@@ -329,7 +329,7 @@ def start_partial_fit(estimator: Any, given: FitRows | Source) -> FitRun:
     return FitRun(plan, trainer, state, reporter, reorders=False, error_scale=prepared.error_scale)
 
 
-def _values(estimator: Any) -> dict[str, Any]:
+def parameter_values(estimator: Any) -> dict[str, Any]:
     """Return the values of an estimator's parameters, weights of columns by their place."""
     values = values_of(estimator)
     given, names = values.get("feature_weights"), list(getattr(estimator, "feature_names_in_", ()))

@@ -1,0 +1,233 @@
+"""The two stages of a map: features of neighbours, then a narrow code with a decoder, from the same encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.parameters import Number
+from isthmus.core.processes import is_main_process
+from isthmus.core.types import Batch, Params, Schedule
+from isthmus.corruption import CORRUPTIONS
+from isthmus.data.sources.base import Schema
+from isthmus.engine.edges import Edges
+from isthmus.engine.interruption import Interruption
+from isthmus.engine.loop import Hooks, Trainer
+from isthmus.engine.program import precision_scope
+from isthmus.estimators.fit.graph import scaled_rows
+from isthmus.estimators.fit.plan import Plan, resolve
+from isthmus.estimators.fit.preparing import Prepared
+from isthmus.estimators.fit.reporting import Reporter
+from isthmus.estimators.fit.run import FitRun, Fitted
+from isthmus.losses.base import CELL_UNITS
+from isthmus.losses.contrastive import NEIGHBOR_WEIGHT, RECONSTRUCTION_WEIGHT, TEMPERATURE, Contrastive
+from isthmus.losses.reconstruction import Reconstruction
+from isthmus.networks import FAMILIES
+from isthmus.networks.base import Network
+from isthmus.networks.custom import Custom
+from isthmus.networks.one_hot import starting_logits
+from isthmus.sparsity.base import constant
+
+_BATCH, _STEPS, _FEWEST_EPOCHS = 512, 3000, 5
+_MEASURED_ROWS = 2048
+
+
+@dataclass(frozen=True)
+class MapPlan:
+    """What the parameters decide about a map, beyond the plan of its autoencoder.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan of the network with the narrow code, and of training it.
+    contrast, kernel : str
+        Names in `CONTRASTS` and `KERNELS`.
+    temperature, neighbor_weight, reconstruction_weight : float or callable
+        Scheduled values of the narrow code's training.
+    feature_components : int or None
+        The width of the first stage's code; None leaves the stage out.
+    feature_temperature : float
+        Its temperature.
+    """
+
+    plan: Plan
+    contrast: str
+    kernel: str
+    temperature: Any
+    neighbor_weight: Any
+    reconstruction_weight: Any
+    feature_components: int | None
+    feature_temperature: float
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], schema: Schema, n_rows: int) -> MapPlan:
+        """Return the plan for an estimator's parameters.
+
+        Raises
+        ------
+        InvalidParameterError
+            With one line.
+        """
+        network = values["network"]
+        family = Custom if callable(network) else FAMILIES[network or "dense"]
+        if values["feature_components"] is not None and not family.keeps_encoder:
+            what = "a network of your own" if family is Custom else f"network={network!r}"
+            raise InvalidParameterError(
+                f"feature_components={values['feature_components']} cannot be combined with {what}, whose last layer "
+                "is not known; set feature_components=None"
+            )
+        plan = resolve(_autoencoder_values(values, schema, n_rows), schema, n_rows)
+        own = ("contrast", "kernel", "temperature", "neighbor_weight", "reconstruction_weight")
+        features = ("feature_components", "feature_temperature")
+        return cls(plan, **{name: values[name] for name in (*own, *features)})
+
+
+def _autoencoder_values(values: Mapping[str, Any], schema: Schema, n_rows: int) -> dict[str, Any]:
+    """Return the parameters of the autoencoder underneath."""
+    batch, epochs = values["batch_size"], values["max_epochs"]
+    if isinstance(batch, str):
+        batch = int(min(_BATCH, max(32, 1 << max(n_rows // 8, 1).bit_length() - 1)))
+    if isinstance(epochs, str):
+        epochs = max(_FEWEST_EPOCHS, -(-_STEPS // -(-n_rows // batch)))
+    given = {
+        "batch_size": batch,
+        "max_epochs": epochs,
+        "corruption": _augmentation(values["augmentation"], schema),
+        "channels": values["channels"] if values["network"] == "convolutional" else None,
+        "linear_path": False,
+        "early_stopping": False,
+    }
+    return {**values, **given}
+
+
+def _augmentation(wanted: Any, schema: Schema) -> Any:
+    if not isinstance(wanted, str) or wanted != "auto":
+        return wanted
+    shape = schema.image_shape
+    pictures = shape is not None and (len(shape) == 2 or shape[2] == 1) and min(shape[:2]) > 1
+    return "deform" if pictures and "deform" in CORRUPTIONS else None
+
+
+def learn(plan: MapPlan, prepared: Prepared, edges: Edges) -> tuple[Fitted, dict[str, list[float]]]:
+    """Return what an estimator keeps, and the history of the first stage.
+
+    Parameters
+    ----------
+    plan : MapPlan
+        The plan.
+    prepared : Prepared
+        The rows.
+    edges : Edges
+        Their neighbours.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Where Ctrl-C ends the first stage, whose features are no map yet.
+    """
+    crowded = prepared.loader.scaler.crowded
+    seed, history = plan.plan.seed, dict[str, list[float]]()
+    network = plan.plan.network.build(int(plan.plan.n_components), crowded=crowded)
+    params = network.init(seed)
+    if plan.feature_components is not None and _has_hidden_layers(network):
+        wide = plan.plan.network.build(int(plan.feature_components), crowded=crowded)
+        schedules = {
+            NEIGHBOR_WEIGHT: constant(1.0),
+            TEMPERATURE: constant(float(plan.feature_temperature)),
+        }
+        run = _run(plan.plan, prepared, edges, Contrastive(wide, kernel="cosine"), wide.init(seed), schedules)
+        fitted = run.train()
+        if run.interrupted:
+            raise KeyboardInterrupt
+        history = fitted.history_
+        params = network.with_encoder_of(params, fitted.params_)
+    objective = Contrastive(network, plan.contrast, plan.kernel, plan.plan.objective(network))
+    cost = _cost_of_mean(objective.reconstruction, prepared)
+    schedules = {
+        NEIGHBOR_WEIGHT: over_training("neighbor_weight", plan.neighbor_weight),
+        TEMPERATURE: over_training("temperature", plan.temperature, above=0),
+        RECONSTRUCTION_WEIGHT: over_training("reconstruction_weight", plan.reconstruction_weight, 1 / cost),
+    }
+    run = _run(plan.plan, prepared, edges, objective, objective.with_own(params), schedules)
+    fitted = run.train()
+    kept = objective.without_own(fitted.params_)
+    return fitted._replace(params_=kept, optimizer_state_=None), history
+
+
+def _has_hidden_layers(network: Network) -> bool:
+    return len(network.layers(network.init(0), "encoder")) > 1
+
+
+def _run(
+    plan: Plan,
+    prepared: Prepared,
+    edges: Edges,
+    objective: Contrastive,
+    params: Params,
+    schedules: Mapping[str, Schedule],
+) -> FitRun:
+    reporter = Reporter(plan.verbose, plan.display_step, plan.settings.max_epochs, prints=is_main_process())
+    own = {} if plan.corruption is None else plan.corruption.schedules()
+    trainer = Trainer(
+        objective,
+        plan.optimizer,
+        replace(prepared.loader, edges=edges),
+        plan.settings,
+        schedules={**schedules, **own},
+        interruption=Interruption(),
+        hooks=Hooks(chunk_done=reporter.rows_done),
+        placement=plan.placement,
+        corruption=plan.corruption,
+        columns=prepared.columns,
+        units=prepared.units,
+    )
+    state = trainer.start(params, plan.seed)
+    return FitRun(plan, trainer, state, reporter, reorders=True, error_scale=prepared.error_scale)
+
+
+def over_training(name: str, value: Any, factor: float = 1.0, above: float | None = None) -> Schedule:
+    """Return the schedule of a number, or of a function of the share of training done, times a factor."""
+    if not callable(value):
+        return constant(float(value) * factor)
+    kind = Number(above=above) if above is not None else Number(0)
+
+    def schedule(share: Any) -> NDArray[np.float64]:
+        numbers = [value(float(done)) for done in np.asarray(share)]
+        for done, number in zip(np.asarray(share), numbers, strict=True):
+            if not kind.accepts(number):
+                raise InvalidParameterError(f"{name}={number!r} at {done:.0%} of training must be {kind.words}")
+        return np.array(numbers, np.float64) * factor
+
+    schedule(np.linspace(0, 1, 11))
+    return schedule
+
+
+def _cost_of_mean(reconstruction: Reconstruction | None, prepared: Prepared) -> float:
+    """Return the reconstruction loss of the first rows if each is reconstructed by their mean; 1 where it is 0."""
+    assert reconstruction is not None
+    loader, network = prepared.loader, reconstruction.network
+    rows = scaled_rows(loader, np.arange(min(loader.n_rows, _MEASURED_ROWS))).astype(np.float64)
+    observed = ~np.isnan(rows)
+    x = np.where(observed, rows, 0)
+    mean = x.sum(axis=0) / np.maximum(observed.sum(axis=0), 1)
+    clipped = np.clip(mean, 1e-3, 1 - 1e-3)
+    output = np.log(clipped / (1 - clipped)) if network.output_activation == "sigmoid" else mean
+    if network.categories:
+        output = starting_logits(output, network.categories)[0]
+    scheduled: dict[str, Any] = {} if prepared.units is None else {CELL_UNITS: jnp.asarray(prepared.units)}
+    with precision_scope(np.dtype(np.float64)):
+        batch = Batch(
+            jnp.asarray(x),
+            jnp.ones(len(x)),
+            jnp.zeros((len(x), 2), jnp.uint32),
+            observed=jnp.asarray(observed) if loader.missing else None,
+        )
+        losses = reconstruction.output_losses(jnp.asarray(np.broadcast_to(output, x.shape)), batch, scheduled)
+        cost = float(jnp.mean(losses))
+    return cost if cost > 0 else 1.0

@@ -1,0 +1,168 @@
+"""`NeighborAutoencoder`: a map that keeps neighbourhoods, and can be decoded."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import replace
+from typing import Any, NoReturn, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from isthmus.core.errors import InterruptedFitWarning, InvalidDataError
+from isthmus.core.parameters import check_parameters, documented, values_of
+from isthmus.data.sources.base import Source
+from isthmus.estimators import stored
+from isthmus.estimators.base import Array, FittedModel, Rows
+from isthmus.estimators.fit.graph import given_graph, graph_of
+from isthmus.estimators.fit.memory import Memory
+from isthmus.estimators.fit.neighborhood import MapPlan, learn
+from isthmus.estimators.fit.preparing import prepare
+from isthmus.estimators.fit.rows import RowOptions, without_named
+from isthmus.estimators.fit.run import parameter_values
+from isthmus.estimators.inputs import cell_names, open_rows, rows_of
+from isthmus.estimators.neighbor_parameters import NeighborParameters
+from isthmus.estimators.unchanged import unchanged_on_error
+
+
+@documented
+class NeighborAutoencoder(NeighborParameters, FittedModel, BaseEstimator):  # type: ignore[misc]
+    """An autoencoder whose code keeps neighbours near one another: a map of the rows that can be decoded.
+
+    The graph of nearest neighbours is found first. Training then draws the codes of a row and of one of its neighbours
+    together and those of other rows of the batch apart, and reconstructs both ends from their codes. It has two
+    stages: an encoder of 64 features, compared by their directions; then the same encoder with a new last layer of
+    `n_components` units and with a decoder, compared by distances. A new row's code is one pass through the encoder,
+    and every point of the map decodes to a row.
+
+    Attributes
+    ----------
+    n_components_, params_, network_, scaler_, history_, seed_, ...
+        As in `Autoencoder`; ``history_`` has ``neighbors`` and ``reconstruction``, the two losses, not weighted.
+    feature_history_ : dict of str to list of float
+        The history of the first stage; empty without it.
+    n_graph_rows_ : int
+        The rows between which neighbours were sought: all of them, or a sample of 2 GB.
+    graph_recall_ : float or None
+        The share of nearest neighbours that are in the graph, on a sample of 500 rows: 1 up to 100,000 rows, whose
+        neighbours are exact; None where `graph` was given.
+
+    References
+    ----------
+    Böhm, Berens and Kobak, "Unsupervised visualization of image datasets using contrastive learning", 2023; Damrich,
+    Böhm, Hamprecht and Kobak, "From t-SNE to UMAP with contrastive learning", 2023; Sainburg, McInnes and Gentner,
+    "Parametric UMAP embeddings for representation and semisupervised learning", 2021.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from isthmus import NeighborAutoencoder
+    >>> X = load_digits().data
+    >>> model = NeighborAutoencoder(hidden_layer_sizes=(64, 32), max_epochs=10, random_state=0).fit(X[:1500])
+    >>> model.transform(X[1500:]).shape, model.inverse_transform([[0.0, 0.0]]).shape
+    ((297, 2), (1, 64))
+    """
+
+    def fit(self, X: Rows, y: Any = None, *, graph: Any = None, sample_weight: Any = None) -> Self:
+        """Learn the map of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), DataFrame, path or Source
+            The rows, as `Autoencoder.fit` takes them.
+        y : None
+            Ignored.
+        graph : array-like of int of shape (n_samples, k) or sparse matrix of shape (n_samples, n_samples), optional
+            The neighbours of each row: their numbers, negative ones being none; or a matrix in whose row i the nonzero
+            cells are the neighbours of row i, whatever their values. None seeks the `n_neighbors` nearest rows, in
+            scaled units: exactly up to 100,000 rows, of more with pynndescent, if it is installed.
+        sample_weight : array-like of shape (n_samples,) or str, optional
+            As in `Autoencoder.fit`: an edge has the weight of its first row.
+
+        Returns
+        -------
+        self : NeighborAutoencoder
+            The fitted estimator.
+
+        Warns
+        -----
+        InterruptedFitWarning
+            Where Ctrl-C ended training in the last stage; the map is kept as it was then.
+
+        Raises
+        ------
+        InvalidParameterError, InvalidDataError
+            With one line; an earlier fit stays as it was.
+        DivergedError
+            At the first loss or gradient that is not finite.
+        """
+        check_parameters(type(self), values_of(self))
+        with unchanged_on_error(self):
+            options = RowOptions(sample_weight=sample_weight)
+            memory = Memory.of(None)
+            given = options.opened(X, lambda rows, reset: open_rows(self, rows, reset=reset, memory=memory))
+            own_shape = given.source.schema.image_shape
+            self._as_pictures(given.source)
+            n_rows = rows_of(given.source)
+            if n_rows < 2:
+                raise InvalidDataError(f"Found n_samples={n_rows}; neighbours need at least 2 rows")
+            plan = MapPlan.of(parameter_values(self), given.source.schema, n_rows)
+            prepared = prepare(plan.plan, given.source, cell_names(self), weights=given.weights)
+            found = (
+                graph_of(prepared, int(self.n_neighbors), self.metric, plan.plan.seed)
+                if graph is None
+                else given_graph(graph, given, plan.plan.seed)
+            )
+            fitted, self.feature_history_ = learn(plan, prepared, found.edges)
+            for name, value in fitted._replace(image_shape_=own_shape)._asdict().items():
+                setattr(self, name, value)
+            self.n_graph_rows_, self.graph_recall_ = found.n_rows, found.recall
+        if self.n_iter_ < plan.plan.settings.max_epochs:
+            warnings.warn(
+                f"interrupted after {self.n_iter_} of {plan.plan.settings.max_epochs} epochs; what was learned is kept",
+                InterruptedFitWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _as_pictures(self, source: Source) -> None:
+        """Give flat rows the shape of the pictures that they stand for."""
+        if self.image_shape is None:
+            return
+        shape = tuple(int(edge) for edge in self.image_shape)
+        if int(np.prod(shape)) != source.schema.n_features:
+            raise InvalidDataError(f"image_shape={shape} is not the shape of rows of {source.schema.n_features} cells")
+        source.schema = replace(source.schema, image_shape=shape)
+
+    def fit_transform(self, X: Rows, y: Any = None, **fit_params: Any) -> Array:
+        """Fit, then return the codes of the same rows, (n_samples, n_components)."""
+        codes: Array = self.fit(X, y, **fit_params).transform(without_named(X, fit_params))
+        return codes
+
+    @property
+    def partial_fit(self) -> NoReturn:
+        """Not supported: neighbours are sought among all rows."""
+        raise AttributeError(
+            "NeighborAutoencoder has no partial_fit, since neighbours are sought among all rows; call fit with all of "
+            "them, or with a path to a file of them"
+        )
+
+    def inverse_transform(self, X: Rows) -> Any:
+        """Return the rows that points of the map stand for; of pictures, pictures. As `Autoencoder` does."""
+        rows = super().inverse_transform(X)
+        return rows.reshape(-1, *self.image_shape_) if self.image_shape_ is not None else rows
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:  # type: ignore[override]
+        """Write the fitted map to one safetensors file, completely or not at all; as `Autoencoder.save`."""
+        check_is_fitted(self)
+        stored.save(self, path, leave_out=("optimizer_state_",), overwrite=overwrite)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.input_tags.allow_nan = self.missing == "mask"
+        tags.input_tags.sparse = True
+        return tags

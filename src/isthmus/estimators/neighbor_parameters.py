@@ -1,0 +1,131 @@
+"""The parameters of `NeighborAutoencoder`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from isthmus.core.parameters import Instance, Integer, Name, Number, Sizes, declares_parameters, parameter
+from isthmus.corruption import CORRUPTIONS
+from isthmus.engine import SCHEDULES
+from isthmus.estimators.parameters import AUTO, AUTOENCODER, CORRUPTION, SCHEDULE
+from isthmus.losses import CONTRASTS, KERNELS
+
+
+def _as_in_autoencoder(name: str, **changes: Any) -> Any:
+    """Return a parameter of all autoencoders, with another default or further kinds of values."""
+    declared = AUTOENCODER[name]
+    return parameter(
+        changes.get("help", declared.help),
+        *declared.kinds,
+        *changes.get("kinds", ()),
+        default=changes.get("default", declared.default),
+        optional=declared.optional,
+        option=declared.option,
+        kw_only=name != "n_components",
+    )
+
+
+OVER_TRAINING = Instance("a function from the share of training done, 0 to 1, to a number >= 0", callable)
+
+
+@declares_parameters()
+class NeighborParameters:
+    """The parameters of `NeighborAutoencoder`: its own, and those of the autoencoder that it trains."""
+
+    n_components: int = parameter("width of the code", Integer(1), default=2, option="components", kw_only=False)
+    n_neighbors: int = parameter(
+        "nearest other rows that each row is drawn to, at most the number of other rows", Integer(1), default=15
+    )
+    metric: str = parameter(
+        "distance between scaled rows, by which the neighbours are found",
+        Name(("euclidean", "cosine")),
+        default="euclidean",
+    )
+    contrast: str = parameter(
+        "what tells neighbours from other rows of the batch: infonce, the cross-entropy of the neighbour among them; "
+        "negative_sampling, UMAP's cross-entropy of edges; nce, the same with a learned partition function",
+        Name(CONTRASTS),
+        default="infonce",
+    )
+    kernel: str = parameter(
+        "similarity of codes: cauchy, of their distance, as in t-SNE; cosine, of their directions",
+        Name(KERNELS),
+        default="cauchy",
+    )
+    temperature: Any = parameter(
+        "what the logarithm of similarities is divided by", Number(above=0), OVER_TRAINING, default=1.0
+    )
+    neighbor_weight: Any = parameter("weight of the neighbours' loss", Number(0), OVER_TRAINING, default=1.0)
+    reconstruction_weight: Any = parameter(
+        "weight of the reconstruction loss, as a share of what reconstructing every row by the mean row would cost",
+        Number(0),
+        OVER_TRAINING,
+        default=2.0,
+    )
+    feature_components: int | None = parameter(
+        "width of a first code, whose encoder is trained on neighbours by the cosine of codes, and then continued with "
+        "a new last layer; None trains in one stage, as a network without hidden layers does",
+        Integer(1),
+        default=64,
+        optional=True,
+    )
+    feature_temperature: float = parameter("temperature of the first code", Number(above=0), default=0.5)
+    augmentation: Any = parameter(
+        "corruption of the rows in training, drawn apart for a row and its neighbour, as in `Autoencoder`; "
+        "auto: small deformations of pictures of one channel, nothing for other rows",
+        Name(CORRUPTIONS, "auto"),
+        CORRUPTION,
+        default="auto",
+        optional=True,
+    )
+    hidden_layer_sizes: Sequence[int] = _as_in_autoencoder("hidden_layer_sizes", default=(512, 256, 128))
+    decoder_layer_sizes: Sequence[int] | None = _as_in_autoencoder("decoder_layer_sizes")
+    dropout: float = _as_in_autoencoder("dropout")
+    layer_norm: bool = _as_in_autoencoder("layer_norm")
+    datetimes: str = _as_in_autoencoder("datetimes")
+    missing: str = _as_in_autoencoder("missing")
+    network: Any = _as_in_autoencoder("network")
+    channels: Sequence[int] = parameter(
+        "channels of each level of a convolutional encoder, each of which halves height and width",
+        Sizes(),
+        default=(32, 64),
+    )
+    image_shape: Sequence[int] | None = parameter(
+        "height, width and channels of the pictures that flat rows stand for; None is what the source says",
+        Sizes(),
+        default=None,
+    )
+    activation: str = _as_in_autoencoder("activation")
+    output_activation: str = _as_in_autoencoder("output_activation")
+    loss: str = _as_in_autoencoder("loss")
+    feature_weights: Sequence[float] | Mapping[str, float] | None = _as_in_autoencoder("feature_weights")
+    init: str = _as_in_autoencoder("init")
+    optimizer: Any = _as_in_autoencoder("optimizer")
+    learning_rate: float | str = _as_in_autoencoder("learning_rate", help="step size; auto: 1e-3")
+    learning_rate_schedule: Any = parameter(
+        "as in `Autoencoder`, for each of the two stages", Name(SCHEDULES), SCHEDULE, default="cosine"
+    )
+    weight_decay: float | None = _as_in_autoencoder("weight_decay")
+    gradient_clip: float | None = _as_in_autoencoder("gradient_clip")
+    batch_size: int | str = parameter(
+        "edges per step, each a row and a neighbour; auto is 512, less for fewer than 4,096 rows",
+        Integer(1),
+        AUTO,
+        default="auto",
+    )
+    max_epochs: int | str = parameter(
+        "passes over the rows in each stage; in one, every row meets one of its neighbours, each in turn; auto: as "
+        "many as make 3,000 steps, at least 5",
+        Integer(1),
+        AUTO,
+        default="auto",
+        option="epochs",
+    )
+    shuffle: bool | str = _as_in_autoencoder("shuffle")
+    scaling: str | None = _as_in_autoencoder("scaling")
+    precision: str = _as_in_autoencoder("precision")
+    device: str | None = _as_in_autoencoder("device")
+    random_state: Any = _as_in_autoencoder("random_state")
+    verbose: int = _as_in_autoencoder("verbose")
+    display_step: int = _as_in_autoencoder("display_step")

@@ -1,0 +1,66 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from isthmus import NeighborAutoencoder
+from isthmus.core.errors import InvalidParameterError
+from isthmus.core.parameters import values_of
+from isthmus.data.sources import open_source
+from isthmus.estimators.fit.neighborhood import MapPlan, _cost_of_mean, over_training
+from isthmus.estimators.fit.preparing import prepare
+
+
+def plan_of(n_rows=100, rows=None, **settings):
+    source = open_source(np.zeros((n_rows, 6)) if rows is None else rows)
+    return MapPlan.of(values_of(NeighborAutoencoder(random_state=0, **settings)), source.schema, n_rows)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "batch", "epochs"),
+    [(20, 32, 3000), (150, 32, 600), (1797, 128, 200), (60_000, 512, 26), (10**6, 512, 5)],
+)
+def test_automatic_batches_and_epochs(n_rows, batch, epochs):
+    plan = plan_of(n_rows, np.zeros((2, 6))).plan
+    assert (plan.batch_size, plan.settings.max_epochs) == (batch, epochs)
+
+
+def test_the_plan_of_the_autoencoder_underneath():
+    plan = plan_of().plan
+    assert (plan.network.linear_path, plan.settings.early_stopping, plan.validation_share) == (False, False, 0.0)
+    assert plan.corruption is None
+    assert plan_of(augmentation="masking").plan.corruption is not None
+    assert plan_of(augmentation=None, rows=np.zeros((9, 4, 4))).plan.corruption is None
+
+
+def test_a_network_of_your_own_has_one_stage():
+    with pytest.raises(InvalidParameterError, match="feature_components=64 cannot be combined with a network"):
+        plan_of(network=lambda n_features, n_components, key: None)
+
+
+def test_schedules():
+    assert_allclose(over_training("temperature", 0.5)(np.linspace(0, 1, 3)), 0.5)
+    assert_allclose(over_training("temperature", lambda share: 1 - share / 2, 3.0)(np.array([0.0, 1])), [3, 1.5])
+    with pytest.raises(InvalidParameterError, match=r"temperature=0.0 at 100% of training must be a number > 0"):
+        over_training("temperature", lambda share: 1 - share, above=0)
+
+
+@pytest.mark.parametrize("loss", ["mse", "bce"])
+def test_the_cost_of_the_mean_row(loss):
+    rows = np.random.default_rng(0).random((50, 6))
+    plan = plan_of(50, rows, loss=loss, scaling=None).plan
+    prepared = prepare(plan, open_source(rows), ())
+    network = plan.network.build(2, crowded=True)
+    mean = rows.mean(axis=0)
+    entropy = -(mean * np.log(mean) + (1 - mean) * np.log(1 - mean)).mean()
+    expected = rows.var(axis=0).mean() if loss == "mse" else entropy
+    assert_allclose(_cost_of_mean(plan.objective(network), prepared), expected, rtol=1e-5)
+    constant = prepared._replace(loader=replace(prepared.loader, source=open_source(np.ones((5, 6)))))
+    if loss == "mse":
+        assert (
+            _cost_of_mean(
+                replace(plan.objective(network), network=replace(network, output_activation="identity")), constant
+            )
+            == 1
+        )
