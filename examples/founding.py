@@ -9,7 +9,7 @@ ISTHMUS_DATA names, from the download cache or, without either, from the sample 
 from pathlib import Path
 
 from isthmus.datasets import load_mnist
-from isthmus.metrics import neighbour_accuracy
+from isthmus.metrics import knn_accuracy
 from sklearn.decomposition import PCA
 
 from isthmus import Autoencoder, plots
@@ -42,7 +42,7 @@ def main(folder: str = "runs/founding", max_epochs: int = 10, n_train: int | Non
     codes = {"autoencoder": model.transform(test.data), "PCA": pca.transform(test.data / 255)}
     train_codes = {"autoencoder": model.transform(X), "PCA": pca.transform(X / 255)}
     for name in codes:
-        accuracy = neighbour_accuracy(train_codes[name], y, codes[name], test.target)
+        accuracy = knn_accuracy(train_codes[name], y, codes[name], test.target)
         print(f"{name}: 5-NN accuracy of the test digits' codes {accuracy:.3f}")
 
     output = Path(folder)

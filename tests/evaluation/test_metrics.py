@@ -16,7 +16,6 @@ from isthmus.evaluation.metrics import (
     Fidelity,
     density_histogram,
     explained_variance,
-    neighbour_accuracy,
 )
 
 values = st.floats(-100, 100, width=32)
@@ -67,14 +66,6 @@ def test_explained_variance_of_constant_rows():
 def test_different_shapes_raise(other):
     with pytest.raises(InvalidDataError, match=r"rows of shape \(4, 2\) cannot be compared"):
         explained_variance(np.zeros((4, 2)), other)
-
-
-def test_neighbour_accuracy():
-    codes = np.array([[0.0], [0.1], [0.2], [10.0], [10.1], [10.2]])
-    labels = np.array(["a", "a", "b", "b", "b", "b"])
-    assert neighbour_accuracy(codes, labels, [[0.05], [10.05]], ["a", "b"], n_neighbors=3) == 1
-    assert neighbour_accuracy(codes, labels, [[0.05], [10.05]], ["b", "b"], n_neighbors=3) == 0.5
-    assert neighbour_accuracy(codes, labels, [[0.2]], ["b"], n_neighbors=1) == 1
 
 
 # Fidelity --------------------------------------------------------------------------------------------------------

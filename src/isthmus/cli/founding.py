@@ -154,7 +154,7 @@ class _EpochLines:
 
 
 def _fit_and_evaluate(model: Any, digits: Digits) -> Result:
-    from isthmus.evaluation.metrics import neighbour_accuracy
+    from isthmus.evaluation.metrics import knn_accuracy
 
     # PCA needs floats; the autoencoders divide bytes by 255 themselves.
     divisor = np.float32(1 if hasattr(model, "reconstruct") else 255)
@@ -168,7 +168,7 @@ def _fit_and_evaluate(model: Any, digits: Digits) -> Result:
     codes, test_codes = model.transform(prepared(digits.train)), model.transform(prepared(digits.test))
     reconstructed = model.inverse_transform(test_codes) * (divisor / np.float32(255))
     error = float(np.square(reconstructed - digits.test / 255.0).mean())
-    accuracy = neighbour_accuracy(codes, digits.train_labels, test_codes, digits.test_labels)
+    accuracy = knn_accuracy(codes, digits.train_labels, test_codes, digits.test_labels)
     return Result(model, test_codes, reconstructed, {"mse": error, "accuracy": accuracy, "seconds": seconds})
 
 

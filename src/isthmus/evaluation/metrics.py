@@ -1,4 +1,4 @@
-"""Metrics of a code: explained variance, active units, and k-NN accuracy."""
+"""Metrics of a code: explained variance and active units here; those of maps and of clusters are in their files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from isthmus.core.errors import InvalidDataError
+from isthmus.evaluation.clusters import ClusterScores as ClusterScores
+from isthmus.evaluation.clusters import cluster_scores as cluster_scores
+from isthmus.evaluation.clusters import clustering_accuracy as clustering_accuracy
+from isthmus.evaluation.neighborhoods import continuity as continuity
+from isthmus.evaluation.neighborhoods import distance_correlation as distance_correlation
+from isthmus.evaluation.neighborhoods import knn_accuracy as knn_accuracy
+from isthmus.evaluation.neighborhoods import trustworthiness as trustworthiness
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -363,28 +370,3 @@ def density_histogram(frequency: ArrayLike, *, per_decade: int = 4) -> DensityHi
     lowest = min(int(np.floor(alive.min(initial=0) * per_decade)), -1)
     edges = np.arange(lowest, 1) / per_decade
     return DensityHistogram(edges, np.histogram(alive, edges)[0], len(shares) - len(alive))
-
-
-def neighbour_accuracy(
-    codes: ArrayLike, labels: ArrayLike, test_codes: ArrayLike, test_labels: ArrayLike, *, n_neighbors: int = 5
-) -> float:
-    """Return the test accuracy of a k-nearest-neighbour classifier on codes.
-
-    Parameters
-    ----------
-    codes : array-like of shape (n_samples, n_components)
-        Training codes, with `labels` of shape (n_samples,).
-    test_codes : array-like of shape (n_test, n_components)
-        Test codes, with `test_labels` of shape (n_test,).
-    n_neighbors : int
-        Number of nearest training codes that vote.
-
-    Returns
-    -------
-    accuracy : float
-        In [0, 1].
-    """
-    from sklearn.neighbors import KNeighborsClassifier
-
-    classifier = KNeighborsClassifier(n_neighbors).fit(codes, labels)
-    return float(classifier.score(test_codes, test_labels))
