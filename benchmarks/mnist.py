@@ -21,7 +21,7 @@ from common import machine, settings_of
 from isthmus import Autoencoder
 from isthmus.cli.founding import FOUNDING
 from isthmus.data.datasets import load_mnist
-from isthmus.evaluation.metrics import neighbour_accuracy
+from isthmus.evaluation.metrics import knn_accuracy
 
 SIZES = {"n_components": 2, "hidden_layer_sizes": (128, 64, 10)}
 SAME_SIZES: dict[str, Any] = SIZES | {
@@ -56,7 +56,7 @@ def fit_and_print(settings: dict[str, Any], seed: int, digits: tuple[np.ndarray,
     model = Autoencoder(random_state=seed, **settings).fit(X)
     seconds = time.perf_counter() - start
     error, training_error = (float(model.reconstruction_error(rows).mean()) for rows in (X_test, X[:10_000]))
-    accuracy = neighbour_accuracy(model.transform(X), y, model.transform(X_test), y_test)
+    accuracy = knn_accuracy(model.transform(X), y, model.transform(X_test), y_test)
     print(
         f"seed {seed}: MSE {error:.4f}, squared error per image {784 * error:.3f} (train {784 * training_error:.3f}), "
         f"5-NN {accuracy:.4f}; best of {model.n_iter_} epochs {model.best_iter_}, {seconds:.0f} s",
