@@ -45,6 +45,8 @@ def drawn(name, n_rows=30, **options):
         "parts": ((ROWS[:n_rows], CODES[:n_rows], ROWS[:2]), {"image_shape": SHAPE, "base": ROWS[2]}),
         "gallery": (({f"row {i}": row.reshape(SHAPE) for i, row in enumerate(ROWS[:n_rows])},), {}),
         "tradeoffs": (({"a": (range(1, n_rows + 1), ROWS[:n_rows, 0])},), {}),
+        "atlas": ((CODES[:n_rows], LABELS[:n_rows]), {"rows": ROWS[:n_rows], "image_shape": SHAPE}),
+        "morph": ((ROWS[:n_rows], CODES[:n_rows], decode, [(0, n_rows - 1)]), {"image_shape": SHAPE, "n": 3}),
         "outliers": ((ROWS[:n_rows], 7.0), {"top": 3}),
     }
     positional, named = arguments[name]

@@ -10,11 +10,13 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
+from isthmus.evaluation.plots.atlas import atlas
 from isthmus.evaluation.plots.blame import outliers
 from isthmus.evaluation.plots.canvas import save
 from isthmus.evaluation.plots.comparison import reconstructions
 from isthmus.evaluation.plots.curves import history, tradeoffs
 from isthmus.evaluation.plots.filters import atoms, weights
+from isthmus.evaluation.plots.morph import morph
 from isthmus.evaluation.plots.parts import parts, top_rows
 from isthmus.evaluation.plots.pictures import gallery
 from isthmus.evaluation.plots.plane import codes, manifold
@@ -26,6 +28,7 @@ __all__ = [
     "STYLES",
     "Style",
     "activation_against_target",
+    "atlas",
     "atoms",
     "code_histograms",
     "codes",
@@ -33,6 +36,7 @@ __all__ = [
     "gallery",
     "history",
     "manifold",
+    "morph",
     "outliers",
     "parts",
     "reconstructions",
@@ -44,6 +48,6 @@ __all__ = [
 
 _FIGURES: tuple[Callable[..., Figure], ...] = (
     *(codes, reconstructions, manifold, history, weights, code_histograms, atoms, density),
-    *(activation_against_target, top_rows, parts, gallery, tradeoffs, outliers),
+    *(activation_against_target, top_rows, parts, gallery, tradeoffs, outliers, atlas, morph),
 )
 FIGURES = {figure.__name__: figure for figure in _FIGURES}

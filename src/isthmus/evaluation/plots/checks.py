@@ -77,6 +77,16 @@ def rows_of(values: ArrayLike, image_shape: Sequence[int] | None, what: str) -> 
     return matrix, shape
 
 
+def picture_rows(rows: ArrayLike, image_shape: Sequence[int] | None) -> tuple[Array, Shape]:
+    """Return rows that are pictures as a two-dimensional array, and their shape."""
+    matrix, shape = rows_of(rows, image_shape, "rows")
+    if shape is None:
+        raise InvalidParameterError(
+            "image_shape=None, but rows are drawn as pictures; pass the (height, width) of a row"
+        )
+    return matrix, shape
+
+
 def checked_shape(shape: Sequence[int]) -> Shape:
     """Return (height, width), or (height, width, channels) for more than one channel."""
     try:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
-from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.errors import InvalidDataError
 from isthmus.evaluation.plots import checks
 from isthmus.evaluation.plots.canvas import canvas, remove_frame, short_number
 from isthmus.evaluation.plots.checks import Array, ArrayLike, Sets, Shape, check_count, check_size, matrix_of
@@ -71,7 +71,7 @@ def parts(
     """
     check_count("n", n)
     check_count("n_parts", n_parts)
-    matrix, shape = _picture_rows(rows, image_shape)
+    matrix, shape = checks.picture_rows(rows, image_shape)
     values, atoms = matrix_of(codes, "codes"), matrix_of(components, "components").astype(np.float64)
     check_size(atoms.shape[1], shape, "components")
     if values.shape != (len(matrix), len(atoms)):
@@ -163,7 +163,7 @@ def top_rows(
         exist.
     """
     check_count("n", n)
-    matrix, shape = _picture_rows(rows, image_shape)
+    matrix, shape = checks.picture_rows(rows, image_shape)
     chosen, activations = _chosen(codes, units, len(matrix))
     filters = None
     if components is not None:
@@ -208,15 +208,6 @@ def _chosen(codes: ArrayLike, units: int | Sequence[int] | None, n_rows: int) ->
     chosen = checks.unit_indices("units", units, values.shape[1])
     some = values[:, chosen]
     return chosen, matrix_of(some.toarray() if sparse else some, "codes")
-
-
-def _picture_rows(rows: ArrayLike, image_shape: Sequence[int] | None) -> tuple[Array, Shape]:
-    matrix, shape = checks.rows_of(rows, image_shape, "rows")
-    if shape is None:
-        raise InvalidParameterError(
-            "image_shape=None, but rows are drawn as pictures; pass the (height, width) of a row"
-        )
-    return matrix, shape
 
 
 def _strip(

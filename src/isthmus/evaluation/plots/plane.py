@@ -87,17 +87,17 @@ def _draw_codes(ax: Axes, values: Array, units: list[str], key: ColourKey | None
     ax.set_xlabel(units[0])
     if values.shape[1] == 2:
         ax.set_ylabel(units[1])
-        _draw_points(ax, _within_view(ax, values), key, style)
+        draw_points(ax, _within_view(ax, values), key, style)
     elif key is None:
         draw_histogram(ax, values[:, 0], style)
     elif not key.classes:
-        _draw_points(ax, _within_view(ax, np.column_stack([values[:, 0], key.values])), key, style)
+        draw_points(ax, _within_view(ax, np.column_stack([values[:, 0], key.values])), key, style)
         ax.set_ylabel(key.name or "label")
     else:
         rows = [*key.classes, *(["missing"] if key.missing.any() else [])]
         indices = np.where(key.missing, len(key.classes), key.values)
         jitter = np.random.default_rng(0).uniform(-0.35, 0.35, len(indices))
-        _draw_points(ax, _within_view(ax, np.column_stack([values[:, 0], indices + jitter])), key, style)
+        draw_points(ax, _within_view(ax, np.column_stack([values[:, 0], indices + jitter])), key, style)
         ax.set_yticks(range(len(rows)), rows)
         ax.set_ylim(len(rows) - 0.5, -0.5)
         ax.set_ylabel(key.name)
@@ -122,7 +122,7 @@ def _within_view(ax: Axes, points: Array) -> Array:
     return np.clip(points, low, high)
 
 
-def _draw_points(ax: Axes, points: Array, key: ColourKey | None, style: Style) -> None:
+def draw_points(ax: Axes, points: Array, key: ColourKey | None, style: Style) -> None:
     """Draw points (n, 2), those without a label below the others."""
     n_rows = len(points)
     # The inked area then grows with the square root of the number of points.
@@ -220,7 +220,7 @@ def manifold(
                 ax.set_yticks([])
         key = colour_key(labels, len(values), label_name, style) if count == 2 else None
         if key is not None:
-            _draw_points(axes[1], values[:, columns], key, style)
+            draw_points(axes[1], values[:, columns], key, style)
             key.draw(figure, [axes[1]], None if key.named else axes[1].inset_axes((1.03, 0, 0.04, 1)))
     return figure
 
