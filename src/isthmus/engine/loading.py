@@ -121,7 +121,10 @@ class RowLoader:
     def chunk_rows(self) -> int:
         """The rows of a chunk, including those that other processes read."""
         if self.layout is not None:
-            return chunk_rows(self.batch_size, self.layout.batch_bytes // self.batch_size, _SPARSE_CHUNK_BYTES)
+            rows = chunk_rows(self.batch_size, self.layout.batch_bytes // self.batch_size, _SPARSE_CHUNK_BYTES)
+            # Chunks of sparse rows are filled with zeros first, so those of a small table are small.
+            batches = -(-self.n_rows // self.batch_size)
+            return min(rows, self.batch_size << (batches - 1).bit_length())
         row_bytes = self._place_width * self.dtype.itemsize
         return self.rows_per_chunk or chunk_rows(self.batch_size, row_bytes, self.chunk_bytes)
 

@@ -211,8 +211,9 @@ class Trainer:
         before = state.epoch_sums.get("seconds", 0.0)
         carry = Carry(state.params, state.optimizer, state.model)
         epoch, loader = state.epoch + 1, self._read_ahead(self.loader)
-        run, sparse = self._run(loader, state.seed, epoch), loader.layout is not None
-        if sparse:
+        run = self._run(loader, state.seed, epoch)
+        many = loader.layout is not None and loader.n_rows > loader.chunk_rows
+        if many:
             return_memory()
         for chunk in loader.chunks(epoch, start=state.cursor):
             scheduled = self._at_steps(state, -(-chunk.count // loader.batch_size))
@@ -225,7 +226,7 @@ class Trainer:
                 state, done = state._replace(**self._whole(good)._asdict(), step=good_step), state.step + steps
                 raise self._diverged(state, epoch, done)
             self._good = kept
-            if sparse and not state.cursor:
+            if many and not state.cursor:
                 return_memory()  # of compilation, and of arrays of other shapes
             epoch_sums = _added(state.epoch_sums, {**sums.terms, "waited": chunk.waited})
             epoch_sums |= {"last_batch_loss": float(sums.last), "seconds": before + time.perf_counter() - began}
