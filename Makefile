@@ -13,9 +13,10 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal -q
 demo: $(VENV)/demo
 	$(BIN)/isthmus demo --force
 
-# What a change needs every time. Compiled programs are kept in the user's cache folder, so a second run is quicker.
+# What a change needs every time. Most of its time is compilation, so XLA optimizes little here (a third of the time per
+# program); `make test-slow` compiles as users do. Programs are kept in the user's cache folder: a second run is quicker.
 test: $(VENV)/dev
-	$(PYTEST) -m "not slow" $(if $(COV),--cov --cov-report=)
+	XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false $$XLA_FLAGS" $(PYTEST) -m "not slow" $(if $(COV),--cov --cov-report=)
 
 # What takes longer: documents, examples, fuzzing, several processes, Ray, planted truths.
 test-slow: $(VENV)/dev

@@ -205,6 +205,7 @@ def test_a_corruption_asks_for_the_denoising_estimator(in_folder, tmp_path, fram
     assert_array_equal(model.transform(frame), same.transform(frame))
 
 
+@pytest.mark.slow
 def test_settings_of_a_method_that_the_estimator_does_not_have_go_into_its_object(in_folder, tmp_path):
     sparse = ["--sparsity", "topk", "--k", 2, "--corruption", "masking", "--corruption-level", 0.2]
     isthmus("fit", "rows.csv", "-o", tmp_path / "m", *sparse, *FAST[2:])

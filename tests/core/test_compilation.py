@@ -141,6 +141,7 @@ def test_programs_are_kept_while_they_are_used_and_the_last_ones_after():
     assert made == ["used", *"abcd", "a"]
 
 
+@pytest.mark.slow
 def test_several_threads_share_the_programs():
     @compilation.kept_in_memory
     def make(number):

@@ -337,6 +337,7 @@ def sparse_run(loader, method, activation, settings=SETTINGS, **options):
     return [state._replace(**to_host({"params": state.params, "model": state.model})) for state in states]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "activation"), SPARSE, ids=lambda value: type(value).__name__)
 def test_sparse_runs_do_not_depend_on_the_size_of_chunks(loader_of, tmp_path, method, activation):
     np.save(tmp_path / "rows.npy", ROWS)

@@ -57,8 +57,14 @@ def assert_same_results(one, other, rows):
 WHOLE = {"early_stopping": False, "batch_size": 1000, "shuffle": False, "precision": "float64"}
 
 
-@parametrize_with_checks([Autoencoder()], expected_failed_checks=expected_failures)
+@parametrize_with_checks([Autoencoder(max_epochs=10)], expected_failed_checks=expected_failures)
 def test_scikit_learn_estimator_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([Autoencoder()], expected_failed_checks=expected_failures)
+def test_scikit_learn_estimator_checks_of_the_defaults(estimator, check):
     check(estimator)
 
 
@@ -701,6 +707,7 @@ def test_a_column_with_zero_weight_is_an_input_but_not_in_the_loss(tmp_path):
     assert_array_equal(loaded.transform(X), model.transform(X))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, {"pretrain": 1}, {"missing": "mask"}])
 def test_feature_weights_with_other_settings(more):
     X = np.random.default_rng(0).random((60, 4))

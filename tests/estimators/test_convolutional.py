@@ -52,6 +52,7 @@ def test_flat_rows_with_image_shape_equal_images(model, pictures):
     assert without_shape.network_.image_shape == (1, 64, 1)
 
 
+@pytest.mark.slow
 def test_fit_explains_half_of_the_variance(pictures):
     model = ConvolutionalAutoencoder(8, channels=(8, 16), max_epochs=30, learning_rate=3e-3, random_state=0)
     model.fit(pictures[:300])
@@ -59,6 +60,7 @@ def test_fit_explains_half_of_the_variance(pictures):
     assert model.history_["loss"][-1] < 0.6 * model.history_["loss"][0]
 
 
+@pytest.mark.slow
 def test_folders_and_colour_images_of_bytes(tmp_path):
     rng = np.random.default_rng(0)
     colours = rng.integers(0, 256, (30, 6, 5, 3), dtype=np.uint8)
@@ -77,6 +79,7 @@ def test_a_loaded_model_gives_identical_results(model, pictures, tmp_path):
     assert_array_equal(loaded.reconstruct(pictures), model.reconstruct(pictures))
 
 
+@pytest.mark.slow
 def test_corruption_sparsity_and_classifier(pictures):
     noisy = ConvolutionalAutoencoder(6, corruption="blockout", **SMALL).fit(pictures)
     assert noisy.denoise(pictures[:2]).shape == (2, 8, 8)

@@ -47,6 +47,7 @@ def swiss_roll(n):
     return make_swiss_roll(n, random_state=int(rng.integers(1 << 30)))[0] / 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("manifold", "noise", "code"), [(circle, 0.2, 2), (swiss_roll, 0.15, 3)])
 def test_denoising_moves_points_towards_the_manifold(manifold, noise, code):
     model = DenoisingAutoencoder(
@@ -122,6 +123,7 @@ def test_training_noise_changes_each_epoch_and_validation_noise_does_not():
     assert len(set(state.metrics["validation_loss"])) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_each_corruption_trains_is_saved_and_is_absent_from_inference(name, tmp_path):
     X = rng.random((300, 36)).astype(np.float32)
@@ -157,6 +159,7 @@ def test_a_function_can_be_the_corruption():
     assert model.history_["loss"][0] > 0.5
 
 
+@pytest.mark.slow
 def test_corruption_does_not_depend_on_chunks_and_files(tmp_path, monkeypatch):
     X = rng.standard_normal((400, 5))
     np.save(tmp_path / "x.npy", X)

@@ -56,6 +56,7 @@ def conditional_mean(rows, covariance):
     return filled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_epochs", [0, 10])
 def test_low_rank_rows_are_imputed_within_a_tenth_of_the_optimum(low_rank, max_epochs):
     train, test, covariance = low_rank
@@ -69,6 +70,7 @@ def test_low_rank_rows_are_imputed_within_a_tenth_of_the_optimum(low_rank, max_e
     assert model_error < 1.1 * optimal_error
 
 
+@pytest.mark.slow
 def test_networks_learn_a_nonlinear_dependence():
     angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 1500)
     rows = np.stack([np.cos(angle), np.sin(angle), np.cos(2 * angle)], axis=1)
@@ -82,6 +84,7 @@ def test_networks_learn_a_nonlinear_dependence():
     assert learned.best_iter_[0] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loader", "share"), [(load_wine, 0.1), (load_breast_cancer, 0.3), (load_diabetes, 0.5)])
 def test_imputation_of_real_tables_has_a_lower_error_than_means(loader, share):
     rows = loader().data

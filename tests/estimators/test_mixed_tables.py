@@ -160,12 +160,8 @@ def test_only_a_columns_own_weight_matters_in_the_loss():
         pytest.param(SparseAutoencoder(12, sparsity="kl"), marks=pytest.mark.slow),
         pytest.param(Autoencoder(3, hidden_layer_sizes=()), marks=pytest.mark.slow),
         pytest.param(Autoencoder(3, hidden_layer_sizes=(16,), tied_weights=True), marks=pytest.mark.slow),
-        Autoencoder(
-            3, hidden_layer_sizes=(16,), pretrain=2, linear_path=False, max_epochs=3, missing="mask", random_state=0
-        ),
-        Autoencoder(
-            3, hidden_layer_sizes=(16,), scaling="minmax", loss="huber", max_epochs=3, missing="mask", random_state=0
-        ),
+        pytest.param(Autoencoder(3, hidden_layer_sizes=(16,), pretrain=2, linear_path=False), marks=pytest.mark.slow),
+        pytest.param(Autoencoder(3, hidden_layer_sizes=(16,), scaling="minmax", loss="huber"), marks=pytest.mark.slow),
         pytest.param(Autoencoder(0.9, hidden_layer_sizes=(16,), datetimes="calendar"), marks=pytest.mark.slow),
     ],
     ids=repr,
@@ -181,6 +177,7 @@ def test_every_family_takes_tables(estimator, tmp_path):
     pd.testing.assert_frame_equal(loaded.reconstruct(FRAME), rebuilt)
 
 
+@pytest.mark.slow
 def test_pipelines_and_classifiers_take_tables(model):
     frame, y = FRAME.drop(columns="owner"), FRAME["owner"].to_numpy()
     pipeline = make_pipeline(Autoencoder(**OPTIONS), LogisticRegression()).fit(frame, y)

@@ -101,6 +101,7 @@ def test_transform_returns_a_grid_of_codes(model):
     assert [each.shape for each in model.transform([waves(8, 8), waves(10, 8)])] == [(1, 1, 8), (2, 1, 8)]
 
 
+@pytest.mark.slow
 def test_pixels_outside_the_centre_have_zero_weight_in_the_loss():
     inner = Autoencoder(8, **QUICK)
     model = PatchAutoencoder(inner, patch_size=7, kept_size=3, grey=False, n_patches=300, random_state=0)
@@ -127,6 +128,7 @@ def test_centered_patches_add_their_mean_to_the_reconstruction(tmp_path):
     assert_array_equal(PatchAutoencoder.load(tmp_path / "model.safetensors").reconstruct([picture])[0], reconstructed)
 
 
+@pytest.mark.slow
 def test_denoise_reduces_the_error():
     clean = [waves(64, 64), waves(48, 80)]
     inner = DenoisingAutoencoder(

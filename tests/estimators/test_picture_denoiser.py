@@ -48,6 +48,7 @@ def noisy(picture, level=40):
     return picture + level * np.random.default_rng(1).standard_normal(picture.shape)
 
 
+@pytest.mark.slow
 def test_training_reduces_the_error(model):
     degraded = noisy(PICTURES[0])
     (cleaned,) = model.denoise([degraded], noise=40)
@@ -58,6 +59,7 @@ def test_training_reduces_the_error(model):
     assert (model.white_, model.seed_, model.denoiser_.strongest) == (255, 0, 40)
 
 
+@pytest.mark.slow
 def test_fine_tuning_of_the_shipped_weights_in_few_steps():
     """With noise 60 on images of blocks, fine-tuning lowers the error of the shipped weights by at least 10 %."""
     training, clean = [tiles(64, 64) for _ in range(12)], tiles(64, 96)
@@ -80,6 +82,7 @@ def test_training_starts_from_the_given_weights(shipped, model, monkeypatch):
     assert_allclose(started.fit(PICTURES).denoise_picture(degraded, 20), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_arrays_folders_dtypes_and_colours(model, tmp_path):
     for number, picture in enumerate(PICTURES):
         Image.fromarray(picture).save(tmp_path / f"{number}.png")

@@ -61,6 +61,7 @@ def assert_same_model(one, other, rows):
 # Equivalence with Autoencoder --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_sparse_autoencoder_equals_autoencoder_with_a_sparsity_object(models, table):
     options = models["topk"].get_params(deep=False)
     shared = {name: value for name, value in options.items() if name in AUTOENCODER}
@@ -88,6 +89,7 @@ CHECKS = [
 
 
 # Of four units, in two epochs, one may be dead.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::isthmus.core.errors.SparsityWarning")
 @pytest.mark.parametrize(("estimator", "check"), CHECKS)
 def test_scikit_learn_estimator_checks(estimator, check):
@@ -280,6 +282,7 @@ def test_components_of_a_one_layer_decoder_are_its_weights_in_the_units_of_the_r
     assert_allclose(model.inverse_transform(np.eye(12)) - zero, model.components_, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "options"),
     [

@@ -98,6 +98,7 @@ def test_partial_fit_learns_from_batches_of_sparse_rows():
     assert model.n_iter_ == 9
 
 
+@pytest.mark.slow
 def test_weights_of_sparse_rows_are_repetitions():
     quick = {**QUICK, "scaling": "standard", "early_stopping": False, "shuffle": False, "batch_size": 512}
     times = np.random.default_rng(0).integers(1, 4, 160)

@@ -46,8 +46,11 @@ def assert_same_model(one, other, rows):
         {},
         {"n_components": 0.9, "hidden_layer_sizes": [5, 3], "decoder_layer_sizes": (4,)},
         {"tied_weights": True, "layer_norm": True, "dropout": 0.1},
-        {"precision": "float64", "scaling": "robust"},
-        {"precision": "bfloat16", "learning_rate": np.float32(0.01), "early_stopping": np.False_},
+        pytest.param({"precision": "float64", "scaling": "robust"}, marks=pytest.mark.slow),
+        pytest.param(
+            {"precision": "bfloat16", "learning_rate": np.float32(0.01), "early_stopping": np.False_},
+            marks=pytest.mark.slow,
+        ),
         {"optimizer": "adamw", "gradient_clip": 1, "random_state": np.random.RandomState(3)},
         *({"loss": loss, "scaling": "minmax"} for loss in LOSSES),
     ],

@@ -39,7 +39,7 @@ DEEP = Autoencoder(2, hidden_layer_sizes=(5,), random_state=0, learning_rate=0.0
         pytest.param({"scaling": "mean_norm"}, marks=pytest.mark.slow),
         pytest.param({"scaling": "patches"}, marks=pytest.mark.slow),
         {"hidden_layer_sizes": (), "optimizer": "sgd"},
-        {"linear_path": False, "loss": "bce", "scaling": "minmax", "pretrain": 2},
+        pytest.param({"linear_path": False, "loss": "bce", "scaling": "minmax", "pretrain": 2}, marks=pytest.mark.slow),
         {"sparsity": "kl", "code_activation": "sigmoid", "l2_penalty": 0.01},
     ],
     ids=str,
@@ -134,6 +134,7 @@ def test_partial_fit_takes_weights_whose_unit_matters():
         plain.partial_fit(iter([ROWS]), sample_weight=TIMES)
 
 
+@pytest.mark.slow
 def test_the_classifier_weights_rows_and_holds_groups_out():
     labels = (ROWS[:, 0] > 0).astype(int)
     autoencoder = Autoencoder(2, hidden_layer_sizes=(5,), random_state=0, learning_rate=0.01, **WHOLE)

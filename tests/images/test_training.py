@@ -47,6 +47,7 @@ def test_given_weights_are_not_changed():
         assert_allclose(progress.params[name], leaf, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_half_precision_reaches_the_same_loss():
     recipe = RECIPE._replace(n_steps=300)
     whole, half = (

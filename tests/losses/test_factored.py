@@ -26,7 +26,7 @@ def both_forms(dtype):
     return SparseRows(*pieces, jnp.asarray(offset)), jnp.asarray(dense - offset)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "settings",
     [

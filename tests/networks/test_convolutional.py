@@ -28,6 +28,7 @@ def test_without_levels_it_is_one_dense_layer():
     assert_allclose(network.encode(params, x), x @ layer["weight"] + layer["bias"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_gradients_equal_finite_differences():
     network = Convolutional((5, 4, 2), 2, (3, 4), activation="tanh", precision="float64")
     x = rng.normal(size=(3, 40))

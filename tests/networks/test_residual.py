@@ -69,6 +69,7 @@ def test_numpy_computes_the_same(network):
         assert_allclose(one, by_hand(network, params, image.astype(float), level), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @on_networks
 def test_untrained_it_returns_images_as_they_are(network):
     params = network.init(jax.random.key(0))

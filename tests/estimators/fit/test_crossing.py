@@ -138,6 +138,7 @@ def test_the_network_of_each_fold_has_not_seen_its_test_rows(monkeypatch):
     assert model.best_iter_ > 0
 
 
+@pytest.mark.slow
 def test_a_gain_that_few_validation_rows_leave_open_is_found(monkeypatch):
     monkeypatch.setattr(starting, "gain_on_validation_rows", lambda *arguments: Gain(1.9, 20))
     rows = curve(200)

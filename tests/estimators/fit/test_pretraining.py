@@ -36,6 +36,7 @@ def started(**changes):
     return start_fit(DenoisingAutoencoder(**{**DEEP, **changes}), open_source(X)).state.params
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tied", [False, True])
 def test_each_layer_is_a_denoising_autoencoder_of_the_codes_before_it(tied):
     deep = started(tied_weights=tied)

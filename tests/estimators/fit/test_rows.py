@@ -94,6 +94,7 @@ def test_rows_without_weight_are_left_out_of_weights_groups_and_rows():
     assert FitRows.of(given) is given
 
 
+@pytest.mark.slow
 def test_sparse_rows_have_weights():
     rows = scipy.sparse.random_array((60, 12), density=0.3, random_state=0, format="csr")
     weights = np.arange(60) % 3
