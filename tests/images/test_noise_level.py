@@ -102,7 +102,7 @@ CORRELATED = {
 
 
 @pytest.mark.parametrize("kind", CORRELATED)
-@pytest.mark.parametrize("sigma", [15, 25])
+@pytest.mark.parametrize("sigma", [pytest.param(15, marks=pytest.mark.slow), 25])
 def test_correlated_noise_on_photographs(photos, kind, sigma):
     n_uncertain = 0
     for seed, (name, photo) in enumerate(list(photos.items())[:4]):

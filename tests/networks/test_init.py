@@ -1,6 +1,7 @@
 """The contract of every network family: what each row of the table computes, and what it says it supports."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -69,10 +70,15 @@ def condition_of(network):
     return jnp.zeros((B, D)) if network.condition_kind == "missing" else None
 
 
-def computed(network, params):
-    pre_code = network.encode(params, X, condition=condition_of(network))
-    code = network.activate_code(pre_code)
-    return np.asarray(code), np.asarray(network.decode(params, code))
+def computed(network, params, x=X):
+    code, pre_output = through(network, params, x)
+    return np.asarray(code), np.asarray(pre_output)
+
+
+@functools.partial(jax.jit, static_argnames="network")
+def through(network, params, x):
+    code = network.activate_code(network.encode(params, x, condition=condition_of(network)))
+    return code, network.decode(params, code)
 
 
 def test_options_are_named():
@@ -126,7 +132,7 @@ def test_codes_depend_on_their_own_row(network):
     code, pre_output = computed(network, params)
     other = X.copy()
     other[1:] = 99
-    changed = network.activate_code(network.encode(params, other, condition=condition_of(network)))
+    changed, _ = computed(network, params, other)
     assert_allclose(changed[0], code[0], rtol=1e-5, atol=1e-6)
     assert_allclose(network.decode(params, code[:1]), pre_output[:1], rtol=1e-5, atol=1e-6)
 
@@ -135,7 +141,7 @@ def test_codes_depend_on_their_own_row(network):
 def test_gradients_are_finite(network):
     params, batch = network.init(0), batch_of(X)._replace(condition=condition_of(network))
     objective = Reconstruction(network)
-    gradients = jax.grad(lambda params: objective(params, (), batch, batch.x, NOISE, {})[0])(params)
+    gradients = jax.jit(jax.grad(lambda params: objective(params, (), batch, batch.x, NOISE, {})[0]))(params)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 
 

@@ -14,8 +14,7 @@ from drawing import drawn, pixels
 from isthmus.evaluation.plots import FIGURES, STYLES, save
 
 
-@pytest.mark.parametrize("n_rows", [1, 30])
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize(("dark", "n_rows"), [(False, 30), (True, 30), (False, 1)])
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure(name, dark, n_rows, tmp_path):
     figure = drawn(name, n_rows, dark=dark)
@@ -32,12 +31,13 @@ def test_every_figure(name, dark, n_rows, tmp_path):
     # Ticks are created when the figure is drawn: their colour must be the style's, not the current rcParams'.
     labels = [label for ax in figure.axes for label in (*ax.get_xticklabels(), *ax.get_yticklabels())]
     assert {label.get_color() for label in labels} <= {style.ink}
-    if n_rows > 1:
+    if n_rows > 1 and not dark:
         for suffix, start in ((".svg", b"<?xml"), (".pdf", b"%PDF")):
             save(figure, tmp_path / f"figure{suffix}", dpi=50)
             assert (tmp_path / f"figure{suffix}").read_bytes().startswith(start)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_do_not_depend_on_the_users_style(name):
     plain = pixels(drawn(name))
