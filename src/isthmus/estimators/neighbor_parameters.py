@@ -73,7 +73,7 @@ class NeighborParameters:
     feature_temperature: float = parameter("temperature of the first code", Number(above=0), default=0.5)
     augmentation: Any = parameter(
         "corruption of the rows in training, drawn apart for a row and its neighbour, as in `Autoencoder`; "
-        "auto: small deformations of pictures of one channel, nothing for other rows",
+        "auto: deform for pictures of one channel, nothing for others, gaussian for other rows",
         Name(CORRUPTIONS, "auto"),
         CORRUPTION,
         default="auto",
@@ -116,7 +116,7 @@ class NeighborParameters:
     )
     max_epochs: int | str = parameter(
         "passes over the rows in each stage; in one, every row meets one of its neighbours, each in turn; auto: as "
-        "many as make 3,000 steps, at least 5",
+        "many as make 3,000 steps, from 5 to 200",
         Integer(1),
         AUTO,
         default="auto",

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 from isthmus import NeighborAutoencoder
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import values_of
+from isthmus.corruption import Deform, Gaussian, Masking
 from isthmus.data.sources import open_source
 from isthmus.estimators.fit.neighborhood import MapPlan, _cost_of_mean, over_training
 from isthmus.estimators.fit.preparing import prepare
@@ -19,7 +20,7 @@ def plan_of(n_rows=100, rows=None, **settings):
 
 @pytest.mark.parametrize(
     ("n_rows", "batch", "epochs"),
-    [(20, 32, 3000), (150, 32, 600), (1797, 128, 200), (60_000, 512, 26), (10**6, 512, 5)],
+    [(20, 32, 200), (150, 32, 200), (1797, 128, 200), (10_000, 512, 150), (60_000, 512, 26), (10**6, 512, 5)],
 )
 def test_automatic_batches_and_epochs(n_rows, batch, epochs):
     plan = plan_of(n_rows, np.zeros((2, 6))).plan
@@ -29,9 +30,24 @@ def test_automatic_batches_and_epochs(n_rows, batch, epochs):
 def test_the_plan_of_the_autoencoder_underneath():
     plan = plan_of().plan
     assert (plan.network.linear_path, plan.settings.early_stopping, plan.validation_share) == (False, False, 0.0)
-    assert plan.corruption is None
-    assert plan_of(augmentation="masking").plan.corruption is not None
-    assert plan_of(augmentation=None, rows=np.zeros((9, 4, 4))).plan.corruption is None
+
+
+@pytest.mark.parametrize(
+    ("shape", "settings", "kind"),
+    [
+        ((9, 4), {}, Gaussian),
+        ((9, 4), {"augmentation": None}, None),
+        ((9, 4), {"augmentation": "masking"}, Masking),
+        ((9, 4, 4), {}, Deform),
+        ((9, 4, 4, 1), {}, Deform),
+        ((9, 4, 4), {"scaling": "patches"}, None),
+        ((9, 4, 4, 3), {}, None),
+        ((9, 1, 4), {}, Gaussian),
+    ],
+)
+def test_augmentations(shape, settings, kind):
+    corruption = plan_of(9, np.zeros(shape), **settings).plan.corruption
+    assert corruption is None if kind is None else type(corruption) is kind
 
 
 def test_a_network_of_your_own_has_one_stage():

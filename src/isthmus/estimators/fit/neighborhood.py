@@ -14,7 +14,7 @@ from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import Number
 from isthmus.core.processes import is_main_process
 from isthmus.core.types import Batch, Params, Schedule
-from isthmus.corruption import CORRUPTIONS
+from isthmus.data.scaling import SCALINGS, Scaler
 from isthmus.data.sources.base import Schema
 from isthmus.engine.edges import Edges
 from isthmus.engine.interruption import Interruption
@@ -34,7 +34,7 @@ from isthmus.networks.custom import Custom
 from isthmus.networks.one_hot import starting_logits
 from isthmus.sparsity.base import constant
 
-_BATCH, _STEPS, _FEWEST_EPOCHS = 512, 3000, 5
+_BATCH, _STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 512, 3000, 5, 200
 _MEASURED_ROWS = 2048
 
 
@@ -94,11 +94,11 @@ def _autoencoder_values(values: Mapping[str, Any], schema: Schema, n_rows: int) 
     if isinstance(batch, str):
         batch = int(min(_BATCH, max(32, 1 << max(n_rows // 8, 1).bit_length() - 1)))
     if isinstance(epochs, str):
-        epochs = max(_FEWEST_EPOCHS, -(-_STEPS // -(-n_rows // batch)))
+        epochs = int(np.clip(-(-_STEPS // -(-n_rows // batch)), _FEWEST_EPOCHS, _MOST_EPOCHS))
     given = {
         "batch_size": batch,
         "max_epochs": epochs,
-        "corruption": _augmentation(values["augmentation"], schema),
+        "corruption": _augmentation(values, schema),
         "channels": values["channels"] if values["network"] == "convolutional" else None,
         "linear_path": False,
         "early_stopping": False,
@@ -106,12 +106,20 @@ def _autoencoder_values(values: Mapping[str, Any], schema: Schema, n_rows: int) 
     return {**values, **given}
 
 
-def _augmentation(wanted: Any, schema: Schema) -> Any:
+def _augmentation(values: Mapping[str, Any], schema: Schema) -> Any:
+    """Return the corruption of rows in training: "auto" deforms pictures of one channel, and adds noise to tables.
+
+    Normal noise of half a deviation; without it, few rows are learned by heart (3 splits of wine, 5-NN accuracy of two
+    units 0.981 instead of 0.938).
+    """
+    wanted = values["augmentation"]
     if not isinstance(wanted, str) or wanted != "auto":
         return wanted
-    shape = schema.image_shape
-    pictures = shape is not None and (len(shape) == 2 or shape[2] == 1) and min(shape[:2]) > 1
-    return "deform" if pictures and "deform" in CORRUPTIONS else None
+    shape, scaling = schema.image_shape, values["scaling"]
+    if shape is None or min(shape[:2]) == 1:
+        return "gaussian"
+    by_column = scaling in (None, "auto") or SCALINGS[scaling].makes is Scaler
+    return "deform" if by_column and (len(shape) == 2 or shape[2] == 1) else None
 
 
 def learn(plan: MapPlan, prepared: Prepared, edges: Edges) -> tuple[Fitted, dict[str, list[float]]]:
