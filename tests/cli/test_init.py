@@ -73,11 +73,11 @@ def test_version_and_help():
     assert isthmus("--version").stdout == f"isthmus {__version__}\n"
     assert "Commands:" in isthmus("-h").stdout
     commands = ("demo", "fit", "encode", "decode", "reconstruct", "score", "inspect", "denoise", "impute", "cache")
-    for command in (*commands, "outliers"):
+    for command in (*commands, "outliers", "compare"):
         assert f"Usage: isthmus {command}" in isthmus(command, "--help", prog_name="isthmus").stdout
 
 
-@pytest.mark.parametrize("command", ["fit", "denoise", "outliers"])
+@pytest.mark.parametrize("command", ["fit", "denoise", "outliers", "compare"])
 def test_help_imports_nothing_large(command):
     code = (
         f"import sys\nfrom isthmus.cli import app\ntry: app(['{command}', '--help'])\nexcept SystemExit: pass\n"

@@ -1,0 +1,180 @@
+"""``isthmus compare``: PCA, an autoencoder and a map of the same rows, in one table and one figure."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Option
+
+from isthmus.cli import options
+from isthmus.cli.app import print_result, say
+from isthmus.cli.options import Data, Force, Json, Quiet, Reading, rows_of
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.estimators.parameters import ALL
+
+if TYPE_CHECKING:
+    from isthmus.estimators.comparing import Comparison
+
+PARAMETERS = {name: ALL[name] for name in ("hidden_layer_sizes", "max_epochs", "batch_size", "scaling", "device")}
+_Labels = Annotated[
+    str | None,
+    Option(
+        metavar="NAME",
+        help="Classes of the rows: a column of the table, which is then no feature, or a file with one for each row.",
+    ),
+]
+_Figure = Annotated[
+    str | None, Option("--output", "-o", metavar="FILE", help="Draw the codes side by side: .png, .svg or .pdf.")
+]
+
+
+@options.with_parameters_of(PARAMETERS)
+@options.reads_rows
+def compare(
+    data: Data,
+    reading: Reading,
+    output: _Figure = None,
+    labels: _Labels = None,
+    components: Annotated[int, Option(metavar="N", min=1, help="Width of the codes.")] = 2,
+    max_rows: Annotated[int, Option(metavar="N", min=20, help="Compare on a random sample of so many rows.")] = 10_000,
+    seed: Annotated[int, Option(metavar="N", min=0, help="Seed of the sample and of training.")] = 0,
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+    **given: Any,
+) -> None:
+    """Compare PCA, an autoencoder and a map of rows.
+
+    All learn from the same four fifths of the rows and are judged on the others: the mean squared error of their
+    reconstructions in scaled units, the share of the variance that these explain, the 5-NN accuracy of their codes,
+    where --labels names classes, and trustworthiness: whether neighbours among the codes are neighbours among the rows.
+    """
+    from isthmus.estimators import comparing
+
+    values = {name: options.value_of(PARAMETERS[name], text) for name, text in given.items() if text is not None}
+    _check_target(output, [data, labels], overwrite=force)
+    with options.local_file(data) as path, rows_of(path, reading.without([labels])) as rows:
+        features, classes = (rows, None) if labels is None else _divided(rows, labels)
+        found = comparing.compare(
+            features,
+            classes,
+            n_components=components,
+            max_rows=max_rows,
+            seed=seed,
+            settings=values,
+            say=(lambda name: None) if quiet or as_json else lambda name: say(f"fitting {name}"),
+        )
+    if output is not None:
+        _draw(found, labels, output, overwrite=force)
+    facts = _facts(found) | {"figure": output}
+    print_result(facts, _text(facts, data), as_json=as_json, quiet=quiet)
+
+
+def _check_target(output: str | None, reads: list[str | None], *, overwrite: bool) -> None:
+    """Refuse a figure that cannot be written before the fits rather than after them."""
+    from pathlib import Path
+
+    from isthmus.core.files import check_writable
+    from isthmus.data.sources.places import local_files
+
+    if output is None:
+        return
+    suffixes = (".png", ".svg", ".pdf")
+    if Path(output).suffix.lower() not in suffixes:
+        raise InvalidParameterError(f"--output {output} must end in one of {', '.join(suffixes)}")
+    files: list[Any] = [file for one in reads if one is not None for file in local_files(one)]
+    check_writable(output, overwrite=overwrite, reads=files)
+
+
+def _divided(rows: Any, labels: str) -> tuple[Any, Any]:
+    """Return the features and the labels: a column of the table, or else a file."""
+    from pathlib import Path
+
+    from isthmus.data.named_columns import NamedColumns, has_column, is_table
+
+    if is_table(rows) and _is_table_file(rows) and has_column(rows, labels):
+        table = NamedColumns(rows, {"labels": labels})
+        return table.rows, _values(table.values(labels))
+    if not Path(labels).exists():
+        raise InvalidParameterError(f"--labels {labels} is neither a column of the rows nor a file")
+    return rows, _labels_in(labels)
+
+
+def _is_table_file(rows: Any) -> bool:
+    from isthmus.data.sources import TableSource
+    from isthmus.estimators.inputs import is_table
+
+    return isinstance(rows, TableSource) or is_table(rows)
+
+
+def _labels_in(path: str) -> Any:
+    """Return the labels in a file: the only column of a table, or an array with one number for each row."""
+    from pathlib import Path
+
+    import numpy as np
+
+    from isthmus.data.sources import open_source
+    from isthmus.data.sources.opening import column_names
+
+    if _is_table_file(path) and len(names := column_names(path)) == 1:
+        source: Any = open_source(path, kinds={})
+        return _values(kept.column(0) for _, kept, _ in source.frames_keeping(names))
+    if Path(path).suffix.lower() == ".npy":
+        found = np.load(path, allow_pickle=False)  # of any type, and with one axis
+    else:
+        found = np.concatenate([block.values for block in open_source(path).blocks()])
+    if found.ndim != 1 and (found.ndim != 2 or found.shape[1] != 1):
+        raise InvalidDataError(f"--labels {path} has the shape {found.shape}; it must have one label for each row")
+    return found.reshape(-1)
+
+
+def _values(pieces: Any) -> Any:
+    """Return a column as numbers where all cells are numbers, else as text, None where a cell is missing."""
+    import numpy as np
+
+    cells = [cell for piece in pieces for cell in piece.to_pylist()]
+    texts = [None if cell is None or cell == "" else str(cell) for cell in cells]
+    try:
+        numbers = np.array([math.nan if text is None else float(text) for text in texts])
+    except ValueError:
+        return np.array(texts, object)
+    return numbers.astype(np.int64) if np.isfinite(numbers).all() and (numbers % 1 == 0).all() else numbers
+
+
+def _draw(found: Comparison, labels: str | None, output: str, *, overwrite: bool) -> None:
+    from isthmus.evaluation import plots
+
+    sets = {}
+    for name, one in found.methods.items():
+        accuracy = "" if one.accuracy is None else f"{found.n_neighbors}-NN {one.accuracy:.3f}, "
+        sets[f"{name}\n{accuracy}trustworthiness {one.trustworthiness:.3f}"] = one.codes
+    plots.save(plots.codes(sets, found.test_labels, label_name=labels), output, overwrite=overwrite)
+
+
+def _facts(found: Comparison) -> dict[str, Any]:
+    names = ("error", "explained", "accuracy", "trustworthiness", "seconds")
+    return {
+        "rows": found.n_rows,
+        "features": found.n_features,
+        "train_rows": found.n_train,
+        "test_rows": found.n_test,
+        "n_neighbors": found.n_neighbors,
+        "models": {name: {key: getattr(one, key) for key in names} for name, one in found.methods.items()},
+    }
+
+
+def _text(facts: dict[str, Any], data: str) -> str:
+    near = f"{facts['n_neighbors']}-NN accuracy"
+    lines = [
+        f"{data}: {facts['rows']:,} rows of {facts['features']:,} columns, {facts['train_rows']:,} to learn from and "
+        f"{facts['test_rows']:,} to judge on",
+        f"{'':12}{'error':>10}{'explained':>11}{near:>15}{'trustworthiness':>17}{'seconds':>9}",
+    ]
+    for name, one in facts["models"].items():
+        accuracy = "-" if one["accuracy"] is None else f"{one['accuracy']:.3f}"
+        lines.append(
+            f"{name:12}{one['error']:>10.4g}{one['explained']:>11.3f}{accuracy:>15}{one['trustworthiness']:>17.3f}"
+            f"{one['seconds']:>9.1f}"
+        )
+    return "\n".join(lines if facts["figure"] is None else [*lines, f"The codes are drawn in {facts['figure']}"])
