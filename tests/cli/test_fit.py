@@ -7,10 +7,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from typer.main import get_command
 
-from commands import FAST, NAMES, fails, isthmus, spawn
-from isthmus import Autoencoder, ConvolutionalAutoencoder, DenoisingAutoencoder, SparseAutoencoder
+from commands import FAST, NAMES, fails, isthmus, read, spawn
+from isthmus import Autoencoder, ConvolutionalAutoencoder, DenoisingAutoencoder, NeighborAutoencoder, SparseAutoencoder
 from isthmus.cli import app
-from isthmus.core.errors import SparsityWarning
+from isthmus.cli import fit as fitting
+from isthmus.core.errors import IsthmusError, SparsityWarning
 from isthmus.corruption import Masking
 from isthmus.estimators.parameters import ALL
 from isthmus.sparsity import TopK
@@ -27,6 +28,7 @@ def test_options_are_the_estimators_parameters():
     own = {"data", "output", "columns", "drop", "key", "validation", "dry_run", "epochs_as_lines", "show", "quiet"}
     own |= {"encoding", "delimiter", "decimal", "header", "missing_values"}
     own |= {
+        "as_map",
         "weights",
         "groups",
         "validation_by",
@@ -38,8 +40,8 @@ def test_options_are_the_estimators_parameters():
         "force",
     }
     params = {param.name: param for param in get_command(app).commands["fit"].params}
-    assert set(params) - own == set(ALL)
-    assert all(f"--{ALL[name].option}" in params[name].opts for name in ALL)
+    assert set(params) - own == set(fitting.PARAMETERS)
+    assert all(f"--{one.option}" in params[name].opts for name, one in fitting.PARAMETERS.items())
 
 
 @pytest.mark.parametrize("parameter", ALL.values(), ids=ALL)
@@ -327,3 +329,41 @@ def test_a_run_with_other_weights_does_not_continue(weighted, tmp_path):
     given = ("fit", weighted, "-o", tmp_path / "m", *FAST, "--drop", "site", "--checkpoint", tmp_path / "run")
     isthmus(*given, "--weights", "w")
     fails(*given, "--force", "--weights", "number", match="sample_weight was")
+
+
+# Maps --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_map_has_the_parameters_that_are_given(in_folder, tmp_path, monkeypatch):
+    def fit(model, rows, **arguments):
+        assert type(model) is NeighborAutoencoder
+        assert model.get_params() == NeighborAutoencoder(n_neighbors=3, max_epochs=2, verbose=0).get_params()
+        assert arguments == {"sample_weight": "w"}
+        raise IsthmusError("as expected")
+
+    monkeypatch.setattr(fitting, "_trained", fit)
+    options = ["--n-neighbors", "3", "--epochs", "2", "--weights", "w", "-q"]
+    fails("fit", "rows.csv", "--map", "-o", tmp_path / "m", *options, match="as expected")
+
+
+@pytest.mark.slow
+def test_a_map_is_fitted_and_used(in_folder, tmp_path, frame):
+    isthmus("fit", "rows.csv", "--map", "-o", tmp_path / "m", "-q", *FAST)
+    model = NeighborAutoencoder(hidden_layer_sizes=(5,), max_epochs=3, random_state=0).fit(frame)
+    isthmus("encode", tmp_path / "m", "rows.csv", "-o", tmp_path / "c.npy")
+    assert_allclose(read(tmp_path / "c.npy"), model.transform(frame), rtol=1e-5, atol=1e-5)
+    assert "NeighborAutoencoder" in isthmus("inspect", tmp_path / "m").stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--map", "--dry-run"], "--dry-run cannot be combined with --map; leave it out"),
+        (["--map", "--validation-by", "last"], "--validation-by cannot be combined with --map; leave it out"),
+        (["--map", "--checkpoint", "run"], "--checkpoint cannot be combined with --map; leave it out"),
+        (["--map", "--sparsity", "topk"], "sparsity='topk' has no effect in NeighborAutoencoder; leave it out"),
+        (["--n-neighbors", "3"], "--n-neighbors needs --map"),
+    ],
+)
+def test_what_cannot_be_combined_with_a_map(in_folder, tmp_path, options, message):
+    fails("fit", "rows.csv", "-o", tmp_path / "m", *options, match=message)

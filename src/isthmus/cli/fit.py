@@ -23,6 +23,8 @@ from isthmus.core.errors import (
     IsthmusWarning,
     UnwritableError,
 )
+from isthmus.core.parameters import parameters_of
+from isthmus.estimators.neighbor_parameters import NeighborParameters
 from isthmus.estimators.parameters import ALL
 
 if TYPE_CHECKING:
@@ -63,12 +65,18 @@ _OTHER_FORMATS = {
 }
 
 
-@options.with_parameters
+# The parameters of all autoencoders, and those that a map has besides.
+PARAMETERS = ALL | {name: one for name, one in parameters_of(NeighborParameters).items() if name not in ALL}
+_Map = Annotated[bool, Option("--map", help="Train a NeighborAutoencoder: a map that keeps neighbours and is decoded.")]
+
+
+@options.with_parameters_of(PARAMETERS)
 @options.reads_rows
 def fit(
     data: Data,
     reading: Reading,
     output: Annotated[str | None, Option("--output", "-o", metavar="MODEL", help="Where to write the model.")] = None,
+    as_map: _Map = False,
     validation: _Validation = None,
     validation_by: _ValidationBy = None,
     weights: _Weights = None,
@@ -87,39 +95,39 @@ def fit(
 ) -> None:
     """Train a model on rows and write it to a file.
 
-    With --channels or --image-shape it is a ConvolutionalAutoencoder; else, with --sparsity, a SparseAutoencoder, whose
-    defaults are a code of 64 units and no hidden layers; else, with --corruption, a DenoisingAutoencoder, whose default
-    is a code of 64 units.
+    With --map it is a NeighborAutoencoder, whose default is a code of 2 units; else, with --channels or --image-shape,
+    a ConvolutionalAutoencoder; else, with --sparsity, a SparseAutoencoder, whose defaults are a code of 64 units and no
+    hidden layers; else, with --corruption, a DenoisingAutoencoder, whose default is a code of 64 units.
 
     Ctrl-C ends training after the current chunk of rows; what was learned is written, and the exit code is 130. With
     --checkpoint, SIGTERM writes a checkpoint, and the exit code is 143.
     """
     if distributed:
-        from isthmus.core import processes
-
-        processes.join()
+        _join_processes()
     if epochs_as_lines and as_json:
         raise InvalidParameterError("--epochs-as-lines and --json both write to stdout; choose one")
     values = _values(given, verbose=2 if epochs_as_lines else 0 if quiet or as_json else 1)
     reading = reading.without([weights, groups])
     chosen: Any = {"validation_by": validation_by, "sample_weight": weights, "groups": groups, "max_memory": max_memory}
+    others = {"validation": validation, "checkpoint": checkpoint, "dry-run": dry_run, "distributed": distributed}
+    chosen = _for_a_map(chosen, others) if as_map else _for_others(values, chosen)
     replaces = force or _continues(values, output, checkpoint)
     target = "" if dry_run else _model_target(output, [data, validation], overwrite=replaces)
     with contextlib.ExitStack() as stack:
         rows = stack.enter_context(rows_of(data, reading))
         if validation is not None:
             chosen["validation_data"] = stack.enter_context(rows_of(validation, reading))
-        model = _model(values, target)
+        model = _model(values, target, "NeighborAutoencoder" if as_map else None)
         if dry_run:
             _print_estimate(model.estimate_fit(rows, **chosen), as_json=as_json)
             return
         began = time.perf_counter()
-        interrupted = _trained(model, rows, checkpoint=checkpoint, checkpoint_every=checkpoint_every, **chosen)
-        if distributed and not processes.is_main_process():
+        more = {} if as_map else {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every}
+        interrupted = _trained(model, rows, **chosen, **more)
+        if distributed and not _is_main_process():
             return
         target = _save(model, target, overwrite=replaces)
-        facts = {"model": target, **facts_of(model), "seconds": time.perf_counter() - began}
-        print_result(facts, _fit_text(facts), as_json=as_json, quiet=quiet)
+        _report(model, target, time.perf_counter() - began, as_json=as_json, quiet=quiet)
         if show:
             _show(model.transform(rows))
     if interrupted:
@@ -128,8 +136,36 @@ def fit(
 
 def _values(given: dict[str, Any], verbose: int) -> dict[str, Any]:
     """Return the parameters that are given as text."""
-    values = {name: options.value_of(ALL[name], text) for name, text in given.items() if text is not None}
+    values = {name: options.value_of(PARAMETERS[name], text) for name, text in given.items() if text is not None}
     return {"verbose": verbose, **values}
+
+
+def _join_processes() -> None:
+    from isthmus.core import processes
+
+    processes.join()
+
+
+def _is_main_process() -> bool:
+    from isthmus.core import processes
+
+    return processes.is_main_process()
+
+
+def _for_others(values: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
+    """Return what the fit of an autoencoder is given; refuse parameters of maps."""
+    for name in values:
+        if name not in ALL:
+            raise InvalidParameterError(f"--{PARAMETERS[name].option} needs --map")
+    return chosen
+
+
+def _for_a_map(chosen: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+    """Return what the fit of a map is given; refuse options that it does not have."""
+    for name, value in {**others, **chosen}.items():
+        if value and name != "sample_weight":
+            raise InvalidParameterError(f"--{name.replace('_', '-')} cannot be combined with --map; leave it out")
+    return {"sample_weight": chosen["sample_weight"]}
 
 
 def _print_estimate(estimate: Any, *, as_json: bool) -> None:
@@ -177,14 +213,14 @@ def _model_target(output: str | None, rows: list[str | None], *, overwrite: bool
     return output
 
 
-def _model(values: dict[str, Any], target: str) -> Autoencoder:
+def _model(values: dict[str, Any], target: str, name: str | None) -> Autoencoder:
     """Return the estimator to train: that of the file, where a warm start is asked for and the file exists."""
     from isthmus.estimators.choosing import estimator_of, parameters_for
 
     if values.get("warm_start") and Path(target).exists():
         model = load_model(target)
         return model.set_params(**parameters_for(type(model), values))  # type: ignore[no-any-return]
-    return estimator_of(values)  # type: ignore[no-any-return]
+    return estimator_of(values, name)  # type: ignore[no-any-return]
 
 
 def _trained(model: Autoencoder, rows: Any, **arguments: Any) -> bool:
@@ -197,6 +233,11 @@ def _trained(model: Autoencoder, rows: Any, **arguments: Any) -> bool:
             for message in dict.fromkeys(str(warning.message) for warning in caught):
                 say(message)
     return any(issubclass(warning.category, InterruptedFitWarning) for warning in caught)
+
+
+def _report(model: Autoencoder, target: str, seconds: float, *, as_json: bool, quiet: bool) -> None:
+    facts = {"model": target, **facts_of(model), "seconds": seconds}
+    print_result(facts, _fit_text(facts), as_json=as_json, quiet=quiet)
 
 
 def _fit_text(facts: dict[str, Any]) -> str:

@@ -240,11 +240,12 @@ def load_model(model: str) -> Autoencoder:
     import isthmus
 
     loaded = isthmus.load(model)
-    if not isinstance(loaded, isthmus.Autoencoder):
+    if not isinstance(loaded, isthmus.Autoencoder | isthmus.NeighborAutoencoder):
         kind = type(loaded).__name__
         remedy = _OTHER_MODELS.get(kind, "use it in Python, with isthmus.load")
         raise ModelFileError(f"{model} has a model of class {kind}, which is not an autoencoder of rows; {remedy}")
-    return loaded
+    autoencoder: Autoencoder = loaded
+    return autoencoder
 
 
 def option_for(parameter: Parameter) -> inspect.Parameter:

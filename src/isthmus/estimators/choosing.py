@@ -15,8 +15,8 @@ from isthmus.estimators.fit.plan import CORRUPTION_SETTINGS, SPARSITY_SETTINGS
 Values = Mapping[str, Any]
 
 
-def estimator_of(values: Values) -> Any:
-    """Return the autoencoder that has these parameters.
+def estimator_of(values: Values, name: str | None = None) -> Any:
+    """Return the autoencoder that has these parameters: of the class `name`, or else of the one that they imply.
 
     With ``channels`` or ``image_shape`` it is a `ConvolutionalAutoencoder`, else with ``sparsity`` a
     `SparseAutoencoder`, else with ``corruption`` a `DenoisingAutoencoder`, else an `Autoencoder`. Settings of a
@@ -28,7 +28,7 @@ def estimator_of(values: Values) -> Any:
         Where a parameter has no effect.
     """
     given = {name for name, value in values.items() if value is not None}
-    name = next((name for name, needed in _CHOICES.items() if given & needed), "Autoencoder")
+    name = name or next((name for name, needed in _CHOICES.items() if given & needed), "Autoencoder")
     return ESTIMATORS[name](**parameters_for(ESTIMATORS[name], values))
 
 
