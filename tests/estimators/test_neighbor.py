@@ -10,6 +10,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import isthmus
 from checks import expected_failures
+from commands import isthmus as command
 from isthmus import NeighborAutoencoder
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, ModelFileError
 
@@ -69,6 +70,7 @@ def test_saving_and_loading(groups, fitted, tmp_path):
         assert_array_equal(other.transform(groups[0]), fitted.transform(groups[0]))
         assert other.get_params() == fitted.get_params()
         assert other.feature_history_ == fitted.feature_history_
+    assert "NeighborAutoencoder" in command("inspect", path).stdout
     with pytest.raises(ModelFileError, match="not the class Autoencoder"):
         isthmus.Autoencoder.load(path)
 
