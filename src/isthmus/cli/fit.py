@@ -121,13 +121,12 @@ def fit(
         if dry_run:
             _print_estimate(model.estimate_fit(rows, **chosen), as_json=as_json)
             return
-        began = time.perf_counter()
         more = {} if as_map else {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every}
-        interrupted = _trained(model, rows, **chosen, **more)
+        interrupted, seconds = _trained(model, rows, **chosen, **more)
         if distributed and not _is_main_process():
             return
         target = _save(model, target, overwrite=replaces)
-        _report(model, target, time.perf_counter() - began, as_json=as_json, quiet=quiet)
+        _report(model, target, seconds, as_json=as_json, quiet=quiet)
         if show:
             _show(model.transform(rows))
     if interrupted:
@@ -223,8 +222,9 @@ def _model(values: dict[str, Any], target: str, name: str | None) -> Autoencoder
     return estimator_of(values, name)  # type: ignore[no-any-return]
 
 
-def _trained(model: Autoencoder, rows: Any, **arguments: Any) -> bool:
-    """Train, print the warnings, and return whether Ctrl-C ended it."""
+def _trained(model: Autoencoder, rows: Any, **arguments: Any) -> tuple[bool, float]:
+    """Train, print the warnings, and return whether Ctrl-C ended it, and the seconds."""
+    began = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", IsthmusWarning)
         try:
@@ -232,7 +232,8 @@ def _trained(model: Autoencoder, rows: Any, **arguments: Any) -> bool:
         finally:
             for message in dict.fromkeys(str(warning.message) for warning in caught):
                 say(message)
-    return any(issubclass(warning.category, InterruptedFitWarning) for warning in caught)
+    interrupted = any(issubclass(warning.category, InterruptedFitWarning) for warning in caught)
+    return interrupted, time.perf_counter() - began
 
 
 def _report(model: Autoencoder, target: str, seconds: float, *, as_json: bool, quiet: bool) -> None:
