@@ -36,6 +36,9 @@ from isthmus.sparsity.base import constant
 
 _BATCH, _STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 512, 3000, 5, 200
 _MEASURED_ROWS = 2048
+# 10,000 digits, 600 steps in each stage, 5-NN accuracy of others: 0.944 with 3e-3, 0.950 with 8e-3; with 1e-3 and
+# twice the steps 0.929.
+_RATE = 5e-3
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def _autoencoder_values(values: Mapping[str, Any], schema: Schema, n_rows: int) 
         "max_epochs": epochs,
         "corruption": _augmentation(values, schema),
         "channels": values["channels"] if values["network"] == "convolutional" else None,
+        "learning_rate": _RATE if values["learning_rate"] == "auto" else values["learning_rate"],
         "linear_path": False,
         "early_stopping": False,
     }
