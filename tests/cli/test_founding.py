@@ -19,6 +19,7 @@ def demo_run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("ISTHMUS_DATA", raising=False)
         patch.setattr("isthmus.data.datasets._cache", lambda: home / "cache")
+        patch.setitem(demo.MAP, "feature_components", None)  # one stage, hence one program less
         metrics = demo.run(home / "runs" / "demo", quick=True, say=lines.append)
         return lines, metrics, home / "runs" / "demo", demo.load_digits()
 
@@ -29,15 +30,15 @@ def test_report_and_files(demo_run):
     epochs = [line for line in lines if line.startswith("Epoch")]
     assert [re.fullmatch(r"Epoch: (\d{4}) cost= 0\.\d{9}", line)[1] for line in epochs] == ["0001", "0002"]
     assert {file.name for file in folder.iterdir()} == {
-        *("model.safetensors", "founding.safetensors", "codes.parquet", "metrics.json"),
-        *("codes.png", "reconstructions.png", "manifold.png", "loss.png"),
+        *("model.safetensors", "founding.safetensors", "codes.parquet", "metrics.json", "map.safetensors"),
+        *("codes.png", "reconstructions.png", "map.png", "manifold.png", "loss.png"),
     }
     stored = json.loads((folder / "metrics.json").read_text())
     assert stored.pop("digits") == lines[0]
     assert stored == metrics
-    assert list(metrics) == ["founding", "isthmus", "PCA"]
+    assert list(metrics) == ["founding", "isthmus", "PCA", "map"]
     assert all(set(row) == {"mse", "accuracy", "seconds"} for row in metrics.values())
-    for name in ("codes", "reconstructions", "manifold", "loss"):
+    for name in ("codes", "reconstructions", "map", "manifold", "loss"):
         with Image.open(folder / f"{name}.png") as picture:
             assert min(picture.size) > 500
             assert np.asarray(picture.convert("L")).std() > 5

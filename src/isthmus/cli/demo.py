@@ -23,7 +23,7 @@ def demo(
 ) -> None:
     """Compare autoencoders with PCA on handwritten digits.
 
-    Trains the founding network, a network with the default parameters, and PCA; writes figures, codes and models.
+    Trains the founding network, a network with the default parameters, PCA and a map; writes figures, codes and models.
     """
     from isthmus.cli.founding import run
 

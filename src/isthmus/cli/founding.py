@@ -1,4 +1,4 @@
-"""The founding experiment: MNIST digits encoded as two numbers by the founding network, the defaults and PCA."""
+"""The founding experiment: MNIST digits encoded as two numbers by the founding network, the defaults, PCA and a map."""
 
 from __future__ import annotations
 
@@ -33,11 +33,14 @@ FOUNDING: dict[str, Any] = {
     "max_epochs": 10,
     "early_stopping": False,
 }
+# A small map: a recipe for a minute, of at most so many digits and steps of each stage.
+MAP: dict[str, Any] = {"n_components": 2, "hidden_layer_sizes": (256, 128), "batch_size": 256, "image_shape": (28, 28)}
+_MAP_DIGITS, _MAP_STEPS = 10_000, 1000
 _FOLDER = Path("runs/demo")
 _SEED = 0
-_FIGURES = ("codes", "reconstructions", "manifold", "loss")
+_FIGURES = ("codes", "reconstructions", "map", "manifold", "loss")
 _RESULTS = (
-    *("model.safetensors", "founding.safetensors", "codes.parquet", "metrics.json"),
+    *("model.safetensors", "founding.safetensors", "codes.parquet", "metrics.json", "map.safetensors"),
     *(f"{name}.png" for name in _FIGURES),
 )
 
@@ -90,8 +93,9 @@ def run(
     Parameters
     ----------
     folder : path-like
-        Receives ``model.safetensors`` (the defaults) and ``founding.safetensors``, ``codes.parquet`` (of the test
-        digits), ``codes.png``, ``reconstructions.png``, ``manifold.png``, ``loss.png`` and ``metrics.json``.
+        Receives ``model.safetensors`` (the defaults), ``founding.safetensors`` and ``map.safetensors``,
+        ``codes.parquet`` (of the test digits), ``codes.png``, ``reconstructions.png``, ``map.png``, ``manifold.png``,
+        ``loss.png`` and ``metrics.json``.
     quick : bool
         Two epochs on a tenth of the digits, as a quick check.
     data_home : path-like or None
@@ -128,6 +132,9 @@ def run(
     say("Training a network of the same sizes with the defaults, and PCA ...")
     results["isthmus"] = _fit_and_evaluate(Autoencoder(**sizes | few), digits)
     results["PCA"] = _fit_and_evaluate(PCA(2, random_state=_SEED), digits)
+    some = digits.train[:_MAP_DIGITS]
+    say(f"Training a map on {len(some):,} of the digits ...")
+    results["map"] = _fit_and_evaluate(_map(len(some), few), digits, some)
     _write_results(home, digits, results, overwrite)
     for line in _table(results):
         say(line)
@@ -153,7 +160,16 @@ class _EpochLines:
             self.say(f"Epoch: {int(history['epoch'][-1]):04d} cost= {history['loss'][-1]:.9f}")
 
 
-def _fit_and_evaluate(model: Any, digits: Digits) -> Result:
+def _map(n_rows: int, few: dict[str, int]) -> Any:
+    """Return the map to train on so many rows."""
+    from isthmus.estimators.neighbor import NeighborAutoencoder
+
+    epochs = -(-_MAP_STEPS * MAP["batch_size"] // n_rows)
+    return NeighborAutoencoder(**MAP | {"max_epochs": epochs, "random_state": _SEED, "verbose": 0} | few)
+
+
+def _fit_and_evaluate(model: Any, digits: Digits, learned: NDArray[np.uint8] | None = None) -> Result:
+    """Fit on the training digits, or on those given, and evaluate on the test digits."""
     from isthmus.evaluation.metrics import knn_accuracy
 
     # PCA needs floats; the autoencoders divide bytes by 255 themselves.
@@ -163,10 +179,10 @@ def _fit_and_evaluate(model: Any, digits: Digits) -> Result:
         return pixels if divisor == 1 else pixels / divisor
 
     start = time.perf_counter()
-    model.fit(prepared(digits.train))
+    model.fit(prepared(digits.train if learned is None else learned))
     seconds = time.perf_counter() - start
     codes, test_codes = model.transform(prepared(digits.train)), model.transform(prepared(digits.test))
-    reconstructed = model.inverse_transform(test_codes) * (divisor / np.float32(255))
+    reconstructed = model.inverse_transform(test_codes).reshape(digits.test.shape) * (divisor / np.float32(255))
     error = float(np.square(reconstructed - digits.test / 255.0).mean())
     accuracy = knn_accuracy(codes, digits.train_labels, test_codes, digits.test_labels)
     return Result(model, test_codes, reconstructed, {"mse": error, "accuracy": accuracy, "seconds": seconds})
@@ -187,6 +203,7 @@ def _write_results(home: Path, digits: Digits, results: dict[str, Result], overw
     default, founding = results["isthmus"], results["founding"]
     default.model.save(home / _RESULTS[0], overwrite=overwrite)
     founding.model.save(home / _RESULTS[1], overwrite=overwrite)
+    results["map"].model.save(home / _RESULTS[4], overwrite=overwrite)
     names = [*default.model.get_feature_names_out(), "label"]
     with open_sink(home / _RESULTS[2], names, np.float32, overwrite=overwrite) as sink:
         sink.write(np.column_stack([default.codes, digits.test_labels]).astype(np.float32))
@@ -200,8 +217,8 @@ def _draw(home: Path, digits: Digits, results: dict[str, Result], overwrite: boo
     from isthmus.evaluation import plots
 
     titles = {"founding": "founding network", "isthmus": "isthmus, same sizes", "PCA": "PCA"}
-    codes = {titles[name]: result.codes for name, result in results.items()}
-    reconstructed = {titles[name]: result.reconstructed for name, result in results.items()}
+    codes = {title: results[name].codes for name, title in titles.items()}
+    reconstructed = {title: results[name].reconstructed for name, title in titles.items()}
     pixels, labels, default = digits.test / 255.0, digits.test_labels, results["isthmus"]
     # The first test digit of each class.
     firsts = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
@@ -210,6 +227,14 @@ def _draw(home: Path, digits: Digits, results: dict[str, Result], overwrite: boo
         "codes": plots.codes(codes, labels, label_name="digit"),
         "reconstructions": plots.reconstructions(
             pixels[order], {name: rows[order] for name, rows in reconstructed.items()}, image_shape=(28, 28)
+        ),
+        "map": plots.atlas(
+            results["map"].codes,
+            labels,
+            rows=pixels,
+            image_shape=(28, 28),
+            label_name="digit",
+            title="Map of test digits",
         ),
         "manifold": plots.manifold(
             lambda points: default.model.inverse_transform(points) / 255.0,
