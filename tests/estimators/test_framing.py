@@ -2,11 +2,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+from numpy.testing import assert_allclose
 
 import mixed
 from isthmus.data.encoding import TableEncoding
-from isthmus.estimators.framing import filled_rows
+from isthmus.estimators.framing import filled_rows, reconstructed_rows
 
 TYPES = [(library, place) for library, frame in mixed.FRAMES.items() for place in range(frame(0).shape[1])]
 
@@ -29,3 +32,16 @@ def test_missing_cells_of_every_type_are_filled_and_the_others_stay(library, pla
     assert as_list(filled) == [given[0] if cell is None else cell for cell in given]
     types = [list(table.dtypes) if library != "pyarrow" else table.schema.types for table in (frame, filled)]
     assert types[0] == types[1]
+
+
+@pytest.mark.parametrize("library", mixed.FRAMES)
+def test_reconstructed_numbers_of_a_skewed_column_are_in_its_own_unit(library):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"kind": rng.choice(["a", "b"], 300), "price": rng.lognormal(3, 1, 300)})
+    table = {"pandas": lambda: frame, "polars": lambda: pl.from_pandas(frame), "pyarrow": lambda: pa.table(frame)}
+    X = table[library]()
+    model = SimpleNamespace(encoding_=TableEncoding.learn(X, unskew=True))
+    assert model.encoding_.columns[1].skew
+    found = reconstructed_rows(model, X, model.encoding_.encode(X), probabilities=True)
+    assert_allclose(np.asarray(found["price"]), frame["price"], rtol=1e-9)
+    assert_allclose(np.asarray(found["kind=a"]), frame["kind"] == "a")

@@ -286,3 +286,18 @@ def test_the_index_of_pandas_in_a_table_of_pyarrow_is_no_feature():
     model = isthmus.Autoencoder(1, hidden_layer_sizes=(), max_epochs=1, random_state=0).fit(table)
     assert list(model.feature_names_in_) == ["a", "b"]
     assert_array_equal(model.transform(table), model.transform(table.to_pandas()))
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_skewed_numbers_of_a_mixed_table_are_transformed_if_the_scaling_is_automatic(tmp_path, as_file):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"kind": rng.choice(["a", "b"], 300), "price": rng.lognormal(3, 1, 300)})
+    frame.to_parquet(tmp_path / "rows.parquet")
+    X = tmp_path / "rows.parquet" if as_file else frame
+    automatic, plain = isthmus.Autoencoder(), isthmus.Autoencoder(scaling="standard")
+    rows, others = (read(open_rows(model, X, reset=True)) for model in (automatic, plain))
+    assert automatic.encoding_.columns[1].skew
+    assert not plain.encoding_.columns[1].skew
+    assert abs(pd.Series(rows[:, 2]).skew()) < pd.Series(others[:, 2]).skew() / 2
+    assert_allclose(others[:, 2], frame["price"])
+    assert_allclose(automatic.encoding_.decode(rows, "pandas")["price"], frame["price"])

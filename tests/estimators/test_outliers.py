@@ -151,6 +151,12 @@ def test_mixed_frames_have_one_contribution_per_column(planted):
     np.testing.assert_allclose(contributions.sum(axis=1), detector.decision_scores_, rtol=1e-6)
 
 
+def test_skewed_numbers_of_mixed_frames_stay_as_they_are():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"kind": rng.choice(["a", "b"], 120), "price": rng.lognormal(3, 1, 120)})
+    assert not quick().fit(frame).estimators_[0].encoding_.columns[1].skew
+
+
 def test_files_are_scored_as_their_rows_are(planted, tmp_path):
     X = planted[0][:120]
     np.save(tmp_path / "rows.npy", X)

@@ -361,6 +361,23 @@ def test_the_linear_paths_loss_changes_gradients_and_not_the_value():
         assert_allclose(found, wanted, atol=2e-5)
 
 
+def test_with_categories_the_linear_path_to_the_code_stays_and_all_else_is_trained():
+    _, params, x, _ = path_case(1.5)
+    x = jnp.asarray(np.where(np.arange(6) < 4, x, np.eye(2)[np.arange(7) % 2][:, [0, 0, 0, 0, 0, 1]]), jnp.float32)
+    batch = Batch(x, jnp.ones(7), jnp.zeros((7, 2), jnp.uint32))
+    noise = Noise(jnp.zeros(2, jnp.uint32), jnp.uint32(1))
+    network = Dense(6, 2, (5,), (5,), linear_path=True, categories=((4, 6),))
+
+    def gradient(linear):
+        objective = Reconstruction(network, linear=linear)
+        return jax.grad(lambda p: objective(p, (), batch, x, noise, {"linear": jnp.float32(1.5)})[0])(params)
+
+    fixed, free = gradient(True), gradient(False)
+    assert not fixed.pop("encoder_path").any()
+    assert free.pop("encoder_path").any()
+    assert all(leaf.any() for leaf in jax.tree.leaves(fixed))
+
+
 def test_validation_leaves_the_linear_paths_loss_out():
     network, params, x, _ = path_case(1.5)
     batch = Batch(jnp.asarray(x, jnp.float32), jnp.ones(7), jnp.zeros((7, 2), jnp.uint32))

@@ -72,7 +72,10 @@ def _encoding_of(model: Any) -> TableEncoding | None:
 
 def _numbers(encoding: TableEncoding, rows: Array, library: Library) -> Any:
     """Return encoded rows as a frame of numbers, a column for each level of a category."""
-    cells = {name: np.ascontiguousarray(rows[:, place]) for place, name in enumerate(encoding.names)}
+    cells = {}
+    for place, name in enumerate(encoding.names):
+        column = encoding.columns[encoding.column_of[place]]
+        cells[name] = np.ascontiguousarray(column.unskewed(rows[:, place]) if column.skew else rows[:, place])
     if library == "pandas":
         import pandas as pd
 

@@ -187,7 +187,7 @@ def _open_frame(estimator: Any, X: Any, *, reset: bool) -> Source:
     _refuse_empty_or_ambiguous(X)
     continued = _continued(estimator) if reset else None
     check_names(estimator, X, reset=reset)
-    options = _datetimes(estimator)
+    options = _encoding_options(estimator)
     if reset and options:
         names = [column.name for column in continued.columns] if continued is not None else None
         estimator.encoding_ = continued if names == labels_of(X) else TableEncoding.learn(X, **options)
@@ -204,7 +204,7 @@ def _refuse_empty_or_ambiguous(X: Any) -> None:
 
 
 def _open_new(estimator: Any, X: Any) -> Source:
-    options = _datetimes(estimator)
+    options = _encoding_options(estimator)
     return open_mixed(X, encoding=_continued(estimator), **options) if options else open_source(X)
 
 
@@ -213,10 +213,11 @@ def _continued(estimator: Any) -> TableEncoding | None:
     return mixed_encoding(estimator) if getattr(estimator, "warm_start", False) else None
 
 
-def _datetimes(estimator: Any) -> dict[str, Any]:
-    """Return what an estimator makes of dates and times; nothing for one that takes numbers alone."""
+def _encoding_options(estimator: Any) -> dict[str, Any]:
+    """Return what an estimator makes of dates and skewed numbers; nothing for one that takes numbers alone."""
     datetimes = getattr(estimator, "datetimes", None)
-    return {} if datetimes is None else {"datetimes": datetimes}
+    unskew = getattr(estimator, "scaling", None) == "auto"
+    return {} if datetimes is None else {"datetimes": datetimes, "unskew": unskew}
 
 
 def mixed_encoding(estimator: Any) -> TableEncoding | None:

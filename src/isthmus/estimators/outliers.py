@@ -16,7 +16,7 @@ from isthmus.core.compilation import quickly
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.core.parameters import check_parameters, documented, values_of
 from isthmus.data.frames import eager
-from isthmus.data.sources.base import Block, Source
+from isthmus.data.sources.base import Block, Schema, Source
 from isthmus.data.sources.opening import is_iterator
 from isthmus.data.weights import checked_weights
 from isthmus.engine.inference import blocks_for
@@ -135,7 +135,7 @@ class AutoencoderOutlierDetector(OutlierParameters, OutlierMixin, BaseEstimator)
         if held is None:
             own = weights = checked_weights(weights, rows_of(source))
         given = source if is_external(rows) else rows
-        settings = self._network_settings(source.schema.n_features)
+        settings = self._network_settings(source.schema)
         seeds = [(self.seed_ + i) % 2**32 for i in range(self.n_estimators)]
         with quickly():
             self.estimators_ = [
@@ -177,10 +177,12 @@ class AutoencoderOutlierDetector(OutlierParameters, OutlierMixin, BaseEstimator)
         back = np.sort(able[np.random.default_rng(self.seed_).permutation(len(able))[:count]])
         return weights, np.setdiff1d(every, back), back
 
-    def _network_settings(self, n_cells: int) -> dict[str, Any]:
+    def _network_settings(self, schema: Schema) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in AUTOENCODER if name != "random_state"}
         if self.n_components == "auto":
-            own["n_components"] = max(1, round(n_cells**0.5))
+            own["n_components"] = max(1, round(schema.n_features**0.5))
+        if schema.column_of and own["scaling"] == "auto":
+            own["scaling"] = "standard"  # skewed numbers as they are, or the largest would be less odd
         return own
 
     def _threshold(self, scores: Array, held: Array | None) -> float:

@@ -212,7 +212,8 @@ class AutoencoderParameters:
     scaling: str | None = parameter(
         "scaling of the rows before training; auto: uint8 is divided by 255, values in [0, 1] stay, pictures of "
         "integers share one scale, anything else is standardised, a column by its median and quartiles where a few "
-        "cells are so far out that they make up nearly all of its variance; for dictionaries: shared where the "
+        "cells are so far out that they make up nearly all of its variance; clearly skewed numbers of a "
+        "table of mixed columns are made nearly normal first; for dictionaries: shared where the "
         "columns' ranges are alike, else standardised; shared: the columns' means subtracted, one factor for all of "
         "them; mean_norm: one factor, no means; patches: "
         "each row's mean subtracted, clipped, mapped to [0.1, 0.9]; zca: whitened; whitened_patches: zca, then patches",

@@ -46,7 +46,8 @@ class Reconstruction(Objective):
     sparsity : Sparsity or None
         The method that makes the code sparse, without its traced settings.
     linear : bool
-        Whether the linear path alone is asked to reconstruct the rows too, see `_pull`.
+        Whether the linear path alone is asked to reconstruct the rows too, see `_pull`. With categories the path to the
+        code then stays at its start: the logits of its cross-entropy would turn it away from what linear models read.
     l2 : bool
         Whether ``l2 / 2`` times the sum of all squared weights is added; l2 is a scheduled value.
     unit_norm : bool
@@ -125,6 +126,8 @@ class Reconstruction(Objective):
         penalties, measures = dict[str, Array](), dict[str, Array]()
         if isinstance(batch.x, SparseRows):
             return self._sparse_loss(params, state, batch, noise, scheduled)
+        if self.linear and self.network.categories:
+            params = self.network.with_fixed_path(params)
         if self.sparsity is None:
             output, pre_output = self.forward(params, noisy, batch.row, noise, batch.condition)
         else:

@@ -262,6 +262,10 @@ class Network:
         """Return what a linear path makes of rows (B, D) and of their code (B, K), before the output's activation."""
         raise NotImplementedError
 
+    def with_fixed_path(self, params: Params) -> Params:
+        """Return parameters whose linear path from the rows to the code has no gradient."""
+        raise NotImplementedError
+
     def code_layer(self, params: Params) -> tuple[Array, Array]:
         """Return the code layer's matrix (H, K) and bias (K,)."""
         raise NotImplementedError

@@ -329,6 +329,10 @@ class Dense(Layered):
         straight = self._product(x, encoder) + self.code_layer(params)[1]
         return self._product(straight, decoder) + bias, self._product(code, decoder) + bias
 
+    def with_fixed_path(self, params: Params) -> Params:
+        """Return parameters whose linear path from the rows to the code has no gradient."""
+        return {**params, "encoder_path": jax.lax.stop_gradient(params["encoder_path"])}
+
     def with_output_bias(self, params: Params, bias: Any) -> Params:
         """Return parameters with another bias of the decoder's last layer (D,)."""
         return with_layer(params, "decoder", -1, {"bias": bias})

@@ -53,3 +53,12 @@ def test_the_first_levels_are_shown(n_levels, end):
 def test_categories_that_a_type_states_are_no_identifier():
     frame = pd.DataFrame({"c": pd.Categorical(np.arange(80))})
     assert line_of(summarize([frame])[1][0]).startswith("category, 80 levels: 0, 1,")
+
+
+def test_the_power_of_a_skewed_column_is_stated():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"kind": rng.choice(["a", "b"], 300), "price": np.rint(rng.lognormal(3, 1, 300))})
+    column = TableEncoding.learn(frame, unskew=True).columns[1]
+    facts = facts_of_column(column)
+    assert facts["power"] == column.skew[2] < 1
+    assert line_of(facts).endswith(f"skewed: transformed with power {column.skew[2]:g}")

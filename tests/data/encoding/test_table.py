@@ -278,3 +278,45 @@ def test_rows_are_written_into_an_array():
     out = np.full((3, 3), -1, np.float32)
     TableEncoding.learn(frame).encode(frame, out)
     assert out.tolist() == [[1, 0, 1], [0, 1, 2], [-1, -1, -1]]
+
+
+def skewed_frame(library="pandas", n_rows=400):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "kind": pd.Categorical(rng.choice(["a", "b"], n_rows)),
+            "price": rng.lognormal(3, 1, n_rows),
+            "count": rng.geometric(0.05, n_rows),
+            "height": rng.normal(170, 9, n_rows),
+            "member": rng.random(n_rows) < 0.03,
+        }
+    )
+    frame.loc[::50, "price"] = np.nan
+    return {"pandas": lambda: frame, "polars": lambda: pl.from_pandas(frame), "pyarrow": lambda: pa.table(frame)}[
+        library
+    ]()
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_skewed_numbers_are_transformed_and_come_back(library):
+    frame = skewed_frame(library)
+    encoding = TableEncoding.learn(frame, unskew=True)
+    rows = encoding.encode(frame)
+    assert [bool(column.skew) for column in encoding.columns] == [False, True, True, False, False]
+    plain = TableEncoding.learn(frame).encode(frame)
+    assert abs(pd.Series(rows[:, 2]).skew()) < pd.Series(plain[:, 2]).skew() / 2
+    decoded, given = (
+        pd.DataFrame(table.to_pandas() if library != "pandas" else table) for table in (encoding.decode(rows), frame)
+    )
+    np.testing.assert_allclose(decoded.pop("price"), given.pop("price"), rtol=1e-9)
+    pd.testing.assert_frame_equal(decoded, given)
+
+
+def test_skewed_numbers_are_learned_in_pieces_and_not_in_a_table_of_numbers(monkeypatch):
+    monkeypatch.setattr("isthmus.data.encoding.columns._SAMPLED", 100)
+    frame = skewed_frame()
+    pieces = [frame.iloc[start : start + 37] for start in range(0, 400, 37)]
+    whole = TableEncoding.learn(frame, unskew=True)
+    assert whole.columns[1].skew
+    assert repr(TableEncoding.learn(iter(pieces), unskew=True)) == repr(whole)
+    assert not any(column.skew for column in TableEncoding.learn(frame[["price", "count"]], unskew=True).columns)

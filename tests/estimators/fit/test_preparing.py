@@ -8,7 +8,7 @@ from isthmus.data.scaling import Scaler
 from isthmus.data.sources import open_source
 from isthmus.data.splitting import NO_HOLDOUT, HashHoldout, MaskHoldout
 from isthmus.estimators.fit.plan import resolve
-from isthmus.estimators.fit.preparing import measure, prepare
+from isthmus.estimators.fit.preparing import Prepared, measure, prepare
 
 COLUMNS = ("a", "b", "c", "d")
 
@@ -160,3 +160,8 @@ def test_a_column_without_a_value_has_a_finite_range(rows):
 def test_a_corruption_in_units_needs_a_scaling_by_column(rows):
     with pytest.raises(InvalidParameterError, match="Gaussian uses the input's units, which rows lose"):
         prepared(rows, corruption=Gaussian(0.1, unit="input"), scaling="zca")
+
+
+def test_training_starts_half_way_between_cells_as_they_are_and_columns_of_equal_variance():
+    assert Prepared(None, None).start_unit is None
+    assert Prepared(None, None, None, np.array([1.0, 4.0])).start_unit.tolist() == [1, 2]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from isthmus.core.errors import InvalidDataError
 from isthmus.data.columns import ColumnOfTable
 from isthmus.data.encoding.dates import TICKS_OF_DAY, elapsed_days, ticks_of, times_of_day, waves, widest_step
+from isthmus.data.encoding.skew import Skew, skew_of, transformed, untransformed
 from isthmus.data.encoding.types import Type, is_time_of_day, limits_of, merged, plain_label, zone_of
 from isthmus.data.frame_columns import FrameColumn
 from isthmus.data.frames import refused
@@ -26,6 +27,7 @@ MOST_LEVELS = 1000
 _FEW_ROWS, _SENTENCE = 50, 50
 _COUNTED = 1_000_000  # the distinct labels that are counted; the others are rare
 _TIMES = ("datetime", "duration")
+_SAMPLED = 1 << 14  # the numbers that show whether a column is skewed, at most
 UNKNOWN = -1.0  # the code of a label that has no level
 
 
@@ -54,6 +56,8 @@ class EncodedColumn(ColumnOfTable):
         Whether a cell was missing.
     rare : int
         The labels that have no level, because 1,000 others are more frequent.
+    skew : tuple of float
+        The transformation of a skewed column of numbers, see `isthmus.data.encoding.skew`; () of others.
     """
 
     dtype: Type = ()
@@ -63,6 +67,7 @@ class EncodedColumn(ColumnOfTable):
     parts: tuple[str, ...] = ()
     missing: bool = False
     rare: int = 0
+    skew: Skew = ()
 
     @property
     def width(self) -> int:
@@ -85,6 +90,8 @@ class EncodedColumn(ColumnOfTable):
     @property
     def exact_in_float32(self) -> bool:
         """Whether float32 holds its cells as well as its own type does."""
+        if self.skew:
+            return False
         if self.kind == "integer" and not self.empty:
             return max(abs(self.low), abs(self.high)) <= 1 << 24
         if self.kind == "real":
@@ -94,7 +101,8 @@ class EncodedColumn(ColumnOfTable):
     def numbers(self, column: FrameColumn, zone: str | None = None) -> Floats:
         """Return the cells of a frame's column as one number each, NaN where a cell is missing.
 
-        A category is the number of its level, -1 where it has none; dates and times are days.
+        A category is the number of its level, -1 where it has none; dates and times are days; skewed numbers are
+        transformed.
 
         Parameters
         ----------
@@ -129,6 +137,7 @@ class EncodedColumn(ColumnOfTable):
             numbers = elapsed_days(column.values, self._origin, self.unit)
         else:
             numbers = column.values.astype(np.float64)
+            numbers = transformed(numbers, self.skew) if self.skew else numbers
         return np.where(column.missing, np.nan, numbers)
 
     @property
@@ -153,12 +162,18 @@ class EncodedColumn(ColumnOfTable):
             numbers = np.clip(numbers, 0, 1 - 1 / TICKS_OF_DAY[self.unit])
         return ticks_of(numbers, self._origin, self.unit, "M8" if self.kind == "datetime" else "m8", step)
 
+    def unskewed(self, numbers: NDArray[Any]) -> Floats:
+        """Return the numbers of a column that encodes numbers in their own unit."""
+        if not self.skew:
+            return numbers.astype(np.float64)
+        return untransformed(numbers, self.skew, self.low, self.high)
+
     def restored(self, rows: NDArray[Any]) -> tuple[NDArray[Any], Mask]:
         """Return the values of cells, levels as their numbers, from the encoding columns, and which are missing."""
         if self.kind == "category":
             missing = np.isnan(rows).any(1) | ~rows.any(1)
             return np.where(missing[:, None], 0, rows).argmax(1), missing
-        numbers = rows[:, 0].astype(np.float64)
+        numbers = self.unskewed(rows[:, 0])
         missing = np.isnan(numbers)
         if self.kind == "empty":
             return np.zeros(len(rows), np.int64), np.ones(len(rows), bool)
@@ -214,11 +229,14 @@ class ColumnFinder:
         How dates and times are encoded.
     integers : bool
         Whether numbers that are all whole are integers, although they are floats: those of text files.
+    unskew : bool
+        Whether skewed numbers are transformed.
     """
 
     name: Any
     datetimes: str
     integers: bool = False
+    unskew: bool = False
     kind: str = "empty"
     dtype: Type = ()
     categories: dict[Any, None] = field(default_factory=dict)
@@ -232,6 +250,9 @@ class ColumnFinder:
     unit: str = ""
     common: int = 0
     times_of_day: set[int] = field(default_factory=set)
+    sample: Floats = field(default_factory=lambda: np.empty(0))
+    stride: int = 1
+    n_numbers: int = 0
 
     def look(self, column: FrameColumn, dtype: Type, categories: Sequence[Any] | None) -> None:
         """Learn from the cells of one frame; `categories` are the labels of its type, if it states them.
@@ -276,9 +297,19 @@ class ColumnFinder:
             # Who reads the rows refuses infinity, by the number of its row.
             values = values if np.isfinite(values).all() else values[np.isfinite(values)]
             self.whole = self.whole and self.integers and _are_whole(values)
+        if self.unskew and values.dtype.kind != "b":
+            self._sample(values)
         if len(values):
             plain = int if values.dtype.kind in "iu" else float
             self._range(plain(values.min()), plain(values.max()))
+
+    def _sample(self, values: NDArray[Any]) -> None:
+        """Keep every n-th number of all frames, at most 16,384."""
+        taken = values[-self.n_numbers % self.stride :: self.stride].astype(np.float64)
+        self.n_numbers += len(values)
+        self.sample = np.concatenate([self.sample, taken])
+        while len(self.sample) > _SAMPLED:
+            self.sample, self.stride = self.sample[::2], 2 * self.stride
 
     def _range(self, low: Any, high: Any) -> None:
         self.low = low if self.low != self.low else min(self.low, low)
@@ -337,6 +368,7 @@ class ColumnFinder:
             parts=parts,
             missing=self.missing,
             rare=len(self.counts) - len(levels),
+            skew=skew_of(self.sample) if self.kind in ("real", "integer") else (),
         )
 
     def _levels(self) -> tuple[Any, ...]:

@@ -60,13 +60,14 @@ def summarize(frames: Iterable[Any], integers: Container[Any] = ()) -> tuple[int
 
 
 def facts_of_column(column: EncodedColumn) -> Facts:
-    """Return the name and kind of a column, and its levels or its smallest and largest value."""
+    """Return the name and kind of a column, its levels or range, and the power that transforms skewed numbers."""
     facts: Facts = {"name": str(column.name), "kind": column.kind}
     if column.kind == "category":
         return facts | {"levels": [str(level) for level in column.levels]}
     if column.empty or column.kind == "boolean":
         return facts
-    return facts | {"low": _plain(column, column.low), "high": _plain(column, column.high)}
+    facts |= {"low": _plain(column, column.low), "high": _plain(column, column.high)}
+    return facts | {"power": column.skew[2]} if column.skew else facts
 
 
 def _plain(column: EncodedColumn, value: Any) -> Any:
@@ -89,6 +90,8 @@ def line_of(facts: Facts) -> str:
     elif "low" in facts:
         ends = (f"{end:.6g}" if isinstance(end, float) else str(end) for end in (facts["low"], facts["high"]))
         parts.append(" to ".join(ends))
+    if "power" in facts:
+        parts.append(f"skewed: transformed with power {facts['power']:g}")
     if facts.get("missing"):
         parts.append(f"{facts['missing']:,} missing")
     return ", ".join(parts)

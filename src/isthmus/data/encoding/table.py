@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -27,11 +27,11 @@ from isthmus.data.sources.base import Column, Schema
 class TableEncoding:
     """How the columns of a table are encoded as columns of numbers, and decoded.
 
-    Numbers stay as they are and booleans are 0 or 1. A category has one column for each level, 1 in that of its level
-    and 0 in the others, and 0 in all for a label that `learn` did not see. A date or time is the number of days since
-    the earliest one; with ``datetimes="calendar"`` sine and cosine of its time of year, its day of the week and, where
-    they differ, its time of day follow, in its own time zone. Durations are days. Missing cells are NaN in all of a
-    column's columns. Integers beyond 2**53 are rounded.
+    Numbers stay as they are, unless they are skewed and ``unskew=True``, and booleans are 0 or 1. A category has one
+    column for each level, 1 in that of its level and 0 in the others, and 0 in all for a label that `learn` did not
+    see. A date or time is the number of days since the earliest one; with ``datetimes="calendar"`` sine and cosine of
+    its time of year, its day of the week and, where they differ, its time of day follow, in its own time zone.
+    Durations are days. Missing cells are NaN in all of a column's columns. Integers beyond 2**53 are rounded.
 
     Parameters
     ----------
@@ -51,6 +51,7 @@ class TableEncoding:
         datetimes: Literal["elapsed", "calendar", "refuse"] = "elapsed",
         *,
         integers: Container[Any] = (),
+        unskew: bool = False,
     ) -> TableEncoding:
         """Learn the encoding of a table, in one pass.
 
@@ -66,6 +67,9 @@ class TableEncoding:
             How dates and times are encoded.
         integers : container of str
             Columns of a text file that are integers, although they are read as floats, unless a cell has a fraction.
+        unskew : bool
+            Whether columns of clearly skewed numbers, in a table whose columns are not all numbers, are transformed;
+            see `isthmus.data.encoding.skew`.
 
         Raises
         ------
@@ -81,7 +85,7 @@ class TableEncoding:
             if library is None:
                 library, finders = (
                     library_of(frame),
-                    [ColumnFinder(name, datetimes, name in integers) for name in names],
+                    [ColumnFinder(name, datetimes, name in integers, unskew) for name in names],
                 )
             elif names != [finder.name for finder in finders]:
                 raise InvalidDataError(
@@ -93,6 +97,8 @@ class TableEncoding:
         if library is None or not finders:
             raise InvalidDataError("the table has no columns; it needs at least one")
         found = cls(tuple(finder.found() for finder in finders), library)
+        if found.is_plain:  # its rows are read as numbers, without this encoding
+            found = cls(tuple(replace(column, skew=()) for column in found.columns), library)
         found._say_what_is_rare()
         return found
 

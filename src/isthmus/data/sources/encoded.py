@@ -123,7 +123,12 @@ class _TableCodes:
 
 
 def open_mixed(
-    data: Any, *, datetimes: Datetimes = "elapsed", encoding: TableEncoding | None = None, **options: Any
+    data: Any,
+    *,
+    datetimes: Datetimes = "elapsed",
+    unskew: bool = False,
+    encoding: TableEncoding | None = None,
+    **options: Any,
 ) -> Source:
     """Return the rows of `data` as a source; those of a table whose columns are not all numbers are encoded.
 
@@ -134,6 +139,8 @@ def open_mixed(
         pass learns the encoding, and each later one encodes block by block.
     datetimes : {"elapsed", "calendar", "refuse"}
         How dates and times are encoded; see `TableEncoding`.
+    unskew : bool
+        Whether skewed numbers of a table of mixed columns are transformed.
     encoding : TableEncoding or None
         A known encoding, with which a table is encoded in any case.
     **options
@@ -154,7 +161,7 @@ def open_mixed(
         data = spread_lists(data)
         if encoding is None and not is_mixed(data):
             return open_source(data)
-        encoding = TableEncoding.learn(data, datetimes) if encoding is None else encoding
+        encoding = TableEncoding.learn(data, datetimes, unskew=unskew) if encoding is None else encoding
         return EncodedSource(ArraySource(encoding.compact(data)), encoding)
     kinds = {} if encoding is None else {str(column.name): column.kind for column in encoding.columns}
     source = data.with_kinds(kinds) if isinstance(data, CsvSource) else open_source(data, kinds=kinds, **options)
@@ -168,7 +175,8 @@ def open_mixed(
     if encoding is None:
         with naming(source.path):
             integers = source.integers if isinstance(source, CsvSource) else ()
-            encoding = TableEncoding.learn((frame for frame, _ in source.frames()), datetimes, integers=integers)
+            frames = (frame for frame, _ in source.frames())
+            encoding = TableEncoding.learn(frames, datetimes, integers=integers, unskew=unskew)
     return EncodedTable(source, encoding)
 
 

@@ -117,7 +117,7 @@ def _gains(
 
 def pca_start(plan: Plan, prepared: Prepared, network: Network) -> Params:
     """Return the parameters of a network that starts at PCA of rows, without those held out."""
-    principal = Principal(prepared.loader, network.n_components, prepared.error_scale)
+    principal = Principal(prepared.loader, network.n_components, prepared.start_unit)
     return network.init(plan.seed, principal.statistics(network.n_components))
 
 

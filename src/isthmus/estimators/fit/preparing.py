@@ -48,6 +48,15 @@ class Prepared(NamedTuple):
     units: NDArray[np.float64] | None = None
     error_scale: NDArray[np.float64] | None = None
 
+    @property
+    def start_unit(self) -> NDArray[np.float64] | None:
+        """What scaled cells are divided by for the PCA that training starts from, (D,); None is 1.
+
+        Half way between cells as they are, where categories of many levels have most of the variance, and columns of
+        equal variance, where those of few rows do: the codes of either are less useful to linear models.
+        """
+        return None if self.error_scale is None else np.sqrt(self.error_scale)
+
 
 def prepare(
     plan: Plan,

@@ -32,10 +32,11 @@ def new_network(plan: Plan, prepared: Prepared, *, pretrained: bool = True) -> t
     if not isinstance(wanted, Integral):
         principal = Principal(loader, float(wanted), prepared.error_scale)
         wanted = principal.components_for(float(wanted))
+        principal = principal if prepared.start_unit is None else None
     network = plan.network.build(int(wanted), crowded=loader.scaler.crowded)
     start = None
     if plan.network.can_start_at_pca(network):
-        principal = principal or Principal(loader, network.n_components, prepared.error_scale)
+        principal = principal or Principal(loader, network.n_components, prepared.start_unit)
         start = principal.statistics(network.n_components)
     params = network.init(plan.seed, start)
     if plan.pretrain_epochs is not None and pretrained:
