@@ -162,6 +162,8 @@ def test_a_corruption_in_units_needs_a_scaling_by_column(rows):
         prepared(rows, corruption=Gaussian(0.1, unit="input"), scaling="zca")
 
 
-def test_training_starts_half_way_between_cells_as_they_are_and_columns_of_equal_variance():
-    assert Prepared(None, None).start_unit is None
-    assert Prepared(None, None, None, np.array([1.0, 4.0])).start_unit.tolist() == [1, 2]
+def test_codes_for_linear_models_start_half_way_between_plain_cells_and_columns_of_equal_variance():
+    assert Prepared(None, None).start_unit(linear=True) is None
+    prepared = Prepared(None, None, None, np.array([1.0, 4.0]))
+    assert prepared.start_unit(linear=True).tolist() == [1, 2]
+    assert prepared.start_unit(linear=False).tolist() == [1, 4]

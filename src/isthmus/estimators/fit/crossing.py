@@ -117,7 +117,8 @@ def _gains(
 
 def pca_start(plan: Plan, prepared: Prepared, network: Network) -> Params:
     """Return the parameters of a network that starts at PCA of rows, without those held out."""
-    principal = Principal(prepared.loader, network.n_components, prepared.start_unit)
+    unit = prepared.start_unit(linear=plan.objective(network).linear)
+    principal = Principal(prepared.loader, network.n_components, unit)
     return network.init(plan.seed, principal.statistics(network.n_components))
 
 

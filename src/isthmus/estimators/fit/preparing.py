@@ -48,14 +48,13 @@ class Prepared(NamedTuple):
     units: NDArray[np.float64] | None = None
     error_scale: NDArray[np.float64] | None = None
 
-    @property
-    def start_unit(self) -> NDArray[np.float64] | None:
-        """What scaled cells are divided by for the PCA that training starts from, (D,); None is 1.
+    def start_unit(self, *, linear: bool) -> NDArray[np.float64] | None:
+        """Return what scaled cells are divided by for the PCA that training starts from, (D,); None is 1.
 
-        Half way between cells as they are, where categories of many levels have most of the variance, and columns of
-        equal variance, where those of few rows do: the codes of either are less useful to linear models.
+        Columns then have equal variance, as in the error. Codes for linear models (`linear`) start half way between
+        these and cells as they are, since the codes of either are less useful to such models.
         """
-        return None if self.error_scale is None else np.sqrt(self.error_scale)
+        return self.error_scale if self.error_scale is None or not linear else np.sqrt(self.error_scale)
 
 
 def prepare(

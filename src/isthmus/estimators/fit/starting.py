@@ -32,11 +32,12 @@ def new_network(plan: Plan, prepared: Prepared, *, pretrained: bool = True) -> t
     if not isinstance(wanted, Integral):
         principal = Principal(loader, float(wanted), prepared.error_scale)
         wanted = principal.components_for(float(wanted))
-        principal = principal if prepared.start_unit is None else None
     network = plan.network.build(int(wanted), crowded=loader.scaler.crowded)
     start = None
     if plan.network.can_start_at_pca(network):
-        principal = principal or Principal(loader, network.n_components, prepared.start_unit)
+        unit = prepared.start_unit(linear=plan.objective(network).linear)
+        if principal is None or unit is not principal.unit:
+            principal = Principal(loader, network.n_components, unit)
         start = principal.statistics(network.n_components)
     params = network.init(plan.seed, start)
     if plan.pretrain_epochs is not None and pretrained:
