@@ -128,7 +128,10 @@ def test_copies_and_doubt_are_printed(tmp_path):
     assert facts["pictures"][0]["copied"]
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", pytest.param("ascii", marks=SLOW), pytest.param("utf-8", marks=SLOW)])
 def test_a_name_that_the_terminal_cannot_show_is_escaped(tmp_path, encoding):
     for name in ("a\u20ac.png", os.fsdecode(b"b\xe9.png")):
         Image.fromarray(np.full((20, 20), 90, np.uint8)).save(tmp_path / "x.png")

@@ -60,7 +60,7 @@ def test_keys_differ_by_purpose(seed, use, other):
 
 
 def test_streams_are_their_numbers():
-    assert [stream.value for stream in Stream] == [1, 2, 3, 4, 5, 6]
+    assert [stream.value for stream in Stream] == [1, 2, 3, 4, 5, 6, 7]
     assert_array_equal(key_words(7, Stream.NOISE, 2), key_words(7, 4, 2))
     expected = np.random.default_rng(np.random.SeedSequence([7, 2])).random(5)
     assert_array_equal(generator(7, Stream.WEIGHTS).random(5), expected)

@@ -63,6 +63,7 @@ def test_few_factors_keep_the_leading_variances_and_the_trace(gaussian):
     assert np.trace(together) == pytest.approx(np.trace(gaussian.covariance))
 
 
+@pytest.mark.slow
 def test_wide_tables_use_pairs_of_columns():
     rng = np.random.default_rng(3)
     hidden = rng.normal(size=(400, 2))

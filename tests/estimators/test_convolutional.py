@@ -44,6 +44,7 @@ def test_images_and_flat_rows_keep_their_shape(model, pictures):
     assert model.components_.shape == (6, 64)
 
 
+@pytest.mark.slow
 def test_flat_rows_with_image_shape_equal_images(model, pictures):
     flat = ConvolutionalAutoencoder(6, image_shape=(8, 8), **SMALL).fit(pictures.reshape(400, -1))
     assert_array_equal(flat.transform(pictures), model.transform(pictures))

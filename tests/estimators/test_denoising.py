@@ -64,6 +64,7 @@ def test_denoising_moves_points_towards_the_manifold(manifold, noise, code):
     assert after < before / 2
 
 
+@pytest.mark.slow
 def test_reconstruction_minus_input_estimates_the_score():
     """Alain and Bengio, 2014: for small noise, (reconstruction - input) / variance is the log density's gradient."""
     rng = np.random.default_rng(0)

@@ -98,6 +98,7 @@ def test_scikit_learn_estimator_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
 @NAMES
 def test_a_clone_repeats_the_fit(models, table, name):
     repeated = clone(models[name])

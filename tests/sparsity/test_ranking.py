@@ -41,7 +41,9 @@ def kept_by_sorting(values, k):
 @settings(max_examples=50)
 @given(st.sampled_from([(3, 1), (4, 5)]), st.data())
 def test_the_k_largest_are_those_of_a_sort(shape, data):
-    values = data.draw(hnp.arrays(np.float32, shape, elements=TIES | st.floats(-5, 5, width=32)))
+    # XLA may take a subnormal number for 0.
+    numbers = TIES | st.floats(-5, 5, width=32, allow_subnormal=False)
+    values = data.draw(hnp.arrays(np.float32, shape, elements=numbers))
     # For lax.top_k, 0 is larger than -0.
     values = values + np.float32(0)
     k = data.draw(st.integers(1, shape[1]))
