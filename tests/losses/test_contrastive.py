@@ -158,6 +158,7 @@ def test_own_parameters_of_nce():
     objective = objective_of("nce", "cauchy")
     params = NETWORK.init(0)
     both = objective.with_own(params)
+    assert both["contrast"]["log_partition"].dtype == NETWORK.dtype
     assert float(both["contrast"]["log_partition"]) == 0
     assert objective.without_own(both) == params
     assert replace(objective, contrast="infonce").with_own(params) is params

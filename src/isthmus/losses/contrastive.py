@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from isthmus.core.reductions import batch_mean
@@ -163,7 +163,7 @@ class Contrastive(Objective):
 
     def with_own(self, params: Params) -> Params:
         """Return a network's parameters with those that the contrast learns."""
-        own: Any = {"log_partition": jnp.zeros((), self.network.dtype)}
+        own = {"log_partition": np.zeros((), self.network.dtype)}
         return {**params, _OWN: own} if self.contrast == "nce" else params
 
     @staticmethod
