@@ -65,7 +65,7 @@ def test_a_table_of_mixed_columns_with_missing_cells():
     labels = np.where(t > 0.3, "x", "y").astype(object)
     labels[::9] = None
     found = compare(frame, labels, settings=SMALL)
-    assert (found.n_features, found.n_test) == (4, 40)
+    assert (found.n_features, found.n_test) == (3, 40)
     for one in found.methods.values():
         assert np.isfinite([one.error, one.explained, one.accuracy, one.trustworthiness]).all()
         assert one.accuracy > 0.5

@@ -62,7 +62,7 @@ class Comparison(NamedTuple):
     methods : dict of str to Compared
         PCA, the autoencoder and the map.
     n_rows, n_features, n_train, n_test : int
-        All rows, their width, and those that were learned from and judged on.
+        All rows, their columns, and those that were learned from and judged on.
     n_neighbors : int
         Of k-NN accuracy and trustworthiness: 5, or fewer where test rows are few.
     test_labels : ndarray of shape (n_test,) or None
@@ -90,6 +90,8 @@ def compare(
 ) -> Comparison:
     """Fit PCA, an autoencoder and a map on four fifths of some rows, and judge them on the others.
 
+    PCA is that of the rows as the autoencoder's network has them: scaled, and a category as its one-hot columns.
+
     Parameters
     ----------
     rows : array-like, DataFrame, path or Source
@@ -116,17 +118,17 @@ def compare(
     given = dict(settings or {}) | {"n_components": n_components, "random_state": seed, "verbose": 0}
     if np.isnan(_taken(source, np.concatenate([train, test]))).any():
         given["missing"] = "mask"
-    judged = _Judge(rows, train, test, labels, known)
+    judged, width = _Judge(rows, train, test, labels, known), 0
     fitted = {}
     for name, estimator in MODELS.items():
         say(name)
         start = time.perf_counter()
         model = ESTIMATORS[estimator](**given).fit(rows, sample_weight=chosen)
         fitted[name] = judged.of(model, time.perf_counter() - start)
+        width = int(model.n_features_in_)
     say("PCA")
     methods = {"PCA": judged.of_pca(n_components), **fitted}
     seen = None if labels is None else labels[test]
-    width = source.schema.n_features
     return Comparison(methods, n_rows, width, len(train), len(test), judged.n_neighbors, seen)
 
 
