@@ -151,10 +151,15 @@ def test_mixed_frames_have_one_contribution_per_column(planted):
     np.testing.assert_allclose(contributions.sum(axis=1), detector.decision_scores_, rtol=1e-6)
 
 
-def test_skewed_numbers_of_mixed_frames_stay_as_they_are():
+def test_odd_cells_of_skewed_columns_of_mixed_frames_come_first():
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"kind": rng.choice(["a", "b"], 120), "price": rng.lognormal(3, 1, 120)})
-    assert not quick().fit(frame).estimators_[0].encoding_.columns[1].skew
+    amount = rng.lognormal(3, 1, 400)
+    frame = pd.DataFrame({"amount": amount, "fee": 0.02 * amount + rng.normal(0, 0.05, 400)})
+    frame["country"] = rng.choice(["DE", "FR", "NL"], 400, p=[0.6, 0.3, 0.1])
+    frame.loc[0, ["amount", "fee"]] = [20 * amount.max(), 0.4 * amount.max()]
+    frame.loc[1, "fee"] = 40.0
+    scores = quick().fit(frame).decision_scores_
+    assert set(np.argsort(-scores)[:2]) == {0, 1}
 
 
 def test_files_are_scored_as_their_rows_are(planted, tmp_path):

@@ -181,8 +181,6 @@ class AutoencoderOutlierDetector(OutlierParameters, OutlierMixin, BaseEstimator)
         own = {name: getattr(self, name) for name in AUTOENCODER if name != "random_state"}
         if self.n_components == "auto":
             own["n_components"] = max(1, round(schema.n_features**0.5))
-        if schema.column_of and own["scaling"] == "auto":
-            own["scaling"] = "standard"  # skewed numbers as they are, or the largest would be less odd
         return own
 
     def _threshold(self, scores: Array, held: Array | None) -> float:
@@ -211,7 +209,10 @@ class AutoencoderOutlierDetector(OutlierParameters, OutlierMixin, BaseEstimator)
             points.append(point[taken])
             codes.append(code[taken])
             start += len(point)
-        reference, found = Reference.learn(np.concatenate(points), np.concatenate(codes))
+        numeric = np.ones(source.schema.n_features, bool)
+        for first, stop in source.schema.categories:
+            numeric[first:stop] = False
+        reference, found = Reference.learn(np.concatenate(points), np.concatenate(codes), numeric)
         # Rows scored in several blocks are rounded differently.
         return reference, by_column(model, found) if chosen.all() and len(points) == 1 else None
 

@@ -73,3 +73,17 @@ def test_the_contributions_of_the_reference_rows_come_with_it(rows):
     points = points_of(rows)
     reference, found = Reference.learn(points, rows)
     np.testing.assert_allclose(found, reference.contributions(points), rtol=1e-12)
+
+
+def test_a_level_that_a_third_of_the_rows_has_is_not_odd():
+    other = np.random.default_rng(2)
+    level = np.arange(300) % 3 == 0
+    rows = np.column_stack([other.normal(size=300), level, ~level])
+    residuals = 0.1 * other.normal(size=(300, 3)) + np.where(level[:, None], [0, 0.9, -0.9], 0)
+    points, codes = np.hstack([rows, residuals]), rows[:, :1]
+    typical = [
+        np.median(Reference.learn(points, codes, numeric)[1].sum(axis=1)[level])
+        for numeric in (np.array([True, False, False]), None)
+    ]
+    assert typical[0] < 3
+    assert typical[1] > 10, "without knowing categories the core has none of these rows"

@@ -10,10 +10,19 @@ def test_threshold_of_log_normal_scores_is_their_quantile():
     assert robust_threshold(scores, 0.01) == pytest.approx(lognorm.isf(0.01, 0.7), rel=0.05)
 
 
-def test_a_tenth_of_outliers_moves_the_robust_threshold_little():
+def test_a_tenth_of_outliers_about_doubles_the_robust_threshold_and_is_found():
     scores = lognorm.rvs(0.7, size=20_000, random_state=0)
     scores[:2000] *= 100
-    assert lognorm.isf(0.01, 0.7) < robust_threshold(scores, 0.01) < 2 * lognorm.isf(0.01, 0.7)
+    threshold = robust_threshold(scores, 0.01)
+    assert lognorm.isf(0.01, 0.7) < threshold < 2.2 * lognorm.isf(0.01, 0.7)
+    assert (scores[:2000] > threshold).mean() > 0.99
+
+
+def test_a_heavier_upper_half_does_not_raise_the_share_of_alarms():
+    logs = np.random.default_rng(0).exponential(size=20_000)
+    assert (np.exp(logs) > robust_threshold(np.exp(logs), 0.01)).mean() < 0.05
+    logs = -np.random.default_rng(0).exponential(size=20_000)
+    assert (np.exp(logs) > robust_threshold(np.exp(logs), 0.01)).mean() < 0.01
 
 
 def test_duplicates_without_a_score_do_not_decide():

@@ -48,7 +48,7 @@ class Reference:
     unit: float
 
     @classmethod
-    def learn(cls, points: Array, codes: Array) -> tuple[Self, Array]:
+    def learn(cls, points: Array, codes: Array, numeric: Array | None = None) -> tuple[Self, Array]:
         """Return the reference that rows make, and what `contributions` returns for these rows.
 
         Parameters
@@ -57,17 +57,14 @@ class Reference:
             Scaled rows and their residuals.
         codes : ndarray of shape (m, K)
             Their codes.
+        numeric : ndarray of bool of shape (W,) or None
+            The cells of numbers, whose distance to the core is charged; None is all. The core may have none of the rows
+            with a level that a third of the table has, and these are not odd.
         """
         width = points.shape[1] // 2
         core = np.flatnonzero(trusted(codes, points[:, width:]))
-        own, blame = np.empty(len(points)), np.empty((len(points), width))
-        for rows, squared in _distances(points, points[core]):
-            near = _nearest(squared, NEIGHBORS)
-            cells = _cells(points[rows], points[core], near)
-            own[rows], blame[rows] = cells.sum(axis=1), cells
-        charges = np.maximum(own - np.quantile(own[core], _TYPICAL), 0)
-        charged = blame * np.divide(charges, own, out=np.zeros_like(own), where=own > 0)[:, None]
-        found, nearest = blame, []  # the memory is used again
+        charges, charged = _charges(points, core, np.ones(width, bool) if numeric is None else numeric)
+        found, nearest = np.empty((len(points), width)), []
         for rows, squared in _distances(points, points):
             squared += charges
             near = _nearest(squared, NEIGHBORS)
@@ -94,6 +91,23 @@ class Reference:
         """Return distances by cell (n, W), with what neighbours (n, k) are charged, relative to what is usual there."""
         relative: Array = (cells + self.charged[near].mean(axis=1)) / np.sqrt(self.usual[near].mean(axis=1))[:, None]
         return relative
+
+
+def _charges(points: Array, core: Array, numeric: Array) -> tuple[Array, Array]:
+    """Return what rows far from the core add to the distance of their neighbours, in all (m,) and by cell (m, W)."""
+    width = points.shape[1] // 2
+    charged = np.zeros((len(points), width))
+    if not numeric.any():
+        return np.zeros(len(points)), charged
+    cells = points if numeric.all() else points[:, np.tile(numeric, 2)]
+    own, blame = np.empty(len(points)), np.empty((len(points), cells.shape[1] // 2))
+    for rows, squared in _distances(cells, cells[core]):
+        near = _nearest(squared, NEIGHBORS)
+        blame[rows] = _cells(cells[rows], cells[core], near)
+        own[rows] = blame[rows].sum(axis=1)
+    charges = np.maximum(own - np.quantile(own[core], _TYPICAL), 0)
+    charged[:, numeric] = blame * np.divide(charges, own, out=np.zeros_like(own), where=own > 0)[:, None]
+    return charges, charged
 
 
 def trusted(codes: Array, residuals: Array) -> Array:

@@ -12,6 +12,7 @@ from scipy.stats import genpareto
 
 Array = NDArray[Any]
 
+_UPPER = (0.75, 0.85)  # shares of the scores below the quantiles that their deviation is estimated from
 _TAIL = 0.1  # share of the scores that the tail is fitted to
 _FEWEST = 10  # scores in a tail
 _KNOTS = 1001
@@ -20,14 +21,14 @@ _KNOTS = 1001
 def robust_threshold(scores: Array, alarms: float) -> float:
     """Return the score that a share `alarms` of ordinary rows exceeds, if logarithms of their scores are normal.
 
-    Centre and deviation come from the quartiles, which up to a quarter of outliers hardly changes.
+    Centre and deviation come from the median and the upper quantiles, of the two the larger one: the lower half of
+    scores says little about the upper one. A tenth of outliers about doubles the threshold.
     """
     positive = scores[scores > 0]  # duplicates have none
     if not len(positive):
         return 0.0
-    logs = np.log(positive)
-    low, middle, high = np.quantile(logs, [0.25, 0.5, 0.75])
-    deviation = max(high - low, 1e-12) / (ndtri(0.75) - ndtri(0.25))
+    middle, *upper = np.quantile(np.log(positive), [0.5, *_UPPER])
+    deviation = max(1e-12, *((quantile - middle) / ndtri(share) for share, quantile in zip(_UPPER, upper, strict=True)))
     return float(np.exp(middle - deviation * ndtri(alarms)))
 
 
