@@ -176,23 +176,17 @@ def test_a_bad_cell_among_numbers_is_no_category(tmp_path, cells, message):
         open_mixed(path)
 
 
-def test_a_bad_cell_far_below_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("usual", "bad", "message"),
+    [("{}.25", "none", "row 50,000"), ("2020-01-01", "soon", "row 50,000 .* not a date or time")],
+    ids=["number", "date"],
+)
+def test_a_bad_cell_far_below_is_named(tmp_path, usual, bad, message):
     path = tmp_path / "t.csv"
-    lines = [f"{k}.25,{'xy'[k % 2] * 200}" for k in range(60_000)]
-    lines[50_000] = "none,x"
+    lines = [f"{usual.format(k)},{'xy'[k % 2] * 200}" for k in range(60_000)]
+    lines[50_000] = f"{bad},x"
     path.write_text("\n".join(["a,b", *lines]))
-    with pytest.raises(InvalidDataError, match=r"^\S+t.csv: column 'a' holds 'none' in row 50,000"):
-        open_mixed(path)
-
-
-def test_a_bad_date_is_named(tmp_path):
-    path = tmp_path / "t.csv"
-    lines = [f"2020-01-01,{'xy'[k % 2] * 200}" for k in range(60_000)]
-    lines[50_000] = "soon,x"
-    path.write_text("\n".join(["a,b", *lines]))
-    with pytest.raises(
-        InvalidDataError, match=r"^\S+t.csv: column 'a' holds 'soon' in row 50,000 .* not a date or time"
-    ):
+    with pytest.raises(InvalidDataError, match=rf"^\S+t.csv: column 'a' holds '{bad}' in {message}"):
         open_mixed(path)
 
 
