@@ -102,7 +102,9 @@ class NeighborParameters:
     feature_weights: Sequence[float] | Mapping[str, float] | None = _as_in_autoencoder("feature_weights")
     init: str = _as_in_autoencoder("init")
     optimizer: Any = _as_in_autoencoder("optimizer")
-    learning_rate: float | str = _as_in_autoencoder("learning_rate", help="step size; auto: 5e-3")
+    learning_rate: float | str = _as_in_autoencoder(
+        "learning_rate", help="step size; auto: 5e-3, for fewer than 1,000 rows 2e-3"
+    )
     learning_rate_schedule: Any = parameter(
         "as in `Autoencoder`, for each of the two stages", Name(SCHEDULES), SCHEDULE, default="cosine"
     )

@@ -29,7 +29,8 @@ def test_automatic_batches_and_epochs(n_rows, batch, epochs):
 
 def test_the_plan_of_the_autoencoder_underneath():
     plan = plan_of().plan
-    assert plan.settings.learning_rate == 5e-3
+    assert plan.settings.learning_rate == 2e-3
+    assert plan_of(1000, np.zeros((2, 6))).plan.settings.learning_rate == 5e-3
     assert plan_of(learning_rate=0.1).plan.settings.learning_rate == 0.1
     assert (plan.network.linear_path, plan.settings.early_stopping, plan.validation_share) == (False, False, 0.0)
 
