@@ -27,7 +27,7 @@ def test_manifold_decodes_a_grid_of_codes(labels):
     assert_allclose([left, right], [x[0] - (x[1] - x[0]) / 2, x[-1] + (x[1] - x[0]) / 2])
     assert_allclose([bottom, top], [y[0] - (y[1] - y[0]) / 2, y[-1] + (y[1] - y[0]) / 2])
     low, high = min(x[0], y[0]), max(x[-1], y[-1])
-    shown = tiles(mosaic.get_array(), *SHAPE, gap=0)
+    shown = [tile[1:-1, 1:-1] for tile in tiles(mosaic.get_array(), SHAPE[0] + 2, SHAPE[1] + 2, gap=0)]
     for i, (at_x, at_y) in enumerate((at_x, at_y) for at_y in y[::-1] for at_x in x):
         assert shown[i][0, 0] == pytest.approx((at_x - low) / (high - low))
         assert shown[i][-1, -1] == pytest.approx((at_y - low) / (high - low))
@@ -40,7 +40,9 @@ def test_manifold_decodes_a_grid_of_codes(labels):
 
 def test_manifold_of_one_unit_is_a_line():
     figure = plots.manifold(decode, CODES[:, :1], image_shape=SHAPE, n=6)
-    assert images(figure)[0].get_array().shape == (4, 18)
+    assert images(figure)[0].get_array().shape == (6, 30)
+    large = plots.manifold(lambda codes: np.ones((len(codes), 256)), CODES, image_shape=(16, 16), n=3)
+    assert images(large)[0].get_array().shape == (48, 48)
     assert figure.axes[0].get_ylabel() == ""
 
 

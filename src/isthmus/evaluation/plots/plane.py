@@ -19,6 +19,8 @@ from isthmus.evaluation.plots.pictures import as_pictures, draw_picture, grey_ra
 from isthmus.evaluation.plots.style import Style
 from isthmus.evaluation.plots.units import draw_histogram
 
+_SMALL, _EDGE = 16, 1  # pictures of fewer pixels along a side fill them, and are drawn with an edge of paper
+
 
 def codes(
     codes: ArrayLike | Mapping[str, ArrayLike],
@@ -241,7 +243,12 @@ def _decoded(
         raise InvalidDataError(
             f"decode returned {len(rows)} rows for {len(grid)} codes; it must return one row per code"
         )
-    mosaic = mosaic_of(as_pictures(rows, grey_range(rows), shape), len(x), gap=0)
+    pictures = as_pictures(rows, grey_range(rows), shape)
+    mosaic = mosaic_of(pictures, len(x), gap=2 * _EDGE if min(shape[:2]) < _SMALL else 0)
+    if min(shape[:2]) < _SMALL:
+        # An edge around all, so that each picture stays centred on its code.
+        sides = [(_EDGE, _EDGE)] * 2 + [(0, 0)] * (mosaic.ndim - 2)
+        mosaic = np.pad(mosaic, sides, constant_values=np.nan if mosaic.ndim == 2 else 0)
     return mosaic, (*_edges(x), *_edges(y))
 
 
