@@ -73,7 +73,8 @@ class NeighborParameters:
     feature_temperature: float = parameter("temperature of the first code", Number(above=0), default=0.5)
     augmentation: Any = parameter(
         "corruption of the rows in training, drawn apart for a row and its neighbour, as in `Autoencoder`; "
-        "auto: deform for pictures of one channel, nothing for others, gaussian for other rows",
+        "auto: deform for pictures of one channel, fading in the last 40 % of training, "
+        "nothing for others, gaussian for other rows",
         Name(CORRUPTIONS, "auto"),
         CORRUPTION,
         default="auto",

@@ -53,6 +53,12 @@ def test_augmentations(shape, settings, kind):
     assert corruption is None if kind is None else type(corruption) is kind
 
 
+def test_deformations_fade_at_the_end():
+    strengths = plan_of(9, np.zeros((9, 4, 4))).plan.corruption.schedules()
+    strength = next(schedule for name, schedule in strengths.items() if "strength" in name and "low" in name)
+    assert_allclose(strength(np.array([0, 0.6, 0.8, 1])), [1, 1, 0.5, 0], atol=1e-12)
+
+
 def test_a_network_of_your_own_has_one_stage():
     with pytest.raises(InvalidParameterError, match="feature_components=64 cannot be combined with a network"):
         plan_of(network=lambda n_features, n_components, key: None)
