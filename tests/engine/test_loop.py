@@ -197,6 +197,7 @@ def test_the_last_finite_weights_are_kept(loader_of):
     same(to_host(state.params), to_host(trained(loader_of(ROWS[:8], 8), Settings(1, 0.05)).params))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("chunk_bytes", "steps"), [(1, 1), (1 << 20, 0)])
 def test_of_sparse_rows_the_last_finite_weights_are_kept_and_the_optimizer_starts_anew(
     loader_of, monkeypatch, chunk_bytes, steps

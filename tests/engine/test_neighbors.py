@@ -69,6 +69,7 @@ def test_many_rows_need_another_package(monkeypatch):
         nearest(ROWS, 5)
 
 
+@pytest.mark.slow  # numba compiles for a minute
 def test_approximate_neighbours():
     pytest.importorskip("pynndescent")
     found = approximate(ROWS, 5)

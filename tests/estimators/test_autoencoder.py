@@ -57,14 +57,9 @@ def assert_same_results(one, other, rows):
 WHOLE = {"early_stopping": False, "batch_size": 1000, "shuffle": False, "precision": "float64"}
 
 
-@parametrize_with_checks([Autoencoder(max_epochs=10)], expected_failed_checks=expected_failures)
-def test_scikit_learn_estimator_checks(estimator, check):
-    check(estimator)
-
-
 @pytest.mark.slow
 @parametrize_with_checks([Autoencoder()], expected_failed_checks=expected_failures)
-def test_scikit_learn_estimator_checks_of_the_defaults(estimator, check):
+def test_scikit_learn_estimator_checks(estimator, check):
     check(estimator)
 
 

@@ -147,7 +147,9 @@ def test_estimate_fit_does_not_change_the_estimator(curve, model):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint8])
-@pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16"])
+@pytest.mark.parametrize(
+    "precision", ["float32", *(pytest.param(one, marks=pytest.mark.slow) for one in ("float64", "bfloat16"))]
+)
 def test_reconstruct_equals_inverse_transform_of_transform(small, rows, dtype, precision):
     X = np.clip(rows, 0, 200).astype(dtype)
     model = small(precision=precision, max_epochs=1).fit(X)

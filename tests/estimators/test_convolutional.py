@@ -32,6 +32,7 @@ def test_scikit_learn_estimator_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
 def test_images_and_flat_rows_keep_their_shape(model, pictures):
     codes = model.transform(pictures)
     assert codes.shape == (400, 6)

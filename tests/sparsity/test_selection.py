@@ -157,6 +157,7 @@ WIDE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WIDE)
 def test_wide_codes_give_the_same_results(name, monkeypatch):
     network = Dense(6, 16, code_activation="relu", **WIDE[name])

@@ -46,7 +46,9 @@ def test_weights_are_the_same_in_memory_and_on_disk(small, rows, tmp_path, many_
 
 
 @pytest.mark.parametrize("scaling", ["mean_norm", "patches", "zca", "whitened_patches"])
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32, pytest.param(np.float64, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "dtype", [np.uint8, *(pytest.param(one, marks=pytest.mark.slow) for one in (np.float32, np.float64))]
+)
 def test_scalings_by_row_are_the_same_in_memory_and_on_disk(small, tmp_path, many_chunks, scaling, dtype):
     X = np.random.default_rng(0).integers(0, 256, (300, 16)).astype(dtype)
     np.save(tmp_path / "X.npy", X)
