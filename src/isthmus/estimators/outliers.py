@@ -189,9 +189,9 @@ class AutoencoderOutlierDetector(OutlierParameters, OutlierMixin, BaseEstimator)
             return float(np.quantile(scores, 1 - float(self.contamination)))
         if held is not None:
             return held_back_threshold(held, self.false_alarms)
-        if self.threshold == "tail":
-            return self.distribution_.threshold(self.false_alarms)
-        return robust_threshold(scores, self.false_alarms)
+        tail = self.distribution_.threshold(self.false_alarms)
+        # Of scores with a short upper tail the logarithms are not normal: none would be above the first threshold.
+        return tail if self.threshold == "tail" else min(robust_threshold(scores, self.false_alarms), tail)
 
     # Scores ----------------------------------------------------------------------------------------------------
 
