@@ -409,7 +409,9 @@ def test_a_path_is_read(tmp_path, suffix):
     frame = pd.DataFrame(mask_cells(np.random.default_rng(0).normal(size=(50, 2)), 0.2), columns=["a", "b"])
     path = tmp_path / f"t.{suffix}"
     getattr(frame, f"to_{suffix}")(path, index=False)
-    np.testing.assert_array_equal(quick().fit_transform(path), quick().fit_transform(frame))
+    filled = quick().fit_transform(path)
+    assert isinstance(filled, np.ndarray)
+    np.testing.assert_array_equal(filled, quick().fit_transform(frame))
     frame["t"] = ["x", "y"] * 25
     getattr(frame, f"to_{suffix}")(path, index=False)
     assert quick().fit(frame).transform(path).column_names == ["a", "b", "t"]

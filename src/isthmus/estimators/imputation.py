@@ -213,9 +213,10 @@ class AutoencoderImputer(ImputerParameters, TransformerMixin, BaseEstimator):  #
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
-        """Fit, then return the same table with its missing cells filled in."""
-        X = _opened(X)
-        return self.fit(X, y, **fit_params).transform(without_named(X, fit_params))
+        """Fit, then return the same table with its missing cells filled in, as `transform` does."""
+        table = _opened(X)
+        filled = self.fit(table, y, **fit_params).transform(without_named(table, fit_params))
+        return _as_array(filled, self.columns_) if is_location(X) else filled
 
     def transform(self, X: Any) -> Any:
         """Return the table with its missing cells filled in.

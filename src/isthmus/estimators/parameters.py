@@ -378,9 +378,8 @@ class OutlierParameters(AutoencoderParameters):
     )
     threshold: str = parameter(
         "what decides, without a share in `contamination`: auto: the upper quantiles of the training rows' log "
-        "scores, or tail, if that is lower, "
-        "which up to a quarter of outliers hardly changes, as of a normal distribution; tail: a generalised Pareto "
-        "tail of all training rows' scores; holdout: the scores of a fifth of the rows, held back from the fit",
+        "scores, as of a normal distribution, or their tail, if that is lower; tail: a generalised Pareto tail of all "
+        "training rows' scores; holdout: the scores of a fifth of the rows, held back from the fit",
         Name((), "auto", "tail", "holdout"),
         default="auto",
     )
