@@ -14,7 +14,7 @@ from isthmus.cli import app
 from isthmus.core.errors import IsthmusWarning
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*/*.md")])
 MAKEFILE = (ROOT / "Makefile").read_text()
 
 
@@ -56,8 +56,8 @@ def cluster(tmp_path, monkeypatch):
     """Return the names that the piece of Python on clusters leaves behind, and the lines for other engines after it."""
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "document"}
-    exec(fenced(ROOT / "docs" / "cluster.md", "python")[0], names)
-    lines = re.findall(r"^    (rows\..*)$", (ROOT / "docs" / "cluster.md").read_text(), re.MULTILINE)
+    exec(fenced(ROOT / "docs" / "en" / "cluster.md", "python")[0], names)
+    lines = re.findall(r"^    (rows\..*)$", (ROOT / "docs" / "en" / "cluster.md").read_text(), re.MULTILINE)
     return names, dict(zip(("spark", "dask"), lines, strict=True))
 
 
