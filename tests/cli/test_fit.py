@@ -338,11 +338,12 @@ def test_a_map_has_the_parameters_that_are_given(in_folder, tmp_path, monkeypatc
     def fit(model, rows, **arguments):
         assert type(model) is NeighborAutoencoder
         assert model.get_params() == NeighborAutoencoder(n_neighbors=3, max_epochs=2, verbose=0).get_params()
-        assert arguments == {"sample_weight": "w"}
+        assert arguments == {"sample_weight": "w", "checkpoint": "run", "checkpoint_every": 9.0}
         raise IsthmusError("as expected")
 
     monkeypatch.setattr(fitting, "_trained", fit)
-    options = ["--n-neighbors", "3", "--epochs", "2", "--weights", "w", "-q"]
+    options = ["--n-neighbors", "3", "--epochs", "2", "--weights", "w", "-q", "--checkpoint", "run"]
+    options += ["--checkpoint-every", "9"]
     fails("fit", "rows.csv", "--map", "-o", tmp_path / "m", *options, match="as expected")
 
 
@@ -355,12 +356,20 @@ def test_a_map_is_fitted_and_used(in_folder, tmp_path, frame):
     assert "NeighborAutoencoder" in isthmus("inspect", tmp_path / "m").stdout
 
 
+@pytest.mark.slow
+def test_a_map_continues_from_its_checkpoints(in_folder, tmp_path):
+    given = ["fit", "rows.csv", "--map", "-o", tmp_path / "m", "-q", "--checkpoint", "run", *FAST]
+    isthmus(*given)
+    first = NeighborAutoencoder.load(tmp_path / "m")
+    isthmus(*given)  # the model that it wrote before is no obstacle
+    assert NeighborAutoencoder.load(tmp_path / "m").history_ == first.history_
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--map", "--dry-run"], "--dry-run cannot be combined with --map; leave it out"),
         (["--map", "--validation-by", "last"], "--validation-by cannot be combined with --map; leave it out"),
-        (["--map", "--checkpoint", "run"], "--checkpoint cannot be combined with --map; leave it out"),
         (["--map", "--sparsity", "topk"], "sparsity='topk' has no effect in NeighborAutoencoder; leave it out"),
         (["--n-neighbors", "3"], "--n-neighbors needs --map"),
     ],

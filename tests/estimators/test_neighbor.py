@@ -161,3 +161,16 @@ def test_an_earlier_fit_stays_where_another_is_refused(groups, fitted):
 def test_a_map_in_a_pipeline(groups):
     pipeline = make_pipeline(StandardScaler(), quick(), KNeighborsClassifier(3))
     assert pipeline.fit(*groups).predict(groups[0]).shape == (120,)
+
+
+def test_callbacks_see_the_map_and_stop_it(groups):
+    seen = []
+
+    def watch(model):
+        seen.append(model.transform(groups[0]).shape)
+        return len(seen) == 2
+
+    model = quick(max_epochs=3).set_callbacks(watch).fit(groups[0])
+    assert seen == [(120, 2), (120, 2)]  # not the features of the first stage
+    assert model.n_iter_ == 2
+    assert len(model.feature_history_["neighbors"]) == 3

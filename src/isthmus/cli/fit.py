@@ -109,7 +109,7 @@ def fit(
     values = _values(given, verbose=2 if epochs_as_lines else 0 if quiet or as_json else 1)
     reading = reading.without([weights, groups])
     chosen: Any = {"validation_by": validation_by, "sample_weight": weights, "groups": groups, "max_memory": max_memory}
-    others = {"validation": validation, "checkpoint": checkpoint, "dry-run": dry_run, "distributed": distributed}
+    others = {"validation": validation, "dry-run": dry_run, "distributed": distributed}
     chosen = _for_a_map(chosen, others) if as_map else _for_others(values, chosen)
     replaces = force or _continues(values, output, checkpoint)
     target = "" if dry_run else _model_target(output, [data, validation], overwrite=replaces)
@@ -121,8 +121,8 @@ def fit(
         if dry_run:
             _print_estimate(model.estimate_fit(rows, **chosen), as_json=as_json)
             return
-        more = {} if as_map else {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every}
-        interrupted, seconds = _trained(model, rows, **chosen, **more)
+        chosen |= {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every}
+        interrupted, seconds = _trained(model, rows, **chosen)
         if distributed and not _is_main_process():
             return
         target = _save(model, target, overwrite=replaces)
@@ -177,7 +177,8 @@ def _continues(values: dict[str, Any], output: str | None, checkpoint: str | Non
 
     if values.get("warm_start"):
         return True
-    if checkpoint is None or not any(Path(checkpoint).glob("checkpoint-*")):
+    # A map's checkpoints are in the folder of each stage.
+    if checkpoint is None or not any(any(Path(checkpoint).glob(f"{at}checkpoint-*")) for at in ("", "*/")):
         return False
     with contextlib.suppress(IsthmusError):
         return output is not None and bool(read_header(output))

@@ -137,11 +137,12 @@ class Checkpoints:
                 f"{self.folder} has other checkpoints in other processes; use a folder that all share"
             )
         if found is not None:
-            self._check(found, identity)
+            self.check(found.header, identity)
         return found
 
-    def _check(self, found: Checkpoint, identity: Mapping[str, str]) -> None:
-        before = found.header.get("identity", {})
+    def check(self, header: Mapping[str, Any], identity: Mapping[str, str]) -> None:
+        """Raise InvalidParameterError if the header of a file in the folder is that of a run with another identity."""
+        before = header.get("identity", {})
         names = [name for name in {**before, **identity} if before.get(name) != identity.get(name)]
         if names:
             differences = "; ".join(f"{name} was {before.get(name)}, now {identity.get(name)}" for name in names[:3])

@@ -171,7 +171,6 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
             watcher = CallbackCaller(self, context, X, y)
             run = start_fit(self, given, watcher=watcher, checkpoints=checkpoints)
             memory.check(run.trainer, run.state)
-            watcher.follow(run)
             fitted = self._train(run)
             complaints = run.complaints(fitted)
         except DivergedError:
@@ -297,11 +296,6 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
             self.__dict__ = before
             raise
         return self
-
-    def _adopt(self, fitted: Fitted) -> None:
-        self.__dict__.pop("_current_fit", None)
-        for name, value in fitted._asdict().items():
-            setattr(self, name, value)
 
     def fit_transform(self, X: Rows, y: Any = None, **fit_params: Any) -> Array:
         """Fit, then return the codes of the same rows, (n_samples, n_components)."""

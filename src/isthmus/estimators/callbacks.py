@@ -46,6 +46,12 @@ class FollowedFit(CallbackSupportMixin):  # type: ignore[misc]
         super().set_callbacks(*map(_as_callback, callbacks))
         return self
 
+    def _adopt(self, fitted: Fitted) -> None:
+        """Keep what was learned."""
+        self.__dict__.pop("_current_fit", None)
+        for name, value in fitted._asdict().items():
+            setattr(self, name, value)
+
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
@@ -76,18 +82,26 @@ class CallbackCaller:
         scikit-learn's context of the fit.
     X, y : object
         What `fit` was given.
+    task : str
+        The name of an epoch in the callbacks' context; plain functions are called after those named ``epoch``.
+    shows_state : bool
+        Whether the estimator is given the state so far; without, it stays as it was.
     """
 
-    def __init__(self, estimator: Any, context: Any, X: Any, y: Any) -> None:
+    def __init__(
+        self, estimator: Any, context: Any, X: Any, y: Any, *, task: str = "epoch", shows_state: bool = True
+    ) -> None:
         self.estimator = estimator
         self.context = context
         self.data = {"X": X, "y": y}
+        self.task = task
+        self.shows_state = shows_state
         self.active = bool(getattr(estimator, "_skl_callbacks", ()))
         self.epoch: Any = None
 
     def follow(self, run: FitRun) -> None:
         """Give the estimator a run's current state."""
-        if not self.active:
+        if not self.active or not self.shows_state:
             return
         values = self.estimator.__dict__
         for name in Fitted._fields:
@@ -99,7 +113,7 @@ class CallbackCaller:
     def begin(self) -> None:
         """Call the callbacks at the start of an epoch."""
         if self.active:
-            self.epoch = self.context.subcontext(task_name="epoch")
+            self.epoch = self.context.subcontext(task_name=self.task)
             self.epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
     def end(self, run: FitRun) -> bool:

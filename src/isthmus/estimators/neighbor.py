@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.callback import with_callbacks
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,11 +18,14 @@ from isthmus.core.parameters import check_parameters, documented, values_of
 from isthmus.data.sources.base import Source
 from isthmus.estimators import stored
 from isthmus.estimators.base import Array, FittedModel, Rows
-from isthmus.estimators.fit.graph import given_graph, graph_of
+from isthmus.estimators.callbacks import CallbackCaller, FollowedFit
+from isthmus.estimators.fit.graph import Graph, digest_of, given_graph, graph_of
+from isthmus.estimators.fit.identity import identity_of
+from isthmus.estimators.fit.map_checkpoints import MapCheckpoints, Stage
 from isthmus.estimators.fit.memory import Memory
 from isthmus.estimators.fit.neighborhood import MapPlan, learn
-from isthmus.estimators.fit.preparing import prepare
-from isthmus.estimators.fit.rows import RowOptions, without_named
+from isthmus.estimators.fit.preparing import Prepared, prepare
+from isthmus.estimators.fit.rows import FitRows, RowOptions, without_named
 from isthmus.estimators.fit.run import parameter_values
 from isthmus.estimators.inputs import cell_names, open_rows, rows_of
 from isthmus.estimators.neighbor_parameters import NeighborParameters
@@ -29,7 +33,7 @@ from isthmus.estimators.unchanged import unchanged_on_error
 
 
 @documented
-class NeighborAutoencoder(NeighborParameters, FittedModel, BaseEstimator):  # type: ignore[misc]
+class NeighborAutoencoder(NeighborParameters, FollowedFit, FittedModel, BaseEstimator):  # type: ignore[misc]
     """An autoencoder whose code keeps neighbours near one another: a map of the rows that can be decoded.
 
     The graph of nearest neighbours is found first. Training then draws the codes of a row and of one of its neighbours
@@ -66,7 +70,17 @@ class NeighborAutoencoder(NeighborParameters, FittedModel, BaseEstimator):  # ty
     ((297, 2), (1, 64))
     """
 
-    def fit(self, X: Rows, y: Any = None, *, graph: Any = None, sample_weight: Any = None) -> Self:
+    @with_callbacks  # type: ignore[untyped-decorator]
+    def fit(
+        self,
+        X: Rows,
+        y: Any = None,
+        *,
+        graph: Any = None,
+        sample_weight: Any = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
+    ) -> Self:
         """Learn the map of rows.
 
         Parameters
@@ -81,6 +95,12 @@ class NeighborAutoencoder(NeighborParameters, FittedModel, BaseEstimator):  # ty
             scaled units: exactly up to 100,000 rows, of more with pynndescent, if it is installed.
         sample_weight : array-like of shape (n_samples,) or str, optional
             As in `Autoencoder.fit`: an edge has the weight of its first row.
+        checkpoint : path-like, optional
+            A folder for the graph and for checkpoints of both stages. The same call continues from the newest one and
+            ends, to the bit, where it would have ended without the interruption; SIGTERM as in `Autoencoder.fit`.
+            Unlike there, `max_epochs` must be the same.
+        checkpoint_every : float, default=60.0
+            Seconds between checkpoints; 0 writes one after each chunk of rows, of about 8 MB.
 
         Returns
         -------
@@ -97,9 +117,12 @@ class NeighborAutoencoder(NeighborParameters, FittedModel, BaseEstimator):  # ty
         InvalidParameterError, InvalidDataError
             With one line; an earlier fit stays as it was.
         DivergedError
-            At the first loss or gradient that is not finite.
+            At the first loss or gradient that is not finite; an earlier fit stays as it was.
+        UnwritableError
+            Where a checkpoint cannot be written; earlier ones stay.
         """
         check_parameters(type(self), values_of(self))
+        context = self._init_callback_context(max_subtasks=None)
         with unchanged_on_error(self):
             options = RowOptions(sample_weight=sample_weight)
             memory = Memory.of(None)
@@ -109,24 +132,47 @@ class NeighborAutoencoder(NeighborParameters, FittedModel, BaseEstimator):  # ty
             n_rows = rows_of(given.source)
             if n_rows < 2:
                 raise InvalidDataError(f"Found n_samples={n_rows}; neighbours need at least 2 rows")
-            plan = MapPlan.of(parameter_values(self), given.source.schema, n_rows)
+            saved = None if checkpoint is None else self._checkpoints(checkpoint, checkpoint_every, given, graph)
+            plan = MapPlan.of(parameter_values(self), given.source.schema, n_rows, getattr(saved, "seed", None))
             prepared = prepare(plan.plan, given.source, cell_names(self), weights=given.weights)
-            found = (
-                graph_of(prepared, int(self.n_neighbors), self.metric, plan.plan.seed)
-                if graph is None
-                else given_graph(graph, given, plan.plan.seed)
-            )
-            fitted, self.feature_history_ = learn(plan, prepared, found.edges)
-            for name, value in fitted._replace(image_shape_=own_shape)._asdict().items():
-                setattr(self, name, value)
+            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            found = self._graph(graph, given, prepared, plan.plan.seed, saved)
+            watchers = {
+                "features": CallbackCaller(self, context, X, y, task="feature epoch", shows_state=False),
+                "map": CallbackCaller(self, context, X, y),
+            }
+            stages = [
+                Stage(watcher) if saved is None else saved.stage(name, watcher) for name, watcher in watchers.items()
+            ]
+            learned = learn(plan, prepared, found.edges, *stages)
+            self._adopt(learned.fitted._replace(image_shape_=own_shape))
+            self.feature_history_ = learned.feature_history
             self.n_graph_rows_, self.graph_recall_ = found.n_rows, found.recall
-        if self.n_iter_ < plan.plan.settings.max_epochs:
+        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
+        if learned.interrupted:
             warnings.warn(
                 f"interrupted after {self.n_iter_} of {plan.plan.settings.max_epochs} epochs; what was learned is kept",
                 InterruptedFitWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return self
+
+    def _checkpoints(self, folder: str | os.PathLike[str], every: float, given: FitRows, graph: Any) -> MapCheckpoints:
+        """Return the checkpoints of a fit."""
+        identity = identity_of(self, given, warm=False) | {"max_epochs": repr(self.max_epochs)}
+        if graph is not None:
+            identity["graph"] = digest_of(graph)
+        return MapCheckpoints(folder, every, identity)
+
+    def _graph(self, graph: Any, given: FitRows, prepared: Prepared, seed: int, saved: MapCheckpoints | None) -> Graph:
+        """Return the graph of a fit: what was given, what a checkpoint has, or the nearest neighbours."""
+        if graph is not None:
+            return given_graph(graph, given, seed)
+
+        def nearest() -> Graph:
+            return graph_of(prepared, int(self.n_neighbors), self.metric, seed)
+
+        return nearest() if saved is None else saved.graph(seed, nearest)
 
     def _as_pictures(self, source: Source) -> None:
         """Give flat rows the shape of the pictures that they stand for."""

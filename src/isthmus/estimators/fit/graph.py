@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,6 +111,15 @@ def given_graph(graph: Any, given: FitRows, seed: int) -> Graph:
         part = matrix[numbers][:, numbers]
         edges = Edges(part.indptr.astype(np.int64), part.indices, seed)
     return Graph(edges, len(numbers), None)
+
+
+def digest_of(graph: Any) -> str:
+    """Return a hash of a graph that was given."""
+    parts = (graph.tocsr().indptr, graph.tocsr().indices) if issparse(graph) else (np.asarray(graph),)
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(repr(part.shape).encode() + np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()
 
 
 def _sparse_edges(graph: Any, n_rows: int, seed: int) -> Edges:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,20 +12,18 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import Number
-from isthmus.core.processes import is_main_process
 from isthmus.core.types import Batch, Params, Schedule
 from isthmus.corruption import Deform
 from isthmus.data.scaling import SCALINGS, Scaler
 from isthmus.data.sources.base import Schema
 from isthmus.engine.edges import Edges
-from isthmus.engine.interruption import Interruption
-from isthmus.engine.loop import Hooks, Trainer
+from isthmus.engine.loop import Trainer
 from isthmus.engine.program import precision_scope
 from isthmus.estimators.fit.graph import scaled_rows
+from isthmus.estimators.fit.map_checkpoints import Stage
 from isthmus.estimators.fit.plan import Plan, resolve
 from isthmus.estimators.fit.preparing import Prepared
-from isthmus.estimators.fit.reporting import Reporter
-from isthmus.estimators.fit.run import FitRun, Fitted
+from isthmus.estimators.fit.run import FitRun, Fitted, continued, hooks_of, interruption_of, reporter_of
 from isthmus.losses.base import CELL_UNITS
 from isthmus.losses.contrastive import NEIGHBOR_WEIGHT, RECONSTRUCTION_WEIGHT, TEMPERATURE, Contrastive
 from isthmus.losses.reconstruction import Reconstruction
@@ -71,8 +69,8 @@ class MapPlan:
     feature_temperature: float
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], schema: Schema, n_rows: int) -> MapPlan:
-        """Return the plan for an estimator's parameters.
+    def of(cls, values: Mapping[str, Any], schema: Schema, n_rows: int, seed: int | None = None) -> MapPlan:
+        """Return the plan for an estimator's parameters; a seed replaces the one that they would draw.
 
         Raises
         ------
@@ -87,7 +85,7 @@ class MapPlan:
                 f"feature_components={values['feature_components']} cannot be combined with {what}, whose last layer "
                 "is not known; set feature_components=None"
             )
-        plan = resolve(_autoencoder_values(values, schema, n_rows), schema, n_rows)
+        plan = resolve(_autoencoder_values(values, schema, n_rows), schema, n_rows, seed=seed)
         own = ("contrast", "kernel", "temperature", "neighbor_weight", "reconstruction_weight")
         features = ("feature_components", "feature_temperature")
         return cls(plan, **{name: values[name] for name in (*own, *features)})
@@ -138,8 +136,26 @@ def fading(done: float) -> float:
     return min(1.0, (1 - done) / (1 - _FULL_STRENGTH))
 
 
-def learn(plan: MapPlan, prepared: Prepared, edges: Edges) -> tuple[Fitted, dict[str, list[float]]]:
-    """Return what an estimator keeps, and the history of the first stage.
+class Learned(NamedTuple):
+    """What training gives.
+
+    Attributes
+    ----------
+    fitted : Fitted
+        What the estimator keeps.
+    feature_history : dict
+        The history of the first stage.
+    interrupted : bool
+        Whether Ctrl-C ended the last stage.
+    """
+
+    fitted: Fitted
+    feature_history: dict[str, list[float]]
+    interrupted: bool
+
+
+def learn(plan: MapPlan, prepared: Prepared, edges: Edges, features: Stage, last: Stage) -> Learned:
+    """Train the two stages.
 
     Parameters
     ----------
@@ -149,6 +165,8 @@ def learn(plan: MapPlan, prepared: Prepared, edges: Edges) -> tuple[Fitted, dict
         The rows.
     edges : Edges
         Their neighbours.
+    features, last : Stage
+        What accompanies the first stage and the last.
 
     Raises
     ------
@@ -165,7 +183,7 @@ def learn(plan: MapPlan, prepared: Prepared, edges: Edges) -> tuple[Fitted, dict
             NEIGHBOR_WEIGHT: constant(1.0),
             TEMPERATURE: constant(float(plan.feature_temperature)),
         }
-        run = _run(plan.plan, prepared, edges, Contrastive(wide, kernel="cosine"), wide.init(seed), schedules)
+        run = _run(plan.plan, prepared, edges, Contrastive(wide, kernel="cosine"), wide.init(seed), schedules, features)
         fitted = run.train()
         if run.interrupted:
             raise KeyboardInterrupt
@@ -178,10 +196,10 @@ def learn(plan: MapPlan, prepared: Prepared, edges: Edges) -> tuple[Fitted, dict
         TEMPERATURE: over_training("temperature", plan.temperature, above=0),
         RECONSTRUCTION_WEIGHT: over_training("reconstruction_weight", plan.reconstruction_weight, 1 / cost),
     }
-    run = _run(plan.plan, prepared, edges, objective, objective.with_own(params), schedules)
+    run = _run(plan.plan, prepared, edges, objective, objective.with_own(params), schedules, last)
     fitted = run.train()
     kept = objective.without_own(fitted.params_)
-    return fitted._replace(params_=kept, optimizer_state_=None), history
+    return Learned(fitted._replace(params_=kept, optimizer_state_=None), history, run.interrupted)
 
 
 def _has_hidden_layers(network: Network) -> bool:
@@ -195,8 +213,9 @@ def _run(
     objective: Contrastive,
     params: Params,
     schedules: Mapping[str, Schedule],
+    stage: Stage,
 ) -> FitRun:
-    reporter = Reporter(plan.verbose, plan.display_step, plan.settings.max_epochs, prints=is_main_process())
+    reporter, checkpoints = reporter_of(plan), stage.checkpoints
     own = {} if plan.corruption is None else plan.corruption.schedules()
     trainer = Trainer(
         objective,
@@ -204,15 +223,18 @@ def _run(
         replace(prepared.loader, edges=edges),
         plan.settings,
         schedules={**schedules, **own},
-        interruption=Interruption(),
-        hooks=Hooks(chunk_done=reporter.rows_done),
+        interruption=interruption_of(checkpoints),
+        hooks=hooks_of(plan, reporter, stage.watcher, checkpoints),
         placement=plan.placement,
         corruption=plan.corruption,
         columns=prepared.columns,
         units=prepared.units,
     )
     state = trainer.start(params, plan.seed)
-    return FitRun(plan, trainer, state, reporter, reorders=True, error_scale=prepared.error_scale)
+    if checkpoints is not None and stage.found is not None:
+        state = continued(trainer, state, reporter, checkpoints, stage.found)
+    accompanied: dict[str, Any] = {"watcher": stage.watcher, "checkpoints": checkpoints}
+    return FitRun(plan, trainer, state, reporter, reorders=True, error_scale=prepared.error_scale, **accompanied)
 
 
 def over_training(name: str, value: Any, factor: float = 1.0, above: float | None = None) -> Schedule:

@@ -21,7 +21,7 @@ from isthmus.data.scaling import Scaling
 from isthmus.data.sources.base import Block, Source
 from isthmus.data.splitting import NO_HOLDOUT
 from isthmus.data.weights import RowWeights
-from isthmus.engine.checkpoint import Checkpoints
+from isthmus.engine.checkpoint import Checkpoint, Checkpoints
 from isthmus.engine.inference import Inference
 from isthmus.engine.interruption import Interruption
 from isthmus.engine.loading import RowLoader
@@ -64,6 +64,10 @@ class Fitted(NamedTuple):
 
 class Watcher(Protocol):
     """Follows a run epoch by epoch."""
+
+    def follow(self, run: FitRun) -> None:
+        """React to the start of a run."""
+        ...
 
     def begin(self) -> None:
         """React to the start of an epoch."""
@@ -137,6 +141,8 @@ class FitRun:
         held = contextlib.nullcontext() if self.checkpoints is None else self.checkpoints.held()
         with held, self.reporter, detect_lost_processes():
             self.reporter.begin(self.trainer, self.state)
+            if self.watcher is not None:
+                self.watcher.follow(self)
             self.state = train(self.trainer, self.state, epoch_done=self._epoch_done)
             if self.checkpoints is not None:
                 self.checkpoints.save(self.state)
@@ -277,20 +283,18 @@ def start_fit(
         check_validation(plan, prepared.loader, validation, cell_names(estimator))
     if validation is not None and plan.masks_missing:
         prepared = prepared._replace(loader=replace(prepared.loader, missing=True))
-    reporter = _reporter(plan)
+    reporter = reporter_of(plan)
     trainer = trainer_for(
         plan,
         prepared,
         network,
         validation=_validation_loader(plan, prepared.loader, validation, validation_weights),
-        interruption=_interruption(checkpoints),
-        hooks=_hooks(plan, reporter, watcher, checkpoints),
+        interruption=interruption_of(checkpoints),
+        hooks=hooks_of(plan, reporter, watcher, checkpoints),
     )
     state = trainer.start(params, plan.seed, _first_model(plan, network, previous))
     if checkpoints is not None and found is not None:
-        with precision_scope(plan.compute):
-            state = checkpoints.restore(found, state, trainer.put)
-        reporter.say(f"continues after {state.epoch} epochs and {state.cursor:,} rows")
+        state = continued(trainer, state, reporter, checkpoints, found)
     options: dict[str, Any] = {"watcher": watcher, "start": start, "checkpoints": checkpoints}
     return FitRun(plan, trainer, state, reporter, reorders=True, error_scale=prepared.error_scale, **options)
 
@@ -317,7 +321,7 @@ def start_partial_fit(estimator: Any, given: FitRows | Source) -> FitRun:
         network, params = previous.network, previous.checked(plan)
     # The number of passes that follow is unknown, so every scheduled value is the one at the end of training.
     plan = replace(plan, constant_schedules=True)
-    reporter = _reporter(plan)
+    reporter = reporter_of(plan)
     trainer = trainer_for(plan, prepared, network, hooks=Hooks(chunk_done=reporter.rows_done))
     state = trainer.start(params, plan.seed, _first_model(plan, network, previous))
     if previous is not None:
@@ -351,15 +355,28 @@ def _previous(estimator: Any, source: Source) -> Previous | None:
     return previous
 
 
-def _reporter(plan: Plan) -> Reporter:
+def continued(
+    trainer: Trainer, state: TrainState, reporter: Reporter, checkpoints: Checkpoints, found: Checkpoint
+) -> TrainState:
+    """Return the state of a checkpoint, in place of a run's first state."""
+    with precision_scope(trainer.loader.compute):
+        state = checkpoints.restore(found, state, trainer.put)
+    reporter.say(f"continues after {state.epoch} epochs and {state.cursor:,} rows")
+    return state
+
+
+def reporter_of(plan: Plan) -> Reporter:
+    """Return what prints a run's progress."""
     return Reporter(plan.verbose, plan.display_step, plan.settings.max_epochs, prints=is_main_process())
 
 
-def _interruption(checkpoints: Checkpoints | None) -> Interruption:
+def interruption_of(checkpoints: Checkpoints | None) -> Interruption:
+    """Return the signals that end a run: with checkpoints SIGTERM too."""
     return Interruption() if checkpoints is None else Interruption((signal.SIGINT, signal.SIGTERM))
 
 
-def _hooks(plan: Plan, reporter: Reporter, watcher: Watcher | None, checkpoints: Checkpoints | None) -> Hooks:
+def hooks_of(plan: Plan, reporter: Reporter, watcher: Watcher | None, checkpoints: Checkpoints | None) -> Hooks:
+    """Return what a run's trainer calls."""
     hooks = Hooks(chunk_done=reporter.rows_done)
     if watcher is not None:
         hooks = replace(hooks, epoch_begins=watcher.begin)
