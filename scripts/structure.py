@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent / "src" / "isthmus"
 PAGE = Path(__file__).parent.parent / "ARCHITECTURE.md"
 # A folder may import itself and the folders of the rows above it, lazily or not; nothing in its own row, nothing below.
 LAYERS = (
-    ("core",),
+    ("core", "web"),
     ("data",),
     ("corruption", "networks", "sparsity"),
     ("losses",),
