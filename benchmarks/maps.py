@@ -1,9 +1,12 @@
-"""Maps of MNIST in two dimensions: isthmus next to UMAP, PaCMAP, openTSNE and PCA, each in an environment of its own.
+"""Maps in two dimensions: isthmus next to UMAP, PaCMAP, openTSNE and PCA, each in an environment of its own.
 
     ISTHMUS_DATA=folder python benchmarks/maps.py [--methods isthmus umap ...] [--seeds 0 1 2] [--train 60000]
+    ... --data wine penguins ...   tables of useful_codes.py, standardised, not MNIST; a seed is a split, 70 to 30 %
     ... --validate                 on 10,000 training digits that are left out of the fit, to choose parameters
     ... --set NAME=VALUE ...       with other parameters of NeighborAutoencoder
     ... --environments FOLDER      where the peers' environments are made, and found by the next run
+
+With the files of other pictures of that size in ISTHMUS_DATA/mnist, such as Fashion-MNIST's, it is about those.
 
 No method sees a label. The protocol: a method is fitted on the training digits and then transforms the test digits;
 the 5-NN accuracy is that of a classifier fitted on the codes of the training digits and asked for those of the test
@@ -15,6 +18,7 @@ and compilation count; of `transform` for all test digits and for one of them, a
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -26,6 +30,9 @@ from typing import Any
 
 import numpy as np
 from common import machine, settings_of
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+from useful_codes import TABLES
 
 from isthmus.data.datasets import load_mnist
 from isthmus.evaluation.metrics import knn_accuracy, trustworthiness
@@ -53,12 +60,14 @@ def fit(X, seed): return Model(X, seed)
     "isthmus": """
 from isthmus import NeighborAutoencoder
 def fit(X, seed):
-    pictures = np.round(X * 255).astype(np.uint8).reshape(-1, 28, 28)
-    model = NeighborAutoencoder(random_state=seed, **settings).fit(pictures)
-    shaped = lambda rows: np.round(rows * 255).astype(np.uint8).reshape(-1, 28, 28)
+    def shaped(rows):
+        return np.round(rows * 255).astype(np.uint8).reshape(-1, 28, 28) if rows.shape[1] == 784 else rows
+    model = NeighborAutoencoder(random_state=seed, **settings).fit(shaped(X))
     class Model:
         def transform(self, rows): return model.transform(shaped(rows))
-        def inverse_transform(self, codes): return model.inverse_transform(codes).reshape(-1, 784) / 255
+        def inverse_transform(self, codes):
+            rows = model.inverse_transform(codes)
+            return rows.reshape(-1, 784) / 255 if rows.ndim == 3 else rows
         def save(self, path): model.save(path)
     return Model()
 """,
@@ -118,6 +127,16 @@ def digits(n_train: int, validate: bool) -> tuple[np.ndarray, ...]:
     return X[:n_train], y[:n_train], X_test, y_test
 
 
+def table(name: str, seed: int) -> tuple[np.ndarray, ...]:
+    """Return a split of a table of classes, standardised by its training rows."""
+    rows, classes = TABLES[name]()
+    if classes.dtype.kind == "f":
+        raise SystemExit(f"{name} has no classes")
+    X, X_test, y, y_test = train_test_split(rows, classes, test_size=0.3, random_state=seed, stratify=classes)
+    scaler = StandardScaler().fit(X)
+    return scaler.transform(X).astype(np.float32), y, scaler.transform(X_test).astype(np.float32), y_test
+
+
 def run(method: str, seed: int, data: tuple[np.ndarray, ...], settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return what one fit reached."""
     X, y, X_test, y_test = data
@@ -132,6 +151,8 @@ def run(method: str, seed: int, data: tuple[np.ndarray, ...], settings: dict[str
         codes = dict(np.load(out))
     found["5-NN"] = knn_accuracy(codes["train"], y, codes["test"], y_test, n_samples=None)
     found["trust"] = trustworthiness(X_test, codes["test"], n_samples=5_000)
+    if len(X) < 10_000:
+        found["rows"] = knn_accuracy(X, y, X_test, y_test, n_samples=None)
     if "decoded" in codes:
         found["MSE"] = float(np.mean(np.square(codes["decoded"] - X_test)))
     return found
@@ -140,6 +161,7 @@ def run(method: str, seed: int, data: tuple[np.ndarray, ...], settings: dict[str
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", default=["pca", "isthmus", "umap", "pacmap"], choices=PEERS)
+    parser.add_argument("--data", nargs="+", default=["mnist"], choices=["mnist", *TABLES])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--train", type=int, default=60_000)
     parser.add_argument("--validate", action="store_true")
@@ -147,15 +169,15 @@ def main() -> None:
     default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "isthmus-benchmarks"
     parser.add_argument("--environments", type=Path, default=default)
     options = parser.parse_args()
-    data = digits(options.train, options.validate)
     print(machine())
-    columns = ("5-NN", "trust", "MSE", "fit", "processor", "all", "one", "megabytes")
-    print(f"{'':16}{'seed':>5}" + "".join(f"{name:>11}" for name in columns))
-    for seed in options.seeds:
+    columns = ("5-NN", "rows", "trust", "MSE", "fit", "processor", "all", "one", "megabytes")
+    print(f"{'':30}{'seed':>5}" + "".join(f"{name:>11}" for name in columns))
+    for name, seed in itertools.product(options.data, options.seeds):
+        data = digits(options.train, options.validate) if name == "mnist" else table(name, seed)
         for method in options.methods:
             found = run(method, seed, data, settings_of(options.set), options.environments)
             cells = "".join(f"{found[name]:>11.4g}" if name in found else f"{'':>11}" for name in columns)
-            print(f"{method:16}{seed:>5}{cells}", flush=True)
+            print(f"{name:16}{method:14}{seed:>5}{cells}", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from checks import expected_failures
 from commands import isthmus as command
 from isthmus import NeighborAutoencoder
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, ModelFileError
+from isthmus.estimators.fit import neighborhood
 
 
 def quick(**settings):
@@ -174,3 +175,24 @@ def test_callbacks_see_the_map_and_stop_it(groups):
     assert seen == [(120, 2), (120, 2)]  # not the features of the first stage
     assert model.n_iter_ == 2
     assert len(model.feature_history_["neighbors"]) == 3
+
+
+def test_neighbours_of_the_last_stage_are_those_of_the_features(groups, monkeypatch):
+    seen = []
+    real = neighborhood._run
+
+    def run(plan, prepared, edges, objective, *others):
+        seen.append(edges)
+        return real(plan, prepared, edges, objective, *others)
+
+    monkeypatch.setattr(neighborhood, "_run", run)
+    model = quick(neighbors_of="features").fit(groups[0])
+    assert (model.n_graph_rows_, model.graph_recall_) == (120, 1.0)
+    assert len(seen) == 2
+    assert not np.array_equal(seen[0].ends, seen[1].ends)
+    for other, message in (
+        ({"feature_components": None}, "neighbors_of='features' needs the first stage"),
+        ({"hidden_layer_sizes": ()}, "neighbors_of='features' needs hidden layers"),
+    ):
+        with pytest.raises(InvalidParameterError, match=message):
+            quick(neighbors_of="features", **other).fit(groups[0])

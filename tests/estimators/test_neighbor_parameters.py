@@ -8,7 +8,7 @@ def test_parameters_of_maps():
     own = [name for name in declared if name not in AUTOENCODER]
     assert own == [
         *("n_neighbors", "metric", "contrast", "kernel", "temperature", "neighbor_weight", "reconstruction_weight"),
-        *("feature_components", "feature_temperature", "augmentation", "channels", "image_shape"),
+        *("feature_components", "feature_temperature", "neighbors_of", "augmentation", "channels", "image_shape"),
     ]
 
 

@@ -52,7 +52,8 @@ class NeighborAutoencoder(NeighborParameters, FollowedFit, FittedModel, BaseEsti
         The rows between which neighbours were sought: all of them, or a sample of 2 GB.
     graph_recall_ : float or None
         The share of nearest neighbours that are in the graph, on a sample of 500 rows: 1 up to 100,000 rows, whose
-        neighbours are exact; None where `graph` was given.
+        neighbours are exact; None where `graph` was given. With ``neighbors_of="features"`` both are of the graph of
+        features.
 
     References
     ----------
@@ -147,6 +148,7 @@ class NeighborAutoencoder(NeighborParameters, FollowedFit, FittedModel, BaseEsti
             learned = learn(plan, prepared, found.edges, *stages)
             self._adopt(learned.fitted._replace(image_shape_=own_shape))
             self.feature_history_ = learned.feature_history
+            found = learned.graph or found
             self.n_graph_rows_, self.graph_recall_ = found.n_rows, found.recall
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
         if learned.interrupted:

@@ -71,6 +71,12 @@ class NeighborParameters:
         optional=True,
     )
     feature_temperature: float = parameter("temperature of the first code", Number(above=0), default=0.5)
+    neighbors_of: str = parameter(
+        "what the neighbours of the last stage are sought between: rows, as in the first; features, the first code of "
+        "all rows, by direction",
+        Name(("rows", "features")),
+        default="rows",
+    )
     augmentation: Any = parameter(
         "corruption of the rows in training, drawn apart for a row and its neighbour, as in `Autoencoder`; "
         "auto: deform for pictures of one channel, fading in the last 40 % of training, "

@@ -8,7 +8,7 @@ from isthmus import NeighborAutoencoder
 from isthmus.core.parameters import values_of
 from isthmus.data.sources.encoded import open_mixed
 from isthmus.estimators.fit import graph
-from isthmus.estimators.fit.graph import given_graph, graph_of, scaled_rows
+from isthmus.estimators.fit.graph import given_graph, graph_of, graph_of_codes, scaled_rows
 from isthmus.estimators.fit.neighborhood import MapPlan
 from isthmus.estimators.fit.preparing import prepare
 from isthmus.estimators.fit.rows import FitRows, weighted
@@ -71,3 +71,16 @@ def test_given_graphs():
         {0},
     ]
     assert listed_array.shape == (4, 2)
+
+
+def test_neighbours_by_codes_are_those_of_scikit_learn(monkeypatch):
+    codes = rng.normal(size=(50, 6)).astype(np.float32)
+    found = graph_of_codes([codes[:30], codes[30:]], 50, 4, 0)
+    expected = NearestNeighbors(n_neighbors=4, metric="cosine").fit(codes).kneighbors()[1]
+    assert neighbours(found.edges) == [set(row) for row in expected]
+    monkeypatch.setattr(graph, "SAMPLE_BYTES", 4 * 6 * 25)
+    part = graph_of_codes([codes[:30], codes[30:]], 50, 4, 0)
+    kept = np.flatnonzero(np.diff(part.edges.starts))
+    assert part.n_rows == 25 == len(kept)
+    nearest = NearestNeighbors(n_neighbors=4, metric="cosine").fit(codes[kept]).kneighbors()[1]
+    assert [neighbours(part.edges)[row] for row in kept] == [set(kept[row]) for row in nearest]

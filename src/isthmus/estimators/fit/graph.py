@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,15 +46,51 @@ def graph_of(prepared: Prepared, n_neighbors: int, metric: str, seed: int) -> Gr
     A category's columns are divided so that it counts as one column.
     """
     loader = prepared.loader
-    n_rows, width = loader.n_rows, loader.source.schema.n_features
-    chosen = np.arange(n_rows)
-    if n_rows > (most := max(SAMPLE_BYTES // (4 * width), 2)):
-        chosen = np.sort(generator(seed, Stream.NEIGHBORS).permutation(n_rows)[:most])
+    chosen = _sample(loader.n_rows, loader.source.schema.n_features, seed)
     rows = scaled_rows(loader, chosen)
     if np.isnan(rows).any():
         rows = np.where(np.isnan(rows), _column_means(rows), rows)
     if prepared.error_scale is not None:
         rows /= prepared.error_scale.astype(np.float32)
+    return _nearest(rows, chosen, loader.n_rows, n_neighbors, metric, seed)
+
+
+def graph_of_codes(codes: Iterable[NDArray[Any]], n_rows: int, n_neighbors: int, seed: int) -> Graph:
+    """Return the nearest neighbours of the rows of a fit by the directions of their codes.
+
+    Parameters
+    ----------
+    codes : iterable of ndarray of shape (n, K)
+        The codes of all rows, in blocks.
+    n_rows : int
+        The number of rows.
+    n_neighbors : int
+        Neighbours of each.
+    seed : int
+        The seed.
+    """
+    kept, chosen, first = [], None, 0
+    for block in codes:
+        chosen = _sample(n_rows, block.shape[1], seed) if chosen is None else chosen
+        inside = chosen[(chosen >= first) & (chosen < first + len(block))] - first
+        kept.append(block[inside].astype(np.float32))
+        first += len(block)
+    assert chosen is not None
+    return _nearest(np.concatenate(kept), chosen, n_rows, n_neighbors, "cosine", seed)
+
+
+def _sample(n_rows: int, width: int, seed: int) -> NDArray[np.integer]:
+    """Return the numbers of the rows between which neighbours are sought."""
+    most = max(SAMPLE_BYTES // (4 * width), 2)
+    if n_rows <= most:
+        return np.arange(n_rows)
+    return np.sort(generator(seed, Stream.NEIGHBORS).permutation(n_rows)[:most])
+
+
+def _nearest(
+    rows: NDArray[np.float32], chosen: NDArray[np.integer], n_rows: int, n_neighbors: int, metric: str, seed: int
+) -> Graph:
+    """Return the graph of a sample of rows, of which `chosen` are the numbers among all `n_rows`."""
     k = min(n_neighbors, len(rows) - 1)
     found = neighbors.nearest(rows, k, metric, seed)
     is_exact = len(rows) <= neighbors.EXACT_ROWS

@@ -17,9 +17,10 @@ from isthmus.corruption import Deform
 from isthmus.data.scaling import SCALINGS, Scaler
 from isthmus.data.sources.base import Schema
 from isthmus.engine.edges import Edges
+from isthmus.engine.inference import Inference
 from isthmus.engine.loop import Trainer
 from isthmus.engine.program import precision_scope
-from isthmus.estimators.fit.graph import scaled_rows
+from isthmus.estimators.fit.graph import Graph, graph_of_codes, scaled_rows
 from isthmus.estimators.fit.map_checkpoints import Stage
 from isthmus.estimators.fit.plan import Plan, resolve
 from isthmus.estimators.fit.preparing import Prepared
@@ -28,7 +29,6 @@ from isthmus.losses.base import CELL_UNITS
 from isthmus.losses.contrastive import NEIGHBOR_WEIGHT, RECONSTRUCTION_WEIGHT, TEMPERATURE, Contrastive
 from isthmus.losses.reconstruction import Reconstruction
 from isthmus.networks import FAMILIES
-from isthmus.networks.base import Network
 from isthmus.networks.custom import Custom
 from isthmus.networks.one_hot import starting_logits
 from isthmus.sparsity.base import constant
@@ -57,6 +57,10 @@ class MapPlan:
         The width of the first stage's code; None leaves the stage out.
     feature_temperature : float
         Its temperature.
+    neighbors_of : {"rows", "features"}
+        What the neighbours of the last stage are sought between.
+    n_neighbors : int
+        Their number.
     """
 
     plan: Plan
@@ -67,6 +71,8 @@ class MapPlan:
     reconstruction_weight: Any
     feature_components: int | None
     feature_temperature: float
+    neighbors_of: str
+    n_neighbors: int
 
     @classmethod
     def of(cls, values: Mapping[str, Any], schema: Schema, n_rows: int, seed: int | None = None) -> MapPlan:
@@ -85,9 +91,13 @@ class MapPlan:
                 f"feature_components={values['feature_components']} cannot be combined with {what}, whose last layer "
                 "is not known; set feature_components=None"
             )
+        if values["neighbors_of"] == "features" and values["feature_components"] is None:
+            raise InvalidParameterError(
+                "neighbors_of='features' needs the first stage, which feature_components=None leaves out; set its width"
+            )
         plan = resolve(_autoencoder_values(values, schema, n_rows), schema, n_rows, seed=seed)
         own = ("contrast", "kernel", "temperature", "neighbor_weight", "reconstruction_weight")
-        features = ("feature_components", "feature_temperature")
+        features = ("feature_components", "feature_temperature", "neighbors_of", "n_neighbors")
         return cls(plan, **{name: values[name] for name in (*own, *features)})
 
 
@@ -147,11 +157,14 @@ class Learned(NamedTuple):
         The history of the first stage.
     interrupted : bool
         Whether Ctrl-C ended the last stage.
+    graph : Graph or None
+        The neighbours by features, where the last stage has these.
     """
 
     fitted: Fitted
     feature_history: dict[str, list[float]]
     interrupted: bool
+    graph: Graph | None
 
 
 def learn(plan: MapPlan, prepared: Prepared, edges: Edges, features: Stage, last: Stage) -> Learned:
@@ -170,25 +183,20 @@ def learn(plan: MapPlan, prepared: Prepared, edges: Edges, features: Stage, last
 
     Raises
     ------
+    InvalidParameterError
+        Where neighbours are to be sought between features, and the network has no hidden layers.
     KeyboardInterrupt
         Where Ctrl-C ends the first stage, whose features are no map yet.
     """
-    crowded = prepared.loader.scaler.crowded
-    seed, history = plan.plan.seed, dict[str, list[float]]()
-    network = plan.plan.network.build(int(plan.plan.n_components), crowded=crowded)
-    params = network.init(seed)
-    if plan.feature_components is not None and _has_hidden_layers(network):
-        wide = plan.plan.network.build(int(plan.feature_components), crowded=crowded)
-        schedules = {
-            NEIGHBOR_WEIGHT: constant(1.0),
-            TEMPERATURE: constant(float(plan.feature_temperature)),
-        }
-        run = _run(plan.plan, prepared, edges, Contrastive(wide, kernel="cosine"), wide.init(seed), schedules, features)
-        fitted = run.train()
-        if run.interrupted:
-            raise KeyboardInterrupt
-        history = fitted.history_
-        params = network.with_encoder_of(params, fitted.params_)
+    network = plan.plan.network.build(int(plan.plan.n_components), crowded=prepared.loader.scaler.crowded)
+    params, history, graph = network.init(plan.plan.seed), dict[str, list[float]](), None
+    if plan.feature_components is not None and len(network.layers(params, "encoder")) > 1:
+        first = _features(plan, plan.feature_components, prepared, edges, features)
+        params, history = network.with_encoder_of(params, first.params_), first.history_
+        graph = _graph_of(first, plan, prepared) if plan.neighbors_of == "features" else None
+        edges = edges if graph is None else graph.edges
+    elif plan.neighbors_of == "features":
+        raise InvalidParameterError("neighbors_of='features' needs hidden layers; set hidden_layer_sizes")
     objective = Contrastive(network, plan.contrast, plan.kernel, plan.plan.objective(network))
     cost = _cost_of_mean(objective.reconstruction, prepared)
     schedules = {
@@ -199,11 +207,26 @@ def learn(plan: MapPlan, prepared: Prepared, edges: Edges, features: Stage, last
     run = _run(plan.plan, prepared, edges, objective, objective.with_own(params), schedules, last)
     fitted = run.train()
     kept = objective.without_own(fitted.params_)
-    return Learned(fitted._replace(params_=kept, optimizer_state_=None), history, run.interrupted)
+    return Learned(fitted._replace(params_=kept, optimizer_state_=None), history, run.interrupted, graph)
 
 
-def _has_hidden_layers(network: Network) -> bool:
-    return len(network.layers(network.init(0), "encoder")) > 1
+def _features(plan: MapPlan, width: int, prepared: Prepared, edges: Edges, stage: Stage) -> Fitted:
+    """Train the first stage: a code of this width, compared by directions."""
+    network = plan.plan.network.build(int(width), crowded=prepared.loader.scaler.crowded)
+    schedules = {NEIGHBOR_WEIGHT: constant(1.0), TEMPERATURE: constant(float(plan.feature_temperature))}
+    objective = Contrastive(network, kernel="cosine")
+    run = _run(plan.plan, prepared, edges, objective, network.init(plan.plan.seed), schedules, stage)
+    fitted = run.train()
+    if run.interrupted:
+        raise KeyboardInterrupt
+    return fitted
+
+
+def _graph_of(features: Fitted, plan: MapPlan, prepared: Prepared) -> Graph:
+    """Return the neighbours of all rows by their features."""
+    loader = prepared.loader
+    inference = Inference(features.network_, features.params_, loader.scaler, plan.plan.placement.device)
+    return graph_of_codes(inference.encode_source(loader.source), loader.n_rows, plan.n_neighbors, plan.plan.seed)
 
 
 def _run(
