@@ -8,6 +8,14 @@ from drawing import CODES, LABELS, NAMES, ROWS, SHAPE, decode, images, points, r
 from isthmus.evaluation import plots
 
 
+def test_a_decoder_of_pictures_is_drawn_as_one_of_rows():
+    def pictures(codes):
+        return decode(codes).reshape(-1, *SHAPE)
+
+    drawn = [images(plots.manifold(one, CODES[:, :2], image_shape=SHAPE, n=3))[0] for one in (decode, pictures)]
+    assert_array_equal(*(mosaic.get_array() for mosaic in drawn))
+
+
 @pytest.mark.parametrize("labels", [None, LABELS, NAMES])
 def test_manifold_decodes_a_grid_of_codes(labels):
     codes = np.column_stack([CODES[:, 0], np.full(30, 7.0), CODES[:, 1] * 3])

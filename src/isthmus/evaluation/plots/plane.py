@@ -237,8 +237,9 @@ def _decoded(
     points = np.column_stack([np.tile(x, len(y)), np.repeat(y[::-1], len(x))])
     grid = np.tile(np.median(codes, axis=0), (len(points), 1)).astype(np.result_type(codes, np.float32))
     grid[:, columns] = points[:, : len(columns)]
-    rows = matrix_of(decode(grid), "the rows returned by decode")
-    checks.check_size(rows.shape[1], shape, "the rows returned by decode")
+    rows, _ = checks.rows_of(
+        decode(grid), shape, "the rows returned by decode"
+    )  # a decoder of pictures returns pictures
     if len(rows) != len(grid):
         raise InvalidDataError(
             f"decode returned {len(rows)} rows for {len(grid)} codes; it must return one row per code"
