@@ -47,6 +47,8 @@ def drawn(name, n_rows=30, **options):
         "tradeoffs": (({"a": (range(1, n_rows + 1), ROWS[:n_rows, 0])},), {}),
         "atlas": ((CODES[:n_rows], LABELS[:n_rows]), {"rows": ROWS[:n_rows], "image_shape": SHAPE}),
         "morph": ((ROWS[:n_rows], CODES[:n_rows], decode, [(0, n_rows - 1)]), {"image_shape": SHAPE, "n": 3}),
+        "correlations": ((ROWS[:n_rows],), {}),
+        "error_maps": (({"model": ROWS[:n_rows], "PCA": ROWS[:n_rows] / 2},), {}),
         "outliers": ((ROWS[:n_rows], 7.0), {"top": 3}),
     }
     positional, named = arguments[name]

@@ -62,6 +62,17 @@ def untransformed(values: NDArray[np.generic], skew: Skew, low: float, high: flo
     return _powered_back(inside, power) * scale + center
 
 
+def steps_back(skew: Skew, low: float, high: float) -> tuple[float, ...]:
+    """Return center, scale and power, what is added before the power is undone, and the range of transformed numbers.
+
+    They are what `untransformed` computes with, for those who compute it elsewhere.
+    """
+    center, scale, power = skew
+    room = _BEYOND * (float(high) - float(low))
+    ends = transformed(np.array([low - room, high + room]), skew)
+    return center, scale, power, float(_powered(np.array(-center / scale), power)), float(ends[0]), float(ends[1])
+
+
 def _powered(values: Floats, power: float) -> Floats:
     above, below = (_power(np.maximum(part, 0), own) for part, own in ((values, power), (-values, 2 - power)))
     return np.where(values < 0, -below, above)

@@ -16,6 +16,7 @@ from isthmus.evaluation.plots.canvas import save
 from isthmus.evaluation.plots.comparison import reconstructions
 from isthmus.evaluation.plots.curves import history, tradeoffs
 from isthmus.evaluation.plots.filters import atoms, weights
+from isthmus.evaluation.plots.matrices import correlations, error_maps
 from isthmus.evaluation.plots.morph import morph
 from isthmus.evaluation.plots.parts import parts, top_rows
 from isthmus.evaluation.plots.pictures import gallery
@@ -32,7 +33,9 @@ __all__ = [
     "atoms",
     "code_histograms",
     "codes",
+    "correlations",
     "density",
+    "error_maps",
     "gallery",
     "history",
     "manifold",
@@ -48,6 +51,6 @@ __all__ = [
 
 _FIGURES: tuple[Callable[..., Figure], ...] = (
     *(codes, reconstructions, manifold, history, weights, code_histograms, atoms, density),
-    *(activation_against_target, top_rows, parts, gallery, tradeoffs, outliers, atlas, morph),
+    *(activation_against_target, top_rows, parts, gallery, tradeoffs, outliers, atlas, morph, correlations, error_maps),
 )
 FIGURES = {figure.__name__: figure for figure in _FIGURES}

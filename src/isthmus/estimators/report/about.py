@@ -1,0 +1,70 @@
+"""What a model is, in words, for the report and for notebooks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+
+from isthmus.estimators.repeating import (
+    as_text,
+    changed_parameters,
+    command_of,
+    default_of,
+    python_of,
+    versions,
+)
+from isthmus.evaluation.report.facts import About, Lines
+
+
+def about(model: Any, data: str, rows: int, columns: int, fingerprint: str, notes: tuple[str, ...]) -> About:
+    """Return what the report says of the model itself."""
+    changed = tuple(
+        (name, as_text(value), as_text(default_of(model, name))) for name, value in changed_parameters(model).items()
+    )
+    return About(
+        type(model).__name__,
+        data,
+        rows,
+        columns,
+        structure_of(model),
+        changed,
+        python_of(model),
+        command_of(model),
+        versions(),
+        fingerprint,
+        notes,
+    )
+
+
+def structure_of(model: Any) -> Lines:
+    """Return the network, the scaling and the result of training of a fitted model, by name."""
+    network, history = model.network_, model.history_
+    weights = sum(leaf.size for leaf in jax.tree.leaves(model.params_))
+    lines = [("Code units", f"{model.n_components_:,}")]
+    if network.encoder_widths:
+        lines += [("Encoder", _chain(network.encoder_widths)), ("Decoder", _chain(network.decoder_widths))]
+    else:
+        lines.append(("Network", type(network).__name__))
+    lines.append(("Weights", f"{weights:,}" + (", with a linear path" if network.linear_path else "")))
+    names = (network.activation, network.code_activation, network.output_activation)
+    lines.append(("Activations", ", ".join(f"{what} {name}" for what, name in zip(("hidden", "code", "output"), names, strict=True) if name)))  # fmt: skip
+    if model.sparsity_ is not None:
+        lines.append(("Sparsity", as_text(model.sparsity_)))
+    lines.append(("Scaling", str(model.scaler_.kind)))
+    if model.image_shape_ is not None:
+        lines.append(("Pictures", " x ".join(map(str, model.image_shape_))))
+    best = f", the best is {model.best_iter_}" if history.get("validation_loss") else ""
+    lines.append(("Epochs", f"{model.n_iter_:,}{best}"))
+    lines.append(("Loss", f"{model.loss_:.6g}{_validation(model)}"))
+    lines.append(("Seed", str(model.seed_)))
+    return tuple(lines)
+
+
+def _chain(widths: tuple[int, ...]) -> str:
+    return " → ".join(f"{width:,}" for width in widths)
+
+
+def _validation(model: Any) -> str:
+    losses, best = model.history_.get("validation_loss", []), model.best_iter_
+    return f", {losses[best - 1]:.6g} on validation rows" if losses and 0 < best <= len(losses) else ""

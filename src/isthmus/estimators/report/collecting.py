@@ -1,0 +1,213 @@
+"""The facts of a report on a model and rows, and the report itself."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.core.errors import InvalidParameterError, IsthmusError
+from isthmus.core.files import atomic_write
+from isthmus.data.named_columns import has_column
+from isthmus.data.sources.base import Block, Source
+from isthmus.data.sources.places import local_files
+from isthmus.data.weights import SelectedRows
+from isthmus.estimators.inputs import open_rows, rows_of
+from isthmus.estimators.labelling import divided, is_named_table
+from isthmus.estimators.report import mapping
+from isthmus.estimators.report.about import about
+from isthmus.estimators.report.columns import ColumnReader, readers_of
+from isthmus.estimators.report.noise import noise_of
+from isthmus.estimators.report.passes import Columns, Passed, Principal, sampled, second_pass, taken
+from isthmus.estimators.report.problems import problems_of
+from isthmus.estimators.report.sparse_units import sparse_code, units_wanted
+from isthmus.estimators.report.worst import worst_rows
+from isthmus.estimators.streaming import Progress, inference_of
+from isthmus.evaluation.plots.pictures import grey_range
+from isthmus.evaluation.report.facts import Codes, Facts, Reconstruction, Training
+from isthmus.evaluation.report.page import page
+
+Array = NDArray[Any]
+Image = tuple[tuple[int, ...] | None, tuple[float, float]]
+_CODES, _CODE_CELLS = 5_000, 1 << 24
+_SEEN = 200  # rows that show the range of pictures
+_MOST_CELLS = 4_096 * 4_096 * 3
+
+
+class Report:
+    """A report on a model: `html`, shown by notebooks; `save` writes it to a file.
+
+    Attributes
+    ----------
+    html : str
+        The page.
+    facts : Facts
+        What it says, as numbers and texts.
+    """
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.html = page(facts)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the page to a file, completely or not at all.
+
+        Raises
+        ------
+        ExistingFileError
+            If the file exists and `overwrite` is false.
+        UnwritableError
+            If the file cannot be written.
+        """
+        with atomic_write(path, overwrite=overwrite) as file:
+            file.write(self.html.encode("utf-8"))
+
+    def __repr__(self) -> str:
+        about = self.facts.about
+        return f"<Report on {about.kind}, {about.rows:,} rows, {len(self.html) / 1e6:.1f} MB; save it with save(path)>"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        # A frame of its own: neither side's styles and scripts reach the other.
+        look = "width:100%;height:720px;border:1px solid #8888"
+        return f'<iframe title="Report" sandbox="allow-scripts" style="{look}" srcdoc="{escape(self.html)}"></iframe>'
+
+
+def report(
+    model: Any,
+    X: Any,
+    *,
+    color: Any = None,
+    name: str | None = None,
+    max_rows: int = 1_000_000,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Report:
+    """Return the report on a fitted model and rows; see `FittedModel.report`."""
+    return Report(facts_of(model, X, color=color, name=name, max_rows=max_rows, seed=seed, progress=progress))
+
+
+def facts_of(
+    model: Any, X: Any, *, color: Any, name: str | None, max_rows: int, seed: int, progress: Progress | None
+) -> Facts:
+    """Return what a report says, from two passes over the rows."""
+    if isinstance(max_rows, bool) or not isinstance(max_rows, int | np.integer) or max_rows < 2:
+        raise InvalidParameterError(f"max_rows={max_rows!r} must be an integer >= 2")
+    name = name_of(X) if name is None else name
+    X, label_name, labels = _labels(model, X, color)
+    whole = open_rows(model, X, reset=False)
+    n_rows, notes = rows_of(whole), []
+    chosen = sampled(n_rows, int(max_rows), seed)
+    source: Any = whole
+    if len(chosen) < n_rows:
+        source = SelectedRows(whole, chosen)
+        notes.append(f"The whole report reads a random sample of {len(chosen):,} of {n_rows:,} rows.")
+    readers, image = readers_of(model, source.schema), _image_of(model, source, seed)
+    columns = Columns(model, source, seed, _steps(progress, len(chosen), 0))
+    codes = _sample_of_codes(model, source, seed)
+    names = [str(unit) for unit in model.get_feature_names_out()]
+    axes, units = mapping.axes_of(codes, names), units_wanted(model, codes)
+    start = label_name if labels is None else None
+    some = mapping.columns_of(readers, min(len(chosen), mapping.MOST_POINTS), start, pictures=image[0] is not None)
+    wanted = mapping.wanted_of(source, axes, some, units, seed)
+    passed = second_pass(model, source, columns.pca, wanted, _steps(progress, len(chosen), 1))
+    column = None if labels is None else mapping.labels_column(label_name or "label", labels, n_rows, chosen[wanted.rows])
+    found = mapping.map_of(
+        model, source, axes, wanted, passed, some, readers, image, column, label_name, seed
+    )
+    notes += _notes(len(chosen), len(wanted.rows), len(some), len(readers), image)
+    return Facts(
+        about(model, name, len(chosen), len(readers), str(source.fingerprint), tuple(notes)),
+        Training(model.history_, model.best_iter_) if model.history_.get("loss") else None,
+        _reconstruction(model, source, passed, columns.pca, readers, image),
+        found,
+        Codes(codes, tuple(names), len(chosen)),
+        sparse_code(model, source, passed, units, readers, image),
+        noise_of(model, source, seed),
+        problems_of(columns, readers, passed.model, chosen, pictures=image[0] is not None),
+    )
+
+
+def name_of(X: Any) -> str:
+    """Return what the report calls rows: the name of their file, else their type."""
+    path = getattr(X, "path", X)
+    return Path(os.fspath(path)).name if isinstance(path, str | os.PathLike) else type(X).__name__
+
+
+def _labels(model: Any, X: Any, color: Any) -> tuple[Any, str | None, Any]:
+    """Return the rows, the name of what the map is coloured by, and labels that are no column of the rows."""
+    if color is None:
+        return X, None, None
+    if not isinstance(color, str):
+        return X, str(getattr(color, "name", None) or "label"), color
+    if color in (str(name) for name in getattr(model, "feature_names_in_", ())):
+        return X, color, None
+    rows, labels = divided(X, color, "color")
+    return rows, Path(color).name if not (is_named_table(X) and has_column(X, color)) else color, labels
+
+
+def _steps(progress: Progress | None, rows: int, number: int) -> Callable[[int], None]:
+    if progress is None:
+        return lambda done: None
+    return lambda done: progress(number * rows + done, 2 * rows)
+
+
+def _image_of(model: Any, source: Source, seed: int) -> Image:
+    """Return the shape of rows that are pictures that can be shown, and the values of black and white."""
+    shape = model.image_shape_ or getattr(model.network_, "image_shape", None) or source.schema.image_shape
+    channels = 1 if shape is None or len(shape) == 2 else shape[2]
+    if shape is None or channels not in (1, 3) or int(np.prod(shape)) != source.schema.n_features:
+        return None, (0.0, 1.0)
+    rows = taken(source, sampled(rows_of(source), _SEEN, seed))
+    low, high = grey_range(np.nan_to_num(rows))
+    return tuple(int(side) for side in (shape[:2] if channels == 1 else shape)), (float(low), float(high))
+
+
+def _sample_of_codes(model: Any, source: Source, seed: int) -> Array:
+    width = int(model.n_components_)
+    rows = sampled(rows_of(source), min(_CODES, max(100, _CODE_CELLS // max(width, source.schema.n_features))), seed)
+    parts = inference_of(model).encode([Block(taken(source, rows), 0)])
+    return np.concatenate(list(parts)).astype(np.float64)
+
+
+def _reconstruction(
+    model: Any, source: Source, passed: Passed, pca: Principal | None, readers: tuple[ColumnReader, ...], image: Image
+) -> Reconstruction:
+    note = "PCA cannot be computed for these rows."
+    if pca is not None:
+        whole = "these rows" if pca.rows == rows_of(source) else f"a random sample of {pca.rows:,} of these rows"
+        note = f"PCA is fitted on {whole}, those that it is judged on."
+    worst = worst_rows(model, source, passed, pca, readers, image)
+    names = tuple(reader.name for reader in readers)
+    by_column = len(passed.model.by_column)
+    if by_column != len(names):  # a column without any value has no reader
+        names = tuple(str(name) for name in getattr(model, "feature_names_in_", range(by_column)))
+    return Reconstruction(names, passed.model, passed.pca, int(model.n_components_), note, worst, *image)
+
+
+def _notes(rows: int, points: int, shown: int, columns: int, image: Image) -> list[str]:
+    notes = []
+    if points < rows:
+        notes.append(f"The map shows a random sample of {points:,} of {rows:,} rows.")
+    if image[0] is None and shown < columns:
+        notes.append(f"The map can be coloured by {shown:,} of {columns:,} columns, which are those of its cards.")
+    return notes
+
+
+def save_report(
+    model: Any, X: Any, path: str | os.PathLike[str], *, overwrite: bool = False, **options: Any
+) -> Report:
+    """Write the report on a model and rows to a file, and return it; refuse a file that cannot be written first."""
+    from isthmus.core.files import check_writable
+
+    reads = [file for one in (X, options.get("color")) if isinstance(one, str | os.PathLike) for file in local_files(one)]
+    check_writable(path, overwrite=overwrite, reads=reads)
+    made = report(model, X, **options)
+    made.save(path, overwrite=overwrite)
+    return made

@@ -1,0 +1,194 @@
+"""The map of a report: which axes, columns, sliders and thumbnails it has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.core.errors import InvalidDataError
+from isthmus.core.random import generator
+from isthmus.data.sources.base import Source
+from isthmus.data.weights import number_in_file
+from isthmus.estimators.report.columns import MOST_LEVELS, ColumnReader
+from isthmus.estimators.report.decoding import decoder_of
+from isthmus.estimators.report.passes import Passed, Wanted, sampled, taken
+from isthmus.estimators.report.worst import shown
+from isthmus.evaluation.report.facts import CodeMap, MapColumn
+
+Array = NDArray[Any]
+MOST_POINTS = 100_000
+_COLUMN_BYTES = 1_100_000  # of the values of all columns
+_MOST_COLUMNS, _UNITS, _PICTURES = 30, 6, 8_000
+_CELLS = 1 << 25  # of the rows that thumbnails are made of
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The axes of a map.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Their names.
+    center : ndarray of shape (K,)
+        What is subtracted from codes.
+    basis : ndarray of shape (K, A)
+        Their directions.
+    units : tuple of int
+        The units that are axes.
+    plane : bool
+        Whether the first two are the whole code.
+    """
+
+    names: tuple[str, ...]
+    center: Array
+    basis: Array
+    units: tuple[int, ...]
+    plane: bool
+
+
+def axes_of(codes: Array, names: Sequence[str]) -> Axes:
+    """Return the axes for a sample of codes (n, K): the units of one or two, else principal axes and a few units."""
+    width = codes.shape[1]
+    if width <= 2:
+        return Axes(tuple(names), np.zeros(width), np.eye(width), tuple(range(width)), width == 2)
+    center = codes.mean(axis=0)
+    spread = codes.std(axis=0)
+    units = np.sort(np.argsort(-spread, kind="stable")[:_UNITS])
+    _, _, directions = np.linalg.svd(codes - center, full_matrices=False)
+    principal = np.zeros((2, width))
+    principal[: len(directions[:2])] = directions[:2]
+    # A direction's sign is free: the largest part is positive.
+    principal *= np.where(np.take_along_axis(principal, np.abs(principal).argmax(axis=1)[:, None], 1) < 0, -1, 1)
+    basis = np.concatenate([principal, np.eye(width)[units]]).T
+    titles = ("principal axis 1", "principal axis 2", *(names[unit] for unit in units))
+    return Axes(titles, center, basis, tuple(int(unit) for unit in units), False)
+
+
+def columns_of(readers: tuple[ColumnReader, ...], n_points: int, color: str | None, *, pictures: bool) -> list[ColumnReader]:
+    """Return the columns that the map shows: the first ones that have room, and the one that it starts with."""
+    if pictures:
+        return []
+    usable = [reader for reader in readers if reader.kind != "empty" and len(reader.levels) <= MOST_LEVELS]
+    first = [reader for reader in usable if reader.name == color]
+    found, room = [], _COLUMN_BYTES
+    for reader in [*first, *(reader for reader in usable if reader.name != color)][:_MOST_COLUMNS]:
+        room -= n_points * (1 if reader.levels else 2)
+        if room < 0 and found:
+            break
+        found.append(reader)
+    return sorted(found, key=readers.index)
+
+
+def wanted_of(source: Source, axes: Axes, columns: list[ColumnReader], units: Array, seed: int) -> Wanted:
+    """Return what the second pass keeps for the map."""
+    rows = sampled(int(source.n_rows or 0), MOST_POINTS, seed)
+
+    def cells(values: Array) -> Array:
+        parts = [reader.values(values) for reader in columns]
+        return np.stack(parts, axis=1) if parts else np.empty((len(values), 0))
+
+    return Wanted(rows, axes.basis, axes.center, units, cells)
+
+
+def map_of(
+    model: Any,
+    source: Source,
+    axes: Axes,
+    wanted: Wanted,
+    passed: Passed,
+    columns: list[ColumnReader],
+    readers: tuple[ColumnReader, ...],
+    image: tuple[tuple[int, ...] | None, tuple[float, float]],
+    labels: MapColumn | None,
+    color: str | None,
+    seed: int,
+) -> CodeMap | None:
+    """Return the map; None for fewer than two rows."""
+    count = len(wanted.rows)
+    if count < 2:
+        return None
+    places = passed.axes + (0 if axes.basis.shape[0] > 2 else axes.center @ axes.basis)
+    if axes.basis.shape[0] > 2:
+        places = places + np.array([0.0, 0.0, *axes.center[list(axes.units)]])
+    errors = np.nan_to_num(passed.model.by_row[wanted.rows])
+    shades = [MapColumn("error of the row", errors, feature=False)]
+    shades += [] if labels is None else [labels]
+    shades += [reader.map_column(passed.cells[:, place]) for place, reader in enumerate(columns)]
+    names = [column.name for column in shades]
+    chosen = names.index(color) if color in names else 1 if labels is not None else 0
+    shown_axes = list(zip(axes.names, places.T, strict=True))
+    if len(shown_axes) == 1:
+        shown_axes.append(("error of the row", errors))
+    units = () if axes.plane else tuple(
+        (unit, *_ends(places[:, -len(axes.units) + place]), float(np.asarray(model.mean_code_)[unit]))
+        for place, unit in enumerate(axes.units)
+    )  # fmt: skip
+    pictures, pictured = (None, None) if image[0] is None else _thumbnails(source, wanted.rows, image, seed)
+    return CodeMap(
+        np.array([number_in_file(source, int(row)) for row in wanted.rows]) if hasattr(source, "numbers") else wanted.rows,
+        tuple(shown_axes),
+        axes.plane,
+        tuple(shades),
+        chosen,
+        units,
+        np.asarray(model.mean_code_, np.float64),
+        decoder_of(model, readers, pictures=image[0] is not None),
+        pictures,
+        pictured,
+        image[0],
+        image[1],
+    )  # fmt: skip
+
+
+def _ends(values: Array) -> tuple[float, float]:
+    low, high = (float(end) for end in np.quantile(values, [0.005, 0.995]))
+    return (low, high) if high > low else (low - 1, low + 1)
+
+
+def _thumbnails(
+    source: Source, rows: Array, image: tuple[tuple[int, ...] | None, tuple[float, float]], seed: int
+) -> tuple[Array, Array]:
+    """Return pictures of a random sample of the points, and which points those are."""
+    assert image[0] is not None
+    most = min(_PICTURES, max(1, _CELLS // source.schema.n_features), len(rows))
+    points = generator(seed).permutation(len(rows))[:most]
+    order = np.argsort(points, kind="stable")
+    values = np.empty((most, source.schema.n_features), source.dtype)
+    values[order] = taken(source, rows[points[order]])
+    return shown(values, image[0], image[1]), points
+
+
+def labels_column(name: str, labels: Any, n_rows: int, rows: Array) -> MapColumn:
+    """Return labels, one for each row, as a column of the map.
+
+    Raises
+    ------
+    InvalidDataError
+        If there is not one label for each row.
+    """
+    values = np.asarray(labels)
+    if values.ndim != 1 or len(values) != n_rows:
+        raise InvalidDataError(f"color has the shape {values.shape} for {n_rows:,} rows; pass one label for each row")
+    values = values[rows]
+    if values.dtype.kind in "iuf":
+        numbers = values.astype(np.float64)
+        distinct = np.unique(numbers[np.isfinite(numbers)])
+        if len(distinct) > 20 or (distinct % 1).any():
+            return MapColumn(name, numbers, whole=not (distinct % 1).any(), feature=False)
+        places = np.searchsorted(distinct, numbers)
+        levels = tuple(f"{level:.0f}" for level in distinct)
+        return MapColumn(name, np.where(np.isfinite(numbers), places, np.nan), levels, feature=False)
+    texts = np.array(["" if one is None or one != one else str(one) for one in values.tolist()], dtype=object)
+    found, counts = np.unique(texts[texts != ""].astype(str), return_counts=True)
+    # Of too many, the most frequent ones.
+    kept = np.sort(np.argsort(-counts, kind="stable")[:MOST_LEVELS])
+    place_of = {str(found[place]): number for number, place in enumerate(kept)}
+    other = len(place_of) if len(found) > len(kept) else None
+    levels = (*place_of, *(() if other is None else (f"other ({len(found) - len(kept):,})",)))
+    numbers = [np.nan if text == "" else place_of.get(text, other) for text in texts]
+    return MapColumn(name, np.array(numbers, np.float64), levels, feature=False)

@@ -1,0 +1,160 @@
+"""What in the rows deserves a look: constant and repeated columns, rows that occur twice, missing cells, outliers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.estimators.report.columns import ColumnReader
+from isthmus.estimators.report.passes import Columns
+from isthmus.evaluation.report.facts import Errors, Problem
+
+Array = NDArray[Any]
+_LISTED = 12
+_FAR = 10.0  # standard deviations
+_SAME = 0.9999  # correlation
+_ODD = 3.0  # interquartile ranges of the logarithm of the error
+
+
+def problems_of(
+    columns: Columns, readers: tuple[ColumnReader, ...], errors: Errors, numbers: Array, *, pictures: bool
+) -> tuple[Problem, ...]:
+    """Return the problems of the rows.
+
+    Parameters
+    ----------
+    columns : Columns
+        What the first pass found.
+    readers : tuple of ColumnReader
+        The columns.
+    errors : Errors
+        The model's.
+    numbers : ndarray of int of shape (n,)
+        The numbers of the rows in what the user gave.
+    pictures : bool
+        Whether the rows are pictures, whose columns are pixels.
+    """
+    found = [
+        _missing(columns, readers),
+        _constant(columns, readers, pictures=pictures),
+        None if pictures else _repeated(columns, readers),
+        _duplicates(columns.hashes, numbers),
+        None if pictures else _far_out(columns, readers),
+        _outliers(errors.by_row, numbers),
+    ]
+    return tuple(problem for problem in found if problem is not None)
+
+
+def _missing(columns: Columns, readers: tuple[ColumnReader, ...]) -> Problem | None:
+    counts = np.array([columns.missing[reader.start] for reader in readers])
+    if not counts.any():
+        return None
+    order = [place for place in np.argsort(-counts, kind="stable")[:_LISTED] if counts[place]]
+    share = counts.sum() / (columns.count * len(readers))
+    text = f"{counts.sum():,} cells, {100 * share:.3g} % of all, in {_few(int((counts > 0).sum()), 'column')}."
+    rows = tuple(
+        (readers[place].name, f"{counts[place]:,}", f"{100 * counts[place] / columns.count:.3g} %") for place in order
+    )
+    return Problem("Missing cells", text, ("column", "missing cells", "share of its rows"), rows)
+
+
+def _constant(columns: Columns, readers: tuple[ColumnReader, ...], *, pictures: bool) -> Problem | None:
+    low, high = columns.low, columns.high
+    names = [reader.name for reader in readers if _is_constant(reader, low, high)]
+    if not names:
+        return None
+    what = "pixel" if pictures else "column"
+    listed = "" if pictures else f": {_listed(names)}"
+    return Problem("Constant columns", f"{_few(len(names), what)} with one value in all rows{listed}.")
+
+
+def _is_constant(reader: ColumnReader, low: Array, high: Array) -> bool:
+    own = slice(reader.start, reader.stop)
+    return bool((low[own] >= high[own]).all())
+
+
+def _repeated(columns: Columns, readers: tuple[ColumnReader, ...]) -> Problem | None:
+    if columns.covariance is None:
+        return None
+    starts = np.array([reader.start for reader in readers if reader.stop == reader.start + 1], int)
+    names = [reader.name for reader in readers if reader.stop == reader.start + 1]
+    covariance = columns.covariance[np.ix_(starts, starts)]
+    deviation = np.sqrt(np.diag(covariance))
+    scale = np.outer(deviation, deviation)
+    correlation = np.divide(covariance, scale, out=np.zeros_like(covariance), where=scale > 1e-12)
+    pairs = np.argwhere(np.triu(np.abs(correlation) > _SAME, 1))
+    if not len(pairs):
+        return None
+    rows = tuple((names[first], names[second], f"{correlation[first, second]:.5f}") for first, second in pairs[:_LISTED])
+    text = f"{_few(len(pairs), 'pair')} of columns, one of which says nothing that the other does not."
+    return Problem("Columns that repeat each other", text, ("column", "column", "correlation"), rows)
+
+
+def _duplicates(hashes: Array, numbers: Array) -> Problem | None:
+    _, first, inverse, counts = np.unique(hashes, return_index=True, return_inverse=True, return_counts=True)
+    surplus = int(counts.sum() - len(counts))
+    if not surplus:
+        return None
+    groups = np.argsort(-counts, kind="stable")[:_LISTED]
+    order = np.argsort(inverse, kind="stable")
+    ends = np.cumsum(counts)
+    rows = []
+    for group in groups:
+        if counts[group] < 2:
+            break
+        members = numbers[order[ends[group] - counts[group] : ends[group]]]
+        more = f" and {len(members) - 8} more" if len(members) > 8 else ""
+        rows.append((f"{counts[group]:,}", f"{', '.join(str(row) for row in members[:8])}{more}"))
+    text = f"{_few(surplus, 'row')} equal to an earlier row, to the bit. Rows that are held out may then be known."
+    return Problem("Rows that occur more than once", text, ("rows", "numbers"), tuple(rows))
+
+
+def _far_out(columns: Columns, readers: tuple[ColumnReader, ...]) -> Problem | None:
+    rows = []
+    for reader in readers:
+        if reader.kind not in ("real", "integer") or not columns.deviation[reader.start] > 0:
+            continue
+        place = reader.start
+        mean, deviation = columns.mean[place], columns.deviation[place]
+        ends = {"low": columns.low[place], "high": columns.high[place]}
+        name, far = max(ends.items(), key=lambda item: abs(item[1] - mean))
+        away = abs(far - mean) / deviation
+        if away > _FAR:
+            value = float(reader.encoded.unskewed(np.array([far]))[0]) if reader.encoded is not None else float(far)
+            rows.append((away, (reader.name, f"{value:.6g}", f"{away:.0f}")))
+    if not rows:
+        return None
+    rows.sort(key=lambda row: -row[0])
+    text = f"{_few(len(rows), 'column')} with a cell more than {_FAR:g} standard deviations from the mean."
+    head = ("column", "value", "standard deviations from the mean")
+    return Problem("Values far out", text, head, tuple(row for _, row in rows[:_LISTED]))
+
+
+def _outliers(errors: Array, numbers: Array) -> Problem | None:
+    known = errors[np.isfinite(errors) & (errors > 0)]
+    if len(known) < 20:
+        return None
+    lower, upper = np.quantile(np.log(known), [0.25, 0.75])
+    limit = float(np.exp(upper + _ODD * (upper - lower)))
+    odd = np.flatnonzero(np.nan_to_num(errors) > limit)
+    if not len(odd) or not upper > lower:
+        return None
+    order = odd[np.argsort(-errors[odd], kind="stable")]
+    text = (
+        f"{_few(len(odd), 'row')} with an error above {limit:.3g}, far from those of the other rows. "
+        "isthmus outliers says which columns make rows odd."
+    )
+    rows = tuple((f"{numbers[row]}", f"{errors[row]:.4g}") for row in order[:_LISTED])
+    return Problem("Rows unlike the others", text, ("row", "error"), rows)
+
+
+def _few(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more

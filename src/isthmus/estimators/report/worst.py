@@ -1,0 +1,85 @@
+"""The rows with the largest errors, as pictures or with the cells that differ most."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.data.sources.base import Block, Source
+from isthmus.data.weights import number_in_file
+from isthmus.estimators.report.columns import ColumnReader
+from isthmus.estimators.report.passes import Passed, Principal, taken
+from isthmus.estimators.scoring import by_column, comparable
+from isthmus.estimators.streaming import float_of, inference_of
+from isthmus.evaluation.report.facts import Cell, Row
+
+Array = NDArray[Any]
+_ROWS, _CELLS = 12, 6
+
+
+def worst_rows(
+    model: Any,
+    source: Source,
+    passed: Passed,
+    pca: Principal | None,
+    readers: tuple[ColumnReader, ...],
+    image: tuple[tuple[int, ...] | None, tuple[float, float]],
+) -> tuple[Row, ...]:
+    """Return the rows with the largest errors; `image` has the shape of rows that are pictures, and their shades."""
+    errors = np.nan_to_num(passed.model.by_row, nan=-1.0)
+    numbers = np.argsort(-errors, kind="stable")[:_ROWS]
+    raw = taken(source, numbers)
+    made = np.concatenate(
+        [rebuilt for _, rebuilt in inference_of(model).reconstruct([Block(raw, 0)], float_of(source))]
+    )
+    scaled, own = comparable(model, raw, made)
+    rows = model.scaler_.raw(made, np.float64, like=raw)
+    projected = None if pca is None else _from_comparable(model, pca.rebuilt(scaled), raw)
+    shares = by_column(model, np.square(scaled - own))
+    found = []
+    for place, number in enumerate(numbers):
+        pca_error = None if passed.pca is None else float(passed.pca.by_row[number])
+        row = Row(number_in_file(source, int(number)), float(passed.model.by_row[number]), pca_error)
+        if image[0] is not None:
+            three = (raw[place], rows[place], *(() if projected is None else (projected[place],)))
+            pictures = tuple(shown(each[None], image[0], image[1])[0] for each in three)
+            found.append(Row(row.number, row.error, pca_error, pictures=pictures))
+        else:
+            cells = _cells(readers, raw[place], rows[place], _by_reader(shares[place], readers, raw.shape[1]))
+            found.append(Row(row.number, row.error, pca_error, cells))
+    return tuple(found)
+
+
+def shown(rows: Array, shape: tuple[int, ...], shades: tuple[float, float]) -> Array:
+    """Return rows as pictures of values from 0 to 1."""
+    low, high = shades
+    shape = shape[:2] if len(shape) == 3 and shape[2] == 1 else shape
+    return np.clip((rows.astype(np.float64) - low) / (high - low), 0, 1).reshape(-1, *shape)
+
+
+def _from_comparable(model: Any, rows: Array, like: Array) -> Array:
+    scaled = rows if model.error_scale_ is None else rows * model.error_scale_
+    found: Array = model.scaler_.raw(scaled, np.float64, like=like)
+    return found
+
+
+def _by_reader(squares: Array, readers: tuple[ColumnReader, ...], width: int) -> Array:
+    """Return the squares of the readers' columns: `by_column` counts columns that have no numbers too."""
+    return squares if len(squares) == len(readers) or len(squares) == width else squares[squares > 0][: len(readers)]
+
+
+def _cells(readers: tuple[ColumnReader, ...], raw: Array, made: Array, squares: Array) -> tuple[Cell, ...]:
+    total = float(np.nansum(squares)) or 1.0
+    order = np.argsort(-np.nan_to_num(squares), kind="stable")[:_CELLS]
+    return tuple(
+        Cell(
+            readers[place].name,
+            readers[place].text(raw),
+            readers[place].text(made, decoded=True),
+            float(np.nan_to_num(squares[place])) / total,
+        )
+        for place in order
+        if squares[place] > 0
+    )

@@ -1,0 +1,139 @@
+"""The interactive map of the codes, and the decoder inside the page."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.evaluation.report.facts import CodeMap, Decoder, Facts, Layer, MapColumn
+from isthmus.evaluation.report.html import Section, escaped, paragraph, payload, plain
+from isthmus.evaluation.report.pictures import sheet_of
+
+Array = NDArray[Any]
+_SHEET_BYTES = 1_700_000
+_STEPS = 65_535
+MAP = "map-data"
+
+
+def section(facts: Facts) -> Section | None:
+    """Return the section; None for fewer than two rows."""
+    found = facts.map
+    if found is None:
+        return None
+    sheet = None if found.pictures is None else sheet_of(found.pictures, _SHEET_BYTES)
+    values: dict[str, Any] = {
+        "count": len(found.numbers),
+        "numbers": None if _are_all(found.numbers) else packed(found.numbers.astype("<u4")),
+        "axes": [{"name": plain(name), **quantized(axis)} for name, axis in found.axes],
+        "plane": found.plane,
+        "columns": [_column(column) for column in found.columns],
+        "color": found.color,
+        "units": [list(unit) for unit in found.units],
+        "code": [float(value) for value in found.code],
+        "decoder": None if found.decoder is None else decoder_data(found.decoder),
+        "shape": found.image_shape,
+        "shades": [float(shade) for shade in found.shades],
+        "sheet": None,
+    }
+    text = f"{len(found.numbers):,} rows as points."
+    if sheet is not None and found.pictured is not None:
+        values["sheet"] = sheet._asdict() | {"points": packed(found.pictured[: sheet.count].astype("<u4"))}
+        if sheet.count < len(found.numbers):
+            text += f" {sheet.count:,} of them, a random sample, have their picture here."
+    return Section("map", "Map of the codes", paragraph(text) + _widgets(found) + payload(MAP, values))
+
+
+def _are_all(numbers: Array) -> bool:
+    return bool(np.array_equal(numbers, np.arange(len(numbers))))
+
+
+def _widgets(found: CodeMap) -> str:
+    sliders = '<div id="map-sliders" class="sliders"></div>' if found.decoder is not None and found.units else ""
+    decode = '<button type="button" id="map-decode" aria-pressed="false">Decode</button>' if found.plane and found.decoder else ""
+    hint = (
+        "Drag to move the map, scroll or pinch to zoom; move over a point to see its row. "
+        + ("Decode, then drag: what the decoder makes of the place under the pointer." if decode else "")
+    )
+    names = ", ".join(plain(name) for name, _ in found.axes[:2])
+    decoded = ""
+    if found.decoder is not None:
+        picture = '<canvas id="map-picture" class="picture pixels" width="1" height="1"></canvas>' if found.image_shape else ""
+        decoded = f'<h3>Decoded</h3><p id="map-place" class="note"></p>{picture}<div id="map-row"></div>'
+    return f"""<div class="map"><div class="map-bar">
+<label>Colour <select id="map-color"></select></label>
+<span id="map-axes" hidden><label>Across <select id="map-x"></select></label><label>Up <select id="map-y"></select></label></span>
+<button type="button" id="map-pan" aria-pressed="true">Move</button>{decode}<button type="button" id="map-fit">Show all</button>
+</div><div class="map-plane"><canvas id="map-canvas" tabindex="0" aria-label="{escaped(f'Map of the codes: {names}')}"></canvas>
+<div id="map-card" class="hover-card" hidden></div></div>
+<aside class="map-side"><div id="map-legend" class="legend"></div>{sliders}{decoded}</aside>
+<p class="note">{escaped(hint)}</p><noscript><p>The map needs JavaScript; nothing is loaded from anywhere.</p></noscript></div>
+"""
+
+
+def packed(values: Array) -> str:
+    """Return an array's bytes in base64."""
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
+
+
+def quantized(values: Array) -> dict[str, Any]:
+    """Return numbers as 65,535 steps between their smallest and largest value; the last step is a missing one."""
+    known = np.isfinite(values)
+    low, high = (float(values[known].min()), float(values[known].max())) if known.any() else (0.0, 1.0)
+    span = high - low if high > low else 1.0
+    steps = np.where(known, np.rint((np.where(known, values, low) - low) / span * (_STEPS - 1)), _STEPS)
+    return {"low": low, "high": low + span, "steps": packed(steps.astype("<u2"))}
+
+
+def _column(column: MapColumn) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": plain(column.name), "feature": column.feature, "whole": column.whole}
+    if column.levels:
+        numbers = np.where(np.isfinite(column.values), column.values, 255)
+        return found | {"levels": [plain(level) for level in column.levels], "steps": packed(numbers.astype("u1"))}
+    known = column.values[np.isfinite(column.values)]
+    cut = [float(end) for end in np.quantile(known, [0.02, 0.98])] if len(known) else [0.0, 1.0]
+    return found | quantized(column.values) | {"cut": cut, "origin": column.origin}
+
+
+def decoder_data(decoder: Decoder) -> dict[str, Any]:
+    """Return a decoder as `web/decoder.js` reads it: matrices in float16, each with a factor, and vectors in float32."""
+    return {
+        "layers": [_layer(layer) for layer in decoder.layers],
+        "path": None if decoder.path is None else halves(decoder.path),
+        "output": decoder.output,
+        "groups": [list(group) for group in decoder.groups],
+        "scale": packed(decoder.scale.astype("<f4")),
+        "center": packed(decoder.center.astype("<f4")),
+        "mixing": None if decoder.mixing is None else halves(decoder.mixing),
+        "columns": [
+            {
+                "name": plain(column.name),
+                "kind": column.kind,
+                "start": column.start,
+                "stop": column.stop,
+                "levels": [plain(level) for level in column.levels],
+                "skew": list(column.skew),
+                "origin": column.origin,
+            }
+            for column in decoder.columns
+        ],
+    }
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    gain = None if layer.gain is None else packed(layer.gain.astype("<f4"))
+    bias = packed(layer.bias.astype("<f4"))
+    return {"weight": halves(layer.weight), "bias": bias, "activation": layer.activation, "gain": gain}
+
+
+def halves(matrix: Array) -> dict[str, Any]:
+    """Return a matrix as float16 with a factor that brings its largest value to 1."""
+    factor = float(np.abs(matrix).max(initial=0)) or 1.0
+    return {
+        "rows": matrix.shape[0],
+        "columns": matrix.shape[1],
+        "factor": factor,
+        "halves": packed((np.asarray(matrix, np.float64) / factor).astype("<f2")),
+    }

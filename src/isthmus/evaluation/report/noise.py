@@ -1,0 +1,26 @@
+"""The error of a denoiser against the noise in its input."""
+
+from __future__ import annotations
+
+from isthmus.evaluation import plots
+from isthmus.evaluation.report.facts import Facts
+from isthmus.evaluation.report.html import Section, escaped, number, paragraph, table
+from isthmus.evaluation.report.svg import inline_svg
+
+
+def section(facts: Facts) -> Section | None:
+    """Return the section; None for a model without corruption."""
+    found = facts.noise
+    if found is None:
+        return None
+    names = {"model": "this model", "noisy": "the noisy rows themselves"}
+    curves = {names.get(name, name): (found.levels, errors) for name, errors in found.errors.items()}
+    figure = plots.tradeoffs(curves, x_label="level of noise", y_label="squared error to the clean row")
+    text = f"Rows with noise added ({found.what}), reconstructed and compared with the clean rows; {found.rows:,} rows."
+    rows = (
+        [number(float(level)), *(number(float(errors[place])) for _, errors in curves.values())]
+        for place, level in enumerate(found.levels)
+    )
+    head = ["level", *(escaped(name) for name in curves)]
+    listed = table(head, rows, "Error at levels of noise", numeric=range(len(head)))
+    return Section("noise", "Noise", paragraph(text) + inline_svg(figure, "noise", "Error against noise") + listed)

@@ -1,0 +1,19 @@
+"""What in the rows themselves deserves a look."""
+
+from __future__ import annotations
+
+from isthmus.evaluation.report.facts import Facts
+from isthmus.evaluation.report.html import Section, escaped, escaped_long, paragraph, table
+
+
+def section(facts: Facts) -> Section:
+    """Return the section."""
+    parts = []
+    for problem in facts.problems:
+        parts.append(f"<h3>{escaped(problem.title)}</h3><p>{escaped_long(problem.text)}</p>")
+        if problem.table:
+            rows = ([escaped(cell) for cell in row] for row in problem.table)
+            parts.append(table(problem.head, rows, problem.title))
+    if not parts:
+        parts.append(paragraph("No constant or repeated column, no row twice, no missing cell and no value far out."))
+    return Section("data", "The data", "".join(parts))
