@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
@@ -10,7 +9,7 @@ from typer import Option
 from isthmus.cli import options
 from isthmus.cli.app import print_result, say
 from isthmus.cli.options import Data, Force, Json, Quiet, Reading, rows_of
-from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.errors import InvalidParameterError
 from isthmus.estimators.parameters import ALL
 
 if TYPE_CHECKING:
@@ -51,11 +50,12 @@ def compare(
     where --labels names classes, and trustworthiness: whether neighbours among the codes are neighbours among the rows.
     """
     from isthmus.estimators import comparing
+    from isthmus.estimators.labelling import divided
 
     values = {name: options.value_of(PARAMETERS[name], text) for name, text in given.items() if text is not None}
     _check_target(output, [data, labels], overwrite=force)
     with options.local_file(data) as path, rows_of(path, reading.without([labels])) as rows:
-        features, classes = (rows, None) if labels is None else _divided(rows, labels)
+        features, classes = (rows, None) if labels is None else divided(rows, labels)
         found = comparing.compare(
             features,
             classes,
@@ -85,61 +85,6 @@ def _check_target(output: str | None, reads: list[str | None], *, overwrite: boo
         raise InvalidParameterError(f"--output {output} must end in one of {', '.join(suffixes)}")
     files: list[Any] = [file for one in reads if one is not None for file in local_files(one)]
     check_writable(output, overwrite=overwrite, reads=files)
-
-
-def _divided(rows: Any, labels: str) -> tuple[Any, Any]:
-    """Return the features and the labels: a column of the table, or else a file."""
-    from pathlib import Path
-
-    from isthmus.data.named_columns import NamedColumns, has_column, is_table
-
-    if is_table(rows) and _is_table_file(rows) and has_column(rows, labels):
-        table = NamedColumns(rows, {"labels": labels})
-        return table.rows, _values(table.values(labels))
-    if not Path(labels).exists():
-        raise InvalidParameterError(f"--labels {labels} is neither a column of the rows nor a file")
-    return rows, _labels_in(labels)
-
-
-def _is_table_file(rows: Any) -> bool:
-    from isthmus.data.sources import TableSource
-    from isthmus.estimators.inputs import is_table
-
-    return isinstance(rows, TableSource) or is_table(rows)
-
-
-def _labels_in(path: str) -> Any:
-    """Return the labels in a file: the only column of a table, or an array with one number for each row."""
-    from pathlib import Path
-
-    import numpy as np
-
-    from isthmus.data.sources import open_source
-    from isthmus.data.sources.opening import column_names
-
-    if _is_table_file(path) and len(names := column_names(path)) == 1:
-        source: Any = open_source(path, kinds={})
-        return _values(kept.column(0) for _, kept, _ in source.frames_keeping(names))
-    if Path(path).suffix.lower() == ".npy":
-        found = np.load(path, allow_pickle=False)  # of any type, and with one axis
-    else:
-        found = np.concatenate([block.values for block in open_source(path).blocks()])
-    if found.ndim != 1 and (found.ndim != 2 or found.shape[1] != 1):
-        raise InvalidDataError(f"--labels {path} has the shape {found.shape}; it must have one label for each row")
-    return found.reshape(-1)
-
-
-def _values(pieces: Any) -> Any:
-    """Return a column as numbers where all cells are numbers, else as text, None where a cell is missing."""
-    import numpy as np
-
-    cells = [cell for piece in pieces for cell in piece.to_pylist()]
-    texts = [None if cell is None or cell == "" else str(cell) for cell in cells]
-    try:
-        numbers = np.array([math.nan if text is None else float(text) for text in texts])
-    except ValueError:
-        return np.array(texts, object)
-    return numbers.astype(np.int64) if np.isfinite(numbers).all() and (numbers % 1 == 0).all() else numbers
 
 
 def _draw(found: Comparison, labels: str | None, output: str, *, overwrite: bool) -> None:

@@ -16,6 +16,7 @@ from isthmus.engine.inference import blocks_for
 from isthmus.estimators import stored
 from isthmus.estimators.fit.rows import without_named
 from isthmus.estimators.inputs import open_stream
+from isthmus.estimators.reporting import Reported
 from isthmus.estimators.scoring import comparable, explained_variance, pairs, squared_errors, weights_given
 from isthmus.estimators.streaming import Progress, float_of, inference_of
 from isthmus.estimators.verbs import DECODE, ENCODE, IMPUTE, RECONSTRUCT
@@ -39,7 +40,7 @@ def _documented_as(other: Callable[..., Any], summary: str) -> Callable[[F], F]:
     return decorated
 
 
-class FittedModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: ignore[misc]
+class FittedModel(Reported, ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: ignore[misc]
     """The methods of an estimator that has ``params_``, ``network_``, ``scaler_`` and ``n_components_``."""
 
     device: str | None

@@ -82,7 +82,11 @@ def options_of(model: Any) -> dict[str, str | bool] | None:
     declared, changed = parameters_of(type(model)), changed_parameters(model)
     kind = type(model).__name__
     # The command finds the class by its parameters.
-    needed = {"SparseAutoencoder": "sparsity", "DenoisingAutoencoder": "corruption", "ConvolutionalAutoencoder": "channels"}
+    needed = {
+        "SparseAutoencoder": "sparsity",
+        "DenoisingAutoencoder": "corruption",
+        "ConvolutionalAutoencoder": "channels",
+    }
     found: dict[str, str | bool] = {"map": True} if kind == "NeighborAutoencoder" else {}
     if kind not in (*needed, "Autoencoder", "NeighborAutoencoder"):
         return None
@@ -102,7 +106,9 @@ def option_text(declared: Parameter, value: Any) -> str | bool | None:
     """Return the text that an option reads as a value, True or False for a switch; None where there is none."""
     value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
     if isinstance(value, bool):
-        is_switch = any(isinstance(kind, Boolean) for kind in declared.kinds) and set(declared.names) <= {declared.default}
+        is_switch = any(isinstance(kind, Boolean) for kind in declared.kinds) and set(declared.names) <= {
+            declared.default
+        }
         return value if is_switch else "yes" if value else "no"
     if value is None:
         return "none"

@@ -47,8 +47,8 @@ def structure_of(model: Any) -> Lines:
     else:
         lines.append(("Network", type(network).__name__))
     lines.append(("Weights", f"{weights:,}" + (", with a linear path" if network.linear_path else "")))
-    names = (network.activation, network.code_activation, network.output_activation)
-    lines.append(("Activations", ", ".join(f"{what} {name}" for what, name in zip(("hidden", "code", "output"), names, strict=True) if name)))  # fmt: skip
+    names = {"hidden": network.activation, "code": network.code_activation, "output": network.output_activation}
+    lines.append(("Activations", ", ".join(f"{what} {name}" for what, name in names.items() if name)))
     if model.sparsity_ is not None:
         lines.append(("Sparsity", as_text(model.sparsity_)))
     lines.append(("Scaling", str(model.scaler_.kind)))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.core.errors import InvalidParameterError, IsthmusError
+from isthmus.core.errors import InvalidParameterError
 from isthmus.core.files import atomic_write
 from isthmus.data.named_columns import has_column
 from isthmus.data.sources.base import Block, Source
@@ -28,15 +27,14 @@ from isthmus.estimators.report.problems import problems_of
 from isthmus.estimators.report.sparse_units import sparse_code, units_wanted
 from isthmus.estimators.report.worst import worst_rows
 from isthmus.estimators.streaming import Progress, inference_of
+from isthmus.evaluation.plots.checks import check_size, checked_shape
 from isthmus.evaluation.plots.pictures import grey_range
-from isthmus.evaluation.report.facts import Codes, Facts, Reconstruction, Training
+from isthmus.evaluation.report.facts import Codes, Facts, Image, Reconstruction, Training
 from isthmus.evaluation.report.page import page
 
 Array = NDArray[Any]
-Image = tuple[tuple[int, ...] | None, tuple[float, float]]
 _CODES, _CODE_CELLS = 5_000, 1 << 24
 _SEEN = 200  # rows that show the range of pictures
-_MOST_CELLS = 4_096 * 4_096 * 3
 
 
 class Report:
@@ -85,16 +83,23 @@ def report(
     *,
     color: Any = None,
     name: str | None = None,
+    image_shape: Sequence[int] | None = None,
     max_rows: int = 1_000_000,
-    seed: int = 0,
     progress: Progress | None = None,
 ) -> Report:
-    """Return the report on a fitted model and rows; see `FittedModel.report`."""
-    return Report(facts_of(model, X, color=color, name=name, max_rows=max_rows, seed=seed, progress=progress))
+    """Return the report on a fitted model and rows; see `Reported.report`."""
+    return Report(facts_of(model, X, color, name, image_shape, max_rows, progress))
 
 
 def facts_of(
-    model: Any, X: Any, *, color: Any, name: str | None, max_rows: int, seed: int, progress: Progress | None
+    model: Any,
+    X: Any,
+    color: Any,
+    name: str | None,
+    image_shape: Sequence[int] | None,
+    max_rows: int,
+    progress: Progress | None,
+    seed: int = 0,
 ) -> Facts:
     """Return what a report says, from two passes over the rows."""
     if isinstance(max_rows, bool) or not isinstance(max_rows, int | np.integer) or max_rows < 2:
@@ -108,19 +113,19 @@ def facts_of(
     if len(chosen) < n_rows:
         source = SelectedRows(whole, chosen)
         notes.append(f"The whole report reads a random sample of {len(chosen):,} of {n_rows:,} rows.")
-    readers, image = readers_of(model, source.schema), _image_of(model, source, seed)
+    readers, image = readers_of(model, source.schema), _image_of(model, source, image_shape, seed)
     columns = Columns(model, source, seed, _steps(progress, len(chosen), 0))
     codes = _sample_of_codes(model, source, seed)
     names = [str(unit) for unit in model.get_feature_names_out()]
     axes, units = mapping.axes_of(codes, names), units_wanted(model, codes)
     start = label_name if labels is None else None
-    some = mapping.columns_of(readers, min(len(chosen), mapping.MOST_POINTS), start, pictures=image[0] is not None)
+    some = mapping.columns_of(readers, min(len(chosen), mapping.MOST_POINTS), start, pictures=image.shape is not None)
     wanted = mapping.wanted_of(source, axes, some, units, seed)
     passed = second_pass(model, source, columns.pca, wanted, _steps(progress, len(chosen), 1))
-    column = None if labels is None else mapping.labels_column(label_name or "label", labels, n_rows, chosen[wanted.rows])
-    found = mapping.map_of(
-        model, source, axes, wanted, passed, some, readers, image, column, label_name, seed
+    column = (
+        None if labels is None else mapping.labels_column(label_name or "label", labels, n_rows, chosen[wanted.rows])
     )
+    found = mapping.map_of(model, source, axes, wanted, passed, some, readers, image, column, label_name, seed)
     notes += _notes(len(chosen), len(wanted.rows), len(some), len(readers), image)
     return Facts(
         about(model, name, len(chosen), len(readers), str(source.fingerprint), tuple(notes)),
@@ -130,7 +135,7 @@ def facts_of(
         Codes(codes, tuple(names), len(chosen)),
         sparse_code(model, source, passed, units, readers, image),
         noise_of(model, source, seed),
-        problems_of(columns, readers, passed.model, chosen, pictures=image[0] is not None),
+        problems_of(columns, readers, passed.model, chosen, pictures=image.shape is not None),
     )
 
 
@@ -158,15 +163,18 @@ def _steps(progress: Progress | None, rows: int, number: int) -> Callable[[int],
     return lambda done: progress(number * rows + done, 2 * rows)
 
 
-def _image_of(model: Any, source: Source, seed: int) -> Image:
+def _image_of(model: Any, source: Source, given: Sequence[int] | None, seed: int) -> Image:
     """Return the shape of rows that are pictures that can be shown, and the values of black and white."""
-    shape = model.image_shape_ or getattr(model.network_, "image_shape", None) or source.schema.image_shape
+    if given is not None:
+        check_size(source.schema.n_features, checked_shape(given), "the rows")
+    known = model.image_shape_ or getattr(model.network_, "image_shape", None) or source.schema.image_shape
+    shape = known if given is None else tuple(given)
     channels = 1 if shape is None or len(shape) == 2 else shape[2]
     if shape is None or channels not in (1, 3) or int(np.prod(shape)) != source.schema.n_features:
-        return None, (0.0, 1.0)
+        return Image()
     rows = taken(source, sampled(rows_of(source), _SEEN, seed))
     low, high = grey_range(np.nan_to_num(rows))
-    return tuple(int(side) for side in (shape[:2] if channels == 1 else shape)), (float(low), float(high))
+    return Image(tuple(int(side) for side in (shape[:2] if channels == 1 else shape)), (float(low), float(high)))
 
 
 def _sample_of_codes(model: Any, source: Source, seed: int) -> Array:
@@ -188,25 +196,25 @@ def _reconstruction(
     by_column = len(passed.model.by_column)
     if by_column != len(names):  # a column without any value has no reader
         names = tuple(str(name) for name in getattr(model, "feature_names_in_", range(by_column)))
-    return Reconstruction(names, passed.model, passed.pca, int(model.n_components_), note, worst, *image)
+    return Reconstruction(names, passed.model, passed.pca, int(model.n_components_), note, worst, image)
 
 
 def _notes(rows: int, points: int, shown: int, columns: int, image: Image) -> list[str]:
     notes = []
     if points < rows:
         notes.append(f"The map shows a random sample of {points:,} of {rows:,} rows.")
-    if image[0] is None and shown < columns:
+    if image.shape is None and shown < columns:
         notes.append(f"The map can be coloured by {shown:,} of {columns:,} columns, which are those of its cards.")
     return notes
 
 
-def save_report(
-    model: Any, X: Any, path: str | os.PathLike[str], *, overwrite: bool = False, **options: Any
-) -> Report:
+def save_report(model: Any, X: Any, path: str | os.PathLike[str], *, overwrite: bool = False, **options: Any) -> Report:
     """Write the report on a model and rows to a file, and return it; refuse a file that cannot be written first."""
     from isthmus.core.files import check_writable
 
-    reads = [file for one in (X, options.get("color")) if isinstance(one, str | os.PathLike) for file in local_files(one)]
+    reads = [
+        file for one in (X, options.get("color")) if isinstance(one, str | os.PathLike) for file in local_files(one)
+    ]
     check_writable(path, overwrite=overwrite, reads=reads)
     made = report(model, X, **options)
     made.save(path, overwrite=overwrite)

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from isthmus.core.errors import InvalidDataError
 from isthmus.core.random import generator
 from isthmus.data.sources.base import Source
-from isthmus.data.weights import number_in_file
+from isthmus.data.weights import SelectedRows
 from isthmus.estimators.report.columns import MOST_LEVELS, ColumnReader
 from isthmus.estimators.report.decoding import decoder_of
 from isthmus.estimators.report.passes import Passed, Wanted, sampled, taken
 from isthmus.estimators.report.worst import shown
-from isthmus.evaluation.report.facts import CodeMap, MapColumn
+from isthmus.evaluation.report.facts import CodeMap, Image, MapColumn
 
 Array = NDArray[Any]
 MOST_POINTS = 100_000
@@ -69,13 +69,16 @@ def axes_of(codes: Array, names: Sequence[str]) -> Axes:
     return Axes(titles, center, basis, tuple(int(unit) for unit in units), False)
 
 
-def columns_of(readers: tuple[ColumnReader, ...], n_points: int, color: str | None, *, pictures: bool) -> list[ColumnReader]:
+def columns_of(
+    readers: tuple[ColumnReader, ...], n_points: int, color: str | None, *, pictures: bool
+) -> list[ColumnReader]:
     """Return the columns that the map shows: the first ones that have room, and the one that it starts with."""
     if pictures:
         return []
     usable = [reader for reader in readers if reader.kind != "empty" and len(reader.levels) <= MOST_LEVELS]
     first = [reader for reader in usable if reader.name == color]
-    found, room = [], _COLUMN_BYTES
+    found: list[ColumnReader] = []
+    room = _COLUMN_BYTES
     for reader in [*first, *(reader for reader in usable if reader.name != color)][:_MOST_COLUMNS]:
         room -= n_points * (1 if reader.levels else 2)
         if room < 0 and found:
@@ -103,7 +106,7 @@ def map_of(
     passed: Passed,
     columns: list[ColumnReader],
     readers: tuple[ColumnReader, ...],
-    image: tuple[tuple[int, ...] | None, tuple[float, float]],
+    image: Image,
     labels: MapColumn | None,
     color: str | None,
     seed: int,
@@ -128,21 +131,25 @@ def map_of(
         (unit, *_ends(places[:, -len(axes.units) + place]), float(np.asarray(model.mean_code_)[unit]))
         for place, unit in enumerate(axes.units)
     )  # fmt: skip
-    pictures, pictured = (None, None) if image[0] is None else _thumbnails(source, wanted.rows, image, seed)
+    pictures, pictured = (None, None) if image.shape is None else _thumbnails(source, wanted.rows, image, seed)
     return CodeMap(
-        np.array([number_in_file(source, int(row)) for row in wanted.rows]) if hasattr(source, "numbers") else wanted.rows,
+        numbers_of(source, wanted.rows),
         tuple(shown_axes),
         axes.plane,
         tuple(shades),
         chosen,
         units,
         np.asarray(model.mean_code_, np.float64),
-        decoder_of(model, readers, pictures=image[0] is not None),
+        decoder_of(model, readers, pictures=image.shape is not None),
         pictures,
         pictured,
-        image[0],
-        image[1],
-    )  # fmt: skip
+        image,
+    )
+
+
+def numbers_of(source: Source, rows: Array) -> Array:
+    """Return the numbers of a source's rows in what a user gave."""
+    return np.asarray(source.numbers[rows]) if isinstance(source, SelectedRows) else rows
 
 
 def _ends(values: Array) -> tuple[float, float]:
@@ -150,17 +157,15 @@ def _ends(values: Array) -> tuple[float, float]:
     return (low, high) if high > low else (low - 1, low + 1)
 
 
-def _thumbnails(
-    source: Source, rows: Array, image: tuple[tuple[int, ...] | None, tuple[float, float]], seed: int
-) -> tuple[Array, Array]:
+def _thumbnails(source: Source, rows: Array, image: Image, seed: int) -> tuple[Array, Array]:
     """Return pictures of a random sample of the points, and which points those are."""
-    assert image[0] is not None
+    assert image.shape is not None
     most = min(_PICTURES, max(1, _CELLS // source.schema.n_features), len(rows))
     points = generator(seed).permutation(len(rows))[:most]
     order = np.argsort(points, kind="stable")
     values = np.empty((most, source.schema.n_features), source.dtype)
     values[order] = taken(source, rows[points[order]])
-    return shown(values, image[0], image[1]), points
+    return shown(values, image.shape, image.shades), points
 
 
 def labels_column(name: str, labels: Any, n_rows: int, rows: Array) -> MapColumn:
@@ -190,5 +195,5 @@ def labels_column(name: str, labels: Any, n_rows: int, rows: Array) -> MapColumn
     place_of = {str(found[place]): number for number, place in enumerate(kept)}
     other = len(place_of) if len(found) > len(kept) else None
     levels = (*place_of, *(() if other is None else (f"other ({len(found) - len(kept):,})",)))
-    numbers = [np.nan if text == "" else place_of.get(text, other) for text in texts]
-    return MapColumn(name, np.array(numbers, np.float64), levels, feature=False)
+    found_places = [np.nan if text == "" else place_of.get(text, other) for text in texts]
+    return MapColumn(name, np.array(found_places, np.float64), levels, feature=False)

@@ -83,7 +83,7 @@ class Columns:
 
 
 def row_hashes(values: Array) -> Array:
-    """Return a hash of each row (n,), equal for rows with equal numbers; 0 and -0 are equal, and so are missing cells."""
+    """Return a hash of each row (n,), equal for rows of equal numbers: 0 is -0, and one missing cell is another."""
     bits = (values.astype(np.float64) + 0.0).view(np.uint64)
     if values.dtype.kind == "f":
         bits = np.where(np.isnan(values), _NANS, bits)

@@ -88,13 +88,15 @@ def _repeated(columns: Columns, readers: tuple[ColumnReader, ...]) -> Problem | 
     pairs = np.argwhere(np.triu(np.abs(correlation) > _SAME, 1))
     if not len(pairs):
         return None
-    rows = tuple((names[first], names[second], f"{correlation[first, second]:.5f}") for first, second in pairs[:_LISTED])
+    rows = tuple(
+        (names[first], names[second], f"{correlation[first, second]:.5f}") for first, second in pairs[:_LISTED]
+    )
     text = f"{_few(len(pairs), 'pair')} of columns, one of which says nothing that the other does not."
     return Problem("Columns that repeat each other", text, ("column", "column", "correlation"), rows)
 
 
 def _duplicates(hashes: Array, numbers: Array) -> Problem | None:
-    _, first, inverse, counts = np.unique(hashes, return_index=True, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
     surplus = int(counts.sum() - len(counts))
     if not surplus:
         return None
@@ -119,8 +121,8 @@ def _far_out(columns: Columns, readers: tuple[ColumnReader, ...]) -> Problem | N
             continue
         place = reader.start
         mean, deviation = columns.mean[place], columns.deviation[place]
-        ends = {"low": columns.low[place], "high": columns.high[place]}
-        name, far = max(ends.items(), key=lambda item: abs(item[1] - mean))
+        ends = np.array([columns.low[place], columns.high[place]])
+        far = ends[np.abs(ends - mean).argmax()]
         away = abs(far - mean) / deviation
         if away > _FAR:
             value = float(reader.encoded.unskewed(np.array([far]))[0]) if reader.encoded is not None else float(far)

@@ -13,7 +13,7 @@ from isthmus.estimators.report.columns import ColumnReader
 from isthmus.estimators.report.passes import Passed, taken
 from isthmus.estimators.report.worst import shown
 from isthmus.evaluation.code_report import activation_target
-from isthmus.evaluation.report.facts import SparseCode, Unit
+from isthmus.evaluation.report.facts import Image, SparseCode, Unit
 from isthmus.evaluation.report.pictures import shrunk
 
 Array = NDArray[Any]
@@ -35,7 +35,7 @@ def sparse_code(
     passed: Passed,
     units: Array,
     readers: tuple[ColumnReader, ...],
-    image: tuple[tuple[int, ...] | None, tuple[float, float]],
+    image: Image,
 ) -> SparseCode | None:
     """Return what the report says of a sparse code; None of others."""
     if model.sparsity_ is None:
@@ -50,8 +50,9 @@ def sparse_code(
             (number_in_file(source, int(row)), float(value))
             for row, value in zip(rows, passed.activations[place], strict=False)
         )
-        numbers = (statistics.frequency, statistics.mean_activation, statistics.largest_activation)
-        one = Unit(int(unit), *(float(values[unit]) for values in numbers), strongest=strongest)
+        frequency, mean = float(statistics.frequency[unit]), float(statistics.mean_activation[unit])
+        largest = float(statistics.largest_activation[unit])
+        one = Unit(int(unit), frequency, mean, largest, strongest=strongest)
         found.append(_with_parts(one, atoms[unit], source, rows, readers, image))
     return SparseCode(
         statistics.frequency, statistics.mean_activation, activation_target(model), statistics.l0, tuple(found)
@@ -64,14 +65,14 @@ def _with_parts(
     source: Source,
     rows: Array,
     readers: tuple[ColumnReader, ...],
-    image: tuple[tuple[int, ...] | None, tuple[float, float]],
+    image: Image,
 ) -> Unit:
     """Return a unit with its atom and the rows that activate it most, as pictures or by column."""
     basic = (unit.number, unit.frequency, unit.mean, unit.largest)
-    if image[0] is not None:
+    if image.shape is not None:
         largest = float(np.abs(atom).max()) or 1.0
-        picture = shrunk(shown((atom / largest + 1)[None] / 2, image[0], (0.0, 1.0)))[0]
-        pictures = shrunk(shown(taken(source, rows), image[0], image[1])) if len(rows) else None
+        picture = shrunk(shown((atom / largest + 1)[None] / 2, image.shape, (0.0, 1.0)))[0]
+        pictures = shrunk(shown(taken(source, rows), image.shape, image.shades)) if len(rows) else None
         return Unit(*basic, (), picture, unit.strongest, pictures)
     names = [name for reader in readers for name in _names(reader)]
     order = np.argsort(-np.abs(atom), kind="stable")[:_CHANGES]

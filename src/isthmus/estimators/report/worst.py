@@ -13,7 +13,7 @@ from isthmus.estimators.report.columns import ColumnReader
 from isthmus.estimators.report.passes import Passed, Principal, taken
 from isthmus.estimators.scoring import by_column, comparable
 from isthmus.estimators.streaming import float_of, inference_of
-from isthmus.evaluation.report.facts import Cell, Row
+from isthmus.evaluation.report.facts import Cell, Image, Row
 
 Array = NDArray[Any]
 _ROWS, _CELLS = 12, 6
@@ -25,9 +25,9 @@ def worst_rows(
     passed: Passed,
     pca: Principal | None,
     readers: tuple[ColumnReader, ...],
-    image: tuple[tuple[int, ...] | None, tuple[float, float]],
+    image: Image,
 ) -> tuple[Row, ...]:
-    """Return the rows with the largest errors; `image` has the shape of rows that are pictures, and their shades."""
+    """Return the rows with the largest errors; as pictures where they are some."""
     errors = np.nan_to_num(passed.model.by_row, nan=-1.0)
     numbers = np.argsort(-errors, kind="stable")[:_ROWS]
     raw = taken(source, numbers)
@@ -42,9 +42,9 @@ def worst_rows(
     for place, number in enumerate(numbers):
         pca_error = None if passed.pca is None else float(passed.pca.by_row[number])
         row = Row(number_in_file(source, int(number)), float(passed.model.by_row[number]), pca_error)
-        if image[0] is not None:
+        if image.shape is not None:
             three = (raw[place], rows[place], *(() if projected is None else (projected[place],)))
-            pictures = tuple(shown(each[None], image[0], image[1])[0] for each in three)
+            pictures = tuple(shown(each[None], image.shape, image.shades)[0] for each in three)
             found.append(Row(row.number, row.error, pca_error, pictures=pictures))
         else:
             cells = _cells(readers, raw[place], rows[place], _by_reader(shares[place], readers, raw.shape[1]))

@@ -90,9 +90,7 @@ def correlations(
     return figure
 
 
-def error_maps(
-    errors: ArrayLike | Mapping[str, ArrayLike], *, title: str | None = None, dark: bool = False
-) -> Figure:
+def error_maps(errors: ArrayLike | Mapping[str, ArrayLike], *, title: str | None = None, dark: bool = False) -> Figure:
     """Draw the errors of pixels as pictures with one scale.
 
     Parameters

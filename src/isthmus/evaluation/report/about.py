@@ -13,7 +13,10 @@ def section(facts: Facts) -> Section:
     lines = [("Class", about.kind), ("Rows of this report", f"{about.data}: {rows}"), *about.structure]
     parts = [definitions(lines), "<h3>Settings</h3>"]
     if about.changed:
-        cells = ([f"<code>{escaped(name)}</code>", escaped(value), escaped(default)] for name, value, default in about.changed)
+        cells = (
+            [f"<code>{escaped(name)}</code>", escaped(value), escaped(default)]
+            for name, value, default in about.changed
+        )
         parts.append(table(["parameter", "value", "default"], cells, "Parameters that differ from their defaults"))
     else:
         parts.append(paragraph("All parameters have their defaults."))
@@ -22,7 +25,9 @@ def section(facts: Facts) -> Section:
         parts += [paragraph("On the command line:"), code(about.command)]
     parts.append(
         definitions([("Versions", about.versions), ("Fingerprint of the rows", about.fingerprint)])
-        + paragraph("DATA stands for the rows that the model was fitted on; those of this report may be others.", "note")
+        + paragraph(
+            "DATA stands for the rows that the model was fitted on; those of this report may be others.", "note"
+        )
     )
     if about.notes:
         parts.append(f'<ul class="note">{"".join(f"<li>{escaped(note)}</li>" for note in about.notes)}</ul>')

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.evaluation.report.facts import CodeMap, Decoder, Facts, Layer, MapColumn
-from isthmus.evaluation.report.html import Section, escaped, paragraph, payload, plain
+from isthmus.evaluation.report.html import Section, escaped, escaped_long, paragraph, payload, plain
 from isthmus.evaluation.report.pictures import sheet_of
 
 Array = NDArray[Any]
@@ -34,15 +34,15 @@ def section(facts: Facts) -> Section | None:
         "units": [list(unit) for unit in found.units],
         "code": [float(value) for value in found.code],
         "decoder": None if found.decoder is None else decoder_data(found.decoder),
-        "shape": found.image_shape,
-        "shades": [float(shade) for shade in found.shades],
+        "shape": found.image.shape,
+        "shades": [float(shade) for shade in found.image.shades],
         "sheet": None,
     }
     text = f"{len(found.numbers):,} rows as points."
     if sheet is not None and found.pictured is not None:
-        values["sheet"] = sheet._asdict() | {"points": packed(found.pictured[: sheet.count].astype("<u4"))}
-        if sheet.count < len(found.numbers):
-            text += f" {sheet.count:,} of them, a random sample, have their picture here."
+        values["sheet"] = sheet._asdict() | {"points": packed(found.pictured[: sheet.number].astype("<u4"))}
+        if sheet.number < len(found.numbers):
+            text += f" {sheet.number:,} of them, a random sample, have their picture here."
     return Section("map", "Map of the codes", paragraph(text) + _widgets(found) + payload(MAP, values))
 
 
@@ -52,24 +52,34 @@ def _are_all(numbers: Array) -> bool:
 
 def _widgets(found: CodeMap) -> str:
     sliders = '<div id="map-sliders" class="sliders"></div>' if found.decoder is not None and found.units else ""
-    decode = '<button type="button" id="map-decode" aria-pressed="false">Decode</button>' if found.plane and found.decoder else ""
-    hint = (
-        "Drag to move the map, scroll or pinch to zoom; move over a point to see its row. "
-        + ("Decode, then drag: what the decoder makes of the place under the pointer." if decode else "")
+    decode = (
+        '<button type="button" id="map-decode" aria-pressed="false">Decode</button>'
+        if found.plane and found.decoder
+        else ""
     )
-    names = ", ".join(plain(name) for name, _ in found.axes[:2])
+    hint = "Drag to move the map, scroll or pinch to zoom; move over a point to see its row. " + (
+        "Decode, then drag: what the decoder makes of the place under the pointer." if decode else ""
+    )
+    label = escaped(f"Map of the codes: {', '.join(name for name, _ in found.axes[:2])}")
     decoded = ""
     if found.decoder is not None:
-        picture = '<canvas id="map-picture" class="picture pixels" width="1" height="1"></canvas>' if found.image_shape else ""
+        picture = (
+            '<canvas id="map-picture" class="picture pixels" width="1" height="1"></canvas>'
+            if found.image.shape
+            else ""
+        )
         decoded = f'<h3>Decoded</h3><p id="map-place" class="note"></p>{picture}<div id="map-row"></div>'
     return f"""<div class="map"><div class="map-bar">
 <label>Colour <select id="map-color"></select></label>
-<span id="map-axes" hidden><label>Across <select id="map-x"></select></label><label>Up <select id="map-y"></select></label></span>
-<button type="button" id="map-pan" aria-pressed="true">Move</button>{decode}<button type="button" id="map-fit">Show all</button>
-</div><div class="map-plane"><canvas id="map-canvas" tabindex="0" aria-label="{escaped(f'Map of the codes: {names}')}"></canvas>
+<span id="map-axes" hidden><label>Across <select id="map-x"></select></label>
+<label>Up <select id="map-y"></select></label></span>
+<button type="button" id="map-pan" aria-pressed="true">Move</button>{decode}
+<button type="button" id="map-fit">Show all</button></div>
+<div class="map-plane"><canvas id="map-canvas" tabindex="0" aria-label="{label}"></canvas>
 <div id="map-card" class="hover-card" hidden></div></div>
 <aside class="map-side"><div id="map-legend" class="legend"></div>{sliders}{decoded}</aside>
-<p class="note">{escaped(hint)}</p><noscript><p>The map needs JavaScript; nothing is loaded from anywhere.</p></noscript></div>
+<p class="note">{escaped_long(hint)}</p>
+<noscript><p>The map needs JavaScript; nothing is loaded from anywhere.</p></noscript></div>
 """
 
 
@@ -98,7 +108,7 @@ def _column(column: MapColumn) -> dict[str, Any]:
 
 
 def decoder_data(decoder: Decoder) -> dict[str, Any]:
-    """Return a decoder as `web/decoder.js` reads it: matrices in float16, each with a factor, and vectors in float32."""
+    """Return a decoder as `web/decoder.js` reads it: matrices in float16, each with a factor, vectors in float32."""
     return {
         "layers": [_layer(layer) for layer in decoder.layers],
         "path": None if decoder.path is None else halves(decoder.path),

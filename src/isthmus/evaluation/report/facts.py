@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 Lines = tuple[tuple[str, str], ...]  # names and texts
+
+
+class Image(NamedTuple):
+    """The shape of rows that are pictures, None of others, and the values of black and white."""
+
+    shape: Shape | None = None
+    shades: tuple[float, float] = (0.0, 1.0)
+
+
+NO_IMAGE = Image()
 
 
 @dataclass(frozen=True)
@@ -106,10 +115,8 @@ class Reconstruction:
         On which rows PCA was fitted.
     worst : tuple of Row
         The rows with the largest errors.
-    image_shape : tuple of int or None
-        The shape of rows that are pictures.
-    shades : (float, float)
-        The values of black and white.
+    image : Image
+        Whether the rows are pictures.
     """
 
     names: tuple[str, ...]
@@ -118,8 +125,7 @@ class Reconstruction:
     components: int
     pca_note: str
     worst: tuple[Row, ...]
-    image_shape: Shape | None = None
-    shades: tuple[float, float] = (0.0, 1.0)
+    image: Image = NO_IMAGE
 
 
 @dataclass(frozen=True)
@@ -257,8 +263,8 @@ class CodeMap:
         Thumbnails, from 0 to 1, in the order in which points get one while there is room.
     pictured : ndarray of int of shape (m,)
         The points that they belong to.
-    image_shape, shades
-        As in `Reconstruction`.
+    image : Image
+        Whether the rows are pictures.
     """
 
     numbers: Array
@@ -271,8 +277,7 @@ class CodeMap:
     decoder: Decoder | None
     pictures: Array | None = None
     pictured: Array | None = None
-    image_shape: Shape | None = None
-    shades: tuple[float, float] = (0.0, 1.0)
+    image: Image = NO_IMAGE
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 _LONGEST = 200  # characters of a name or a cell
 # Control characters, which XML and HTML do not have, and those that change the direction of the text around them.
-_INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]")
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]"
+)
 
 
 class Section(NamedTuple):
@@ -96,7 +98,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str, *, n
         f"<tr>{''.join(f'<td{kind}>{cell}</td>' for cell, kind in zip(row, kinds, strict=True))}</tr>" for row in rows
     )
     hidden = f'<caption class="hidden-label">{escaped(caption)}</caption>'
-    return f'<div class="wide" tabindex="0" role="region" aria-label="{escaped(caption)}"><table>{hidden}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    return (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escaped(caption)}"><table>{hidden}'
+        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
 
 
 def bar(share: float, kind: str) -> str:

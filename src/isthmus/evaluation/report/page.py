@@ -38,7 +38,10 @@ def page(facts: Facts) -> str:
     scripts = [asset(name) for name in ("report.js", *(_MAP_SCRIPTS if "map" in names else ()))]
     # Only these scripts may run, and nothing may be loaded: whatever a cell of the rows holds.
     allowed = " ".join(f"'sha256-{_hash(script)}'" for script in scripts)
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}; base-uri 'none'; form-action 'none'"
+    policy = (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}; base-uri 'none'; "
+        "form-action 'none'"
+    )
     links = "".join(f'<a href="#{section.name}">{escaped(section.title)}</a>' for section in sections)
     body = "".join(
         f'<section id="{section.name}" aria-labelledby="{section.name}-title"><h2 id="{section.name}-title">'
@@ -46,7 +49,8 @@ def page(facts: Facts) -> str:
         for section in sections
     )
     heading = f"{facts.about.kind} of {facts.about.data}"
-    rows = f"{counted(facts.about.rows, 'row')}, {counted(facts.about.columns, 'column')}, {counted(facts.reconstruction.components, 'code unit')}"
+    counts = (facts.about.rows, "row"), (facts.about.columns, "column"), (facts.reconstruction.components, "code unit")
+    rows = ", ".join(counted(*each) for each in counts)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>

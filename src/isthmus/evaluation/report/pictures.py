@@ -23,7 +23,7 @@ class Sheet(NamedTuple):
     columns: int
     width: int
     height: int
-    count: int
+    number: int
 
 
 def data_address(picture: Array, *, lossy: bool = False) -> str:

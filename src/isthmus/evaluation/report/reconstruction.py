@@ -20,7 +20,7 @@ def section(facts: Facts) -> Section:
     parts = [_summary(found), "<h3>Rows</h3>", _by_row(found)]
     if len(found.worst):
         parts += ["<h4>The rows with the largest errors</h4>", _worst(found)]
-    parts += ["<h3>Columns</h3>", _pixels(found) if found.image_shape else _by_column(found)]
+    parts += ["<h3>Columns</h3>", _pixels(found) if found.image.shape else _by_column(found)]
     return Section("reconstruction", "Reconstruction", "".join(parts))
 
 
@@ -60,7 +60,7 @@ def _by_row(found: Reconstruction) -> str:
 
 
 def _worst(found: Reconstruction) -> str:
-    if found.image_shape is not None:
+    if found.image.shape is not None:
         return f'<div class="cards">{"".join(_picture_card(row) for row in found.worst)}</div>'
     return f'<div class="cards wide-cards">{"".join(_table_card(row) for row in found.worst)}</div>'
 
@@ -111,11 +111,11 @@ def _by_column(found: Reconstruction) -> str:
 
 def _pixels(found: Reconstruction) -> str:
     """Return the errors of the pixels as pictures, in one scale."""
-    assert found.image_shape is not None
+    assert found.image.shape is not None
     methods = [("this model", found.model)] + ([("PCA", found.pca)] if found.pca else [])
     maps = {}
     for name, errors in methods:
-        cells = np.nan_to_num(errors.by_column).reshape(found.image_shape)
+        cells = np.nan_to_num(errors.by_column).reshape(found.image.shape)
         maps[name] = cells if cells.ndim == 2 else cells.mean(axis=2)
     figure = plots.error_maps(maps)
     text = "Mean squared error of each pixel: bright where a reconstruction is bad."

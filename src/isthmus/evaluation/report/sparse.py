@@ -17,10 +17,8 @@ def section(facts: Facts) -> Section | None:
     if found is None:
         return None
     inactive = np.flatnonzero(found.frequency == 0)
-    parts = [paragraph(
-        f"{number(found.active)} of {len(found.frequency):,} units are active in a mean row; {counted(len(inactive), 'unit')} "
-        "in none."
-    )]  # fmt: skip
+    mean = f"{number(found.active)} of {len(found.frequency):,} units are active in a mean row"
+    parts = [paragraph(f"{mean}; {counted(len(inactive), 'unit')} in none.")]
     if len(inactive):
         shown = ", ".join(str(unit) for unit in inactive[:40])
         more = f" and {len(inactive) - 40} more" if len(inactive) > 40 else ""
@@ -34,7 +32,14 @@ def section(facts: Facts) -> Section | None:
 
 def _units(found: SparseCode) -> str:
     rows = [
-        [str(unit.number), percent(unit.frequency), number(unit.mean), number(unit.largest), _atom(unit), _strongest(unit)]
+        [
+            str(unit.number),
+            percent(unit.frequency),
+            number(unit.mean),
+            number(unit.largest),
+            _atom(unit),
+            _strongest(unit),
+        ]
         for unit in found.units
     ]
     text = "The atom is what a unit of the code adds to a row."
