@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 COV ?=
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal -q
 
-.PHONY: demo test test-slow lint bench clean
+.PHONY: demo test test-slow lint docs bench clean
 
 demo: $(VENV)/demo
 	$(BIN)/isthmus demo --force
@@ -27,11 +27,15 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The site in both languages, in site/; a warning is an error.
+docs: $(VENV)/dev
+	$(BIN)/python scripts/site.py
+
 bench: $(VENV)/bench
 	cd benchmarks && for script in startup narrow epoch encode stream shuffle scale processes against_pca sparse_epoch topk planted denoising_epoch convolution; do ../$(BIN)/python $$script.py || exit 1; done
 
 clean:
-	rm -rf $(VENV) runs build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) runs build site .cache dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("isthmus needs Python 3.11 or newer; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
@@ -42,7 +46,7 @@ $(VENV)/demo: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) -e ".[samples,dev]"
+	$(PIP) -e ".[samples,dev,docs]"
 	@touch $@
 
 $(VENV)/bench: $(VENV)/dev

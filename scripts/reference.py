@@ -47,6 +47,9 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "isthmus.data.scaling": ("SCALINGS",),
 }
 _HELPERS = {"resolve", "suggest", "unknown_name", "Function"}  # without an underscore, but for other modules
+# A parameter's type that goes on in the next line, up to its default.
+_WRAPPED = re.compile(r"(?m)^(\w+ : (?:(?!default=).)*)\n {4}(.*default=\S+)$")
+_FOLDED_FROM = 12  # parameters; longer signatures are folded
 _MAX_GUIDES = 4  # that are named under "See also"
 
 
@@ -69,15 +72,14 @@ def public_names(module: ModuleType, public: str) -> tuple[str, ...]:
         own = isinstance(thing, Registry) or str(getattr(thing, "__module__", "")).startswith(folder)
         return own and (callable(thing) or isinstance(thing, Registry)) and thing is not Registry
 
-    return tuple(name for name in sorted(dir(module)) if not (name.startswith("_") or name in _HELPERS) and belongs(name))
+    names = (name for name in sorted(dir(module)) if not name.startswith("_") and name not in _HELPERS)
+    return tuple(name for name in names if belongs(name))
 
 
 def pages() -> list[Page]:
     """Return the pages: the estimators, then the modules."""
-    found = []
-    for name in isthmus.__all__:
-        if inspect.isclass(getattr(isthmus, name)):
-            found.append(Page(f"{name.lower()}.md", name, {f"isthmus.{name}": getattr(isthmus, name)}))
+    classes = [name for name in isthmus.__all__ if inspect.isclass(getattr(isthmus, name))]
+    found = [Page(f"{name.lower()}.md", name, {f"isthmus.{name}": getattr(isthmus, name)}) for name in classes]
     for public in MODULES:
         module = importlib.import_module(public)
         things = {f"{public}.{name}": getattr(module, name) for name in public_names(module, public)}
@@ -146,9 +148,12 @@ class Reference:
         if isinstance(thing, Mapping):
             yield from (_first(thing) + ".", "")
             return
+        first, *rest = self.docstring(thing) if inspect.getdoc(thing) else [""]
+        summary, _, more = first.partition("\n\n")
+        yield from (summary, "")
         if callable(thing):
             yield from _signature(full, thing)
-        yield from self.docstring(thing)
+        yield from (more, *rest)
         if places := self.used_in(full.rpartition(".")[2]):
             yield from ("**See also**", "", places, "")
         if inspect.isclass(thing):
@@ -164,8 +169,11 @@ class Reference:
     def members(self, full: str, cls: type) -> Iterator[str]:
         """Yield the lines of a class's public methods and properties, those of isthmus in full."""
         own, inherited = [], []
+        is_estimator = full == f"isthmus.{cls.__name__}"
+        if not is_estimator and any(base in page.objects.values() for page in self.pages for base in cls.__bases__):
+            return  # such as one of the sparsity methods, which are used by their settings
         for name, member in inspect.getmembers(cls, lambda x: callable(x) or isinstance(x, property)):
-            if name.startswith("_"):
+            if name.startswith("_") or not (is_estimator or name in vars(cls)):
                 continue
             home = str(getattr(getattr(member, "fget", member), "__module__", ""))
             (own if home.startswith("isthmus") else inherited).append((name, member))
@@ -182,7 +190,9 @@ class Reference:
 
     def docstring(self, thing: Any) -> Iterator[str]:
         """Yield the lines of a docstring, section by section."""
-        for section in griffe.Docstring(inspect.getdoc(thing) or "", parser="numpy").parse(warnings=False):
+        text = inspect.getdoc(thing) or ""
+        text = _WRAPPED.sub(r"\1 \2", text)
+        for section in griffe.Docstring(text, parser="numpy").parse(warnings=False):
             kind, value = section.kind.value, section.value
             if kind == "text":
                 yield from (self.linked(value), "")
@@ -236,7 +246,11 @@ def _signature(name: str, thing: Any, *, skip_self: bool = False) -> Iterator[st
     line = f"{name}({', '.join(shown)})"
     if len(line) > 100:
         line = f"{name}(\n" + "".join(f"    {one},\n" for one in shown) + ")"
-    yield from ("```python", line, "```", "")
+    block = ("```python", *line.split("\n"), "```", "")
+    if len(shown) <= _FOLDED_FROM:
+        yield from block
+    else:
+        yield from (f'??? abstract "The signature, of {len(shown)} parameters"', "", *(f"    {part}" for part in block))
 
 
 def _arguments(parameters: Iterable[inspect.Parameter]) -> Iterator[str]:
@@ -259,15 +273,16 @@ def command_page() -> str:
     """Return the page of the command line: every command with its arguments and options."""
     lines = ["# Command line", "", "What `isthmus COMMAND --help` prints, for every command.", ""]
     lines += ["| command | |", "|---|---|"]
-    lines += [f"| [`isthmus {name}`](#{name}) | {command.get_short_help_str(200)} |" for name, command in commands().items()]
-    for name, command in commands().items():
+    table = commands()
+    lines += [f"| [`isthmus {name}`](#{name}) | {command.get_short_help_str(200)} |" for name, command in table.items()]
+    for name, command in table.items():
         lines += ["", f"## isthmus {name} {{ #{name} }}", ""]
         lines += [" ".join(part.split()) + "\n" for part in inspect.cleandoc(command.help or "").split("\n\n")]
         context = typer.Context(command, info_name=f"isthmus {name}")
         pieces = " ".join(command.collect_usage_pieces(context))
         lines += ["```text", f"isthmus {name} {pieces}", "```", ""]
         for panel, rows in _panels(command, context).items():
-            lines += [f"**{panel}**", "", "| | |", "|---|---|"]
+            lines += [f"| {panel} | |", "|---|---|"]
             lines += [f"| `{form}` | {_cell(text)} |" for form, text in rows]
             lines.append("")
     return "\n".join(lines) + "\n"

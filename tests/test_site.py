@@ -1,0 +1,85 @@
+"""The site of the documentation builds without a warning, links within itself, and asks no other host for anything."""
+
+import importlib.util
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ENGLISH, CHINESE = (ROOT / "docs" / language for language in ("en", "zh"))
+GENERATED = ("api/", "cli.md", "changelog.md", "notebooks/")
+
+
+def navigation(name):
+    """Return the pages of a configuration's navigation, in order."""
+    found = []
+
+    def walk(entries):
+        for entry in entries:
+            for value in entry.values():
+                found.append(value) if isinstance(value, str) else walk(value)
+
+    walk(tomllib.loads((ROOT / name).read_text(encoding="utf-8"))["project"]["nav"])
+    return found
+
+
+def blocks(page):
+    return re.findall(r"^```\w*\n.*?^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def test_the_navigation_has_every_page():
+    own = [page for page in navigation("zensical.toml") if not page.startswith(GENERATED)]
+    assert sorted(own) == sorted(page.name for page in ENGLISH.glob("*.md"))
+
+
+def test_both_languages_have_the_same_navigation():
+    assert navigation("zensical.toml") == navigation("zensical.zh.toml")
+
+
+@pytest.mark.parametrize("page", sorted(page.name for page in CHINESE.glob("*.md")))
+def test_a_chinese_page_has_the_code_of_its_twin(page):
+    assert blocks(CHINESE / page) == blocks(ENGLISH / page)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    pytest.importorskip("zensical", reason="zensical is not installed; it builds the site")
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        spec = importlib.util.spec_from_file_location("isthmus_site", ROOT / "scripts" / "site.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(ROOT / "scripts"))
+    return module
+
+
+@pytest.mark.slow
+def test_the_site_builds(site, capfd):
+    languages = [language for language in site.LANGUAGES if (ROOT / "docs" / language).is_dir()]
+    for language in languages:
+        site.stage(language)
+        site.render(language)
+    assert "No issues found" in capfd.readouterr().out
+    if len(languages) == 2:
+        assert site.main() == 0, capfd.readouterr().out
+
+
+@pytest.mark.slow
+def test_complaints(site, tmp_path):
+    (tmp_path / "a.html").write_text('<p id="here"><a href="b.html#there">b</a><a href="gone.html">c</a>')
+    (tmp_path / "b.html").write_text(
+        '<script src="https://example.org/x.js"></script><img src="//example.org/y.png"><a href="a.html#here">a</a>'
+        '<a href="https://example.org">a link is no request</a><link rel="stylesheet" href="s.css">'
+    )
+    (tmp_path / "s.css").write_text("@font-face { src: url('https://example.org/f.woff') } p { background: url(x.png) }")
+    assert list(site.complaints(tmp_path)) == [
+        "a.html links to b.html#there, but that page has no such heading",
+        "a.html links to gone.html, which is not there",
+        "b.html loads https://example.org/x.js",
+        "b.html loads //example.org/y.png",
+        "s.css loads https://example.org/f.woff",
+    ]
