@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from isthmus.cli import app
 from isthmus.core.errors import IsthmusWarning
+from isthmus.corruption import CORRUPTIONS
+from isthmus.losses import LOSSES
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*/*.md")])
@@ -30,6 +32,7 @@ def fenced(document, language):
 )
 def test_python_runs(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ISTHMUS_MNIST_URL", "http://127.0.0.1:9/")  # nothing is downloaded
     names = {"__name__": "document"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", IsthmusWarning)
