@@ -21,7 +21,7 @@ LAYERS = (
     ("engine",),
     ("evaluation", "images"),
     ("estimators",),
-    ("export",),
+    ("explore", "export"),
     ("cli",),
 )
 DEPTH = {folder: depth for depth, folders in enumerate(LAYERS) for folder in folders}

@@ -4,7 +4,7 @@ Results go to stdout, messages to stderr. Exit codes: 0, 1 (failure), 2 (invalid
 141 (the reader of stdout closed it). Commands import the library when they run, so that ``isthmus --help`` is fast.
 """
 
-from isthmus.cli import cache, compare, convert, demo, denoise, fit, impute, inspect, outliers, report
+from isthmus.cli import cache, compare, convert, demo, denoise, explore, fit, impute, inspect, outliers, report
 from isthmus.cli.app import app, main, register
 
 __all__ = ["app", "main"]
@@ -20,6 +20,7 @@ for _command in (
     outliers.outliers,
     compare.compare,
     report.report,
+    explore.explore,
     cache.cache,
 ):
     register(_command)

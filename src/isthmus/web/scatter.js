@@ -225,7 +225,7 @@
     function move(event) {
       const now = spot(event), before = pointers.get(event.pointerId);
       if (!before) {
-        if (event.pointerType !== "touch") hover(at(...now, HOVER), event);
+        if (event.pointerType !== "touch") hover(mode === "decode" ? -1 : at(...now, HOVER), event);
         return;
       }
       if (pointers.size === 2) {
@@ -234,7 +234,10 @@
         pan((now[0] - before[0]) / 2, (now[1] - before[1]) / 2);
         zoom(apart(now) / Math.max(1, apart(before)), (now[0] + other[0]) / 2, (now[1] + other[1]) / 2);
       } else if (pressed) {
-        if (Math.hypot(now[0] - pressed.start[0], now[1] - pressed.start[1]) > CLICK) pressed.moved = true;
+        if (Math.hypot(now[0] - pressed.start[0], now[1] - pressed.start[1]) > CLICK && !pressed.moved) {
+          pressed.moved = true;
+          hover(-1, event);
+        }
         if (pressed.mode === "pan" && pressed.moved) pan(now[0] - before[0], now[1] - before[1]);
         if (pressed.mode === "decode") onPlane(...now, event);
         if (pressed.mode === "lasso") {
