@@ -30,6 +30,12 @@ def blocks(page):
     return re.findall(r"^```\w*\n.*?^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
+def outline(page):
+    """Return the levels of a page's headings and the paths of its pictures, in order."""
+    text = re.sub(r"^```\w*\n.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return re.findall(r"^(#+) |^!\[[^]]*\]\(([^)]+)\)", text, re.MULTILINE)
+
+
 def test_the_navigation_has_every_page():
     own = [page for page in navigation("zensical.toml") if not page.startswith(GENERATED)]
     assert sorted(own) == sorted(page.name for page in ENGLISH.glob("*.md"))
@@ -42,6 +48,16 @@ def test_both_languages_have_the_same_navigation():
 @pytest.mark.parametrize("page", sorted(page.name for page in CHINESE.glob("*.md")))
 def test_a_chinese_page_has_the_code_of_its_twin(page):
     assert blocks(CHINESE / page) == blocks(ENGLISH / page)
+
+
+@pytest.mark.parametrize("page", sorted(page.name for page in CHINESE.glob("*.md")))
+def test_a_chinese_page_has_the_sections_and_pictures_of_its_twin(page):
+    assert outline(CHINESE / page) == outline(ENGLISH / page)
+
+
+def test_the_chinese_readme_has_the_code_of_its_twin():
+    assert blocks(ROOT / "README.zh-CN.md") == blocks(ROOT / "README.md")
+    assert outline(ROOT / "README.zh-CN.md") == outline(ROOT / "README.md")
 
 
 @pytest.fixture(scope="module")
