@@ -92,7 +92,7 @@ globalThis.isthmus ??= {};
       return `${column.levels[best - column.start]} (${Math.round(100 * row[best])}%)`;
     }
     if (column.kind === "boolean") return column.levels[first > 0.5 ? 1 : 0];
-    if (column.kind === "datetime" && column.origin !== null) return dateText(column.origin + DAY * first);
+    if (column.kind === "datetime" && column.origin !== null) return dateText(column.origin + Math.round((DAY * first) / column.step) * column.step);
     if (column.kind === "duration") return `${numberText(first)} days`;
     return numberText(column.skew.length ? unskewed(first, column.skew) : first, column.kind === "integer");
   }

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.files import atomic_write
+from isthmus.data.columns import frame_of
 from isthmus.data.named_columns import has_column
 from isthmus.data.sources.base import Block, Source
 from isthmus.data.sources.places import local_files
@@ -114,8 +115,9 @@ def facts_of(
         source = SelectedRows(whole, chosen)
         notes.append(f"The whole report reads a random sample of {len(chosen):,} of {n_rows:,} rows.")
     readers, image = readers_of(model, source.schema), _image_of(model, source, image_shape, seed)
-    columns = Columns(model, source, seed, _steps(progress, len(chosen), 0))
     codes = _sample_of_codes(model, source, seed)
+    components = _components(model, codes)
+    columns = Columns(model, source, components, seed, _steps(progress, len(chosen), 0))
     names = [str(unit) for unit in model.get_feature_names_out()]
     axes, units = mapping.axes_of(codes, names), units_wanted(model, codes)
     start = label_name if labels is None else None
@@ -129,8 +131,8 @@ def facts_of(
     notes += _notes(len(chosen), len(wanted.rows), len(some), len(readers), image)
     return Facts(
         about(model, name, len(chosen), len(readers), str(source.fingerprint), tuple(notes)),
-        Training(model.history_, model.best_iter_) if model.history_.get("loss") else None,
-        _reconstruction(model, source, passed, columns.pca, readers, image),
+        _training(model),
+        _reconstruction(model, source, passed, columns.pca, components, readers, image),
         found,
         Codes(codes, tuple(names), len(chosen)),
         sparse_code(model, source, passed, units, readers, image),
@@ -140,9 +142,17 @@ def facts_of(
 
 
 def name_of(X: Any) -> str:
-    """Return what the report calls rows: the name of their file, else their type."""
+    """Return what the report calls rows: the name of their file, else what they are."""
     path = getattr(X, "path", X)
-    return Path(os.fspath(path)).name if isinstance(path, str | os.PathLike) else type(X).__name__
+    if isinstance(path, str | os.PathLike):
+        return Path(os.fspath(path)).name
+    return "a table" if frame_of(X) is not None else "an array"
+
+
+def _training(model: Any) -> Training | None:
+    # The time spent waiting for rows says nothing of the model.
+    history = {name: values for name, values in model.history_.items() if name != "waiting"}
+    return Training(history, model.best_iter_) if history.get("loss") else None
 
 
 def _labels(model: Any, X: Any, color: Any) -> tuple[Any, str | None, Any]:
@@ -184,19 +194,34 @@ def _sample_of_codes(model: Any, source: Source, seed: int) -> Array:
     return np.concatenate(list(parts)).astype(np.float64)
 
 
+def _components(model: Any, codes: Array) -> int:
+    """Return the components of a PCA to compare with: those of the code or, of a sparse one, those active in a row."""
+    width = int(model.n_components_)
+    return width if model.sparsity_ is None else min(max(round(float((codes != 0).sum(axis=1).mean())), 1), width)
+
+
 def _reconstruction(
-    model: Any, source: Source, passed: Passed, pca: Principal | None, readers: tuple[ColumnReader, ...], image: Image
+    model: Any,
+    source: Source,
+    passed: Passed,
+    pca: Principal | None,
+    components: int,
+    readers: tuple[ColumnReader, ...],
+    image: Image,
 ) -> Reconstruction:
     note = "PCA cannot be computed for these rows."
     if pca is not None:
         whole = "these rows" if pca.rows == rows_of(source) else f"a random sample of {pca.rows:,} of these rows"
-        note = f"PCA is fitted on {whole}, those that it is judged on."
+        width = f"PCA has {components} component{'s' if components != 1 else ''}"
+        if model.sparsity_ is not None:
+            width += ", as many as units are active in a mean row"
+        note = f"{width}; it is fitted on {whole}, those that it is judged on."
     worst = worst_rows(model, source, passed, pca, readers, image)
     names = tuple(reader.name for reader in readers)
     by_column = len(passed.model.by_column)
     if by_column != len(names):  # a column without any value has no reader
         names = tuple(str(name) for name in getattr(model, "feature_names_in_", range(by_column)))
-    return Reconstruction(names, passed.model, passed.pca, int(model.n_components_), note, worst, image)
+    return Reconstruction(names, passed.model, passed.pca, components, note, worst, image)
 
 
 def _notes(rows: int, points: int, shown: int, columns: int, image: Image) -> list[str]:

@@ -56,6 +56,12 @@ class ColumnReader:
             return None
         return float(int(self.encoded.low) / TICKS_OF_DAY[self.encoded.unit] * _MILLISECONDS)
 
+    @property
+    def step(self) -> float:
+        """The milliseconds of which dates are multiples, counted from the origin."""
+        own = self.encoded
+        return 1.0 if own is None or not own.unit else max(own.step / TICKS_OF_DAY[own.unit] * _MILLISECONDS, 1.0)
+
     def values(self, rows: Array) -> Array:
         """Return the cells of rows (n, D) as numbers: places of levels, days, or numbers; NaN where one is missing."""
         own = rows[:, self.start : self.stop]
@@ -76,7 +82,7 @@ class ColumnReader:
             share = float(row[self.start + int(value)])
             return f"{level} ({min(max(share, 0), 1):.0%})" if decoded and self.kind == "category" else level
         if self.kind == "datetime" and self.origin is not None:
-            return date_text(self.origin + value * _MILLISECONDS)
+            return date_text(self.origin + round(value * _MILLISECONDS / self.step) * self.step)
         if self.kind == "duration":
             return f"{value:.4g} days"
         return f"{value:.0f}" if self.kind == "integer" and abs(value) < 1e15 else f"{value:.5g}"
@@ -91,7 +97,7 @@ class ColumnReader:
         skew: tuple[float, ...] = ()
         if self.encoded is not None and self.encoded.skew:
             skew = steps_back(self.encoded.skew, self.encoded.low, self.encoded.high)
-        return DecodedColumn(self.name, self.kind, self.start, self.stop, self.levels, skew, self.origin)
+        return DecodedColumn(self.name, self.kind, self.start, self.stop, self.levels, skew, self.origin, self.step)
 
 
 def date_text(milliseconds: float) -> str:

@@ -43,7 +43,7 @@ class Columns:
         Of the scaled rows, where there are at most 2,048 columns.
     """
 
-    def __init__(self, model: Any, source: Source, seed: int, progress: Callable[[int], None]) -> None:
+    def __init__(self, model: Any, source: Source, components: int, seed: int, progress: Callable[[int], None]) -> None:
         width, self.count = source.schema.n_features, 0
         self.missing = np.zeros(width, np.int64)
         self.low, self.high = np.full(width, np.inf), np.full(width, -np.inf)
@@ -58,7 +58,6 @@ class Columns:
             progress(self.count)
         self.hashes = np.concatenate(hashes)
         self.deviation = np.sqrt(self._squares / np.maximum(self._observed, 1))
-        components = int(model.n_components_)
         self.pca = moments.principal(components) if moments is not None else _of_sample(model, source, components, seed)
         self.covariance = None if moments is None else moments.covariance
 

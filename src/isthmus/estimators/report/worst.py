@@ -16,7 +16,7 @@ from isthmus.estimators.streaming import float_of, inference_of
 from isthmus.evaluation.report.facts import Cell, Image, Row
 
 Array = NDArray[Any]
-_ROWS, _CELLS = 12, 6
+_ROWS, _TABLE_ROWS, _CELLS, _LEAST_SHARE = 12, 8, 6, 0.01
 
 
 def worst_rows(
@@ -29,7 +29,7 @@ def worst_rows(
 ) -> tuple[Row, ...]:
     """Return the rows with the largest errors; as pictures where they are some."""
     errors = np.nan_to_num(passed.model.by_row, nan=-1.0)
-    numbers = np.argsort(-errors, kind="stable")[:_ROWS]
+    numbers = np.argsort(-errors, kind="stable")[: _TABLE_ROWS if image.shape is None else _ROWS]
     raw = taken(source, numbers)
     made = np.concatenate(
         [rebuilt for _, rebuilt in inference_of(model).reconstruct([Block(raw, 0)], float_of(source))]
@@ -81,5 +81,5 @@ def _cells(readers: tuple[ColumnReader, ...], raw: Array, made: Array, squares: 
             float(np.nan_to_num(squares[place])) / total,
         )
         for place in order
-        if squares[place] > 0
+        if squares[place] > _LEAST_SHARE * total
     )

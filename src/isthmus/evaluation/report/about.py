@@ -11,7 +11,7 @@ def section(facts: Facts) -> Section:
     about = facts.about
     rows = f"{counted(about.rows, 'row')} of {counted(about.columns, 'column')}"
     lines = [("Class", about.kind), ("Rows of this report", f"{about.data}: {rows}"), *about.structure]
-    parts = [definitions(lines), "<h3>Settings</h3>"]
+    parts = ["<h3>Settings</h3>"]
     if about.changed:
         cells = (
             [f"<code>{escaped(name)}</code>", escaped(value), escaped(default)]
@@ -31,4 +31,5 @@ def section(facts: Facts) -> Section:
     )
     if about.notes:
         parts.append(f'<ul class="note">{"".join(f"<li>{escaped(note)}</li>" for note in about.notes)}</ul>')
-    return Section("model", "The model", "".join(parts))
+    halves = f'<div class="halves"><div>{definitions(lines)}</div><div>{"".join(parts)}</div></div>'
+    return Section("model", "The model", halves)

@@ -126,6 +126,7 @@ def decoder_data(decoder: Decoder) -> dict[str, Any]:
                 "levels": [plain(level) for level in column.levels],
                 "skew": list(column.skew),
                 "origin": column.origin,
+                "step": column.step,
             }
             for column in decoder.columns
         ],

@@ -110,7 +110,7 @@ class Reconstruction:
     model, pca : Errors
         `pca` is None where PCA cannot be computed.
     components : int
-        The components of both.
+        The components of PCA.
     pca_note : str
         On which rows PCA was fitted.
     worst : tuple of Row
@@ -194,6 +194,8 @@ class DecodedColumn:
         How a transformed number is taken back, as `isthmus.data.encoding.skew.steps_back`; empty otherwise.
     origin : float or None
         Milliseconds since 1970 of a date's day 0.
+    step : float
+        Milliseconds of which dates are multiples, counted from `origin`.
     """
 
     name: str
@@ -203,6 +205,7 @@ class DecodedColumn:
     levels: tuple[str, ...] = ()
     skew: tuple[float, ...] = ()
     origin: float | None = None
+    step: float = 1.0
 
 
 @dataclass(frozen=True)

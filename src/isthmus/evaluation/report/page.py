@@ -48,8 +48,8 @@ def page(facts: Facts) -> str:
         f"{escaped(section.title)}</h2>{section.body}</section>"
         for section in sections
     )
-    heading = f"{facts.about.kind} of {facts.about.data}"
-    counts = (facts.about.rows, "row"), (facts.about.columns, "column"), (facts.reconstruction.components, "code unit")
+    heading = f"{facts.about.kind} on {facts.about.data}"
+    counts = (facts.about.rows, "row"), (facts.about.columns, "column"), (facts.codes.sample.shape[1], "code unit")
     rows = ", ".join(counted(*each) for each in counts)
     return f"""<!DOCTYPE html>
 <html lang="en">

@@ -30,15 +30,11 @@ def _summary(found: Reconstruction) -> str:
         [escaped(name), number(errors.mean, 4), percent(errors.explained), bar(errors.explained, f"series-{place}")]
         for place, (name, errors) in enumerate(methods)
     ]
-    units = f"{found.components} component{'s' if found.components != 1 else ''}"
-    summary = table(
-        ["method", "squared error per cell", "explained variance", ""],
-        rows,
-        f"Reconstruction from {units}",
-        numeric=(1, 2),
-    )
-    text = f"Errors are in scaled units, from {units}. {found.pca_note}"
-    if found.pca and found.pca.mean > 0:
+    head = ["method", "squared error per cell", "explained variance", ""]
+    summary = table(head, rows, "Reconstruction", numeric=(1, 2))
+    text = f"Errors are in scaled units. {found.pca_note}"
+    # Of as many components as columns PCA reconstructs everything, up to rounding.
+    if found.pca and found.pca.mean > 1e-12:
         ratio = found.model.mean / found.pca.mean
         text = f"The error of the model is {number(ratio, 3)} of PCA's. {text}"
     return paragraph(text) + summary
@@ -83,9 +79,7 @@ def _table_card(row: Row) -> str:
     cells = (
         [escaped(cell.column), escaped(cell.value), escaped(cell.rebuilt), percent(cell.share)] for cell in row.cells
     )
-    listed = table(
-        ["column", "value", "reconstruction", "share of error"], cells, f"Cells of row {row.number}", numeric=(3,)
-    )
+    listed = table(["column", "value", "reconstruction", "share"], cells, f"Cells of row {row.number}", numeric=(3,))
     return f'<div class="card">{_heading(row)}{listed}</div>'
 
 
