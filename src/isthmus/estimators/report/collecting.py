@@ -15,7 +15,7 @@ from isthmus.core.files import atomic_write
 from isthmus.data.columns import frame_of
 from isthmus.data.named_columns import has_column
 from isthmus.data.sources.base import Block, Source
-from isthmus.data.sources.places import local_files
+from isthmus.data.sources.places import is_location, local_files
 from isthmus.data.weights import SelectedRows
 from isthmus.estimators.inputs import open_rows, rows_of
 from isthmus.estimators.labelling import divided, is_named_table
@@ -164,7 +164,11 @@ def _labels(model: Any, X: Any, color: Any) -> tuple[Any, str | None, Any]:
     if color in (str(name) for name in getattr(model, "feature_names_in_", ())):
         return X, color, None
     rows, labels = divided(X, color, "color")
-    return rows, Path(color).name if not (is_named_table(X) and has_column(X, color)) else color, labels
+    if not (is_named_table(X) and has_column(X, color)):
+        return rows, Path(color).name, labels
+    # Of a table in files the model's columns are read, in its order.
+    named = len(getattr(model, "feature_names_in_", ())) and is_location(X)
+    return X if named else rows, color, labels
 
 
 def _steps(progress: Progress | None, rows: int, number: int) -> Callable[[int], None]:

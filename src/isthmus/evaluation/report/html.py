@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 _LONGEST = 200  # characters of a name or a cell
 # Control characters, which XML and HTML do not have, and those that change the direction of the text around them.
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufffe\uffff]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
 )
 
 
@@ -25,8 +25,12 @@ class Section(NamedTuple):
 
 def plain(text: object) -> str:
     """Return a text without characters that cannot be shown, at most 200 characters long."""
-    found = _INVISIBLE.sub("\ufffd", str(text).encode("utf-8", "replace").decode("utf-8"))
+    found = _visible(str(text))
     return found if len(found) <= _LONGEST else f"{found[: _LONGEST - 1]}…"
+
+
+def _visible(text: str) -> str:
+    return _INVISIBLE.sub("\ufffd", text)
 
 
 def escaped(text: object) -> str:
@@ -62,7 +66,7 @@ def paragraph(text: str, kind: str = "") -> str:
 
 def escaped_long(text: str) -> str:
     """Return a text of the report itself as HTML, of any length."""
-    return html.escape(_INVISIBLE.sub("\ufffd", text))
+    return html.escape(_visible(text))
 
 
 def definitions(lines: Iterable[tuple[str, str]]) -> str:

@@ -17,7 +17,7 @@ COLOURS = {_LIGHT.paper: "--paper", _LIGHT.ink: "--ink", _LIGHT.muted: "--faint"
     colour: f"--series-{place}" for place, colour in enumerate(_LIGHT.palette)
 }
 _REFERENCES = re.compile(r'(\bid="|url\(#|href="#)([^")]+)')
-_FONT = re.compile(r"font: ([^;\"']*?)(\d+(?:\.\d+)?px)[^;\"]*")
+_FONT = re.compile(r"font-family: [^;\"]*")
 _NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _GEOMETRY = re.compile(r'\b(?:d|transform|x|y|points)="[^"]*"')
 _TAG = re.compile(r"<[a-zA-Z][^>]*>")  # what is between tags is text, and stays as it is
@@ -52,7 +52,7 @@ def inline_svg(figure: Figure, name: str, label: str) -> str:
 def _own(tag: str, name: str) -> str:
     """Return a tag with ids of its own, short numbers, and the colours and font of the page."""
     tag = _REFERENCES.sub(lambda found: f"{found[1]}{name}-{found[2]}", tag)
-    tag = _FONT.sub(lambda found: f"font: {found[1]}{found[2]} var(--sans)", tag)
+    tag = _FONT.sub("font-family: var(--sans)", tag)
     tag = _GEOMETRY.sub(lambda found: _NUMBER.sub(_short, found[0]), tag)
     for colour, variable in COLOURS.items():
         tag = tag.replace(colour, f"var({variable})")

@@ -1,0 +1,35 @@
+import json
+
+import pytest
+
+from commands import fails, isthmus
+from pages import Page
+
+
+def test_a_report(in_folder, tmp_path):
+    out = tmp_path / "report.html"
+    result = isthmus("report", "model", "rows.csv", "-o", out, "--color-by", "c", "--json")
+    facts = json.loads(result.stdout)
+    assert facts == {"report": str(out), "rows": 300, "bytes": out.stat().st_size}
+    page = Page(out.read_text(encoding="utf-8"))
+    data = page.data["map-data"]
+    assert data["columns"][data["color"]]["name"] == "c"
+    assert "Autoencoder on rows.csv" in page.text
+    assert "--epochs 3" in page.text
+    isthmus("report", "model", "more.csv", "-o", out, "--color-by", "label", "--force", "--quiet")
+    fails("report", "model", "rows.csv", "-o", out, match="exists; pass another path")
+    fails("report", "model", "rows.csv", "-o", "rows.csv", "--force", match="is read by this command")
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        (["--color-by", "nothing"], "nothing is neither a column"),
+        (["--image-shape", "2,a"], "--image-shape 2,a must be H,W"),
+        (["--image-shape", "2,3"], "image_shape"),
+        (["-o", "-"], "a report cannot be written to stdout"),
+    ],
+)
+def test_refused(in_folder, tmp_path, options, match):
+    fails("report", "model", "rows.csv", "-o", tmp_path / "r.html", *options, match=match)
+    assert not list(tmp_path.iterdir())

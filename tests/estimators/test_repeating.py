@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from isthmus import Autoencoder, ConvolutionalAutoencoder, DenoisingAutoencoder, NeighborAutoencoder, SparseAutoencoder
+from isthmus.core.parameters import parameters_of
+from isthmus.estimators.repeating import changed_parameters, command_of, options_of, python_of
+from isthmus.sparsity import TopK
+
+MODELS = [
+    Autoencoder(),
+    Autoencoder(3, hidden_layer_sizes=[7, 5], dropout=0.1, layer_norm=True, linear_path=False, max_epochs=np.int64(9)),
+    Autoencoder(0.9, feature_weights={"a": 2.0, "b": 0.5}, scaling=None, early_stopping=False, learning_rate=1e-4),
+    SparseAutoencoder(32, k=4),
+    SparseAutoencoder(sparsity="kl", sparsity_target=0.05),
+    DenoisingAutoencoder(corruption="masking", corruption_level=0.2),
+    ConvolutionalAutoencoder(channels=(8, 16), image_shape=(8, 8)),
+    NeighborAutoencoder(n_neighbors=7),
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+def test_the_command_makes_the_same_estimator(model):
+    from isthmus.cli import options as cli_options
+    from isthmus.cli.fit import PARAMETERS
+    from isthmus.estimators.choosing import estimator_of
+
+    model.set_params(random_state=5)
+    options = options_of(model)
+    assert command_of(model).startswith("isthmus fit DATA -o model.safetensors")
+    kind = "NeighborAutoencoder" if options.pop("map", False) else None
+    by_option = {declared.option: declared for declared in PARAMETERS.values()}
+    values = {by_option[name].name: cli_options.value_of(by_option[name], text) for name, text in options.items()}
+    again = estimator_of(values, kind)
+    assert type(again) is type(model)
+    for name in parameters_of(type(model)):
+        own, other = getattr(model, name), getattr(again, name)
+        assert own == other or list(own) == list(other), name
+
+
+@pytest.mark.parametrize("model", [*MODELS, Autoencoder(sparsity=TopK(k=3))], ids=lambda model: type(model).__name__)
+def test_the_lines_of_python_make_the_same_estimator(model):
+    model.set_params(random_state=5)
+    lines = python_of(model).replace(".fit(X)", "")
+    names = {}
+    exec(lines, names)
+    again = names["model"]
+    assert type(again) is type(model)
+    assert changed_parameters(again) == changed_parameters(model)
+
+
+def test_what_has_no_text_has_no_command():
+    assert command_of(Autoencoder(sparsity=TopK(k=3))) is None
+    assert command_of(Autoencoder(learning_rate_schedule=lambda share: 1.0)) is None
+
+
+def test_the_seed_is_that_of_the_fit():
+    model = Autoencoder(1, hidden_layer_sizes=(3,), max_epochs=1)
+    model.seed_ = 17
+    assert changed_parameters(model)["random_state"] == 17
+    assert "--seed 17" in command_of(model)
