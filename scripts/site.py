@@ -20,6 +20,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from notebooks import FOLDER as NOTEBOOKS
+from notebooks import NAMES, write_page
 from reference import Reference, command_page
 
 ROOT = Path(__file__).parent.parent
@@ -52,6 +54,10 @@ def stage(language: str) -> None:
         (target / page.name).write_text(_with_files(text, target), encoding="utf-8")
     Reference(guides).write(target / "api")
     (target / "cli.md").write_text(command_page(), encoding="utf-8")
+    (target / "files" / "notebooks").mkdir(parents=True, exist_ok=True)
+    for name in NAMES:
+        write_page(name, target / "notebooks")
+        shutil.copyfile(NOTEBOOKS / f"{name}.ipynb", target / "files" / "notebooks" / f"{name}.ipynb")
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     (target / "changelog.md").write_text(re.sub(r"`docs/en/(\w+\.md)`", r"[\1](\1)", changes), encoding="utf-8")
 
