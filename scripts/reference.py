@@ -170,7 +170,7 @@ class Reference:
         """Yield the lines of a class's public methods and properties, those of isthmus in full."""
         own, inherited = [], []
         is_estimator = full == f"isthmus.{cls.__name__}"
-        if not is_estimator and any(base in page.objects.values() for page in self.pages for base in cls.__bases__):
+        if not is_estimator and any(base in page.objects.values() for page in self.pages for base in cls.__mro__[1:]):
             return  # such as one of the sparsity methods, which are used by their settings
         for name, member in inspect.getmembers(cls, lambda x: callable(x) or isinstance(x, property)):
             if name.startswith("_") or not (is_estimator or name in vars(cls)):
