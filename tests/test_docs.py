@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from isthmus.cli import app
 from isthmus.core.errors import IsthmusWarning
+from isthmus.corruption import CORRUPTIONS
+from isthmus.losses import LOSSES
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*/*.md")])
