@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from typer import Option
@@ -11,7 +12,7 @@ from isthmus.cli.options import Data, Force, Json, Model, Quiet, Reading, load_m
 from isthmus.core.errors import InvalidParameterError
 
 _Output = Annotated[str, Option("--output", "-o", metavar="FILE", help="The file to write, such as report.html.")]
-_Color = Annotated[
+Color = Annotated[
     str | None,
     Option(
         metavar="NAME",
@@ -31,7 +32,7 @@ def report(
     data: Data,
     reading: Reading,
     output: _Output = "report.html",
-    color_by: _Color = None,
+    color_by: Color = None,
     image_shape: ImageShape = None,
     max_rows: Annotated[int, Option(metavar="N", min=2, help="Of more rows, read a random sample.")] = 1_000_000,
     force: Force = False,
@@ -44,15 +45,12 @@ def report(
     reconstruction next to PCA's, learning curves, distributions of the codes, the units of a sparse code, the error of
     a denoiser against noise, and what in the rows deserves a look.
     """
-    from isthmus.core.files import check_writable
-    from isthmus.data.sources.places import local_files
     from isthmus.estimators.report.collecting import name_of
     from isthmus.estimators.report.collecting import report as report_on
 
     if output == "-":
         raise InvalidParameterError("-o -: a report cannot be written to stdout; give the path of a file")
-    files: list[Any] = [file for one in (model, data, color_by) if one is not None for file in local_files(one)]
-    check_writable(output, overwrite=force, reads=files)
+    check_target(output, (model, data, color_by), overwrite=force)
     shape, loaded = shape_of(image_shape), load_model(model)
     with local_file(data) as path, rows_of(path, reading.without([color_by])) as rows:
         with progress_of("report", quiet or as_json) as progress:
@@ -69,6 +67,15 @@ def report(
     n_rows, size = made.facts.about.rows, len(made.html.encode("utf-8"))
     facts, text = {"report": output, "rows": n_rows, "bytes": size}, f"{output}: {n_rows:,} rows, {size / 1e6:.1f} MB"
     print_result(facts, text, as_json=as_json, quiet=quiet)
+
+
+def check_target(output: str, reads: Sequence[str | None], *, overwrite: bool) -> None:
+    """Refuse a file that cannot be written, or that is read, before the work rather than after it."""
+    from isthmus.core.files import check_writable
+    from isthmus.data.sources.places import local_files
+
+    files: list[Any] = [file for one in reads if one is not None for file in local_files(one)]
+    check_writable(output, overwrite=overwrite, reads=files)
 
 
 def shape_of(text: str | None) -> tuple[int, ...] | None:

@@ -15,6 +15,7 @@ from isthmus.data.columns import frame_of
 from isthmus.data.named_columns import NamedColumns, has_column, is_table
 from isthmus.data.sources import TableSource, open_source
 from isthmus.data.sources.opening import column_names
+from isthmus.data.sources.places import is_location
 from isthmus.estimators import inputs
 
 Array = NDArray[Any]
@@ -38,6 +39,22 @@ def divided(rows: Any, labels: str, option: str = "--labels") -> tuple[Any, Arra
     if not Path(labels).exists():
         raise InvalidParameterError(f"{option} {labels} is neither a column of the rows nor a file")
     return rows, labels_in(labels, option)
+
+
+def labels_of(model: Any, X: Any, color: Any) -> tuple[Any, str | None, Any]:
+    """Return the rows, the name of what the map is coloured by, and labels that are no column of the rows."""
+    if color is None:
+        return X, None, None
+    if not isinstance(color, str):
+        return X, str(getattr(color, "name", None) or "label"), color
+    if color in (str(name) for name in getattr(model, "feature_names_in_", ())):
+        return X, color, None
+    rows, labels = divided(X, color, "color")
+    if not (is_named_table(X) and has_column(X, color)):
+        return rows, Path(color).name, labels
+    # Of a table in files the model's columns are read, in its order.
+    named = len(getattr(model, "feature_names_in_", ())) and is_location(X)
+    return X if named else rows, color, labels
 
 
 def is_named_table(rows: Any) -> bool:

@@ -13,29 +13,26 @@ from numpy.typing import NDArray
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.files import atomic_write
 from isthmus.data.columns import frame_of
-from isthmus.data.named_columns import has_column
 from isthmus.data.sources.base import Block, Source
-from isthmus.data.sources.places import is_location, local_files
+from isthmus.data.sources.places import local_files
 from isthmus.data.weights import SelectedRows
 from isthmus.estimators.inputs import open_rows, rows_of
-from isthmus.estimators.labelling import divided, is_named_table
+from isthmus.estimators.labelling import labels_of
 from isthmus.estimators.report import mapping
 from isthmus.estimators.report.about import about
 from isthmus.estimators.report.columns import ColumnReader, readers_of
+from isthmus.estimators.report.image import image_of
 from isthmus.estimators.report.noise import noise_of
 from isthmus.estimators.report.passes import Columns, Passed, Principal, sampled, second_pass, taken
 from isthmus.estimators.report.problems import problems_of
 from isthmus.estimators.report.sparse_units import sparse_code, units_wanted
 from isthmus.estimators.report.worst import worst_rows
 from isthmus.estimators.streaming import Progress, inference_of
-from isthmus.evaluation.plots.checks import check_size, checked_shape
-from isthmus.evaluation.plots.pictures import grey_range
 from isthmus.evaluation.report.facts import Codes, Facts, Image, Reconstruction, Training
 from isthmus.evaluation.report.page import page
 
 Array = NDArray[Any]
 _CODES, _CODE_CELLS = 5_000, 1 << 24
-_SEEN = 200  # rows that show the range of pictures
 
 
 class Report:
@@ -106,7 +103,7 @@ def facts_of(
     if isinstance(max_rows, bool) or not isinstance(max_rows, int | np.integer) or max_rows < 2:
         raise InvalidParameterError(f"max_rows={max_rows!r} must be an integer >= 2")
     name = name_of(X) if name is None else name
-    X, label_name, labels = _labels(model, X, color)
+    X, label_name, labels = labels_of(model, X, color)
     whole = open_rows(model, X, reset=False)
     n_rows, notes = rows_of(whole), []
     chosen = sampled(n_rows, int(max_rows), seed)
@@ -114,7 +111,7 @@ def facts_of(
     if len(chosen) < n_rows:
         source = SelectedRows(whole, chosen)
         notes.append(f"The whole report reads a random sample of {len(chosen):,} of {n_rows:,} rows.")
-    readers, image = readers_of(model, source.schema), _image_of(model, source, image_shape, seed)
+    readers, image = readers_of(model, source.schema), image_of(model, source, image_shape, seed)
     codes = _sample_of_codes(model, source, seed)
     components = _components(model, codes)
     columns = Columns(model, source, components, seed, _steps(progress, len(chosen), 0))
@@ -155,40 +152,10 @@ def _training(model: Any) -> Training | None:
     return Training(history, model.best_iter_) if history.get("loss") else None
 
 
-def _labels(model: Any, X: Any, color: Any) -> tuple[Any, str | None, Any]:
-    """Return the rows, the name of what the map is coloured by, and labels that are no column of the rows."""
-    if color is None:
-        return X, None, None
-    if not isinstance(color, str):
-        return X, str(getattr(color, "name", None) or "label"), color
-    if color in (str(name) for name in getattr(model, "feature_names_in_", ())):
-        return X, color, None
-    rows, labels = divided(X, color, "color")
-    if not (is_named_table(X) and has_column(X, color)):
-        return rows, Path(color).name, labels
-    # Of a table in files the model's columns are read, in its order.
-    named = len(getattr(model, "feature_names_in_", ())) and is_location(X)
-    return X if named else rows, color, labels
-
-
 def _steps(progress: Progress | None, rows: int, number: int) -> Callable[[int], None]:
     if progress is None:
         return lambda done: None
     return lambda done: progress(number * rows + done, 2 * rows)
-
-
-def _image_of(model: Any, source: Source, given: Sequence[int] | None, seed: int) -> Image:
-    """Return the shape of rows that are pictures that can be shown, and the values of black and white."""
-    if given is not None:
-        check_size(source.schema.n_features, checked_shape(given), "the rows")
-    known = model.image_shape_ or getattr(model.network_, "image_shape", None) or source.schema.image_shape
-    shape = known if given is None else tuple(given)
-    channels = 1 if shape is None or len(shape) == 2 else shape[2]
-    if shape is None or channels not in (1, 3) or int(np.prod(shape)) != source.schema.n_features:
-        return Image()
-    rows = taken(source, sampled(rows_of(source), _SEEN, seed))
-    low, high = grey_range(np.nan_to_num(rows))
-    return Image(tuple(int(side) for side in (shape[:2] if channels == 1 else shape)), (float(low), float(high)))
 
 
 def _sample_of_codes(model: Any, source: Source, seed: int) -> Array:
