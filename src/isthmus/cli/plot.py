@@ -18,9 +18,7 @@ KINDS = (
     *("outliers", "morph"),
 )
 _SUFFIXES = (".png", ".svg", ".pdf")
-_Kind = Annotated[
-    str, Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.", autocompletion=lambda: list(KINDS))
-]
+_Kind = Annotated[str, Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.", autocompletion=lambda: list(KINDS))]
 _Units = Annotated[str | None, Option(metavar="N,N", help="Units of the code to draw, such as 0,1.")]
 _Number = Annotated[int | None, Option("--number", "-n", metavar="N", min=1, help="How many rows or units to draw.")]
 

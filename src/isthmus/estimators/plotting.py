@@ -1,4 +1,4 @@
-"""The figures of a fitted model and rows, by name: one row of `PLOTS` for each of `isthmus.evaluation.plots.FIGURES`."""
+"""The figures of a fitted model and rows by name: a row of `PLOTS` for each of `isthmus.evaluation.plots.FIGURES`."""
 
 from __future__ import annotations
 
@@ -223,7 +223,9 @@ def _reconstructions(one: Drawn, look: dict[str, Any]) -> Figure:
 
 def _manifold(one: Drawn, look: dict[str, Any]) -> Figure:
     options = one.chosen("n", components="units")
-    return plots.manifold(one.decode, one.codes, image_shape=one.picture, names=one.names, **one.labels, **options, **look)
+    return plots.manifold(
+        one.decode, one.codes, image_shape=one.picture, names=one.names, **one.labels, **options, **look
+    )
 
 
 def _history(one: Drawn, look: dict[str, Any]) -> Figure:
@@ -308,7 +310,7 @@ def _outliers(one: Drawn, look: dict[str, Any]) -> Figure:
 
 
 def _atlas(one: Drawn, look: dict[str, Any]) -> Figure:
-    rows = {} if one.shape is None else {"rows": one.rows, "image_shape": one.shape}
+    rows: dict[str, Any] = {} if one.shape is None else {"rows": one.rows, "image_shape": one.shape}
     options = one.chosen(components="units")
     return plots.atlas(one.codes, names=one.names, **rows, **one.labels, **options, **look)
 

@@ -29,5 +29,3 @@ def image_of(model: Any, source: Source, given: Sequence[int] | None, seed: int)
     rows = taken(source, sampled(rows_of(source), _SEEN, seed))
     low, high = grey_range(np.nan_to_num(rows))
     return Image(tuple(int(side) for side in (shape[:2] if channels == 1 else shape)), (float(low), float(high)))
-
-
