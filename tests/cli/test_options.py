@@ -1,10 +1,12 @@
 import inspect
+import re
 
 import pytest
 import typer
 
 from commands import fails, isthmus
 from isthmus import Autoencoder
+from isthmus.cli.help import PANELS
 from isthmus.cli.options import names_of, option_for, value_of, with_parameters
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import Boolean, Instance, Integer, Parameter
@@ -58,19 +60,19 @@ def test_values_of_texts(name, text, value):
         ("n_components", "0", "--components=0 must be an integer >= 1 or a number > 0 and < 1$"),
         ("n_components", "1.0", "--components=1.0 must be "),
         ("n_components", "two", "--components='two' must be "),
-        ("hidden_layer_sizes", "128;64", "--hidden='128;64' must be a tuple of integers >= 1$"),
+        ("hidden_layer_sizes", "128;64", "--hidden='128;64' must be integers >= 1 divided by commas$"),
         ("hidden_layer_sizes", "128,,64", "--hidden='128,,64' must be "),
-        ("hidden_layer_sizes", "128,-1", r"--hidden=\(128, -1\) must be "),
+        ("hidden_layer_sizes", "128,-1", "--hidden=128,-1 must be "),
         ("hidden_layer_sizes", "none", "--hidden='none' must be "),
-        ("learning_rate", "fast", "--learning-rate='fast' must be a number > 0 or 'auto'"),
+        ("learning_rate", "fast", "--learning-rate='fast' must be a number > 0 or auto; did you mean 'auto'\\?$"),
         ("learning_rate", "nan", "--learning-rate=nan must be "),
         ("max_epochs", "1.5", "--epochs='1.5' must be an integer >= 1$"),
-        ("random_state", "-1", "--seed=-1 must be an integer >= 0 and <= 4294967295 or None$"),
+        ("random_state", "-1", "--seed=-1 must be an integer >= 0 and <= 4294967295 or none$"),
         ("activation", "sigmod", r"--activation='sigmod' must be one of .*; did you mean 'sigmoid'\?$"),
-        ("optimizer", "adm", r"--optimizer='adm' must be one of [^;]*'lion'; did you mean 'adam'\?$"),
-        ("sparsity", "topkk", r"--sparsity='topkk' must be one of [^;]*'lifetime' or None; did you mean 'topk'\?$"),
-        ("network", "dens", r"--network='dens' must be one of [^;]* or None; did you mean 'dense'\?$"),
-        ("device", "", "--device='' must be a non-empty string or None$"),
+        ("optimizer", "adm", r"--optimizer='adm' must be one of [^;]*, lion; did you mean 'adam'\?$"),
+        ("sparsity", "topkk", r"--sparsity='topkk' must be one of [^;]*, lifetime or none; did you mean 'topk'\?$"),
+        ("network", "dens", r"--network='dens' must be one of [^;]* or none; did you mean 'dense'\?$"),
+        ("device", "", "--device='' must be a text that is not empty or none$"),
         ("shuffle", "windows", r"--shuffle='windows' .* did you mean 'window'\?$"),
     ],
 )
@@ -84,7 +86,8 @@ def test_each_option_shows_its_words_and_its_default(parameter):
     made = option_for(parameter)
     option = made.annotation.__metadata__[0]
     assert (made.name, made.default) == (parameter.name, None)
-    assert option.help.startswith(f"{parameter.help[0].upper()}{parameter.help[1:]}")
+    assert option.rich_help_panel == parameter.panel
+    assert parameter.panel in PANELS
     shown = option.help.rpartition("[default: ")[2].removesuffix("]")
     if parameter.name in ("verbose", "channels"):  # other options decide
         assert shown in ("1, or 0 with --quiet or --json", "32,64 with --image-shape")
@@ -97,13 +100,15 @@ def test_each_option_shows_its_words_and_its_default(parameter):
     assert option.default == f"--{parameter.option}"
     # The forms that only Python can give are not shown.
     texts = [kind for kind in parameter.kinds if not isinstance(kind, Instance)]
-    words = [kind.words.replace("True or False", "'yes' or 'no'") for kind in texts]
-    assert all(one.replace("None", "none") in option.help for one in words)
+    assert all(kind.shell_words in option.help for kind in texts)
     assert not any(
         kind.words in option.help[len(parameter.help) :] for kind in parameter.kinds if isinstance(kind, Instance)
     )
     assert (" or none)" in option.help) == parameter.optional
-    assert option.metavar == "|".join(kind.metavar for kind in texts if kind.metavar)
+    assert option.metavar
+    # No word of Python: neither its constants nor a tuple nor the name of a parameter.
+    assert not re.search(r"\bNone\b|\bTrue\b|\bFalse\b|`|\([0-9]+, |\*\*", option.help)
+    assert not {name for name in ALL if "_" in name} & set(re.findall(r"\w+", option.help)) - {"batch_topk"}
 
 
 def test_names_are_completed():

@@ -158,7 +158,7 @@ def test_a_text_that_stands_for_no_value(kind, text):
 
 def test_only_what_a_text_can_stand_for_has_a_metavar():
     kinds = (Integer(), Number(), Name(), Text(), Sizes(), Weights())
-    assert [kind.metavar for kind in kinds] == ["INTEGER", "NUMBER", "NAME", "TEXT", "N,N,...", "X,X,..."]
+    assert [kind.metavar for kind in kinds] == ["N", "X", "NAME", "TEXT", "N,N,...", "X,X,..."]
     assert all(kind.metavar is None for kind in (Boolean(), OBJECT, Pair(Number())))
 
 

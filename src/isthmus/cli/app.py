@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from isthmus.cli.help import WIDEST, Command
 from isthmus.core.errors import DivergedError, IsthmusError, LostProcessError, UnwritableError
 from isthmus.core.files import described
 from isthmus.core.version import __version__
@@ -37,7 +38,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,  # rich would double the time that --help takes
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST},
 )
 
 
@@ -216,7 +217,7 @@ def register(run: Callable[..., None]) -> None:
             _leave_processes(error)
             raise
 
-    app.command()(command)
+    app.command(cls=Command)(command)
 
 
 @contextlib.contextmanager

@@ -52,7 +52,7 @@ def compare(
     from isthmus.estimators import comparing
     from isthmus.estimators.labelling import divided
 
-    values = {name: options.value_of(PARAMETERS[name], text) for name, text in given.items() if text is not None}
+    values = options.values_of(PARAMETERS, given)
     _check_target(output, [data, labels], overwrite=force)
     with options.local_file(data) as path, rows_of(path, reading.without([labels])) as rows:
         features, classes = (rows, None) if labels is None else divided(rows, labels)

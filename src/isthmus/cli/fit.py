@@ -13,6 +13,7 @@ from typer import Option
 
 from isthmus.cli import options
 from isthmus.cli.app import print_result, say
+from isthmus.cli.config import reads_config
 from isthmus.cli.inspect import facts_of
 from isthmus.cli.options import STANDARD, Data, Force, Json, Quiet, Reading, load_model, rows_of
 from isthmus.core.errors import (
@@ -23,7 +24,8 @@ from isthmus.core.errors import (
     IsthmusWarning,
     UnwritableError,
 )
-from isthmus.core.parameters import parameters_of
+from isthmus.core.parameters import Name, Parameter, parameters_of
+from isthmus.estimators import AUTOENCODERS
 from isthmus.estimators.neighbor_parameters import NeighborParameters
 from isthmus.estimators.parameters import ALL
 
@@ -31,31 +33,70 @@ if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
 
 _Validation = Annotated[
-    str | None, Option(metavar="DATA", help="Rows that decide when to stop, instead of a share of DATA.")
+    str | None,
+    Option(metavar="DATA", help="Rows that decide when to stop, instead of a share of DATA.", rich_help_panel="data"),
 ]
 _ValidationBy = Annotated[
-    str | None, Option(metavar="NAME", help="Hold back whole groups by this column, or, with 'last', the last rows.")
+    str | None,
+    Option(
+        metavar="NAME",
+        help="Hold back whole groups by this column, or, with 'last', the last rows.",
+        rich_help_panel="data",
+    ),
 ]
 _Weights = Annotated[
-    str | None, Option(metavar="NAME", help="A column of weights of the rows, each >= 0, which is then no feature.")
+    str | None,
+    Option(
+        metavar="NAME",
+        help="A column of weights of the rows, each >= 0, which is then no feature.",
+        rich_help_panel="data",
+    ),
 ]
 _Groups = Annotated[
     str | None,
     Option(
-        metavar="NAME", help="A column of groups, such as persons, which is then no feature: hold back whole groups."
+        metavar="NAME",
+        help="A column of groups, such as persons, which is then no feature: hold back whole groups.",
+        rich_help_panel="data",
     ),
 ]
 _EpochsAsLines = Annotated[
-    bool, Option("--epochs-as-lines", help="Print each epoch's cost on stdout; the same as --verbose 2.")
+    bool,
+    Option(
+        "--epochs-as-lines",
+        help="Print each epoch's cost on stdout; the same as --verbose 2.",
+        rich_help_panel="output",
+    ),
 ]
 _Checkpoint = Annotated[
-    str | None, Option(metavar="FOLDER", help="Write checkpoints there; the same command again continues from them.")
+    str | None,
+    Option(
+        metavar="FOLDER",
+        help="Write checkpoints there; the same command again continues from them.",
+        rich_help_panel="training",
+    ),
 ]
+_CheckpointEvery = Annotated[
+    float, Option(metavar="SECONDS", help="Seconds between two checkpoints.", rich_help_panel="training")
+]
+_Show = Annotated[bool, Option("--show", help="Open a window with the codes of DATA.", rich_help_panel="output")]
+_Output = Annotated[str | None, Option("--output", "-o", metavar="MODEL", help="Where to write the model.")]
+_DryRun = Annotated[bool, Option("--dry-run", help="Estimate time and memory; train and write nothing.")]
 _MaxMemory = Annotated[
-    str | None, Option(metavar="SIZE", help="Such as 500MB: for rows and training, on top of Python and JAX.")
+    str | None,
+    Option(
+        metavar="SIZE",
+        help="Such as 500MB: for rows and training, on top of Python and JAX.",
+        rich_help_panel="training",
+    ),
 ]
 _Distributed = Annotated[
-    bool, Option("--distributed", help="Train with the other processes that this command was started as.")
+    bool,
+    Option(
+        "--distributed",
+        help="Train with the other processes that this command was started as.",
+        rich_help_panel="training",
+    ),
 ]
 
 # Suffixes of other formats of models: a model file has one format, whatever its name is.
@@ -67,28 +108,48 @@ _OTHER_FORMATS = {
 
 # The parameters of all autoencoders, and those that a map has besides.
 PARAMETERS = ALL | {name: one for name, one in parameters_of(NeighborParameters).items() if name not in ALL}
-_Map = Annotated[bool, Option("--map", help="Train a NeighborAutoencoder: a map that keeps neighbours and is decoded.")]
+_MAP_CLASS = "NeighborAutoencoder"
+_Map = Annotated[
+    bool,
+    Option(
+        "--map", help="Train a NeighborAutoencoder: a map that keeps neighbours and is decoded.", rich_help_panel="map"
+    ),
+]
 
 
+_ESTIMATOR = Parameter("estimator", None, "", (Name(AUTOENCODERS),), optional=True, option="estimator")
+_Estimator = Annotated[
+    str | None,
+    Option(
+        metavar="NAME",
+        help=f"Class to train ({_ESTIMATOR.as_option().words}). [default: as the other options say, see above]",
+        autocompletion=lambda: list(AUTOENCODERS),
+        rich_help_panel="model",
+    ),
+]
+
+
+@reads_config(PARAMETERS)
 @options.with_parameters_of(PARAMETERS)
 @options.reads_rows
 def fit(
     data: Data,
     reading: Reading,
-    output: Annotated[str | None, Option("--output", "-o", metavar="MODEL", help="Where to write the model.")] = None,
+    output: _Output = None,
+    estimator: _Estimator = None,
     as_map: _Map = False,
     validation: _Validation = None,
     validation_by: _ValidationBy = None,
     weights: _Weights = None,
     groups: _Groups = None,
-    dry_run: Annotated[bool, Option("--dry-run", help="Estimate time and memory; train and write nothing.")] = False,
+    dry_run: _DryRun = False,
     epochs_as_lines: _EpochsAsLines = False,
     checkpoint: _Checkpoint = None,
-    checkpoint_every: Annotated[float, Option(metavar="SECONDS", help="Seconds between two checkpoints.")] = 60.0,
+    checkpoint_every: _CheckpointEvery = 60.0,
     max_memory: _MaxMemory = None,
     distributed: _Distributed = False,
     force: Force = False,
-    show: Annotated[bool, Option("--show", help="Open a window with the codes of DATA.")] = False,
+    show: _Show = False,
     quiet: Quiet = False,
     as_json: Json = False,
     **given: Any,
@@ -104,20 +165,19 @@ def fit(
     """
     if distributed:
         _join_processes()
-    if epochs_as_lines and as_json:
-        raise InvalidParameterError("--epochs-as-lines and --json both write to stdout; choose one")
-    values = _values(given, verbose=2 if epochs_as_lines else 0 if quiet or as_json else 1)
+    values = {"verbose": _verbosity(epochs_as_lines, quiet, as_json), **options.values_of(PARAMETERS, given)}
+    name = _class_of(estimator, as_map)
     reading = reading.without([weights, groups])
     chosen: Any = {"validation_by": validation_by, "sample_weight": weights, "groups": groups, "max_memory": max_memory}
     others = {"validation": validation, "dry-run": dry_run, "distributed": distributed}
-    chosen = _for_a_map(chosen, others) if as_map else _for_others(values, chosen)
+    chosen = _for_a_map(chosen, others) if name == _MAP_CLASS else _for_others(values, chosen)
     replaces = force or _continues(values, output, checkpoint)
     target = "" if dry_run else _model_target(output, [data, validation], overwrite=replaces)
     with contextlib.ExitStack() as stack:
         rows = stack.enter_context(rows_of(data, reading))
         if validation is not None:
             chosen["validation_data"] = stack.enter_context(rows_of(validation, reading))
-        model = _model(values, target, "NeighborAutoencoder" if as_map else None)
+        model = _model(values, target, name)
         if dry_run:
             _print_estimate(model.estimate_fit(rows, **chosen), as_json=as_json)
             return
@@ -133,10 +193,20 @@ def fit(
         raise typer.Exit(130)
 
 
-def _values(given: dict[str, Any], verbose: int) -> dict[str, Any]:
-    """Return the parameters that are given as text."""
-    values = {name: options.value_of(PARAMETERS[name], text) for name, text in given.items() if text is not None}
-    return {"verbose": verbose, **values}
+def _verbosity(epochs_as_lines: bool, quiet: bool, as_json: bool) -> int:
+    if epochs_as_lines and as_json:
+        raise InvalidParameterError("--epochs-as-lines and --json both write to stdout; choose one")
+    return 2 if epochs_as_lines else 0 if quiet or as_json else 1
+
+
+def _class_of(estimator: str | None, as_map: bool) -> str | None:
+    """Return the name of the class that --estimator or --map asks for; None where other options choose it."""
+    if estimator is None:
+        return _MAP_CLASS if as_map else None
+    name: str | None = options.value_of(_ESTIMATOR, estimator)
+    if as_map and name != _MAP_CLASS:
+        raise InvalidParameterError(f"--map trains a {_MAP_CLASS}; leave out --map or --estimator {name}")
+    return name
 
 
 def _join_processes() -> None:
@@ -219,6 +289,8 @@ def _model(values: dict[str, Any], target: str, name: str | None) -> Autoencoder
 
     if values.get("warm_start") and Path(target).exists():
         model = load_model(target)
+        if name not in (None, type(model).__name__):
+            raise InvalidParameterError(f"{target} has a model of class {type(model).__name__}; leave out --estimator")
         return model.set_params(**parameters_for(type(model), values))  # type: ignore[no-any-return]
     return estimator_of(values, name)  # type: ignore[no-any-return]
 

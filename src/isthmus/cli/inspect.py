@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from isthmus.cli.app import print_result, progress_of
+from isthmus.cli.app import print_result, progress_of, say
 from isthmus.cli.options import DATA_HELP, Data, Json, Model, Quiet, Reading, load_model, reads_rows, rows_of
-from isthmus.core.errors import IsthmusError
+from isthmus.core.errors import InvalidParameterError, IsthmusError
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
 
 _MAX_NAMES = 12
+_AS_CONFIG = "Print the options that repeat the fit as a TOML file, for fit --config."
 
 
 @reads_rows
@@ -42,6 +43,7 @@ def inspect(
     data: Annotated[
         str | None, Option("--data", metavar="DATA", help="Rows to encode for a report on their codes. " + DATA_HELP)
     ] = None,
+    as_config: Annotated[bool, Option("--as-config", help=_AS_CONFIG)] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -50,6 +52,9 @@ def inspect(
     With --data, also report on the model's codes of these rows: active units and reconstruction error. Of a table, list
     the kind of each column, its levels or range, and the missing cells.
     """
+    if as_config:
+        _print_config(model, data, as_json=as_json)
+        return
     if data is None and _is_table(model):
         _inspect_table(model, reading, as_json=as_json)
         return
@@ -61,6 +66,18 @@ def inspect(
     with rows_of(data, reading) as rows, progress_of("inspect", quiet or as_json) as progress:
         report = loaded.code_statistics(rows, progress=progress)
     print_result({**facts, **report.facts()}, f"{facts_table(facts)}\n\n{report}", as_json=as_json)
+
+
+def _print_config(model: str, data: str | None, *, as_json: bool) -> None:
+    from isthmus.cli.as_config import as_config
+
+    for other, given in (("--data", data is not None), ("--json", as_json)):
+        if given:
+            raise InvalidParameterError(f"--as-config prints a TOML file and cannot be combined with {other}")
+    text, doubts = as_config(load_model(model))
+    for doubt in doubts:
+        say(f"{model}: {doubt}")
+    print(text, end="")
 
 
 def _is_table(path: str) -> bool:

@@ -7,13 +7,16 @@ import csv
 import dataclasses
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from typer import Argument, Option
 
 from isthmus.core.errors import ModelFileError
-from isthmus.core.parameters import Boolean, Parameter
+from isthmus.core.parameters import Boolean, Kind, Parameter, parameters_of
+from isthmus.estimators.neighbor_parameters import NeighborParameters
+from isthmus.estimators.outlier_parameters import OutlierParameters
 from isthmus.estimators.parameters import ALL
 
 if TYPE_CHECKING:
@@ -33,28 +36,50 @@ Columns = Annotated[
     Option(
         metavar="A,B",
         help="Columns of a table to read, in this order; may be repeated. A name with a comma is quoted as in CSV.",
+        rich_help_panel="data",
     ),
 ]
-Drop = Annotated[list[str] | None, Option(metavar="A,B", help="Columns of a table to ignore; may be repeated.")]
+Drop = Annotated[
+    list[str] | None,
+    Option(metavar="A,B", help="Columns of a table to ignore; may be repeated.", rich_help_panel="data"),
+]
 Keep = Annotated[
     list[str] | None,
     Option(
         "--keep",
         metavar="A,B",
         help="Columns of a table to copy to the output, before the result; may be repeated. Text is copied as it is.",
+        rich_help_panel="data",
     ),
 ]
-Key = Annotated[str | None, Option(metavar="NAME", help="Name of the array of a .npz or .safetensors file to read.")]
+Key = Annotated[
+    str | None,
+    Option(metavar="NAME", help="Name of the array of a .npz or .safetensors file to read.", rich_help_panel="data"),
+]
 _Encoding = Annotated[
-    str | None, Option(metavar="NAME", help="Encoding of a text table, such as cp1252. [default: utf-8, or its BOM's]")
+    str | None,
+    Option(
+        metavar="NAME",
+        help="Encoding of a text table, such as cp1252. [default: utf-8, or its BOM's]",
+        rich_help_panel="data",
+    ),
 ]
 _Delimiter = Annotated[
-    str | None, Option(metavar="CHAR", help="Delimiter of a text table, such as ';' or tab. [default: found]")
+    str | None,
+    Option(
+        metavar="CHAR", help="Delimiter of a text table, such as ';' or tab. [default: found]", rich_help_panel="data"
+    ),
 ]
-_Decimal = Annotated[str | None, Option(metavar="CHAR", help="Decimal mark of a text table, '.' or ','.")]
+_Decimal = Annotated[
+    str | None, Option(metavar="CHAR", help="Decimal mark of a text table, '.' or ','.", rich_help_panel="data")
+]
 _Header = Annotated[
     bool | None,
-    Option("--header/--no-header", help="Whether the first row of a text table has its names. [default: found]"),
+    Option(
+        "--header/--no-header",
+        help="Whether the first row of a text table has its names. [default: found]",
+        rich_help_panel="data",
+    ),
 ]
 _MissingValues = Annotated[
     list[str] | None,
@@ -62,12 +87,17 @@ _MissingValues = Annotated[
         metavar="A,B",
         help="Spellings of missing cells in a text table, besides the empty cell and, among numbers, NA, NaN, null and "
         "the like; may be repeated.",
+        rich_help_panel="data",
     ),
 ]
-Quiet = Annotated[bool, Option("--quiet", "-q", help="Print only errors and requested results.")]
-Json = Annotated[bool, Option("--json", help="Print the result as one JSON object.")]
-Force = Annotated[bool, Option("--force", help="Overwrite an existing output file; never one that is read.")]
-Output = Annotated[str, Option("--output", "-o", metavar="FILE", help=_OUTPUT_HELP)]
+Quiet = Annotated[
+    bool, Option("--quiet", "-q", help="Print only errors and requested results.", rich_help_panel="output")
+]
+Json = Annotated[bool, Option("--json", help="Print the result as one JSON object.", rich_help_panel="output")]
+Force = Annotated[
+    bool, Option("--force", help="Overwrite an existing output file; never one that is read.", rich_help_panel="output")
+]
+Output = Annotated[str, Option("--output", "-o", metavar="FILE", help=_OUTPUT_HELP, rich_help_panel="output")]
 
 
 def names_of(texts: Sequence[str] | None, known: Callable[[], Sequence[str]] = tuple) -> list[str]:
@@ -250,24 +280,35 @@ def load_model(model: str) -> Autoencoder:
 
 def option_for(parameter: Parameter) -> inspect.Parameter:
     """Return the command line's option for a parameter: None means not given, and its help shows the default."""
-    option, view = parameter.option, _on_command_line(parameter)
+    option, view = parameter.option, parameter.as_option()
     switch = _is_switch(parameter)
-    words = view.words.replace("None", "none").replace("True or False", "'yes' or 'no'")
-    values = "" if switch else f" ({words})"
+    values = "" if switch else f" ({view.words})"
+    text = _shell_help(parameter)
     made = Option(
         f"--{option}/--no-{option}" if switch else f"--{option}",
-        help=f"{view.help[0].upper()}{view.help[1:]}{values}. [default: {_default_text(parameter)}]",
-        metavar=None if switch else "|".join(kind.metavar for kind in view.kinds if kind.metavar),
+        help=f"{text[0].upper()}{text[1:]}{values}. [default: {_default_text(parameter)}]",
+        metavar=None if switch else "|".join(map(_metavar, view.kinds)),
         autocompletion=(lambda: [*parameter.names, *_yes_or_no(parameter)]) if parameter.names else None,
         show_default=False,
+        rich_help_panel=parameter.panel or None,
     )
     kind: Any = bool | None if switch else str | None
     annotation = Annotated[kind, made]
     return inspect.Parameter(parameter.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def value_of(parameter: Parameter, given: str | bool) -> Any:
-    """Return the value that an option's text stands for, or raise InvalidParameterError naming the option."""
+def value_of(parameter: Parameter, given: str | bool, prefix: str = "--") -> Any:
+    """Return the value that an option's text stands for, or raise InvalidParameterError naming the option.
+
+    Parameters
+    ----------
+    parameter : Parameter
+        The declaration.
+    given : str or bool
+        The text, or the value of a switch.
+    prefix : str
+        What the option's name begins with in a message.
+    """
     value: Any = given
     if isinstance(given, str):
         if parameter.optional and given.lower() == "none":
@@ -278,8 +319,37 @@ def value_of(parameter: Parameter, given: str | bool) -> Any:
             with contextlib.suppress(ValueError):
                 read = kind.read(given)
                 value = read if not isinstance(read, str) else value
-    _on_command_line(parameter).check(value)
+    parameter.as_option(prefix).check(value)
     return value
+
+
+def values_of(declared: Mapping[str, Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the options that are given; those of a file of options are values already."""
+    return {
+        name: value_of(declared[name], value) if isinstance(value, str | bool) else value
+        for name, value in given.items()
+        if value is not None
+    }
+
+
+def _metavar(kind: Kind) -> str:
+    """Return what stands for a value in the help: the only name that there is, or the kind's word."""
+    return kind.names[0] if len(kind.names) == 1 else kind.metavar or "yes|no"
+
+
+def _shell_help(parameter: Parameter) -> str:
+    """Return what a parameter does in words of the command line: options in place of names of parameters."""
+    text = parameter.help
+    for word, plain in {"None": "none", "True": "yes", "False": "no"}.items():
+        text = re.sub(rf"\b{word}\b", plain, text)
+
+    def option(match: re.Match[str]) -> str:
+        ticks, name = match[1], match[2]
+        if name in _OPTIONS and ("_" in name or ticks):
+            return f"--{_OPTIONS[name]}"
+        return name
+
+    return re.sub(r"(`?)\b([A-Za-z_]+)\b`?", option, text)
 
 
 def _is_switch(parameter: Parameter) -> bool:
@@ -293,12 +363,6 @@ def _is_boolean(parameter: Parameter) -> bool:
 
 def _yes_or_no(parameter: Parameter) -> tuple[str, ...]:
     return ("yes", "no") if _is_boolean(parameter) and not _is_switch(parameter) else ()
-
-
-def _on_command_line(parameter: Parameter) -> Parameter:
-    """Return a parameter under its option's name, without the forms that no text stands for."""
-    kinds = tuple(kind for kind in parameter.kinds if kind.metavar or isinstance(kind, Boolean))
-    return dataclasses.replace(parameter, name=f"--{parameter.option}", kinds=kinds)
 
 
 def _default_text(parameter: Parameter) -> str:
@@ -321,12 +385,18 @@ def with_parameters_of(declared: Mapping[str, Parameter]) -> Callable[[Callable[
     def decorated(run: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(run, eval_str=True)
         own = [parameter for parameter in signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
-        made = [option_for(parameter) for parameter in declared.values() if _on_command_line(parameter).kinds]
+        made = [option_for(parameter) for parameter in declared.values() if parameter.as_option().kinds]
         run.__signature__ = signature.replace(parameters=own + made)  # type: ignore[attr-defined]
         return run
 
     return decorated
 
 
+# The names of options by those of parameters.
+_OPTIONS = {
+    name: one.option
+    for cls in (OutlierParameters, NeighborParameters)
+    for name, one in {**ALL, **parameters_of(cls)}.items()
+}
 # The defaults that depend on other options.
 _DEFAULT_TEXTS = {"verbose": "1, or 0 with --quiet or --json", "channels": "32,64 with --image-shape"}

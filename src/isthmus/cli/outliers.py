@@ -13,7 +13,7 @@ from isthmus.cli.app import print_result, progress_of
 from isthmus.cli.options import Data, Force, Json, Keep, Quiet, Reading, rows_of
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import parameters_of
-from isthmus.estimators.parameters import OutlierParameters
+from isthmus.estimators.outlier_parameters import OutlierParameters
 
 if TYPE_CHECKING:
     from isthmus.estimators.outliers import AutoencoderOutlierDetector
@@ -60,7 +60,7 @@ def outliers(
     """
     if as_json and output == options.STANDARD:
         raise InvalidParameterError("--json and -o - both write to stdout; choose one")
-    values = {name: options.value_of(PARAMETERS[name], text) for name, text in given.items() if text is not None}
+    values = options.values_of(PARAMETERS, given)
     if model is not None and (values or save):
         named = "save" if save else PARAMETERS[next(iter(values))].option
         raise InvalidParameterError(f"--{named} cannot be combined with --model, which is fitted already")

@@ -15,7 +15,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
+from typing import Any, TypeVar, dataclass_transform
 
 from isthmus.core.errors import InvalidParameterError, suggest
 
@@ -32,6 +32,11 @@ class Kind:
     def words(self) -> str:
         """The form in words: "an integer >= 1"."""
         raise NotImplementedError
+
+    @property
+    def shell_words(self) -> str:
+        """The form in words of a command line, which has texts only."""
+        return self.words
 
     def accepts(self, value: object) -> bool:
         """Whether a value has this form."""
@@ -53,7 +58,7 @@ class Integer(Kind):
 
     low: float = -math.inf
     high: float = math.inf
-    metavar = "INTEGER"
+    metavar = "N"
 
     @property
     def words(self) -> str:  # noqa: D102
@@ -74,7 +79,7 @@ class Number(Kind):
     high: float = math.inf
     above: float | None = None
     below: float | None = None
-    metavar = "NUMBER"
+    metavar = "X"
 
     @property
     def words(self) -> str:  # noqa: D102
@@ -117,6 +122,7 @@ class Boolean(Kind):
     """True or False."""
 
     words = "True or False"
+    shell_words = "yes or no"
 
     def accepts(self, value: object) -> bool:  # noqa: D102
         return isinstance(value, bool) or type(value).__name__ == "bool"  # numpy's own, without importing it
@@ -148,6 +154,10 @@ class Name(Kind):
         names = ", ".join(map(repr, self.names))
         return f"one of {names}" if len(self.names) > 1 else names
 
+    @property
+    def shell_words(self) -> str:  # noqa: D102
+        return f"one of {', '.join(self.names)}" if len(self.names) > 1 else ", ".join(self.names)
+
     def accepts(self, value: object) -> bool:  # noqa: D102
         return isinstance(value, str) and value in self.names
 
@@ -157,6 +167,7 @@ class Text(Kind):
 
     metavar = "TEXT"
     words = "a non-empty string"
+    shell_words = "a text that is not empty"
 
     def accepts(self, value: object) -> bool:  # noqa: D102
         return isinstance(value, str) and value != ""
@@ -167,6 +178,7 @@ class Sizes(Kind):
 
     metavar = "N,N,..."
     words = "a tuple of integers >= 1"
+    shell_words = "integers >= 1 divided by commas"
 
     def accepts(self, value: object) -> bool:  # noqa: D102
         sizes = _listed(value)
@@ -181,6 +193,7 @@ class Weights(Kind):
 
     metavar = "X,X,..."
     words = "a sequence of numbers >= 0, not all of them 0"
+    shell_words = "numbers >= 0 divided by commas, not all of them 0"
 
     def accepts(self, value: object) -> bool:  # noqa: D102
         weights = _listed(value)
@@ -195,6 +208,7 @@ class NamedWeights(Kind):
 
     metavar = "NAME=X,..."
     words = "a mapping of the names of columns to numbers >= 0"
+    shell_words = "names of columns with numbers >= 0"
 
     def accepts(self, value: object) -> bool:  # noqa: D102
         return isinstance(value, Mapping) and bool(value) and all(map(Number(0).accepts, value.values()))
@@ -248,45 +262,6 @@ def _range(low: float, high: float, above: float | None = None, below: float | N
     return [" and ".join(ends)] if ends else []
 
 
-class Settings:
-    """The settings of a frozen dataclass: their ranges, and the access that scikit-learn's searches need."""
-
-    kinds: ClassVar[Mapping[str, Kind]] = {}  # what a setting must be; None is allowed where it is the default
-    traced: ClassVar[tuple[str, ...]] = ()  # settings that are arguments of a compiled program
-
-    def check_settings(self) -> None:
-        """Make tuples of lists, and raise InvalidParameterError for the first setting that is not of its kind."""
-        for field in _fields(type(self)):
-            kind, value = self.kinds.get(field.name), getattr(self, field.name)
-            if isinstance(value, list):  # it has no hash
-                object.__setattr__(self, field.name, value := tuple(value))
-            if kind and not kind.accepts(value) and not (value is None and field.default is None):
-                raise InvalidParameterError(f"{field.name}={value!r} must be {kind.words}")
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the settings by name, the keyword-only ones last."""
-        return {field.name: getattr(self, field.name) for field in _fields(type(self))}
-
-    def set_params(self, **settings: Any) -> Self:
-        """Change settings in place, as scikit-learn's searches do on their clones."""
-        known = self.get_params()
-        for name in settings:
-            if name not in known:
-                raise InvalidParameterError(f"{type(self).__name__} has no setting {name!r}; it has {', '.join(known)}")
-        changed = self.replaced(**settings)
-        for name in settings:
-            object.__setattr__(self, name, getattr(changed, name))
-        return self
-
-    def replaced(self, **settings: Any) -> Self:
-        """Return a copy with other settings."""
-        return dataclasses.replace(self, **settings)  # type: ignore[type-var]
-
-    def with_defaults(self, names: Iterable[str]) -> Self:
-        """Return a copy with the default values of some settings."""
-        return self.replaced(**{field.name: field.default for field in _fields(type(self)) if field.name in names})
-
-
 @dataclass(frozen=True)
 class Parameter:
     """One declared parameter.
@@ -305,6 +280,10 @@ class Parameter:
         Whether None is a value.
     option : str
         The command line's option, without its dashes.
+    panel : str
+        The group of options that it is listed in.
+    in_shell : bool
+        Whether it is described in words of the command line.
     """
 
     name: str
@@ -313,11 +292,14 @@ class Parameter:
     kinds: tuple[Kind, ...]
     optional: bool = False
     option: str = ""
+    panel: str = ""
+    in_shell: bool = False
 
     @property
     def words(self) -> str:
         """What a value may be: "an integer >= 1 or None"."""
-        words = [kind.words for kind in self.kinds] + (["None"] if self.optional else [])
+        words = [kind.shell_words if self.in_shell else kind.words for kind in self.kinds]
+        words += [("none" if self.in_shell else "None")] if self.optional else []
         return ", ".join(words[:-1]) + " or " + words[-1] if len(words) > 1 else words[0]
 
     @property
@@ -325,16 +307,41 @@ class Parameter:
         """The names that a value may be."""
         return tuple(name for kind in self.kinds for name in kind.names)
 
+    def as_option(self, prefix: str = "--") -> Parameter:
+        """Return the parameter under its option's name, in words of the command line, without forms that are no text.
+
+        Parameters
+        ----------
+        prefix : str
+            What the option's name begins with: nothing in a file of options.
+        """
+        kinds = tuple(kind for kind in self.kinds if kind.metavar or isinstance(kind, Boolean))
+        return dataclasses.replace(self, name=f"{prefix}{self.option}", kinds=kinds, in_shell=True)
+
     def check(self, value: object) -> None:
         """Raise InvalidParameterError, with one line, unless the value has one of the forms."""
         if (value is None and self.optional) or any(kind.accepts(value) for kind in self.kinds):
             return
         near = suggest(value, self.names) if isinstance(value, str) and self.names else ""
-        raise InvalidParameterError(f"{self.name}={' '.join(repr(value).split())} must be {self.words}{near}")
+        shown = _in_shell(value) if self.in_shell else repr(value)
+        raise InvalidParameterError(f"{self.name}={' '.join(shown.split())} must be {self.words}{near}")
+
+
+def _in_shell(value: object) -> str:
+    """Return a value as a command line or a file of options has it."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(_in_shell, value))
+    return str(value).lower() if isinstance(value, bool) else repr(value) if isinstance(value, str) else str(value)
 
 
 def parameter(
-    help: str, *kinds: Kind, default: Any, optional: bool = False, option: str = "", kw_only: bool = True
+    help: str,
+    *kinds: Kind,
+    default: Any,
+    optional: bool = False,
+    option: str = "",
+    panel: str = "",
+    kw_only: bool = True,
 ) -> Any:
     """Declare a parameter as a field of a class that `declares_parameters` decorates.
 
@@ -350,10 +357,12 @@ def parameter(
         Whether None is a value although it is not the default.
     option : str
         The command line's option, where it is not the name with dashes.
+    panel : str
+        The group of options that the command line lists it in.
     kw_only : bool
         Whether the constructor takes it by name alone.
     """
-    declared = Parameter("", default, help, kinds, optional or default is None, option)
+    declared = Parameter("", default, help, kinds, optional or default is None, option, panel)
     return dataclasses.field(default=default, kw_only=kw_only, metadata={_METADATA: declared})
 
 
@@ -368,7 +377,7 @@ def declares_parameters(**defaults: Any) -> Callable[[C], C]:
     """
 
     def decorated(cls: C) -> C:
-        inherited = {field.name: field for base in reversed(cls.__mro__[1:]) for field in _fields(base)}
+        inherited = {field.name: field for base in reversed(cls.__mro__[1:]) for field in fields_of(base)}
         for name, value in defaults.items():
             field = inherited[name]
             declared = dataclasses.replace(field.metadata[_METADATA], default=value)
@@ -384,7 +393,7 @@ def declares_parameters(**defaults: Any) -> Callable[[C], C]:
     return decorated
 
 
-def _fields(cls: type) -> list[dataclasses.Field[Any]]:
+def fields_of(cls: type) -> list[dataclasses.Field[Any]]:
     """Return the fields of a dataclass in the constructor's order, those taken by name alone last."""
     fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
     return sorted(fields, key=lambda field: bool(field.kw_only))
@@ -393,7 +402,7 @@ def _fields(cls: type) -> list[dataclasses.Field[Any]]:
 def parameters_of(cls: type) -> dict[str, Parameter]:
     """Return the parameters of a class by name, in the constructor's order."""
     found = {}
-    for field in _fields(cls):
+    for field in fields_of(cls):
         declared: Parameter = field.metadata[_METADATA]
         option = declared.option or field.name.replace("_", "-")
         found[field.name] = dataclasses.replace(declared, name=field.name, option=option)

@@ -14,8 +14,9 @@ from jax import Array
 from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidParameterError
-from isthmus.core.parameters import Integer, Kind, Number, Settings
+from isthmus.core.parameters import Integer, Kind, Number
 from isthmus.core.random import cell_bits, mix, row_bits
+from isthmus.core.settings import Settings
 from isthmus.core.types import Batch, Columns, Corrupted, Noise, Schedule, Scheduled
 
 LevelSchedule = Callable[[float], float]  # share of training done, 0 to 1, to a number

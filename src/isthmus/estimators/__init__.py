@@ -21,3 +21,12 @@ ESTIMATORS: Registry[Any] = Registry(
         "SparseAutoencoder": "isthmus.estimators.sparse:SparseAutoencoder",
     },
 )
+
+# The estimators that `isthmus fit` trains and its --estimator names.
+AUTOENCODERS = (
+    "Autoencoder",
+    "SparseAutoencoder",
+    "DenoisingAutoencoder",
+    "ConvolutionalAutoencoder",
+    "NeighborAutoencoder",
+)

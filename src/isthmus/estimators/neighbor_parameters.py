@@ -22,6 +22,7 @@ def _as_in_autoencoder(name: str, **changes: Any) -> Any:
         default=changes.get("default", declared.default),
         optional=declared.optional,
         option=declared.option,
+        panel=declared.panel,
         kw_only=name != "n_components",
     )
 
@@ -33,35 +34,46 @@ OVER_TRAINING = Instance("a function from the share of training done, 0 to 1, to
 class NeighborParameters:
     """The parameters of `NeighborAutoencoder`: its own, and those of the autoencoder that it trains."""
 
-    n_components: int = parameter("width of the code", Integer(1), default=2, option="components", kw_only=False)
+    n_components: int = parameter(
+        "width of the code", Integer(1), default=2, option="components", kw_only=False, panel="model"
+    )
     n_neighbors: int = parameter(
-        "nearest other rows that each row is drawn to, at most the number of other rows", Integer(1), default=15
+        "nearest other rows that each row is drawn to, at most the number of other rows",
+        Integer(1),
+        default=15,
+        panel="map",
     )
     metric: str = parameter(
         "distance between scaled rows, by which the neighbours are found",
         Name(("euclidean", "cosine")),
         default="euclidean",
+        panel="map",
     )
     contrast: str = parameter(
         "what tells neighbours from other rows of the batch: infonce, the cross-entropy of the neighbour among them; "
         "negative_sampling, UMAP's cross-entropy of edges; nce, the same with a learned partition function",
         Name(CONTRASTS),
         default="infonce",
+        panel="map",
     )
     kernel: str = parameter(
         "similarity of codes: cauchy, of their distance, as in t-SNE; cosine, of their directions",
         Name(KERNELS),
         default="cauchy",
+        panel="map",
     )
     temperature: Any = parameter(
-        "what the logarithm of similarities is divided by", Number(above=0), OVER_TRAINING, default=1.0
+        "what the logarithm of similarities is divided by", Number(above=0), OVER_TRAINING, default=1.0, panel="map"
     )
-    neighbor_weight: Any = parameter("weight of the neighbours' loss", Number(0), OVER_TRAINING, default=1.0)
+    neighbor_weight: Any = parameter(
+        "weight of the neighbours' loss", Number(0), OVER_TRAINING, default=1.0, panel="map"
+    )
     reconstruction_weight: Any = parameter(
         "weight of the reconstruction loss, as a share of what reconstructing every row by the mean row would cost",
         Number(0),
         OVER_TRAINING,
         default=2.0,
+        panel="map",
     )
     feature_components: int | None = parameter(
         "width of a first code, whose encoder is trained on neighbours by the cosine of codes, and then continued with "
@@ -69,13 +81,15 @@ class NeighborParameters:
         Integer(1),
         default=64,
         optional=True,
+        panel="map",
     )
-    feature_temperature: float = parameter("temperature of the first code", Number(above=0), default=0.5)
+    feature_temperature: float = parameter("temperature of the first code", Number(above=0), default=0.5, panel="map")
     neighbors_of: str = parameter(
         "what the neighbours of the last stage are sought between: rows, as in the first; features, the first code of "
         "all rows, by direction",
         Name(("rows", "features")),
         default="rows",
+        panel="map",
     )
     augmentation: Any = parameter(
         "corruption of the rows in training, drawn apart for a row and its neighbour, as in `Autoencoder`; "
@@ -85,6 +99,7 @@ class NeighborParameters:
         CORRUPTION,
         default="auto",
         optional=True,
+        panel="map",
     )
     hidden_layer_sizes: Sequence[int] = _as_in_autoencoder("hidden_layer_sizes", default=(512, 256, 128))
     decoder_layer_sizes: Sequence[int] | None = _as_in_autoencoder("decoder_layer_sizes")
@@ -97,11 +112,13 @@ class NeighborParameters:
         "channels of each level of a convolutional encoder, each of which halves height and width",
         Sizes(),
         default=(32, 64),
+        panel="model",
     )
     image_shape: Sequence[int] | None = parameter(
         "height, width and channels of the pictures that flat rows stand for; None is what the source says",
         Sizes(),
         default=None,
+        panel="data",
     )
     activation: str = _as_in_autoencoder("activation")
     output_activation: str = _as_in_autoencoder("output_activation")
@@ -113,7 +130,7 @@ class NeighborParameters:
         "learning_rate", help="step size; auto: 5e-3, for fewer than 1,000 rows 2e-3"
     )
     learning_rate_schedule: Any = parameter(
-        "as in `Autoencoder`, for each of the two stages", Name(SCHEDULES), SCHEDULE, default="cosine"
+        "as in `Autoencoder`, for each of the two stages", Name(SCHEDULES), SCHEDULE, default="cosine", panel="training"
     )
     weight_decay: float | None = _as_in_autoencoder("weight_decay")
     gradient_clip: float | None = _as_in_autoencoder("gradient_clip")
@@ -122,6 +139,7 @@ class NeighborParameters:
         Integer(1),
         AUTO,
         default="auto",
+        panel="training",
     )
     max_epochs: int | str = parameter(
         "passes over the rows in each stage; in one, every row meets one of its neighbours, each in turn; auto: as "
@@ -130,6 +148,7 @@ class NeighborParameters:
         AUTO,
         default="auto",
         option="epochs",
+        panel="training",
     )
     shuffle: bool | str = _as_in_autoencoder("shuffle")
     scaling: str | None = _as_in_autoencoder("scaling")

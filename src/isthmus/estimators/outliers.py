@@ -30,7 +30,8 @@ from isthmus.estimators.fit.rows import RowOptions
 from isthmus.estimators.fit.thresholds import Tail, held_back_threshold, robust_threshold
 from isthmus.estimators.inputs import COLUMN_ATTRIBUTES, forget_columns, is_external, open_rows, open_stream, rows_of
 from isthmus.estimators.keeping import open_keeping
-from isthmus.estimators.parameters import AUTOENCODER, OutlierParameters
+from isthmus.estimators.outlier_parameters import OutlierParameters
+from isthmus.estimators.parameters import AUTOENCODER
 from isthmus.estimators.scoring import by_column, comparable
 from isthmus.estimators.streaming import Progress, Verb, counted, float_of, inference_of
 from isthmus.estimators.unchanged import unchanged_on_error

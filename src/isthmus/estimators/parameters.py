@@ -40,7 +40,9 @@ PRECISIONS = ("float32", "bfloat16", "float64")
 
 AUTO = Name((), "auto")
 SEED = (Integer(0, 2**32 - 1), Instance("a numpy RandomState", has_attributes("randint")))
-CORRUPTION = Instance("an object of isthmus.corruption, a function (key, x) -> x", callable)
+CORRUPTION = Instance(
+    "an object of isthmus.corruption with its settings, a function (key, x) -> x of scaled rows", callable
+)
 SCHEDULE = Instance(
     "a callable from the share of training done, 0 to 1, to a factor of the learning rate",
     callable,
@@ -58,18 +60,21 @@ class AutoencoderParameters:
         default=2,
         option="components",
         kw_only=False,
+        panel="model",
     )
     hidden_layer_sizes: Sequence[int] = parameter(
         "widths of the encoder's hidden layers, input side first; empty for none",
         Sizes(),
         default=(256, 64),
         option="hidden",
+        panel="model",
     )
     decoder_layer_sizes: Sequence[int] | None = parameter(
         "widths of the decoder's hidden layers, code side first; None mirrors the encoder",
         Sizes(),
         default=None,
         option="decoder-hidden",
+        panel="model",
     )
     linear_path: bool | str = parameter(
         "add a linear map from input to code and from code to output, initialised with PCA; auto: where the code is "
@@ -77,80 +82,98 @@ class AutoencoderParameters:
         Boolean(),
         AUTO,
         default="auto",
+        panel="model",
     )
     linear_weight: float | str = parameter(
         "weight of the linear path's own loss, which keeps the code readable by linear models: in proportion, lowering "
         "this loss by 1 % is worth lowering the reconstruction's by so many; auto: 0 for one or two code units, which "
-        "are coordinates of a curve or a plane, else (n_components - 2)**2 / 4, at most 10; 0 without effect, as "
-        "without a linear path",
+        "are coordinates of a curve or a plane, else a quarter of the square of their number less 2, at "
+        "most 10; 0 without effect, as without a linear path",
         Number(0),
         AUTO,
         default="auto",
+        panel="model",
     )
-    dropout: float = parameter("share of hidden activations dropped in training", Number(0, below=1), default=0.0)
+    dropout: float = parameter(
+        "share of hidden activations dropped in training", Number(0, below=1), default=0.0, panel="model"
+    )
     layer_norm: bool = parameter(
-        "normalise each hidden layer's pre-activations over its units (layer normalisation)", Boolean(), default=False
+        "normalise each hidden layer's pre-activations over its units (layer normalisation)",
+        Boolean(),
+        default=False,
+        panel="model",
     )
     sparsity: Any = parameter(
-        "method that makes the code sparse: a name, or an object of isthmus.sparsity with its settings",
+        "method that makes the code sparse",
         Name(SPARSITIES),
-        Instance("an object of isthmus.sparsity", has_attributes("select", "penalties")),
+        Instance("an object of isthmus.sparsity with its settings", has_attributes("select", "penalties")),
         default=None,
+        panel="sparsity",
     )
     corruption: Any = parameter(
-        "corruption of the network's input in training, the target staying clean: a name, an object of "
-        "isthmus.corruption with its settings, or a function (key, x) -> x of scaled rows",
+        "corruption of the network's input in training, the target staying clean",
         Name(CORRUPTIONS),
         CORRUPTION,
         default=None,
+        panel="corruption",
     )
     pretrain: str | int | None = parameter(
         "train each layer by itself first, on the codes of the layer before it, for so many epochs; layerwise is 15",
         Name((), "layerwise"),
         Integer(1),
         default=None,
+        panel="training",
     )
     datetimes: str = parameter(
         "what dates and times in a table become: the days since the earliest one ('elapsed'); these and the time of "
         "year, day of the week and time of day ('calendar'); or an error ('refuse')",
         Name(DATETIMES),
         default="elapsed",
+        panel="data",
     )
     missing: str = parameter(
         "how NaN is handled: refuse raises an error; mask gives the network a missing mask and leaves missing cells "
         "out of the loss",
         Name(("refuse", "mask")),
         default="refuse",
+        panel="data",
     )
     network: Any = parameter(
-        "network family by name, or a factory for your own encoder and decoder, any JAX pytrees of arrays and "
-        "callables such as Equinox modules; None is dense",
+        "network family; None is dense",
         Name(FAMILIES),
-        Instance("a factory (n_features, n_components, key) -> (encoder, decoder)", callable),
+        Instance(
+            "a factory (n_features, n_components, key) -> (encoder, decoder), JAX pytrees such as Equinox modules",
+            callable,
+        ),
         default=None,
+        panel="model",
     )
-    activation: str = parameter("activation of the hidden layers", Name(ACTIVATIONS), default="gelu")
+    activation: str = parameter("activation of the hidden layers", Name(ACTIVATIONS), default="gelu", panel="model")
     code_activation: str = parameter(
         "activation of the code; auto is identity, sigmoid for kl and relu for the other sparsities",
         Name(ACTIVATIONS, "auto"),
         default="auto",
+        panel="model",
     )
     output_activation: str = parameter(
         "activation of the output; auto is sigmoid for bce and for values in [0, 1] of which many are near 0 or 1, "
         "else identity, as for a sparse code of a one-layer encoder and decoder",
         Name(ACTIVATIONS, "auto"),
         default="auto",
+        panel="model",
     )
     loss: str = parameter(
         "reconstruction loss of the scaled rows; huber is quadratic up to an error of 1 and linear beyond",
         Name(LOSSES),
         default="mse",
+        panel="training",
     )
     loss_reduction: str = parameter(
         "how a row's cells are combined: their mean, sum or half their sum; auto follows the sparsity's paper, so "
         "that weights mean what they mean there: half_sum for kl, sum for l1, jumprelu and gated, else mean",
         Name(REDUCTIONS, "auto"),
         default="auto",
+        panel="training",
     )
     feature_weights: Sequence[float] | Mapping[str, float] | None = parameter(
         "weight of each column in the reconstruction loss, or of some by name, the others having 1; a column of weight "
@@ -158,22 +181,30 @@ class AutoencoderParameters:
         Weights(),
         NamedWeights(),
         default=None,
+        panel="training",
     )
     l2_penalty: float = parameter(
-        "half of this times the sum of squared weights is added to the loss (Ng's lambda)", Number(0), default=0.0
+        "half of this times the sum of squared weights is added to the loss (Ng's lambda)",
+        Number(0),
+        default=0.0,
+        panel="training",
     )
-    tied_weights: bool = parameter("use the encoder's weights, transposed, in the decoder", Boolean(), default=False)
+    tied_weights: bool = parameter(
+        "use the encoder's weights, transposed, in the decoder", Boolean(), default=False, panel="model"
+    )
     init: str = parameter(
         "initialisation of the weights; auto is he for the relu family and glorot otherwise; truncated_normal has "
         "deviation 1 cut at 2, and unit normal biases",
         Name(INITIALIZERS, "auto"),
         default="auto",
+        panel="model",
     )
     optimizer: Any = parameter(
-        "update rule, by name or as an Optax transformation, which then has its own learning rate",
+        "update rule",
         Name(OPTIMIZERS),
-        Instance("an Optax gradient transformation", has_attributes("init", "update")),
+        Instance("an Optax gradient transformation, which has its own learning rate", has_attributes("init", "update")),
         default="adam",
+        panel="training",
     )
     learning_rate: float | str = parameter(
         "step size; auto: 1e-3; with a linear path more for more rows, up to 3e-3 from 1,200; for dictionaries (see "
@@ -181,33 +212,39 @@ class AutoencoderParameters:
         Number(above=0),
         AUTO,
         default="auto",
+        panel="training",
     )
     learning_rate_schedule: Any = parameter(
-        "how the step size changes over training, by name or as a callable from the share done to a factor; plateau: "
+        "how the step size changes over training; plateau: "
         "constant until the validation loss no longer improves, or for two thirds of max_epochs, then down to 0 from "
         "the best weights; auto: plateau with a linear path, else cosine",
         Name(SCHEDULES, "plateau", "auto"),
         SCHEDULE,
         default="auto",
+        panel="training",
     )
     weight_decay: float | None = parameter(
         "decoupled decay of the weights, times the learning rate, at each step; None is 0.01 for adamw and 0 otherwise",
         Number(0),
         default=None,
+        panel="training",
     )
     gradient_clip: float | None = parameter(
-        "largest norm of the whole gradient; None does not clip", Number(above=0), default=None
+        "largest norm of the whole gradient; None does not clip", Number(above=0), default=None, panel="training"
     )
     batch_size: int | str = parameter(
-        "rows per step; auto is 256, less for fewer than 8,192 rows", Integer(1), AUTO, default="auto"
+        "rows per step; auto is 256, less for fewer than 8,192 rows", Integer(1), AUTO, default="auto", panel="training"
     )
-    max_epochs: int = parameter("largest number of passes over the rows", Integer(1), default=100, option="epochs")
+    max_epochs: int = parameter(
+        "largest number of passes over the rows", Integer(1), default=100, option="epochs", panel="training"
+    )
     shuffle: bool | str = parameter(
         "order of the rows in each epoch: global draws any order; window shuffles blocks of neighbouring rows and "
         "mixes 256 of them at a time; True is global up to 67 million cells and window beyond; False keeps the order",
         Boolean(),
         Name(("global", "window")),
         default=True,
+        panel="training",
     )
     scaling: str | None = parameter(
         "scaling of the rows before training; auto: uint8 is divided by 255, values in [0, 1] stay, pictures of "
@@ -220,6 +257,7 @@ class AutoencoderParameters:
         Name(SCALINGS, "auto"),
         default="auto",
         optional=True,
+        panel="data",
     )
     early_stopping: bool = parameter(
         "hold rows back for validation, and stop when their loss no longer falls; where training starts at PCA, what "
@@ -227,45 +265,64 @@ class AutoencoderParameters:
         "200 to 2,000 rows, five more fits decide by cross-validation where these rows are too few to tell",
         Boolean(),
         default=True,
+        panel="training",
     )
     validation_fraction: float = parameter(
         "share of the rows held back for early stopping; where training starts at PCA, of fewer than 200 rows 20 or at "
         "most a quarter, for the comparison with PCA",
         Number(above=0, below=1),
         default=0.1,
+        panel="training",
     )
     n_iter_no_change: int = parameter(
-        "epochs without an improvement of tol before training stops or, with the schedule plateau, before the step "
+        "epochs without an improvement of `tol` before training stops or, with the schedule plateau, before the step "
         "size falls",
         Integer(1),
         default=20,
+        panel="training",
     )
     tol: float = parameter(
-        "smallest improvement that counts, as a share of the best validation loss so far", Number(0), default=1e-4
+        "smallest improvement that counts, as a share of the best validation loss so far",
+        Number(0),
+        default=1e-4,
+        panel="training",
     )
     restore_best: bool = parameter(
-        "keep the weights of the lowest validation loss rather than the last ones", Boolean(), default=True
+        "keep the weights of the lowest validation loss rather than the last ones",
+        Boolean(),
+        default=True,
+        panel="training",
     )
     precision: str = parameter(
-        "type of the computation; bfloat16 is used in matrix products only", Name(PRECISIONS), default="float32"
+        "type of the computation; bfloat16 is used in matrix products only",
+        Name(PRECISIONS),
+        default="float32",
+        panel="training",
     )
     device: str | None = parameter(
         "where to train: a JAX platform such as cpu or gpu, over whose devices each batch is divided, or one device "
         "such as gpu:1; None is JAX's default platform",
         Text(),
         default=None,
+        panel="training",
     )
     random_state: Any = parameter(
         "seed of weights, order, held-back rows, noise and dropout; None draws a new one",
         *SEED,
         default=None,
         option="seed",
+        panel="training",
     )
-    warm_start: bool = parameter("start the next fit from the weights of the last", Boolean(), default=False)
+    warm_start: bool = parameter(
+        "start the next fit from the weights of the last", Boolean(), default=False, panel="training"
+    )
     verbose: int = parameter(
-        "0 prints nothing, 1 estimates time and memory and shows progress, 2 prints every epoch", Integer(0), default=0
+        "0 prints nothing, 1 estimates time and memory and shows progress, 2 prints every epoch",
+        Integer(0),
+        default=0,
+        panel="output",
     )
-    display_step: int = parameter("epochs between two printed lines", Integer(1), default=1)
+    display_step: int = parameter("epochs between two printed lines", Integer(1), default=1, panel="output")
 
 
 @declares_parameters(n_components=64, hidden_layer_sizes=(), sparsity="topk")
@@ -276,14 +333,16 @@ class SparseParameters(AutoencoderParameters):
         "active code units per row, for topk, batch_topk and matryoshka; None is a sixteenth of them",
         Integer(1),
         default=None,
+        panel="sparsity",
     )
     sparsity_target: float | None = parameter(
         "mean activation for kl (None is 0.05), share of rows for lifetime (0.05), active units per row for jumprelu",
         Number(above=0),
         default=None,
+        panel="sparsity",
     )
     sparsity_weight: float | None = parameter(
-        "weight of the penalty of kl (None is 3), l1, jumprelu and gated (1)", Number(0), default=None
+        "weight of the penalty of kl (None is 3), l1, jumprelu and gated (1)", Number(0), default=None, panel="sparsity"
     )
     resample_dead: int | str | None = parameter(
         "reinitialise dead units every so many epochs from rows with high reconstruction error, during the first three "
@@ -292,6 +351,7 @@ class SparseParameters(AutoencoderParameters):
         AUTO,
         default="auto",
         optional=True,
+        panel="sparsity",
     )
     pre_bias: bool | str = parameter(
         "subtract the output's bias from rows before they are encoded; auto: for dictionaries, that is a sparse code "
@@ -299,28 +359,33 @@ class SparseParameters(AutoencoderParameters):
         Boolean(),
         AUTO,
         default="auto",
+        panel="sparsity",
     )
     unit_norm_decoder: bool | str = parameter(
         "keep each code unit's decoder row at length 1; auto: for dictionaries other than l1 and batch_topk",
         Boolean(),
         AUTO,
         default="auto",
+        panel="sparsity",
     )
     transposed_start: bool | str = parameter(
         "initialise the encoder's last matrix as the transpose of the decoder's first; auto: for dictionaries",
         Boolean(),
         AUTO,
         default="auto",
+        panel="sparsity",
     )
     bias_start: str = parameter(
         "initial value of the output's bias; auto is the geometric median of the rows for dictionaries, else zeros",
         Name(BIAS_STARTS, "auto"),
         default="auto",
+        panel="sparsity",
     )
     sparse_output: bool = parameter(
         "make transform return a scipy CSR matrix, and write Parquet with the nonzero values only",
         Boolean(),
         default=False,
+        panel="sparsity",
     )
 
 
@@ -333,11 +398,13 @@ class DenoisingParameters(AutoencoderParameters):
         "column; share of cells for masking, salt_and_pepper and swap; photons at 1 for poisson; side of a blockout",
         Number(0),
         default=None,
+        panel="corruption",
     )
     untouched_weight: float = parameter(
         "weight in the loss of cells that the corruption left unchanged; corrupted cells have weight 1",
         Number(0, 1),
         default=1.0,
+        panel="corruption",
     )
 
 
@@ -346,49 +413,17 @@ class ConvolutionalParameters(AutoencoderParameters):
     """The parameters of `ConvolutionalAutoencoder`."""
 
     channels: Sequence[int] = parameter(
-        "channels of each level of the encoder, each of which halves height and width", Sizes(), default=(32, 64)
+        "channels of each level of the encoder, each of which halves height and width",
+        Sizes(),
+        default=(32, 64),
+        panel="model",
     )
     image_shape: Sequence[int] | None = parameter(
         "height, width and channels of the pictures that flat rows stand for; None is what the source says, else one "
         "line of pixels",
         Sizes(),
         default=None,
-    )
-
-
-@declares_parameters(hidden_layer_sizes=(128,), dropout=0.1, max_epochs=20, early_stopping=False)
-class OutlierParameters(AutoencoderParameters):
-    """The parameters of `AutoencoderOutlierDetector`: those of the autoencoder underneath, and its own."""
-
-    n_components: int | float | str = parameter(  # type: ignore[assignment]
-        "width of the code; auto is the square root of the number of cells of a row; a number below 1 as in "
-        "`Autoencoder`",
-        Integer(1),
-        Number(above=0, below=1),
-        AUTO,
-        default="auto",
-        option="components",
-        kw_only=False,
-    )
-    contamination: float | str = parameter(
-        "share of the training rows that are outliers: the rows with the largest scores; auto: as `threshold` says",
-        Number(above=0, high=0.5),
-        AUTO,
-        default="auto",
-    )
-    threshold: str = parameter(
-        "what decides, without a share in `contamination`: auto: the upper quantiles of the training rows' log "
-        "scores, as of a normal distribution, or their tail, if that is lower; tail: a generalised Pareto tail of all "
-        "training rows' scores; holdout: the scores of a fifth of the rows, held back from the fit",
-        Name((), "auto", "tail", "holdout"),
-        default="auto",
-    )
-    false_alarms: float = parameter(
-        "share of ordinary rows that `threshold` may call outliers", Number(above=0, below=0.5), default=0.01
-    )
-    n_estimators: int = parameter("autoencoders whose scores are averaged", Integer(1), default=1)
-    max_reference_rows: int = parameter(
-        "largest number of training rows, drawn at random, that rows are compared with", Integer(2), default=8192
+        panel="data",
     )
 
 

@@ -22,7 +22,8 @@ from isthmus.engine.program import precision_scope
 from isthmus.estimators import ESTIMATORS
 from isthmus.estimators.fit.run import Fitted
 from isthmus.estimators.neighbor_parameters import NeighborParameters
-from isthmus.estimators.parameters import AutoencoderParameters, OutlierParameters
+from isthmus.estimators.outlier_parameters import OutlierParameters
+from isthmus.estimators.parameters import AutoencoderParameters
 from isthmus.networks import FAMILIES
 from isthmus.networks.base import Network
 from isthmus.sparsity import SPARSITIES

@@ -13,8 +13,9 @@ from jax import Array
 from numpy.typing import NDArray
 
 from isthmus.core.errors import unknown_name
-from isthmus.core.parameters import Boolean, Instance, Integer, Kind, Number, Settings
+from isthmus.core.parameters import Boolean, Instance, Integer, Kind, Number
 from isthmus.core.reductions import batch_mean
+from isthmus.core.settings import Settings
 from isthmus.core.types import Batch, ModelState, Noise, Output, Params, Schedule, Scheduled
 
 _DEAD_EPOCHS = 2  # without an activation, after which a unit counts as dead by default
