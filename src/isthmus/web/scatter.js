@@ -359,6 +359,8 @@
       setPlane(px, py) { plane = px === null ? null : [px, py]; schedule(); },
       setMode, select, fit, toData, toPixel, redraw,
       get mode() { return mode; },
+      get plane() { return plane; },
+      get count() { return n; },
       destroy() {
         for (const [name, listener] of Object.entries(listeners)) canvas.removeEventListener(name, listener);
         canvas.removeEventListener("wheel", wheel);

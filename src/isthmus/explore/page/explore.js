@@ -18,7 +18,7 @@
 
   function axisChoices() {
     const { meta } = state, found = [];
-    if (meta.components > 2) for (let i = 0; i < meta.axes; i++) found.push([`pc-${i}`, `PC ${i + 1} of the codes`]);
+    if (meta.components > 2) for (let i = 0; i < meta.axes; i++) found.push([`pc-${i}`, `PC ${i + 1}`]);
     for (let unit = 0; unit < meta.units; unit++) found.push([`unit-${unit}`, `unit ${unit}`]);
     if (meta.components === 1) found.push(["none", "spread"]);
     return found;
@@ -139,12 +139,13 @@
   }
   state.clear = () => { map.select([]); state.selection.show(new Uint32Array(0)); };
 
+  const FROM_ANYWHERE = ["+", "=", "-", "0", "l", "d", "p", "Escape"];
   function keys(event) {
     const field = event.target.closest?.("select, input, dialog, [role=tab]");
     if (event.ctrlKey || event.metaKey || event.altKey || field) return;
     if (event.key === "?") element("keys").showModal();
     else if (event.key === "a" || event.key === "b") state.decode.end(event.key);
-    else if (event.target === document.body && map) {
+    else if (map && (event.target === document.body || (event.target !== element("map") && FROM_ANYWHERE.includes(event.key)))) {
       element("map").focus();
       element("map").dispatchEvent(new KeyboardEvent("keydown", { key: event.key, shiftKey: event.shiftKey, cancelable: true }));
     } else return;

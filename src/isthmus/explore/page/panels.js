@@ -188,7 +188,7 @@
       make("div", { class: "actions" }, make("button", { onclick: () => setBase(meta.mean) }, "Mean code")),
       make("h2", {}, "Between two rows"), steps);
     draw();
-    return { at, setBase, end };
+    return { at, setBase, end, code: () => Array.from(base) };
   }
 
   // The selection ----------------------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@
     function columns(found) {
       const top = Math.max(1e-9, ...found.apart.map((one) => Math.abs(one[3])));
       return [
-        found.apart.length ? make("div", { class: "wrapped" }, make("table", { class: "cells" },
+        found.apart.length ? make("div", { class: "wrapped", tabindex: "0", role: "region", "aria-label": "Differences" }, make("table", { class: "cells apart" },
           make("thead", {}, make("tr", {}, ...["column", "difference", "these", "others"].map((text) => make("th", { scope: "col" }, text)))),
           make("tbody", {}, ...found.apart.map(([name, inside, outside, deviations, errors]) => make("tr", { title: `${short(deviations)} standard deviations, ${short(errors)} standard errors` },
             make("td", { title: name }, name), make("td", { class: "difference" }, bar(deviations, top, `${deviations > 0 ? "+" : ""}${deviations.toFixed(2)} sd`)),
