@@ -22,6 +22,7 @@ import typer
 
 import isthmus
 from isthmus.cli import app
+from isthmus.cli.help import panels_of
 from isthmus.core.registry import Registry
 
 # The pages of modules. Of a module without __all__ and without names here, what its own folder defines is public.
@@ -281,22 +282,11 @@ def command_page() -> str:
         context = typer.Context(command, info_name=f"isthmus {name}")
         pieces = " ".join(command.collect_usage_pieces(context))
         lines += ["```text", f"isthmus {name} {pieces}", "```", ""]
-        for panel, rows in _panels(command, context).items():
+        for panel, rows in panels_of(command, context).items():
             lines += [f"| {panel} | |", "|---|---|"]
             lines += [f"| `{form}` | {_cell(text)} |" for form, text in rows]
             lines.append("")
     return "\n".join(lines) + "\n"
-
-
-def _panels(command: Any, context: Any) -> dict[str, list[tuple[str, str]]]:
-    panels: dict[str, list[tuple[str, str]]] = {}
-    for parameter in command.get_params(context):
-        is_argument = parameter.param_type_name == "argument"
-        record = parameter.get_help_record(context)
-        if record is not None:
-            name = getattr(parameter, "rich_help_panel", None) or ("Arguments" if is_argument else "Options")
-            panels.setdefault(name, []).append(record)
-    return panels
 
 
 def _cell(text: str) -> str:

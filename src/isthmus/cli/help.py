@@ -29,24 +29,23 @@ class Command(TyperCommand):
         return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write arguments, and options by panel where there are many."""
-        arguments: list[tuple[str, str]] = []
-        panels: dict[str, list[tuple[str, str]]] = {"": [], **{panel: [] for panel in PANELS}}
-        params = self.get_params(ctx)
-        divided = len(params) > _MANY
-        for param in params:
-            record = param.get_help_record(ctx)
-            if record is None:
-                continue
-            if param.param_type_name == "argument":
-                arguments.append((record[0].split()[0], record[1].replace("  [required]", "")))
-            else:
-                panel = getattr(param, "rich_help_panel", None) or ""
-                panels[panel if divided and panel in PANELS else ""].append(record)
-        for title, records in (
-            ("Arguments", arguments),
-            *((PANELS.get(name, "Options"), panels[name]) for name in panels),
-        ):
-            if records:
-                with formatter.section(title):
-                    formatter.write_dl(records)
+        """Write arguments and options under their headings."""
+        for heading, records in panels_of(self, ctx).items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+def panels_of(command: Any, ctx: Any) -> dict[str, list[tuple[str, str]]]:
+    """Return the names and the help of a command's arguments and options by heading: by panel where there are many."""
+    found: dict[str, list[tuple[str, str]]] = {name: [] for name in ("Arguments", "Options", *PANELS.values())}
+    params = command.get_params(ctx)
+    for param in params:
+        record = param.get_help_record(ctx)
+        if record is None:
+            continue
+        if param.param_type_name == "argument":
+            found["Arguments"].append((record[0].split()[0], record[1].replace("  [required]", "")))
+        else:
+            panel = getattr(param, "rich_help_panel", None) if len(params) > _MANY else None
+            found[PANELS.get(panel or "", "Options")].append(record)
+    return {heading: records for heading, records in found.items() if records}
