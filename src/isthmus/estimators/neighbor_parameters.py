@@ -69,10 +69,12 @@ class NeighborParameters:
         "weight of the neighbours' loss", Number(0), OVER_TRAINING, default=1.0, panel="map"
     )
     reconstruction_weight: Any = parameter(
-        "weight of the reconstruction loss, as a share of what reconstructing every row by the mean row would cost",
+        "weight of the reconstruction loss, as a share of what reconstructing every row by the mean row would cost; "
+        "auto: 2 in the first half of training, then rising to 40",
         Number(0),
         OVER_TRAINING,
-        default=2.0,
+        AUTO,
+        default="auto",
         panel="map",
     )
     feature_components: int | None = parameter(

@@ -35,6 +35,7 @@ from isthmus.sparsity.base import constant
 
 _BATCH, _STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 512, 3000, 5, 200
 _MEASURED_ROWS = 2048
+_FIRST_WEIGHT, _LAST_WEIGHT = 2.0, 40.0  # of the reconstruction, in the first half of training and at its end
 _FULL_STRENGTH = 0.6  # the share of training with deformations of full strength
 # 10,000 digits, 600 steps in each stage, 5-NN accuracy of others: 0.944 with 3e-3, 0.950 with 8e-3; with 1e-3 and
 # twice the steps 0.929. Wine and breast cancer, three splits: 0.957 and 0.936 with 5e-3, 0.969 and 0.942 with 2e-3.
@@ -97,6 +98,8 @@ class MapPlan:
             )
         plan = resolve(_autoencoder_values(values, schema, n_rows), schema, n_rows, seed=seed)
         own = ("contrast", "kernel", "temperature", "neighbor_weight", "reconstruction_weight")
+        if isinstance(values["reconstruction_weight"], str):
+            values = {**values, "reconstruction_weight": rising}
         features = ("feature_components", "feature_temperature", "neighbors_of", "n_neighbors")
         return cls(plan, **{name: values[name] for name in (*own, *features)})
 
@@ -165,6 +168,15 @@ class Learned(NamedTuple):
     feature_history: dict[str, list[float]]
     interrupted: bool
     graph: Graph | None
+
+
+def rising(done: float) -> float:
+    """Return the weight of the reconstruction at a share of training done: small until groups are apart, then larger.
+
+    Of 10,000 digits, 30 epochs: squared error 0.0367, trustworthiness 0.927, 5-NN accuracy 0.942; constant at 2 0.0386,
+    0.920 and 0.941; rising to 200 0.0364, 0.929 and 0.935.
+    """
+    return _FIRST_WEIGHT + (_LAST_WEIGHT - _FIRST_WEIGHT) * max(0.0, 2 * done - 1)
 
 
 def learn(plan: MapPlan, prepared: Prepared, edges: Edges, features: Stage, last: Stage) -> Learned:
