@@ -15,7 +15,7 @@ from isthmus.networks.dense import Dense
 
 Array = NDArray[Any]
 _WIDEST = 1024  # columns of a scaling that mixes columns
-_MOST_WEIGHTS = 700_000  # two bytes each
+_MOST_WEIGHTS = 1_000_000  # two bytes each
 _SHOWN = 60  # columns of a table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from isthmus.evaluation.report.html import Section, escaped, escaped_long, parag
 from isthmus.evaluation.report.pictures import sheet_of
 
 Array = NDArray[Any]
-_SHEET_BYTES = 1_700_000
+_SHEET_BYTES, _MAP_BYTES = 1_700_000, 4_000_000
 _STEPS = 65_535
 MAP = "map-data"
 
@@ -23,7 +24,6 @@ def section(facts: Facts) -> Section | None:
     found = facts.map
     if found is None:
         return None
-    sheet = None if found.pictures is None else sheet_of(found.pictures, _SHEET_BYTES)
     values: dict[str, Any] = {
         "count": len(found.numbers),
         "numbers": None if _are_all(found.numbers) else packed(found.numbers.astype("<u4")),
@@ -38,6 +38,8 @@ def section(facts: Facts) -> Section | None:
         "shades": [float(shade) for shade in found.image.shades],
         "sheet": None,
     }
+    room = min(_SHEET_BYTES, _MAP_BYTES - len(json.dumps(values)))
+    sheet = None if found.pictures is None else sheet_of(found.pictures, room)
     text = f"{len(found.numbers):,} rows as points."
     if sheet is not None and found.pictured is not None:
         values["sheet"] = sheet._asdict() | {"points": packed(found.pictured[: sheet.number].astype("<u4"))}
@@ -68,7 +70,8 @@ def _widgets(found: CodeMap) -> str:
             if found.image.shape
             else ""
         )
-        decoded = f'<h3>Decoded</h3><p id="map-place" class="note"></p>{picture}<div id="map-row"></div>'
+        row = '<div id="map-row" tabindex="0" role="region" aria-label="Decoded row"></div>'
+        decoded = f'<h3>Decoded</h3><p id="map-place" class="note"></p>{picture}{row}'
     return f"""<div class="map"><div class="map-bar">
 <label>Colour <select id="map-color"></select></label>
 <span id="map-axes" hidden><label>Across <select id="map-x"></select></label>

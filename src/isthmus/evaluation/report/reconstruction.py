@@ -36,7 +36,8 @@ def _summary(found: Reconstruction) -> str:
     # Of as many components as columns PCA reconstructs everything, up to rounding.
     if found.pca and found.pca.mean > 1e-12:
         ratio = found.model.mean / found.pca.mean
-        text = f"The error of the model is {number(ratio, 3)} of PCA's. {text}"
+        compared = "PCA's" if 0.9995 < ratio < 1.0005 else f"{number(ratio, 3)} times PCA's"
+        text = f"The error of the model is {compared}. {text}"
     return paragraph(text) + summary
 
 

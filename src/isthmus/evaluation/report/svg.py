@@ -45,8 +45,8 @@ def inline_svg(figure: Figure, name: str, label: str) -> str:
     width = figure.get_figwidth() * 72
     head, _, rest = text.partition(">")
     head = re.sub(r' (width|height)="[^"]*"', "", head)
-    look = f'role="img" aria-label="{escaped(label)}" style="max-width:{1.2 * width:.0f}px"'
-    return f'<div class="figure">{head} {look}>{rest.strip()}</div>'
+    look = f'role="img" aria-label="{escaped(label)}"'
+    return f'<div class="figure" tabindex="0" style="--natural:{width:.0f}px">{head} {look}>{rest.strip()}</div>'
 
 
 def _own(tag: str, name: str) -> str:
