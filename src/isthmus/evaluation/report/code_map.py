@@ -60,7 +60,11 @@ def _widgets(found: CodeMap) -> str:
         else ""
     )
     hint = "Drag to move the map, scroll or pinch to zoom; move over a point to see its row. " + (
-        "Decode, then drag: what the decoder makes of the place under the pointer." if decode else ""
+        "Decode, then drag: what the decoder makes of the place under the pointer."
+        if decode
+        else "Click on a point to decode its code; the sliders change it."
+        if sliders
+        else ""
     )
     label = escaped(f"Map of the codes: {', '.join(name for name, _ in found.axes[:2])}")
     decoded = ""

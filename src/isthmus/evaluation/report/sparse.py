@@ -18,7 +18,8 @@ def section(facts: Facts) -> Section | None:
         return None
     inactive = np.flatnonzero(found.frequency == 0)
     mean = f"{number(found.active)} of {len(found.frequency):,} units are active in a mean row"
-    parts = [paragraph(f"{mean}; {counted(len(inactive), 'unit')} in none.")]
+    rest = f"{counted(len(inactive), 'unit')} in none" if len(inactive) else "each is active in some row"
+    parts = [paragraph(f"{mean}; {rest}.")]
     if len(inactive):
         shown = ", ".join(str(unit) for unit in inactive[:40])
         more = f" and {len(inactive) - 40} more" if len(inactive) > 40 else ""
