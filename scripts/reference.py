@@ -119,12 +119,12 @@ class Reference:
         """Return the page that lists everything, with the first line of each docstring."""
         lines = ["# Reference", "", "Every public class and function, from its docstring.", ""]
         classes = [page for page in self.pages if page.title in isthmus.__all__]
-        lines += ["## Classes", "", "| class | |", "|---|---|"]
+        lines += ["## Classes", "", "| class | what it is |", "|---|---|"]
         for page in classes:
             lines.append(f"| [`{page.title}`]({page.file}) | {self.cell(page.objects[f'isthmus.{page.title}'])} |")
         for page in (page for page in self.pages if page not in classes):
             module = importlib.import_module(page.title)
-            lines += ["", f"## {page.title}", "", self.linked(_first(module)), "", "| name | |", "|---|---|"]
+            lines += ["", f"## {page.title}", "", self.linked(_first(module)), "", "| name | what it is |", "|---|---|"]
             for full, thing in page.objects.items():
                 lines.append(f"| [`{full.rpartition('.')[2]}`]({page.file}#{full}) | {self.cell(thing)} |")
         return "\n".join(lines) + "\n"
@@ -178,9 +178,10 @@ class Reference:
                 continue
             home = str(getattr(getattr(member, "fget", member), "__module__", ""))
             (own if home.startswith("isthmus") else inherited).append((name, member))
+        own = [(name, member) for name, member in own if inspect.getdoc(member)]
+        if own and is_estimator:
+            yield from ("## Methods and properties", "")
         for name, member in own:
-            if not inspect.getdoc(member):
-                continue
             yield from (f"### {name} {{ #{full}.{name} }}", "")
             if not isinstance(member, property):
                 yield from _signature(name, member, skip_self=not inspect.ismethod(member))
@@ -273,7 +274,7 @@ def commands() -> dict[str, Any]:
 def command_page() -> str:
     """Return the page of the command line: every command with its arguments and options."""
     lines = ["# Command line", "", "What `isthmus COMMAND --help` prints, for every command.", ""]
-    lines += ["| command | |", "|---|---|"]
+    lines += ["| command | what it does |", "|---|---|"]
     table = commands()
     lines += [f"| [`isthmus {name}`](#{name}) | {command.get_short_help_str(200)} |" for name, command in table.items()]
     for name, command in table.items():
@@ -283,7 +284,7 @@ def command_page() -> str:
         pieces = " ".join(command.collect_usage_pieces(context))
         lines += ["```text", f"isthmus {name} {pieces}", "```", ""]
         for panel, rows in panels_of(command, context).items():
-            lines += [f"| {panel} | |", "|---|---|"]
+            lines += [f"| {panel} | what it does |", "|---|---|"]
             lines += [f"| `{form}` | {_cell(text)} |" for form, text in rows]
             lines.append("")
     return "\n".join(lines) + "\n"
