@@ -140,6 +140,17 @@ def test_sliders_decode_a_code_of_more_units(opened, digits):
     code = np.array(model.mean_code_, np.float64)
     code[1] = page.evaluate("isthmus.reportMap.code[1]")
     assert_allclose(pixels(page, "#map-picture"), expected(model, code), atol=2)
+    codes = model.transform(X)
+    # The first two axes are principal ones; the card decodes the row's own code.
+    centered = codes - codes.mean(axis=0)
+    principal = centered @ np.linalg.svd(centered, full_matrices=False)[2][:2].T
+    axes = page.evaluate("[Array.from(isthmus.reportMap.map.xs), Array.from(isthmus.reportMap.map.ys)]")
+    for own, shown in zip(principal.T, axes, strict=True):
+        assert_allclose(np.abs(np.corrcoef(own, shown)[0, 1]), 1, atol=1e-3)
+    page.mouse.move(*at(page, axes[0][7], axes[1][7]))
+    page.locator("#map-card").wait_for(state="visible")
+    row = int(page.locator("#map-card strong").inner_text().removeprefix("row ").replace(",", ""))
+    assert_allclose(pixels(page, "#map-card figure:nth-child(2) canvas"), expected(model, codes[row]), atol=3)
     page.select_option("#map-x", label="autoencoder0")
     places = model.transform(X)[:, 0]
     assert_allclose(page.evaluate("Array.from(isthmus.reportMap.map.xs)"), places, atol=np.ptp(places) / 60000)

@@ -158,10 +158,14 @@
 
   // The card ---------------------------------------------------------------------------------------------------
   const card = byId("map-card");
+  // The first axis of the units with a slider; of a plane, both axes are units.
+  const firstUnit = data.plane ? 0 : sliders.length > 1 ? data.axes.length - sliders.length : 0;
+  const whole = data.plane || sliders.length === data.code.length; // whether the file has all numbers of a code
+  const codeOf = (point) => Float32Array.from(data.code, (_, unit) => axis(firstUnit + unit)[point]);
   function reconstruction(point) {
-    if (!decoder || !data.plane) return null;
+    if (!decoder || !whole) return null;
     const found = made("canvas", undefined, "picture pixels");
-    drawRow(found, decoder.decode([axis(0)[point], axis(1)[point]]));
+    drawRow(found, decoder.decode(codeOf(point)));
     return found;
   }
   function figure(content, caption) {
@@ -214,11 +218,8 @@
     label: `${canvas.getAttribute("aria-label")}, ${n.toLocaleString("en")} rows. Arrows move, plus and minus zoom, 0 shows all.`,
     onHover,
     onClick(point) {
-      for (const one of sliders) {
-        const found = data.axes.findIndex((each, at) => at >= data.axes.length - sliders.length && at - (data.axes.length - sliders.length) === sliders.indexOf(one));
-        if (found >= 0 && one.set) one.set(axis(found)[point]);
-      }
-      if (data.plane) code.set([axis(0)[point], axis(1)[point]]);
+      sliders.forEach((one, place) => one.set?.(axis(firstUnit + place)[point]));
+      if (decoder && data.plane) code.set(codeOf(point));
       show();
     },
     onPlane: data.plane && decoder ? (x, y) => { code[0] = x; code[1] = y; card.hidden = true; show(); } : undefined,

@@ -225,3 +225,11 @@ def test_every_estimator(tmp_path):
     assert "a random sample" not in wide.facts.reconstruction.pca_note
     for made in (convolutional, chart, wide):
         Page(made.html)
+
+
+def test_a_missing_cell_is_refused_by_the_number_of_its_row(small, tmp_path):
+    rows = np.tile(ROWS, (60, 1))
+    rows[6543, 2] = np.nan
+    np.save(tmp_path / "rows.npy", rows)
+    with pytest.raises(InvalidDataError, match=r"row 6543\b"):
+        small.report(tmp_path / "rows.npy")

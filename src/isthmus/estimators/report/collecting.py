@@ -112,15 +112,17 @@ def facts_of(
         source = SelectedRows(whole, chosen)
         notes.append(f"The whole report reads a random sample of {len(chosen):,} of {n_rows:,} rows.")
     readers, image = readers_of(model, source.schema), image_of(model, source, image_shape, seed)
+    # The first pass refuses cells that are not finite, by the number of their row.
+    columns = Columns(model, source, _steps(progress, len(chosen), 0))
     codes = _sample_of_codes(model, source, seed)
     components = _components(model, codes)
-    columns = Columns(model, source, components, seed, _steps(progress, len(chosen), 0))
+    pca = columns.principal(model, source, components, seed)
     names = [str(unit) for unit in model.get_feature_names_out()]
     axes, units = mapping.axes_of(codes, names), units_wanted(model, codes)
     start = label_name if labels is None else None
     some = mapping.columns_of(readers, min(len(chosen), mapping.MOST_POINTS), start, pictures=image.shape is not None)
     wanted = mapping.wanted_of(source, axes, some, units, seed)
-    passed = second_pass(model, source, columns.pca, wanted, _steps(progress, len(chosen), 1))
+    passed = second_pass(model, source, pca, wanted, _steps(progress, len(chosen), 1))
     column = (
         None if labels is None else mapping.labels_column(label_name or "label", labels, n_rows, chosen[wanted.rows])
     )
@@ -129,7 +131,7 @@ def facts_of(
     return Facts(
         about(model, name, len(chosen), len(readers), str(source.fingerprint), tuple(notes)),
         _training(model),
-        _reconstruction(model, source, passed, columns.pca, components, readers, image),
+        _reconstruction(model, source, passed, pca, components, readers, image),
         found,
         Codes(codes, tuple(names), len(chosen)),
         sparse_code(model, source, passed, units, readers, image),

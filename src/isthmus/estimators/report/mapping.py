@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.extmath import randomized_svd
 
 from isthmus.core.errors import InvalidDataError
 from isthmus.core.random import generator
@@ -24,6 +25,7 @@ MOST_POINTS = 100_000
 _COLUMN_BYTES = 1_100_000  # of the values of all columns
 _MOST_COLUMNS, _UNITS, _PICTURES = 30, 6, 8_000
 _CELLS = 1 << 25  # of the rows that thumbnails are made of
+_EXACT = 256  # codes of more units have an approximate singular value decomposition
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def axes_of(codes: Array, names: Sequence[str]) -> Axes:
     center = codes.mean(axis=0)
     spread = codes.std(axis=0)
     units = np.sort(np.argsort(-spread, kind="stable")[:_UNITS])
-    _, _, directions = np.linalg.svd(codes - center, full_matrices=False)
+    directions = _principal(codes - center)
     principal = np.zeros((2, width))
     principal[: len(directions[:2])] = directions[:2]
     # A direction's sign is free: the largest part is positive.
@@ -67,6 +69,14 @@ def axes_of(codes: Array, names: Sequence[str]) -> Axes:
     basis = np.concatenate([principal, np.eye(width)[units]]).T
     titles = ("principal axis 1", "principal axis 2", *(names[unit] for unit in units))
     return Axes(titles, center, basis, tuple(int(unit) for unit in units), False)
+
+
+def _principal(centered: Array) -> Array:
+    """Return the two directions in which rows vary most, (2, K)."""
+    if min(centered.shape) <= _EXACT:
+        found: Array = np.linalg.svd(centered, full_matrices=False)[2][:2]
+        return found
+    return np.asarray(randomized_svd(centered, 2, random_state=0)[2])
 
 
 def columns_of(

@@ -13,7 +13,7 @@ from scipy.linalg import eigh
 from isthmus.core.random import generator
 from isthmus.data.sources.base import Source
 from isthmus.engine.inference import blocks_for
-from isthmus.estimators.inputs import rows_of
+from isthmus.estimators.inputs import cell_names, finite_blocks, rows_of
 from isthmus.estimators.scoring import by_column, comparable
 from isthmus.estimators.streaming import float_of, inference_of
 from isthmus.evaluation.metrics import CodeStatistics, Fidelity
@@ -37,20 +37,18 @@ class Columns:
         Of the observed cells.
     hashes : ndarray of uint64 of shape (n,)
         Equal for equal rows.
-    pca : Principal or None
-        PCA of the scaled rows; None where nothing varies.
     covariance : ndarray of shape (D, D) or None
         Of the scaled rows, where there are at most 2,048 columns.
     """
 
-    def __init__(self, model: Any, source: Source, components: int, seed: int, progress: Callable[[int], None]) -> None:
+    def __init__(self, model: Any, source: Source, progress: Callable[[int], None]) -> None:
         width, self.count = source.schema.n_features, 0
         self.missing = np.zeros(width, np.int64)
         self.low, self.high = np.full(width, np.inf), np.full(width, -np.inf)
         self._observed, self.mean, self._squares = np.zeros(width), np.zeros(width), np.zeros(width)
         hashes: list[Array] = []
         moments = _Moments(width) if width <= _WIDEST else None
-        for block in blocks_for(source, 1 << 13):
+        for block in finite_blocks(source, cell_names(model), missing=model.network_.indicator):
             self._update(block.values)
             hashes.append(row_hashes(block.values))
             if moments is not None:
@@ -58,8 +56,14 @@ class Columns:
             progress(self.count)
         self.hashes = np.concatenate(hashes)
         self.deviation = np.sqrt(self._squares / np.maximum(self._observed, 1))
-        self.pca = moments.principal(components) if moments is not None else _of_sample(model, source, components, seed)
         self.covariance = None if moments is None else moments.covariance
+        self._moments = moments
+
+    def principal(self, model: Any, source: Source, components: int, seed: int) -> Principal | None:
+        """Return PCA of the scaled rows, of wide ones of a sample; None for a single wide row."""
+        if self._moments is not None:
+            return self._moments.principal(components)
+        return _of_sample(model, source, components, seed)
 
     def _update(self, values: Array) -> None:
         rows = values.astype(np.float64)

@@ -73,7 +73,7 @@ def _constant(columns: Columns, readers: tuple[ColumnReader, ...], *, pictures: 
 
 def _is_constant(reader: ColumnReader, low: Array, high: Array) -> bool:
     own = slice(reader.start, reader.stop)
-    return bool((low[own] >= high[own]).all())
+    return bool((low[own] == high[own]).all())
 
 
 def _repeated(columns: Columns, readers: tuple[ColumnReader, ...]) -> Problem | None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from isthmus.data.sources.base import Block, Source
 from isthmus.data.weights import number_in_file
+from isthmus.estimators.inputs import mixed_encoding
 from isthmus.estimators.report.columns import ColumnReader
 from isthmus.estimators.report.passes import Passed, Principal, taken
 from isthmus.estimators.scoring import by_column, comparable
@@ -38,6 +39,8 @@ def worst_rows(
     rows = model.scaler_.raw(made, np.float64, like=raw)
     projected = None if pca is None else _from_comparable(model, pca.rebuilt(scaled), raw)
     shares = by_column(model, np.square(scaled - own))
+    encoding = mixed_encoding(model)
+    filled = [place for place, column in enumerate(encoding.columns) if column.width] if encoding else slice(None)
     found = []
     for place, number in enumerate(numbers):
         pca_error = None if passed.pca is None else float(passed.pca.by_row[number])
@@ -47,7 +50,7 @@ def worst_rows(
             pictures = tuple(shown(each[None], image.shape, image.shades)[0] for each in three)
             found.append(Row(row.number, row.error, pca_error, pictures=pictures))
         else:
-            cells = _cells(readers, raw[place], rows[place], _by_reader(shares[place], readers, raw.shape[1]))
+            cells = _cells(readers, raw[place], rows[place], shares[place][filled])
             found.append(Row(row.number, row.error, pca_error, cells))
     return tuple(found)
 
@@ -63,11 +66,6 @@ def _from_comparable(model: Any, rows: Array, like: Array) -> Array:
     scaled = rows if model.error_scale_ is None else rows * model.error_scale_
     found: Array = model.scaler_.raw(scaled, np.float64, like=like)
     return found
-
-
-def _by_reader(squares: Array, readers: tuple[ColumnReader, ...], width: int) -> Array:
-    """Return the squares of the readers' columns: `by_column` counts columns that have no numbers too."""
-    return squares if len(squares) == len(readers) or len(squares) == width else squares[squares > 0][: len(readers)]
 
 
 def _cells(readers: tuple[ColumnReader, ...], raw: Array, made: Array, squares: Array) -> tuple[Cell, ...]:

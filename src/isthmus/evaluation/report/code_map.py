@@ -32,7 +32,7 @@ def section(facts: Facts) -> Section | None:
         "columns": [_column(column) for column in found.columns],
         "color": found.color,
         "units": [list(unit) for unit in found.units],
-        "code": [float(value) for value in found.code],
+        "code": [] if found.decoder is None else [float(value) for value in found.code],
         "decoder": None if found.decoder is None else decoder_data(found.decoder),
         "shape": found.image.shape,
         "shades": [float(shade) for shade in found.image.shades],
