@@ -48,8 +48,8 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "isthmus.data.scaling": ("SCALINGS",),
 }
 _HELPERS = {"resolve", "suggest", "unknown_name", "Function"}  # without an underscore, but for other modules
-# A parameter's type that goes on in the next line, up to its default.
-_WRAPPED = re.compile(r"(?m)^(\w+ : (?:(?!default=).)*)\n {4}(.*default=\S+)$")
+# A parameter's type that goes on in further lines, up to its default.
+_WRAPPED = re.compile(r"(?m)^(\w+ : (?:(?!default=).)*)((?:\n {4}.*?)+?default=\S+)$")
 _FOLDED_FROM = 12  # parameters; longer signatures are folded
 _MAX_GUIDES = 4  # that are named under "See also"
 
@@ -193,7 +193,7 @@ class Reference:
     def docstring(self, thing: Any) -> Iterator[str]:
         """Yield the lines of a docstring, section by section."""
         text = inspect.getdoc(thing) or ""
-        text = _WRAPPED.sub(r"\1 \2", text)
+        text = _WRAPPED.sub(lambda found: " ".join(found[0].split()), text)
         for section in griffe.Docstring(text, parser="numpy").parse(warnings=False):
             kind, value = section.kind.value, section.value
             if kind == "text":
