@@ -3,7 +3,7 @@ import pytest
 
 from isthmus.core.errors import InvalidDataError
 from isthmus.explore import explored as module
-from isthmus.explore.explored import Explored, text_of
+from isthmus.explore.explored import Explored, principal_axes, text_of
 
 
 def test_codes_and_errors_are_those_of_the_estimator(explored, picture_model, pictures):
@@ -72,3 +72,33 @@ def test_a_table_in_words(explored_table, table):
 )
 def test_text_of_cells(cell, text):
     assert text_of(cell) == text
+
+
+def test_sparse_and_dense_codes(explored, explored_table):
+    assert explored.is_sparse
+    assert not explored_table.is_sparse
+    np.testing.assert_allclose(explored.density, (explored.codes != 0).mean(axis=0))
+
+
+def test_the_axes_of_a_plane_are_its_units(explored_table):
+    np.testing.assert_array_equal(explored_table.axes, np.eye(2))
+
+
+def test_the_axes_of_a_wide_code_are_its_principal_components(explored):
+    codes = explored.codes.astype(np.float64)
+    variances = np.linalg.eigvalsh(np.cov(codes.T, bias=True))[::-1]
+    np.testing.assert_allclose(np.var(codes @ explored.axes.T, axis=0), variances[:2], rtol=1e-4)
+    assert abs(explored.axes[0] @ explored.axes[1]) < 1e-5
+
+
+@pytest.mark.parametrize("shape", [(50, 300), (400, 300), (2, 300), (50, 3)])
+def test_principal_axes_of_narrow_and_wide_codes(shape):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=shape) * np.linspace(2, 1, shape[1]) ** 3
+    rows -= rows.mean(axis=0)
+    found = principal_axes(rows)
+    assert found.shape == (2, shape[1])
+    np.testing.assert_allclose(found @ found.T, np.eye(2), atol=1e-6)
+    if shape[0] > 2:
+        expected = np.linalg.svd(rows, compute_uv=False)[:2]
+        np.testing.assert_allclose(np.linalg.norm(rows @ found.T, axis=0), expected, rtol=1e-6)

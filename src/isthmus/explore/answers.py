@@ -85,7 +85,6 @@ class Answers:
         """The facts that the page begins with."""
         seen = self.explored
         model, codes = seen.model, seen.codes
-        dense = units.densities(seen)
         shown = np.argsort(-codes.var(axis=0, dtype=np.float64), kind="stable")[:_MOST_SLIDERS]
         facts = {
             "title": self.title,
@@ -99,8 +98,8 @@ class Answers:
             "range": [float(seen.totals.low.min()), float(seen.totals.high.max())],
             "colors": [{"key": key, "name": name} for key, (name, _) in self.choices.items()],
             "color_by": self.color_by,
-            "sparse": bool(dense.mean() < 0.9),
-            "axes": len(units.axes(seen)),
+            "sparse": seen.is_sparse,
+            "axes": len(seen.axes),
             "units": min(seen.n_components, _MOST_AXES),
             "sliders": np.sort(shown),
             "noise": None
@@ -112,8 +111,8 @@ class Answers:
             "low": codes.min(axis=0),
             "high": codes.max(axis=0),
             "mean": codes.mean(axis=0, dtype=np.float64),
-            "density": dense,
-            "directions": np.stack(units.axes(seen)),
+            "density": seen.density,
+            "directions": seen.axes,
         }
         return packed(facts, **arrays)
 
@@ -127,8 +126,7 @@ class Answers:
             # A code of one unit is drawn as a band, without meaning in the other direction.
             return np.random.default_rng(0).uniform(-1, 1, seen.n_rows) * float(np.ptp(seen.codes[:, 0]) or 1) / 20
         if kind == "pc":
-            directions = units.axes(seen)
-            return np.asarray(seen.codes @ directions[integer(text, "axis", len(directions))])
+            return np.asarray(seen.codes @ seen.axes[integer(text, "axis", len(seen.axes))])
         if kind == "unit":
             return seen.codes[:, integer(text, "axis", seen.n_components)]
         raise BadRequestError("an axis must be pc-N, unit-N or none")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.linalg import svds
 
 from isthmus.core.errors import InvalidDataError
 from isthmus.data.sources.base import Block, Source
@@ -25,6 +26,7 @@ Floats = NDArray[np.float32]
 
 MOST_SHOWN = 1_000_000  # rows, unless more are asked for
 _MOST_BYTES = 1 << 30  # of codes
+_SAMPLED = 20_000  # rows from which the main directions of the codes are computed
 _FEW = 8  # rows of one call of the network, where a page asks for single rows
 
 
@@ -155,6 +157,31 @@ class Explored:
                 progress(done, self.n_rows)
         self.codes, self.errors, self.totals = codes, errors, Totals(*sums)
 
+    # All codes -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def density(self) -> Array:
+        """The share of rows in which each unit is active, (K,)."""
+        found: Array = np.count_nonzero(self.codes, axis=0) / max(1, self.n_rows)
+        return found
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the code is sparse: units are at 0 in many rows."""
+        return bool(self.density.mean() < 0.9)
+
+    @cached_property
+    def axes(self) -> Array:
+        """The directions along which the codes vary most, (2, K): of a code of one or two units, the units."""
+        width = self.n_components
+        if width <= 2:
+            return np.eye(width, dtype=np.float32)
+        sample = self.codes[:: max(1, self.n_rows // _SAMPLED)].astype(np.float64)
+        directions = principal_axes(sample - sample.mean(axis=0))
+        # The largest entry of each is positive, so that a map is the same each time.
+        signs = np.sign(directions[[0, 1], np.abs(directions).argmax(axis=1)])
+        return (np.where(signs == 0, 1.0, signs)[:, None] * directions).astype(np.float32)
+
     # Single rows -----------------------------------------------------------------------------------------------
 
     @property
@@ -216,6 +243,19 @@ class Explored:
         return [
             [text_of(cell) for cell in row] for row in zip(*(column.to_pylist() for column in columns), strict=True)
         ]
+
+
+def principal_axes(centred: Array) -> Array:
+    """Return the first two principal axes (2, K) of centred rows (n, K), K > 2; a wide code takes a second."""
+    width = centred.shape[1]
+    if width <= 256:
+        directions: Array = np.linalg.eigh(centred.T @ centred)[1].T[::-1][:2]
+        return directions
+    if min(centred.shape) <= 2 or not centred.any():
+        return np.eye(2, width)
+    start = np.random.default_rng(0).normal(size=min(centred.shape))
+    found: Array = svds(centred, k=2, v0=start)[2][::-1]
+    return found
 
 
 def text_of(cell: Any) -> str:

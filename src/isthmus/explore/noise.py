@@ -22,6 +22,7 @@ from isthmus.explore.explored import Explored
 
 Array = NDArray[Any]
 
+_OTHERS = 31  # further rows of the batch: some corruptions take cells from them
 _SAMPLE = 2000  # rows from which the columns' ranges are taken
 
 
@@ -47,6 +48,7 @@ class RowNoise:
         self.highest = float(min(2 * self.level, corruption.level_kind.high)) or 1.0
         step = max(1, explored.n_rows // _SAMPLE)
         sample = explored.rows(np.arange(0, explored.n_rows, step)[:_SAMPLE])
+        self._others = explored.model.scaler_.scaled(sample[:_OTHERS], np.float32)
         statistics = measure(ArraySource(sample), None, (), NO_HOLDOUT, moments=True, missing=True)
         columns = columns_of(statistics, explored.model.scaler_, explored.source.schema.column_of)
         columns, static = in_type(columns, np.float32), corruption.static()
@@ -61,12 +63,13 @@ class RowNoise:
     def of(self, raw: Array, number: int, level: float, draw: int) -> Array:
         """Return one row (1, D) with noise of a level; each `draw` is another one."""
         scaler = self._explored.model.scaler_
-        scaled = scaler.scaled(raw, np.float32)
+        scaled = np.concatenate([scaler.scaled(raw, np.float32), self._others])
         schedules = replace(self._corruption, **{self._corruption.main: level}).schedules()
         scheduled = {name: jnp.float32(schedule(np.ones(1))[0]) for name, schedule in schedules.items()}
-        place = jnp.asarray([[number & 0xFFFFFFFF, number >> 32]], jnp.uint32)
+        numbers = np.arange(len(scaled), dtype=np.uint64)[:, None] + np.array([[number, 0]], np.uint64)
+        place = jnp.asarray(numbers.astype(np.uint32) * np.array([1, 0], np.uint32))
         with self._explored.lock:
-            noisy = np.asarray(self._corrupted(jnp.asarray(scaled), place, jnp.uint32(draw), scheduled))
+            noisy = np.asarray(self._corrupted(jnp.asarray(scaled), place, jnp.uint32(draw), scheduled))[:1]
         rows: Array = scaler.raw(noisy, self._explored.dtype, like=raw)
         return rows
 

@@ -51,7 +51,7 @@ def unit(explored: Explored, number: int) -> Unit:
     few = min(_STRONGEST, len(values))
     largest = np.argpartition(-values, few - 1)[:few]
     strongest = largest[np.argsort(-values[largest], kind="stable")]
-    if is_sparse(explored):
+    if explored.is_sparse:
         strongest = strongest[values[strongest] != 0]
     return Unit(
         density=len(active) / len(values),
@@ -62,34 +62,3 @@ def unit(explored: Explored, number: int) -> Unit:
         edges=edges,
         strongest=strongest,
     )
-
-
-def is_sparse(explored: Explored) -> bool:
-    """Whether the model's code is sparse: its sparsity leaves units at 0."""
-    return bool(densities(explored).mean() < 0.9)
-
-
-def densities(explored: Explored) -> Array:
-    """Return the share of rows in which each unit is active, (K,)."""
-    found: Array = np.count_nonzero(explored.codes, axis=0) / max(1, explored.n_rows)
-    return found
-
-
-def axes(explored: Explored) -> list[Array]:
-    """Return the two directions (K,) along which the codes vary most: the first principal components of the codes.
-
-    Of a code of one or two units, the units.
-    """
-    width = explored.n_components
-    if width <= 2:
-        return [*np.eye(width, dtype=np.float32)]
-    step = max(1, explored.n_rows // 20_000)
-    sample = explored.codes[::step].astype(np.float64)
-    sample -= sample.mean(axis=0)
-    if width > 2 * len(sample):
-        directions = np.linalg.svd(sample, full_matrices=False)[2]
-    else:
-        directions = np.linalg.eigh(sample.T @ sample)[1].T[::-1]
-    # The largest entry of each is positive, so that a map is the same each time.
-    signs = [1.0 if one[np.abs(one).argmax()] >= 0 else -1.0 for one in directions[:2]]
-    return [(sign * one).astype(np.float32) for sign, one in zip(signs, directions, strict=False)]
