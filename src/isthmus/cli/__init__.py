@@ -4,7 +4,21 @@ Results go to stdout, messages to stderr. Exit codes: 0, 1 (failure), 2 (invalid
 141 (the reader of stdout closed it). Commands import the library when they run, so that ``isthmus --help`` is fast.
 """
 
-from isthmus.cli import cache, compare, convert, demo, denoise, explore, fit, impute, inspect, outliers, plot, report
+from isthmus.cli import (
+    cache,
+    compare,
+    convert,
+    demo,
+    denoise,
+    explore,
+    export,
+    fit,
+    impute,
+    inspect,
+    outliers,
+    plot,
+    report,
+)
 from isthmus.cli.app import app, main, register
 
 __all__ = ["app", "main"]
@@ -14,5 +28,5 @@ _TRAINING = (demo.demo, fit.fit)
 _USE = (convert.encode, convert.decode, convert.reconstruct, inspect.score, inspect.inspect)
 _TABLES = (denoise.denoise, impute.impute, outliers.outliers, compare.compare)
 _SHOWING = (report.report, plot.plot, explore.explore)
-for _command in (*_TRAINING, *_USE, *_TABLES, *_SHOWING, cache.cache):
+for _command in (*_TRAINING, *_USE, *_TABLES, *_SHOWING, export.export, cache.cache):
     register(_command)

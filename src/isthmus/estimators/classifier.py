@@ -40,6 +40,7 @@ from isthmus.engine.optimizers import Optimizer
 from isthmus.estimators import stored
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import Rows
+from isthmus.estimators.exporting import Exported
 from isthmus.estimators.fit.choices import batch_rows, draw_seed, pick_device, placement_for, validation_share
 from isthmus.estimators.fit.preparing import columns_of, measure, refuse_too_large
 from isthmus.estimators.fit.rows import DividedRows, FitRows, RowOptions
@@ -94,7 +95,7 @@ class ClassifierParameters:
 
 
 @documented
-class AutoencoderClassifier(ClassifierParameters, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class AutoencoderClassifier(ClassifierParameters, Exported, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """An autoencoder's encoder and a softmax layer on its code, trained on labels.
 
     Attributes

@@ -49,6 +49,7 @@ from isthmus.data.sources.places import is_location
 from isthmus.data.weights import checked_weights
 from isthmus.engine.interruption import Interruption
 from isthmus.estimators import stored
+from isthmus.estimators.exporting import Exported
 from isthmus.estimators.fit.choices import draw_seed
 from isthmus.estimators.fit.imputing import ImputationPlan, learn
 from isthmus.estimators.fit.rows import RowOptions, without_named
@@ -116,7 +117,7 @@ class _Cells(NamedTuple):
 
 
 @documented
-class AutoencoderImputer(ImputerParameters, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class AutoencoderImputer(ImputerParameters, Exported, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Fill in the missing cells of a table from the other cells of the row.
 
     A Gaussian is fitted to the rows as they are, by expectation and maximisation; its conditional mean of a missing

@@ -23,6 +23,7 @@ from isthmus.engine.inference import blocks_for
 from isthmus.estimators import stored
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import Rows
+from isthmus.estimators.exporting import Exported
 from isthmus.estimators.fit.choices import draw_seed
 from isthmus.estimators.fit.oddest import Oddest, Scored
 from isthmus.estimators.fit.oddness import Reference
@@ -42,7 +43,7 @@ _RESULTS = ("score", "percentile", "outlier")  # columns of a file of scores
 
 
 @documented
-class AutoencoderOutlierDetector(OutlierParameters, OutlierMixin, BaseEstimator):  # type: ignore[misc]
+class AutoencoderOutlierDetector(OutlierParameters, Exported, OutlierMixin, BaseEstimator):  # type: ignore[misc]
     """Finds rows that are unlike the others, and the columns that make them so.
 
     An autoencoder learns the rows without labels. A row's score is its squared distance from its nearest training rows,

@@ -28,6 +28,7 @@ from isthmus.data.sources import PatchSource
 from isthmus.data.sources.patches import centered
 from isthmus.estimators import stored
 from isthmus.estimators.denoising import DenoisingAutoencoder
+from isthmus.estimators.exporting import Exported
 from isthmus.estimators.fit.choices import draw_seed
 from isthmus.estimators.inputs import each_picture
 from isthmus.estimators.parameters import SEED
@@ -68,7 +69,7 @@ class PatchParameters:
 
 
 @documented
-class PatchAutoencoder(PatchParameters, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class PatchAutoencoder(PatchParameters, Exported, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """An autoencoder of overlapping patches, for pictures of any size.
 
     It is fitted on patches at random places of the pictures. To reconstruct a picture, patches are cut every `stride`

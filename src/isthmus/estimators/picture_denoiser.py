@@ -32,6 +32,7 @@ from isthmus.core.types import Params
 from isthmus.data.sources import PatchSource
 from isthmus.engine.interruption import Interruption
 from isthmus.estimators import stored
+from isthmus.estimators.exporting import Exported
 from isthmus.estimators.fit.choices import draw_seed
 from isthmus.estimators.inputs import each_picture
 from isthmus.estimators.parameters import SEED
@@ -85,7 +86,7 @@ class PictureDenoiserParameters:
 
 
 @documented
-class PictureDenoiser(PictureDenoiserParameters, BaseEstimator):  # type: ignore[misc]
+class PictureDenoiser(PictureDenoiserParameters, Exported, BaseEstimator):  # type: ignore[misc]
     """A convolutional denoiser of pictures of any size, of the kind that isthmus ships, trained on your own pictures.
 
     Its inputs are crops with white noise and the noise's deviation; it predicts the noise, which is subtracted: a

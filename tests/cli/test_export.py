@@ -1,0 +1,33 @@
+import json
+
+import numpy as np
+import pytest
+
+from commands import fails, isthmus
+from running_onnx import assert_near, run
+
+onnx = pytest.importorskip("onnx")
+
+
+def test_a_model_becomes_a_file(in_folder, tmp_path, model, frame):
+    path = tmp_path / "encoder.onnx"
+    out = isthmus("export", "model", "--part", "encoder", "-o", path).stdout
+    assert out.startswith(f"{path}: rows to codes, 0.")
+    rows = frame.to_numpy(np.float32)
+    assert_near(run(onnx.load(path), x=rows)["codes"], model.transform(frame))
+    fails("export", "model", "-o", path, match="exists; pass another path, or --force")
+    facts = json.loads(isthmus("export", "model", "-o", path, "--force", "--json").stdout)
+    assert (facts["inputs"], facts["outputs"]) == (["rows"], ["reconstruction", "codes"])
+    assert facts["bytes"] == path.stat().st_size
+
+
+def test_the_denoiser_of_isthmus_has_a_name(tmp_path):
+    out = isthmus("export", "denoiser", "-o", tmp_path / "d.onnx").stdout
+    assert "pictures, noise to cleaned" in out
+
+
+def test_wrong_arguments_are_one_line(in_folder, tmp_path):
+    fails("export", "model", "--part", "middle", match="--part='middle' is not one of 'encoder', 'decoder', 'whole'")
+    fails("export", "model", "-o", tmp_path / "m.pt", match="must end in .onnx")
+    fails("export", "model", "-o", "-", match="cannot be written to stdout")
+    fails("export", tmp_path / "nothing", "-o", tmp_path / "m.onnx", match="there is no model file")
