@@ -10,6 +10,7 @@ MODELS = [
     Autoencoder(),
     Autoencoder(3, hidden_layer_sizes=[7, 5], dropout=0.1, layer_norm=True, linear_path=False, max_epochs=np.int64(9)),
     Autoencoder(0.9, feature_weights={"a": 2.0, "b": 0.5}, scaling=None, early_stopping=False, learning_rate=1e-4),
+    Autoencoder(corruption="masking"),
     SparseAutoencoder(32, k=4),
     SparseAutoencoder(sparsity="kl", sparsity_target=0.05),
     DenoisingAutoencoder(corruption="masking", corruption_level=0.2),
@@ -27,7 +28,7 @@ def test_the_command_makes_the_same_estimator(model):
     model.set_params(random_state=5)
     options = options_of(model)
     assert command_of(model).startswith("isthmus fit DATA -o model.safetensors")
-    kind = "NeighborAutoencoder" if options.pop("map", False) else None
+    kind = "NeighborAutoencoder" if options.pop("map", False) else options.pop("estimator", None)
     by_option = {declared.option: declared for declared in PARAMETERS.values()}
     values = {by_option[name].name: cli_options.value_of(by_option[name], text) for name, text in options.items()}
     again = estimator_of(values, kind)

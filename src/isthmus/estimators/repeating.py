@@ -93,7 +93,7 @@ def options_of(model: Any) -> dict[str, str | bool] | None:
     if kind in needed and needed[kind] not in changed:
         changed = {needed[kind]: getattr(model, needed[kind]), **changed}
     if kind == "Autoencoder" and any(changed.get(name) is not None for name in needed.values()):
-        return None
+        found["estimator"] = kind
     for name, value in changed.items():
         text = option_text(declared[name], value)
         if text is None:
