@@ -30,6 +30,7 @@ def test_options_are_the_estimators_parameters():
     own |= {
         "as_map",
         "config",
+        "log_file",
         "estimator",
         "weights",
         "groups",

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from isthmus.cli import logs
 from isthmus.cli.help import WIDEST, Command
 from isthmus.core.errors import DivergedError, IsthmusError, LostProcessError, UnwritableError
 from isthmus.core.files import described
@@ -97,9 +98,10 @@ def _root(
 
 
 def say(text: object) -> None:
-    """Print a line on stderr, if it is open."""
+    """Print a line on stderr, if it is open, and log it."""
     streams = sys.modules.get("isthmus.data.sources.streams")  # imported only if a stream may have been read
     line = str(text) if streams is None else streams.with_labels(str(text))
+    logs.record(line)
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             print(f"isthmus: {line}", file=sys.stderr, flush=True)
@@ -198,11 +200,9 @@ def _described(error: Exception) -> str:
     return f"{type(error).__name__}: {text} (unexpected; set ISTHMUS_DEBUG=1 for a traceback)"
 
 
-def _leave_processes(error: typer.Exit | SystemExit) -> None:
-    # Imported only if this process joined a distributed run.
-    if processes := sys.modules.get("isthmus.core.processes"):
-        code = error.exit_code if isinstance(error, typer.Exit) else error.code
-        processes.exit_process(code if isinstance(code, int) else 1)
+def _code_of(error: typer.Exit | SystemExit) -> int:
+    code = error.exit_code if isinstance(error, typer.Exit) else error.code
+    return code if isinstance(code, int) else 1
 
 
 def register(run: Callable[..., None]) -> None:
@@ -214,8 +214,12 @@ def register(run: Callable[..., None]) -> None:
             with errors_as_lines():
                 run(*args, **options)
         except (typer.Exit, SystemExit) as error:
-            _leave_processes(error)
+            logs.stop(_code_of(error))
+            # Imported only if this process joined a distributed run.
+            if processes := sys.modules.get("isthmus.core.processes"):
+                processes.exit_process(_code_of(error))
             raise
+        logs.stop(0)
 
     app.command(cls=Command)(command)
 
@@ -223,23 +227,30 @@ def register(run: Callable[..., None]) -> None:
 @contextlib.contextmanager
 def progress_of(name: str, quiet: bool) -> Iterator[Progress | None]:
     """Yield a callback for finished rows: a progress bar on a terminal, else a line every few seconds."""
+    logged = _ProgressLines(name, logs.record) if logs.is_active() else None
     if quiet:
-        yield None
+        yield logged
     elif sys.stderr is not None and sys.stderr.isatty():
         from isthmus.estimators.fit.reporting import rich_bar
 
         with rich_bar() as bar:
             task = bar.add_task(name, total=None, loss="")
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+            def update(done: int, total: int | None) -> None:
+                bar.update(task, completed=done, total=total)
+                if logged is not None:
+                    logged(done, total)
+
+            yield update
     else:
-        yield _ProgressLines(name)
+        yield _ProgressLines(name, say)
 
 
 class _ProgressLines:
-    """Prints a line on stderr every few seconds."""
+    """Prints or logs a line every few seconds."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, write: Callable[[str], None]) -> None:
+        self.name, self.write = name, write
         self.start = self.last_line = time.monotonic()
 
     def __call__(self, done: int, total: int | None) -> None:
@@ -249,11 +260,12 @@ class _ProgressLines:
         self.last_line = now
         speed = done / (now - self.start)
         remaining = "" if total is None else f" of {total:,}, {(total - done) / speed:.0f} s left"
-        say(f"{self.name}: {done:,} rows{remaining}, {speed:,.0f} rows/s")
+        self.write(f"{self.name}: {done:,} rows{remaining}, {speed:,.0f} rows/s")
 
 
 def print_result(facts: dict[str, Any], text: str, *, as_json: bool, quiet: bool = False) -> None:
-    """Print a result as one JSON object, or as text unless `quiet`."""
+    """Print a result as one JSON object, or as text unless `quiet`, and log it."""
+    logs.record(text, "result", facts)
     if sys.stdout is None and (as_json or not quiet):
         raise UnwritableError("cannot write to stdout: it is closed")
     if as_json:

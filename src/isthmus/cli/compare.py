@@ -8,6 +8,7 @@ from typer import Option
 
 from isthmus.cli import options
 from isthmus.cli.app import print_result, say
+from isthmus.cli.logs import writes_log
 from isthmus.cli.options import Data, Force, Json, Quiet, Reading, rows_of
 from isthmus.core.errors import InvalidParameterError
 from isthmus.estimators.parameters import ALL
@@ -28,6 +29,7 @@ _Figure = Annotated[
 ]
 
 
+@writes_log
 @options.with_parameters_of(PARAMETERS)
 @options.reads_rows
 def compare(

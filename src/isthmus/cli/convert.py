@@ -10,10 +10,12 @@ from typer import Argument, Option
 
 from isthmus.cli import options
 from isthmus.cli.app import print_result, progress_of
+from isthmus.cli.logs import writes_log
 from isthmus.cli.options import Data, Force, Json, Keep, Model, Output, Quiet, Reading
 from isthmus.core.errors import InvalidParameterError
 
 
+@writes_log
 @options.reads_rows
 def encode(
     model: Model,
@@ -63,6 +65,7 @@ def _encode_with_ray(
     return int(dataset.dataset(output).count_rows())
 
 
+@writes_log
 @options.reads_rows
 def decode(
     model: Model,
@@ -77,6 +80,7 @@ def decode(
     _stream("inverse_transform_to", model, codes, reading, output, force=force, quiet=quiet, as_json=as_json)
 
 
+@writes_log
 @options.reads_rows
 def reconstruct(
     model: Model,

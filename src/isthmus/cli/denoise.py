@@ -12,6 +12,7 @@ import typer
 from typer import Argument, Option
 
 from isthmus.cli.app import print_result, say
+from isthmus.cli.logs import writes_log
 from isthmus.cli.options import Json, Quiet
 from isthmus.data.sources.walking import printable
 
@@ -34,6 +35,7 @@ _Model = Annotated[
 ]
 
 
+@writes_log
 def denoise(
     inputs: _Inputs,
     output: _Output,

@@ -15,6 +15,7 @@ from isthmus.cli import options
 from isthmus.cli.app import print_result, say
 from isthmus.cli.config import reads_config
 from isthmus.cli.inspect import facts_of
+from isthmus.cli.logs import writes_log
 from isthmus.cli.options import STANDARD, Data, Force, Json, Quiet, Reading, load_model, rows_of
 from isthmus.core.errors import (
     ExistingFileError,
@@ -130,6 +131,7 @@ _Estimator = Annotated[
 
 
 @reads_config(PARAMETERS)
+@writes_log
 @options.with_parameters_of(PARAMETERS)
 @options.reads_rows
 def fit(

@@ -12,6 +12,7 @@ from typer import Argument, Option
 
 from isthmus.cli import options
 from isthmus.cli.app import print_result, say
+from isthmus.cli.logs import writes_log
 from isthmus.cli.options import Json, Quiet, Reading
 from isthmus.core.errors import InvalidParameterError
 
@@ -27,6 +28,7 @@ _Model = Annotated[
 ]
 
 
+@writes_log
 @options.reads_text
 def impute(
     table: Annotated[

@@ -10,6 +10,7 @@ from typer import Option
 
 from isthmus.cli import options
 from isthmus.cli.app import print_result, progress_of
+from isthmus.cli.logs import writes_log
 from isthmus.cli.options import Data, Force, Json, Keep, Quiet, Reading, rows_of
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import parameters_of
@@ -38,6 +39,7 @@ _Model = Annotated[
 ]
 
 
+@writes_log
 @options.with_parameters_of(PARAMETERS)
 @options.reads_rows
 def outliers(

@@ -52,6 +52,7 @@ from isthmus.estimators import stored
 from isthmus.estimators.exporting import Exported
 from isthmus.estimators.fit.choices import draw_seed
 from isthmus.estimators.fit.imputing import ImputationPlan, learn
+from isthmus.estimators.fit.reporting import LOGGER
 from isthmus.estimators.fit.rows import RowOptions, without_named
 from isthmus.estimators.inputs import array_rows, check_names, is_external
 from isthmus.estimators.parameters import SEED
@@ -352,9 +353,12 @@ class AutoencoderImputer(ImputerParameters, Exported, TransformerMixin, BaseEsti
             )
 
     def _report(self, network: int, state: TrainState) -> None:
+        loss = state.metrics["validation_loss"][-1]
+        line = f"network {network + 1} of {self.n_networks}, epoch {state.epoch}: validation loss {loss:.4f}"
+        facts = {"network": network + 1, "epoch": state.epoch, "validation_loss": float(loss)}
+        LOGGER.info(line, extra={"event": "epoch", "facts": facts})
         if self.verbose:
-            loss = state.metrics["validation_loss"][-1]
-            print(f"network {network + 1} of {self.n_networks}, epoch {state.epoch}: validation loss {loss:.4f}")
+            print(line)
 
     # Output ---------------------------------------------------------------------------------------------------
 

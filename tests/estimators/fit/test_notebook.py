@@ -46,8 +46,9 @@ def test_a_fit_shows_a_bar_in_a_notebook(kernel, capsys):
     first, last = (ElementTree.fromstring(f"<p>{text}</p>") for text in (shown.texts[0], shown.texts[-1]))
     assert first.find("progress").attrib == {"value": "0", "max": "200"}
     assert last.find("progress").attrib == {"value": "200", "max": "200"}
-    assert "epoch 2 cost" in last[0].tail
-    assert "rows/s" in last[0].tail
+    assert (first.text.strip(), last.text.strip()) == ("epoch 0/2", "epoch 2/2")
+    assert "loss " in last[0].tail
+    assert "rows/s in " in last[0].tail
     # The bar replaces the lines of the epochs.
     assert "Epoch: 0001" not in capsys.readouterr().err
 

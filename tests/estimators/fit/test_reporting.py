@@ -111,11 +111,34 @@ def test_a_bar_on_a_terminal(small, rows, terminal, capsys):
     model = small(verbose=1).fit(rows)
     text = stderr.getvalue()
     assert text.startswith("isthmus: about ")
-    assert "training" in text
+    assert "epoch 4/4 " in text
     assert "rows/s" in text
-    assert f"epoch 4 cost {model.loss_:.6f}" in text
+    validation = model.history_["validation_loss"][-1]
+    assert f"loss {model.loss_:.4g}, validation {validation:.4g}" in text
     assert "Epoch: 0001" not in text
     assert capsys.readouterr().out == ""
+
+
+def test_the_bar_of_a_fit_that_goes_on_begins_where_it_was(small, rows, terminal):
+    terminal()
+    run = start_fit(small(verbose=1), open_source(rows))
+    state = run.state._replace(epoch=2, cursor=100)
+    with run.reporter:
+        run.reporter.begin(run.trainer, state)
+        task = run.reporter._bar.tasks[0]
+        assert (task.completed, task.total) == (2 * run.trainer.n_rows + 100, 4 * run.trainer.n_rows)
+        assert task.description == "epoch 2/4"
+
+
+def test_epochs_are_logged_whether_or_not_they_are_printed(small, rows, caplog):
+    with caplog.at_level("INFO", "isthmus"):
+        model = small().fit(rows)
+    facts = [record.facts for record in caplog.records if getattr(record, "event", "") == "epoch"]
+    assert [one["loss"] for one in facts] == model.history_["loss"]
+    assert [one["epoch"] for one in facts] == [1, 2, 3, 4]
+    caplog.clear()
+    small(verbose=1).fit(rows)  # nothing listens: no record is made
+    assert caplog.records == []
 
 
 def test_the_bar_is_removed_when_a_run_fails(small, rows, terminal):

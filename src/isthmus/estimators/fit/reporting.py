@@ -1,7 +1,11 @@
-"""What a fit prints: an estimate first, then a progress bar on a terminal or in a notebook, or plain lines."""
+"""What a fit prints: an estimate first, then a progress bar on a terminal or in a notebook, or plain lines.
+
+The logger ``isthmus`` gets the same messages and a record of each epoch, whether they are printed or not.
+"""
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from contextlib import suppress
@@ -12,8 +16,10 @@ import numpy as np
 
 from isthmus.core.types import TrainState
 from isthmus.engine.loop import Trainer
-from isthmus.estimators.fit.notebook import NotebookBar, in_notebook
+from isthmus.estimators.fit.notebook import NotebookBar, duration, in_notebook
 
+LOGGER = logging.getLogger("isthmus")
+_TEXT_WIDTH = 72  # of a terminal line, what stands next to the bar
 _SILENCE = 60.0  # seconds within an epoch, after which a log gets a line
 
 
@@ -27,7 +33,7 @@ class Estimate(NamedTuple):
     def __str__(self) -> str:
         most = self.seconds_per_epoch * self.max_epochs
         return (
-            f"about {_duration(self.seconds_per_epoch)} an epoch, at most {_duration(most)} for {self.max_epochs} "
+            f"about {duration(self.seconds_per_epoch)} an epoch, at most {duration(most)} for {self.max_epochs} "
             f"epochs, {self.bytes / 2**20:.0f} MB in addition to the data"
         )
 
@@ -47,14 +53,6 @@ def estimate_bytes(trainer: Trainer, state: TrainState) -> int:
     activations = 2 * 4 * trainer.loader.batch_size * widths
     chunks = (trainer.placement.readers + 1) * trainer.loader.chunk_bytes_used
     return int(chunks + weights + activations)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 class Reporter:
@@ -100,45 +98,70 @@ class Reporter:
         self.say(estimated)
         if self.prints and (in_notebook() or is_terminal()):
             self._bar = NotebookBar() if in_notebook() else rich_bar()
-            self._task = self._bar.add_task("training", total=trainer.n_rows * self.max_epochs, loss="")
+            name, total = f"epoch {state.epoch}/{self.max_epochs}", trainer.n_rows * self.max_epochs
+            done = state.epoch * trainer.n_rows + state.cursor  # of a fit that goes on from a checkpoint
+            self._task = self._bar.add_task(name, total=total, completed=done, loss="")
             self._bar.start()
 
     def say(self, text: str) -> None:
-        """Print a line on stderr where progress is printed."""
+        """Log a line, and print it on stderr where progress is printed."""
+        if self.prints:
+            LOGGER.info(text)
+            self._print(text)
+
+    def _print(self, text: str) -> None:
         if self.prints and self.verbose == 1:
             print_on_stderr(f"isthmus: {text}")
 
     def rows_done(self, rows: int) -> None:
-        """Advance the progress bar or, in a log, print a line within an epoch that takes long."""
+        """Advance the progress bar; print a line within an epoch that takes long, and log it."""
         self._done += rows
         if self._bar is not None:
             self._bar.update(self._task, advance=rows)
-        elif self.verbose == 1 and time.monotonic() - self._last_line >= _SILENCE and self._done < self._n_rows:
+        if time.monotonic() - self._last_line >= _SILENCE and self._done < self._n_rows and self.prints:
             self._last_line = time.monotonic()
             share = f"{100 * self._done / self._n_rows:.0f} % of {self._n_rows:,} rows"
-            self.say(f"{_now()} epoch {self._epoch + 1}/{self.max_epochs}, {share}")
+            line = f"epoch {self._epoch + 1}/{self.max_epochs}, {share}"
+            LOGGER.info(line)
+            if self._bar is None:
+                self._print(f"{_now()} {line}")
 
     def epoch_done(self, state: TrainState) -> None:
         """Print the loss of an epoch."""
         self._epoch, self._done = state.epoch, 0
-        if not self.prints or not self.verbose or not state.metrics:
+        if not self.prints or not state.metrics:
             return
+        if LOGGER.isEnabledFor(logging.INFO):
+            last = {name: values[-1] for name, values in state.metrics.items() if values}
+            facts = {"epoch": state.epoch, "max_epochs": self.max_epochs, **last}
+            LOGGER.info(self._line(state), extra={"event": "epoch", "facts": facts})
+        if self.verbose != 1:
+            self._last_line = time.monotonic()
+        if self.verbose:
+            self._print_epoch(state)
+
+    def _print_epoch(self, state: TrainState) -> None:
         loss = state.metrics["loss"][-1]
         # Only methods with units that can be inactive count them.
         dead = f" dead= {state.metrics['dead_units'][-1]:.0f}" if "dead_units" in state.metrics else ""
         if self._bar is not None:
-            self._bar.update(self._task, loss=f"epoch {state.epoch} cost {loss:.6f}{dead}")
+            self._last_line = time.monotonic()
+            validation = state.metrics.get("validation_loss")
+            judged = f", validation {validation[-1]:.4g}" if validation else ""
+            inactive = f", {state.metrics['dead_units'][-1]:.0f} inactive" if dead else ""
+            name = f"epoch {state.epoch}/{self.max_epochs}"
+            self._bar.update(self._task, description=name, loss=f"loss {loss:.4g}{judged}{inactive}")
         elif state.epoch % self.display_step == 0:
             if self.verbose > 1:
                 print(f"Epoch: {state.epoch:04d} cost= {loss:.9f}{dead}", flush=True)
             else:
                 self._last_line = time.monotonic()
-                self.say(self._line(state))
+                self._print(f"{_now()} {self._line(state)}")
 
     def _line(self, state: TrainState) -> str:
-        """Return what a log has of an epoch: time, epoch of all, losses, inactive units, speed, and time left."""
+        """Return what a log has of an epoch: its number of all, losses, inactive units, speed, and time left."""
         metrics = {name: values[-1] for name, values in state.metrics.items() if values}
-        facts = [f"{_now()} epoch {state.epoch}/{self.max_epochs}"]
+        facts = [f"epoch {state.epoch}/{self.max_epochs}"]
         facts.append(f"loss {metrics['loss']:.6g}")
         if "validation_loss" in metrics:
             facts.append(f"validation loss {metrics['validation_loss']:.6g}")
@@ -149,7 +172,7 @@ class Reporter:
             facts.append(f"{self._n_rows / seconds[-1]:,.0f} rows/s")
             # The median, since the first epoch compiles the program.
             left = (self.max_epochs - state.epoch) * float(np.median(seconds))
-            facts.append(f"at most {_duration(left)} left")
+            facts.append(f"at most {duration(left)} left")
         return ", ".join(facts)
 
 
@@ -173,17 +196,21 @@ def rich_bar() -> Any:
     """Return a bar on stderr with rows per second, time left and a field ``loss`` of free text."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.table import Column
     from rich.text import Text
 
     class RowsPerSecond(ProgressColumn):
         def render(self, task: Any) -> Text:
             return Text(f"{task.speed or 0:,.0f} rows/s")
 
+    console = Console(stderr=True)
+    # On a narrow terminal the losses are cut rather than the rest.
+    room = None if console.width >= 80 else max(8, console.width - 48)
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        RowsPerSecond(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[loss]}"),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        BarColumn(bar_width=max(6, min(30, console.width - _TEXT_WIDTH))),
+        RowsPerSecond(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True, table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[loss]}", table_column=Column(no_wrap=True, max_width=room)),
     )
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    return Progress(*columns, console=console, transient=True)
