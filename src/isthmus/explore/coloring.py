@@ -98,10 +98,12 @@ def coloring(values: Array) -> Coloring:
         return _classes(np.array([None if _is_missing(cell) else text_of(cell) for cell in values.tolist()], object))
     numbers = values.astype(np.float64)
     seen = np.isfinite(numbers)
-    if seen.any() and (numbers[seen] % 1 == 0).all() and len(np.unique(numbers[seen])) <= _MOST_CLASSES:
-        return _classes(
-            np.array([f"{cell:.0f}" if ok else None for cell, ok in zip(numbers, seen, strict=True)], object)
-        )
+    if seen.any() and (numbers[seen] % 1 == 0).all():
+        found, places = np.unique(numbers[seen], return_inverse=True)
+        if len(found) <= _MOST_CLASSES:
+            colors = np.full(len(numbers), MISSING, np.uint8)
+            colors[seen] = places
+            return Coloring(colors, [f"{number:.0f}" for number in found])
     low, high = np.quantile(numbers[seen], (0.01, 0.99)) if seen.any() else (0.0, 1.0)
     if high <= low:
         low, high = (float(numbers[seen].min()), float(numbers[seen].max())) if seen.any() else (0.0, 1.0)

@@ -3,7 +3,8 @@
 // isthmus.scatter(canvas, {x, y, color, palette, size, mode, label, onHover, onClick, onLasso, onPlane, onMode, onView})
 //   x, y: Float32Array; color: Uint8Array, numbers of colours in `palette`, a list of CSS colours.
 //   onHover(index or -1, event), onClick(index, event), onLasso(Uint32Array), onPlane(x, y, event) while the pointer is
-//   dragged in the mode "decode", onMode(mode) after a key has changed it, onView() after each picture.
+//   dragged in the mode "decode", onMode(mode) after a key has changed it, onView() after each picture;
+//   inset(): the height in pixels that is covered at the bottom of the canvas.
 // Keys: arrows move, + and - zoom, 0 shows everything, l lasso, d decode, p pan, Enter the point nearest to the middle,
 // Escape clears the selection.
 "use strict";
@@ -67,12 +68,12 @@
 
     function fittingView() {
       const [left, right] = isthmus.range(x, visible), [bottom, top] = isthmus.range(y, visible);
-      const margin = Math.min(40, width() / 12, height() / 12);
-      let zoomX = (width() - 2 * margin) / (right - left), zoomY = (height() - 2 * margin) / (top - bottom);
+      const margin = Math.min(40, width() / 12, height() / 12), inset = Math.min(options.inset?.() ?? 0, height() / 3);
+      let zoomX = (width() - 2 * margin) / (right - left), zoomY = (height() - 2 * margin - inset) / (top - bottom);
       // One scale for both axes, unless one of them would be a line.
       const unequal = (right - left) / (top - bottom);
       if (options.equal ?? (unequal < 8 && unequal > 1 / 8)) zoomX = zoomY = Math.min(zoomX, zoomY);
-      return { x: (left + right) / 2, y: (bottom + top) / 2, zoomX, zoomY };
+      return { x: (left + right) / 2, y: (bottom + top) / 2 - inset / 2 / zoomY, zoomX, zoomY };
     }
     function fit(animate = true) {
       const goal = fittingView(), from = { ...view };

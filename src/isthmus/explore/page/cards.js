@@ -55,7 +55,9 @@
   // One request at a time: while one is under way, only the latest further one is kept.
   function latest(run) {
     let busy = false, waiting = null;
-    return async function call(...args) {
+    call.idle = () => !busy;
+    return call;
+    async function call(...args) {
       if (busy) { waiting = args; return; }
       busy = true;
       try {
@@ -66,7 +68,7 @@
         busy = false;
         if (waiting) { const next = waiting; waiting = null; call(...next); }
       }
-    };
+    }
   }
 
   // Pictures ---------------------------------------------------------------------------------------------------

@@ -188,6 +188,7 @@
     map = isthmus.scatter(element("map"), {
       x: places.x, y: places.y, color: colors, palette: paletteOf(coloring),
       label: `Map of ${meta.rows.toLocaleString()} rows. Arrows move, plus and minus zoom, Enter shows the row in the middle, question mark lists the keys.`,
+      inset: () => (element("legend").childElementCount ? element("legend").offsetHeight + 6 : 0),
       onHover, onClick: (place) => state.pick(place),
       onLasso: (found) => { if (found.length) openTab("selection"); state.selection.show(found); },
       onPlane: (x, y, event) => { state.decode.at(x, y); besidePlane(x, y, event); },

@@ -188,7 +188,7 @@
       make("div", { class: "actions" }, make("button", { onclick: () => setBase(meta.mean) }, "Mean code")),
       make("h2", {}, "Between two rows"), steps);
     draw();
-    return { at, setBase, end, code: () => Array.from(base) };
+    return { at, setBase, end, code: () => Array.from(base), idle: draw.idle };
   }
 
   // The selection ----------------------------------------------------------------------------------------------------
