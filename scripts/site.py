@@ -11,6 +11,7 @@ The pages of a language are those of docs/LANGUAGE, the pictures of docs/assets,
 from __future__ import annotations
 
 import argparse
+import functools
 import re
 import shutil
 import subprocess
@@ -23,6 +24,9 @@ from urllib.parse import unquote, urlsplit
 from notebooks import FOLDER as NOTEBOOKS
 from notebooks import NAMES, write_page
 from reference import Reference, command_page
+from sklearn.datasets import load_digits
+
+from isthmus import Autoencoder
 
 ROOT = Path(__file__).parent.parent
 PAGES, SITE = ROOT / "build" / "pages", ROOT / "site"
@@ -55,11 +59,21 @@ def stage(language: str) -> None:
     Reference(guides).write(target / "api")
     (target / "cli.md").write_text(command_page(), encoding="utf-8")
     (target / "files" / "notebooks").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(example_report(), target / "files" / "report.html")
     for name in NAMES:
         write_page(name, target / "notebooks")
         shutil.copyfile(NOTEBOOKS / f"{name}.ipynb", target / "files" / "notebooks" / f"{name}.ipynb")
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     (target / "changelog.md").write_text(re.sub(r"`docs/en/(\w+\.md)`", r"[\1](\1)", changes), encoding="utf-8")
+
+
+@functools.cache
+def example_report() -> Path:
+    """Write the report that the page on reports links to, on scikit-learn's digits."""
+    X, y = load_digits(return_X_y=True)
+    path = PAGES / "report.html"
+    Autoencoder(2, random_state=0).fit(X).report(X, path, color=y, image_shape=(8, 8), overwrite=True)
+    return path
 
 
 def _with_files(text: str, target: Path) -> str:

@@ -20,7 +20,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*/*.md")])
 # Their Chinese twins have the same code, which tests/test_site.py checks.
 ORIGINALS = [d for d in DOCUMENTS if d.parent.name != "zh" and not d.name.endswith(".zh-CN.md")]
 # Pages of the site that scripts/site.py makes; building it checks the links to them.
-GENERATED = ("api/", "cli.md", "changelog.md", "notebooks/")
+GENERATED = ("api/", "cli.md", "changelog.md", "notebooks/", "files/")
 MAKEFILE = (ROOT / "Makefile").read_text()
 
 

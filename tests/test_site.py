@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ENGLISH, CHINESE = (ROOT / "docs" / language for language in ("en", "zh"))
-GENERATED = ("api/", "cli.md", "changelog.md", "notebooks/")
+GENERATED = ("api/", "cli.md", "changelog.md", "notebooks/", "files/")
 
 
 def navigation(name):
