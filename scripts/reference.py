@@ -34,6 +34,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "isthmus.metrics": (),
     "isthmus.datasets": (),
     "isthmus.sae_lens": (),
+    "isthmus.onnx": (),
     "isthmus.ray": ("Encoder", "encode"),
     "isthmus.errors": (),
     "isthmus.data.sources": ("Source", "TextPath", "PatchSource", "to_patches", "from_patches", "SOURCES"),

@@ -55,6 +55,11 @@ def test_a_public_name_has_an_entry(folder, name):
         assert f"#isthmus.{name} }}" in everything or f'id="isthmus.{name}"' in everything
 
 
+def test_the_navigation_has_every_page(reference):
+    text = (SCRIPT.parent.parent / "zensical.toml").read_text(encoding="utf-8")
+    assert [page.file for page in reference.pages() if f"api/{page.file}" not in text] == []
+
+
 def test_a_class_has_its_parameters_and_methods(folder):
     page = (folder / "sparseautoencoder.md").read_text(encoding="utf-8")
     for parameter in inspect.signature(isthmus.SparseAutoencoder).parameters:
