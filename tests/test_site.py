@@ -30,10 +30,18 @@ def blocks(page):
     return re.findall(r"^```\w*\n.*?^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
+def prose(page):
+    return re.sub(r"^```\w*\n.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
 def outline(page):
     """Return the levels of a page's headings and the paths of its pictures, in order."""
-    text = re.sub(r"^```\w*\n.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
-    return re.findall(r"^(#+) |^!\[[^]]*\]\(([^)]+)\)", text, re.MULTILINE)
+    return re.findall(r"^(#+) |^!\[[^]]*\]\(([^)]+)\)", prose(page), re.MULTILINE)
+
+
+def links(page):
+    """Return where a page links to, with the headings: the Chinese ones have the English anchors."""
+    return set(re.findall(r"\]\(([^)\s]+)\)", prose(page)))
 
 
 def test_the_navigation_has_every_page():
@@ -57,6 +65,11 @@ def test_twins_have_the_same_code(page):
 @pytest.mark.parametrize("page", sorted(page.name for page in ENGLISH.glob("*.md")))
 def test_a_chinese_page_has_the_sections_and_pictures_of_its_twin(page):
     assert outline(CHINESE / page) == outline(ENGLISH / page)
+
+
+@pytest.mark.parametrize("page", sorted(page.name for page in ENGLISH.glob("*.md")))
+def test_twins_have_the_same_links(page):
+    assert links(CHINESE / page) == links(ENGLISH / page)
 
 
 def test_the_chinese_readme_has_the_code_of_its_twin():
