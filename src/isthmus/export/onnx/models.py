@@ -209,3 +209,6 @@ BUILDERS: Registry[Build | Refused] = Registry(
         "SparseAutoencoder": _autoencoder,
     },
 )
+
+# The estimators that skl2onnx can convert: those whose rows are one matrix.
+CONVERTED = tuple(name for name, build in BUILDERS.items() if build in (_autoencoder, _classifier))

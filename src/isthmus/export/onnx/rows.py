@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from isthmus.core.errors import InvalidParameterError
 from isthmus.data.encoding import TableEncoding
 from isthmus.data.scaling import Scaling
 from isthmus.export.onnx import tables
@@ -51,6 +52,11 @@ def read_rows(graph: Graph, form: RowFormat, given: str | None = None) -> Given:
         The name of rows that are there already, as float32; None makes inputs.
     """
     if given is not None:
+        if form.encoding is not None:
+            raise InvalidParameterError(
+                "a model of a table with text, categories or dates cannot be converted as a step of a pipeline, whose "
+                "rows are one matrix; export it with to_onnx"
+            )
         raw = given if form.dtype == "float32" else graph.cast(given, form.dtype)
     elif form.encoding is not None:
         raw = tables.read(graph, form.encoding, form.dtype, N_ROWS)

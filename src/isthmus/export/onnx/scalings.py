@@ -65,7 +65,8 @@ def _number(graph: Graph, kind: str, rows: str, value: float, dtype: Any) -> str
 
 
 def _patches(graph: Graph, scaling: Patches, rows: str, dtype: Any) -> Scaled:
-    means = graph.node("ReduceMean", rows, axes=[1], keepdims=1)
+    # The arguments of ReduceMean differ by operator set, those of ReduceSum do not.
+    means = _number(graph, "Div", graph.node("ReduceSum", rows, graph.sizes(1), keepdims=1), scaling.width, dtype)
     rows = _number(graph, "Mul", graph.node("Sub", rows, means), scaling._factor, dtype)
     rows = graph.node("Clip", rows, graph.number(-_HALF, dtype), graph.number(_HALF, dtype))
     return Scaled(_number(graph, "Add", rows, _MIDDLE, dtype), means)

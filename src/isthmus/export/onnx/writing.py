@@ -72,7 +72,7 @@ def to_onnx(
 
 def to_model(graph: Graph) -> Any:
     """Return a graph as a checked ``onnx.ModelProto``."""
-    onnx = _library()
+    onnx = onnx_library()
     size = sum(array.nbytes for array in graph.constants.values() if array.dtype != object)
     if size > _MOST_BYTES:
         raise InvalidParameterError(
@@ -95,7 +95,8 @@ def to_model(graph: Graph) -> Any:
     return proto
 
 
-def _library() -> Any:
+def onnx_library() -> Any:
+    """Return the package ``onnx``; raise InvalidParameterError where it is not installed."""
     try:
         import onnx
         import onnx.checker
