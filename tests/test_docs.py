@@ -68,7 +68,12 @@ def test_commands_are_there(document):
             assert re.search(rf"^{words[1]}:", MAKEFILE, re.MULTILINE), line
         elif words[0] == "pip":
             assert re.fullmatch(r"pip install '?isthmus(\[[a-z]+\])?'?", " ".join(words)), line
+        elif words[:2] == ["docker", "build"]:
+            assert (ROOT / words[words.index("-f") + 1]).exists(), line
         else:
+            if words[:2] == ["docker", "run"]:  # what follows the image is a command of isthmus
+                image = next(place for place, word in enumerate(words) if "/isthmus:" in word)
+                words = ["isthmus", *words[image + 1 :]]
             assert words[0] == "isthmus", line
             listed = CliRunner().invoke(app, [words[1], "--help"]).output
             assert all(word in listed for word in words if word.startswith("--")), line
