@@ -16,9 +16,16 @@ def test_a_report(in_folder, tmp_path):
     assert data["columns"][data["color"]]["name"] == "c"
     assert "Autoencoder on rows.csv" in page.text
     assert "--epochs 3" in page.text
-    isthmus("report", "model", "more.csv", "-o", out, "--color-by", "label", "--force", "--quiet")
     fails("report", "model", "rows.csv", "-o", out, match="exists; pass another path")
     fails("report", "model", "rows.csv", "-o", "rows.csv", "--force", match="is read by this command")
+
+
+@pytest.mark.slow
+def test_colours_by_a_column_that_is_no_feature(in_folder, tmp_path):
+    out = tmp_path / "report.html"
+    isthmus("report", "model", "more.csv", "-o", out, "--color-by", "label", "--quiet")
+    data = Page(out.read_text(encoding="utf-8")).data["map-data"]
+    assert data["columns"][data["color"]]["levels"] == ["text"]
 
 
 @pytest.mark.parametrize(

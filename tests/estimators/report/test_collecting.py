@@ -20,6 +20,7 @@ def small():
     return Autoencoder(2, hidden_layer_sizes=(5,), max_epochs=2, random_state=0).fit(ROWS)
 
 
+@pytest.mark.slow
 def test_the_page_is_well_formed_and_loads_nothing(made, model, table):
     page = Page(made.html)
     assert len(page.ids) == len({*page.ids})
@@ -32,6 +33,7 @@ def test_the_page_is_well_formed_and_loads_nothing(made, model, table):
     assert model.report(table).html == made.html
 
 
+@pytest.mark.slow
 def test_only_the_scripts_of_the_package_may_run(made):
     page = Page(made.html)
     policy = next(one["content"] for one in page.named("meta") if one.get("http-equiv") == "Content-Security-Policy")
@@ -42,6 +44,7 @@ def test_only_the_scripts_of_the_package_may_run(made):
     assert not any(name.startswith("on") for _, attributes in page.elements for name in attributes)
 
 
+@pytest.mark.slow
 def test_hostile_names_are_texts(made):
     page = Page(made.html)
     assert '<img src=x onerror="alert(1)">' in page.text
@@ -50,6 +53,7 @@ def test_hostile_names_are_texts(made):
     assert column["levels"] == ["</script><b>", "a & b", "plain"]
 
 
+@pytest.mark.slow
 def test_sections_are_those_of_the_table(made):
     page = Page(made.html)
     assert [one["id"] for one in page.named("section")] == [
@@ -64,6 +68,7 @@ def test_sections_are_those_of_the_table(made):
     assert [one["href"][1:] for one in page.named("a")] == [one["id"] for one in page.named("section")]
 
 
+@pytest.mark.slow
 def test_errors_are_those_of_the_model(made, model, table):
     found = made.facts.reconstruction
     assert_allclose(found.model.by_row, model.reconstruction_error(table), rtol=1e-6)
@@ -83,6 +88,7 @@ def test_pca_is_scikit_learns(small):
     assert_allclose(found.pca.explained, pca.explained_variance_ratio_.sum(), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_map_has_the_codes(made, model, table):
     data = Page(made.html).data["map-data"]
     assert data["count"] == len(table)
@@ -93,6 +99,7 @@ def test_the_map_has_the_codes(made, model, table):
         assert_allclose(places, codes, atol=np.ptp(codes) / 60000)
 
 
+@pytest.mark.slow
 def test_columns_of_the_map_are_those_of_the_table(made, table):
     columns = {one["name"]: one for one in Page(made.html).data["map-data"]["columns"]}
     assert {*table.columns} <= {*columns}
@@ -108,6 +115,7 @@ def test_columns_of_the_map_are_those_of_the_table(made, table):
     assert_allclose(days["origin"] + since * 86_400_000, moments, atol=86_400_000 / 20)
 
 
+@pytest.mark.slow
 def test_colour_by_a_column_that_is_no_feature_and_by_labels(small):
     import pandas as pd
 
@@ -152,6 +160,7 @@ def test_a_sample_of_rows_is_said_and_keeps_their_numbers(small):
     assert all(np.isclose(row.error, errors[row.number]) for row in found.facts.reconstruction.worst)
 
 
+@pytest.mark.slow
 def test_files(small, tmp_path):
     np.save(tmp_path / "a<b.npy", ROWS)
     path = tmp_path / "report.html"
@@ -180,10 +189,12 @@ def test_pictures_are_shown_as_pictures(small):
     assert_allclose(made.facts.map.pictures[0], np.clip((ROWS[place].reshape(2, 3) - low) / (high - low), 0, 1))
 
 
+@pytest.mark.slow
 def test_two_rows(small):
     assert Page(small.report(ROWS[:2]).html).data["map-data"]["count"] == 2
 
 
+@pytest.mark.slow
 def test_one_row_has_no_map(small):
     page = Page(small.report(ROWS[:1]).html)
     assert not page.data
@@ -227,6 +238,7 @@ def test_every_estimator(tmp_path):
         Page(made.html)
 
 
+@pytest.mark.slow
 def test_a_missing_cell_is_refused_by_the_number_of_its_row(small, tmp_path):
     rows = np.tile(ROWS, (60, 1))
     rows[6543, 2] = np.nan

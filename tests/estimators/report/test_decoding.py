@@ -19,6 +19,7 @@ def page_decoder(model, rows, pictures=False):
 
 
 @node
+@pytest.mark.slow
 def test_the_page_decodes_a_table_as_inverse_transform_does(model, table):
     codes = model.transform(table)[::40].astype(np.float64)
     _, cells = decoded_by_node(page_decoder(model, table), codes)
@@ -74,6 +75,7 @@ def test_the_page_decodes_numbers_as_inverse_transform_does(options):
     assert_allclose([float(text) for text in cells[0]], rows[0], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_networks_that_are_no_dense_ones_and_large_ones_have_no_decoder_in_the_page(monkeypatch):
     from types import SimpleNamespace
 

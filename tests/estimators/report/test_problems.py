@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 
 from isthmus.estimators.report.passes import row_hashes
 
 
+@pytest.mark.slow
 def test_problems_of_the_table(made, table):
     found = {problem.title: problem for problem in made.facts.problems}
     assert found["Missing cells"].table == (("size", "10", f"{1000 / len(table):.3g} %"),)
@@ -13,6 +15,7 @@ def test_problems_of_the_table(made, table):
     assert (name, value) == ("count", "400")
 
 
+@pytest.mark.slow
 def test_rows_without_problems_are_said_to_have_none():
     from isthmus import Autoencoder
     from pages import Page

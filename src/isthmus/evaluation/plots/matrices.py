@@ -14,7 +14,7 @@ from isthmus.evaluation.plots.checks import Array, ArrayLike, matrix_of, named_s
 from isthmus.evaluation.plots.pictures import draw_picture
 from isthmus.evaluation.plots.style import SMALL, TEXT
 
-_MAX_UNITS, _NAMED, _WRITTEN = 64, 24, 12
+_MAX_UNITS, _NAMED, _WRITTEN, _LETTERS = 64, 24, 12, 18
 
 
 def correlation_matrix(codes: ArrayLike) -> Array:
@@ -74,8 +74,9 @@ def correlations(
         image = ax.imshow(matrix, cmap=style.diverging, vmin=-1, vmax=1, interpolation="nearest")
         ax.spines[:].set_visible(False)
         if shown <= _NAMED:
-            ax.set_xticks(range(shown), units[:shown], rotation=60, ha="right", rotation_mode="anchor")
-            ax.set_yticks(range(shown), units[:shown])
+            units = [name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…" for name in units[:shown]]
+            ax.set_xticks(range(shown), units, rotation=60, ha="right", rotation_mode="anchor")
+            ax.set_yticks(range(shown), units)
         else:
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
             ax.yaxis.set_major_locator(MaxNLocator(integer=True))
