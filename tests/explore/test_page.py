@@ -225,6 +225,36 @@ def test_classes_are_hidden_and_colours_chosen(founding, opened):
     assert "reconstruction error" in page.locator("#legend").inner_text()
 
 
+def test_fingers_move_zoom_and_pick(founding, opened):
+    address, explored, _ = founding
+    made = opened(address, width=390, height=780, has_touch=True)
+    page = made.page
+    fingers = made.context.new_cdp_session(page)
+
+    def touch(kind, *points):
+        listed = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": listed})
+
+    def scale():
+        (left, _), (right, _) = (page.evaluate("(x) => isthmus.page.map.toData(x, 0)", x) for x in (0, 100))
+        return 100 / (right - left)
+
+    page.touchscreen.tap(*places_on_screen(page, explored, 4))
+    page.wait_for_selector("#panel-row canvas")
+    x, y = middle(page)
+    before, corner = scale(), page.evaluate("isthmus.page.map.toData(0, 0)")
+    touch("touchStart", (x, y))
+    for step in range(1, 6):
+        touch("touchMove", (x + 10 * step, y))
+    touch("touchEnd")
+    assert page.evaluate("isthmus.page.map.toData(0, 0)")[0] == pytest.approx(corner[0] - 50 / before, rel=1e-3)
+    touch("touchStart", (x - 30, y), (x + 30, y))
+    for step in range(1, 6):
+        touch("touchMove", (x - 30 - 6 * step, y), (x + 30 + 6 * step, y))
+    touch("touchEnd")
+    assert scale() == pytest.approx(2 * before, rel=0.02)
+
+
 @pytest.mark.parametrize("options", [{}, {"width": 390, "height": 780, "has_touch": True}, {"color_scheme": "dark"}])
 def test_the_page_is_accessible(founding, opened, options):
     made = opened(founding[0], **options)
@@ -307,6 +337,19 @@ def test_both_renderers_draw_the_same_points(running, renderer, tmp_path):
     expected = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [0, 0, 0]]
     np.testing.assert_allclose(colours[:, :3], expected, atol=8)
     assert (colours[:, 3] > 200).all()
+    if renderer == "webgl2":  # a lost context, as after sleep or a crash of the driver, is made again
+        made.page.evaluate(
+            """async () => {
+            const canvas = document.getElementById("map"), context = canvas.getContext("webgl2");
+            const loss = context.getExtension("WEBGL_lose_context");
+            const restored = new Promise((done) => { canvas.addEventListener("webglcontextrestored", done); });
+            loss.loseContext();
+            await new Promise((done) => setTimeout(done, 100));
+            loss.restoreContext();
+            await restored;
+            }"""
+        )
+        np.testing.assert_array_equal(made.page.evaluate("read()"), colours)
     made.page.evaluate("map.setVisible(Uint8Array.from([1, 0, 1, 1, 1]))")
     assert made.page.evaluate("read()")[1][3] == 0
     made.page.evaluate("map.destroy()")

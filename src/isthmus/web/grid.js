@@ -53,14 +53,14 @@
 
     // The point nearest to (px, py) within an ellipse of half axes rx and ry, or -1.
     function nearest(px, py, rx, ry, visible) {
-      let best = -1, least = 1;
+      let best = -1, least = 1 + 1e-12;
       const lastColumn = column(px + rx), lastLine = line(py + ry);
       for (let j = line(py - ry); j <= lastLine; j++) {
         const from = starts[j * side + column(px - rx)], to = starts[j * side + lastColumn + 1];
         for (let k = from; k < to; k++) {
           const i = items[k];
           const dx = (x[i] - px) / rx, dy = (y[i] - py) / ry, distance = dx * dx + dy * dy;
-          if (distance <= least && (!visible || visible[i])) { least = distance; best = i; }
+          if (distance < least && (!visible || visible[i])) { least = distance; best = i; }
         }
       }
       return best;
