@@ -1,6 +1,7 @@
 import inspect
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -170,3 +171,10 @@ def test_a_fit_is_that_of_the_same_options(in_folder, tmp_path, model, frame):
     isthmus("fit", "rows.csv", "--config", tmp_path / "fit.toml")
     assert (Autoencoder.load(tmp_path / "m").transform(frame) == model.transform(frame)).all()
     fails("fit", "rows.csv", "--config", tmp_path / "gone.toml", *FAST, match="cannot read .*gone.toml: No such file")
+
+
+def test_the_file_of_the_guide_is_read(known, write):
+    guide = (Path(__file__).parents[2] / "docs" / "en" / "guide.md").read_text()
+    text = guide.partition("```toml\n")[2].partition("```")[0]
+    found = read_config(write(text), known)
+    assert (found["n_components"], found["corruption"]) == (8, Masking((0.1, 0.3)))
