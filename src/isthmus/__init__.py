@@ -39,8 +39,10 @@ _MODULES = {
     "isthmus.metrics": "isthmus.evaluation.metrics",
     "isthmus.onnx": "isthmus.export.onnx",
     "isthmus.plots": "isthmus.evaluation.plots",
+    "isthmus.projector": "isthmus.export.projector",
     "isthmus.ray": "isthmus.export.ray",
     "isthmus.sae_lens": "isthmus.export.sae_lens",
+    "isthmus.torch": "isthmus.export.torch",
 }
 _PACKAGES = ("corruption", "sparsity")
 
@@ -64,9 +66,11 @@ __all__ = [
     "onnx",
     "open_source",
     "plots",
+    "projector",
     "ray",
     "sae_lens",
     "sparsity",
+    "torch",
 ]
 
 

@@ -91,6 +91,11 @@ class Graph:
         self._taken.add(found)
         return found
 
+    def used_constants(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays that nodes read."""
+        read = {name for node in self.nodes for name in node.inputs}
+        return {name: array for name, array in self.constants.items() if name in read}
+
     # Nodes -------------------------------------------------------------------------------------------------------
 
     def node(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:

@@ -24,8 +24,8 @@ from isthmus.images.denoiser import Denoiser
 PARTS = ("encoder", "decoder", "whole")
 CODES = "codes"
 
-# (model, part, the name of rows that are there already or None) -> its graph
-Build = Callable[[Any, str, str | None], Graph]
+# (model, part, the name of rows that are there already or None, whether rows are encoded) -> its graph
+Build = Callable[[Any, str, str | None, bool], Graph]
 
 
 class Refused(NamedTuple):
@@ -34,7 +34,7 @@ class Refused(NamedTuple):
     reason: str
 
 
-def graph_of(model: Any, part: str = "whole", rows: str | None = None) -> Graph:
+def graph_of(model: Any, part: str = "whole", rows: str | None = None, *, encoded: bool = False) -> Graph:
     """Return the nodes of a fitted model.
 
     Parameters
@@ -45,6 +45,9 @@ def graph_of(model: Any, part: str = "whole", rows: str | None = None) -> Graph:
         Rows to codes, codes to rows, or rows to codes and reconstructions.
     rows : str or None
         The name of rows, float32, in a graph that this one is added to; None makes inputs.
+    encoded : bool
+        Whether rows of a table of mixed columns are the encoded ones, (n, W), going in and coming out, and a classifier
+        gives probabilities alone: for what computes with numbers only.
 
     Raises
     ------
@@ -59,7 +62,7 @@ def graph_of(model: Any, part: str = "whole", rows: str | None = None) -> Graph:
         raise InvalidParameterError(f"{name} cannot be exported: {build.reason}")
     if not isinstance(model, Denoiser):
         check_is_fitted(model)
-    graph = build(model, part, rows)
+    graph = build(model, part, rows, encoded)
     graph.about |= {
         "isthmus.version": __version__,
         "isthmus.estimator": type(model).__name__,
@@ -82,11 +85,11 @@ def kind_of(model: Any) -> str:
 # Autoencoders --------------------------------------------------------------------------------------------------------
 
 
-def _autoencoder(model: Any, part: str, rows: str | None) -> Graph:
+def _autoencoder(model: Any, part: str, rows: str | None, encoded: bool) -> Graph:
     network = model.network_
     nodes_of(network)
     graph = Graph(rounded=network.precision == "bfloat16")
-    form = RowFormat(model.scaler_, mixed_encoding(model), network.indicator)
+    form = RowFormat(model.scaler_, None if encoded else mixed_encoding(model), network.indicator)
     graph.about |= _about_rows(model, form) | {"isthmus.codes": _json(map(str, model.get_feature_names_out()))}
     given = None
     if part == "decoder":
@@ -115,7 +118,8 @@ def _about_rows(model: Any, form: RowFormat) -> dict[str, str]:
     if form.encoding is not None:
         columns = tables.described(form.encoding)
     else:
-        names = getattr(model, "feature_names_in_", None)
+        mixed = mixed_encoding(model)
+        names = getattr(model, "feature_names_in_", None) if mixed is None else mixed.names
         names = [f"x{i}" for i in range(form.scaling.n_features)] if names is None else map(str, names)
         columns = [{"name": name, "kind": "real"} for name in names]
     scaling: dict[str, Any] = {"kind": form.scaling.kind}
@@ -135,14 +139,14 @@ def _json(values: Any) -> str:
 # Classifiers ---------------------------------------------------------------------------------------------------------
 
 
-def _classifier(model: Any, part: str, rows: str | None) -> Graph:
+def _classifier(model: Any, part: str, rows: str | None, encoded: bool) -> Graph:
     if part == "decoder":
         raise InvalidParameterError(
             "part='decoder' has no meaning for a classifier; use part='whole', or model.autoencoder_.to_onnx"
         )
     body, fitted = model.network_.body, model.autoencoder_
     graph = Graph(rounded=body.precision == "bfloat16")
-    form = RowFormat(fitted.scaler_, mixed_encoding(model), body.indicator)
+    form = RowFormat(fitted.scaler_, None if encoded else mixed_encoding(model), body.indicator)
     graph.about |= _about_rows(model, form) | {"isthmus.classes": _json(map(str, model.classes_))}
     given = read_rows(graph, form, rows)
     pre_code = nodes_of(body).encode(graph, body, model.params_, given.rows, given.missing)
@@ -153,11 +157,12 @@ def _classifier(model: Any, part: str, rows: str | None) -> Graph:
     head = {name: graph.constant(leaf, f"head.{name}") for name, leaf in model.params_["head"].items()}
     logits = graph.product(codes, head["weight"], head["bias"], rounded=False)
     probabilities = graph.node("Softmax", logits, axis=1)
-    classes, kind = _labels(model.classes_)
-    place = graph.node("ArgMax", probabilities, axis=1, keepdims=0)
-    label = graph.node("Gather", graph.constant(classes, "classes", classes.dtype), place)
-    graph.output(label, "label", kind, (N_ROWS,))
-    graph.output(probabilities, "probabilities", "float32", (N_ROWS, len(classes)))
+    if not encoded:
+        classes, kind = _labels(model.classes_)
+        place = graph.node("ArgMax", probabilities, axis=1, keepdims=0)
+        label = graph.node("Gather", graph.constant(classes, "classes", classes.dtype), place)
+        graph.output(label, "label", kind, (N_ROWS,))
+    graph.output(probabilities, "probabilities", "float32", (N_ROWS, len(model.classes_)))
     return graph
 
 
@@ -173,7 +178,7 @@ def _labels(classes: Any) -> tuple[Any, str]:
 # Denoisers -----------------------------------------------------------------------------------------------------------
 
 
-def _denoiser(model: Any, part: str, rows: str | None) -> Graph:
+def _denoiser(model: Any, part: str, rows: str | None, encoded: bool) -> Graph:
     if part != "whole":
         raise InvalidParameterError(f"part={part!r} has no meaning for a denoiser; use part='whole'")
     denoiser = model if isinstance(model, Denoiser) else model.denoiser_

@@ -69,7 +69,7 @@ def _add(onnx: Any, graph: Graph, names: dict[str, str], scope: Any, container: 
             names[name] = scope.get_unique_variable_name(name)
         return names[name]
 
-    for name, array in graph.constants.items():
+    for name, array in graph.used_constants().items():
         proto = tensor(onnx, named(name), array)
         content = proto if array.dtype != object else [str(cell).encode() for cell in np.ravel(array)]
         container.add_initializer(named(name), proto.data_type, array.shape, content)

@@ -83,7 +83,7 @@ def to_model(graph: Graph) -> Any:
         "isthmus",
         [_value(onnx, value) for value in graph.inputs],
         [_value(onnx, value) for value in graph.outputs],
-        [tensor(onnx, name, array) for name, array in graph.constants.items()],
+        [tensor(onnx, name, array) for name, array in graph.used_constants().items()],
     )
     sets = [onnx.helper.make_opsetid("", OPSET)]
     if any(node.domain for node in graph.nodes):
