@@ -31,3 +31,23 @@ def test_wrong_arguments_are_one_line(in_folder, tmp_path):
     fails("export", "model", "-o", tmp_path / "m.pt", match="must end in .onnx")
     fails("export", "model", "-o", "-", match="cannot be written to stdout")
     fails("export", tmp_path / "nothing", "-o", tmp_path / "m.onnx", match="there is no model file")
+
+
+def test_codes_are_projected(in_folder, tmp_path, model, frame):
+    folder = tmp_path / "projector"
+    out = isthmus("export", "model", "--projector", folder, "--data", "more.csv", "--color-by", "label").stdout
+    assert out.startswith(f"{folder}: 300 rows in vectors.tsv, metadata.tsv, projector_config.pbtxt; tensorboard")
+    vectors = np.loadtxt(folder / "vectors.tsv", delimiter="\t")
+    np.testing.assert_allclose(vectors, model.transform(frame), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (["--projector", "p"], "--projector FOLDER and --data DATA need each other"),
+        (["--projector", "p", "--data", "rows.csv", "-o", "m.onnx"], "cannot be combined with --projector"),
+        (["--color-by", "label"], "--color-by and --image-shape are for --projector"),
+    ],
+)
+def test_options_of_the_other_target_are_refused(in_folder, arguments, match):
+    fails("export", "model", *arguments, match=match)

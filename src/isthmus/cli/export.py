@@ -1,4 +1,4 @@
-"""``isthmus export``: a model as a file of other runtimes."""
+"""``isthmus export``: a model as a file of other runtimes, or its codes for TensorBoard's projector."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from isthmus.cli.app import print_result
-from isthmus.cli.options import Force, Json, Quiet
+from isthmus.cli.options import DATA_HELP, Force, Json, Quiet, Reading, load_model, local_file, reads_rows, rows_of
+from isthmus.cli.report import Color, ImageShape, shape_of
 from isthmus.core.errors import InvalidParameterError, unknown_name
 
 _DENOISER = "denoiser"
@@ -16,7 +17,6 @@ _Model = Annotated[
     str,
     Argument(metavar="MODEL", help=f'A model file written by fit, or "{_DENOISER}", the denoiser included in isthmus.'),
 ]
-_Output = Annotated[str, Option("--output", "-o", metavar="FILE", help="The file to write, such as model.onnx.")]
 _Part = Annotated[
     str,
     Option(
@@ -25,12 +25,23 @@ _Part = Annotated[
         autocompletion=lambda: list(PARTS),
     ),
 ]
+_PROJECTOR = "Write the codes of --data to a folder for TensorBoard's Embedding Projector instead."
 
 
+@reads_rows
 def export(
     model: _Model,
-    output: _Output = "",
+    reading: Reading,
+    output: Annotated[
+        str | None,
+        Option("--output", "-o", metavar="FILE", help="The ONNX file. [default: the part, such as whole.onnx]"),
+    ] = None,
     part: _Part = "whole",
+    projector: Annotated[str | None, Option(metavar="FOLDER", help=_PROJECTOR)] = None,
+    data: Annotated[str | None, Option(metavar="DATA", help="With --projector, the rows. " + DATA_HELP)] = None,
+    color_by: Color = None,
+    image_shape: ImageShape = None,
+    max_rows: Annotated[int, Option(metavar="N", min=2, help="Of more rows, project a random sample.")] = 10_000,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -39,6 +50,29 @@ def export(
 
     Scaling, missing masks and the encoding of a table's columns are part of the file. Needs isthmus[onnx].
     """
+    if (projector is None) != (data is None):
+        raise InvalidParameterError("--projector FOLDER and --data DATA need each other: it shows the codes of rows")
+    if projector is None:
+        if color_by is not None or image_shape is not None:
+            raise InvalidParameterError("--color-by and --image-shape are for --projector")
+        _write_onnx(model, output, part, force=force, quiet=quiet, as_json=as_json)
+        return
+    if output is not None:
+        raise InvalidParameterError("-o is for an ONNX file and cannot be combined with --projector")
+    from isthmus.export.projector import to_projector
+
+    shape, loaded = shape_of(image_shape), load_model(model)
+    with local_file(str(data)) as path, rows_of(path, reading.without([color_by])) as rows:
+        options: dict[str, Any] = {"color": color_by, "image_shape": shape, "max_rows": max_rows, "overwrite": force}
+        found = to_projector(loaded, rows, projector, **options)
+    text = (
+        f"{projector}: {found.n_rows:,} rows in {', '.join(found.files)}; tensorboard --logdir {projector} shows them"
+    )
+    facts = {"output": projector, "rows": found.n_rows, "files": list(found.files)}
+    print_result(facts, text, as_json=as_json, quiet=quiet)
+
+
+def _write_onnx(model: str, output: str | None, part: str, *, force: bool, quiet: bool, as_json: bool) -> None:
     from isthmus.core.files import check_writable
     from isthmus.export.onnx import to_onnx
 
@@ -51,7 +85,7 @@ def export(
         raise InvalidParameterError(f"-o {target} must end in .onnx")
     check_writable(target, overwrite=force, reads=[model])
     proto = to_onnx(_loaded(model), target, part, overwrite=force)
-    inputs, outputs = [_of(proto.graph.input), _of(proto.graph.output)]
+    inputs, outputs = _names(proto.graph.input), _names(proto.graph.output)
     facts = {"output": target, "part": part, "inputs": inputs, "outputs": outputs, "bytes": proto.ByteSize()}
     text = f"{target}: {_listed(inputs)} to {_listed(outputs)}, {proto.ByteSize() / 1e6:.2f} MB"
     print_result(facts, text, as_json=as_json, quiet=quiet)
@@ -69,7 +103,7 @@ def _loaded(model: str) -> Any:
     return isthmus.load(model)
 
 
-def _of(values: Any) -> list[str]:
+def _names(values: Any) -> list[str]:
     return [value.name for value in values]
 
 
