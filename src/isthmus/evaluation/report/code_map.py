@@ -75,7 +75,7 @@ def _widgets(found: CodeMap) -> str:
             else ""
         )
         row = '<div id="map-row" tabindex="0" role="region" aria-label="Decoded row"></div>'
-        decoded = f'<h3>Decoded</h3><p id="map-place" class="note"></p>{picture}{row}'
+        decoded = f'<div class="decoded"><h3>Decoded</h3><p id="map-place" class="note"></p>{picture}{row}</div>'
     return f"""<div class="map"><div class="map-bar">
 <label>Colour <select id="map-color"></select></label>
 <span id="map-axes" hidden><label>Across <select id="map-x"></select></label>
