@@ -198,7 +198,8 @@ def labels_column(name: str, labels: Any, n_rows: int, rows: Array) -> MapColumn
         places = np.searchsorted(distinct, numbers)
         levels = tuple(f"{level:.0f}" for level in distinct)
         return MapColumn(name, np.where(np.isfinite(numbers), places, np.nan), levels, feature=False)
-    texts = np.array(["" if one is None or one != one else str(one) for one in values.tolist()], dtype=object)
+    values = values.astype(str) if values.dtype.kind in "mM" else values
+    texts = np.array(["" if _is_missing(one) else str(one) for one in values.tolist()], dtype=object)
     found, counts = np.unique(texts[texts != ""].astype(str), return_counts=True)
     # Of too many, the most frequent ones.
     kept = np.sort(np.argsort(-counts, kind="stable")[:MOST_LEVELS])
@@ -207,3 +208,8 @@ def labels_column(name: str, labels: Any, n_rows: int, rows: Array) -> MapColumn
     levels = (*place_of, *(() if other is None else (f"other ({len(found) - len(kept):,})",)))
     found_places = [np.nan if text == "" else place_of.get(text, other) for text in texts]
     return MapColumn(name, np.array(found_places, np.float64), levels, feature=False)
+
+
+def _is_missing(label: Any) -> bool:
+    # pandas' NA is not equal to anything, and its comparison is no truth value.
+    return label is None or type(label).__name__ in ("NAType", "NaTType") or label == "NaT" or bool(label != label)

@@ -131,7 +131,7 @@ def decoder_data(decoder: Decoder) -> dict[str, Any]:
                 "start": column.start,
                 "stop": column.stop,
                 "levels": [plain(level) for level in column.levels],
-                "skew": list(column.skew),
+                "skew": [min(max(step, -1e300), 1e300) for step in column.skew],
                 "origin": column.origin,
                 "step": column.step,
             }
