@@ -64,7 +64,9 @@ def stage(language: str) -> None:
         write_page(name, target / "notebooks")
         shutil.copyfile(NOTEBOOKS / f"{name}.ipynb", target / "files" / "notebooks" / f"{name}.ipynb")
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    (target / "changelog.md").write_text(re.sub(r"`docs/en/(\w+\.md)`", r"[\1](\1)", changes), encoding="utf-8")
+    changes = re.sub(r"`docs/en/(\w+\.md)`", r"[\1](\1)", changes)
+    changes = re.sub(r"(?m)^  (?=\* )", "    ", changes)  # a list in a list, as Python-Markdown wants it
+    (target / "changelog.md").write_text(changes, encoding="utf-8")
 
 
 @functools.cache
