@@ -107,3 +107,27 @@ def test_noisy_digits(tmp_path, monkeypatch, capsys):
         assert ours > linear > noisy + 1
         assert ours > pca
     assert {file.name for file in tmp_path.iterdir()} == {"noise.png", "pixels.png", "square.png", "robustness.png"}
+
+
+def test_denoise_onnx(tmp_path, capsys):
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    import numpy as np
+    from PIL import Image
+
+    from isthmus.images.denoiser import Denoiser
+    from isthmus.onnx import to_onnx
+
+    to_onnx(Denoiser.shipped(), tmp_path / "denoiser.onnx")
+    rng, script = np.random.default_rng(0), example("denoise_onnx")
+    for name, shape in (("grey", (37, 50)), ("colours", (42, 35, 3))):
+        clean = np.broadcast_to(np.linspace(40, 200, shape[1]).reshape(-1, *[1] * (len(shape) - 2)), shape)
+        noisy = np.clip(clean + rng.normal(0, 25, shape), 0, 255).astype(np.uint8)
+        Image.fromarray(noisy).save(tmp_path / f"{name}.png")
+        arguments = (str(tmp_path / one) for one in ("denoiser.onnx", f"{name}.png", f"{name}-clean.png"))
+        script.main(*arguments, noise=25)
+        assert capsys.readouterr().out.endswith(f"{shape[1]} x {shape[0]} pixels\n")
+        found = np.asarray(Image.open(tmp_path / f"{name}-clean.png"), float)
+        expected = 255 * np.clip(Denoiser.shipped().clean(noisy / 255, 25), 0, 1)
+        # Rounded to bytes; at the lower and right edge the padding is another.
+        assert np.abs(found - expected)[:-8, :-8].max() < 3
+        assert np.mean((found - clean) ** 2) < 0.1 * np.mean((noisy - clean) ** 2)
