@@ -163,9 +163,14 @@ def test_inspect_prints_the_file_and_the_fit_is_repeated(in_folder, tmp_path, mo
     assert (Autoencoder.load(tmp_path / "m").transform(frame) == model.transform(frame)).all()
 
 
-def test_the_seed_that_was_drawn_is_in_the_file(frame):
-    model = Autoencoder(hidden_layer_sizes=(), max_epochs=1).fit(frame)
-    assert tomllib.loads(as_config(model)[0])["seed"] == model.seed_
+@pytest.mark.parametrize("given", [None, np.random.RandomState(0)], ids=["none", "RandomState"])
+def test_the_seed_that_was_drawn_is_in_the_file(given):
+    model = Autoencoder(random_state=given)
+    assert "the seed is not known" in as_config(model)[1][0]
+    model.seed_ = 12345  # as a fit sets it
+    text, doubts = as_config(model)
+    assert (tomllib.loads(text)["seed"], doubts) == (12345, [])
+    assert tomllib.loads(as_config(Autoencoder(random_state=np.int64(3)))[0])["seed"] == 3
 
 
 def test_a_config_is_printed_alone(in_folder):

@@ -54,6 +54,11 @@ def write(tmp_path, monkeypatch):
             "[[corruption]]\nname = 'gaussian'\n[[corruption]]\nname = 'blockout'\nimage_shape = [8, 8]",
             {"corruption": Chain((Gaussian(), Blockout(image_shape=(8, 8))))},
         ),
+        (
+            "corruption = ['gaussian', {name = 'masking', rate = 0.5}]",
+            {"corruption": Chain((Gaussian(), Masking(0.5)))},
+        ),
+        ("sparsity.name = 'topk'\nsparsity.k = 8", {"sparsity": TopK(k=8)}),
         ("[augmentation]\nname = 'gaussian'\nscale = 0.1", {"augmentation": Gaussian(0.1)}),
         ("output = 'm'\nforce = true\nheader = false", {"output": "m", "force": True, "header": False}),
         ("columns = 'a,b'", {"columns": ["a,b"]}),
@@ -94,6 +99,7 @@ def test_options_of_a_file(known, write, text, found):
         ("[sparsity]\nname = 'topk'\nk = 'x'", "line 1: .sparsity. k='x' must be an integer >= 1"),
         ("[[sparsity]]\nname = 'topk'", "line 1: sparsity is one method; write .sparsity. with single brackets"),
         ("[corruption]\nname = 'masking'\nrate = {}", "line 1: .corruption. "),
+        ('output = "C:\\data"', "line 1: not TOML: Unescaped .* in a string; put paths in single quotes"),
         ("data = 'rows.csv'", "line 1: the rows are given on the command line"),
         ("config = 'x'", "line 1: a file cannot name another one"),
         ("x = " + 3000 * "[", "fit.toml.* (too deeply|not TOML)"),
@@ -109,9 +115,16 @@ def test_what_is_no_option_is_refused_with_its_line(known, write, text, match):
 def test_files_that_cannot_be_read(known, tmp_path):
     (tmp_path / "latin").write_bytes("a = 'größe'".encode("latin-1"))
     (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
-    for name, match in {"gone": "No such file", "": "", "latin": "not UTF-8", "rows.csv": "line 1: not TOML"}.items():
+    for name, match in {
+        "gone": "No such file",
+        "": "Is a directory",
+        "latin": "not UTF-8",
+        "rows.csv": "line 1: not TOML",
+    }.items():
         with pytest.raises(InvalidParameterError, match=rf"{re.escape(str(tmp_path / name))}.*{match}"):
             read_config(str(tmp_path / name), known)
+    with pytest.raises(InvalidParameterError, match="--config='' is no path of a file"):
+        read_config("", known)
 
 
 @pytest.fixture

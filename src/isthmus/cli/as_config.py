@@ -54,8 +54,8 @@ def as_config(model: Any) -> tuple[str, list[str]]:
             doubts.append(f"{parameter.option} cannot be written: {reason}; give {parameter.name}= in Python")
             continue
         (tables if text.startswith("[") else plain).append(text)
-    if getattr(model, "random_state", None) is None and not hasattr(model, "seed_"):
-        doubts.append("the seed is not known: the model is not fitted, and random_state is None")
+    if _value_of(model, parameters_of(type(model))["random_state"]) is None:
+        doubts.append("the seed is not known: the model is not fitted, and random_state is no integer")
     if getattr(model, "warm_start", False):
         doubts.append("warm-start is left out: a fit that began with the weights of another is not repeated")
     head = [f"# isthmus {__version__}: isthmus fit DATA -o MODEL --config FILE", *_columns(model)]
@@ -65,7 +65,7 @@ def as_config(model: Any) -> tuple[str, list[str]]:
 
 def _value_of(model: Any, parameter: Parameter) -> Any:
     value = getattr(model, parameter.name)
-    if parameter.name == "random_state" and not isinstance(value, int):
+    if parameter.name == "random_state" and (value is None or hasattr(value, "randint")):
         return getattr(model, "seed_", None)
     return value
 

@@ -142,6 +142,8 @@ def read_config(path: str, known: Mapping[str, _Known]) -> dict[str, Any]:
 
 
 def _text_of(path: str) -> str:
+    if not path:
+        raise InvalidParameterError("--config='' is no path of a file; give that of a TOML file")
     try:
         return Path(path).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -149,7 +151,7 @@ def _text_of(path: str) -> str:
     except ValueError as error:  # a null character in the name
         raise InvalidParameterError(f"--config={path!r} is no path of a file") from error
     except OSError as error:
-        raise InvalidParameterError(f"cannot read {path or '--config'}: {described(error)}") from error
+        raise InvalidParameterError(f"cannot read {path}: {described(error)}") from error
 
 
 def _invalid_toml(path: str, text: str, error: Exception) -> InvalidParameterError:
@@ -160,7 +162,8 @@ def _invalid_toml(path: str, text: str, error: Exception) -> InvalidParameterErr
     line = re.match(r"line (\d+)", place)
     number = line[1] if line else len(text.splitlines()) if place.startswith("end") else None
     where = path if number is None else f"{path}, line {number}"
-    hint = "; put text in quotes" if what.startswith("Invalid value") else ""
+    hints = {"Invalid value": "; put text in quotes", "Unescaped": "; put paths in single quotes"}
+    hint = next((text for start, text in hints.items() if what.startswith(start)), "")
     return InvalidParameterError(f"{where}: not TOML: {what}{hint}")
 
 
@@ -187,7 +190,7 @@ def _unknown(key: str, value: Any, known: Mapping[str, _Known]) -> str:
         return f"there is no option {key!r} with a table; write options above all tables: {inside} = ..."
     option = key.replace("_", "-")
     if option == "data":
-        return "the rows are given on the command line: isthmus fit DATA --config FILE"
+        return "the rows are given on the command line, as DATA"
     if option == "config":
         return "a file cannot name another one; copy its options"
     for name, one in known.items():
@@ -201,23 +204,30 @@ def _unknown(key: str, value: Any, known: Mapping[str, _Known]) -> str:
 
 def _parameter_value(declared: Parameter, value: Any) -> Any:
     """Return a parameter's value: numbers and text as on the command line, lists, and tables of settings."""
-    tables = value if isinstance(value, list) else [value]
-    if tables and all(isinstance(table, dict) for table in tables):
-        for name, table in (("sparsity", SPARSITIES), ("corruption", CORRUPTIONS)):
-            if any(isinstance(kind, Name) and kind.table is table for kind in declared.kinds):
-                return _method(name, tables, several=isinstance(value, list))
-        if not any(isinstance(kind, NamedWeights) for kind in declared.kinds):
-            raise InvalidParameterError(
-                f"{declared.option} takes one value, not a table; write {declared.option} = ..."
-            )
-        declared.as_option("").check(value)
-    elif isinstance(value, str | int | float):
+    method = _method_of(declared)
+    if method is not None and isinstance(value, dict | list):
+        # A name in a list of corruptions stands for a table with that name.
+        tables = value if isinstance(value, list) else [value]
+        named = [{"name": table} if isinstance(table, str) else table for table in tables]
+        if named and all(isinstance(table, dict) for table in named):
+            return _method(method, named, several=isinstance(value, list))
+    if isinstance(value, dict) and not any(isinstance(kind, NamedWeights) for kind in declared.kinds):
+        raise InvalidParameterError(f"{declared.option} takes one value, not a table; write {declared.option} = ...")
+    if isinstance(value, str | int | float):
         text = value if isinstance(value, str | bool) else str(value)
         read = value_of(declared, text, prefix="")
         return "none" if read is None else read  # None is an option that is not given
-    else:
-        declared.as_option("").check(_tuples(value))
+    declared.as_option("").check(_tuples(value))
     return _tuples(value)
+
+
+def _method_of(declared: Parameter) -> str | None:
+    """Return which methods a parameter's values are: sparsity, corruption, or None."""
+    tables = [kind.table for kind in declared.kinds if isinstance(kind, Name)]
+    for name, known in (("sparsity", SPARSITIES), ("corruption", CORRUPTIONS)):
+        if any(table is known for table in tables):  # comparing tables would import all their rows
+            return name
+    return None
 
 
 def _method(name: str, tables: list[dict[str, Any]], *, several: bool) -> Any:
@@ -225,7 +235,7 @@ def _method(name: str, tables: list[dict[str, Any]], *, several: bool) -> Any:
     if not several:
         return _one_method(name, tables[0])
     if name != "corruption":
-        raise InvalidParameterError(f"{name} is one method; write [{name}] with single brackets")
+        raise InvalidParameterError(f"{name} is one method; write [{name}] with single brackets and name = ...")
     from isthmus.corruption import Chain
 
     return Chain(tuple(_one_method(name, table) for table in tables))

@@ -73,9 +73,10 @@ class NotebookBar:
             left = f"in {duration(seconds)}"
         else:
             left = f"at most {duration((self._total - self._done) / rate)} left" if rate else ""
-        parts = [escape(self._name), f'<progress value="{self._done:g}" max="{self._total:g}"></progress>']
-        parts += [f"{rate:,.0f} rows/s", left, escape(self._loss)]
-        return " ".join(part for part in parts if part)
+        bar = f'<progress value="{self._done:g}" max="{self._total:g}" style="width: 8em"></progress>'
+        facts = " · ".join(part for part in (escape(self._loss), f"{rate:,.0f} rows/s", left) if part)
+        # Digits of one width: the line does not jitter.
+        return f'<span style="font-variant-numeric: tabular-nums">{escape(self._name)} {bar} {facts}</span>'
 
     def _draw(self) -> None:
         self._drawn = time.monotonic()
