@@ -156,6 +156,22 @@ def test_sliders_decode_a_code_of_more_units(opened, digits):
     assert_allclose(page.evaluate("Array.from(isthmus.reportMap.map.xs)"), places, atol=np.ptp(places) / 60000)
 
 
+def test_a_network_that_the_page_cannot_compute_is_decoded_on_a_grid(opened, plane, digits, monkeypatch):
+    from isthmus.estimators.report import decoding
+
+    monkeypatch.setattr(decoding, "_MOST_WEIGHTS", 10)
+    page = opened(plane.report(digits[0], image_shape=SHAPE)).page
+    grid = page.evaluate("isthmus.reportMap.data.grid")
+    low, high = np.array(grid["low"]), np.array(grid["high"])
+    page.click("#map-decode")
+    wanted = low + (high - low) * np.array([5, 17]) / 23
+    page.mouse.move(*at(page, *(wanted + 0.2 * (high - low) / 23)))
+    page.mouse.down()
+    page.mouse.up()
+    assert "one of 24" in page.locator("#map-place").inner_text()
+    assert_allclose(pixels(page, "#map-picture"), expected(plane, wanted), atol=2)
+
+
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, True)])
 def test_nothing_is_wider_than_the_screen_and_axe_finds_nothing_serious(opened, plane, digits, width, dark):
     X, y = digits

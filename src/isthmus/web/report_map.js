@@ -111,7 +111,20 @@
   const code = Float32Array.from(data.code);
   const picture = byId("map-picture"), listed = byId("map-row"), place = byId("map-place");
   let cells = null;
+  // Without a decoder, the nearest of the pictures that were decoded for the file.
+  const grid = data.grid && Object.assign(new Image(), { src: data.grid.source, onload: () => show() });
+  function showTile() {
+    const { columns, width, height, low, high } = data.grid;
+    const [column, line] = [0, 1].map((unit) => {
+      const share = (code[unit] - low[unit]) / (high[unit] - low[unit]);
+      return Math.round(Math.max(0, Math.min(1, share)) * (columns - 1));
+    });
+    Object.assign(picture, { width, height });
+    picture.getContext("2d").drawImage(grid, column * width, line * height, width, height, 0, 0, width, height);
+    place.textContent = `near ${[code[0], code[1]].map((v) => isthmus.numberText(Number(v.toPrecision(3)))).join(", ")}, one of ${columns} × ${columns} decoded points`;
+  }
   function show() {
+    if (grid) showTile();
     if (!decoder) return;
     const row = decoder.decode(code);
     if (picture) drawRow(picture, row);
@@ -219,10 +232,10 @@
     onHover,
     onClick(point) {
       sliders.forEach((one, place) => one.set?.(axis(firstUnit + place)[point]));
-      if (decoder && data.plane) code.set(codeOf(point));
+      if (data.code.length && data.plane) code.set(codeOf(point));
       show();
     },
-    onPlane: data.plane && decoder ? (x, y) => { code[0] = x; code[1] = y; card.hidden = true; show(); } : undefined,
+    onPlane: data.plane && (decoder || grid) ? (x, y) => { code[0] = x; code[1] = y; card.hidden = true; show(); } : undefined,
     onMode: () => modes(),
   });
   Object.assign(map, { xs: axis(0), ys: axis(1) });

@@ -228,7 +228,9 @@ def test_every_estimator(tmp_path):
     pictures = digits.images[:300]
     convolutional = ConvolutionalAutoencoder(2, **few).fit(pictures).report(pictures, color=digits.target[:300])
     assert convolutional.facts.map.decoder is None
-    assert 'id="map-decode"' not in convolutional.html
+    # The page cannot compute it, and so has pictures on a grid of the plane.
+    assert 'id="map-decode"' in convolutional.html
+    assert convolutional.facts.map.grid.pictures.shape == (24 * 24, 8, 8)
     chart = NeighborAutoencoder(hidden_layer_sizes=(16,), image_shape=(8, 8), **few).fit(rows[:300]).report(rows[:300])
     assert chart.facts.map.decoder is not None
     matrix = random_csr(200, 2500, 0.02, random_state=0, format="csr")

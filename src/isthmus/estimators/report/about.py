@@ -47,7 +47,12 @@ def structure_of(model: Any) -> Lines:
     else:
         lines.append(("Network", type(network).__name__))
     lines.append(("Weights", f"{weights:,}" + (", with a linear path" if network.linear_path else "")))
-    names = {"hidden": network.activation, "code": network.code_activation, "output": network.output_activation}
+    hidden = len(network.encoder_widths) != 2 or len(network.decoder_widths) != 2
+    names = {
+        "hidden": network.activation if hidden else None,
+        "code": network.code_activation,
+        "output": network.output_activation,
+    }
     lines.append(("Activations", ", ".join(f"{what} {name}" for what, name in names.items() if name)))
     if model.sparsity_ is not None:
         lines.append(("Sparsity", as_text(model.sparsity_)))

@@ -12,18 +12,19 @@ from sklearn.utils.extmath import randomized_svd
 
 from isthmus.core.errors import InvalidDataError
 from isthmus.core.random import generator
-from isthmus.data.sources.base import Source
+from isthmus.data.sources.base import Block, Source
 from isthmus.data.weights import SelectedRows
 from isthmus.estimators.report.columns import MOST_LEVELS, ColumnReader
 from isthmus.estimators.report.decoding import decoder_of
 from isthmus.estimators.report.passes import Passed, Wanted, sampled, taken
 from isthmus.estimators.report.worst import shown
-from isthmus.evaluation.report.facts import CodeMap, Image, MapColumn
+from isthmus.estimators.streaming import inference_of
+from isthmus.evaluation.report.facts import CodeMap, Grid, Image, MapColumn
 
 Array = NDArray[Any]
 MOST_POINTS = 100_000
 _COLUMN_BYTES = 1_100_000  # of the values of all columns
-_MOST_COLUMNS, _UNITS, _PICTURES = 30, 6, 8_000
+_MOST_COLUMNS, _UNITS, _PICTURES, _SIDE = 30, 6, 8_000, 24
 _CELLS = 1 << 25  # of the rows that thumbnails are made of
 _EXACT = 256  # codes of more units have an approximate singular value decomposition
 
@@ -142,6 +143,7 @@ def map_of(
         for place, unit in enumerate(axes.units)
     )  # fmt: skip
     pictures, pictured = (None, None) if image.shape is None else _thumbnails(source, wanted.rows, image, seed)
+    decoder = decoder_of(model, readers, pictures=image.shape is not None)
     return CodeMap(
         numbers_of(source, wanted.rows),
         tuple(shown_axes),
@@ -150,7 +152,8 @@ def map_of(
         chosen,
         units,
         np.asarray(model.mean_code_, np.float64),
-        decoder_of(model, readers, pictures=image.shape is not None),
+        decoder,
+        _grid(model, axes, places, image) if decoder is None and image.shape is not None else None,
         pictures,
         pictured,
         image,
@@ -165,6 +168,18 @@ def numbers_of(source: Source, rows: Array) -> Array:
 def _ends(values: Array) -> tuple[float, float]:
     low, high = (float(end) for end in np.quantile(values, [0.005, 0.995]))
     return (low, high) if high > low else (low - 1, low + 1)
+
+
+def _grid(model: Any, axes: Axes, places: Array, image: Image) -> Grid | None:
+    """Return the decoder's pictures on a grid over most of the codes; None where the code is no plane."""
+    if not axes.plane or image.shape is None:
+        return None
+    (left, right), (bottom, top) = (_ends(values) for values in places.T[:2])
+    across, up = np.meshgrid(np.linspace(left, right, _SIDE), np.linspace(bottom, top, _SIDE))
+    codes = np.column_stack([across.ravel(), up.ravel()]).astype(model.network_.dtype)
+    scaled = np.concatenate(list(inference_of(model).decode([Block(codes, 0)])))
+    rows = model.scaler_.raw(scaled, np.float64)
+    return Grid((left, bottom), (right, top), shown(rows, image.shape, image.shades))
 
 
 def _thumbnails(source: Source, rows: Array, image: Image, seed: int) -> tuple[Array, Array]:

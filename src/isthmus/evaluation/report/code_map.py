@@ -14,7 +14,7 @@ from isthmus.evaluation.report.html import Section, escaped, escaped_long, parag
 from isthmus.evaluation.report.pictures import sheet_of
 
 Array = NDArray[Any]
-_SHEET_BYTES, _MAP_BYTES = 1_700_000, 4_000_000
+_SHEET_BYTES, _GRID_BYTES, _MAP_BYTES = 1_700_000, 1_500_000, 4_000_000
 _STEPS = 65_535
 MAP = "map-data"
 
@@ -32,11 +32,12 @@ def section(facts: Facts) -> Section | None:
         "columns": [_column(column) for column in found.columns],
         "color": found.color,
         "units": [list(unit) for unit in found.units],
-        "code": [] if found.decoder is None else [float(value) for value in found.code],
+        "code": [float(value) for value in found.code] if found.decoder or found.grid else [],
         "decoder": None if found.decoder is None else decoder_data(found.decoder),
         "shape": found.image.shape,
         "shades": [float(shade) for shade in found.image.shades],
         "sheet": None,
+        "grid": _grid(found),
     }
     room = min(_SHEET_BYTES, _MAP_BYTES - len(json.dumps(values)))
     sheet = None if found.pictures is None else sheet_of(found.pictures, room)
@@ -45,19 +46,31 @@ def section(facts: Facts) -> Section | None:
         values["sheet"] = sheet._asdict() | {"points": packed(found.pictured[: sheet.number].astype("<u4"))}
         if sheet.number < len(found.numbers):
             text += f" {sheet.number:,} of them, a random sample, have their picture here."
-    return Section("map", "Map of the codes", paragraph(text) + _widgets(found) + payload(MAP, values))
+    return Section(
+        "map",
+        "Map of the codes",
+        paragraph(text)
+        + _widgets(found, decodes=found.decoder is not None or values["grid"] is not None)
+        + payload(MAP, values),
+    )
+
+
+def _grid(found: CodeMap) -> dict[str, Any] | None:
+    """Return the decoded pictures of a plane as one picture; None without them, or where they are too large."""
+    if found.grid is None or (sheet := sheet_of(found.grid.pictures, _GRID_BYTES)) is None:
+        return None
+    whole = sheet.number == len(found.grid.pictures)
+    return sheet._asdict() | {"low": found.grid.low, "high": found.grid.high} if whole else None
 
 
 def _are_all(numbers: Array) -> bool:
     return bool(np.array_equal(numbers, np.arange(len(numbers))))
 
 
-def _widgets(found: CodeMap) -> str:
+def _widgets(found: CodeMap, *, decodes: bool) -> str:
     sliders = '<div id="map-sliders" class="sliders"></div>' if found.decoder is not None and found.units else ""
     decode = (
-        '<button type="button" id="map-decode" aria-pressed="false">Decode</button>'
-        if found.plane and found.decoder
-        else ""
+        '<button type="button" id="map-decode" aria-pressed="false">Decode</button>' if found.plane and decodes else ""
     )
     hint = "Drag to move the map, scroll or pinch to zoom; move over a point to see its row. " + (
         "Decode, then drag: what the decoder makes of the place under the pointer."
@@ -68,7 +81,7 @@ def _widgets(found: CodeMap) -> str:
     )
     label = escaped(f"Map of the codes: {', '.join(name for name, _ in found.axes[:2])}")
     decoded = ""
-    if found.decoder is not None:
+    if decodes:
         picture = (
             '<canvas id="map-picture" class="picture pixels" width="1" height="1"></canvas>'
             if found.image.shape

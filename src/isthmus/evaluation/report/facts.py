@@ -241,6 +241,23 @@ class Decoder:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """Decoded pictures on a square grid of the plane, for a network that the page cannot compute.
+
+    Attributes
+    ----------
+    low, high : (float, float)
+        The first and the last code, in both directions.
+    pictures : ndarray of shape (side * side, height, width[, channels])
+        From 0 to 1; the first unit grows along a line of pictures, the second from line to line.
+    """
+
+    low: tuple[float, float]
+    high: tuple[float, float]
+    pictures: Array
+
+
+@dataclass(frozen=True)
 class CodeMap:
     """The points of the map, and what can be seen of them.
 
@@ -262,6 +279,8 @@ class CodeMap:
         The mean code, from which sliders start.
     decoder : Decoder or None
         What the page decodes with; None where the network is not dense or too large.
+    grid : Grid or None
+        Of a plane without a decoder.
     pictures : ndarray of shape (m, height, width[, channels]) or None
         Thumbnails, from 0 to 1, in the order in which points get one while there is room.
     pictured : ndarray of int of shape (m,)
@@ -278,6 +297,7 @@ class CodeMap:
     units: tuple[tuple[int, float, float, float], ...]
     code: Array
     decoder: Decoder | None
+    grid: Grid | None = None
     pictures: Array | None = None
     pictured: Array | None = None
     image: Image = NO_IMAGE
