@@ -66,6 +66,8 @@ def explore(
         raise InvalidParameterError(
             f'isthmus explore needs {" and ".join(missing)}, which is not installed; run pip install "isthmus[explore]"'
         )
+    from pathlib import Path
+
     from isthmus.explore import explorer, serving
 
     shape = shape_of(image_shape)
@@ -74,7 +76,9 @@ def explore(
         explored, others, first = _explored(model, rows, color_by, sample, shape, quiet)
         port = listener.getsockname()[1]
         access = serving.access_of(host, port)
-        app = explorer(explored, title=f"{model} · {data}", others=others, color_by=first, access=access)
+        app = explorer(
+            explored, title=f"{Path(model).name} · {Path(data).name}", others=others, color_by=first, access=access
+        )
         address = serving.address_of(host, port, access)
         shown = f"{explored.n_rows:,} rows" + (
             f", a sample of {explored.n_all:,}" if explored.n_rows < explored.n_all else ""

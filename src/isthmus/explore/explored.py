@@ -102,7 +102,7 @@ class Explored:
         # The same network and weights, for few rows at once: one row costs a hundredth of a whole block.
         self._small = copy.copy(self.inference)
         self._small.rows = _FEW
-        self.lock = threading.Lock()
+        self.lock, self._atoms_lock = threading.Lock(), threading.Lock()
         self._encode(progress)
 
     def _sampled(self, sample: int | None) -> NDArray[np.int64]:
@@ -214,17 +214,23 @@ class Explored:
         """The change of a row per unit of code, (K, D); None where it would be too large to compute."""
         if not self.model.network_.is_linear_decoder and self.n_components * self.n_features > 1 << 24:
             return None
-        with self.lock:
-            return np.asarray(self.model.components_)
+        # Compiling it takes seconds, in which rows are asked for: it has a lock of its own.
+        with self._atoms_lock:
+            if "atoms" not in self.__dict__:
+                self.__dict__["atoms"] = np.asarray(self.model.components_)
+            found: Array = self.__dict__["atoms"]
+            return found
 
     def warm(self) -> None:
         """Compile what single rows need, so that the first one is not waited for."""
         codes, _, _ = self.reconstructions(self.rows(np.zeros(1, int)))
         self.decode(codes.astype(np.float32))
+        _ = self.atoms
 
     def end(self) -> None:
         """Wait for what is being computed, and compute nothing more: a process cannot end in the middle of it."""
         self.lock.acquire()
+        self._atoms_lock.acquire()
 
     # Words -----------------------------------------------------------------------------------------------------
 

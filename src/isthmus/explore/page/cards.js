@@ -130,7 +130,9 @@
       make("tbody", {}, ...rows.map((row, i) => make("tr", {}, ...[String(numbers[i]), ...row].map((cell) => make("td", { title: cell }, cell)))))));
   }
 
-  const short = (value) => (value === null ? "–" : Math.abs(value) >= 1e4 || (value !== 0 && Math.abs(value) < 1e-3) ? value.toExponential(2) : Number(value.toPrecision(4)).toString());
+  const short = (value) => (value === null ? "–" : Math.abs(value) >= 1e4 || (value !== 0 && Math.abs(value) < 1e-4) ? value.toExponential(2) : Number(value.toPrecision(4)).toString());
+
+  const percent = (share) => `${share >= 0.1 ? Math.round(100 * share) : Number((100 * share).toPrecision(2))} %`;
 
   function histogram(counts, edges, label) {
     const node = make("canvas", { class: "histogram", role: "img", "aria-label": label });
@@ -157,6 +159,6 @@
   }
 
   Object.assign(globalThis.isthmus, {
-    make, showError, say, ask, request, latest, paint, picture, captioned, cellsTable, plainTable, short, histogram,
+    make, showError, say, ask, request, latest, paint, picture, captioned, cellsTable, plainTable, short, percent, histogram,
   });
 })();

@@ -1,7 +1,7 @@
 // The explorer's column of details: the row, the decoder, the selection, and the units of the code.
 "use strict";
 (() => {
-  const { make, ask, request, latest, paint, picture, captioned, cellsTable, plainTable, short, histogram, say, showError } = globalThis.isthmus;
+  const { make, ask, request, latest, paint, picture, captioned, cellsTable, plainTable, short, percent, histogram, say, showError } = globalThis.isthmus;
   const panel = (name) => document.getElementById(`panel-${name}`);
   const hint = (text) => make("p", { class: "hint" }, text);
 
@@ -256,14 +256,15 @@
     const most = 256;
     if (meta.sparse) order.sort((a, b) => meta.density[b] - meta.density[a]);
     const buttons = order.slice(0, most).map((unit) => make("button", { "aria-pressed": "false", "data-unit": unit, onclick: () => show(unit) },
-      String(unit), make("small", {}, `${(100 * meta.density[unit]).toPrecision(2)} %`)));
+      String(unit), make("small", {}, percent(meta.density[unit]))));
 
     const show = latest(async (unit) => {
+      if (!detail.childElementCount) detail.replaceChildren(hint("Computing…"));
       const found = await ask(`/unit?number=${unit}`);
       for (const button of buttons) button.setAttribute("aria-pressed", String(Number(button.dataset.unit) === unit));
       const width = found.pictures ? found.pictures.length / Math.max(1, found.places.length) : 0;
       detail.replaceChildren(
-        make("h2", {}, `Unit ${unit}: active in ${(100 * found.density).toPrecision(3)} % of the rows`),
+        make("h2", {}, `Unit ${unit}: active in ${percent(found.density)} of the rows`),
         histogram(found.counts, found.edges, `histogram of unit ${unit} where it is not 0, from ${short(found.edges[0])} to ${short(found.edges[found.edges.length - 1])}`),
         make("div", { class: "actions" }, make("button", { onclick: () => state.colorBy(`unit-${unit}`) }, "Colour the map by it")),
         ...(meta.image_shape ? unitPictures(found, unit, width) : unitColumns(found)));
