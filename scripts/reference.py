@@ -35,6 +35,8 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "isthmus.datasets": (),
     "isthmus.sae_lens": (),
     "isthmus.onnx": (),
+    "isthmus.torch": (),
+    "isthmus.projector": (),
     "isthmus.ray": ("Encoder", "encode"),
     "isthmus.errors": (),
     "isthmus.data.sources": ("Source", "TextPath", "PatchSource", "to_patches", "from_patches", "SOURCES"),

@@ -112,10 +112,10 @@ def test_noisy_digits(tmp_path, monkeypatch, capsys):
 def test_denoise_onnx(tmp_path, capsys):
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     import numpy as np
+    from isthmus.onnx import to_onnx
     from PIL import Image
 
     from isthmus.images.denoiser import Denoiser
-    from isthmus.onnx import to_onnx
 
     to_onnx(Denoiser.shipped(), tmp_path / "denoiser.onnx")
     rng, script = np.random.default_rng(0), example("denoise_onnx")
