@@ -37,6 +37,7 @@ def test_a_sheet_has_as_many_thumbnails_as_there_is_room_for():
     assert 20 < sheet.number < 100
     assert len(sheet.source) <= 5000
     assert sheet_of(pictures, 10) is None
+    assert sheet_of(pictures, -5) is None
 
 
 def test_large_pictures_are_shrunk_by_means():

@@ -65,7 +65,7 @@ def shrunk(pictures: Array, edge: int = _EDGE) -> Array:
 def sheet_of(pictures: Array, most_bytes: int) -> Sheet | None:
     """Return thumbnails as one picture of at most so many bytes: the first ones, as many as have room."""
     thumbnails, count = shrunk(pictures), len(pictures)
-    while count:
+    while count > 0:
         columns = math.ceil(math.sqrt(count))
         source = data_address(_tiled(thumbnails[:count], columns), lossy=thumbnails.ndim == 4)
         if len(source) <= most_bytes:
