@@ -84,7 +84,8 @@ def correlations(
         if shown <= _WRITTEN:
             for (line, column), value in np.ndenumerate(matrix):
                 strong = abs(value) > 0.6
-                colour = "#ffffff" if strong != dark else "#222222"
+                # Not the colours of paper and ink, which follow a page's theme, as the squares do not.
+                colour = "#fefefe" if strong != dark else "#202020"
                 ax.text(column, line, f"{value:.2f}".replace("-0.00", "0.00"), ha="center", va="center", color=colour,
                         fontsize=SMALL if shown <= 8 else SMALL - 3)  # fmt: skip
         colour_bar(figure, image, "correlation", ax=ax, aspect=25, pad=0.02, ticks=[-1, 0, 1])

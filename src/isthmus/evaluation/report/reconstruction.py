@@ -20,7 +20,8 @@ def section(facts: Facts) -> Section:
     parts = [_summary(found), "<h3>Rows</h3>", _by_row(found)]
     if len(found.worst):
         parts += ["<h4>The rows with the largest errors</h4>", _worst(found)]
-    parts += ["<h3>Columns</h3>", _pixels(found) if found.image.shape else _by_column(found)]
+    pixels = found.image.shape is not None
+    parts += [f"<h3>{'Pixels' if pixels else 'Columns'}</h3>", _pixels(found) if pixels else _by_column(found)]
     return Section("reconstruction", "Reconstruction", "".join(parts))
 
 
