@@ -109,7 +109,7 @@ def site(tmp_path_factory):
 def test_the_site_builds(site, capfd):
     # One test, since it writes to folders of the project, which two processes may not do at a time.
     assert site.main() == 0, capfd.readouterr().out
-    assert capfd.readouterr().out.count("No issues found") == 2
+    assert capfd.readouterr().err.count("No issues found") == 2
     if not (shutil.which("chromium") or os.environ.get("ISTHMUS_REQUIRE_BROWSER")):
         pytest.skip("the site was built; there is no chromium to look at it with")
     from starlette.applications import Starlette
