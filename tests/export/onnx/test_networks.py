@@ -48,7 +48,7 @@ def drawn(network):
 
 
 def test_every_family_has_a_row():
-    assert {*NODES} == {*FAMILIES.values()}, "add a row to isthmus.export.onnx.networks.NODES"
+    assert {*FAMILIES.values()} <= {*NODES}, "add a row to isthmus.export.onnx.networks.NODES"
 
 
 @pytest.mark.parametrize("network", [NETWORKS[name] for name in FEW], ids=FEW)
