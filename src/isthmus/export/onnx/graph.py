@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from isthmus.core.errors import InvalidParameterError
 
 # The first operator set with LayerNormalization; runtimes of 2022 and later read it.
 OPSET = 17
@@ -63,14 +66,24 @@ class Graph:
 
     # Names -------------------------------------------------------------------------------------------------------
 
+    def reserve(self, names: Iterable[str]) -> None:
+        """Keep names for inputs that are made later, so that nodes do not take them."""
+        self._taken.update(names)
+
     def input(self, name: str, dtype: str, shape: Shape) -> str:
         """Return the name of a new input."""
+        if any(name == value.name for value in self.inputs):
+            raise InvalidParameterError(f"two columns are named {name!r} as text; rename one of them, and fit again")
         self._taken.add(name)
         self.inputs.append(Value(name, dtype, shape))
         return name
 
     def output(self, value: str, name: str, dtype: str, shape: Shape) -> None:
         """Make a value an output under a name of its own."""
+        if any(name == one.name for one in (*self.inputs, *self.outputs)):
+            raise InvalidParameterError(
+                f"column {name!r} has the name of an output of the file; rename it, and fit again"
+            )
         self._taken.add(name)
         self.nodes.append(Node("Identity", (value,), (name,), {}))
         self.outputs.append(Value(name, dtype, shape))

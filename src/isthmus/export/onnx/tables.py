@@ -25,6 +25,7 @@ _TIMES = ("datetime", "duration")
 def read(graph: Graph, encoding: TableEncoding, dtype: str, n_rows: str) -> str:
     """Emit an input of shape (n, 1) for each column, and return the name of the encoded rows (n, W)."""
     _refuse_parts(encoding)
+    graph.reserve(str(column.name) for column in encoding.columns)
     encoded = [_encoded(graph, column, dtype, n_rows) for column in encoding.columns]
     return graph.node("Concat", *encoded, axis=1) if len(encoded) > 1 else encoded[0]
 
