@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from isthmus.estimators.picture_denoiser import PictureDenoiser as PictureDenoiser
     from isthmus.estimators.sparse import SparseAutoencoder as SparseAutoencoder
     from isthmus.estimators.stored import load as load
+    from isthmus.estimators.variational import VariationalAutoencoder as VariationalAutoencoder
 
 _FUNCTIONS = {"load": "isthmus.estimators.stored", "open_source": "isthmus.data.sources"}
 # The short public name of a module -> where it is.
 _MODULES = {
     "isthmus.datasets": "isthmus.data.datasets",
     "isthmus.errors": "isthmus.core.errors",
+    "isthmus.likelihoods": "isthmus.losses.likelihoods",
     "isthmus.metrics": "isthmus.evaluation.metrics",
     "isthmus.onnx": "isthmus.export.onnx",
     "isthmus.plots": "isthmus.evaluation.plots",
@@ -57,10 +59,12 @@ __all__ = [
     "PatchAutoencoder",
     "PictureDenoiser",
     "SparseAutoencoder",
+    "VariationalAutoencoder",
     "__version__",
     "corruption",
     "datasets",
     "errors",
+    "likelihoods",
     "load",
     "metrics",
     "onnx",

@@ -8,7 +8,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from typer.main import get_command
 
 from commands import FAST, NAMES, fails, isthmus, read, spawn
-from isthmus import Autoencoder, ConvolutionalAutoencoder, DenoisingAutoencoder, NeighborAutoencoder, SparseAutoencoder
+from isthmus import (
+    Autoencoder,
+    ConvolutionalAutoencoder,
+    DenoisingAutoencoder,
+    NeighborAutoencoder,
+    SparseAutoencoder,
+    VariationalAutoencoder,
+)
 from isthmus.cli import app
 from isthmus.cli import fit as fitting
 from isthmus.core.errors import IsthmusError, SparsityWarning
@@ -376,7 +383,23 @@ def test_a_map_continues_from_its_checkpoints(in_folder, tmp_path):
         (["--map", "--validation-by", "last"], "--validation-by cannot be combined with --map; leave it out"),
         (["--map", "--sparsity", "topk"], "sparsity='topk' has no effect in NeighborAutoencoder; leave it out"),
         (["--n-neighbors", "3"], "--n-neighbors needs --map"),
+        (["--map", "--variational"], "--map cannot be combined with --variational; leave one out"),
+        (["--beta", "2"], "--beta needs --variational"),
+        (["--variational", "--sparsity", "topk"], "sparsity='topk' has no effect in VariationalAutoencoder"),
     ],
 )
 def test_what_cannot_be_combined_with_a_map(in_folder, tmp_path, options, message):
     fails("fit", "rows.csv", "-o", tmp_path / "m", *options, match=message)
+
+
+@pytest.mark.slow
+def test_a_variational_autoencoder_is_fitted_and_described(in_folder, tmp_path, frame):
+    options = ["--variational", "--likelihood", "student_t", "--kl-warmup", "0.2", "-o", tmp_path / "m", "-q", *FAST]
+    isthmus("fit", "rows.csv", *options)
+    settings = {"likelihood": "student_t", "kl_warmup": 0.2, "hidden_layer_sizes": (5,), "max_epochs": 3}
+    model = VariationalAutoencoder(**settings, random_state=0).fit(frame)
+    isthmus("encode", tmp_path / "m", "rows.csv", "-o", tmp_path / "c.npy")
+    assert_allclose(read(tmp_path / "c.npy"), model.transform(frame), rtol=1e-4, atol=1e-4)
+    shown = isthmus("inspect", tmp_path / "m").stdout
+    assert "student_t" in shown
+    assert "active_units" in shown.replace(" ", "_")

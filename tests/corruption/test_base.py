@@ -12,21 +12,13 @@ from corrupting import columns_of, corrupted
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.types import Batch
 from isthmus.corruption import Blockout, Chain, Function, Gaussian, Masking, Poisson, SaltAndPepper, Swap, Uniform
-from isthmus.corruption.base import replace_cells, share_of, signed_share
+from isthmus.corruption.base import replace_cells
 
 rng = np.random.default_rng(0)
 WORDS = rng.integers(0, 2**32, 1_000_000, dtype=np.uint32)
 WORDS[:3] = 0, 2**32 - 1, 2**31
 X = rng.standard_normal((200, 50)).astype(np.float32)
 NAN, RANGE = float("nan"), "must be a number >= 0"
-
-
-def test_words_become_shares():
-    share, signed = (np.asarray(f(jnp.asarray(WORDS), jnp.float32), np.float64) for f in (share_of, signed_share))
-    assert_array_equal(share, (WORDS >> 8) / 2**24)
-    assert_array_equal(signed, (2 * (WORDS >> 8).astype(np.int64) + 1 - 2**24) / 2**24)
-    assert (np.abs(signed) < 1).all()
-    assert (signed != 0).all()
 
 
 def test_missing_and_uncorrupted_cells_keep_their_values():

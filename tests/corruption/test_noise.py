@@ -7,7 +7,7 @@ from scipy.stats import kstest, norm, poisson
 from corrupting import columns_of, corrupted
 from isthmus.core.random import mix
 from isthmus.corruption import Gaussian, Poisson, Uniform
-from isthmus.corruption.noise import _large_counts, _small_counts, normal
+from isthmus.corruption.noise import _large_counts, _small_counts
 
 X = np.random.default_rng(0).normal([0, 5, -1], [1, 0.1, 10], (350_000, 3)).astype(np.float32)
 UNITS = columns_of(X, unit=0.25)
@@ -29,24 +29,6 @@ def test_noise_has_its_distribution(kind, distribution, unit, size):
     assert np.abs(np.corrcoef(drawn.T) - np.eye(3)).max() < 0.01
     assert np.abs(np.corrcoef(drawn.T**2) - np.eye(3)).max() < 0.01
     assert_allclose(corrupted(kind(1.5, unit=unit), X, columns=UNITS).x, X + result.x, rtol=1e-6, atol=1e-5)
-
-
-def test_normal_numbers_have_normal_tails():
-    words = np.random.default_rng(1).integers(0, 2**32, 4_000_000, dtype=np.uint32)
-    z = np.asarray(normal(jnp.asarray(words), jnp.float32))
-    for bound in (2, 3, 4, 4.5):
-        expected = len(z) * norm.sf(bound)
-        for found in ((z > bound).sum(), (z < -bound).sum()):
-            assert abs(found - expected) < 5 * np.sqrt(expected)
-    assert_allclose([z.mean(), z.var(), (z**3).mean(), (z**4).mean()], [0, 1, 0, 3], atol=0.02)
-    assert np.isfinite(np.asarray(normal(jnp.array([0, 255, 2**32 - 1], jnp.uint32), jnp.float32))).all()
-
-
-def test_normal_numbers_equal_box_muller():
-    words = np.random.default_rng(2).integers(0, 2**32, 10_000, dtype=np.uint32)
-    radius = np.sqrt(-2 * np.log(((words >> 8) + 0.5) / 2**24))
-    angle = np.pi / 2 * (2 * (mix(words ^ np.uint32(0x51ED270B)) >> 8).astype(float) + 1 - 2**24) / 2**24
-    assert_allclose(normal(jnp.asarray(words), jnp.float32), radius * np.sin(angle), rtol=2e-6, atol=1e-5)
 
 
 def test_a_constant_column_gets_no_noise():

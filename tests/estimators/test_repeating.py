@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from isthmus import Autoencoder, ConvolutionalAutoencoder, DenoisingAutoencoder, NeighborAutoencoder, SparseAutoencoder
+from isthmus import (
+    Autoencoder,
+    ConvolutionalAutoencoder,
+    DenoisingAutoencoder,
+    NeighborAutoencoder,
+    SparseAutoencoder,
+    VariationalAutoencoder,
+)
 from isthmus.core.parameters import parameters_of
 from isthmus.estimators.repeating import changed_parameters, command_of, options_of, python_of
 from isthmus.sparsity import TopK
@@ -16,6 +23,7 @@ MODELS = [
     DenoisingAutoencoder(corruption="masking", corruption_level=0.2),
     ConvolutionalAutoencoder(channels=(8, 16), image_shape=(8, 8)),
     NeighborAutoencoder(n_neighbors=7),
+    VariationalAutoencoder(8, likelihood="student_t", beta=0.5),
 ]
 
 
@@ -28,7 +36,8 @@ def test_the_command_makes_the_same_estimator(model):
     model.set_params(random_state=5)
     options = options_of(model)
     assert command_of(model).startswith("isthmus fit DATA -o model.safetensors")
-    kind = "NeighborAutoencoder" if options.pop("map", False) else options.pop("estimator", None)
+    switches = {"map": "NeighborAutoencoder", "variational": "VariationalAutoencoder"}
+    kind = next((switches[name] for name in switches if options.pop(name, False)), options.pop("estimator", None))
     by_option = {declared.option: declared for declared in PARAMETERS.values()}
     values = {by_option[name].name: cli_options.value_of(by_option[name], text) for name, text in options.items()}
     again = estimator_of(values, kind)

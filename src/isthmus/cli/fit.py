@@ -29,6 +29,7 @@ from isthmus.core.parameters import Name, Parameter, parameters_of
 from isthmus.estimators import AUTOENCODERS
 from isthmus.estimators.neighbor_parameters import NeighborParameters
 from isthmus.estimators.parameters import ALL
+from isthmus.estimators.variational_parameters import VariationalParameters
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder
@@ -107,13 +108,25 @@ _OTHER_FORMATS = {
 }
 
 
-# The parameters of all autoencoders, and those that a map has besides.
-PARAMETERS = ALL | {name: one for name, one in parameters_of(NeighborParameters).items() if name not in ALL}
-_MAP_CLASS = "NeighborAutoencoder"
+# The parameters of all autoencoders, and those that a map and a variational autoencoder have besides.
+_OF_MAPS, _OF_VARIATIONAL = (
+    {name: one for name, one in parameters_of(cls).items() if name not in ALL}
+    for cls in (NeighborParameters, VariationalParameters)
+)
+PARAMETERS = ALL | _OF_MAPS | _OF_VARIATIONAL
+_MAP_CLASS, _VARIATIONAL_CLASS = "NeighborAutoencoder", "VariationalAutoencoder"
 _Map = Annotated[
     bool,
     Option(
         "--map", help="Train a NeighborAutoencoder: a map that keeps neighbours and is decoded.", rich_help_panel="map"
+    ),
+]
+_Variational = Annotated[
+    bool,
+    Option(
+        "--variational",
+        help="Train a VariationalAutoencoder: a code with a distribution, to draw rows from.",
+        rich_help_panel="variational",
     ),
 ]
 
@@ -140,6 +153,7 @@ def fit(
     output: _Output = None,
     estimator: _Estimator = None,
     as_map: _Map = False,
+    variational: _Variational = False,
     validation: _Validation = None,
     validation_by: _ValidationBy = None,
     weights: _Weights = None,
@@ -158,9 +172,10 @@ def fit(
 ) -> None:
     """Train a model on rows and write it to a file.
 
-    With --map it is a NeighborAutoencoder, whose default is a code of 2 units; else, with --channels or --image-shape,
-    a ConvolutionalAutoencoder; else, with --sparsity, a SparseAutoencoder, whose defaults are a code of 64 units and no
-    hidden layers; else, with --corruption, a DenoisingAutoencoder, whose default is a code of 64 units.
+    With --map it is a NeighborAutoencoder and with --variational a VariationalAutoencoder, whose default is a code of 2
+    units; else, with --channels or --image-shape, a ConvolutionalAutoencoder; else, with --sparsity, a
+    SparseAutoencoder, whose defaults are a code of 64 units and no hidden layers; else, with --corruption, a
+    DenoisingAutoencoder, whose default is a code of 64 units.
 
     Ctrl-C ends training after the current chunk of rows; what was learned is written, and the exit code is 130. With
     --checkpoint, SIGTERM writes a checkpoint, and the exit code is 143.
@@ -168,11 +183,12 @@ def fit(
     if distributed:
         _join_processes()
     values = {"verbose": _verbosity(epochs_as_lines, quiet, as_json), **options.values_of(PARAMETERS, given)}
-    name = _class_of(estimator, as_map)
+    name = _class_of(estimator, as_map, variational)
     reading = reading.without([weights, groups])
     chosen: Any = {"validation_by": validation_by, "sample_weight": weights, "groups": groups, "max_memory": max_memory}
     others = {"validation": validation, "dry-run": dry_run, "distributed": distributed}
-    chosen = _for_a_map(chosen, others) if name == _MAP_CLASS else _for_others(values, chosen)
+    _refuse_others(values, name)
+    chosen = _for_a_map(chosen, others) if name == _MAP_CLASS else chosen
     replaces = force or _continues(values, output, checkpoint)
     target = "" if dry_run else _model_target(output, [data, validation], overwrite=replaces)
     with contextlib.ExitStack() as stack:
@@ -201,13 +217,17 @@ def _verbosity(epochs_as_lines: bool, quiet: bool, as_json: bool) -> int:
     return 2 if epochs_as_lines else 0 if quiet or as_json else 1
 
 
-def _class_of(estimator: str | None, as_map: bool) -> str | None:
-    """Return the name of the class that --estimator or --map asks for; None where other options choose it."""
+def _class_of(estimator: str | None, as_map: bool, variational: bool) -> str | None:
+    """Return the name of the class that --estimator, --map or --variational asks for; None where others choose it."""
+    if as_map and variational:
+        raise InvalidParameterError("--map cannot be combined with --variational; leave one out")
+    switched = _MAP_CLASS if as_map else _VARIATIONAL_CLASS if variational else None
     if estimator is None:
-        return _MAP_CLASS if as_map else None
+        return switched
     name: str | None = options.value_of(_ESTIMATOR, estimator)
-    if as_map and name != _MAP_CLASS:
-        raise InvalidParameterError(f"--map trains a {_MAP_CLASS}; leave out --map or --estimator {name}")
+    if switched not in (None, name):
+        option = "--map" if as_map else "--variational"
+        raise InvalidParameterError(f"{option} trains a {switched}; leave out {option} or --estimator {name}")
     return name
 
 
@@ -223,12 +243,15 @@ def _is_main_process() -> bool:
     return processes.is_main_process()
 
 
-def _for_others(values: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
-    """Return what the fit of an autoencoder is given; refuse parameters of maps."""
-    for name in values:
-        if name not in ALL:
-            raise InvalidParameterError(f"--{PARAMETERS[name].option} needs --map")
-    return chosen
+def _refuse_others(values: dict[str, Any], name: str | None) -> None:
+    """Refuse parameters of another class than the one that is asked for."""
+    for option, cls, own in (
+        ("--map", _MAP_CLASS, _OF_MAPS),
+        ("--variational", _VARIATIONAL_CLASS, _OF_VARIATIONAL),
+    ):
+        for parameter in values if name != cls else ():
+            if parameter in own:
+                raise InvalidParameterError(f"--{PARAMETERS[parameter].option} needs {option}")
 
 
 def _for_a_map(chosen: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:

@@ -144,7 +144,16 @@ def facts_of(model: Autoencoder) -> dict[str, Any]:
         "seed": model.seed_,
         "feature_names": None if names is None else [str(name) for name in names],
         "columns": _columns(model),
+        **_facts_of_variational(model),
     }
+
+
+def _facts_of_variational(model: Any) -> dict[str, Any]:
+    """Return what a variational autoencoder has besides; nothing of others."""
+    if not hasattr(model, "n_active_units_"):
+        return {}
+    likelihood = model.likelihood if isinstance(model.likelihood, str) else repr(model.likelihood)
+    return {"likelihood": likelihood, "elbo": model.elbo_, "active_units": model.n_active_units_}
 
 
 def _columns(model: Autoencoder) -> list[dict[str, Any]] | None:

@@ -61,6 +61,10 @@ class SparsityWarning(IsthmusWarning):
     """Many units of a sparse code are dead, or it is not as sparse as asked for."""
 
 
+class CollapseWarning(IsthmusWarning):
+    """Many units of a variational code are inactive: their distributions are the prior's for every row."""
+
+
 class SampleDataWarning(IsthmusWarning):
     """A small sample is used because the data set is not on this machine."""
 

@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from isthmus.core.draws import share_of
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import Integer, Kind, Number
 from isthmus.core.random import cell_bits, mix, row_bits
@@ -222,18 +223,6 @@ def cell_words(noise: Noise, batch: Batch, number: int, columns: Array | None = 
     """Return one random uint32 for each cell, (B, D), the same for columns with one number; None: one each."""
     numbers = jnp.arange(batch.x.shape[1], dtype=jnp.uint32) if columns is None else columns
     return jnp.asarray(cell_bits(stream(noise, number), batch.row, numbers))
-
-
-def share_of(words: Array, dtype: Any) -> Array:
-    """Return the upper 24 bits of uint32 words as numbers in [0, 1), all of which float32 represents exactly."""
-    # By way of int32: CPUs have vector instructions that convert signed integers to floats, not unsigned ones.
-    return (words >> 8).astype(jnp.int32).astype(dtype) * jnp.asarray(2.0**-24, dtype)
-
-
-def signed_share(words: Array, dtype: Any) -> Array:
-    """Return uint32 words as odd multiples of 2^-24 in (-1, 1): symmetric, and never 0."""
-    odd = (words >> 8).astype(jnp.int32) * 2 + (1 - 2**24)
-    return odd.astype(dtype) * jnp.asarray(2.0**-24, dtype)
 
 
 def replace_cells(

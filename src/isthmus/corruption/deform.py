@@ -10,9 +10,10 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from isthmus.core.draws import signed_share
 from isthmus.core.random import cell_bits
 from isthmus.core.types import Batch, Columns, Corrupted, Noise, Scheduled
-from isthmus.corruption.base import PREFIX, Level, PictureCorruption, replace_cells, signed_share, stream
+from isthmus.corruption.base import PREFIX, Level, PictureCorruption, replace_cells, stream
 
 _STREAM = 0x2000  # and the one after it, for elastic displacements
 _KNOTS = 4  # along each side of the grid of elastic displacements

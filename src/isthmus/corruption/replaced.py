@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 from jax import Array, lax
 
+from isthmus.core.draws import share_of
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import Integer, Kind, Number
 from isthmus.core.random import mix, row_bits
@@ -20,7 +21,6 @@ from isthmus.corruption.base import (
     PictureCorruption,
     cell_words,
     replace_cells,
-    share_of,
     stream,
 )
 

@@ -43,6 +43,7 @@ class Functions:
     # Each with a sum of its inputs and results, which is not finite where one is not; a maximum may leave out NaN
     # on CPUs. It costs nothing here; on the host, a mask takes a fifth of the call.
     encode: Callable[..., tuple[Array, Array]]
+    encode_whole: Callable[..., tuple[Array, Array]]  # with what the decoder reads besides, after the code
     encode_sparse: Callable[..., tuple[Array, Array]]
     decode: Callable[..., tuple[Array, Array]]
 
@@ -71,6 +72,14 @@ def compile_functions(network: Network, sparsity: Sparsity | None = None) -> Fun
             code = sparsity.select(Step(network, params, state, pre_code=pre_code, train=False))[0]
         return code, total + jnp.sum(code)
 
+    def encode_whole(
+        params: Params, state: ModelState, values: Array, affine: tuple[Array, Array] | None
+    ) -> tuple[Array, Array]:
+        code, total = encode(params, state, values, affine)
+        x = values.astype(network.dtype)
+        context = network.context(jnp.nan_to_num(x if affine is None else (x - affine[0]) * affine[1]))
+        return jnp.concatenate([code, context], axis=1), total + jnp.sum(context)
+
     def encode_sparse(params: Params, state: ModelState, cells: Slices, offset: Array) -> tuple[Array, Array]:
         pre_code = network.encode_sparse(params, SparseRows(cells, None, offset))[0]
         if sparsity is None:
@@ -83,7 +92,9 @@ def compile_functions(network: Network, sparsity: Sparsity | None = None) -> Fun
         rows = network.activate_output(network.decode(params, code, None, None))
         return rows, jnp.sum(rows)
 
-    return Functions(jax.jit(encode), jax.jit(encode_sparse), jax.jit(decode))
+    compiled = jax.jit(encode)
+    whole = jax.jit(encode_whole) if network.n_context else compiled
+    return Functions(compiled, whole, jax.jit(encode_sparse), jax.jit(decode))
 
 
 def block_rows(network: Network, params: Params) -> int:
@@ -209,10 +220,12 @@ class Inference:
 
     def _round_trip(self, piece: NDArray[Any], dtype: Any) -> tuple[Array, Array, tuple[Array, Array]]:
         # Two programs, as `encode` and `decode` are: one alone would fuse across the code and round differently.
-        code, total = self._encode(piece)
+        code, total = self._encode(piece, self.functions.encode_whole)
         if np.dtype(dtype).itemsize < self.compute.itemsize:
             code = code.astype(dtype)
         rows, largest = self.functions.decode(self.params, code.astype(self.compute))
+        if self.network.n_context:
+            code = code[:, : self.network.n_components]
         return code, rows, (total, largest)
 
     def code_jacobian(self, code: NDArray[Any]) -> NDArray[Any]:
@@ -228,11 +241,12 @@ class Inference:
             jacobian = (jax.jacrev if reverse else jax.jacfwd)(output)(jnp.asarray(code, self.compute))
             return np.asarray(jacobian).T
 
-    def _encode(self, piece: NDArray[Any]) -> tuple[Array, Array]:
+    def _encode(self, piece: NDArray[Any], encode: Callable[..., Any] | None = None) -> tuple[Array, Array]:
+        encode = encode or self.functions.encode
         in_program = scaled_in_program(self.scaler, piece.dtype, self.compute)
         piece = piece if in_program else self.scaler.scaled(piece, self.compute)
         affine = self._affine if in_program else None
-        return self.functions.encode(self.params, self.state, jax.device_put(self._padded(piece), self.device), affine)
+        return encode(self.params, self.state, jax.device_put(self._padded(piece), self.device), affine)
 
     def _stream(
         self, blocks: Iterable[Block], call: Callable[[NDArray[Any]], tuple[Any, Any]]

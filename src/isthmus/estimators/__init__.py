@@ -19,6 +19,7 @@ ESTIMATORS: Registry[Any] = Registry(
         "PatchAutoencoder": "isthmus.estimators.patchwise:PatchAutoencoder",
         "PictureDenoiser": "isthmus.estimators.picture_denoiser:PictureDenoiser",
         "SparseAutoencoder": "isthmus.estimators.sparse:SparseAutoencoder",
+        "VariationalAutoencoder": "isthmus.estimators.variational:VariationalAutoencoder",
     },
 )
 
@@ -29,4 +30,5 @@ AUTOENCODERS = (
     "DenoisingAutoencoder",
     "ConvolutionalAutoencoder",
     "NeighborAutoencoder",
+    "VariationalAutoencoder",
 )

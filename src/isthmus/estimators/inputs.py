@@ -30,6 +30,7 @@ from isthmus.data.sources.sparse import csr_blocks, refuse_non_finite_cells, spa
 from isthmus.data.sources.spooled import gathered_rows
 from isthmus.data.sources.streams import copied
 from isthmus.estimators.fit.memory import NO_LIMIT, Memory
+from isthmus.losses import LIKELIHOODS
 
 # What a fit remembers of the columns.
 COLUMN_ATTRIBUTES = ("n_features_in_", "feature_names_in_", "column_labels_", "encoding_")
@@ -47,7 +48,7 @@ def is_external(X: object) -> bool:
 def open_rows(estimator: Any, X: Any, *, reset: bool, memory: Memory = NO_LIMIT) -> Source:
     """Return `X` as a source with random access, its width and names checked or, with ``reset=True``, remembered."""
     X = _without_index(estimator, eager(X), reset=reset)
-    if isinstance(X, np.ndarray) and X.ndim > 2 and estimator.get_params(deep=False).get("channels") is not None:
+    if isinstance(X, np.ndarray) and X.ndim > 2 and _takes_pictures(estimator):
         X = open_source(X)
     if library_of(X) is not None:
         return sparse_columns(estimator, X, reset=reset) or _open_frame(estimator, spread_lists(X), reset=reset)
@@ -63,6 +64,11 @@ def open_rows(estimator: Any, X: Any, *, reset: bool, memory: Memory = NO_LIMIT)
     if isinstance(source, SparseCodesSource):
         return CsrSource(source.csr(), schema=source.schema)
     return source if source.random_access and source.n_rows is not None else gathered_rows(source, memory.for_tables)
+
+
+def _takes_pictures(estimator: Any) -> bool:
+    parameters = estimator.get_params(deep=False)
+    return parameters.get("channels") is not None or parameters.get("network") == "convolutional"
 
 
 def _without_index(estimator: Any, X: Any, *, reset: bool) -> Any:
@@ -216,7 +222,9 @@ def _continued(estimator: Any) -> TableEncoding | None:
 def _encoding_options(estimator: Any) -> dict[str, Any]:
     """Return what an estimator makes of dates and skewed numbers; nothing for one that takes numbers alone."""
     datetimes = getattr(estimator, "datetimes", None)
-    unskew = getattr(estimator, "scaling", None) == "auto"
+    likelihood = getattr(estimator, "likelihood", None)
+    counts = getattr(LIKELIHOODS[likelihood] if isinstance(likelihood, str) else likelihood, "counts", False)
+    unskew = getattr(estimator, "scaling", None) == "auto" and not counts
     return {} if datetimes is None else {"datetimes": datetimes, "unskew": unskew}
 
 

@@ -12,8 +12,8 @@ from isthmus.estimators.parameters import AUTO, AUTOENCODER, CORRUPTION, SCHEDUL
 from isthmus.losses import CONTRASTS, KERNELS
 
 
-def _as_in_autoencoder(name: str, **changes: Any) -> Any:
-    """Return a parameter of all autoencoders, with another default or further kinds of values."""
+def as_in_autoencoder(name: str, **changes: Any) -> Any:
+    """Return the declaration of a parameter of all autoencoders, with another default or further kinds of values."""
     declared = AUTOENCODER[name]
     return parameter(
         changes.get("help", declared.help),
@@ -103,13 +103,13 @@ class NeighborParameters:
         optional=True,
         panel="map",
     )
-    hidden_layer_sizes: Sequence[int] = _as_in_autoencoder("hidden_layer_sizes", default=(512, 256, 128))
-    decoder_layer_sizes: Sequence[int] | None = _as_in_autoencoder("decoder_layer_sizes")
-    dropout: float = _as_in_autoencoder("dropout")
-    layer_norm: bool = _as_in_autoencoder("layer_norm")
-    datetimes: str = _as_in_autoencoder("datetimes")
-    missing: str = _as_in_autoencoder("missing")
-    network: Any = _as_in_autoencoder("network")
+    hidden_layer_sizes: Sequence[int] = as_in_autoencoder("hidden_layer_sizes", default=(512, 256, 128))
+    decoder_layer_sizes: Sequence[int] | None = as_in_autoencoder("decoder_layer_sizes")
+    dropout: float = as_in_autoencoder("dropout")
+    layer_norm: bool = as_in_autoencoder("layer_norm")
+    datetimes: str = as_in_autoencoder("datetimes")
+    missing: str = as_in_autoencoder("missing")
+    network: Any = as_in_autoencoder("network")
     channels: Sequence[int] = parameter(
         "channels of each level of a convolutional encoder, each of which halves height and width",
         Sizes(),
@@ -122,20 +122,20 @@ class NeighborParameters:
         default=None,
         panel="data",
     )
-    activation: str = _as_in_autoencoder("activation")
-    output_activation: str = _as_in_autoencoder("output_activation")
-    loss: str = _as_in_autoencoder("loss")
-    feature_weights: Sequence[float] | Mapping[str, float] | None = _as_in_autoencoder("feature_weights")
-    init: str = _as_in_autoencoder("init")
-    optimizer: Any = _as_in_autoencoder("optimizer")
-    learning_rate: float | str = _as_in_autoencoder(
+    activation: str = as_in_autoencoder("activation")
+    output_activation: str = as_in_autoencoder("output_activation")
+    loss: str = as_in_autoencoder("loss")
+    feature_weights: Sequence[float] | Mapping[str, float] | None = as_in_autoencoder("feature_weights")
+    init: str = as_in_autoencoder("init")
+    optimizer: Any = as_in_autoencoder("optimizer")
+    learning_rate: float | str = as_in_autoencoder(
         "learning_rate", help="step size; auto: 5e-3, for fewer than 1,000 rows 2e-3"
     )
     learning_rate_schedule: Any = parameter(
         "as in `Autoencoder`, for each of the two stages", Name(SCHEDULES), SCHEDULE, default="cosine", panel="training"
     )
-    weight_decay: float | None = _as_in_autoencoder("weight_decay")
-    gradient_clip: float | None = _as_in_autoencoder("gradient_clip")
+    weight_decay: float | None = as_in_autoencoder("weight_decay")
+    gradient_clip: float | None = as_in_autoencoder("gradient_clip")
     batch_size: int | str = parameter(
         "edges per step, each a row and a neighbour; auto is 512, less for fewer than 4,096 rows",
         Integer(1),
@@ -152,10 +152,10 @@ class NeighborParameters:
         option="epochs",
         panel="training",
     )
-    shuffle: bool | str = _as_in_autoencoder("shuffle")
-    scaling: str | None = _as_in_autoencoder("scaling")
-    precision: str = _as_in_autoencoder("precision")
-    device: str | None = _as_in_autoencoder("device")
-    random_state: Any = _as_in_autoencoder("random_state")
-    verbose: int = _as_in_autoencoder("verbose")
-    display_step: int = _as_in_autoencoder("display_step")
+    shuffle: bool | str = as_in_autoencoder("shuffle")
+    scaling: str | None = as_in_autoencoder("scaling")
+    precision: str = as_in_autoencoder("precision")
+    device: str | None = as_in_autoencoder("device")
+    random_state: Any = as_in_autoencoder("random_state")
+    verbose: int = as_in_autoencoder("verbose")
+    display_step: int = as_in_autoencoder("display_step")

@@ -87,8 +87,9 @@ def options_of(model: Any) -> dict[str, str | bool] | None:
         "DenoisingAutoencoder": "corruption",
         "ConvolutionalAutoencoder": "channels",
     }
-    found: dict[str, str | bool] = {"map": True} if kind == "NeighborAutoencoder" else {}
-    if kind not in (*needed, "Autoencoder", "NeighborAutoencoder"):
+    switches = {"NeighborAutoencoder": "map", "VariationalAutoencoder": "variational"}
+    found: dict[str, str | bool] = {switches[kind]: True} if kind in switches else {}
+    if kind not in (*needed, "Autoencoder", *switches):
         return None
     if kind in needed and needed[kind] not in changed:
         changed = {needed[kind]: getattr(model, needed[kind]), **changed}

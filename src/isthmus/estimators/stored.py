@@ -24,6 +24,7 @@ from isthmus.estimators.fit.run import Fitted
 from isthmus.estimators.neighbor_parameters import NeighborParameters
 from isthmus.estimators.outlier_parameters import OutlierParameters
 from isthmus.estimators.parameters import AutoencoderParameters
+from isthmus.losses import LIKELIHOODS
 from isthmus.networks import FAMILIES
 from isthmus.networks.base import Network
 from isthmus.sparsity import SPARSITIES
@@ -49,6 +50,8 @@ STORED: Registry[Any] = Registry(
         "Scaler": "isthmus.data.scaling.maps:Scaler",
         "TableEncoding": "isthmus.data.encoding.table:TableEncoding",
         "Tail": "isthmus.estimators.fit.thresholds:Tail",
+        "VariationalConvolutional": "isthmus.networks.variational:VariationalConvolutional",
+        "VariationalDense": "isthmus.networks.variational:VariationalDense",
         "WhitenedPatches": "isthmus.data.scaling.maps:WhitenedPatches",
         "Whitening": "isthmus.data.scaling.maps:Whitening",
     },
@@ -60,6 +63,7 @@ _TABLES: tuple[tuple[str, Registry[Any]], ...] = (
     ("scaling.", SCALINGS),
     ("sparsity.", SPARSITIES),
     ("corruption.", CORRUPTIONS),
+    ("likelihood.", LIKELIHOODS),
     ("estimator.", ESTIMATORS),
 )
 _FACTORY = "$factory"

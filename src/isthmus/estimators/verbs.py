@@ -22,7 +22,8 @@ from isthmus.estimators.streaming import Opened, Verb, float_of, inference_of, r
 Array = NDArray[Any]
 
 
-def _opened_codes(model: Any, X: Any, keep: Sequence[str] | None) -> Opened:
+def opened_codes(model: Any, X: Any, keep: Sequence[str] | None) -> Opened:
+    """Return codes as a source, their width checked, and what hands on the columns to keep."""
     names = model.get_feature_names_out()
 
     def opened(source: Any) -> Source:
@@ -94,7 +95,7 @@ def _writes_sparse(model: Any) -> bool:
 
 
 ENCODE = Verb(open_keeping, _encoded, _names_of_codes, lambda model, source: float_of(source), _writes_sparse)
-DECODE = Verb(_opened_codes, _decoded, _names_of_rows, rows_float, framed=decoded_codes, decodes=True)
+DECODE = Verb(opened_codes, _decoded, _names_of_rows, rows_float, framed=decoded_codes, decodes=True)
 RECONSTRUCT = Verb(open_keeping, _reconstructed, _names_of_rows, rows_float, framed=reconstructed_rows, decodes=True)
 IMPUTE = Verb(
     _opened_with_holes, _filled, _names_of_rows, lambda model, source: source.dtype, framed=filled_rows, decodes=True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from isthmus.core.registry import Registry
 
@@ -51,5 +51,20 @@ CONTRASTS: Registry[Contrast] = Registry(
         "infonce": "isthmus.losses.contrastive:infonce",
         "negative_sampling": "isthmus.losses.contrastive:negative_sampling",
         "nce": "isthmus.losses.contrastive:nce",
+    },
+)
+
+# subclasses of `isthmus.losses.likelihoods.Likelihood`
+LIKELIHOODS: Registry[Any] = Registry(
+    "likelihood",
+    {
+        "gaussian": "isthmus.losses.likelihoods:Gaussian",
+        "laplace": "isthmus.losses.likelihoods:Laplace",
+        "student_t": "isthmus.losses.likelihoods:StudentT",
+        "bernoulli": "isthmus.losses.likelihoods:Bernoulli",
+        "poisson": "isthmus.losses.likelihoods:Poisson",
+        "negative_binomial": "isthmus.losses.likelihoods:NegativeBinomial",
+        "zero_inflated_poisson": "isthmus.losses.likelihoods:ZeroInflatedPoisson",
+        "zero_inflated_negative_binomial": "isthmus.losses.likelihoods:ZeroInflatedNegativeBinomial",
     },
 )

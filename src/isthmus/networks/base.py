@@ -46,6 +46,8 @@ class NetworkOptions:
         As in `Dense`.
     factory : callable or None
         What makes a user's own encoder and decoder.
+    conditions, counts
+        As in `VariationalDense`.
     """
 
     n_features: int
@@ -68,6 +70,8 @@ class NetworkOptions:
     channels: tuple[int, ...] | None = None
     categories: tuple[tuple[int, int], ...] = ()
     factory: Callable[..., Any] | None = None
+    conditions: tuple[int, ...] = ()
+    counts: bool = False
 
     def requested(self) -> dict[str, tuple[str, Any]]:
         """Return the options that are not at their defaults: their names, with the estimator's parameter and value."""
@@ -134,6 +138,7 @@ class Network:
     reorders: bool = False  # whether the code's units can be reordered, by `reordered`
     reverse_only: bool = False  # whether it has no forward-mode derivative
     stacks: bool = False  # whether its layers can be trained one by one, by `shallow` and `with_layer`
+    n_context: int = 0  # the numbers that the decoder reads besides a code, after its units
     keeps_encoder: bool = False  # whether the layers before the code can be another's, by `with_encoder_of`
 
     @property
@@ -247,6 +252,10 @@ class Network:
     ) -> tuple[Array, Array | None]:
         """Return the pre-code (B, K) of sparse rows, and the code of the linear path alone, None without one."""
         raise NotImplementedError
+
+    def context(self, x: Array) -> Any:
+        """Return what the decoder reads besides the codes of rows (B, D), (B, C); None where that is nothing."""
+        return None
 
     def activate_output(self, pre_output: Array) -> Array:
         """Return the reconstruction (B, D)."""
@@ -368,6 +377,11 @@ class Layered(Network):
     def with_decoder_rows(self, params: Params, rows: Any) -> Params:
         """Return parameters (or gradients) with another first matrix of the decoder (K, H)."""
         return with_layer(params, "decoder", 0, {"weight": rows})
+
+    def code_layer(self, params: Params) -> tuple[Array, Array]:
+        """Return the code layer's matrix (H, K) and bias (K,)."""
+        last = params["encoder"][-1]
+        return last["weight"], last["bias"]
 
     def code_bias(self, params: Params) -> Array:
         """Return the bias (K,) that the pre-code contains."""

@@ -119,6 +119,14 @@ class Convolutional(Layered):
         self, params: Params, x: Array, row: MaybeArray = None, noise: Noise | None = None, condition: MaybeArray = None
     ) -> Array:
         """Return the pre-code (B, K) of rows (B, D)."""
+        weight, bias = self.code_layer(params)
+        code: Array = self.before_code(params, x) @ weight + bias
+        return code
+
+    def before_code(
+        self, params: Params, x: Array, row: MaybeArray = None, noise: Noise | None = None, condition: MaybeArray = None
+    ) -> Array:
+        """Return the code layer's input (B, H) for rows (B, D)."""
         height, width, _ = self.image_shape
         lines, columns, _ = self.grid
         step = _HALVING ** len(self.channels)
@@ -127,17 +135,19 @@ class Convolutional(Layered):
         for layer in params["encoder"][:-1]:
             hidden = convolve(to_channels(hidden, _HALVING), layer["weight"]) + layer["bias"]
             hidden = ACTIVATIONS[self.activation](hidden)
-        last = params["encoder"][-1]
-        code: Array = hidden.reshape(len(x), -1) @ last["weight"] + last["bias"]
-        return code
+        return hidden.reshape(len(x), -1)
 
     def decode(self, params: Params, code: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the output (B, D) before its activation."""
-        first, *others = params["decoder"]
-        hidden = (code @ first["weight"] + first["bias"]).reshape(-1, *self.grid)
+        return self.after_code(params, code @ self.decoder_rows(params), row, noise)
+
+    def after_code(self, params: Params, first: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
+        """Return the output (B, D) before its activation for ``code @ decoder_rows``."""
+        layer, *others = params["decoder"]
+        hidden = (first + layer["bias"]).reshape(-1, *self.grid)
         for layer in others:
             hidden = convolve(ACTIVATIONS[self.activation](hidden), layer["weight"]) + layer["bias"]
             hidden = to_pixels(hidden, _HALVING)
         height, width, _ = self.image_shape
-        output: Array = hidden[:, :height, :width].reshape(len(code), -1)
+        output: Array = hidden[:, :height, :width].reshape(len(first), -1)
         return output

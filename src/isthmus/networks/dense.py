@@ -247,11 +247,6 @@ class Dense(Layered):
     def _with_condition(self, params: Params, pre: Array, condition: Array | None) -> Array:
         return pre if condition is None or not self.indicator else pre + self._product(condition, params["indicator"])
 
-    def code_layer(self, params: Params) -> tuple[Array, Array]:
-        """Return the code layer's matrix (H, K) and bias (K,)."""
-        last = params["encoder"][-1]
-        return last["weight"], last["bias"]
-
     def decode(self, params: Params, code: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the output (B, D) before its activation."""
         output = self.after_code(params, self._product(code, self.decoder_rows(params)), row, noise)

@@ -209,7 +209,7 @@ def learn(plan: MapPlan, prepared: Prepared, edges: Edges, features: Stage, last
         edges = edges if graph is None else graph.edges
     elif plan.neighbors_of == "features":
         raise InvalidParameterError("neighbors_of='features' needs hidden layers; set hidden_layer_sizes")
-    objective = Contrastive(network, plan.contrast, plan.kernel, plan.plan.objective(network))
+    objective = Contrastive(network, plan.contrast, plan.kernel, plan.plan.objective(network))  # type: ignore[arg-type]
     cost = _cost_of_mean(objective.reconstruction, prepared)
     schedules = {
         NEIGHBOR_WEIGHT: over_training("neighbor_weight", plan.neighbor_weight),

@@ -22,6 +22,7 @@ from isthmus.engine.devices import Placement
 from isthmus.engine.loop import Settings
 from isthmus.engine.optimizers import DEFAULT_DECAY, Optimizer
 from isthmus.engine.sampling import Shuffle, shuffle_for
+from isthmus.estimators.fit.bound import BoundPlan
 from isthmus.estimators.fit.choices import (
     PLATEAU,
     batch_rows,
@@ -33,6 +34,7 @@ from isthmus.estimators.fit.choices import (
 )
 from isthmus.estimators.fit.rules import check_rules
 from isthmus.estimators.parameters import ALL
+from isthmus.losses.evidence import EvidenceBound
 from isthmus.losses.reconstruction import Reconstruction
 from isthmus.networks import FAMILIES
 from isthmus.networks.base import Network, NetworkOptions
@@ -146,10 +148,13 @@ class Plan:
     placement: Placement  # the devices
     verbose: int = 0
     display_step: int = 1
+    bound: BoundPlan | None = None  # of a variational autoencoder
     constant_schedules: bool = False  # whether every scheduled value is what it is at the end
 
-    def objective(self, network: Network) -> Reconstruction:
+    def objective(self, network: Network) -> Reconstruction | EvidenceBound:
         """Return what training minimises."""
+        if self.bound is not None:
+            return self.bound.objective(network, l2=self.loss.l2 > 0)
         if self.sparsity is not None:
             self.sparsity.check(network)
         return Reconstruction(
@@ -173,6 +178,7 @@ class Plan:
     def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
         """Return the objective's scheduled values over a run."""
         schedules = {} if self.sparsity is None else self.sparsity.schedules(n_components, n_rows)
+        schedules |= {} if self.bound is None else self.bound.schedules()
         if weight := self._linear_weight(n_components):
             schedules["linear"] = constant(weight)
         if self.loss.l2 > 0:
@@ -188,7 +194,9 @@ class Plan:
         return linear_weight(self.loss.linear_weight, n_components)
 
     def check_range(self, statistics: ColumnStatistics, scaler: Scaling) -> None:
-        """Refuse a cross-entropy whose targets are outside [0, 1]."""
+        """Refuse a cross-entropy whose targets are outside [0, 1], and what has no likelihood."""
+        if self.bound is not None:
+            self.bound.check_range(statistics, scaler)
         if self.loss.name != "bce":
             return
         low, high = scaler.reach(statistics.low, statistics.high)
@@ -217,10 +225,11 @@ def resolve(parameters: Mapping[str, Any], schema: Schema, n_rows: int, *, seed:
         With one line.
     """
     values = {**_DEFAULTS, **parameters}
-    sparsity = _sparsity(values)
-    family = _family(values)
+    sparsity, bound = _sparsity(values), BoundPlan.of(values, schema)
+    values = values if bound is None else bound.completed(values)
+    family = _family(values) if bound is None else bound.family(values)
     check_rules(values, family, sparsity)
-    network = _network_plan(values, family, sparsity, schema)
+    network = _network_plan(values, family, sparsity, schema, bound)
     corruption = _corruption(values, schema.image_shape)
     _check_early(values["n_components"], network, sparsity)
     if corruption is not None:
@@ -244,6 +253,7 @@ def resolve(parameters: Mapping[str, Any], schema: Schema, n_rows: int, *, seed:
         bias_start="zeros" if sparsity is None else sparsity.bias_start,
         pretrain_epochs=_LAYERWISE_EPOCHS if values["pretrain"] == "layerwise" else values["pretrain"],
         placement=placement_for(values["device"]),
+        bound=bound,
         verbose=int(values["verbose"]),
         display_step=int(values["display_step"]),
     )
@@ -297,7 +307,7 @@ def _family(values: Mapping[str, Any]) -> type[Network]:
 
 
 def _network_plan(
-    values: Mapping[str, Any], family: type[Network], sparsity: Sparsity | None, schema: Schema
+    values: Mapping[str, Any], family: type[Network], sparsity: Sparsity | None, schema: Schema, bound: BoundPlan | None
 ) -> NetworkPlan:
     encoder = tuple(int(size) for size in values["hidden_layer_sizes"])
     decoder = values["decoder_layer_sizes"]
@@ -327,6 +337,8 @@ def _network_plan(
         channels=None if values["channels"] is None else tuple(int(width) for width in values["channels"]),
         factory=values["network"] if callable(values["network"]) else None,
         categories=schema.categories,
+        conditions=() if bound is None else bound.conditions,
+        counts=bound is not None and bound.likelihood.counts,
     )
     return NetworkPlan(
         family,

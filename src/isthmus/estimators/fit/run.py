@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
@@ -338,11 +338,19 @@ def parameter_values(estimator: Any) -> dict[str, Any]:
     values = values_of(estimator)
     given, names = values.get("feature_weights"), list(getattr(estimator, "feature_names_in_", ()))
     if isinstance(given, Mapping):
-        if unknown := [name for name in given if name not in names]:
-            known = suggest(str(unknown[0]), names) if names else "; the rows have no column names, give a sequence"
-            raise InvalidParameterError(f"feature_weights: the rows have no column {unknown[0]!r}{known}")
+        _refuse_unknown("feature_weights", given, names)
         values["feature_weights"] = tuple(given.get(name, 1.0) for name in names)
+    if conditions := values.get("conditions"):
+        conditions = [conditions] if isinstance(conditions, str) else conditions
+        _refuse_unknown("conditions", [one for one in conditions if isinstance(one, str)], names)
+        values["conditions"] = tuple(names.index(one) if isinstance(one, str) else one for one in conditions)
     return values
+
+
+def _refuse_unknown(parameter: str, given: Iterable[Any], names: list[Any]) -> None:
+    if unknown := [name for name in given if name not in names]:
+        known = suggest(str(unknown[0]), names) if names else "; the rows have no column names, give a sequence"
+        raise InvalidParameterError(f"{parameter}: the rows have no column {unknown[0]!r}{known}")
 
 
 def _previous(estimator: Any, source: Source) -> Previous | None:

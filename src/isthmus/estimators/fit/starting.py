@@ -17,6 +17,7 @@ from isthmus.engine.loading import RowLoader
 from isthmus.engine.loop import Trainer
 from isthmus.engine.pca import Principal, starting_bias
 from isthmus.estimators.fit import crossing
+from isthmus.estimators.fit.arrangement import first_rows
 from isthmus.estimators.fit.gain import gain_on_validation_rows
 from isthmus.estimators.fit.plan import Plan
 from isthmus.estimators.fit.preparing import Prepared
@@ -42,6 +43,7 @@ def new_network(plan: Plan, prepared: Prepared, *, pretrained: bool = True) -> t
     params = network.init(plan.seed, start)
     if plan.pretrain_epochs is not None and pretrained:
         params = layerwise(plan, network, params, prepared)
+    params = with_likelihood(plan, network, params, loader)
     return network, _with_bias(plan, loader, network, with_sparsity(plan, network, params))
 
 
@@ -51,6 +53,19 @@ def with_sparsity(plan: Plan, network: Network, params: Params) -> Params:
     if not own:
         return params
     return {**params, "sparsity": {name: np.asarray(leaf, network.dtype) for name, leaf in own.items()}}
+
+
+def with_likelihood(plan: Plan, network: Any, params: Params, loader: RowLoader) -> Params:
+    """Return a network's parameters with the likelihood's own, and with the context of the mean row."""
+    if plan.bound is None:
+        return params
+    own = plan.bound.likelihood.init(network.n_features)
+    if own:
+        params = {**params, "likelihood": {name: np.asarray(leaf, network.dtype) for name, leaf in own.items()}}
+    if not network.n_context:
+        return params
+    rows = np.nan_to_num(loader.scaler.scaled(first_rows(loader), np.float64))
+    return {**params, "context": np.asarray(network.context(rows), np.float64).mean(axis=0).astype(network.dtype)}
 
 
 def _with_bias(plan: Plan, loader: RowLoader, network: Network, params: Params) -> Params:
@@ -151,6 +166,9 @@ class Previous:
                 f"sparsity={kind} has other parameters than the last fit's, which training continues from; "
                 "fit a new estimator"
             )
+        likelihood = {} if plan.bound is None else plan.bound.likelihood.init(self.network.n_features)
+        if set(likelihood) != set(self.params.get("likelihood", ())):
+            raise InvalidParameterError("likelihood is another one than the last fit's; fit a new estimator")
         return self.params
 
     def same_network(self, plan: Plan) -> tuple[Network, Params]:

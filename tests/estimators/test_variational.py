@@ -1,0 +1,227 @@
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+from scipy.sparse import csr_array
+from sklearn.decomposition import PCA
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import isthmus
+from checks import expected_failures
+from isthmus import VariationalAutoencoder
+from isthmus.core.errors import CollapseWarning, InvalidDataError, InvalidParameterError
+from isthmus.losses.likelihoods import Gaussian
+
+
+def quick(**settings):
+    options = {"hidden_layer_sizes": (8,), "max_epochs": 3, "batch_size": 32, "random_state": 0}
+    return VariationalAutoencoder(**{**options, **settings})
+
+
+def planted(n_rows=200, seed=0):
+    """Return rows of five columns that two normal factors make, with noise."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n_rows, 2)) @ rng.normal(size=(2, 5)) + 0.3 * rng.normal(size=(n_rows, 5)) + 4
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return quick(max_epochs=40, learning_rate=1e-2).fit(planted())
+
+
+@pytest.mark.slow
+@parametrize_with_checks([quick()], expected_failed_checks=expected_failures)
+@pytest.mark.filterwarnings("ignore::isthmus.core.errors.CollapseWarning")
+def test_scikit_learn_accepts_the_estimator(estimator, check):
+    check(estimator)
+
+
+def test_codes_have_means_and_deviations(fitted):
+    X = planted()
+    mean, deviation = fitted.transform(X, return_std=True)
+    assert_array_equal(mean, fitted.transform(X))
+    assert mean.shape == deviation.shape == (200, 2)
+    assert ((deviation > 0) & (deviation < 1)).all()
+    assert_allclose(fitted.activity_, mean.var(axis=0), rtol=1e-5)
+    assert fitted.n_active_units_ == 2
+    assert fitted.score(X) > 0.8
+    assert set(fitted.history_) >= {"loss", "reconstruction", "kl"}
+    assert_allclose(fitted.history_["loss"][-1], fitted.history_["reconstruction"][-1] + fitted.history_["kl"][-1])
+
+
+def test_likelihoods_are_in_the_units_of_the_rows(fitted):
+    X = planted()
+    one, many = fitted.log_likelihood(X, 1), fitted.log_likelihood(X, 200)
+    assert one.shape == (200,)
+    assert one.mean() < many.mean()
+    assert abs(fitted.elbo_ - one.mean()) < 0.2
+    assert_allclose(fitted.log_likelihood(X, 200)[:3], fitted.log_likelihood(X[:3], 200), rtol=1e-4, atol=1e-4)
+    # A model of rows in other units is the same one: the density of a cell is per unit.
+    other = quick(max_epochs=40, learning_rate=1e-2).fit(1000 * X)
+    assert_allclose(other.log_likelihood(1000 * X, 20), fitted.log_likelihood(X, 20) - 5 * np.log(1000), atol=0.05)
+
+
+def test_the_estimate_is_the_integral_over_a_code_of_one_unit():
+    X = planted()
+    model = quick(n_components=1, max_epochs=10, learning_rate=1e-2, precision="float64", scaling=None).fit(X)
+    deviation = np.exp(model.params_["likelihood"]["log_scale"])
+    estimate = model.log_likelihood(X[:4], 20_000)
+    grid = np.linspace(-6, 6, 601)
+    outputs = model.inverse_transform(grid[:, None])
+    for row, found in zip(X[:4], estimate, strict=True):
+        joint = np.exp(stats.norm.logpdf(row, outputs, deviation).sum(axis=1) + stats.norm.logpdf(grid))
+        assert_allclose(found, np.log(np.trapezoid(joint, grid)), atol=0.02)
+
+
+def test_samples_come_from_the_prior_and_repeat(fitted):
+    X = planted()
+    drawn = fitted.sample(4000, random_state=1)
+    assert_array_equal(drawn[:5], fitted.sample(4000, random_state=1)[:5])
+    assert drawn.shape == (4000, 5)
+    noisy = fitted.sample(4000, random_state=1, draw=True)
+    assert_allclose(noisy.mean(axis=0), X.mean(axis=0), atol=0.3)
+    assert_allclose(np.cov(noisy.T), np.cov(X.T), atol=0.5)
+    scale = np.exp(float(fitted.params_["likelihood"]["log_scale"])) * fitted.scaler_.scale
+    assert_allclose((noisy - drawn).std(axis=0), scale, rtol=0.1)
+    near = fitted.sample_near(X, random_state=2)
+    assert near.shape == X.shape
+    assert np.mean((near - X) ** 2) < 0.5 * np.mean((drawn[:200] - X) ** 2)
+
+
+def test_a_file_has_the_model(fitted, tmp_path):
+    fitted.save(tmp_path / "m")
+    loaded = isthmus.load(tmp_path / "m")
+    X = planted()
+    assert type(loaded) is VariationalAutoencoder
+    assert_array_equal(loaded.transform(X), fitted.transform(X))
+    assert_array_equal(loaded.log_likelihood(X[:9]), fitted.log_likelihood(X[:9]))
+    assert (loaded.elbo_, loaded.n_active_units_) == (fitted.elbo_, fitted.n_active_units_)
+    quick(likelihood=Gaussian("feature")).fit(X).save(tmp_path / "n")
+    assert isthmus.load(tmp_path / "n").likelihood == Gaussian("feature")
+
+
+def test_counts_keep_their_sums_and_come_sparse():
+    rng = np.random.default_rng(0)
+    X = rng.poisson(rng.gamma(2.0, 1.5, (120, 1)) * rng.dirichlet(np.ones(6), 2)[rng.integers(0, 2, 120)] * 8)
+    settings = {"likelihood": "negative_binomial", "max_epochs": 10, "learning_rate": 1e-2, "n_components": 1}
+    model = quick(**settings).fit(X.astype(float))
+    assert_allclose(model.reconstruct(X).sum(axis=1), np.maximum(X.sum(axis=1), 1), rtol=1e-4)
+    drawn = model.sample(50, random_state=0, draw=True)
+    assert ((drawn >= 0) & (drawn == np.round(drawn))).all()
+    sparse = quick(**settings).fit(csr_array(X.astype(float)))
+    assert_allclose(sparse.transform(csr_array(X.astype(float))), model.transform(X), atol=1e-4)
+    assert model.sample_near(X, random_state=0).shape == X.shape
+
+
+def test_conditions_are_read_and_can_be_replaced():
+    rng = np.random.default_rng(0)
+    batch = rng.integers(0, 2, 300)
+    frame = pd.DataFrame(planted(300) + 5 * batch[:, None] * np.array([1, 0, 1, 0, 1]), columns=list("abcde"))
+    frame["batch"] = np.array(["north", "south"])[batch]
+    model = quick(conditions=["batch"], max_epochs=60, learning_rate=1e-2).fit(frame)
+    codes = model.transform(frame)
+    # The code does not tell the batches apart, which half of the columns show.
+    assert abs(codes[batch == 0].mean(axis=0) - codes[batch == 1].mean(axis=0)).max() < 0.4
+    moved = model.inverse_transform(codes, conditions={"batch": "south"})
+    assert (moved["batch"] == "south").all()
+    assert_allclose(moved["a"].mean(), frame["a"][batch == 1].mean(), atol=0.7)
+    assert list(model.reconstruct(frame)["batch"]) == list(frame["batch"])
+    as_frame = model.inverse_transform(codes, conditions=pd.DataFrame({"batch": frame["batch"]}))
+    assert_allclose(as_frame["a"], model.reconstruct(frame)["a"], rtol=1e-4)
+    assert (model.sample(5, random_state=0, conditions={"batch": "north"})["batch"] == "north").all()
+    with pytest.raises(InvalidDataError, match="conditions: column 'batch' has no level 'west'; it has 'north'"):
+        model.inverse_transform(codes, conditions={"batch": "west"})
+    with pytest.raises(InvalidParameterError, match="conditions: 'bach' is none of the model's, 'batch'; did you mean"):
+        model.inverse_transform(codes, conditions={"bach": "north"})
+    with pytest.raises(InvalidDataError, match="conditions have 3 rows, but there are 300 codes"):
+        model.inverse_transform(codes, conditions={"batch": ["north"] * 3})
+
+
+def test_a_collapse_is_said():
+    with pytest.warns(CollapseWarning, match="2 of 2 code units are inactive: .* set a smaller beta"):
+        model = quick(beta=500.0, max_epochs=10, learning_rate=1e-2).fit(planted())
+    assert model.n_active_units_ == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"likelihood": "gausian"}, "likelihood='gausian' must be one of .*; did you mean 'gaussian'"),
+        ({"beta": -1}, "beta=-1 must be a number >= 0"),
+        ({"free_bits": 0.1, "n_samples": 3}, "free_bits=0.1 cannot be combined with n_samples=3; leave one out"),
+        ({"likelihood": "bernoulli"}, r"likelihood Bernoulli needs values in \[0, 1\].*; use scaling='minmax'"),
+        ({"likelihood": "bernoulli", "output_activation": "tanh"}, "needs output_activation='sigmoid', not 'tanh'"),
+        ({"likelihood": "poisson"}, "likelihood Poisson needs counts, and the rows have "),
+        ({"likelihood": "poisson", "scaling": "standard"}, "needs counts as they are, not scaling='standard'"),
+        ({"conditions": ["a"]}, "conditions: the rows have no column 'a'"),
+        ({"conditions": [7]}, "conditions: the rows have no column 7"),
+        ({"conditions": [0], "network": "convolutional"}, "conditions cannot be combined with network='convolutional'"),
+        ({"conditions": [0, 1, 2, 3, 4]}, "conditions has all columns; leave out at least one"),
+    ],
+)
+def test_what_cannot_be_fitted_is_one_line(settings, message):
+    with pytest.raises((InvalidParameterError, InvalidDataError), match=message):
+        quick(**settings).fit(planted())
+
+
+def test_calls_that_mean_nothing_are_one_line(fitted):
+    with pytest.raises(InvalidParameterError, match="n_samples=0 must be an integer >= 1"):
+        fitted.sample(0)
+    with pytest.raises(InvalidParameterError, match="n_importance_samples=0 must be an integer >= 1"):
+        fitted.log_likelihood(planted(), 0)
+    with pytest.raises(InvalidParameterError, match="conditions need a model that was fitted with conditions"):
+        fitted.inverse_transform(np.zeros((1, 2)), conditions={"a": 1})
+    assert not hasattr(fitted, "to_classifier")
+
+
+@pytest.mark.slow
+def test_a_linear_decoder_is_probabilistic_pca():
+    """Tipping and Bishop 1999; Lucas et al. 2019: PCA's directions, and the mean of the other variances."""
+    rng = np.random.default_rng(0)
+    factors = rng.normal(size=(4000, 3)) * [3.0, 2.0, 1.5]
+    X = factors @ rng.normal(size=(3, 8)) + 0.5 * rng.normal(size=(4000, 8))
+    X -= X.mean(axis=0)
+    model = VariationalAutoencoder(
+        3,
+        hidden_layer_sizes=(),
+        scaling=None,
+        output_activation="identity",
+        early_stopping=False,
+        learning_rate=1e-2,
+        max_epochs=200,
+        random_state=0,
+    ).fit(X)
+    pca = PCA(3).fit(X)
+    variance = np.exp(2 * float(model.params_["likelihood"]["log_scale"]))
+    assert_allclose(variance, pca.noise_variance_, rtol=0.01)
+    weights = np.asarray(model.params_["decoder"][0]["weight"], float)
+    basis = np.linalg.qr(weights.T)[0]
+    cosines = np.linalg.svd(basis.T @ pca.components_.T)[1]
+    assert_allclose(cosines, 1, atol=1e-3)
+    assert_allclose(model.log_likelihood(X[:500], 200).mean(), pca.score(X[:500]), rtol=0.01)
+    assert_allclose(model.elbo_, pca.score(X), rtol=0.02)
+
+
+@pytest.mark.slow
+def test_pictures_and_importance_weights():
+    from sklearn.datasets import load_digits
+
+    images = load_digits().images[:600]
+    model = VariationalAutoencoder(
+        4, network="convolutional", channels=(8, 16), n_samples=4, kl_warmup=0.5, max_epochs=20, random_state=0
+    ).fit(images)
+    assert model.sample(3, random_state=0).shape == (3, 8, 8)
+    assert model.sample_near(images[:2]).shape == (2, 8, 8)
+    assert model.n_active_units_ > 0
+
+
+@pytest.mark.slow
+def test_a_fit_continues_from_its_checkpoint(tmp_path):
+    X = planted()
+    whole = quick(max_epochs=6).fit(X)
+    quick(max_epochs=3, learning_rate_schedule="constant").fit(X, checkpoint=tmp_path / "c")
+    part = quick(max_epochs=6, learning_rate_schedule="constant").fit(X, checkpoint=tmp_path / "c")
+    assert part.n_iter_ == whole.n_iter_ == 6
+    again = quick(max_epochs=6, learning_rate_schedule="constant").fit(X)
+    assert_array_equal(part.transform(X), again.transform(X))

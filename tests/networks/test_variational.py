@@ -1,0 +1,79 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import log_softmax
+
+from isthmus.networks.convolutional import Convolutional
+from isthmus.networks.dense import Dense
+from isthmus.networks.variational import VARIATIONAL, VariationalConvolutional, VariationalDense
+
+rng = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    ("network", "plain"),
+    [
+        (VariationalDense(6, 3, (5,), (5,)), Dense(6, 3, (5,), (5,))),
+        (VariationalDense(6, 3, indicator=True), Dense(6, 3, indicator=True)),
+        (VariationalConvolutional((6, 6, 1), 3, (4,)), Convolutional((6, 6, 1), 3, (4,))),
+    ],
+    ids=["dense", "one layer", "convolutional"],
+)
+def test_means_and_outputs_are_those_of_the_plain_network(network, plain):
+    params, x = network.init(1), jnp.asarray(rng.normal(size=(4, network.n_features)), jnp.float32)
+    mask = (x > 1).astype(x.dtype) if network.indicator else None
+    shared = plain.init(1)
+    assert_array_equal(network.encode(params, x, condition=mask), plain.encode(shared, x, condition=mask))
+    code = network.encode(params, x)
+    assert_array_equal(network.decode(params, code), plain.decode(shared, code))
+    mean, log_variance = network.posterior(params, x)
+    assert_array_equal(log_variance, np.zeros((4, 3)))
+    assert_array_equal(mean, code)
+    both = type(network)(**{**vars(network), "spread": True}).encode(params, x)
+    assert_array_equal(both, np.concatenate([mean, np.ones((4, 3))], axis=1))
+
+
+def test_units_move_with_their_variances():
+    network = VariationalDense(6, 3, (5,), (5,))
+    params = network.init(0)
+    params["spread"] = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), params["spread"])
+    x = jnp.asarray(rng.normal(size=(4, 6)), jnp.float32)
+    order, signs = np.array([2, 0, 1]), np.array([1, -1, 1], np.float32)
+    moved = network.reordered(params, order, signs)
+    for one, other, sign in zip(network.posterior(params, x), network.posterior(moved, x), (signs, 1), strict=True):
+        assert_allclose(other, np.asarray(one)[:, order] * sign, rtol=1e-6)
+    code = network.encode(params, x)
+    assert_allclose(network.decode(moved, code[:, order] * signs), network.decode(params, code), rtol=1e-5, atol=1e-6)
+
+
+def test_counts_are_shares_of_their_sum():
+    network = VariationalDense(5, 2, (4,), (4,), counts=True)
+    params, x = network.init(0), jnp.asarray(rng.poisson(3, (6, 5)), jnp.float32)
+    code, context = network.encode(params, x), network.context(x)
+    assert_allclose(context[:, 0], np.log(x.sum(axis=1)), rtol=1e-6)
+    output = network.decode(params, jnp.concatenate([code, context], axis=1))
+    assert_allclose(network.activate_output(output).sum(axis=1), x.sum(axis=1), rtol=1e-5)
+    plain = Dense(5, 2, (4,), (4,)).decode(params, code)
+    assert_allclose(output, log_softmax(plain, axis=1) + context, rtol=1e-5, atol=1e-5)
+    params["context"] = np.array([2.0], np.float32)
+    assert_allclose(np.exp(network.decode(params, code)).sum(axis=1), np.exp(2.0), rtol=1e-5)
+    params["likelihood"] = {"zero_logit": np.zeros(5, np.float32)}
+    assert_allclose(np.exp(network.decode(params, code)).sum(axis=1), np.exp(2.0) / 2, rtol=1e-5)
+
+
+def test_conditions_reach_the_decoder_and_come_back_as_they_were():
+    network = VariationalDense(5, 2, (4,), (4,), categories=((3, 5),), conditions=(3, 4))
+    params, x = network.init(0), np.abs(rng.normal(size=(6, 5))).astype(np.float32)
+    x[:, 3:] = np.eye(2)[[0, 1, 0, 1, 1, 0]]
+    code, context = network.encode(params, x), network.context(jnp.asarray(x))
+    assert_array_equal(context, x[:, 3:])
+    rows = network.activate_output(network.decode(params, jnp.concatenate([code, context], axis=1)))
+    assert_allclose(rows[:, 3:], x[:, 3:], atol=1e-5)
+    other = network.activate_output(network.decode(params, jnp.concatenate([code, 1 - context], axis=1)))
+    assert (np.abs(other - rows)[:, :3] > 1e-4).all()
+
+
+def test_every_family_has_a_variational_network():
+    assert list(VARIATIONAL) == ["dense", "convolutional"]
