@@ -19,6 +19,9 @@ def quick(**settings):
     return VariationalAutoencoder(**{**options, **settings})
 
 
+LONG = {"max_epochs": 200, "learning_rate": 1e-2, "kl_warmup": 0.5, "early_stopping": False}
+
+
 def planted(n_rows=200, seed=0):
     """Return rows of five columns that two normal factors make, with noise."""
     rng = np.random.default_rng(seed)
@@ -27,7 +30,7 @@ def planted(n_rows=200, seed=0):
 
 @pytest.fixture(scope="module")
 def fitted():
-    return quick(max_epochs=40, learning_rate=1e-2).fit(planted())
+    return quick(**LONG).fit(planted())
 
 
 @pytest.mark.slow
@@ -58,7 +61,7 @@ def test_likelihoods_are_in_the_units_of_the_rows(fitted):
     assert abs(fitted.elbo_ - one.mean()) < 0.2
     assert_allclose(fitted.log_likelihood(X, 200)[:3], fitted.log_likelihood(X[:3], 200), rtol=1e-4, atol=1e-4)
     # A model of rows in other units is the same one: the density of a cell is per unit.
-    other = quick(max_epochs=40, learning_rate=1e-2).fit(1000 * X)
+    other = quick(**LONG).fit(1000 * X)
     assert_allclose(other.log_likelihood(1000 * X, 20), fitted.log_likelihood(X, 20) - 5 * np.log(1000), atol=0.05)
 
 
@@ -140,7 +143,7 @@ def test_conditions_are_read_and_can_be_replaced():
 
 def test_a_collapse_is_said():
     with pytest.warns(CollapseWarning, match="2 of 2 code units are inactive: .* set a smaller beta"):
-        model = quick(beta=500.0, max_epochs=10, learning_rate=1e-2).fit(planted())
+        model = quick(beta=50.0, max_epochs=100, learning_rate=1e-2).fit(planted())
     assert model.n_active_units_ == 0
 
 

@@ -15,6 +15,7 @@ PANELS = {
     "sparsity": "Sparsity",
     "corruption": "Corruption",
     "map": "Maps, with --map",
+    "variational": "Variational autoencoders, with --variational",
     "outliers": "What is an outlier",
     "training": "Training",
     "output": "Output",

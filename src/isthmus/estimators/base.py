@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.core.errors import InvalidDataError
 from isthmus.engine.inference import blocks_for
 from isthmus.estimators import stored
+from isthmus.estimators.density import Sampled
 from isthmus.estimators.exporting import Exported
 from isthmus.estimators.fit.rows import without_named
 from isthmus.estimators.inputs import open_stream
@@ -41,7 +42,7 @@ def _documented_as(other: Callable[..., Any], summary: str) -> Callable[[F], F]:
     return decorated
 
 
-class FittedModel(Reported, Exported, ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: ignore[misc]
+class FittedModel(Reported, Exported, Sampled, ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: ignore[misc]
     """The methods of an estimator that has ``params_``, ``network_``, ``scaler_`` and ``n_components_``."""
 
     device: str | None

@@ -49,6 +49,7 @@ class FollowedFit(CallbackSupportMixin):  # type: ignore[misc]
     def _adopt(self, fitted: Fitted) -> None:
         """Keep what was learned."""
         self.__dict__.pop("_current_fit", None)
+        self.__dict__.pop("code_density_", None)  # that of an earlier fit
         for name, value in fitted._asdict().items():
             setattr(self, name, value)
 

@@ -35,6 +35,7 @@ STORED: Registry[Any] = Registry(
     "stored class",
     {
         "Chain": "isthmus.corruption.composed:Chain",
+        "CodeDensity": "isthmus.estimators.density:CodeDensity",
         "ColumnOfTable": "isthmus.data.columns:ColumnOfTable",
         "Convolutional": "isthmus.networks.convolutional:Convolutional",
         "Classifying": "isthmus.networks.classifying:Classifying",

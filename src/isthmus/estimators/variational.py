@@ -16,6 +16,7 @@ from isthmus.engine.inference import Inference, blocks_for
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import Array, Rows
 from isthmus.estimators.conditions import context_for
+from isthmus.estimators.density import checked_count
 from isthmus.estimators.evidence import log_evidence
 from isthmus.estimators.fit.arrangement import first_rows
 from isthmus.estimators.fit.choices import draw_seed, pick_device
@@ -182,7 +183,7 @@ class VariationalAutoencoder(VariationalParameters, Autoencoder):  # type: ignor
             return rows
         return rows.reshape(-1, *self.image_shape_)
 
-    def sample(
+    def sample(  # type: ignore[override]
         self, n_samples: int = 1, *, random_state: Any = None, conditions: Any = None, draw: bool = False
     ) -> Any:
         """Return rows for codes drawn from the prior.
@@ -204,10 +205,8 @@ class VariationalAutoencoder(VariationalParameters, Autoencoder):  # type: ignor
             As `inverse_transform` returns them.
         """
         check_is_fitted(self)
-        if not Integer(1).accepts(n_samples):
-            raise InvalidParameterError(f"n_samples={n_samples!r} must be {Integer(1).words}")
-        rng = np.random.default_rng(draw_seed(random_state))
-        codes = rng.standard_normal((int(n_samples), self.n_components_))
+        count, rng = checked_count(n_samples), np.random.default_rng(draw_seed(random_state))
+        codes = rng.standard_normal((count, self.n_components_))
         context = None if conditions is None else context_for(self, conditions, len(codes))
         return self._decoded(codes, context, rng if draw else None)
 

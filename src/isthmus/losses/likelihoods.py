@@ -14,7 +14,8 @@ from jax.scipy.special import gammaln
 from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidParameterError
-from isthmus.core.parameters import Instance, Kind, Number, Settings
+from isthmus.core.parameters import Instance, Kind, Number
+from isthmus.core.settings import Settings
 from isthmus.losses import LIKELIHOODS
 
 Own = Mapping[str, Any]  # what a likelihood learns, by name
