@@ -94,7 +94,8 @@ def sampled_codes(model: Any, n_samples: Any, X: Any, n_mixture_components: Any,
         raise InvalidParameterError(
             "sample needs rows whose codes it learns the density of: sample(n_samples, X); the model keeps it"
         )
-    return model.code_density_.draw(count, np.random.default_rng(seed))
+    density: CodeDensity = model.code_density_
+    return density.draw(count, np.random.default_rng(seed))
 
 
 class Sampled:

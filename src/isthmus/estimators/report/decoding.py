@@ -12,6 +12,7 @@ from isthmus.estimators.inputs import mixed_encoding
 from isthmus.estimators.report.columns import ColumnReader
 from isthmus.evaluation.report.facts import DecodedColumn, Decoder, Layer
 from isthmus.networks.dense import Dense
+from isthmus.networks.variational import VariationalDense
 
 Array = NDArray[Any]
 _WIDEST = 1024  # columns of a scaling that mixes columns
@@ -32,7 +33,7 @@ def decoder_of(model: Any, readers: tuple[ColumnReader, ...], *, pictures: bool)
         Whether rows are shown as pictures instead of by column.
     """
     network = model.network_
-    if type(network) is not Dense:
+    if type(network) not in (Dense, VariationalDense) or network.n_context:
         return None
     weights, layers = network.decoder_weights(model.params_), model.params_["decoder"]
     path = network.path(model.params_)

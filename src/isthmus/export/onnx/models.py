@@ -212,6 +212,7 @@ BUILDERS: Registry[Build | Refused] = Registry(
         "PatchAutoencoder": _PATCHES,
         "PictureDenoiser": _denoiser,
         "SparseAutoencoder": _autoencoder,
+        "VariationalAutoencoder": _autoencoder,
     },
 )
 

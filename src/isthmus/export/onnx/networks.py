@@ -14,6 +14,7 @@ from isthmus.networks.base import Network
 from isthmus.networks.convolutional import Convolutional
 from isthmus.networks.custom import Custom
 from isthmus.networks.dense import Dense
+from isthmus.networks.variational import VariationalConvolutional, VariationalDense
 
 _LEAST_VARIANCE = 1e-5  # that layer normalisation adds
 
@@ -43,6 +44,11 @@ def nodes_of(network: Network) -> Halves:
     if type(network) not in NODES:
         raise InvalidParameterError(
             f"network={type(network).__name__} cannot be exported; add a row to isthmus.export.onnx.networks.NODES"
+        )
+    if network.n_context:
+        raise InvalidParameterError(
+            "a decoder that reads conditions or the sums of counts cannot be exported; use transform and "
+            "inverse_transform, or a model without them"
         )
     return NODES[type(network)]
 
@@ -180,5 +186,7 @@ def convolution(graph: Graph, x: str, kernel: str, bias: str | None = None) -> s
 
 NODES: dict[type[Network], Halves] = {
     Dense: Halves(_dense_encode, _dense_decode),
+    VariationalDense: Halves(_dense_encode, _dense_decode),
     Convolutional: Halves(_convolutional_encode, _convolutional_decode),
+    VariationalConvolutional: Halves(_convolutional_encode, _convolutional_decode),
 }
