@@ -91,7 +91,7 @@ def picture(arguments: argparse.Namespace) -> None:
     settings = NETWORK | {"n_components": 16, "hidden_layer_sizes": (512, 256), "activation": "gelu"}
     settings |= {"max_epochs": arguments.epochs, "batch_size": 256, "scaling": "auto"}
     model = VariationalAutoencoder(**settings | settings_of(arguments.set)).fit(digits)
-    draw(model.sample(96, random_state=0), arguments.out)
+    draw(model.sample(96, random_state=0) / 255, arguments.out)
 
 
 def draw(samples: np.ndarray, path: str, columns: int = 16) -> None:

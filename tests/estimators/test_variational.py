@@ -143,7 +143,7 @@ def test_conditions_are_read_and_can_be_replaced():
 
 def test_a_collapse_is_said():
     with pytest.warns(CollapseWarning, match="2 of 2 code units are inactive: .* set a smaller beta"):
-        model = quick(beta=50.0, max_epochs=100, learning_rate=1e-2).fit(planted())
+        model = quick(beta=1000.0, max_epochs=100, learning_rate=1e-2).fit(planted())
     assert model.n_active_units_ == 0
 
 

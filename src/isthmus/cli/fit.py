@@ -187,8 +187,7 @@ def fit(
     reading = reading.without([weights, groups])
     chosen: Any = {"validation_by": validation_by, "sample_weight": weights, "groups": groups, "max_memory": max_memory}
     others = {"validation": validation, "dry-run": dry_run, "distributed": distributed}
-    _refuse_others(values, name)
-    chosen = _for_a_map(chosen, others) if name == _MAP_CLASS else chosen
+    chosen = _for_class(name, values, chosen, others)
     replaces = force or _continues(values, output, checkpoint)
     target = "" if dry_run else _model_target(output, [data, validation], overwrite=replaces)
     with contextlib.ExitStack() as stack:
@@ -243,8 +242,10 @@ def _is_main_process() -> bool:
     return processes.is_main_process()
 
 
-def _refuse_others(values: dict[str, Any], name: str | None) -> None:
-    """Refuse parameters of another class than the one that is asked for."""
+def _for_class(
+    name: str | None, values: dict[str, Any], chosen: dict[str, Any], others: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what the fit of a class is given; refuse parameters and options that it does not have."""
     for option, cls, own in (
         ("--map", _MAP_CLASS, _OF_MAPS),
         ("--variational", _VARIATIONAL_CLASS, _OF_VARIATIONAL),
@@ -252,6 +253,7 @@ def _refuse_others(values: dict[str, Any], name: str | None) -> None:
         for parameter in values if name != cls else ():
             if parameter in own:
                 raise InvalidParameterError(f"--{PARAMETERS[parameter].option} needs {option}")
+    return _for_a_map(chosen, others) if name == _MAP_CLASS else chosen
 
 
 def _for_a_map(chosen: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
