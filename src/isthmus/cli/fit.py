@@ -186,8 +186,7 @@ def fit(
     name = _class_of(estimator, as_map, variational)
     reading = reading.without([weights, groups])
     chosen: Any = {"validation_by": validation_by, "sample_weight": weights, "groups": groups, "max_memory": max_memory}
-    others = {"validation": validation, "dry-run": dry_run, "distributed": distributed}
-    chosen = _for_class(name, values, chosen, others)
+    chosen = _for_class(name, values, chosen, validation=validation, dry_run=dry_run, distributed=distributed)
     replaces = force or _continues(values, output, checkpoint)
     target = "" if dry_run else _model_target(output, [data, validation], overwrite=replaces)
     with contextlib.ExitStack() as stack:
@@ -242,9 +241,7 @@ def _is_main_process() -> bool:
     return processes.is_main_process()
 
 
-def _for_class(
-    name: str | None, values: dict[str, Any], chosen: dict[str, Any], others: dict[str, Any]
-) -> dict[str, Any]:
+def _for_class(name: str | None, values: dict[str, Any], chosen: dict[str, Any], **others: Any) -> dict[str, Any]:
     """Return what the fit of a class is given; refuse parameters and options that it does not have."""
     for option, cls, own in (
         ("--map", _MAP_CLASS, _OF_MAPS),
