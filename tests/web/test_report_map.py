@@ -116,6 +116,17 @@ def test_keys_colours_and_theme(opened, plane, digits):
     X, y = digits
     page = opened(plane.report(X, color=y)).page
     assert page.locator("#map-legend .legend-line").count() == 10
+    first = page.locator("#map-legend button").nth(3)
+    row = int(np.flatnonzero(y == 3)[0])
+    spot = [float(value) for value in plane.transform(X)[row]]
+    first.click()
+    assert first.get_attribute("aria-pressed") == "false"
+    page.mouse.move(*at(page, *spot))
+    assert "label\t3" not in page.locator("#map-card").inner_text()
+    first.click()
+    page.mouse.move(2, 2)
+    page.mouse.move(*at(page, *spot))
+    assert "label\t3" in page.locator("#map-card").inner_text()
     page.select_option("#map-color", label="x20")
     assert page.locator("#map-legend .ramp").count() == 1
     before = page.evaluate("isthmus.reportMap.map.toPixel(0, 0)")

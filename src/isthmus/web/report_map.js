@@ -60,15 +60,25 @@
   function legend(column, palette) {
     const box = byId("map-legend");
     box.replaceChildren(made("h3", column.name));
-    const entry = (colour, name) => {
-      const line = made("div", undefined, "legend-line"), dot = made("span", undefined, "dot");
+    // A level is a button that hides its points and shows them again.
+    const hidden = new Set();
+    const entry = (colour, name, level) => {
+      const line = made(level === undefined ? "div" : "button", undefined, "legend-line"), dot = made("span", undefined, "dot");
       dot.style.background = colour;
       line.append(dot, made("span", name));
+      if (level === undefined) return line;
+      line.type = "button";
+      line.setAttribute("aria-pressed", "true");
+      line.addEventListener("click", () => {
+        if (!hidden.delete(level)) hidden.add(level);
+        line.setAttribute("aria-pressed", String(!hidden.has(level)));
+        map.setVisible(hidden.size ? Uint8Array.from(column.places, (step) => (hidden.has(step) ? 0 : 1)) : null);
+      });
       return line;
     };
     if (column.levels) {
       const list = made("div", undefined, "legend-list");
-      column.levels.slice(0, LISTED).forEach((level, place) => list.append(entry(palette[place], level)));
+      column.levels.slice(0, LISTED).forEach((level, place) => list.append(entry(palette[place], level, place)));
       if (column.levels.length > LISTED) list.append(made("div", `and ${column.levels.length - LISTED} more`));
       box.append(list);
     } else {
@@ -80,7 +90,7 @@
       box.append(bar, ends);
     }
     const none = column.places.some((step) => step === (column.levels ? 255 : MISSING));
-    if (none) box.append(entry(isthmus.missingColour, "missing"));
+    if (none) box.append(entry(isthmus.missingColour, "missing", column.levels ? 255 : undefined));
   }
 
   // Pictures ---------------------------------------------------------------------------------------------------
@@ -243,6 +253,7 @@
   colorSelect.addEventListener("change", () => {
     const column = data.columns[Number(colorSelect.value)], found = colours(column);
     map.setColors(found.hue, found.palette);
+    map.setVisible(null);
     legend(column, found.palette);
   });
   for (const select of [acrossSelect, upSelect]) {
