@@ -281,7 +281,7 @@ def test_help_lists_the_name():
     text = " ".join(result.stdout.split())
     for option in ("network", "sparsity", "corruption", "optimizer", "scaling"):
         entry = text.partition(f" --{option} ")[2].partition("[default:")[0]
-        assert "'toy'" in entry
+        assert "toy" in entry
 
 
 def test_fit_takes_the_name(tmp_path):
