@@ -37,10 +37,10 @@ class NeighborAutoencoder(NeighborParameters, FollowedFit, FittedModel, BaseEsti
     """An autoencoder whose code keeps neighbours near one another: a map of the rows that can be decoded.
 
     The graph of nearest neighbours is found first. Training then draws the codes of a row and of one of its neighbours
-    together and those of other rows of the batch apart, and reconstructs both ends from their codes. It has two
-    stages: an encoder of 64 features, compared by their directions; then the same encoder with a new last layer of
-    `n_components` units and with a decoder, compared by distances. A new row's code is one pass through the encoder,
-    and every point of the map decodes to a row.
+    together and those of other rows of the batch apart, and reconstructs both ends from their codes. For pictures and
+    large tables it has two stages: an encoder of 64 features, compared by their directions; then the same encoder with
+    a new last layer of `n_components` units and with a decoder, compared by distances. Small tables have the second
+    stage alone. A new row's code is one pass through the encoder, and every point of the map decodes to a row.
 
     Attributes
     ----------

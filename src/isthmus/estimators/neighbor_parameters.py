@@ -77,11 +77,13 @@ class NeighborParameters:
         default="auto",
         panel="map",
     )
-    feature_components: int | None = parameter(
+    feature_components: int | str | None = parameter(
         "width of a first code, whose encoder is trained on neighbours by the cosine of codes, and then continued with "
-        "a new last layer; None trains in one stage, as a network without hidden layers does",
+        "a new last layer; None trains in one stage, as a network without hidden layers does; auto: 64, none for "
+        "tables of fewer than 10,000 rows and for networks of your own",
         Integer(1),
-        default=64,
+        AUTO,
+        default="auto",
         optional=True,
         panel="map",
     )
@@ -145,7 +147,7 @@ class NeighborParameters:
     )
     max_epochs: int | str = parameter(
         "passes over the rows in each stage; in one, every row meets one of its neighbours, each in turn; auto: as "
-        "many as make 3,000 steps, from 5 to 200",
+        "many as make 3,000 steps, from 5 to 200; of a table in one stage 5,000 steps, at most 500",
         Integer(1),
         AUTO,
         default="auto",

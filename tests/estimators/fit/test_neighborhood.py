@@ -23,7 +23,7 @@ def plan_of(n_rows=100, rows=None, **settings):
     [(20, 32, 200), (150, 32, 200), (1797, 128, 200), (10_000, 512, 150), (60_000, 512, 26), (10**6, 512, 5)],
 )
 def test_automatic_batches_and_epochs(n_rows, batch, epochs):
-    plan = plan_of(n_rows, np.zeros((2, 6))).plan
+    plan = plan_of(n_rows, np.zeros((2, 6)), feature_components=64).plan
     assert (plan.batch_size, plan.settings.max_epochs) == (batch, epochs)
 
 
@@ -61,7 +61,25 @@ def test_deformations_fade_at_the_end():
 
 def test_a_network_of_your_own_has_one_stage():
     with pytest.raises(InvalidParameterError, match="feature_components=64 cannot be combined with a network"):
-        plan_of(network=lambda n_features, n_components, key: None)
+        plan_of(network=lambda n_features, n_components, key: None, feature_components=64)
+    assert plan_of(network=lambda n_features, n_components, key: None).feature_components is None
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "rows", "settings", "width", "epochs"),
+    [
+        (9_999, np.zeros((9, 4)), {}, None, 250),
+        (10_000, np.zeros((9, 4)), {}, 64, 150),
+        (100, np.zeros((9, 4)), {}, None, 500),
+        (100, np.zeros((9, 4)), {"neighbors_of": "features"}, 64, 200),
+        (100, np.zeros((9, 4)), {"feature_components": 8}, 8, 200),
+        (100, np.zeros((9, 4, 4)), {}, 64, 200),
+        (100, np.zeros((9, 1, 4)), {}, None, 500),
+    ],
+)
+def test_how_many_stages_and_epochs(n_rows, rows, settings, width, epochs):
+    plan = plan_of(n_rows, rows, **settings)
+    assert (plan.feature_components, plan.plan.settings.max_epochs) == (width, epochs)
 
 
 def test_schedules():

@@ -34,6 +34,8 @@ from isthmus.networks.one_hot import starting_logits
 from isthmus.sparsity.base import constant
 
 _BATCH, _STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 512, 3000, 5, 200
+_STEPS_OF_ONE, _MOST_OF_ONE = 5000, 500  # of a table that is trained in one stage
+_FEATURES, _MANY = 64, 10_000  # the width of the first code, and the rows from which a table has one
 _MEASURED_ROWS = 2048
 _FIRST_WEIGHT, _LAST_WEIGHT = 2.0, 40.0  # of the reconstruction, in the first half of training and at its end
 _FULL_STRENGTH = 0.6  # the share of training with deformations of full strength
@@ -86,6 +88,7 @@ class MapPlan:
         """
         network = values["network"]
         family = Custom if callable(network) else FAMILIES[network or "dense"]
+        values = {**values, "feature_components": _feature_width(values, family.keeps_encoder, schema, n_rows)}
         if values["feature_components"] is not None and not family.keeps_encoder:
             what = "a network of your own" if family is Custom else f"network={network!r}"
             raise InvalidParameterError(
@@ -104,6 +107,25 @@ class MapPlan:
         return cls(plan, **{name: values[name] for name in (*own, *features)})
 
 
+def _feature_width(values: Mapping[str, Any], keeps_encoder: bool, schema: Schema, n_rows: int) -> Any:
+    """Return the width of the first code, or None for one stage.
+
+    The features of few rows are learned by heart. 5-NN accuracy of new rows in two stages of 200 epochs, one of 200 and
+    one of 600: 8x8 digits as a table 0.932, 0.940, 0.955; breast cancer 0.944, 0.949, 0.951; wine, of which 54 rows are
+    new, 0.981, 0.969, 0.969.
+    """
+    wanted = values["feature_components"]
+    if not isinstance(wanted, str):
+        return wanted
+    if values["neighbors_of"] == "features":
+        return _FEATURES
+    return _FEATURES if keeps_encoder and (_is_picture(schema) or n_rows >= _MANY) else None
+
+
+def _is_picture(schema: Schema) -> bool:
+    return schema.image_shape is not None and min(schema.image_shape[:2]) > 1
+
+
 def _autoencoder_values(values: Mapping[str, Any], schema: Schema, n_rows: int) -> dict[str, Any]:
     """Return the parameters of the autoencoder underneath."""
     batch, epochs, rate = values["batch_size"], values["max_epochs"], values["learning_rate"]
@@ -112,7 +134,9 @@ def _autoencoder_values(values: Mapping[str, Any], schema: Schema, n_rows: int) 
     if isinstance(batch, str):
         batch = int(min(_BATCH, max(32, 1 << max(n_rows // 8, 1).bit_length() - 1)))
     if isinstance(epochs, str):
-        epochs = int(np.clip(-(-_STEPS // -(-n_rows // batch)), _FEWEST_EPOCHS, _MOST_EPOCHS))
+        one = values["feature_components"] is None and not _is_picture(schema)
+        steps, most = (_STEPS_OF_ONE, _MOST_OF_ONE) if one else (_STEPS, _MOST_EPOCHS)
+        epochs = int(np.clip(-(-steps // -(-n_rows // batch)), _FEWEST_EPOCHS, most))
     given = {
         "batch_size": batch,
         "max_epochs": epochs,
@@ -135,7 +159,7 @@ def _augmentation(values: Mapping[str, Any], schema: Schema) -> Any:
     if not isinstance(wanted, str) or wanted != "auto":
         return wanted
     shape, scaling = schema.image_shape, values["scaling"]
-    if shape is None or min(shape[:2]) == 1:
+    if shape is None or not _is_picture(schema):
         return "gaussian"
     by_column = scaling in (None, "auto") or SCALINGS[scaling].makes is Scaler
     return Deform(strength=fading) if by_column and (len(shape) == 2 or shape[2] == 1) else None
