@@ -23,12 +23,17 @@ def served(monkeypatch):
     from isthmus.explore import serving
 
     found = []
-    monkeypatch.setattr(serving, "serve", lambda app, listener, opened: found.append(app))
+
+    def serve(app, listener, started):
+        found.append(app)
+        started()
+
+    monkeypatch.setattr(serving, "serve", serve)
     return found
 
 
 def test_the_address_is_printed(folder, served):
-    result = isthmus("explore", folder / "model", folder / "more.csv", "--color-by", "label", "--quiet")
+    result = isthmus("explore", folder / "model", folder / "more.csv", "--color-by", "label", "--quiet", "--no-browser")
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/   \(300 rows; Ctrl-C ends\)\n", result.stdout)
     assert len(served) == 1
 

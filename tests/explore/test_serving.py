@@ -60,7 +60,7 @@ def test_the_server_answers_and_says_so():
 
     listener = serving.listening("127.0.0.1", 0)
     port, opened = listener.getsockname()[1], threading.Event()
-    threading.Thread(target=serving.serve, args=(app, listener), kwargs={"opened": opened.set}, daemon=True).start()
+    threading.Thread(target=serving.serve, args=(app, listener), kwargs={"started": opened.set}, daemon=True).start()
     assert opened.wait(10)
     time.sleep(0.1)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:

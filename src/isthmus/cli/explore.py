@@ -67,6 +67,7 @@ def explore(
             f'isthmus explore needs {" and ".join(missing)}, which is not installed; run pip install "isthmus[explore]"'
         )
     from pathlib import Path
+    from threading import Thread
 
     from isthmus.explore import explorer, serving
 
@@ -83,14 +84,17 @@ def explore(
         shown = f"{explored.n_rows:,} rows" + (
             f", a sample of {explored.n_all:,}" if explored.n_rows < explored.n_all else ""
         )
-        print(f"{address}   ({shown}; Ctrl-C ends)", flush=True)
 
         def opened() -> None:
             if browser:
                 serving.open_browser(address)
             explored.warm()
 
-        serving.serve(app, listener, opened=opened)
+        def started() -> None:
+            print(f"{address}   ({shown}; Ctrl-C ends)", flush=True)
+            Thread(target=opened, daemon=True).start()
+
+        serving.serve(app, listener, started=started)
         explored.end()
 
 

@@ -6,7 +6,6 @@ import os
 import secrets
 import socket
 import sys
-import threading
 import webbrowser
 from collections.abc import Callable
 from typing import Any
@@ -60,7 +59,7 @@ def address_of(host: str, port: int, access: Access) -> str:
     return f"http://{shown}:{port}/" + (f"?token={access.token}" if access.token else "")
 
 
-def serve(app: Any, listener: socket.socket, *, opened: Callable[[], None] | None = None) -> None:
+def serve(app: Any, listener: socket.socket, *, started: Callable[[], None] | None = None) -> None:
     """Answer requests until Ctrl-C.
 
     Parameters
@@ -69,8 +68,8 @@ def serve(app: Any, listener: socket.socket, *, opened: Callable[[], None] | Non
         What `isthmus.explore.explorer` returns.
     listener : socket
         What `listening` returns.
-    opened : callable, optional
-        Called when the server answers.
+    started : callable, optional
+        Called once the server answers, and Ctrl-C ends it; it has to be quick.
     """
     import uvicorn
 
@@ -86,25 +85,19 @@ def serve(app: Any, listener: socket.socket, *, opened: Callable[[], None] | Non
         timeout_graceful_shutdown=_ENDING,
         limit_concurrency=256,
     )
-    server = uvicorn.Server(config)
-    if opened is not None:
-        threading.Thread(target=_when_started, args=(server, opened), daemon=True).start()
+
+    class Server(uvicorn.Server):  # type: ignore[misc]
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets=sockets)
+            if started is not None:
+                started()
+
     try:
-        server.run(sockets=[listener])
+        Server(config).run(sockets=[listener])
     except KeyboardInterrupt:  # uvicorn has ended the server, and passes the signal on
         pass
     finally:
         listener.close()
-
-
-def _when_started(server: Any, opened: Callable[[], None]) -> None:
-    import time
-
-    for _ in range(600):
-        if server.started:
-            opened()
-            return
-        time.sleep(0.05)
 
 
 def open_browser(address: str) -> None:
