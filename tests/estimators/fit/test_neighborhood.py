@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -60,9 +61,12 @@ def test_deformations_fade_at_the_end():
 
 
 def test_a_network_of_your_own_has_one_stage():
+    def network(n_features, n_components, key):
+        return (lambda x: x[:, :n_components]), (lambda code: jnp.tile(code, n_features)[:, :n_features])
+
     with pytest.raises(InvalidParameterError, match="feature_components=64 cannot be combined with a network"):
-        plan_of(network=lambda n_features, n_components, key: None, feature_components=64)
-    assert plan_of(network=lambda n_features, n_components, key: None).feature_components is None
+        plan_of(network=network, feature_components=64)
+    assert plan_of(20_000, np.zeros((2, 6)), network=network).feature_components is None
 
 
 @pytest.mark.parametrize(
