@@ -51,14 +51,16 @@ def test_pictures_become_a_square_of_them(model, tmp_path):
 
 
 def test_colours_stay_and_large_sheets_shrink(tmp_path, monkeypatch):
-    monkeypatch.setattr("isthmus.export.projector._MOST_PIXELS", 32)
-    rows = np.zeros((16, 16, 16, 3), np.uint8)
-    rows[..., 0] = 255
-    model = randomized(Autoencoder(2, hidden_layer_sizes=(), random_state=0), rows.reshape(16, -1) + ROWS[0, 0])
-    to_projector(model, rows.reshape(16, -1), tmp_path, image_shape=(16, 16, 3))
+    monkeypatch.setattr("isthmus.export.projector._MOST_PIXELS", 4)
+    model = randomized(Autoencoder(2, hidden_layer_sizes=(), random_state=0), np.tile(ROWS[:4], 2))
+    red = np.tile(np.array([255, 0, 0], np.uint8), (4, 4))
+    to_projector(model, red, tmp_path, image_shape=(2, 2, 3))
     sheet = Image.open(tmp_path / "sprite.png")
-    assert (sheet.mode, sheet.size) == ("RGB", (32, 32))
-    assert sheet.getpixel((5, 5)) == (255, 0, 0)
+    assert (sheet.mode, sheet.size) == ("RGB", (4, 4))
+    to_projector(model, np.tile(red, (4, 1)), tmp_path, image_shape=(2, 2, 3), overwrite=True)
+    sheet = Image.open(tmp_path / "sprite.png")
+    assert (sheet.mode, sheet.size) == ("RGB", (4, 4))
+    assert sheet.getpixel((3, 2)) == (255, 0, 0)
 
 
 def test_existing_files_are_kept(model, tmp_path):
