@@ -126,7 +126,8 @@ def test_denoise_onnx(tmp_path, capsys):
         arguments = (str(tmp_path / one) for one in ("denoiser.onnx", f"{name}.png", f"{name}-clean.png"))
         script.main(*arguments, noise=25)
         assert capsys.readouterr().out.endswith(f"{shape[1]} x {shape[0]} pixels\n")
-        found = np.asarray(Image.open(tmp_path / f"{name}-clean.png"), float)
+        with Image.open(tmp_path / f"{name}-clean.png") as picture:
+            found = np.asarray(picture, float)
         expected = 255 * np.clip(Denoiser.shipped().clean(noisy / 255, 25), 0, 1)
         # Rounded to bytes; at the lower and right edge the padding is another.
         assert np.abs(found - expected)[:-8, :-8].max() < 3

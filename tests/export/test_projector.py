@@ -38,7 +38,8 @@ def test_vectors_and_labels_are_those_of_the_rows(model, tmp_path):
 def test_pictures_become_a_square_of_them(model, tmp_path):
     found = to_projector(model, ROWS, tmp_path, image_shape=(3, 2))
     assert "sprite.png" in found.files
-    sheet = np.asarray(Image.open(tmp_path / "sprite.png"), float)
+    with Image.open(tmp_path / "sprite.png") as picture:
+        sheet = np.asarray(picture, float)
     assert sheet.shape == (7 * 3, 8 * 2)
     low, high = ROWS.min(), ROWS.max()
     for place in (0, 9, 49):
@@ -54,13 +55,11 @@ def test_colours_stay_and_large_sheets_shrink(tmp_path, monkeypatch):
     monkeypatch.setattr("isthmus.export.projector._MOST_PIXELS", 4)
     model = randomized(Autoencoder(2, hidden_layer_sizes=(), random_state=0), np.tile(ROWS[:4], 2))
     red = np.tile(np.array([255, 0, 0], np.uint8), (4, 4))
-    to_projector(model, red, tmp_path, image_shape=(2, 2, 3))
-    sheet = Image.open(tmp_path / "sprite.png")
-    assert (sheet.mode, sheet.size) == ("RGB", (4, 4))
-    to_projector(model, np.tile(red, (4, 1)), tmp_path, image_shape=(2, 2, 3), overwrite=True)
-    sheet = Image.open(tmp_path / "sprite.png")
-    assert (sheet.mode, sheet.size) == ("RGB", (4, 4))
-    assert sheet.getpixel((3, 2)) == (255, 0, 0)
+    for rows, place in ((red, (1, 1)), (np.tile(red, (4, 1)), (3, 2))):
+        to_projector(model, rows, tmp_path, image_shape=(2, 2, 3), overwrite=True)
+        with Image.open(tmp_path / "sprite.png") as sheet:
+            assert (sheet.mode, sheet.size) == ("RGB", (4, 4))
+            assert sheet.getpixel(place) == (255, 0, 0)
 
 
 def test_existing_files_are_kept(model, tmp_path):
