@@ -62,7 +62,7 @@ def test_deformations_fade_at_the_end():
 
 def test_a_network_of_your_own_has_one_stage():
     def network(n_features, n_components, key):
-        return (lambda x: x[:, :n_components]), (lambda code: jnp.tile(code, n_features)[:, :n_features])
+        return (lambda row: row[:n_components]), (lambda code: jnp.tile(code, n_features)[:n_features])
 
     with pytest.raises(InvalidParameterError, match="feature_components=64 cannot be combined with a network"):
         plan_of(network=network, feature_components=64)
