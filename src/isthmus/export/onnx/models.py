@@ -19,6 +19,7 @@ from isthmus.export.onnx.graph import OPSET, Graph
 from isthmus.export.onnx.networks import nodes_of, reconstruction
 from isthmus.export.onnx.rows import N_ROWS, Given, RowFormat, read_rows, write_rows
 from isthmus.export.onnx.sparsities import sparse_code
+from isthmus.export.onnx.variational import context_of
 from isthmus.images.denoiser import Denoiser
 
 PARTS = ("encoder", "decoder", "whole")
@@ -98,7 +99,8 @@ def _autoencoder(model: Any, part: str, rows: str | None, encoded: bool) -> Grap
         given = read_rows(graph, form, rows)
         codes = _codes(graph, model, given)
     if part != "encoder":
-        pre_output = nodes_of(network).decode(graph, network, model.params_, codes)
+        context = context_of(graph, network, model.params_, None if given is None else given.rows)
+        pre_output = nodes_of(network).decode(graph, network, model.params_, codes, context)
         output = reconstruction(graph, network, pre_output)
         write_rows(graph, form, output, None if given is None else given.means)
     if part != "decoder":

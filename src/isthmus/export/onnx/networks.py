@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from isthmus.core.errors import InvalidParameterError
+from isthmus.export.onnx import variational
 from isthmus.export.onnx.activations import activated
 from isthmus.export.onnx.graph import Graph
 from isthmus.networks.base import Network
@@ -24,8 +25,8 @@ class Halves(NamedTuple):
 
     # (graph, network, params, scaled rows, missing mask or None) -> the pre-code
     encode: Callable[[Graph, Any, Any, str, str | None], str]
-    # (graph, network, params, code) -> the output before its activation
-    decode: Callable[[Graph, Any, Any, str], str]
+    # (graph, network, params, code, what the decoder reads besides it or None) -> the output before its activation
+    decode: Callable[[Graph, Any, Any, str, str | None], str]
 
 
 def nodes_of(network: Network) -> Halves:
@@ -45,28 +46,32 @@ def nodes_of(network: Network) -> Halves:
         raise InvalidParameterError(
             f"network={type(network).__name__} cannot be exported; add a row to isthmus.export.onnx.networks.NODES"
         )
-    if network.n_context:
-        raise InvalidParameterError(
-            "a decoder that reads conditions or the sums of counts cannot be exported; use transform and "
-            "inverse_transform, or a model without them"
-        )
     return NODES[type(network)]
 
 
 def reconstruction(graph: Graph, network: Network, pre_output: str) -> str:
     """Return the name of the output after its activation: of a category, the probabilities of its levels."""
+    return variational.as_given(graph, network, pre_output, _activated_output(graph, network, pre_output))
+
+
+def _activated_output(graph: Graph, network: Network, pre_output: str) -> str:
+    name = variational.output_activation(network)
     if not network.categories:
-        return activated(graph, network.output_activation, pre_output)
+        return _output(graph, name, pre_output)
     pieces, place = [], 0
     bounds = [*network.categories, (network.n_features, network.n_features)]
     for first, stop in bounds:
         if place < first:
             piece = _columns(graph, pre_output, place, first)
-            pieces.append(activated(graph, network.output_activation, piece))
+            pieces.append(_output(graph, name, piece))
         if first < stop:
             pieces.append(graph.node("Softmax", _columns(graph, pre_output, first, stop), axis=1))
         place = stop
     return graph.node("Concat", *pieces, axis=1) if len(pieces) > 1 else pieces[0]
+
+
+def _output(graph: Graph, name: str, x: str) -> str:
+    return graph.node("Exp", x) if name == "exp" else activated(graph, name, x)
 
 
 def _columns(graph: Graph, value: str, first: int, stop: int) -> str:
@@ -82,29 +87,34 @@ def _layer(graph: Graph, params: Any, half: str, number: int, part: str) -> str:
 
 
 def _dense_encode(graph: Graph, network: Dense, params: Any, x: str, missing: str | None) -> str:
+    x = variational.seen(graph, network, x)
     hidden = graph.node("Sub", x, _layer(graph, params, "decoder", -1, "bias")) if network.pre_bias else x
     last = len(network.encoder_sizes)
     for number in range(last + 1):
         weight = _layer(graph, params, "encoder", number, "weight")
-        mask = missing if network.indicator and not number else None
-        hidden = _dense_layer(graph, network, params, "encoder", number, hidden, weight, mask, is_last=number == last)
+        more = None
+        if missing is not None and network.indicator and not number:
+            more = graph.product(missing, graph.constant(params["indicator"], "encoder.missing"))
+        hidden = _dense_layer(graph, network, params, "encoder", number, hidden, weight, more, is_last=number == last)
     if network.linear_path:
         straight = graph.product(x, graph.constant(params["encoder_path"], "encoder.path"))
         hidden = graph.node("Add", hidden, straight)
     return hidden
 
 
-def _dense_decode(graph: Graph, network: Dense, params: Any, code: str) -> str:
+def _dense_decode(graph: Graph, network: Dense, params: Any, code: str, context: str | None = None) -> str:
     hidden, last = code, len(network.decoder_sizes)
+    more = _conditioned(graph, network, params, context, lambda matrix: matrix)
     for number in range(last + 1):
         half, place = ("encoder", last - number) if network.tied else ("decoder", number)
         weight = _layer(graph, params, half, place, "weight")
-        hidden = _dense_layer(graph, network, params, "decoder", number, hidden, weight, None, is_last=number == last)
+        own = None if number else more
+        hidden = _dense_layer(graph, network, params, "decoder", number, hidden, weight, own, is_last=number == last)
     if network.linear_path:
         name = "encoder" if network.tied else "decoder"
         path = graph.constant(params[f"{name}_path"], f"{name}.path")
         hidden = graph.node("Add", hidden, graph.product(code, path, transposed=network.tied))
-    return hidden
+    return variational.with_context(graph, network, params, hidden, context)
 
 
 def _dense_layer(
@@ -115,19 +125,29 @@ def _dense_layer(
     number: int,
     x: str,
     weight: str,
-    missing: str | None,
+    more: str | None,
     *,
     is_last: bool,
 ) -> str:
     normed = network.layer_norm and not is_last
     bias = _layer(graph, params, half, number, "bias")
     pre = graph.product(x, weight, None if normed else bias, transposed=network.tied and half == "decoder")
-    if missing is not None:
-        pre = graph.node("Add", pre, graph.product(missing, graph.constant(params["indicator"], "encoder.missing")))
+    if more is not None:
+        pre = graph.node("Add", pre, more)
     if normed:
         gain = _layer(graph, params, half, number, "gain")
         pre = graph.node("LayerNormalization", pre, gain, bias, axis=-1, epsilon=_LEAST_VARIANCE)
     return pre if is_last else activated(graph, network.activation, pre)
+
+
+def _conditioned(
+    graph: Graph, network: Any, params: Any, context: str | None, arranged: Callable[[Any], Any]
+) -> str | None:
+    """Return the name of what conditions add to the decoder's first product."""
+    own = variational.conditions_of(graph, network, context)
+    if own is None:
+        return None
+    return graph.product(own, graph.constant(arranged(np.asarray(params["conditioned"])), "decoder.conditions"))
 
 
 # Convolutional -------------------------------------------------------------------------------------------------------
@@ -138,6 +158,7 @@ def _convolutional_encode(graph: Graph, network: Convolutional, params: Any, x: 
     height, width, own = network.image_shape
     lines, columns, deepest = network.grid
     step = 1 << len(network.channels)
+    x = variational.seen(graph, network, x)
     hidden = graph.node("Reshape", x, graph.sizes(-1, height, width, own))
     hidden = graph.node("Transpose", hidden, perm=[0, 3, 1, 2])
     below, right = lines * step - height, columns * step - width
@@ -152,14 +173,22 @@ def _convolutional_encode(graph: Graph, network: Convolutional, params: Any, x: 
     return graph.product(graph.node("Flatten", hidden, axis=1), kernel, _layer(graph, params, "encoder", -1, "bias"))
 
 
-def _convolutional_decode(graph: Graph, network: Convolutional, params: Any, code: str) -> str:
+def _convolutional_decode(
+    graph: Graph, network: Convolutional, params: Any, code: str, context: str | None = None
+) -> str:
     height, width, _ = network.image_shape
     lines, columns, deepest = network.grid
     first = params["decoder"][0]
-    weight = np.asarray(first["weight"]).reshape(network.n_components, lines, columns, deepest).transpose(0, 3, 1, 2)
-    kernel = graph.constant(weight.reshape(network.n_components, -1), "decoder.0.weight")
-    bias = np.asarray(first["bias"]).reshape(lines, columns, deepest).transpose(2, 0, 1).reshape(-1)
-    hidden = graph.product(code, kernel, graph.constant(bias, "decoder.0.bias"))
+
+    def arranged(matrix: Any) -> Any:
+        """Return a matrix (inputs, cells) with the channels of its outputs first."""
+        return matrix.reshape(-1, lines, columns, deepest).transpose(0, 3, 1, 2).reshape(len(matrix), -1)
+
+    kernel = graph.constant(arranged(np.asarray(first["weight"])), "decoder.0.weight")
+    hidden = graph.product(code, kernel, graph.constant(arranged(first["bias"][None])[0], "decoder.0.bias"))
+    more = _conditioned(graph, network, params, context, arranged)
+    if more is not None:
+        hidden = graph.node("Add", hidden, more)
     hidden = graph.node("Reshape", hidden, graph.sizes(-1, deepest, lines, columns))
     for number in range(1, len(network.channels) + 1):
         hidden = _convolved(graph, params, "decoder", number, activated(graph, network.activation, hidden))
@@ -167,7 +196,8 @@ def _convolutional_decode(graph: Graph, network: Convolutional, params: Any, cod
     step = 1 << len(network.channels)
     if (lines * step, columns * step) != (height, width):
         hidden = graph.node("Slice", hidden, graph.sizes(0, 0), graph.sizes(height, width), graph.sizes(2, 3))
-    return graph.node("Flatten", graph.node("Transpose", hidden, perm=[0, 2, 3, 1]), axis=1)
+    output = graph.node("Flatten", graph.node("Transpose", hidden, perm=[0, 2, 3, 1]), axis=1)
+    return variational.with_context(graph, network, params, output, context)
 
 
 def _convolved(graph: Graph, params: Any, half: str, number: int, x: str) -> str:

@@ -13,7 +13,7 @@ from isthmus.export.onnx.graph import Graph
 from isthmus.export.torch.operations import OPERATIONS
 
 # The names of arrays that were not learned by a gradient.
-_FIXED = ("scaling.", "code.", "number_")
+_FIXED = ("scaling.", "code.", "conditions.", "number_")
 
 
 class GraphModule(nn.Module):  # type: ignore[misc]
