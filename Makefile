@@ -29,7 +29,7 @@ lint: $(VENV)/dev
 
 # The site in both languages, in site/; a warning is an error.
 docs: $(VENV)/dev
-	$(BIN)/python scripts/site.py
+	$(BIN)/python scripts/build_site.py
 
 bench: $(VENV)/bench
 	cd benchmarks && for script in startup narrow epoch encode stream shuffle scale processes against_pca sparse_epoch topk planted denoising_epoch convolution; do ../$(BIN)/python $$script.py || exit 1; done

@@ -2,8 +2,8 @@
 
     python scripts/reference.py FOLDER
 
-The text is that of the docstrings, parsed by griffe, and of the commands' help; `scripts/site.py` calls this when it
-builds the site. `tests/test_reference.py` checks that every public name and every command has its entry.
+The text is that of the docstrings, parsed by griffe, and of the commands' help; `scripts/build_site.py` calls this when
+it builds the site. `tests/test_reference.py` checks that every public name and every command has its entry.
 """
 
 from __future__ import annotations

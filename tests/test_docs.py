@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*/*.md")])
 # Their Chinese twins have the same code, which tests/test_site.py checks.
 ORIGINALS = [d for d in DOCUMENTS if d.parent.name != "zh" and not d.name.endswith(".zh-CN.md")]
-# Pages of the site that scripts/site.py makes; building it checks the links to them.
+# Pages of the site that scripts/build_site.py makes; building it checks the links to them.
 GENERATED = ("api/", "cli.md", "changelog.md", "notebooks/", "files/")
 MAKEFILE = (ROOT / "Makefile").read_text()
 

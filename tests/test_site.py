@@ -97,7 +97,7 @@ def site(tmp_path_factory):
     pytest.importorskip("zensical", reason="zensical is not installed; it builds the site")
     sys.path.insert(0, str(ROOT / "scripts"))
     try:
-        spec = importlib.util.spec_from_file_location("isthmus_site", ROOT / "scripts" / "site.py")
+        spec = importlib.util.spec_from_file_location("isthmus_site", ROOT / "scripts" / "build_site.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     finally:

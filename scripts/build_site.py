@@ -1,7 +1,7 @@
 """Build the site of the documentation in both languages, with warnings as errors.
 
-    python scripts/site.py              # build/pages, then site/en, site/zh and site/index.html
-    python scripts/site.py --only en    # one language
+    python scripts/build_site.py              # build/pages, then site/en, site/zh and site/index.html
+    python scripts/build_site.py --only en    # one language
 
 The pages of a language are those of docs/LANGUAGE, the pictures of docs/assets, and what is generated: the reference
 (`scripts/reference.py`), the changelog, and the notebooks. Zensical renders them with its strict mode; then
