@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from commands import fails, isthmus
-from isthmus import Autoencoder, NeighborAutoencoder, SparseAutoencoder
+from isthmus import Autoencoder, NeighborAutoencoder, SparseAutoencoder, likelihoods
 from isthmus.cli import fit as fitting
 from isthmus.cli import options
 from isthmus.cli.as_config import as_config
@@ -26,6 +26,7 @@ from isthmus.core.parameters import (
 from isthmus.corruption import CORRUPTIONS, Chain, Deform, Gaussian, Masking
 from isthmus.estimators import AUTOENCODERS, ESTIMATORS
 from isthmus.estimators.choosing import estimator_of
+from isthmus.estimators.variational_parameters import ColumnNames
 from isthmus.sparsity import KL, SPARSITIES, Matryoshka, TopK
 
 LEFT_OUT = ("verbose", "display_step", "warm_start")
@@ -42,6 +43,7 @@ OBJECTS = {
         Chain((Gaussian(0.1, unit="input"), Masking())),
     ],
 }
+OBJECTS["likelihood"] = [likelihoods.Gaussian(variance="feature"), likelihoods.Gaussian(0.5), likelihoods.Poisson()]
 OBJECTS["augmentation"] = OBJECTS["corruption"]
 
 
@@ -65,6 +67,8 @@ def drawn(kind, name, draw):
         return (*(draw.choice([0.0, 1, draw.random()]) for _ in range(draw.randint(0, 4))), 1.0)
     if isinstance(kind, NamedWeights):
         return {name: draw.choice([0.0, 2, draw.random()]) for name in draw.sample(TEXTS, 3)}
+    if isinstance(kind, ColumnNames):
+        return draw.choice([tuple(draw.sample(TEXTS, 2)), (0, 3)])
     assert isinstance(kind, Instance), kind
     return draw.choice(OBJECTS[name])
 

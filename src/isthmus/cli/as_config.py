@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.cli.config import METHODS
 from isthmus.core.parameters import Parameter, parameters_of
 from isthmus.core.version import __version__
 from isthmus.corruption import CORRUPTIONS
-from isthmus.sparsity import SPARSITIES
 
 _LONGEST = 1000  # items of a list
 # These change what is printed, or where a fit starts, and not what is learned from given rows.
@@ -83,7 +83,7 @@ def _columns(model: Any) -> list[str]:
 
 def _entry(option: str, value: Any) -> str:
     """Return the line or the table of an option."""
-    for names in (SPARSITIES, CORRUPTIONS):
+    for names in METHODS.values():
         if dataclasses.is_dataclass(value) and hasattr(value, "get_params"):
             method = next((name for name in names if type(value) is names[name]), None)
             if method is not None:

@@ -22,16 +22,24 @@ from isthmus.core.files import described
 from isthmus.core.parameters import Name, NamedWeights, Parameter
 from isthmus.corruption import CORRUPTIONS
 from isthmus.estimators.parameters import ALL
+from isthmus.losses import LIKELIHOODS
 from isthmus.sparsity import SPARSITIES
 
 _HELP = "TOML file of options, such as epochs = 50; those on the command line win. [see: isthmus inspect --as-config]"
 _Config = Annotated[str | None, Option("--config", metavar="FILE", help=_HELP)]
 
+# Methods that are objects with settings, a table of a file each.
+METHODS: Mapping[str, Mapping[str, Any]] = {
+    "sparsity": SPARSITIES,
+    "corruption": CORRUPTIONS,
+    "likelihood": LIKELIHOODS,
+}
 # Options of a file that give way to others on the command line which decide the same thing.
 _YIELDS = {
     "verbose": ("quiet", "as_json", "epochs_as_lines"),
-    "estimator": ("as_map",),
-    "as_map": ("estimator",),
+    "estimator": ("as_map", "variational"),
+    "as_map": ("estimator", "variational"),
+    "variational": ("estimator", "as_map"),
     "quiet": ("verbose", "epochs_as_lines"),
     "epochs_as_lines": ("quiet", "as_json", "verbose"),
 }
@@ -222,16 +230,16 @@ def _parameter_value(declared: Parameter, value: Any) -> Any:
 
 
 def _method_of(declared: Parameter) -> str | None:
-    """Return which methods a parameter's values are: sparsity, corruption, or None."""
+    """Return which of `METHODS` a parameter's values are, or None."""
     tables = [kind.table for kind in declared.kinds if isinstance(kind, Name)]
-    for name, known in (("sparsity", SPARSITIES), ("corruption", CORRUPTIONS)):
+    for name, known in METHODS.items():
         if any(table is known for table in tables):  # comparing tables would import all their rows
             return name
     return None
 
 
 def _method(name: str, tables: list[dict[str, Any]], *, several: bool) -> Any:
-    """Return a sparsity or a corruption with its settings; a list of tables is a chain of corruptions."""
+    """Return a method with its settings; a list of tables is a chain of corruptions."""
     if not several:
         return _one_method(name, tables[0])
     if name != "corruption":
@@ -242,7 +250,7 @@ def _method(name: str, tables: list[dict[str, Any]], *, several: bool) -> Any:
 
 
 def _one_method(name: str, table: dict[str, Any]) -> Any:
-    known: Mapping[str, Any] = SPARSITIES if name == "sparsity" else CORRUPTIONS
+    known = METHODS[name]
     given = dict(table)
     if not isinstance(given.get("name"), str):
         raise InvalidParameterError(f"[{name}] needs the name of the method, such as name = {next(iter(known))!r}")

@@ -26,6 +26,7 @@ class ColumnNames(Kind):
 
     metavar = "A,B"
     words = "a list of the names or numbers of columns"
+    shell_words = "names of columns divided by commas"
 
     def accepts(self, value: object) -> bool:  # noqa: D102
         if isinstance(value, str):
@@ -45,11 +46,11 @@ class VariationalParameters:
         "width of the code", Integer(1), default=2, option="components", kw_only=False, panel="model"
     )
     likelihood: Any = parameter(
-        "distribution of the scaled cells, by name or as an object of isthmus.likelihoods with its settings; "
+        "distribution of the scaled cells; "
         "categories are categorical; poisson and the like take counts, of which the network learns each one's share of "
         "their sum",
         Name(LIKELIHOODS),
-        Instance("an object of isthmus.likelihoods", has_attributes("log_density", "draw")),
+        Instance("an object of isthmus.likelihoods with its settings", has_attributes("log_density", "draw")),
         default="gaussian",
         panel="variational",
     )
