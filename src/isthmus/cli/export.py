@@ -8,7 +8,7 @@ from typer import Argument, Option
 
 from isthmus.cli.app import print_result
 from isthmus.cli.options import DATA_HELP, Force, Json, Quiet, Reading, load_model, local_file, reads_rows, rows_of
-from isthmus.cli.report import Color, ImageShape, shape_of
+from isthmus.cli.report import ImageShape, shape_of
 from isthmus.core.errors import InvalidParameterError, unknown_name
 
 _DENOISER = "denoiser"
@@ -25,6 +25,15 @@ _Part = Annotated[
         autocompletion=lambda: list(PARTS),
     ),
 ]
+_Color = Annotated[
+    str | None,
+    Option(
+        "--color-by",
+        metavar="NAME",
+        help="With --projector, what points are labelled and coloured by: a column of the table, which may be none of "
+        "the model's, or a file with one label for each row.",
+    ),
+]
 _PROJECTOR = "Write the codes of --data to a folder for TensorBoard's Embedding Projector instead."
 
 
@@ -39,9 +48,11 @@ def export(
     part: _Part = "whole",
     projector: Annotated[str | None, Option(metavar="FOLDER", help=_PROJECTOR)] = None,
     data: Annotated[str | None, Option(metavar="DATA", help="With --projector, the rows. " + DATA_HELP)] = None,
-    color_by: Color = None,
+    color_by: _Color = None,
     image_shape: ImageShape = None,
-    max_rows: Annotated[int, Option(metavar="N", min=2, help="Of more rows, project a random sample.")] = 10_000,
+    max_rows: Annotated[
+        int, Option(metavar="N", min=2, help="With --projector, of more rows, a random sample is written.")
+    ] = 10_000,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
