@@ -150,6 +150,7 @@ def test_refused(small, options, error, match):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_sample_of_rows_is_said_and_keeps_their_numbers(small):
     found = small.report(ROWS, max_rows=50)
     assert found.facts.about.rows == 50
@@ -176,6 +177,7 @@ def test_files(small, tmp_path):
     assert repr(made).startswith("<Report on Autoencoder, 120 rows")
 
 
+@pytest.mark.slow
 def test_pictures_are_shown_as_pictures(small):
     made = small.report(ROWS, image_shape=(2, 3))
     page = Page(made.html)

@@ -75,6 +75,14 @@ def test_the_page_decodes_numbers_as_inverse_transform_does(options):
     assert_allclose([float(text) for text in cells[0]], rows[0], rtol=1e-4)
 
 
+def test_the_page_has_every_activation_that_is_asked_of_it():
+    from isthmus.estimators.report.decoding import ACTIVATIONS
+    from isthmus.web import asset
+
+    listed = asset("decoder.js").partition("const ACTIVATIONS = {")[2].partition("};")[0]
+    assert all(f"    {name}: " in listed for name in ACTIVATIONS)
+
+
 @pytest.mark.slow
 def test_networks_that_are_no_dense_ones_and_large_ones_have_no_decoder_in_the_page(monkeypatch):
     from types import SimpleNamespace

@@ -18,6 +18,8 @@ Array = NDArray[Any]
 _WIDEST = 1024  # columns of a scaling that mixes columns
 _MOST_WEIGHTS = 1_000_000  # two bytes each
 _SHOWN = 60  # columns of a table
+# The activations that `web/decoder.js` has; others can be registered in Python.
+ACTIVATIONS = frozenset({"identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus"})
 
 
 def decoder_of(model: Any, readers: tuple[ColumnReader, ...], *, pictures: bool) -> Decoder | None:
@@ -34,6 +36,8 @@ def decoder_of(model: Any, readers: tuple[ColumnReader, ...], *, pictures: bool)
     """
     network = model.network_
     if type(network) not in (Dense, VariationalDense) or network.n_context:
+        return None
+    if not {network.activation, network.output_activation} <= ACTIVATIONS:
         return None
     weights, layers = network.decoder_weights(model.params_), model.params_["decoder"]
     path = network.path(model.params_)

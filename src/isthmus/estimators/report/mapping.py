@@ -172,7 +172,7 @@ def _ends(values: Array) -> tuple[float, float]:
 
 def _grid(model: Any, axes: Axes, places: Array, image: Image) -> Grid | None:
     """Return the decoder's pictures on a grid over most of the codes; None where the code is no plane."""
-    if not axes.plane or image.shape is None:
+    if not axes.plane or image.shape is None or model.network_.n_context:
         return None
     (left, right), (bottom, top) = (_ends(values) for values in places.T[:2])
     across, up = np.meshgrid(np.linspace(left, right, _SIDE), np.linspace(bottom, top, _SIDE))
