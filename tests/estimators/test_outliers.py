@@ -269,3 +269,16 @@ def test_a_column_of_weights_is_no_feature(planted):
     assert list(detector.feature_names_in_) == list("abcde")
     given = quick().fit(frame[list("abcde")], sample_weight=frame["w"])
     np.testing.assert_array_equal(given.decision_scores_, detector.decision_scores_)
+
+
+@pytest.mark.slow
+def test_a_file_of_mixed_columns_has_the_scores_of_its_frame(tmp_path):
+    rng = np.random.default_rng(0)
+    plans = rng.choice(["basic", "family", "firm"], 120)
+    frame = pd.DataFrame({"plan": plans, "calls": rng.normal(size=120).round(3), "bill": rng.normal(size=120).round(3)})
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    options = {"n_estimators": 1, "max_epochs": 2, "random_state": 0}
+    of_frame = AutoencoderOutlierDetector(**options).fit(frame)
+    of_file = AutoencoderOutlierDetector(**options).fit(tmp_path / "rows.csv")
+    np.testing.assert_allclose(of_file.decision_scores_, of_frame.decision_scores_, rtol=1e-6)
+    np.testing.assert_allclose(of_file.anomaly_score(tmp_path / "rows.csv"), of_frame.anomaly_score(frame), rtol=1e-6)

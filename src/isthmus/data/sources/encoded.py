@@ -165,6 +165,8 @@ def open_mixed(
         return EncodedSource(ArraySource(encoding.compact(data)), encoding)
     kinds = {} if encoding is None else {str(column.name): column.kind for column in encoding.columns}
     source = data.with_kinds(kinds) if isinstance(data, CsvSource) else open_source(data, kinds=kinds, **options)
+    if encoding is not None and isinstance(source, EncodedSource) and source.encoding == encoding:
+        return source
     if not isinstance(source, TableSource) or (encoding is None and not source.is_mixed):
         if encoding is not None and not encoding.is_plain:
             raise InvalidDataError(
