@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import argparse
 import time
+import warnings
 from typing import Any
 
 import numpy as np
 from common import Job, in_turn, machine, report, settings_of
 
 from isthmus import Autoencoder, VariationalAutoencoder
+from isthmus.core.errors import CollapseWarning
 from isthmus.data.datasets import load_mnist
 
 NETWORK: dict[str, Any] = {
@@ -82,6 +84,7 @@ def epoch(arguments: argparse.Namespace) -> None:
     for samples in (1, 5):
         model = VariationalAutoencoder(n_samples=samples, **EPOCH)
         jobs[f"variational, {samples} samples"] = lambda model=model: model.fit(rows).history_["seconds"][-1]
+    warnings.simplefilter("ignore", CollapseWarning)  # of random rows nothing can be learned
     print(machine())
     report(in_turn(jobs, repeats=arguments.repeats), "plain")
 

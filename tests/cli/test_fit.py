@@ -36,6 +36,7 @@ def test_options_are_the_estimators_parameters():
     own |= {"encoding", "delimiter", "decimal", "header", "missing_values"}
     own |= {
         "as_map",
+        "variational",
         "config",
         "log_file",
         "estimator",

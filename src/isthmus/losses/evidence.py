@@ -149,8 +149,9 @@ class EvidenceBound(Objective):
         if categories := network.categories:
             chosen = batch.x * one_hot.log_probabilities(pre_output, categories)
             cells = jnp.where(one_hot.is_category(categories, cells.shape[1]), chosen, cells)
-        counted = ~network.is_condition
-        return jnp.where(counted if batch.observed is None else counted & batch.observed, cells, 0.0)
+        # Without a mask the program has one pass less over the cells.
+        cells = jnp.where(network.is_condition, 0.0, cells) if network.conditions else cells
+        return cells if batch.observed is None else jnp.where(batch.observed, cells, 0.0)
 
     def log_weights(self, params: Params, batch: Batch, samples: Array, noise: Noise | None = None) -> Array:
         """Return ``log p(x, z) - log q(z | x)`` of codes (S, B) drawn from the posteriors of rows."""
