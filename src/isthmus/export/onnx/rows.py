@@ -71,8 +71,8 @@ def read_rows(graph: Graph, form: RowFormat, given: str | None = None) -> Given:
         missing = graph.cast(holes, "float32")
         rows = graph.node("Where", holes, graph.number(0.0), rows)
     # Otherwise a comparison with a missing cell is false, and tanh of an infinite one is 1: codes like any others.
-    nothing = graph.node("Sub", rows, rows)
-    return Given(rows, missing, means, graph.node("ReduceSum", nothing, graph.sizes(1), keepdims=1))
+    total = graph.node("ReduceSum", rows, graph.sizes(1), keepdims=1)
+    return Given(rows, missing, means, graph.node("Sub", total, total))
 
 
 def write_rows(graph: Graph, form: RowFormat, scaled: str, means: str | None = None) -> None:
