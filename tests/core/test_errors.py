@@ -23,7 +23,7 @@ BUILT_IN = {
     "DivergedError": ArithmeticError,
     "LostProcessError": ConnectionError,
 }
-WARNINGS = ("InterruptedFitWarning", "SampleDataWarning", "SparsityWarning")
+WARNINGS = ("InterruptedFitWarning", "SampleDataWarning", "CollapseWarning", "SparsityWarning")
 
 
 def test_all_errors_are_listed():

@@ -63,7 +63,9 @@ def test_an_interruption_ends_the_run_after_the_chunk(small, rows, many_chunks):
     model = small(early_stopping=False)
     run = start_fit(model, open_source(rows))
     epochs, chunks = [], []
-    run.watcher = SimpleNamespace(begin=lambda: None, end=lambda run: epochs.append(run.state.epoch))
+    run.watcher = SimpleNamespace(
+        follow=lambda run: None, begin=lambda: None, end=lambda run: epochs.append(run.state.epoch)
+    )
 
     def chunk_done(rows):
         chunks.append(rows)
@@ -127,7 +129,7 @@ def test_later_epochs_leave_a_fitted_state_as_it_was(small, rows):
         fitted = run.fitted(run.state)
         kept.append((fitted.params_, jax.tree.map(np.array, fitted.params_)))
 
-    run.watcher = SimpleNamespace(begin=lambda: None, end=keep)
+    run.watcher = SimpleNamespace(follow=lambda run: None, begin=lambda: None, end=keep)
     run.train()
     assert len(kept) == 4
     for given, then in kept:
@@ -136,7 +138,9 @@ def test_later_epochs_leave_a_fitted_state_as_it_was(small, rows):
 
 def test_a_watcher_stops_a_run(small, rows):
     begun = []
-    watcher = SimpleNamespace(begin=lambda: begun.append(True), end=lambda run: run.state.epoch == 2)
+    watcher = SimpleNamespace(
+        follow=lambda run: None, begin=lambda: begun.append(True), end=lambda run: run.state.epoch == 2
+    )
     found = start_fit(small(), open_source(rows), watcher=watcher).train()
     assert (found.n_iter_, len(begun), len(found.history_["loss"])) == (2, 2, 2)
 
