@@ -284,6 +284,7 @@ def test_help_lists_the_name():
         assert "toy" in entry
 
 
+@pytest.mark.slow
 def test_fit_takes_the_name(tmp_path):
     np.save(tmp_path / "rows.npy", ROWS)
     fit = ("fit", tmp_path / "rows.npy", "-o", tmp_path / "m", "--components", 3, "--epochs", 2, "--quiet")

@@ -150,6 +150,7 @@ def test_progress_of_a_fit_is_lines_on_stderr(in_folder, tmp_path):
     assert all(re.fullmatch(line.replace("N", str(n)), text) for n, text in enumerate(rest, 1))
 
 
+@pytest.mark.slow
 def test_columns_drop_key_and_validation(in_folder, tmp_path):
     def fitted(*args):
         isthmus("fit", *args, "-o", tmp_path / "m", "--force", *FAST)

@@ -392,6 +392,7 @@ def test_impute_keeps_observed_cells_and_fills_missing_ones(scaling, dtype):
     assert np.isfinite(model.score(incomplete))
 
 
+@pytest.mark.slow
 def test_imputed_cells_have_a_lower_error_than_means():
     mixing = np.random.default_rng(0).standard_normal((2, 8))
     X = np.random.default_rng(1).standard_normal((2000, 2)) @ mixing

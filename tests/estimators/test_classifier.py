@@ -52,6 +52,7 @@ def test_scikit_learn_estimator_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
 def test_a_frozen_linear_encoder_converges_to_logistic_regression():
     X = rng.standard_normal((400, 4))
     y = (X @ [1.0, -2, 0.5, 0] + rng.standard_normal(400) > 0).astype(int)
@@ -104,6 +105,7 @@ def test_corruption_and_dropout_apply_only_in_training(digits, model):
     assert noisy.history_["loss"] != model.to_classifier(**QUICK).fit(X, y).history_["loss"]
 
 
+@pytest.mark.slow
 def test_the_network_uses_the_missing_mask(digits):
     X, y = digits
     incomplete = np.where(rng.random(X.shape) < 0.1, np.nan, X)
@@ -141,6 +143,7 @@ def test_labels_are_shuffled_with_their_rows(digits, model, monkeypatch, chunk_b
     assert_allclose(classifier.history_["accuracy"], accuracy, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_columns_are_checked_as_the_autoencoder_checks_them(digits, tmp_path):
     X, y = digits[0][:100, 18:22], digits[1][:100]
     for names in (["a", "b", "c", "d"], [3, 1, 2, 0]):

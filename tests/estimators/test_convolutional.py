@@ -74,6 +74,7 @@ def test_folders_and_colour_images_of_bytes(tmp_path):
     assert_array_equal(folder.transform(tmp_path), model.transform(colours))
 
 
+@pytest.mark.slow
 def test_a_loaded_model_gives_identical_results(model, pictures, tmp_path):
     model.save(tmp_path / "m.safetensors")
     loaded = isthmus.load(tmp_path / "m.safetensors")
@@ -108,6 +109,7 @@ def test_invalid_parameters(options, message, pictures):
         ConvolutionalAutoencoder(2, **{**SMALL, **options}).fit(pictures.reshape(400, -1))
 
 
+@pytest.mark.slow
 def test_input_shapes_of_dense_and_convolutional_networks(pictures):
     with pytest.raises(ValueError, match="dim 3"):
         Autoencoder(2, max_epochs=1).fit(pictures)

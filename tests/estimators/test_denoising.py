@@ -145,6 +145,7 @@ def test_each_corruption_trains_is_saved_and_is_absent_from_inference(name, tmp_
     assert_array_equal(loaded.denoise(tmp_path / "x.npy"), model.denoise(tmp_path / "x.npy"))
 
 
+@pytest.mark.slow
 def test_a_chain_is_saved_and_loaded(tmp_path):
     corruption = Chain((Gaussian((0.1, 0.4)), Masking(0.2)))
     X = rng.random((100, 4))
@@ -174,6 +175,7 @@ def test_corruption_does_not_depend_on_chunks_and_files(tmp_path, monkeypatch):
     assert_allclose(memory.history_["loss"], build().fit(X).history_["loss"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_masking_as_missing_learns_imputation_from_complete_rows():
     mixing = np.random.default_rng(0).standard_normal((2, 8))
     X = np.random.default_rng(1).standard_normal((2000, 2)) @ mixing

@@ -449,6 +449,7 @@ def test_the_fill_of_weighted_rows_is_that_of_repeated_rows():
     assert_array_equal(quick().fit(rows, sample_weight=np.full(3000, 2)).transform(rows), quick().fit_transform(rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow", "csv"])
 def test_columns_of_weights_and_groups_are_not_filled(library, tmp_path):
     rng = np.random.default_rng(0)

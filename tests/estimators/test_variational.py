@@ -118,6 +118,7 @@ def test_counts_keep_their_sums_and_come_sparse():
     assert model.sample_near(X, random_state=0).shape == X.shape
 
 
+@pytest.mark.slow
 def test_conditions_are_read_and_can_be_replaced(tmp_path):
     rng = np.random.default_rng(0)
     batch = rng.integers(0, 2, 300)

@@ -342,6 +342,7 @@ def path_case(weight):
     return network, params, np.asarray(x, np.float64), value
 
 
+@pytest.mark.slow
 def test_the_linear_paths_loss_changes_gradients_and_not_the_value():
     network, params, x, value = path_case(1.5)
     plain = path_case(0.0)[3]

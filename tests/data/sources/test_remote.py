@@ -125,6 +125,7 @@ def test_targets_that_cannot_be_written(bucket, key, error, said):
     assert "secret" not in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_writing_to_an_unreachable_server_is_refused():
     model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=1, random_state=0).fit(ROWS)
     with pytest.raises(UnwritableError, match=r"cannot write s3://rows/codes\.npy: "):
@@ -174,6 +175,7 @@ def test_missing_and_broken_files(bucket, key, error, said):
     assert "secret" not in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_an_unreachable_server_is_refused():
     url = "s3://key:secret@rows/rows.csv?endpoint_override=127.0.0.1:9&scheme=http&region=us-east-1"
     with pytest.raises(BrokenFileError, match="cannot be reached"):

@@ -56,6 +56,7 @@ def test_layers_do_not_learn_from_held_out_rows():
     assert_array_equal(run.state.params["encoder"][0]["weight"], shallow.params_["encoder"][0]["weight"])
 
 
+@pytest.mark.slow
 def test_the_whole_network_is_trained_from_its_layers():
     model = DenoisingAutoencoder(**DEEP, max_epochs=4).fit(X)
     plain = DenoisingAutoencoder(**{**DEEP, "pretrain": None}, max_epochs=4).fit(X)
@@ -83,6 +84,7 @@ def test_what_is_refused(options, said):
         DenoisingAutoencoder(**{**DEEP, **options}).fit(X)
 
 
+@pytest.mark.slow
 def test_layerwise_is_fifteen_epochs(monkeypatch):
     few = X[:60]
     one, other = (
@@ -92,6 +94,7 @@ def test_layerwise_is_fifteen_epochs(monkeypatch):
     jax.tree.map(assert_array_equal, one, other)
 
 
+@pytest.mark.slow
 def test_layers_of_rows_with_missing_cells_are_trained_on_the_observed_ones():
     spoilt = np.where(np.random.default_rng(1).random(X.shape) < 0.1, np.nan, X)
     params = start_fit(DenoisingAutoencoder(**DEEP, missing="mask"), open_source(spoilt)).state.params

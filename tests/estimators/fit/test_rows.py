@@ -49,6 +49,7 @@ def test_columns_of_weights_and_groups_equal_arrays_of_them(name, tables):
     assert_allclose(by_column.history_["validation_loss"], loss, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pandas", "csv", "parquet"])
 def test_mixed_tables_have_weights_and_groups(name, tables):
     table = tables[name]
