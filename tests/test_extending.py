@@ -275,6 +275,7 @@ app()
     return subprocess.run([sys.executable, "-c", code, *map(str, args)], capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_help_lists_the_name():
     result = command_line("fit", "--help")
     assert result.returncode == 0, result.stderr

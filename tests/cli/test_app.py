@@ -61,6 +61,7 @@ def outcome(process, timeout=120):
     return process.returncode, (out or b"").decode(), err.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("score", "model", "rows.csv"), ("encode", "model", "rows.csv", "-o", "-")])
 def test_a_full_disk_behind_stdout_is_one_plain_line(in_folder, words):
     with Path("/dev/full").open("wb") as full:
@@ -77,6 +78,7 @@ def test_version_on_a_full_disk():
         assert outcome(process)[0] == 1
 
 
+@pytest.mark.slow
 def test_a_closed_stdout_is_one_plain_line(in_folder):
     command = f"{sys.executable} -m isthmus score model rows.csv >&-"
     process = subprocess.Popen(["sh", "-c", command], stderr=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -80,6 +80,7 @@ def test_no_rows(in_folder, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_closed_stdout_is_exit_code_141(in_folder, tmp_path):
     np.save(tmp_path / "many.npy", np.zeros((100_000, 4)))
     process = spawn("reconstruct", "model", tmp_path / "many.npy", "-o", "-", env={**os.environ, "PYTHONWARNINGS": ""})

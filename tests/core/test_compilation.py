@@ -79,6 +79,7 @@ def test_a_second_process_compiles_nothing(tmp_path):
     assert files_in(tmp_path) == stored
 
 
+@pytest.mark.slow
 def test_a_truncated_entry_is_compiled_again(tmp_path):
     value = run(tmp_path)[0]
     for path in files_in(tmp_path):
@@ -86,6 +87,7 @@ def test_a_truncated_entry_is_compiled_again(tmp_path):
     assert run(tmp_path)[0] == value
 
 
+@pytest.mark.slow
 def test_no_cache_without_a_folder(tmp_path):
     # A path below a file cannot be created, by any user.
     (tmp_path / "file").touch()

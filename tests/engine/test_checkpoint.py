@@ -72,6 +72,7 @@ def assert_same(model, other):
     assert (model.n_iter_, model.best_iter_, model.seed_) == (other.n_iter_, other.best_iter_, other.seed_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_a_resumed_fit_ends_like_an_uninterrupted_one(name, tmp_path, monkeypatch):
     whole = MODELS[name]().fit(ROWS)

@@ -70,6 +70,7 @@ def test_scikit_learn_estimator_checks_with_whole_batches(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "choices"),
     [("n_components", [1, 3]), ("hidden_layer_sizes", [(), (20, 10)]), ("learning_rate", [1e-4, 0.03])],
@@ -502,6 +503,7 @@ def test_teardown_is_called_after_an_invalid_parameter(small, rows):
     assert recorder.events == ["setup", "begin fit", "teardown"]
 
 
+@pytest.mark.slow
 def test_scikit_learn_progress_bar(small, rows, fitted, capsys):
     assert_same_results(small().set_callbacks(ProgressBar()).fit(rows), fitted, rows)
     assert "Autoencoder" in capsys.readouterr().out

@@ -24,6 +24,7 @@ def dense(codes):
     return codes.toarray() if hasattr(codes, "toarray") else codes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", KINDS, ids=range(len(KINDS)))
 def test_the_estimator_in_a_callback_has_the_current_weights(make):
     seen = []
@@ -46,6 +47,7 @@ def test_the_estimator_in_a_callback_has_the_current_weights(make):
         assert_array_equal(seen[-1][2], dense(model.transform(ROWS)))
 
 
+@pytest.mark.slow
 def test_the_estimator_works_at_the_beginning_of_each_epoch():
     seen = []
 

@@ -81,6 +81,7 @@ def test_fine_tuning_copies_the_encoder_and_raises_the_accuracy(digits, model):
     assert tuned.history_["accuracy"][-1] > tuned.history_["accuracy"][0]
 
 
+@pytest.mark.slow
 def test_string_labels_and_a_clone_with_identical_results(digits):
     X, y = digits[0][:300], np.array(["odd", "even"])[(digits[1][:300] % 2 == 0).astype(int)].astype(object)
     classifier = AutoencoderClassifier(Autoencoder(4, hidden_layer_sizes=(8,), **QUICK), **QUICK).fit(X, y)

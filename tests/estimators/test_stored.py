@@ -93,6 +93,7 @@ def test_a_loaded_model_is_saved_to_the_same_bytes(fitted, tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [*({"optimizer": name} for name in OPTIMIZERS), {"precision": "float64"}])
 def test_a_model_saved_with_its_optimizer_continues_training_identically(small, rows, tmp_path, options):
     model = small(random_state=None, **options).fit(rows)

@@ -78,6 +78,7 @@ def test_few_rows_of_a_linear_model_give_pca(seed):
     assert errors[0] <= 1.05 * errors[1]
 
 
+@pytest.mark.slow
 def test_a_curve_is_learned_with_its_losses_compared_row_by_row():
     angle = np.random.default_rng(0).uniform(-1, 1, 400)
     rows = np.c_[angle, angle**2]

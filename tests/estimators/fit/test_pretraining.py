@@ -48,6 +48,7 @@ def test_each_layer_is_a_denoising_autoencoder_of_the_codes_before_it(tied):
         jax.tree.map(assert_array_equal, deep["decoder"][-1 - number], shallow.params_["decoder"][0])
 
 
+@pytest.mark.slow
 def test_layers_do_not_learn_from_held_out_rows():
     model = DenoisingAutoencoder(**{**DEEP, "early_stopping": True, "validation_fraction": 0.3})
     run = start_fit(model, open_source(X))
@@ -102,6 +103,7 @@ def test_layers_of_rows_with_missing_cells_are_trained_on_the_observed_ones():
     assert not np.array_equal(params["encoder"][0]["weight"], started()["encoder"][0]["weight"])
 
 
+@pytest.mark.slow
 def test_weights_of_the_features_hold_for_the_first_layer_alone():
     weights = np.arange(1.0, 9)
     deep = started(feature_weights=weights)
