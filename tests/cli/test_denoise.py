@@ -131,6 +131,7 @@ def test_copies_and_doubt_are_printed(tmp_path):
 SLOW = pytest.mark.slow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["latin-1", pytest.param("ascii", marks=SLOW), pytest.param("utf-8", marks=SLOW)])
 def test_a_name_that_the_terminal_cannot_show_is_escaped(tmp_path, encoding):
     for name in ("a\u20ac.png", os.fsdecode(b"b\xe9.png")):

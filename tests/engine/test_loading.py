@@ -351,6 +351,7 @@ def uploaded_extras():
     return found
 
 
+@pytest.mark.slow
 def test_extras_follow_their_rows_on_two_devices():
     # A process has a fixed number of devices.
     code = "import json, test_loading as t, jax; print(json.dumps([jax.device_count(), t.uploaded_extras()]))"

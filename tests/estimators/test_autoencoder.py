@@ -198,6 +198,7 @@ def test_last_batch_loss_is_the_loss_of_the_last_batch(small, rows):
     assert_allclose(model.history_["last_batch_loss"], [last], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_validation_loss_is_computed_on_held_out_rows(small, rows):
     model = small(restore_best=False, linear_path=False).fit(rows)
     validation = HashHoldout(0, 0.1).mask(0, 150)

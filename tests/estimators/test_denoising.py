@@ -16,6 +16,7 @@ RAW = {"scaling": None, "output_activation": "identity", "random_state": 0}
 LINEAR = {"hidden_layer_sizes": (), "linear_path": False, "early_stopping": False, **RAW}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.5, 1.5])
 def test_a_linear_denoiser_learns_the_reduced_rank_wiener_filter(noise):
     rotation = np.linalg.qr(rng.standard_normal((6, 6)))[0]

@@ -28,6 +28,7 @@ def tables(tmp_path_factory):
     return {"pandas": FRAME, "csv": folder / "rows.csv", "parquet": folder / "rows.parquet"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pandas", "csv", "parquet"])
 def test_validation_by_a_column_trains_on_the_other_groups(name, tables):
     model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=3, random_state=0, validation_fraction=0.3)

@@ -141,6 +141,7 @@ def test_a_number_can_mark_missing_cells():
     np.testing.assert_array_equal(quick(missing_values=-99).fit_transform(marked), quick().fit_transform(given))
 
 
+@pytest.mark.slow
 def test_results_repeat_with_the_seed_and_do_not_depend_on_other_rows():
     given = mask_cells(load_wine().data[:60], 0.2)
     options = {"max_epochs": 2, "n_networks": 2, "hidden_layer_sizes": (8,)}

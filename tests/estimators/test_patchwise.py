@@ -143,6 +143,7 @@ def test_denoise_reduces_the_error():
     assert_allclose(shown * 255, cleaned, atol=0.05)
 
 
+@pytest.mark.slow
 def test_the_default_corruption_is_gaussian_noise():
     model = PatchAutoencoder(n_patches=64, noise=10, random_state=0)
     model.set_params(patch_size=4).fit([waves(30, 30)])

@@ -77,6 +77,7 @@ def test_equal_weights_are_no_weights():
         assert_array_equal(model.fit(ROWS, sample_weight=weights).transform(ROWS), plain)
 
 
+@pytest.mark.slow
 def test_metadata_routing_passes_weights_and_groups_on():
     model = Autoencoder(2, hidden_layer_sizes=(4,), max_epochs=2, random_state=0)
     weights, groups = 1.0 + TIMES, np.arange(60) // 4

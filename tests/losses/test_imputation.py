@@ -28,6 +28,7 @@ def loss_of(params, given):
     return ImputationLoss(NETWORK)(params, (), given, given.x, None, {})[0]
 
 
+@pytest.mark.slow
 def test_only_hidden_cells_with_a_value_count():
     params = NETWORK.init(0, START)
     condition = [[1, 0], [0, 1], [1, 1], [1, 1]]

@@ -77,6 +77,7 @@ def rearranged(fitted, tree, order, signs):
     return fitted.network_.reordered(tree, order, signs.astype(np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "momentum", "rmsprop", "sgd", "lion"])
 def test_the_optimizer_state_moves_with_the_units(small, rows, optimizer):
     run = start_fit(small(3, optimizer=optimizer, early_stopping=False), open_source(rows))
