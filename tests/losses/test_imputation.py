@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from isthmus.core.types import Batch
 from isthmus.losses.imputation import ImputationLoss
