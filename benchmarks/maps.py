@@ -35,7 +35,7 @@ from sklearn.preprocessing import StandardScaler
 from useful_codes import TABLES
 
 from isthmus.data.datasets import load_mnist
-from isthmus.evaluation.metrics import knn_accuracy, trustworthiness
+from isthmus.evaluation.metrics import cluster_scores, knn_accuracy, trustworthiness
 
 PACKAGES = {"umap": "umap-learn", "pacmap": "pacmap", "opentsne": "openTSNE"}
 # Each defines fit(rows, seed), which returns a model with `transform`; rows are float32 in [0, 1].
@@ -151,6 +151,7 @@ def run(method: str, seed: int, data: tuple[np.ndarray, ...], settings: dict[str
         codes = dict(np.load(out))
     found["5-NN"] = knn_accuracy(codes["train"], y, codes["test"], y_test, n_samples=None)
     found["trust"] = trustworthiness(X_test, codes["test"], n_samples=5_000)
+    found["clusters"], found["NMI"], *_ = cluster_scores(codes["test"], y_test, method="mixture")
     if len(X) < 10_000:
         found["rows"] = knn_accuracy(X, y, X_test, y_test, n_samples=None)
     if "decoded" in codes:
@@ -170,7 +171,7 @@ def main() -> None:
     parser.add_argument("--environments", type=Path, default=default)
     options = parser.parse_args()
     print(machine())
-    columns = ("5-NN", "rows", "trust", "MSE", "fit", "processor", "all", "one", "megabytes")
+    columns = ("5-NN", "rows", "trust", "clusters", "NMI", "MSE", "fit", "processor", "all", "one", "megabytes")
     print(f"{'':30}{'seed':>5}" + "".join(f"{name:>11}" for name in columns))
     for name, seed in itertools.product(options.data, options.seeds):
         data = digits(options.train, options.validate) if name == "mnist" else table(name, seed)

@@ -37,6 +37,13 @@ def test_kmeans():
     assert cluster_scores(CODES, LABELS, n_clusters=7, n_samples=100)[2:] == (7, 100)
 
 
+def test_clusters_that_are_not_round_by_a_mixture():
+    long = CODES[LABELS < 2] * [0, 1] + np.linspace(0, 60, 200)[:, None] * [1, 0]
+    long[:, 1] = rng.normal(0, 0.3, 200) + 3 * LABELS[LABELS < 2]
+    assert cluster_scores(long, LABELS[LABELS < 2], method="mixture") == (1, 1, 2, 200)
+    assert cluster_scores(long, LABELS[LABELS < 2]).accuracy < 0.7
+
+
 def test_hdbscan():
     found = cluster_scores(CODES, LABELS, method="hdbscan", min_cluster_size=20)
     expected = HDBSCAN(min_cluster_size=20, copy=True).fit_predict(CODES)
@@ -49,7 +56,10 @@ def test_hdbscan():
     [
         (lambda: clustering_accuracy([1, 2], [1, 2, 3]), "labels of shape (2,) must have one label for each of 3 rows"),
         (lambda: cluster_scores(CODES, CODES[:, 0]), "labels are measurements"),
-        (lambda: cluster_scores(CODES, LABELS, method="dbscan"), "method='dbscan' must be one of 'kmeans', 'hdbscan'"),
+        (
+            lambda: cluster_scores(CODES, LABELS, method="dbscan"),
+            "method='dbscan' must be one of 'kmeans', 'mixture', 'hdbscan'",
+        ),
         (lambda: cluster_scores(CODES, LABELS, n_clusters=0), "n_clusters=0 must be an integer from 1 to 400"),
         (
             lambda: cluster_scores(CODES, LABELS, method="hdbscan", n_clusters=4),

@@ -70,7 +70,7 @@ def cluster_scores(
     codes: ArrayLike,
     labels: ArrayLike,
     *,
-    method: Literal["kmeans", "hdbscan"] = "kmeans",
+    method: Literal["kmeans", "mixture", "hdbscan"] = "kmeans",
     n_clusters: int | None = None,
     min_cluster_size: int | None = None,
     n_samples: int | None = 100_000,
@@ -84,16 +84,18 @@ def cluster_scores(
         Codes.
     labels : array-like of shape (n_samples,)
         Classes.
-    method : {"kmeans", "hdbscan"}
-        scikit-learn's `KMeans` with ten starts, or `HDBSCAN`, which finds the number of clusters and leaves rows out.
+    method : {"kmeans", "mixture", "hdbscan"}
+        scikit-learn's `KMeans` with ten starts; `GaussianMixture` with ten starts and full covariances, for clusters
+        that are not round, as those of maps are not; or `HDBSCAN`, which finds the number of clusters and leaves
+        rows out.
     n_clusters : int or None
-        Number of clusters of k-means; None is the number of classes.
+        Number of clusters of k-means and of components of the mixture; None is the number of classes.
     min_cluster_size : int or None
         The smallest cluster of HDBSCAN; None is a hundredth of the rows, at least 5.
     n_samples : int or None
         The largest number of rows: a random sample; None is all.
     random_state : int
-        Seed of the sample and of k-means.
+        Seed of the sample, of k-means and of the mixture.
 
     Raises
     ------
@@ -102,23 +104,25 @@ def cluster_scores(
     """
     from sklearn.cluster import HDBSCAN, KMeans
     from sklearn.metrics import normalized_mutual_info_score
+    from sklearn.mixture import GaussianMixture
 
     rows = checked_rows(codes, "codes")
     classes = checked_labels(labels, len(rows))
     chosen = sampled(len(rows), n_samples, random_state)
     rows, classes = rows[chosen], classes[chosen]
-    if method == "kmeans":
+    if method in ("kmeans", "mixture"):
         _refuse(min_cluster_size=min_cluster_size, method=method)
         wanted = len(np.unique(classes)) if n_clusters is None else n_clusters
         if not 1 <= wanted <= len(rows):
             raise InvalidParameterError(f"n_clusters={wanted!r} must be an integer from 1 to {len(rows)}")
-        found: NDArray[Any] = KMeans(wanted, n_init=10, random_state=random_state).fit_predict(rows)
+        kind: Any = KMeans if method == "kmeans" else GaussianMixture
+        found: NDArray[Any] = kind(wanted, n_init=10, random_state=random_state).fit_predict(rows)
     elif method == "hdbscan":
         _refuse(n_clusters=n_clusters, method=method)
         smallest = max(5, len(rows) // 100) if min_cluster_size is None else min_cluster_size
         found = HDBSCAN(min_cluster_size=min(smallest, len(rows)), copy=True).fit_predict(rows)
     else:
-        raise InvalidParameterError(f"method={method!r} must be one of 'kmeans', 'hdbscan'")
+        raise InvalidParameterError(f"method={method!r} must be one of 'kmeans', 'mixture', 'hdbscan'")
     nmi = float(normalized_mutual_info_score(classes, found))
     return ClusterScores(clustering_accuracy(classes, found), nmi, len(np.unique(found[found >= 0])), len(rows))
 
