@@ -5,27 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from isthmus.core.parameters import Instance, Integer, Name, Number, Sizes, declares_parameters, parameter
+from isthmus.core.parameters import Instance, Integer, Name, Number, declares_parameters, parameter
 from isthmus.corruption import CORRUPTIONS
 from isthmus.engine import SCHEDULES
-from isthmus.estimators.parameters import AUTO, AUTOENCODER, CORRUPTION, SCHEDULE
+from isthmus.estimators.parameters import AUTO, CORRUPTION, SCHEDULE
+from isthmus.estimators.shared_parameters import as_in_autoencoder, shape_of_pictures, width_of_the_code
 from isthmus.losses import CONTRASTS, KERNELS
-
-
-def as_in_autoencoder(name: str, **changes: Any) -> Any:
-    """Return the declaration of a parameter of all autoencoders, with another default or further kinds of values."""
-    declared = AUTOENCODER[name]
-    return parameter(
-        changes.get("help", declared.help),
-        *declared.kinds,
-        *changes.get("kinds", ()),
-        default=changes.get("default", declared.default),
-        optional=declared.optional,
-        option=declared.option,
-        panel=declared.panel,
-        kw_only=name != "n_components",
-    )
-
 
 OVER_TRAINING = Instance("a function from the share of training done, 0 to 1, to a number >= 0", callable)
 
@@ -34,9 +19,7 @@ OVER_TRAINING = Instance("a function from the share of training done, 0 to 1, to
 class NeighborParameters:
     """The parameters of `NeighborAutoencoder`: its own, and those of the autoencoder that it trains."""
 
-    n_components: int = parameter(
-        "width of the code", Integer(1), default=2, option="components", kw_only=False, panel="model"
-    )
+    n_components: int = width_of_the_code()
     n_neighbors: int = parameter(
         "nearest other rows that each row is drawn to, at most the number of other rows",
         Integer(1),
@@ -112,18 +95,11 @@ class NeighborParameters:
     datetimes: str = as_in_autoencoder("datetimes")
     missing: str = as_in_autoencoder("missing")
     network: Any = as_in_autoencoder("network")
-    channels: Sequence[int] = parameter(
-        "channels of each level of a convolutional encoder, each of which halves height and width",
-        Sizes(),
-        default=(32, 64),
-        panel="model",
+    channels: Sequence[int] = as_in_autoencoder(
+        "channels",
+        help="channels of each level of a convolutional encoder, each of which halves height and width",
     )
-    image_shape: Sequence[int] | None = parameter(
-        "height, width and channels of the pictures that flat rows stand for; None is what the source says",
-        Sizes(),
-        default=None,
-        panel="data",
-    )
+    image_shape: Sequence[int] | None = shape_of_pictures()
     activation: str = as_in_autoencoder("activation")
     output_activation: str = as_in_autoencoder("output_activation")
     loss: str = as_in_autoencoder("loss")
@@ -133,26 +109,24 @@ class NeighborParameters:
     learning_rate: float | str = as_in_autoencoder(
         "learning_rate", help="step size; auto: 5e-3, for fewer than 1,000 rows 2e-3"
     )
-    learning_rate_schedule: Any = parameter(
-        "as in `Autoencoder`, for each of the two stages", Name(SCHEDULES), SCHEDULE, default="cosine", panel="training"
+    learning_rate_schedule: Any = as_in_autoencoder(
+        "learning_rate_schedule",
+        help="as in `Autoencoder`, for each of the two stages",
+        kinds=(Name(SCHEDULES), SCHEDULE),
+        default="cosine",
     )
     weight_decay: float | None = as_in_autoencoder("weight_decay")
     gradient_clip: float | None = as_in_autoencoder("gradient_clip")
-    batch_size: int | str = parameter(
-        "edges per step, each a row and a neighbour; auto is 512, less for fewer than 4,096 rows",
-        Integer(1),
-        AUTO,
-        default="auto",
-        panel="training",
+    batch_size: int | str = as_in_autoencoder(
+        "batch_size",
+        help="edges per step, each a row and a neighbour; auto is 512, less for fewer than 4,096 rows",
     )
-    max_epochs: int | str = parameter(
-        "passes over the rows in each stage; in one, every row meets one of its neighbours, each in turn; auto: as "
-        "many as make 3,000 steps, from 5 to 200; of a table in one stage 5,000 steps, at most 500",
-        Integer(1),
-        AUTO,
+    max_epochs: int | str = as_in_autoencoder(
+        "max_epochs",
+        help="passes over the rows in each stage; in one, every row meets one of its neighbours, each in turn; auto: "
+        "as many as make 3,000 steps, from 5 to 200; of a table in one stage 5,000 steps, at most 500",
+        kinds=(Integer(1), AUTO),
         default="auto",
-        option="epochs",
-        panel="training",
     )
     shuffle: bool | str = as_in_autoencoder("shuffle")
     scaling: str | None = as_in_autoencoder("scaling")

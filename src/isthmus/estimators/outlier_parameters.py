@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from isthmus.core.parameters import Integer, Name, Number, declares_parameters, parameter
 from isthmus.estimators.parameters import AUTO, AutoencoderParameters
+from isthmus.estimators.shared_parameters import as_in_autoencoder
 
 
 @declares_parameters(hidden_layer_sizes=(128,), dropout=0.1, max_epochs=20, early_stopping=False)
 class OutlierParameters(AutoencoderParameters):
     """The parameters of `AutoencoderOutlierDetector`: those of the autoencoder underneath, and its own."""
 
-    n_components: int | float | str = parameter(  # type: ignore[assignment]
-        "width of the code; auto is the square root of the number of cells of a row; a number below 1 as in "
+    n_components: int | float | str = as_in_autoencoder(  # type: ignore[assignment]
+        "n_components",
+        help="width of the code; auto is the square root of the number of cells of a row; a number below 1 as in "
         "`Autoencoder`",
-        Integer(1),
-        Number(above=0, below=1),
-        AUTO,
+        kinds=(Integer(1), Number(above=0, below=1), AUTO),
         default="auto",
-        option="components",
-        kw_only=False,
-        panel="model",
     )
     contamination: float | str = parameter(
         "share of the training rows that are outliers: the rows with the largest scores; auto: as `threshold` says",

@@ -11,12 +11,11 @@ from isthmus.core.parameters import (
     Kind,
     Name,
     Number,
-    Sizes,
     declares_parameters,
     has_attributes,
     parameter,
 )
-from isthmus.estimators.neighbor_parameters import as_in_autoencoder
+from isthmus.estimators.shared_parameters import as_in_autoencoder, shape_of_pictures, width_of_the_code
 from isthmus.losses import LIKELIHOODS
 from isthmus.networks import FAMILIES
 
@@ -42,9 +41,7 @@ class ColumnNames(Kind):
 class VariationalParameters:
     """The parameters of `VariationalAutoencoder`: its own, and those of autoencoders that it has."""
 
-    n_components: int = parameter(
-        "width of the code", Integer(1), default=2, option="components", kw_only=False, panel="model"
-    )
+    n_components: int = width_of_the_code()
     likelihood: Any = parameter(
         "distribution of the scaled cells; "
         "categories are categorical; poisson and the like take counts, of which the network learns each one's share of "
@@ -86,19 +83,13 @@ class VariationalParameters:
     corruption: Any = as_in_autoencoder("corruption")
     datetimes: str = as_in_autoencoder("datetimes")
     missing: str = as_in_autoencoder("missing")
-    network: str | None = parameter("network family; None is dense", Name(FAMILIES), default=None, panel="model")
-    channels: Sequence[int] | None = parameter(
-        "channels of each level of a convolutional encoder, each of which halves height and width; None is 32, 64",
-        Sizes(),
+    network: str | None = as_in_autoencoder("network", kinds=(Name(FAMILIES),))
+    channels: Sequence[int] | None = as_in_autoencoder(
+        "channels",
+        help="channels of each level of a convolutional encoder, each of which halves height and width; None is 32, 64",
         default=None,
-        panel="model",
     )
-    image_shape: Sequence[int] | None = parameter(
-        "height, width and channels of the pictures that flat rows stand for; None is what the source says",
-        Sizes(),
-        default=None,
-        panel="data",
-    )
+    image_shape: Sequence[int] | None = shape_of_pictures()
     activation: str = as_in_autoencoder("activation")
     output_activation: str = as_in_autoencoder(
         "output_activation",

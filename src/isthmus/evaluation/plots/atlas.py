@@ -19,6 +19,7 @@ from isthmus.evaluation.plots.checks import Array, ArrayLike, Shape, matrix_of, 
 from isthmus.evaluation.plots.labels import ColourKey, colour_key
 from isthmus.evaluation.plots.pictures import as_pictures, grey_range
 from isthmus.evaluation.plots.plane import draw_points
+from isthmus.evaluation.plots.shared_docs import documented
 from isthmus.evaluation.plots.style import Style
 
 _ALONG = 26  # thumbnails that would fit along the longer side
@@ -26,6 +27,7 @@ _APART = 1.15  # of their sides, the least distance between two thumbnails
 _TRIED = 5_000  # rows that may get one
 
 
+@documented
 def atlas(
     codes: ArrayLike,
     labels: ArrayLike | None = None,
@@ -50,18 +52,8 @@ def atlas(
         Labels as in `codes`; up to ten integers or twenty names get a legend, others a colour bar.
     rows : array-like of shape (n_samples, n_features) or (n_samples, height, width[, channels]), or None
         The rows, to draw as thumbnails; grey ones without their background. None draws none.
-    image_shape : sequence of int or None
-        (height, width) or (height, width, channels) of a row; None if `rows` have the shape of pictures.
     components : sequence of two int
         The units to draw.
-    names : sequence of str or None
-        Names of the units.
-    label_name : str or None
-        Name of the labels; None uses the name of a Series.
-    title : str or None
-        Title of the figure.
-    dark : bool
-        Draw for a dark background.
 
     Returns
     -------

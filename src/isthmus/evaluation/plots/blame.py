@@ -11,12 +11,14 @@ from matplotlib.figure import Figure
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.evaluation.plots.canvas import canvas
 from isthmus.evaluation.plots.checks import Array, ArrayLike, matrix_of, unit_names
+from isthmus.evaluation.plots.shared_docs import documented
 from isthmus.evaluation.plots.style import SMALL, Style
 
 _MOST = 30  # rows or columns that have room
 _LABEL = 18  # characters of a column's name
 
 
+@documented
 def outliers(
     contributions: ArrayLike,
     threshold: float,
@@ -40,8 +42,6 @@ def outliers(
         Oddest rows whose columns are shown, at most 30. Columns beyond the 30 that add most to them are left out.
     title : str or None
         Title of the figure; None counts rows and outliers.
-    dark : bool
-        Draw for a dark background.
 
     Returns
     -------

@@ -17,9 +17,11 @@ from isthmus.core.errors import InvalidDataError
 from isthmus.evaluation.plots.canvas import canvas, colour_bar, panels, remove_frame, short_number
 from isthmus.evaluation.plots.checks import Array, ArrayLike, Sets, Shape, check_count, named_sets, rows_of, unit_names
 from isthmus.evaluation.plots.pictures import Range, as_pictures, draw_picture, grey_range, mosaic_of
+from isthmus.evaluation.plots.shared_docs import documented
 from isthmus.evaluation.plots.style import TEXT
 
 
+@documented
 def reconstructions(
     originals: ArrayLike,
     reconstructed: ArrayLike | Mapping[str, ArrayLike],
@@ -48,10 +50,6 @@ def reconstructions(
         Feature names, for rows drawn as lines; None uses the column names of a frame.
     titles : sequence or None
         Text above each of the first `n` rows, such as their labels.
-    title : str or None
-        Title of the figure.
-    dark : bool
-        Draw for a dark background.
 
     Returns
     -------

@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, StrMetho
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.evaluation.plots.canvas import canvas, log_ticks
 from isthmus.evaluation.plots.checks import Array, ArrayLike, numbers_of
+from isthmus.evaluation.plots.shared_docs import documented
 from isthmus.evaluation.plots.style import SMALL, Style
 
 _NOT_DRAWN = ("epoch", "seconds", "last_batch_loss")  # the last batch's loss is a noisy version of the loss
@@ -28,6 +29,7 @@ _PANELS = {
 _MARKERS = "osD^vPX"
 
 
+@documented
 def history(
     history: Mapping[str, Sequence[float]], *, best: int | None = None, title: str | None = None, dark: bool = False
 ) -> Figure:
@@ -42,10 +44,6 @@ def history(
         they are 0 throughout.
     best : int or None
         Epoch to mark as best; 0 is the state before training.
-    title : str or None
-        Title of the figure.
-    dark : bool
-        Draw for a dark background.
 
     Returns
     -------
@@ -124,6 +122,7 @@ def _draw_curves(ax: Axes, epochs: Array, curves: Mapping[str, Array], style: St
         log_ticks(ax.yaxis, float(leading.min()), float(leading.max()))
 
 
+@documented
 def tradeoffs(
     curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
     *,
@@ -140,10 +139,6 @@ def tradeoffs(
         For each method two array-likes of shape (n_points,).
     x_label, y_label : str
         Axis labels.
-    title : str or None
-        Title of the figure.
-    dark : bool
-        Draw for a dark background.
 
     Returns
     -------

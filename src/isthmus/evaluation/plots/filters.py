@@ -13,8 +13,10 @@ from isthmus.evaluation.plots import checks
 from isthmus.evaluation.plots.canvas import canvas, colour_bar, columns_for, remove_frame
 from isthmus.evaluation.plots.checks import Array, ArrayLike, Shape, check_count, check_size, checked_shape, matrix_of
 from isthmus.evaluation.plots.pictures import draw_picture, mosaic_of
+from isthmus.evaluation.plots.shared_docs import documented
 
 
+@documented
 def weights(
     weights: ArrayLike,
     *,
@@ -39,8 +41,6 @@ def weights(
         Draw the units with the largest norm first; False keeps their order.
     title : str or None
         Title of the figure; None describes which units are drawn.
-    dark : bool
-        Draw for a dark background.
 
     Returns
     -------
@@ -61,6 +61,7 @@ def weights(
     return _draw(matrix.T, order[:n], "largest norm first" if sort else "", shape, "weight", title, dark)
 
 
+@documented
 def atoms(
     components: ArrayLike,
     *,
@@ -90,8 +91,6 @@ def atoms(
         ``sort="frequency"``. If it is given and `sort` is not None, units that are never active are not drawn.
     title : str or None
         Title of the figure; None describes which atoms are drawn.
-    dark : bool
-        Draw for a dark background.
 
     Returns
     -------

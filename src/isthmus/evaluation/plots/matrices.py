@@ -12,6 +12,7 @@ from isthmus.core.errors import InvalidDataError
 from isthmus.evaluation.plots.canvas import canvas, colour_bar, panels, remove_frame
 from isthmus.evaluation.plots.checks import Array, ArrayLike, matrix_of, named_sets, unit_names
 from isthmus.evaluation.plots.pictures import draw_picture
+from isthmus.evaluation.plots.shared_docs import documented
 from isthmus.evaluation.plots.style import SMALL, TEXT
 
 _MAX_UNITS, _NAMED, _WRITTEN, _LETTERS = 64, 24, 12, 18
@@ -35,6 +36,7 @@ def correlation_matrix(codes: ArrayLike) -> Array:
     return matrix
 
 
+@documented
 def correlations(
     codes: ArrayLike, *, names: Sequence[str] | None = None, title: str | None = None, dark: bool = False
 ) -> Figure:
@@ -44,12 +46,8 @@ def correlations(
     ----------
     codes : array-like of shape (n_samples, n_components)
         Codes; the first 64 units are drawn, in order.
-    names : sequence of str or None
-        Names of the units; None uses the column names of a frame, or "code 0", "code 1", ….
     title : str or None
         Title of the figure; None states the number of units if not all are drawn.
-    dark : bool
-        Draw for a dark background.
 
     Returns
     -------
@@ -92,6 +90,7 @@ def correlations(
     return figure
 
 
+@documented
 def error_maps(errors: ArrayLike | Mapping[str, ArrayLike], *, title: str | None = None, dark: bool = False) -> Figure:
     """Draw the errors of pixels as pictures with one scale.
 
@@ -99,10 +98,6 @@ def error_maps(errors: ArrayLike | Mapping[str, ArrayLike], *, title: str | None
     ----------
     errors : array-like of shape (height, width), or mapping of method to such arrays
         Errors >= 0, such as ``model.reconstruction_error(X, per="feature").reshape(28, 28)``.
-    title : str or None
-        Title of the figure.
-    dark : bool
-        Draw for a dark background.
 
     Returns
     -------

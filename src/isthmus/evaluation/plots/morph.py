@@ -13,9 +13,11 @@ from isthmus.evaluation.plots import checks
 from isthmus.evaluation.plots.canvas import canvas, remove_frame
 from isthmus.evaluation.plots.checks import Array, ArrayLike, matrix_of
 from isthmus.evaluation.plots.pictures import as_pictures, draw_picture, gap_of, grey_range, mosaic_of
+from isthmus.evaluation.plots.shared_docs import documented
 from isthmus.evaluation.plots.style import Style
 
 
+@documented
 def morph(
     rows: ArrayLike,
     codes: ArrayLike,
@@ -39,14 +41,8 @@ def morph(
         Maps codes (n_codes, n_components) to rows, such as a model's `inverse_transform`. Called once.
     pairs : sequence of pairs of int
         The numbers of the two rows of each morph.
-    image_shape : sequence of int or None
-        (height, width) or (height, width, channels) of a row; None if `rows` have the shape of pictures.
     n : int
         Number of decoded pictures in each morph; the first and the last are the reconstructions of the two rows.
-    title : str or None
-        Title of the figure.
-    dark : bool
-        Draw for a dark background.
 
     Returns
     -------

@@ -16,11 +16,13 @@ from isthmus.evaluation.plots.canvas import canvas, remove_frame, short_number
 from isthmus.evaluation.plots.checks import Array, ArrayLike, Sets, Shape, check_count, check_size, matrix_of
 from isthmus.evaluation.plots.filters import scaled_filters
 from isthmus.evaluation.plots.pictures import Range, as_pictures, draw_picture, gap_of, grey_range, mosaic_of
+from isthmus.evaluation.plots.shared_docs import documented
 from isthmus.evaluation.plots.style import Style
 
 _MAX_UNITS = 8
 
 
+@documented
 def parts(
     rows: ArrayLike,
     codes: ArrayLike,
@@ -45,17 +47,11 @@ def parts(
         Atoms of the units, such as the `components_` of an estimator whose decoder has one layer.
     base : array-like of shape (n_features,), optional
         What the contributions are added to, such as ``model.inverse_transform`` of a code of zeros; None is 0.
-    image_shape : sequence of int or None
-        (height, width) or (height, width, channels) of a row; may be None if `rows` has the shape of pictures.
     n : int
         Number of rows to draw, the first ones.
     n_parts : int
         Maximum number of contributions to draw per row: those of the largest norm, without those below 1 % of the
         row's largest norm. The sum includes all of them.
-    title : str or None
-        Title of the figure.
-    dark : bool
-        Draw for a dark background.
 
     Returns
     -------
@@ -118,6 +114,7 @@ def _draw(
     return figure
 
 
+@documented
 def top_rows(
     rows: ArrayLike,
     codes: ArrayLike,
@@ -139,16 +136,10 @@ def top_rows(
         Codes of the same rows.
     units : int, sequence of int or None
         The units; None uses the (at most eight) units that are active in the most rows.
-    image_shape : sequence of int or None
-        (height, width) or (height, width, channels) of a row; may be None if `rows` has the shape of pictures.
     components : array-like of shape (n_components, n_features), optional
         Atoms of the units, such as an estimator's `components_`.
     n : int
         Maximum number of rows per unit; rows in which the unit is not active are not drawn.
-    title : str or None
-        Title of the figure.
-    dark : bool
-        Draw for a dark background.
 
     Returns
     -------

@@ -14,6 +14,7 @@ from matplotlib.image import AxesImage
 from isthmus.core.errors import InvalidDataError
 from isthmus.evaluation.plots.canvas import canvas, panels, remove_frame
 from isthmus.evaluation.plots.checks import Array, ArrayLike, Shape, check_count, checked_shape, matrix_of, named_sets
+from isthmus.evaluation.plots.shared_docs import documented
 
 Range = tuple[float, float]  # the values of black and white
 
@@ -73,6 +74,7 @@ def draw_picture(
     )
 
 
+@documented
 def gallery(
     pictures: Mapping[str, ArrayLike], *, columns: int | None = None, title: str | None = None, dark: bool = False
 ) -> Figure:
@@ -84,10 +86,6 @@ def gallery(
         Pictures by name. Their sizes may differ; all are drawn with the same width.
     columns : int or None
         Number of pictures per row; None chooses it.
-    title : str or None
-        Title of the figure.
-    dark : bool
-        Draw for a dark background.
 
     Returns
     -------

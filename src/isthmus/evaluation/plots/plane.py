@@ -16,12 +16,14 @@ from isthmus.evaluation.plots.canvas import canvas, panels
 from isthmus.evaluation.plots.checks import Array, ArrayLike, Shape, bulk, matrix_of, unit_names
 from isthmus.evaluation.plots.labels import ColourKey, colour_key
 from isthmus.evaluation.plots.pictures import as_pictures, draw_picture, grey_range, mosaic_of
+from isthmus.evaluation.plots.shared_docs import documented
 from isthmus.evaluation.plots.style import Style
 from isthmus.evaluation.plots.units import draw_histogram
 
 _SMALL, _EDGE = 16, 1  # pictures of fewer pixels along a side fill them, and are drawn with an edge of paper
 
 
+@documented
 def codes(
     codes: ArrayLike | Mapping[str, ArrayLike],
     labels: ArrayLike | None = None,
@@ -45,14 +47,6 @@ def codes(
     components : sequence of one or two int
         Indices of the units to draw. A single unit is drawn as one strip of points per class, against the label if
         labels are continuous, or as a histogram without labels.
-    names : sequence of str or None
-        Names of the units; None uses the column names of a frame, or "code 0", "code 1", ….
-    label_name : str or None
-        Name of the labels; None uses the name of a Series.
-    title : str or None
-        Title of the figure.
-    dark : bool
-        Draw for a dark background.
 
     Returns
     -------
@@ -149,6 +143,7 @@ def draw_points(ax: Axes, points: Array, key: ColourKey | None, style: Style) ->
             ax.scatter(points[chosen, 0], points[chosen, 1], c=key.values[chosen], marker=marker, **look)
 
 
+@documented
 def manifold(
     decode: Callable[[Array], ArrayLike],
     codes: ArrayLike,
@@ -180,14 +175,6 @@ def manifold(
     labels : array-like of shape (n_samples,) or None
         Labels as in `codes`: the codes are then drawn in a second panel, over the same plane. Not drawn for a single
         unit.
-    names : sequence of str or None
-        Names of the units.
-    label_name : str or None
-        Name of the labels.
-    title : str or None
-        Title of the figure.
-    dark : bool
-        Draw for a dark background.
 
     Returns
     -------

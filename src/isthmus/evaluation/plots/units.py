@@ -15,6 +15,7 @@ from isthmus.core.errors import InvalidParameterError
 from isthmus.evaluation.metrics import density_histogram
 from isthmus.evaluation.plots.canvas import canvas, columns_for, log_ticks, panels
 from isthmus.evaluation.plots.checks import Array, ArrayLike, bulk, matrix_of, numbers_of, unit_names
+from isthmus.evaluation.plots.shared_docs import documented
 from isthmus.evaluation.plots.style import SMALL, TEXT, Style
 
 _MAX_PANELS = 64
@@ -23,6 +24,7 @@ _MAX_TICKS = 6  # labels of the decades
 _APART = 0.11  # of the axis: the least distance of two labels, and of the bar of dead units from the first bin
 
 
+@documented
 def code_histograms(
     codes: ArrayLike, *, names: Sequence[str] | None = None, title: str | None = None, dark: bool = False
 ) -> Figure:
@@ -32,12 +34,8 @@ def code_histograms(
     ----------
     codes : array-like of shape (n_samples, n_components)
         Codes; the first 64 units are drawn, in order.
-    names : sequence of str or None
-        Names of the units; None uses the column names of a frame, or "code 0", "code 1", ….
     title : str or None
         Title of the figure; None states the number of units if not all are drawn.
-    dark : bool
-        Draw for a dark background.
 
     Returns
     -------
@@ -89,6 +87,7 @@ def draw_histogram(ax: Axes, values: Array, style: Style) -> None:
         ax.text(0.5, 0.98, note, transform=ax.transAxes, ha="center", va="top", fontsize=SMALL)
 
 
+@documented
 def density(frequency: ArrayLike, *, title: str | None = None, dark: bool = False) -> Figure:
     """Draw the histogram of the units' activation frequencies, with a separate bar for dead units.
 
@@ -98,8 +97,6 @@ def density(frequency: ArrayLike, *, title: str | None = None, dark: bool = Fals
         Fraction of rows in which each unit is active, such as `isthmus.metrics.CodeStatistics.frequency`.
     title : str or None
         Title of the figure; None states the number of dead units.
-    dark : bool
-        Draw for a dark background.
 
     Returns
     -------
@@ -153,6 +150,7 @@ def _percent(share: float) -> str:
     return f"{percent:.3g}%".replace("e-0", "e-") if percent < 0.9e-4 else f"{percent:.3g}%"
 
 
+@documented
 def activation_against_target(
     mean_activation: ArrayLike,
     target: float | None = None,
@@ -172,10 +170,6 @@ def activation_against_target(
     tolerance : float
         Half the width of the band drawn around the target, as a fraction of the target, in [0, 1). The default title
         states the share of units in it.
-    title : str or None
-        Title of the figure.
-    dark : bool
-        Draw for a dark background.
 
     Returns
     -------
