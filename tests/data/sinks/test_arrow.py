@@ -6,6 +6,7 @@ import pytest
 from pyarrow import feather, parquet
 
 from isthmus.data.sinks.arrow import FeatherSink, ParquetSink, dictionary_columns
+from written_rows import some_rows, write
 
 KEPT = pa.schema([("kind", pa.dictionary(pa.int32(), pa.string())), ("list", pa.list_(pa.int8()))])
 
@@ -40,3 +41,10 @@ def test_groups_have_about_so_many_bytes(monkeypatch):
 def test_nested_columns_have_no_dictionary():
     assert dictionary_columns(KEPT) == ["kind"]
     assert dictionary_columns(None) == []
+
+
+def test_small_blocks_are_gathered_into_groups(tmp_path, monkeypatch):
+    rows = some_rows(1000)
+    assert parquet.read_metadata(write(tmp_path / "a.parquet", rows, cuts=range(0, 1000, 10))).num_row_groups == 1
+    monkeypatch.setattr("isthmus.data.sinks.arrow.GROUP_BYTES", 100 * 12)
+    assert parquet.read_metadata(write(tmp_path / "b.parquet", rows, cuts=range(0, 1000, 10))).num_row_groups == 10

@@ -6,6 +6,7 @@ import pytest
 
 from isthmus.core.errors import InvalidDataError
 from isthmus.data.sinks.npy import NpySink
+from written_rows import some_rows, write
 
 
 def written(rows, kept=None):
@@ -40,3 +41,12 @@ def test_kept_numbers_are_the_first_columns_in_a_type_that_holds_all():
 def test_what_an_array_cannot_hold_is_refused(cells, message):
     with pytest.raises(InvalidDataError, match=message):
         written(np.ones((2, 1)), pa.table({"n": cells}))
+
+
+def test_a_file_of_several_blocks_is_mapped_by_numpy(tmp_path):
+    rows = some_rows(12345)
+    np.save(tmp_path / "numpy.npy", rows)
+    path = write(tmp_path / "ours.npy", rows, cuts=[1000, 5000])
+    np.testing.assert_array_equal(np.load(path, mmap_mode="r"), rows)
+    assert np.load(write(tmp_path / "none.npy", rows[:0])).shape == (0, 3)
+    assert path.stat().st_size == (tmp_path / "numpy.npy").stat().st_size
