@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from isthmus.cli import app
 from isthmus.core.errors import IsthmusWarning
 from isthmus.corruption import CORRUPTIONS
+from isthmus.evaluation.plots import FIGURES
 from isthmus.losses import LOSSES
 
 ROOT = Path(__file__).parent.parent
@@ -112,3 +113,13 @@ def test_codes_by_spark(cluster):
     finally:
         spark.stop()
     assert_frame_equal(found, pd.concat(names["codes"]([names["frame"]])).reset_index(drop=True))
+
+
+def test_every_benchmark_is_listed():
+    scripts = {path.name for path in ROOT.glob("benchmarks/*.py")} - {"common.py"}
+    assert scripts == set(re.findall(r"^\| `(\w+\.py)` \|", (ROOT / "benchmarks" / "README.md").read_text(), re.MULTILINE))
+
+
+def test_the_gallery_has_every_figure():
+    text = (ROOT / "docs" / "en" / "gallery.md").read_text()
+    assert [name for name in FIGURES if f"plots.{name}(" not in text] == []
