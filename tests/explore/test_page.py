@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -214,6 +215,26 @@ def test_everything_is_reached_by_keys(founding, opened):
     page.focus("#tab-row")
     page.keyboard.press("ArrowRight")
     assert page.get_attribute("#tab-decode", "aria-selected") == "true"
+
+
+def test_the_page_has_the_language_of_the_browser(founding, opened):
+    address = founding[0]
+    page = opened(address, locale="zh-CN").page
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    page.evaluate("isthmus.page.state.pick(3)")
+    page.wait_for_selector("#panel-row canvas")
+    page.keyboard.press("l")
+    circle(page, *middle(page), 80)
+    page.wait_for_selector("#export")
+    for tab in ("row", "decode", "selection", "units"):
+        page.click(f"#tab-{tab}")
+        # Names, numbers and the title have Latin letters; texts of the page have none.
+        shown = page.locator(f"#panel-{tab}").inner_text().replace("CSV", "")
+        assert re.search("[\u4e00-\u9fff]", shown)
+        assert re.findall("[A-Za-z{}]+", shown) == []
+    assert page.locator(".modes").inner_text().split() == ["移动", "选择", "解码"]
+    asked = opened(f"{address}?language=en", locale="zh-CN").page
+    assert asked.locator(".modes").inner_text().split() == ["Move", "Select", "Decode"]
 
 
 def test_classes_are_hidden_and_colours_chosen(founding, opened):

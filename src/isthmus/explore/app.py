@@ -23,7 +23,7 @@ from isthmus.explore.guard import Access, Guard, TooLargeError
 from isthmus.explore.wire import BadRequestError
 from isthmus.web import SCATTER, asset
 
-_OWN = ("explore.css", "cards.js", "panels.js", "explore.js")
+_OWN = ("explore.css", "texts.js", "cards.js", "panels.js", "explore.js")
 _STYLES = ("style.css",)
 _CSV_ROWS = 4096
 

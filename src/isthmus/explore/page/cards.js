@@ -1,6 +1,7 @@
 // Small parts of the explorer's page: elements, requests, pictures of rows, tables of cells, charts.
 "use strict";
 (() => {
+  const { t } = globalThis.isthmus;
   function make(tag, attributes = {}, ...children) {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) {
@@ -45,9 +46,9 @@
       answer = await fetch(path, body ? { method: "POST", body, signal } : { signal });
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new Error("The explorer does not answer; was it ended?");
+      throw new Error(t("The explorer does not answer; was it ended?"));
     }
-    if (!answer.ok) throw new Error((await answer.text()).trim() || `error ${answer.status}`);
+    if (!answer.ok) throw new Error((await answer.text()).trim() || t("error {number}", { number: answer.status }));
     return answer;
   }
   const ask = async (path, body, signal) => unpack(await (await request(path, body, signal)).arrayBuffer());
@@ -112,7 +113,7 @@
       shown = cells.filter((cell) => kept.has(cell));
     }
     const far = (share) => share > Math.max(0.25, 2 / cells.length);
-    const head = ["column", "value", ...(noisy ? ["with noise"] : []), "reconstructed"];
+    const head = [t("column"), t("value"), ...(noisy ? [t("with noise")] : []), t("reconstructed")];
     const table = make("table", { class: "cells" },
       make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text)))),
       make("tbody", {}, ...shown.map((cell) => make("tr", {},
@@ -121,12 +122,12 @@
         ...(noisy ? [make("td", { title: cell[4] }, cell[4])] : []),
         make("td", { title: cell[2], class: far(cell[3]) ? "far" : null }, cell[2])))));
     return shown.length < cells.length
-      ? make("div", {}, table, make("p", { class: "hint" }, `${shown.length} of ${cells.length} columns, those with the largest errors`))
+      ? make("div", {}, table, make("p", { class: "hint" }, t("{shown} of {all} columns, those with the largest errors", { shown: shown.length, all: cells.length })))
       : table;
   }
   function plainTable(names, rows, numbers) {
-    return make("div", { class: "wrapped", tabindex: "0", role: "region", "aria-label": "Rows" }, make("table", { class: "cells" },
-      make("thead", {}, make("tr", {}, ...["row", ...names].map((name) => make("th", { scope: "col" }, name)))),
+    return make("div", { class: "wrapped", tabindex: "0", role: "region", "aria-label": t("Rows") }, make("table", { class: "cells" },
+      make("thead", {}, make("tr", {}, ...[t("row"), ...names].map((name) => make("th", { scope: "col" }, name)))),
       make("tbody", {}, ...rows.map((row, i) => make("tr", {}, ...[String(numbers[i]), ...row].map((cell) => make("td", { title: cell }, cell)))))));
   }
 

@@ -1,8 +1,10 @@
 // The explorer: loads the map and its colours, and joins the map with the column of details.
 "use strict";
 (() => {
-  const { make, ask, latest, picture, cellsTable, short, showError, say, openTab, isOpen } = globalThis.isthmus;
+  const { t, make, ask, latest, picture, cellsTable, short, showError, say, openTab, isOpen } = globalThis.isthmus;
   const element = (id) => document.getElementById(id);
+  // The names of colours that are no columns come from the server in English.
+  const nameOf = ({ key, name }) => (key === "error" ? t("reconstruction error") : key.startsWith("unit-") ? t("unit {number}", { number: key.slice(5) }) : name);
   const state = { meta: null, row: null, axes: ["", ""] };
   let map = null, colors = null, coloring = null, hidden = new Set();
 
@@ -19,15 +21,15 @@
   function axisChoices() {
     const { meta } = state, found = [];
     if (meta.components > 2) for (let i = 0; i < meta.axes; i++) found.push([`pc-${i}`, `PC ${i + 1}`]);
-    for (let unit = 0; unit < meta.units; unit++) found.push([`unit-${unit}`, `unit ${unit}`]);
-    if (meta.components === 1) found.push(["none", "spread"]);
+    for (let unit = 0; unit < meta.units; unit++) found.push([`unit-${unit}`, t("unit {number}", { number: unit })]);
+    if (meta.components === 1) found.push(["none", t("spread")]);
     return found;
   }
   function axisSelects() {
     const choices = axisChoices();
     if (state.meta.components <= 2) return;
     const nodes = [0, 1].map((place) => {
-      const node = make("select", { "aria-label": place ? "Vertical axis" : "Horizontal axis" }, ...choices.map(([key, name]) => make("option", { value: key }, name)));
+      const node = make("select", { "aria-label": place ? t("Vertical axis") : t("Horizontal axis") }, ...choices.map(([key, name]) => make("option", { value: key }, name)));
       node.value = state.axes[place];
       node.addEventListener("change", () => { state.axes[place] = node.value; replace(); });
       return node;
@@ -64,15 +66,15 @@
       const colours = classColours(coloring.labels.length);
       const present = coloring.colors.includes(255);
       const names = coloring.labels.map((name, i) => [name, colours[i], i]);
-      if (present) names.push(["missing", missingColour, 255]);
+      if (present) names.push([t("missing"), missingColour, 255]);
       box.replaceChildren(make("div", { class: "classes" }, ...names.map(([name, colour, i]) => make("button", {
-        "aria-pressed": String(!hidden.has(i)), title: `Show or hide ${name}`, onclick: () => toggle(i),
+        "aria-pressed": String(!hidden.has(i)), title: t("Show or hide {name}", { name }), onclick: () => toggle(i),
       }, make("i", { tint: colour }), name))));
       return;
     }
     const strip = make("canvas", { width: 170, height: 1, "aria-hidden": "true" }), pen = strip.getContext("2d");
     numberColours(170).forEach((colour, i) => { pen.fillStyle = colour; pen.fillRect(i, 0, 1, 1); });
-    box.replaceChildren(make("div", {}, coloring.name), strip,
+    box.replaceChildren(make("div", {}, nameOf(coloring)), strip,
       make("div", { class: "ends" }, make("span", {}, short(coloring.low)), make("span", {}, short(coloring.high))));
   }
   function toggle(label) {
@@ -97,9 +99,9 @@
     }
     if (place !== wanted) return;
     card.replaceChildren(
-      make("div", {}, make("strong", {}, `row ${row.number.toLocaleString()}`), row.label ? ` · ${row.label}` : "", make("span", { class: "muted" }, ` · error ${short(row.error)}`)),
+      make("div", {}, make("strong", {}, t("row {number}", { number: row.number.toLocaleString() })), row.label ? ` · ${row.label}` : "", make("span", { class: "muted" }, ` · ${t("error {number}", { number: short(row.error) })}`)),
       state.meta.image_shape
-        ? make("div", { class: "pair" }, picture(row.row, state.meta, "row"), picture(row.reconstruction, state.meta, "reconstruction"))
+        ? make("div", { class: "pair" }, picture(row.row, state.meta, t("row")), picture(row.reconstruction, state.meta, t("reconstruction")))
         : cellsTable(row.cells, 9));
     card.hidden = false;
     const stage = element("stage"), width = card.offsetWidth, height = card.offsetHeight;
@@ -135,7 +137,7 @@
     }
     if (mode === "decode") openTab("decode");
     card.hidden = true;
-    say(`mode: ${mode}`);
+    say(t("mode: {name}", { name: document.querySelector(`.modes [data-mode=${mode}]`).textContent }));
   }
   state.clear = () => { map.select([]); state.selection.show(new Uint32Array(0)); };
 
@@ -175,10 +177,11 @@
   async function start() {
     const meta = (state.meta = await ask("/meta"));
     document.title = meta.title;
-    element("title").textContent = `${meta.title} · ${meta.rows.toLocaleString()} rows${meta.rows < meta.all_rows ? ` of ${meta.all_rows.toLocaleString()}` : ""}`;
-    element("title").title = `${meta.kind}, ${meta.features} columns, ${meta.components} units, isthmus ${meta.version}`;
+    const count = { rows: meta.rows.toLocaleString(), all: meta.all_rows.toLocaleString() };
+    element("title").textContent = `${meta.title} · ${meta.rows < meta.all_rows ? t("{rows} rows of {all}", count) : t("{rows} rows", count)}`;
+    element("title").title = t("{kind}, {columns} columns, {units} units, isthmus {version}", { kind: meta.kind, columns: meta.features, units: meta.components, version: meta.version });
     state.axes = meta.components > 2 ? ["pc-0", "pc-1"] : ["unit-0", meta.components === 2 ? "unit-1" : "none"];
-    element("color").replaceChildren(...meta.colors.map(({ key, name }) => make("option", { value: key }, name)));
+    element("color").replaceChildren(...meta.colors.map((one) => make("option", { value: one.key }, nameOf(one))));
     const [places] = await Promise.all([ask(`/map?x=${state.axes[0]}&y=${state.axes[1]}`), state.colorBy(meta.color_by)]);
     if (!coloring) await state.colorBy("error");
     element("loading").hidden = true;
@@ -187,7 +190,7 @@
     });
     map = isthmus.scatter(element("map"), {
       x: places.x, y: places.y, color: colors, palette: paletteOf(coloring),
-      label: `Map of ${meta.rows.toLocaleString()} rows. Arrows move, plus and minus zoom, Enter shows the row in the middle, question mark lists the keys.`,
+      label: t("Map of {rows} rows. Arrows move, plus and minus zoom, Enter shows the row in the middle, question mark lists the keys.", count),
       inset: () => (element("legend").childElementCount ? element("legend").offsetHeight + 6 : 0),
       onHover, onClick: (place) => state.pick(place),
       onLasso: (found) => { if (found.length) openTab("selection"); state.selection.show(found); },

@@ -1,7 +1,7 @@
 // The explorer's column of details: the row, the decoder, the selection, and the units of the code.
 "use strict";
 (() => {
-  const { make, ask, request, latest, paint, picture, captioned, cellsTable, plainTable, short, percent, histogram, say, showError } = globalThis.isthmus;
+  const { t, make, ask, request, latest, paint, picture, captioned, cellsTable, plainTable, short, percent, histogram, say, showError } = globalThis.isthmus;
   const panel = (name) => document.getElementById(`panel-${name}`);
   const hint = (text) => make("p", { class: "hint" }, text);
 
@@ -39,7 +39,7 @@
       state.row = row;
       off = new Set();
       render();
-      say(`row ${row.number}${row.label ? `, ${row.label}` : ""}, reconstruction error ${short(row.error)}`);
+      say([t("row {number}", { number: row.number }), row.label, t("reconstruction error {number}", { number: short(row.error) })].filter(Boolean).join(", "));
     });
     const withoutUnits = latest(async () => {
       const code = row.code.slice();
@@ -47,27 +47,27 @@
       const found = await ask("/decode", code);
       const place = document.getElementById("row-toggled");
       place.replaceChildren(found.rows
-        ? captioned(picture(found.rows, meta, "reconstruction without the units switched off"), `${off.size} units off`)
+        ? captioned(picture(found.rows, meta, t("reconstruction without the units switched off")), t("{count} units off", { count: off.size }))
         : table(found));
     });
     const table = (found) => cellsTable(found.texts[0].map((text, i) => [found.names[i], row.cells?.find((c) => c[0] === found.names[i])?.[1] ?? "", text, 0]));
 
     function shown() {
       if (!meta.image_shape) return [cellsTable(row.cells, Infinity, level > 0)];
-      const label = (what) => `${what} of row ${row.number}`;
+      const number = row.number;
       return [make("div", { class: "pair" },
-        captioned(picture(row.row, meta, label("picture")), "row"),
-        row.noisy && captioned(picture(row.noisy, meta, label("noisy picture")), "with noise"),
-        captioned(picture(row.reconstruction, meta, label("reconstruction")), row.noisy ? "denoised" : "reconstruction"),
+        captioned(picture(row.row, meta, t("picture of row {number}", { number })), t("row")),
+        row.noisy && captioned(picture(row.noisy, meta, t("noisy picture of row {number}", { number })), t("with noise")),
+        captioned(picture(row.reconstruction, meta, t("reconstruction of row {number}", { number })), row.noisy ? t("denoised") : t("reconstruction")),
         make("div", { id: "row-toggled" }))];
     }
     function toggles() {
       const active = [...row.code.keys()].filter((unit) => row.code[unit] !== 0).sort((a, b) => Math.abs(row.code[b]) - Math.abs(row.code[a]));
       const most = 60;
       if (!meta.sparse) return [];
-      return [make("h2", {}, `Active units: ${active.length} of ${meta.components}`),
-        hint("Switch units off to see what they draw."),
-        make("div", { class: "toggles", role: "group", "aria-label": "Active units" }, ...active.slice(0, most).map((unit) => make("button", {
+      return [make("h2", {}, t("Active units: {count} of {all}", { count: active.length, all: meta.components })),
+        hint(t("Switch units off to see what they draw.")),
+        make("div", { class: "toggles", role: "group", "aria-label": t("Active units") }, ...active.slice(0, most).map((unit) => make("button", {
           "aria-pressed": "true",
           onclick: (event) => {
             if (off.has(unit)) off.delete(unit); else off.add(unit);
@@ -75,18 +75,19 @@
             withoutUnits();
           },
         }, `${unit}: ${short(row.code[unit])}`))),
-        active.length > most ? hint(`The ${most} strongest of ${active.length}.`) : null,
+        active.length > most ? hint(t("The {count} strongest of {all}.", { count: most, all: active.length })) : null,
         meta.image_shape ? null : make("div", { id: "row-toggled" })];
     }
     function noise() {
       if (!meta.noise) return [];
       const redraw = () => show(row.place);
-      return [make("h2", {}, `Noise: ${meta.noise.name}`),
-        slider({ name: "level", low: 0, high: meta.noise.highest, value: level, title: "Level of noise", onInput: (value) => { level = value; redraw(); } }),
-        make("div", { class: "actions" }, make("button", { onclick: () => { draw = (draw + 1) % 1000; redraw(); } }, "Another draw"))];
+      return [make("h2", {}, t("Noise: {name}", { name: meta.noise.name })),
+        slider({ name: t("level"), low: 0, high: meta.noise.highest, value: level, title: t("Level of noise"), onInput: (value) => { level = value; redraw(); } }),
+        make("div", { class: "actions" }, make("button", { onclick: () => { draw = (draw + 1) % 1000; redraw(); } }, t("Another draw")))];
     }
     function render() {
-      const facts = [`row ${row.number.toLocaleString()}`, row.label, `error ${short(row.error)} (mean ${short(meta.mean_error)})`];
+      const error = t("error {number} (mean {mean})", { number: short(row.error), mean: short(meta.mean_error) });
+      const facts = [t("row {number}", { number: row.number.toLocaleString() }), row.label, error];
       // The slider that is being dragged stays where it is.
       const held = document.activeElement?.closest("#panel-row .slider");
       const body = [make("h2", {}, facts.filter(Boolean).join(" · ")), ...shown()];
@@ -95,12 +96,12 @@
       panel("row").replaceChildren(
         make("div", { class: "body" }, ...body),
         make("div", { class: "actions" },
-          make("button", { onclick: () => state.decode.end("a") }, "Morph from this row"),
-          make("button", { onclick: () => state.decode.end("b") }, "Morph to this row"),
-          make("button", { onclick: () => { state.decode.setBase(row.code); openTab("decode"); } }, "Decode from this row")),
+          make("button", { onclick: () => state.decode.end("a") }, t("Morph from this row")),
+          make("button", { onclick: () => state.decode.end("b") }, t("Morph to this row")),
+          make("button", { onclick: () => { state.decode.setBase(row.code); openTab("decode"); } }, t("Decode from this row"))),
         ...noise(), ...toggles().filter(Boolean));
     }
-    panel("row").replaceChildren(hint("Point at the map to see a row. Click to keep it here."));
+    panel("row").replaceChildren(hint(t("Point at the map to see a row. Click to keep it here.")));
     return { show };
   }
 
@@ -108,7 +109,7 @@
   function decodePanel(state) {
     const { meta } = state;
     const base = meta.mean.slice(), ends = { a: null, b: null };
-    const large = meta.image_shape ? make("canvas", { class: "picture pixels", role: "img", "aria-label": "what the code decodes to" }) : make("div");
+    const large = meta.image_shape ? make("canvas", { class: "picture pixels", role: "img", "aria-label": t("what the code decodes to") }) : make("div");
     const sliders = new Map();
     let steps = null;
 
@@ -152,11 +153,11 @@
       const found = await ask("/decode", codes);
       const width = meta.image_shape ? found.rows.length / n : 0;
       steps.replaceChildren(
-        hint(`From row ${ends.a.number.toLocaleString()} to row ${ends.b.number.toLocaleString()}, in nine steps:`),
+        hint(t("From row {first} to row {second}, in nine steps:", { first: ends.a.number.toLocaleString(), second: ends.b.number.toLocaleString() })),
         meta.image_shape
-          ? make("div", { class: "strip nine" }, ...Array.from({ length: n }, (_, i) => picture(found.rows.subarray(i * width, (i + 1) * width), meta, `step ${i + 1} of ${n}`)))
+          ? make("div", { class: "strip nine" }, ...Array.from({ length: n }, (_, i) => picture(found.rows.subarray(i * width, (i + 1) * width), meta, t("step {number} of {all}", { number: i + 1, all: n }))))
           : plainTable(found.names, found.texts, [...Array(n).keys()].map((i) => `${Math.round((100 * i) / (n - 1))} %`)),
-        slider({ name: "between", low: 0, high: 1, value: t0, title: "Between the two rows", onInput: (t) => {
+        slider({ name: t("between"), low: 0, high: 1, value: t0, title: t("Between the two rows"), onInput: (t) => {
           for (let k = 0; k < base.length; k++) base[k] = mixed(t, k);
           for (const [unit, node] of sliders) node.set(base[unit]);
           draw();
@@ -164,11 +165,11 @@
     });
     const mixed = (t, k) => (1 - t) * ends.a.code[k] + t * ends.b.code[k];
     function end(which) {
-      if (!state.row) { showError("Click a row first."); return; }
+      if (!state.row) { showError(t("Click a row first.")); return; }
       ends[which] = { number: state.row.number, code: state.row.code.slice() };
       openTab("decode");
-      const missing = !ends.a ? "first" : !ends.b ? "second" : null;
-      if (missing) steps.replaceChildren(hint(`Now click the ${missing} row, and press “Morph ${missing === "first" ? "from" : "to"} this row”.`));
+      const missing = !ends.a ? t("Now click the first row, and press “Morph from this row”.") : !ends.b ? t("Now click the second row, and press “Morph to this row”.") : null;
+      if (missing) steps.replaceChildren(hint(missing));
       else morph(which === "a" ? 0 : 1);
       setBase(ends[which].code);
     }
@@ -176,17 +177,17 @@
     const listed = [...meta.sliders].slice(0, 24);
     for (const unit of listed) {
       const low = Math.min(meta.low[unit], 0), high = Math.max(meta.high[unit], 0);
-      sliders.set(unit, slider({ name: `unit ${unit}`, low, high, value: base[unit], onInput: (value) => { base[unit] = value; draw(); } }));
+      sliders.set(unit, slider({ name: t("unit {number}", { number: unit }), low, high, value: base[unit], onInput: (value) => { base[unit] = value; draw(); } }));
     }
-    steps = make("div", { id: "morph" }, hint("Click two rows, and press “Morph from this row” and “Morph to this row”."));
+    steps = make("div", { id: "morph" }, hint(t("Click two rows, and press “Morph from this row” and “Morph to this row”.")));
     panel("decode").replaceChildren(
-      hint("In the mode Decode, drag over the map: this is what the model decodes there."),
+      hint(t("In the mode Decode, drag over the map: this is what the model decodes there.")),
       make("div", { class: "large" }, large),
-      make("h2", {}, "Units of the code"),
+      make("h2", {}, t("Units of the code")),
       make("div", {}, ...sliders.values()),
-      meta.components > listed.length ? hint(`The ${listed.length} units that vary most, of ${meta.components}.`) : "",
-      make("div", { class: "actions" }, make("button", { onclick: () => setBase(meta.mean) }, "Mean code")),
-      make("h2", {}, "Between two rows"), steps);
+      meta.components > listed.length ? hint(t("The {count} units that vary most, of {all}.", { count: listed.length, all: meta.components })) : "",
+      make("div", { class: "actions" }, make("button", { onclick: () => setBase(meta.mean) }, t("Mean code"))),
+      make("h2", {}, t("Between two rows")), steps);
     draw();
     return { at, setBase, end, code: () => Array.from(base), idle: draw.idle };
   }
@@ -199,38 +200,40 @@
     const show = latest(async (chosen) => {
       places = chosen;
       if (!places.length) { empty(); return; }
-      panel("selection").replaceChildren(hint(`Comparing ${places.length.toLocaleString()} rows with the others…`));
+      panel("selection").replaceChildren(hint(t("Comparing {count} rows with the others…", { count: places.length.toLocaleString() })));
       const found = await ask("/selection", places);
       panel("selection").replaceChildren(
-        make("h2", {}, `${found.rows.toLocaleString()} rows · mean error ${short(found.error)} (of all ${short(meta.mean_error)})`),
+        make("h2", {}, t("{count} rows · mean error {mean} (of all {all})", { count: found.rows.toLocaleString(), mean: short(found.error), all: short(meta.mean_error) })),
         make("div", { class: "actions" },
-          make("button", { id: "export", onclick: save }, "Save as CSV"),
-          make("button", { onclick: () => state.clear() }, "Clear")),
-        make("h2", {}, "What sets these apart"),
+          make("button", { id: "export", onclick: save }, t("Save as CSV")),
+          make("button", { onclick: () => state.clear() }, t("Clear"))),
+        make("h2", {}, t("What sets these apart")),
         ...(meta.image_shape ? pictures(found) : columns(found)));
-      say(`${found.rows} rows are selected`);
+      say(t("{count} rows are selected", { count: found.rows }));
     });
     function pictures(found) {
       const difference = found.inside.map((value, i) => value - found.outside[i]), width = difference.length;
       return [make("div", { class: "pair" },
-        captioned(picture(found.inside, meta, "mean of the selected rows"), "mean of these"),
-        captioned(picture(found.outside, meta, "mean of the other rows"), "mean of the others"),
-        captioned(picture(difference, meta, "difference of the means", null), "difference")),
-      make("h2", {}, found.places.length < found.rows ? `${found.places.length} of the rows` : "The rows"),
+        captioned(picture(found.inside, meta, t("mean of the selected rows")), t("mean of these")),
+        captioned(picture(found.outside, meta, t("mean of the other rows")), t("mean of the others")),
+        captioned(picture(difference, meta, t("difference of the means"), null), t("difference"))),
+      make("h2", {}, found.places.length < found.rows ? t("{count} of the rows", { count: found.places.length }) : t("The rows")),
       make("div", { class: "strip" }, ...Array.from(found.places, (place, i) => make("button", {
-        title: `row ${found.numbers[i]}`, onclick: () => { state.pick(place); },
-      }, picture(found.pictures.subarray(i * width, (i + 1) * width), meta, `row ${found.numbers[i]}`))))];
+        title: t("row {number}", { number: found.numbers[i] }), onclick: () => { state.pick(place); },
+      }, picture(found.pictures.subarray(i * width, (i + 1) * width), meta, t("row {number}", { number: found.numbers[i] })))))];
     }
     function columns(found) {
       const top = Math.max(1e-9, ...found.apart.map((one) => Math.abs(one[3])));
       return [
-        found.apart.length ? make("div", { class: "wrapped", tabindex: "0", role: "region", "aria-label": "Differences" }, make("table", { class: "cells apart" },
-          make("thead", {}, make("tr", {}, ...["column", "difference", "these", "others"].map((text) => make("th", { scope: "col" }, text)))),
-          make("tbody", {}, ...found.apart.map(([name, inside, outside, deviations, errors]) => make("tr", { title: `${short(deviations)} standard deviations, ${short(errors)} standard errors` },
-            make("td", { title: name }, name), make("td", { class: "difference" }, bar(deviations, top, `${deviations > 0 ? "+" : ""}${deviations.toFixed(2)} sd`)),
-            make("td", { title: inside }, inside), make("td", { title: outside }, outside)))))) : hint("No column differs."),
-        hint(`Differences of the means in standard deviations of the column${found.read < found.rows ? `, from a sample of ${found.read.toLocaleString()} of these rows` : ""}.`),
-        make("h2", {}, found.places.length < found.rows ? `The first ${found.places.length} rows` : "The rows"),
+        found.apart.length ? make("div", { class: "wrapped", tabindex: "0", role: "region", "aria-label": t("Differences") }, make("table", { class: "cells apart" },
+          make("thead", {}, make("tr", {}, ...[t("column"), t("difference"), t("these"), t("others")].map((text) => make("th", { scope: "col" }, text)))),
+          make("tbody", {}, ...found.apart.map(([name, inside, outside, deviations, errors]) => make("tr", { title: t("{deviations} standard deviations, {errors} standard errors", { deviations: short(deviations), errors: short(errors) }) },
+            make("td", { title: name }, name), make("td", { class: "difference" }, bar(deviations, top, t("{number} sd", { number: `${deviations > 0 ? "+" : ""}${deviations.toFixed(2)}` }))),
+            make("td", { title: inside }, inside), make("td", { title: outside }, outside)))))) : hint(t("No column differs.")),
+        hint(found.read < found.rows
+          ? t("Differences of the means in standard deviations of the column, from a sample of {count} of these rows.", { count: found.read.toLocaleString() })
+          : t("Differences of the means in standard deviations of the column.")),
+        make("h2", {}, found.places.length < found.rows ? t("The first {count} rows", { count: found.places.length }) : t("The rows")),
         plainTable(found.names, found.texts, found.numbers)];
     }
     async function save() {
@@ -242,7 +245,7 @@
       } catch (error) { showError(error.message); }
     }
     function empty() {
-      panel("selection").replaceChildren(hint("Press Select, and draw around rows: this shows what sets them apart from the others, and saves their codes."));
+      panel("selection").replaceChildren(hint(t("Press Select, and draw around rows: this shows what sets them apart from the others, and saves their codes.")));
     }
     empty();
     return { show };
@@ -259,36 +262,36 @@
       String(unit), make("small", {}, percent(meta.density[unit]))));
 
     const show = latest(async (unit) => {
-      if (!detail.childElementCount) detail.replaceChildren(hint("Computing…"));
+      if (!detail.childElementCount) detail.replaceChildren(hint(t("Computing…")));
       const found = await ask(`/unit?number=${unit}`);
       for (const button of buttons) button.setAttribute("aria-pressed", String(Number(button.dataset.unit) === unit));
       const width = found.pictures ? found.pictures.length / Math.max(1, found.places.length) : 0;
       detail.replaceChildren(
-        make("h2", {}, `Unit ${unit}: active in ${percent(found.density)} of the rows`),
-        histogram(found.counts, found.edges, `histogram of unit ${unit} where it is not 0, from ${short(found.edges[0])} to ${short(found.edges[found.edges.length - 1])}`),
-        make("div", { class: "actions" }, make("button", { onclick: () => state.colorBy(`unit-${unit}`) }, "Colour the map by it")),
+        make("h2", {}, t("Unit {number}: active in {share} of the rows", { number: unit, share: percent(found.density) })),
+        histogram(found.counts, found.edges, t("histogram of unit {number} where it is not 0, from {low} to {high}", { number: unit, low: short(found.edges[0]), high: short(found.edges[found.edges.length - 1]) })),
+        make("div", { class: "actions" }, make("button", { onclick: () => state.colorBy(`unit-${unit}`) }, t("Colour the map by it"))),
         ...(meta.image_shape ? unitPictures(found, unit, width) : unitColumns(found)));
     });
     function unitPictures(found, unit, width) {
       return [
-        found.atom ? captioned(picture(found.atom, meta, `atom of unit ${unit}`, null), "what it adds: orange more, blue less") : "",
-        make("h2", {}, "Rows in which it is strongest"),
-        make("div", { class: "strip" }, ...Array.from(found.places, (place, i) => make("button", { title: `row ${found.numbers[i]}: ${short(found.values[i])}`, onclick: () => state.pick(place) },
-          picture(found.pictures.subarray(i * width, (i + 1) * width), meta, `row ${found.numbers[i]}`))))];
+        found.atom ? captioned(picture(found.atom, meta, t("atom of unit {number}", { number: unit }), null), t("what it adds: orange more, blue less")) : "",
+        make("h2", {}, t("Rows in which it is strongest")),
+        make("div", { class: "strip" }, ...Array.from(found.places, (place, i) => make("button", { title: t("row {number}: {value}", { number: found.numbers[i], value: short(found.values[i]) }), onclick: () => state.pick(place) },
+          picture(found.pictures.subarray(i * width, (i + 1) * width), meta, t("row {number}", { number: found.numbers[i] })))))];
     }
     function unitColumns(found) {
       const top = Math.max(1e-9, ...(found.atom || []).map((one) => Math.abs(one[1])));
       return [
-        found.atom ? make("h2", {}, "What it adds, in standard deviations") : "",
+        found.atom ? make("h2", {}, t("What it adds, in standard deviations")) : "",
         found.atom ? make("table", { class: "cells" }, make("tbody", {}, ...found.atom.slice(0, 12).map(([name, effect]) => make("tr", {}, make("td", { title: name }, name),
           make("td", { class: "difference" }, bar(effect, top, short(effect))))))) : "",
-        make("h2", {}, "Rows in which it is strongest"),
+        make("h2", {}, t("Rows in which it is strongest")),
         plainTable(found.names, found.texts, found.numbers)];
     }
     panel("units").replaceChildren(
-      hint(meta.sparse ? "Units by the share of rows in which they are active." : "Units of the code."),
-      make("div", { class: "units", role: "group", "aria-label": "Units" }, ...buttons),
-      order.length > most ? hint(`The first ${most} of ${order.length}.`) : "", detail);
+      hint(meta.sparse ? t("Units by the share of rows in which they are active.") : t("Units of the code.")),
+      make("div", { class: "units", role: "group", "aria-label": t("Units") }, ...buttons),
+      order.length > most ? hint(t("The first {count} of {all}.", { count: most, all: order.length })) : "", detail);
     return { show };
   }
 
