@@ -55,7 +55,9 @@ def draw(target: Path, kinds: list[str], *fit_options: str) -> None:
         for kind in kinds:
             model, options = PLOTS[kind]
             file = str((target / f"{kind}.png").resolve())
-            isthmus(folder, "plot", f"{model}.safetensors", DATA, kind, "-o", file, "--drop", "digit", "--force", *options)
+            isthmus(
+                folder, "plot", f"{model}.safetensors", DATA, kind, "-o", file, "--drop", "digit", "--force", *options
+            )
 
 
 if __name__ == "__main__":

@@ -117,7 +117,9 @@ def test_codes_by_spark(cluster):
 
 def test_every_benchmark_is_listed():
     scripts = {path.name for path in ROOT.glob("benchmarks/*.py")} - {"common.py"}
-    assert scripts == set(re.findall(r"^\| `(\w+\.py)` \|", (ROOT / "benchmarks" / "README.md").read_text(), re.MULTILINE))
+    assert scripts == set(
+        re.findall(r"^\| `(\w+\.py)` \|", (ROOT / "benchmarks" / "README.md").read_text(), re.MULTILINE)
+    )
 
 
 def test_the_gallery_has_every_figure():

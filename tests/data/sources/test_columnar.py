@@ -83,7 +83,6 @@ def test_truncated_and_foreign_files(write):
         open_source(path)
 
 
-
 def test_a_feather_column_that_claims_more_cells_than_the_file_has(tmp_path):
     # Arrow reads memory beyond its end.
     path = tmp_path / "rows.feather"
@@ -103,5 +102,3 @@ def test_damaged_pages(tmp_path):
     path.write_bytes(whole)
     with pytest.raises(BrokenFileError, match=r"rows\.parquet cannot be read: "):
         read(open_source(path))
-
-

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from isthmus.core.errors import BrokenFileError, InvalidDataError, InvalidParameterError, IsthmusWarning
+from isthmus.core.errors import BrokenFileError, InvalidParameterError, IsthmusWarning
 from isthmus.data.sources import TextPath, open_source
 from isthmus.data.sources.layout import TextOptions, find_layout
 
