@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from commands import fails, isthmus
+from isthmus import VariationalAutoencoder
 from running_onnx import assert_near, run
 
 onnx = pytest.importorskip("onnx")
@@ -19,6 +20,19 @@ def test_a_model_becomes_a_file(in_folder, tmp_path, model, frame):
     facts = json.loads(isthmus("export", "model", "-o", path, "--force", "--json").stdout)
     assert (facts["inputs"], facts["outputs"]) == (["rows"], ["reconstruction", "codes"])
     assert facts["bytes"] == path.stat().st_size
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::isthmus.core.errors.CollapseWarning")
+def test_a_decoder_takes_conditions(in_folder, tmp_path, frame):
+    name = str(frame.columns[0])
+    model = VariationalAutoencoder(2, conditions=[name], hidden_layer_sizes=(4,), max_epochs=1, random_state=0)
+    model.fit(frame).save(tmp_path / "with")
+    out = isthmus("export", tmp_path / "with", "--part", "decoder", "-o", tmp_path / "d.onnx").stdout
+    assert "codes, conditions to reconstruction" in out
+    codes, given = model.transform(frame).astype(np.float32), frame[[name]].to_numpy(np.float32)[::-1]
+    found = run(onnx.load(tmp_path / "d.onnx"), codes=codes, conditions=given)["reconstruction"]
+    assert_near(found, model.inverse_transform(codes, conditions={name: given[:, 0]}))
 
 
 def test_the_denoiser_of_isthmus_has_a_name(tmp_path):

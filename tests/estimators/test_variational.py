@@ -20,6 +20,7 @@ def quick(**settings):
     return VariationalAutoencoder(**{**options, **settings})
 
 
+PICTURES = {"conditions": [0], "network": "convolutional", "hidden_layer_sizes": ()}
 LONG = {"max_epochs": 200, "learning_rate": 1e-2, "kl_warmup": 0.5, "early_stopping": False}
 
 
@@ -145,6 +146,48 @@ def test_conditions_are_read_and_can_be_replaced(tmp_path):
         model.inverse_transform(codes, conditions={"batch": ["north"] * 3})
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::isthmus.core.errors.CollapseWarning")  # of two epochs
+def test_pictures_with_conditions(tmp_path):
+    from sklearn.datasets import load_digits
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+
+    X, y = load_digits(return_X_y=True)
+    table = pd.DataFrame(X).rename(columns=lambda number: f"p{number}").assign(digit=y.astype(str))
+    settings = {"network": "convolutional", "channels": (8, 16), "image_shape": (8, 8), "max_epochs": 20}
+    settings |= {"learning_rate": 3e-3, "kl_warmup": 0.3, "random_state": 0}
+    model = VariationalAutoencoder(6, conditions=["digit"], **settings).fit(table)
+    assert model.scaler_.kind == "unit"
+    codes = model.transform(table)
+    without = VariationalAutoencoder(6, **settings).fit(X).transform(X)
+    # A code need not say which digit it is, where the decoder is told.
+    shares = [
+        LogisticRegression(max_iter=2000).fit(own[::2], y[::2]).score(own[1::2], y[1::2]) for own in (codes, without)
+    ]
+    assert shares[0] < 0.6 < 0.8 < shares[1]
+    # Whatever the code, the picture is of the digit that was asked for.
+    judge = KNeighborsClassifier(5).fit(X, y)
+    for digit in "37":
+        drawn = model.inverse_transform(codes[:200], conditions={"digit": digit})
+        assert (drawn["digit"] == digit).all()
+        assert (judge.predict(drawn.iloc[:, :64].to_numpy()) == int(digit)).mean() > 0.8
+    drawn = model.sample(50, random_state=0, conditions={"digit": "0"})
+    assert (judge.predict(drawn.iloc[:, :64].to_numpy()) == 0).mean() > 0.8
+    again = model.reconstruct(table)
+    assert list(again["digit"]) == list(table["digit"])
+    assert np.mean((again.iloc[:, :64].to_numpy() - X) ** 2) < 0.6 * X.var(axis=0).mean()
+    model.save(tmp_path / "m")
+    assert_array_equal(isthmus.load(tmp_path / "m").transform(table), codes)
+    assert np.isfinite(model.log_likelihood(table, 10)).all()
+    matrix = VariationalAutoencoder(6, conditions=[64], **settings | {"max_epochs": 2}).fit(np.column_stack([X, y]))
+    assert matrix.reconstruct(np.column_stack([X, y])).shape == (1797, 65)
+    with pytest.raises(
+        InvalidParameterError, match="cannot learn text or categories; name these columns in conditions"
+    ):
+        VariationalAutoencoder(6, **settings).fit(table)
+
+
 def test_a_collapse_is_said(monkeypatch):
     monkeypatch.setattr(variational, "ACTIVE", 10)
     with pytest.warns(CollapseWarning, match="2 of 2 code units are inactive: .* is below 10; set a smaller beta"):
@@ -164,7 +207,15 @@ def test_a_collapse_is_said(monkeypatch):
         ({"likelihood": "poisson", "scaling": "standard"}, "needs counts as they are, not scaling='standard'"),
         ({"conditions": ["a"]}, "conditions: the rows have no column 'a'"),
         ({"conditions": [7]}, "conditions: the rows have no column 7"),
-        ({"conditions": [0], "network": "convolutional"}, "conditions cannot be combined with network='convolutional'"),
+        (
+            PICTURES | {"image_shape": (2, 3)},
+            r"\(2, 3\) is not the shape of rows of 4 cells and 1 of conditions; pass flat",
+        ),
+        (
+            PICTURES | {"channels": ()},
+            r"channels=\(\) cannot be combined with conditions; give the channels of at least",
+        ),
+        ({"conditions": [0], "scaling": "zca"}, "conditions need a scaling by column, not scaling='zca'; use scaling="),
         ({"conditions": [0, 1, 2, 3, 4]}, "conditions has all columns; leave out at least one"),
     ],
 )

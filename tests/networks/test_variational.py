@@ -63,8 +63,15 @@ def test_counts_are_shares_of_their_sum():
     assert_allclose(np.exp(network.decode(params, code)).sum(axis=1), np.exp(2.0) / 2, rtol=1e-5)
 
 
-def test_conditions_reach_the_decoder_and_come_back_as_they_were():
-    network = VariationalDense(5, 2, (4,), (4,), categories=((3, 5),), conditions=(3, 4))
+@pytest.mark.parametrize(
+    "network",
+    [
+        VariationalDense(5, 2, (4,), (4,), categories=((3, 5),), conditions=(3, 4)),
+        VariationalConvolutional((1, 3, 1), 2, (4,), categories=((3, 5),), conditions=(3, 4)),
+    ],
+    ids=["dense", "convolutional"],
+)
+def test_conditions_reach_the_decoder_and_come_back_as_they_were(network):
     params, x = network.init(0), np.abs(rng.normal(size=(6, 5))).astype(np.float32)
     x[:, 3:] = np.eye(2)[[0, 1, 0, 1, 1, 0]]
     code, context = network.encode(params, x), network.context(jnp.asarray(x))
@@ -73,6 +80,26 @@ def test_conditions_reach_the_decoder_and_come_back_as_they_were():
     assert_allclose(rows[:, 3:], x[:, 3:], atol=1e-5)
     other = network.activate_output(network.decode(params, jnp.concatenate([code, 1 - context], axis=1)))
     assert (np.abs(other - rows)[:, :3] > 1e-4).all()
+    moved = np.concatenate([x[:, :3], 1 - x[:, 3:]], axis=1)
+    assert (np.abs(network.encode(params, moved) - code) > 1e-5).all()
+
+
+def test_conditions_of_pictures_are_biases_of_the_plain_network():
+    network = VariationalConvolutional((4, 3, 2), 2, (3, 5), conditions=(0, 7, 26))
+    plain = Convolutional((4, 3, 2), 2, (3, 5))
+    params, x = network.init(0), rng.normal(size=(4, 27)).astype(np.float32)
+    code, context = network.encode(params, x), network.context(jnp.asarray(x))
+    rows = network.decode(params, jnp.concatenate([code, context], axis=1))
+    pixels = np.delete(np.arange(27), [0, 7, 26])
+    for number, given in enumerate(np.asarray(context)):
+        own = {"encoder": [dict(layer) for layer in params["encoder"]]}
+        own["decoder"] = [dict(layer) for layer in params["decoder"]]
+        own["encoder"][0]["bias"] = own["encoder"][0]["bias"] + given @ params["encoder_conditioned"]
+        own["decoder"][0]["bias"] = own["decoder"][0]["bias"] + given @ params["conditioned"]
+        expected = plain.encode(own, x[number : number + 1, pixels])
+        assert_allclose(code[number : number + 1], expected, rtol=1e-5, atol=1e-6)
+        assert_allclose(rows[number, pixels], plain.decode(own, expected)[0], rtol=1e-4, atol=1e-5)
+        assert_array_equal(rows[number, [0, 7, 26]], x[number, [0, 7, 26]])
 
 
 def test_every_family_has_a_variational_network():

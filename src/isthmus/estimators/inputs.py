@@ -220,11 +220,15 @@ def _continued(estimator: Any) -> TableEncoding | None:
 
 
 def _encoding_options(estimator: Any) -> dict[str, Any]:
-    """Return what an estimator makes of dates and skewed numbers; nothing for one that takes numbers alone."""
+    """Return what an estimator makes of dates and skewed numbers; nothing for one that takes numbers alone.
+
+    Counts and pixels stay as they are.
+    """
     datetimes = getattr(estimator, "datetimes", None)
     likelihood = getattr(estimator, "likelihood", None)
     counts = getattr(LIKELIHOODS[likelihood] if isinstance(likelihood, str) else likelihood, "counts", False)
-    unskew = getattr(estimator, "scaling", None) == "auto" and not counts
+    pixels = getattr(estimator, "network", None) == "convolutional"
+    unskew = getattr(estimator, "scaling", None) == "auto" and not counts and not pixels
     return {} if datetimes is None else {"datetimes": datetimes, "unskew": unskew}
 
 

@@ -88,13 +88,15 @@ class Convolutional(Layered):
     def from_options(cls, options: NetworkOptions) -> Self:
         """Return the network for an estimator's options; rows without a shape are images of one line."""
         cls.check_supported(options, "network='convolutional'", "leave it out")
-        given = options.image_shape or (1, options.n_features)
+        cells = options.n_features - len(options.conditions)
+        given = options.image_shape or (1, cells)
         shape = (*given, 1) if len(given) == 2 else given
-        if len(shape) != 3 or math.prod(shape) != options.n_features:
-            raise InvalidParameterError(
-                f"image_shape={given} is not the shape of rows of {options.n_features} cells; give height, width and, "
-                "where there are any, channels"
-            )
+        if len(shape) != 3 or math.prod(shape) != cells:
+            what, remedy = f"{cells} cells", "give height, width and, where there are any, channels"
+            if options.conditions:
+                what = f"{what} and {len(options.conditions)} of conditions"
+                remedy = "pass flat pictures with the conditions as further columns"
+            raise InvalidParameterError(f"image_shape={given} is not the shape of rows of {what}; {remedy}")
         channels = cls.channels if options.channels is None else options.channels
         return cls(**{**options.fields_of(cls), "image_shape": shape, "channels": channels})
 
@@ -127,15 +129,21 @@ class Convolutional(Layered):
         self, params: Params, x: Array, row: MaybeArray = None, noise: Noise | None = None, condition: MaybeArray = None
     ) -> Array:
         """Return the code layer's input (B, H) for rows (B, D)."""
+        return self.levels_of(params, x)
+
+    def levels_of(self, params: Params, pictures: Array, shift: Array | None = None) -> Array:
+        """Return the last level (B, H) of pictures (B, P); a shift (B, channels) is added to those of the first."""
         height, width, _ = self.image_shape
         lines, columns, _ = self.grid
         step = _HALVING ** len(self.channels)
         pads = ((0, 0), (0, lines * step - height), (0, columns * step - width), (0, 0))
-        hidden = jnp.pad(x.reshape(-1, *self.image_shape), pads, mode="edge")
-        for layer in params["encoder"][:-1]:
+        hidden = jnp.pad(pictures.reshape(-1, *self.image_shape), pads, mode="edge")
+        for number, layer in enumerate(params["encoder"][:-1]):
             hidden = convolve(to_channels(hidden, _HALVING), layer["weight"]) + layer["bias"]
+            if shift is not None and not number:
+                hidden = hidden + shift[:, None, None]
             hidden = ACTIVATIONS[self.activation](hidden)
-        return hidden.reshape(len(x), -1)
+        return hidden.reshape(len(pictures), -1)
 
     def decode(self, params: Params, code: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the output (B, D) before its activation."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +13,12 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from isthmus.core.errors import InvalidParameterError
 from isthmus.core.random import Stream, generator
 from isthmus.core.registry import Registry
 from isthmus.core.types import MaybeArray, Noise, Params, Statistics
 from isthmus.networks import one_hot
-from isthmus.networks.base import Layered
+from isthmus.networks.base import Layered, NetworkOptions
 from isthmus.networks.convolutional import Convolutional
 from isthmus.networks.dense import Dense
 from isthmus.networks.draws import draw_layer
@@ -32,13 +35,19 @@ class Posterior(Layered):
 
     The parameters have in addition ``"spread"``, the layer of the code's log variances, a vector ``"context"`` of what
     the decoder reads besides a code, where nothing is given, and ``"conditioned"``, the matrix through which it reads
-    conditions. The code that `decode` takes may have the context (C,) after its K units.
+    conditions. The code that `decode` takes may have the context (C,) after its K units. An encoder of which conditions
+    are no inputs reads them through the matrix ``"encoder_conditioned"``.
     """
 
     conditions: tuple[int, ...]
     counts: bool
     spread: bool
     init_name: str
+
+    @property
+    def shift_width(self) -> int:
+        """The width of what conditions add to the encoder's first layer; 0 where they are among its inputs."""
+        return 0
 
     @property
     def n_context(self) -> int:  # type: ignore[override]
@@ -63,6 +72,8 @@ class Posterior(Layered):
             width = self.decoder_rows(params).shape[1]
             rng = generator(seed, Stream.HEAD)
             own["conditioned"] = draw_layer(self.init_name, rng, len(self.conditions), width)["weight"]
+            if width := self.shift_width:
+                own["encoder_conditioned"] = draw_layer(self.init_name, rng, len(self.conditions), width)["weight"]
         return {**params, **jax.tree.map(lambda leaf: np.ascontiguousarray(leaf, self.dtype), own)}
 
     def seen(self, x: Array) -> Array:
@@ -172,17 +183,80 @@ class VariationalDense(Posterior, Dense):
 class VariationalConvolutional(Posterior, Convolutional):
     """A convolutional autoencoder with a Gaussian code.
 
+    A row is the cells of a picture and of conditions. Conditions are added to the channels of the encoder's first
+    level, which all later ones read: a constant plane that is convolved is such a bias, but for the picture's border,
+    and costs a convolution. The decoder adds them to its deepest level, place by place.
+
     Parameters
     ----------
     image_shape, n_components, ...
         As in `Convolutional`.
     conditions, counts, spread
         As in `VariationalDense`.
+    categories : tuple of (int, int)
+        As in `Dense`; all are conditions.
     """
 
     conditions: tuple[int, ...] = ()
     counts: bool = False
     spread: bool = False
+    categories: one_hot.Groups = ()
+
+    options: ClassVar[frozenset[str]] = Convolutional.options | {"categories"}
+
+    @property
+    def n_features(self) -> int:
+        """The cells of a picture, and the conditions."""
+        return math.prod(self.image_shape) + len(self.conditions)
+
+    @property
+    def shift_width(self) -> int:
+        """The channels of the encoder's first level."""
+        return self.channels[0] if self.channels else 0
+
+    @classmethod
+    def from_options(cls, options: NetworkOptions) -> Self:
+        """Return the network for an estimator's options, as `Convolutional` does."""
+        learned = one_hot.is_category(options.categories, options.n_features)
+        learned[list(options.conditions)] = False
+        if learned.any():
+            raise InvalidParameterError(
+                "network='convolutional' cannot learn text or categories; name these columns in conditions or drop them"
+            )
+        if options.conditions and options.channels == ():
+            raise InvalidParameterError(
+                "channels=() cannot be combined with conditions; give the channels of at least one level"
+            )
+        return super().from_options(options)
+
+    @property
+    def runs(self) -> list[tuple[int, int, bool]]:
+        """The first cell of each part of a row, the one after its last, and whether they are conditions."""
+        own = self.is_condition
+        edges = [0, *(np.flatnonzero(np.diff(own)) + 1).tolist(), self.n_features]
+        return [(first, stop, bool(own[first])) for first, stop in pairwise(edges)]
+
+    def before_code(
+        self, params: Params, x: Array, row: MaybeArray = None, noise: Noise | None = None, condition: MaybeArray = None
+    ) -> Array:
+        """Return the code layer's input (B, H) for rows (B, D)."""
+        if not self.conditions:
+            return self.levels_of(params, x)
+        # Slices, of which there are few: an array of places is read and written cell by cell on CPUs.
+        pictures = jnp.concatenate([x[:, first:stop] for first, stop, own in self.runs if not own], axis=1)
+        return self.levels_of(params, pictures, x[:, list(self.conditions)] @ params["encoder_conditioned"])
+
+    def after_code(self, params: Params, first: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
+        """Return the output (B, D) before its activation for ``code @ decoder_rows``, 0 at conditions."""
+        output = super().after_code(params, first, row, noise)
+        if not self.conditions:
+            return output
+        parts, place = [], 0
+        for start, stop, own in self.runs:
+            width = stop - start
+            parts.append(jnp.zeros((len(output), width), output.dtype) if own else output[:, place : place + width])
+            place += 0 if own else width
+        return jnp.concatenate(parts, axis=1)
 
 
 # The network with a Gaussian code, by the name of the family.

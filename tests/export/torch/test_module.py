@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from isthmus import Autoencoder, SparseAutoencoder
+from isthmus import Autoencoder, SparseAutoencoder, VariationalAutoencoder
 from isthmus.core.errors import InvalidParameterError
 from isthmus.export.onnx.graph import Graph
 from isthmus.export.torch import to_torch
@@ -71,3 +71,13 @@ def test_gradients_reach_active_units_alone():
     codes.sum().backward()
     moved = module.encoder_0_bias.grad != 0
     assert moved.tolist() == (codes[0] != 0).tolist()
+
+
+def test_a_decoder_takes_conditions():
+    model = VariationalAutoencoder(2, conditions=[3], hidden_layer_sizes=(6,), max_epochs=1, random_state=0).fit(ROWS)
+    codes, given = model.transform(ROWS), ROWS[::-1, 3:4].copy()
+    module = to_torch(model, "decoder")
+    assert module.inputs == ("codes", "conditions")
+    with torch.no_grad():
+        rows = module(torch.from_numpy(codes), torch.from_numpy(given))
+    assert_near(rows, model.inverse_transform(codes, conditions={3: given[:, 0]}))

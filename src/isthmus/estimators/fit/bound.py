@@ -63,14 +63,12 @@ class BoundPlan:
         return plan
 
     def _check(self, values: Values, schema: Schema) -> None:
-        network, output = values["network"], values["output_activation"]
+        output = values["output_activation"]
         name = f"likelihood={values['likelihood']!r}"
         if self.free_bits and self.n_samples > 1:
             raise InvalidParameterError(
                 f"free_bits={self.free_bits:g} cannot be combined with n_samples={self.n_samples}; leave one out"
             )
-        if self.conditions and network not in (None, "dense"):
-            raise InvalidParameterError(f"conditions cannot be combined with network={network!r}; use network='dense'")
         if len(self.conditions) == schema.n_features:
             raise InvalidParameterError("conditions has all columns; leave out at least one, which is to be learned")
         if self.likelihood.shares and output not in ("auto", "sigmoid"):
@@ -127,7 +125,11 @@ class BoundPlan:
         return schedules | ({FREE_BITS: constant(self.free_bits)} if self.free_bits else {})
 
     def check_range(self, statistics: ColumnStatistics, scaler: Scaling) -> None:
-        """Refuse cells that cannot come from the likelihood."""
+        """Refuse cells that cannot come from the likelihood, and a scaling that mixes conditions with the others."""
+        if self.conditions and scaler.affine is None:
+            raise InvalidParameterError(
+                f"conditions need a scaling by column, not scaling={scaler.kind!r}; use scaling='standard'"
+            )
         counted = np.ones(len(statistics.low), bool)
         counted[list(self.conditions)] = False
         name = type(self.likelihood).__name__

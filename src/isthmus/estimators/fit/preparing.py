@@ -96,7 +96,8 @@ def prepare(
     # With a given scaling only the rows' range is needed, for the check of the loss.
     categories = source.schema.categories
     scaling = plan.scaling if scaler is None else None
-    if source.schema.column_of and scaling in ("auto", AUTO_DICTIONARY):
+    is_picture = "channels" in plan.network.family.options  # with conditions besides: its pixels share a unit
+    if source.schema.column_of and scaling in ("auto", AUTO_DICTIONARY) and not is_picture:
         scaling = "standard"
     moments = plan.corruption is not None or bool(source.schema.column_of)
     statistics = measure(source, scaling, names, holdout, weights, moments=moments, missing=plan.masks_missing)

@@ -19,7 +19,7 @@ from isthmus.export.onnx.graph import OPSET, Graph
 from isthmus.export.onnx.networks import nodes_of, reconstruction
 from isthmus.export.onnx.rows import N_ROWS, Given, RowFormat, read_rows, write_rows
 from isthmus.export.onnx.sparsities import sparse_code
-from isthmus.export.onnx.variational import context_of
+from isthmus.export.onnx.variational import asked_context, context_of
 from isthmus.images.denoiser import Denoiser
 
 PARTS = ("encoder", "decoder", "whole")
@@ -99,7 +99,10 @@ def _autoencoder(model: Any, part: str, rows: str | None, encoded: bool) -> Grap
         given = read_rows(graph, form, rows)
         codes = _codes(graph, model, given)
     if part != "encoder":
-        context = context_of(graph, network, model.params_, None if given is None else given.rows)
+        if given is None:
+            context = asked_context(graph, network, model.params_, form)
+        else:
+            context = context_of(graph, network, given.rows)
         pre_output = nodes_of(network).decode(graph, network, model.params_, codes, context)
         output = reconstruction(graph, network, pre_output)
         write_rows(graph, form, output, None if given is None else given.means)
@@ -129,9 +132,12 @@ def _about_rows(model: Any, form: RowFormat) -> dict[str, str]:
         center, scale = form.scaling.affine
         scaling |= {"center": center.tolist(), "scale": scale.tolist()}
     shape = getattr(model, "image_shape_", None)
-    pictures = {} if shape is None else {"isthmus.image_shape": json.dumps(list(map(int, shape)))}
+    more = {} if shape is None else {"isthmus.image_shape": json.dumps(list(map(int, shape)))}
+    if places := list(getattr(model.network_, "conditions", ())):
+        numbers = places if form.encoding is None else sorted(set(form.encoding.column_of[places].tolist()))
+        more["isthmus.conditions"] = _json(columns[number]["name"] for number in numbers)
     missing = {"isthmus.missing": "NaN" if form.indicator else "refused: a row with NaN has codes of NaN"}
-    return {"isthmus.columns": json.dumps(columns), "isthmus.scaling": json.dumps(scaling), **missing, **pictures}
+    return {"isthmus.columns": json.dumps(columns), "isthmus.scaling": json.dumps(scaling), **missing, **more}
 
 
 def _json(values: Any) -> str:

@@ -11,6 +11,7 @@ from isthmus.core.errors import InvalidParameterError
 from isthmus.export.onnx import variational
 from isthmus.export.onnx.activations import activated
 from isthmus.export.onnx.graph import Graph
+from isthmus.export.onnx.variational import NO_CONTEXT, Context
 from isthmus.networks.base import Network
 from isthmus.networks.convolutional import Convolutional
 from isthmus.networks.custom import Custom
@@ -25,8 +26,8 @@ class Halves(NamedTuple):
 
     # (graph, network, params, scaled rows, missing mask or None) -> the pre-code
     encode: Callable[[Graph, Any, Any, str, str | None], str]
-    # (graph, network, params, code, what the decoder reads besides it or None) -> the output before its activation
-    decode: Callable[[Graph, Any, Any, str, str | None], str]
+    # (graph, network, params, code, what the decoder reads besides it) -> the output before its activation
+    decode: Callable[[Graph, Any, Any, str, Context], str]
 
 
 def nodes_of(network: Network) -> Halves:
@@ -102,7 +103,7 @@ def _dense_encode(graph: Graph, network: Dense, params: Any, x: str, missing: st
     return hidden
 
 
-def _dense_decode(graph: Graph, network: Dense, params: Any, code: str, context: str | None = None) -> str:
+def _dense_decode(graph: Graph, network: Dense, params: Any, code: str, context: Context = NO_CONTEXT) -> str:
     hidden, last = code, len(network.decoder_sizes)
     more = _conditioned(graph, network, params, context, lambda matrix: matrix)
     for number in range(last + 1):
@@ -141,10 +142,10 @@ def _dense_layer(
 
 
 def _conditioned(
-    graph: Graph, network: Any, params: Any, context: str | None, arranged: Callable[[Any], Any]
+    graph: Graph, network: Any, params: Any, context: Context, arranged: Callable[[Any], Any]
 ) -> str | None:
     """Return the name of what conditions add to the decoder's first product."""
-    own = variational.conditions_of(graph, network, context)
+    own = context.conditions
     if own is None:
         return None
     return graph.product(own, graph.constant(arranged(np.asarray(params["conditioned"])), "decoder.conditions"))
@@ -159,6 +160,12 @@ def _convolutional_encode(graph: Graph, network: Convolutional, params: Any, x: 
     lines, columns, deepest = network.grid
     step = 1 << len(network.channels)
     x = variational.seen(graph, network, x)
+    shift = None
+    if getattr(network, "conditions", ()):
+        given = variational.condition_cells(graph, network, x)
+        shift = graph.product(given, graph.constant(params["encoder_conditioned"], "encoder.conditions"))
+        shift = graph.node("Reshape", shift, graph.sizes(-1, network.channels[0], 1, 1))
+        x = variational.picture_cells(graph, network, x)
     hidden = graph.node("Reshape", x, graph.sizes(-1, height, width, own))
     hidden = graph.node("Transpose", hidden, perm=[0, 3, 1, 2])
     below, right = lines * step - height, columns * step - width
@@ -166,7 +173,10 @@ def _convolutional_encode(graph: Graph, network: Convolutional, params: Any, x: 
         hidden = graph.node("Pad", hidden, graph.sizes(0, 0, 0, 0, 0, 0, below, right), mode="edge")
     for number in range(len(network.channels)):
         hidden = graph.node("SpaceToDepth", hidden, blocksize=2)
-        hidden = activated(graph, network.activation, _convolved(graph, params, "encoder", number, hidden))
+        hidden = _convolved(graph, params, "encoder", number, hidden)
+        if shift is not None and not number:
+            hidden = graph.node("Add", hidden, shift)
+        hidden = activated(graph, network.activation, hidden)
     weight = np.asarray(params["encoder"][-1]["weight"]).reshape(lines, columns, deepest, network.n_components)
     flat = weight.transpose(2, 0, 1, 3).reshape(-1, network.n_components)
     kernel = graph.constant(flat, f"encoder.{len(network.channels)}.weight")
@@ -174,7 +184,7 @@ def _convolutional_encode(graph: Graph, network: Convolutional, params: Any, x: 
 
 
 def _convolutional_decode(
-    graph: Graph, network: Convolutional, params: Any, code: str, context: str | None = None
+    graph: Graph, network: Convolutional, params: Any, code: str, context: Context = NO_CONTEXT
 ) -> str:
     height, width, _ = network.image_shape
     lines, columns, deepest = network.grid
@@ -197,6 +207,8 @@ def _convolutional_decode(
     if (lines * step, columns * step) != (height, width):
         hidden = graph.node("Slice", hidden, graph.sizes(0, 0), graph.sizes(height, width), graph.sizes(2, 3))
     output = graph.node("Flatten", graph.node("Transpose", hidden, perm=[0, 2, 3, 1]), axis=1)
+    if context.conditions is not None:
+        output = variational.with_condition_cells(graph, network, output)
     return variational.with_context(graph, network, params, output, context)
 
 

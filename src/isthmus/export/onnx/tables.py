@@ -6,6 +6,7 @@ counted in the unit of the column from 1970-01-01 in UTC, and the smallest integ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,12 @@ _MISSING_TIME = np.iinfo(np.int64).min
 _TIMES = ("datetime", "duration")
 
 
-def read(graph: Graph, encoding: TableEncoding, dtype: str, n_rows: str) -> str:
-    """Emit an input of shape (n, 1) for each column, and return the name of the encoded rows (n, W)."""
+def read(graph: Graph, encoding: TableEncoding, dtype: str, n_rows: str, columns: Sequence[int] | None = None) -> str:
+    """Emit an input of shape (n, 1) for each column, or for some, and return the name of the encoded rows (n, W)."""
     _refuse_parts(encoding)
     graph.reserve(str(column.name) for column in encoding.columns)
-    encoded = [_encoded(graph, column, dtype, n_rows) for column in encoding.columns]
+    chosen = range(encoding.n_columns) if columns is None else columns
+    encoded = [_encoded(graph, encoding.columns[place], dtype, n_rows) for place in chosen]
     return graph.node("Concat", *encoded, axis=1) if len(encoded) > 1 else encoded[0]
 
 

@@ -59,6 +59,10 @@ def to_onnx(
     columns has an input of shape (n, 1) for each column, under its name: floats (NaN is missing), text ("" is missing)
     or, for dates and durations, integers in the unit that the metadata state. Its reconstructions are outputs
     ``NAME:reconstruction`` and, of categories, ``NAME:probabilities``.
+
+    The decoder of a model with conditions has a second input, ``conditions`` of shape (n, conditions), in the order
+    and units of the table's columns; of a table of mixed columns, an input for each column of conditions. NaN, and ""
+    of text, is the mean of the training rows. A label that `fit` did not see gives rows of NaN.
     """
     if path is not None:
         check_writable(path, overwrite=overwrite)
