@@ -30,6 +30,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "isthmus": ("load", "open_source"),
     "isthmus.sparsity": (),
     "isthmus.corruption": (),
+    "isthmus.callbacks": (),
     "isthmus.likelihoods": (),
     "isthmus.plots": (),
     "isthmus.metrics": (),

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _FUNCTIONS = {"load": "isthmus.estimators.stored", "open_source": "isthmus.data.sources"}
 # The short public name of a module -> where it is.
 _MODULES = {
+    "isthmus.callbacks": "isthmus.estimators.callbacks",
     "isthmus.datasets": "isthmus.data.datasets",
     "isthmus.errors": "isthmus.core.errors",
     "isthmus.likelihoods": "isthmus.losses.likelihoods",
@@ -61,6 +62,7 @@ __all__ = [
     "SparseAutoencoder",
     "VariationalAutoencoder",
     "__version__",
+    "callbacks",
     "corruption",
     "datasets",
     "errors",

@@ -46,6 +46,8 @@ def test_options_are_the_estimators_parameters():
         "checkpoint",
         "checkpoint_every",
         "max_memory",
+        "csv_log",
+        "tensorboard",
         "distributed",
         "as_json",
         "force",

@@ -13,6 +13,7 @@ from typer import Option
 
 from isthmus.cli import options
 from isthmus.cli.app import print_result, say
+from isthmus.cli.callbacks import EpochLogs, logs_epochs
 from isthmus.cli.config import reads_config
 from isthmus.cli.inspect import facts_of
 from isthmus.cli.logs import writes_log
@@ -146,10 +147,12 @@ _Estimator = Annotated[
 @reads_config(PARAMETERS)
 @writes_log
 @options.with_parameters_of(PARAMETERS)
+@logs_epochs
 @options.reads_rows
 def fit(
     data: Data,
     reading: Reading,
+    epoch_logs: EpochLogs,
     output: _Output = None,
     estimator: _Estimator = None,
     as_map: _Map = False,
@@ -180,8 +183,7 @@ def fit(
     Ctrl-C ends training after the current chunk of rows; what was learned is written, and the exit code is 130. With
     --checkpoint, SIGTERM writes a checkpoint, and the exit code is 143.
     """
-    if distributed:
-        _join_processes()
+    _join_processes(distributed)
     values = {"verbose": _verbosity(epochs_as_lines, quiet, as_json), **options.values_of(PARAMETERS, given)}
     name = _class_of(estimator, as_map, variational)
     reading = reading.without([weights, groups])
@@ -197,8 +199,8 @@ def fit(
         if dry_run:
             _print_estimate(model.estimate_fit(rows, **chosen), as_json=as_json)
             return
-        chosen |= {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every}
-        interrupted, seconds = _trained(model, rows, **chosen)
+        model.set_callbacks(*epoch_logs.callbacks(force, target, [data, validation]))
+        interrupted, seconds = _trained(model, rows, **chosen, checkpoint=checkpoint, checkpoint_every=checkpoint_every)
         if distributed and not _is_main_process():
             return
         target = _save(model, target, overwrite=replaces)
@@ -229,10 +231,11 @@ def _class_of(estimator: str | None, as_map: bool, variational: bool) -> str | N
     return name
 
 
-def _join_processes() -> None:
-    from isthmus.core import processes
+def _join_processes(distributed: bool) -> None:
+    if distributed:
+        from isthmus.core import processes
 
-    processes.join()
+        processes.join()
 
 
 def _is_main_process() -> bool:

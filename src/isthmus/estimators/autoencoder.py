@@ -21,11 +21,11 @@ from isthmus.core.parameters import check_parameters, documented, values_of
 from isthmus.data.sources.opening import is_iterator
 from isthmus.engine.checkpoint import Checkpoints
 from isthmus.estimators.base import Array, FittedModel, Rows
-from isthmus.estimators.callbacks import CallbackCaller, FollowedFit
 from isthmus.estimators.fit.memory import Memory
 from isthmus.estimators.fit.reporting import Estimate, estimate
 from isthmus.estimators.fit.rows import FitRows, RowOptions, without_named
 from isthmus.estimators.fit.run import FitRun, Fitted, start_fit, start_partial_fit
+from isthmus.estimators.following import CallbackCaller, FollowedFit
 from isthmus.estimators.inputs import open_rows
 from isthmus.estimators.parameters import AutoencoderParameters
 
@@ -255,11 +255,13 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
         finally:
             self.__dict__ = before
 
+    @with_callbacks  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Rows, y: Any = None, sample_weight: Any = None) -> Self:
         """Train for one pass over these rows, continuing from what was learned.
 
         The first call fixes the scaling and draws the weights. The learning rate is constant, no rows are held out,
-        and the code's units keep their places. After `fit`, training continues with the optimizer's state.
+        and the code's units keep their places. After `fit`, training continues with the optimizer's state. Callbacks
+        are called as for an epoch of `fit`.
 
         Parameters
         ----------
@@ -284,17 +286,20 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
                 self.partial_fit(part, sample_weight=sample_weight)
             return self
         self._check_parameters()
+        context = self._init_callback_context(task_name="partial_fit", max_subtasks=1)
         before = dict(self.__dict__)
         try:
             given = RowOptions(sample_weight=sample_weight).opened(
                 X, lambda rows, _: open_rows(self, rows, reset=not self.__sklearn_is_fitted__()), relative=False
             )
-            self._train(start_partial_fit(self, given))
+            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            self._train(start_partial_fit(self, given, watcher=CallbackCaller(self, context, X, y)))
         except DivergedError:
             raise
         except BaseException:
             self.__dict__ = before
             raise
+        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
         return self
 
     def fit_transform(self, X: Rows, y: Any = None, **fit_params: Any) -> Array:

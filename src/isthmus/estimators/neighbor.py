@@ -18,7 +18,6 @@ from isthmus.core.parameters import check_parameters, documented, values_of
 from isthmus.data.sources.base import Source
 from isthmus.estimators import stored
 from isthmus.estimators.base import Array, FittedModel, Rows
-from isthmus.estimators.callbacks import CallbackCaller, FollowedFit
 from isthmus.estimators.fit.graph import Graph, digest_of, given_graph, graph_of
 from isthmus.estimators.fit.identity import identity_of
 from isthmus.estimators.fit.map_checkpoints import MapCheckpoints, Stage
@@ -27,6 +26,7 @@ from isthmus.estimators.fit.neighborhood import MapPlan, learn
 from isthmus.estimators.fit.preparing import Prepared, prepare
 from isthmus.estimators.fit.rows import FitRows, RowOptions, without_named
 from isthmus.estimators.fit.run import parameter_values
+from isthmus.estimators.following import CallbackCaller, FollowedFit
 from isthmus.estimators.inputs import cell_names, open_rows, rows_of
 from isthmus.estimators.neighbor_parameters import NeighborParameters
 from isthmus.estimators.unchanged import unchanged_on_error

@@ -137,12 +137,17 @@ def test_later_epochs_leave_a_fitted_state_as_it_was(small, rows):
 
 
 def test_a_watcher_stops_a_run(small, rows):
-    begun = []
+    begun, done = [], []
     watcher = SimpleNamespace(
-        follow=lambda run: None, begin=lambda: begun.append(True), end=lambda run: run.state.epoch == 2
+        follow=lambda run: None,
+        begin=lambda: begun.append(True),
+        rows_done=done.append,
+        end=lambda run: run.state.epoch == 2,
     )
-    found = start_fit(small(), open_source(rows), watcher=watcher).train()
+    run = start_fit(small(), open_source(rows), watcher=watcher)
+    found = run.train()
     assert (found.n_iter_, len(begun), len(found.history_["loss"])) == (2, 2, 2)
+    assert sum(done) == 2 * run.trainer.n_rows
 
 
 def test_sigterm_exits_with_a_checkpoint_and_the_same_fit_continues(small, rows, tmp_path, monkeypatch):

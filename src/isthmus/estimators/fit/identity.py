@@ -17,13 +17,13 @@ from isthmus.estimators.fit.rows import FitRows
 from isthmus.estimators.inputs import rows_of
 
 # The parameters that may differ: how long, what is printed, and where.
-_MAY_CHANGE = {"max_epochs", "verbose", "display_step", "device"}
+MAY_CHANGE = {"max_epochs", "verbose", "display_step", "device"}
 
 
 def identity_of(estimator: Any, given: FitRows, *, warm: bool) -> dict[str, str]:
     """Return, by name and as text, what has to be equal in a run and in the one that continues it."""
     source, hold = given.source, given.hold
-    values = {name: value for name, value in values_of(estimator).items() if name not in _MAY_CHANGE}
+    values = {name: value for name, value in values_of(estimator).items() if name not in MAY_CHANGE}
     if not isinstance(values["random_state"], Integral):
         values["random_state"] = "drawn"
     # The text of a long array leaves its middle out, and that of a NumPy number has its type.

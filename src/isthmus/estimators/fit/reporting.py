@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Self
 
@@ -96,8 +97,8 @@ class Reporter:
             return
         estimated = str(estimate(trainer, state))
         self.say(estimated)
-        if self.prints and (in_notebook() or is_terminal()):
-            self._bar = NotebookBar() if in_notebook() else rich_bar()
+        if self.prints and shows_bars():
+            self._bar = new_bar()
             name, total = f"epoch {state.epoch}/{self.max_epochs}", trainer.n_rows * self.max_epochs
             done = state.epoch * trainer.n_rows + state.cursor  # of a fit that goes on from a checkpoint
             self._task = self._bar.add_task(name, total=total, completed=done, loss="")
@@ -124,7 +125,7 @@ class Reporter:
             line = f"epoch {self._epoch + 1}/{self.max_epochs}, {share}"
             LOGGER.info(line)
             if self._bar is None:
-                self._print(f"{_now()} {line}")
+                self._print(f"{now()} {line}")
 
     def epoch_done(self, state: TrainState) -> None:
         """Print the loss of an epoch."""
@@ -146,43 +147,69 @@ class Reporter:
         dead = f" dead= {state.metrics['dead_units'][-1]:.0f}" if "dead_units" in state.metrics else ""
         if self._bar is not None:
             self._last_line = time.monotonic()
-            validation = state.metrics.get("validation_loss")
-            judged = f", validation {validation[-1]:.4g}" if validation else ""
-            inactive = f", {state.metrics['dead_units'][-1]:.0f} inactive" if dead else ""
             name = f"epoch {state.epoch}/{self.max_epochs}"
-            self._bar.update(self._task, description=name, loss=f"loss {loss:.4g}{judged}{inactive}")
+            self._bar.update(self._task, description=name, loss=losses_text(state.metrics))
         elif state.epoch % self.display_step == 0:
             if self.verbose > 1:
                 print(f"Epoch: {state.epoch:04d} cost= {loss:.9f}{dead}", flush=True)
             else:
                 self._last_line = time.monotonic()
-                self._print(f"{_now()} {self._line(state)}")
+                self._print(f"{now()} {self._line(state)}")
 
     def _line(self, state: TrainState) -> str:
-        """Return what a log has of an epoch: its number of all, losses, inactive units, speed, and time left."""
-        metrics = {name: values[-1] for name, values in state.metrics.items() if values}
-        facts = [f"epoch {state.epoch}/{self.max_epochs}"]
-        facts.append(f"loss {metrics['loss']:.6g}")
-        if "validation_loss" in metrics:
-            facts.append(f"validation loss {metrics['validation_loss']:.6g}")
-        if "dead_units" in metrics:
-            facts.append(f"{metrics['dead_units']:.0f} inactive units")
-        seconds = state.metrics.get("seconds", [])
-        if seconds and seconds[-1] > 0:
-            facts.append(f"{self._n_rows / seconds[-1]:,.0f} rows/s")
-            # The median, since the first epoch compiles the program.
-            left = (self.max_epochs - state.epoch) * float(np.median(seconds))
-            facts.append(f"at most {duration(left)} left")
-        return ", ".join(facts)
+        return epoch_line(state.epoch, self.max_epochs, state.metrics, self._n_rows)
 
 
-def _now() -> str:
+def _last(history: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return the last figures; an epoch of `partial_fit` has no validation loss."""
+    last = {name: values[-1] for name, values in history.items() if values}
+    return {name: value for name, value in last.items() if name == "loss" or not np.isnan(value)}
+
+
+def epoch_line(epoch: int, max_epochs: int, history: Mapping[str, Sequence[float]], n_rows: int) -> str:
+    """Return what a log has of an epoch: its number of all, losses, inactive units, speed, and time left."""
+    metrics = _last(history)
+    facts = [f"epoch {epoch}/{max_epochs}"]
+    facts.append(f"loss {metrics['loss']:.6g}")
+    if "validation_loss" in metrics:
+        facts.append(f"validation loss {metrics['validation_loss']:.6g}")
+    if "dead_units" in metrics:
+        facts.append(f"{metrics['dead_units']:.0f} inactive units")
+    seconds = history.get("seconds", [])
+    if seconds and seconds[-1] > 0:
+        facts.append(f"{n_rows / seconds[-1]:,.0f} rows/s")
+        # The median, since the first epoch compiles the program.
+        left = (max_epochs - epoch) * float(np.median(seconds))
+        facts.append(f"at most {duration(left)} left")
+    return ", ".join(facts)
+
+
+def losses_text(history: Mapping[str, Sequence[float]]) -> str:
+    """Return what stands next to a bar: the last losses, and inactive units where a method counts them."""
+    metrics = _last(history)
+    judged = f", validation {metrics['validation_loss']:.4g}" if "validation_loss" in metrics else ""
+    inactive = f", {metrics['dead_units']:.0f} inactive" if "dead_units" in metrics else ""
+    return f"loss {metrics['loss']:.4g}{judged}{inactive}"
+
+
+def now() -> str:
+    """Return the local time, for a line."""
     return time.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def is_terminal() -> bool:
     """Whether stderr is a terminal, on which a progress bar can be drawn."""
     return sys.stderr is not None and sys.stderr.isatty()
+
+
+def shows_bars() -> bool:
+    """Whether progress is shown by a bar."""
+    return in_notebook() or is_terminal()
+
+
+def new_bar() -> Any:
+    """Return a bar, HTML in a notebook and else rich's; both have `add_task`, `start`, `update` and `stop`."""
+    return NotebookBar() if in_notebook() else rich_bar()
 
 
 def print_on_stderr(line: str) -> None:

@@ -73,6 +73,10 @@ class Watcher(Protocol):
         """React to the start of an epoch."""
         ...
 
+    def rows_done(self, rows: int) -> None:
+        """React to rows of an epoch that are done."""
+        ...
+
     def end(self, run: FitRun) -> bool:
         """React to the end of an epoch; True stops the run."""
         ...
@@ -197,7 +201,7 @@ class FitRun:
             network_=network,
             scaler_=trainer.loader.scaler,
             n_components_=network.n_components,
-            history_=_even(state.metrics),
+            history_=even(state.metrics),
             n_iter_=state.epoch,
             best_iter_=best_epoch,
             loss_=losses[-1] if losses else float("nan"),
@@ -231,7 +235,7 @@ class FitRun:
         return np.concatenate(list(inference.encode([Block(rows, 0)]))).astype(np.float64)
 
 
-def _even(history: dict[str, list[float]]) -> dict[str, list[float]]:
+def even(history: dict[str, list[float]]) -> dict[str, list[float]]:
     """Return a history whose lists are as long as the longest; an epoch of `partial_fit` has no validation loss."""
     longest = max(map(len, history.values()), default=0)
     return {name: values + [float("nan")] * (longest - len(values)) for name, values in history.items()}
@@ -299,7 +303,7 @@ def start_fit(
     return FitRun(plan, trainer, state, reporter, reorders=True, error_scale=prepared.error_scale, **options)
 
 
-def start_partial_fit(estimator: Any, given: FitRows | Source) -> FitRun:
+def start_partial_fit(estimator: Any, given: FitRows | Source, *, watcher: Watcher | None = None) -> FitRun:
     """Return a run of one epoch, which starts from new weights or from the estimator's weights and optimizer state."""
     given = FitRows.of(given)
     source = given.source
@@ -322,7 +326,7 @@ def start_partial_fit(estimator: Any, given: FitRows | Source) -> FitRun:
     # The number of passes that follow is unknown, so every scheduled value is the one at the end of training.
     plan = replace(plan, constant_schedules=True)
     reporter = reporter_of(plan)
-    trainer = trainer_for(plan, prepared, network, hooks=Hooks(chunk_done=reporter.rows_done))
+    trainer = trainer_for(plan, prepared, network, hooks=_watched(reporter, watcher))
     state = trainer.start(params, plan.seed, _first_model(plan, network, previous))
     if previous is not None:
         state = state._replace(epoch=done, step=done * trainer.steps_per_epoch, metrics=previous.history)
@@ -330,7 +334,7 @@ def start_partial_fit(estimator: Any, given: FitRows | Source) -> FitRun:
         if jax.tree.structure(previous.optimizer) == shape:
             with precision_scope(plan.compute):
                 state = state._replace(optimizer=trainer.put(previous.optimizer))
-    return FitRun(plan, trainer, state, reporter, reorders=False, error_scale=prepared.error_scale)
+    return FitRun(plan, trainer, state, reporter, reorders=False, watcher=watcher, error_scale=prepared.error_scale)
 
 
 def parameter_values(estimator: Any) -> dict[str, Any]:
@@ -385,15 +389,24 @@ def interruption_of(checkpoints: Checkpoints | None) -> Interruption:
 
 def hooks_of(plan: Plan, reporter: Reporter, watcher: Watcher | None, checkpoints: Checkpoints | None) -> Hooks:
     """Return what a run's trainer calls."""
-    hooks = Hooks(chunk_done=reporter.rows_done)
-    if watcher is not None:
-        hooks = replace(hooks, epoch_begins=watcher.begin)
+    hooks = _watched(reporter, watcher)
     if checkpoints is not None:
         hooks = replace(hooks, after_chunk=checkpoints.save_if_due)
     if plan.sparsity is not None and plan.resample_every is not None:
         sparsity = plan.sparsity.replaced(resample_dead=plan.resample_every)
         hooks = replace(hooks, between_epochs=functools.partial(resample, sparsity))
     return hooks
+
+
+def _watched(reporter: Reporter, watcher: Watcher | None) -> Hooks:
+    if watcher is None:
+        return Hooks(chunk_done=reporter.rows_done)
+
+    def chunk_done(rows: int) -> None:
+        reporter.rows_done(rows)
+        watcher.rows_done(rows)
+
+    return Hooks(chunk_done=chunk_done, epoch_begins=watcher.begin)
 
 
 def _validation_loader(

@@ -1,4 +1,4 @@
-"""Callbacks of a fit: scikit-learn's protocol, plain functions, and the estimator's state while it is being fitted."""
+"""What a fit calls: callbacks of scikit-learn's protocol and plain functions, with the estimator's state so far."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 from sklearn.callback import CallbackSupportMixin, FitCallback
 
 from isthmus.core.errors import InvalidParameterError
-from isthmus.estimators.fit.run import FitRun, Fitted
+from isthmus.estimators.callbacks.base import STAGES, Begun, EpochCallback
+from isthmus.estimators.fit.run import FitRun, Fitted, even
 
 _HOOKS = ("setup", "teardown", "on_fit_task_begin", "on_fit_task_end")
 _FORMS = "pass a function f(estimator) or f(estimator, context)"
@@ -23,7 +24,7 @@ class FollowedFit(CallbackSupportMixin):  # type: ignore[misc]
     params_: Any
 
     def set_callbacks(self, *callbacks: Any) -> Self:
-        """Set what is called during `fit`.
+        """Set what is called during `fit` and `partial_fit`.
 
         Parameters
         ----------
@@ -31,7 +32,8 @@ class FollowedFit(CallbackSupportMixin):  # type: ignore[misc]
             A function ``f(estimator)`` or ``f(estimator, context)`` is called after each epoch, and stops training by
             returning True; an object of scikit-learn's callback protocol at the beginning and the end of each task.
             The estimator that they are given has the current weights: `transform`, `score` and the figures of
-            `isthmus.plots` work on it. Without arguments all are removed.
+            `isthmus.plots` work on it. `isthmus.callbacks` has some that write logs or show progress. Without
+            arguments all are removed.
 
         Returns
         -------
@@ -86,7 +88,8 @@ class CallbackCaller:
     task : str
         The name of an epoch in the callbacks' context; plain functions are called after those named ``epoch``.
     shows_state : bool
-        Whether the estimator is given the state so far; without, it stays as it was.
+        Whether the estimator is given the state so far; without, it is given ``feature_history_`` and else stays as it
+        was.
     """
 
     def __init__(
@@ -97,25 +100,40 @@ class CallbackCaller:
         self.data = {"X": X, "y": y}
         self.task = task
         self.shows_state = shows_state
-        self.active = bool(getattr(estimator, "_skl_callbacks", ()))
+        callbacks = getattr(estimator, "_skl_callbacks", ())
+        self.active = bool(callbacks)
+        self.own = [callback for callback in callbacks if isinstance(callback, EpochCallback)]
+        self.run: FitRun | None = None
         self.epoch: Any = None
 
     def follow(self, run: FitRun) -> None:
         """Give the estimator a run's current state."""
-        if not self.active or not self.shows_state:
+        if not self.active:
             return
-        values = self.estimator.__dict__
-        for name in Fitted._fields:
-            values.pop(name, None)
-        state = run.state
-        values["history_"], values["n_iter_"] = state.metrics, state.epoch
-        values["_current_fit"] = functools.partial(run.fitted, state, best=False)
+        values, state, history = self.estimator.__dict__, run.state, even(run.state.metrics)
+        if self.shows_state:
+            for name in Fitted._fields:
+                values.pop(name, None)
+            values["history_"], values["n_iter_"] = history, state.epoch
+            values["_current_fit"] = functools.partial(run.fitted, state, best=False)
+        else:
+            values["feature_history_"] = history
+        if run is not self.run:
+            self.run = run
+            begun = Begun(STAGES[self.task], history, run.trainer.n_rows, state.cursor, run.plan.settings.max_epochs)
+            for callback in self.own:
+                callback.run_begins(self.context, begun)
 
     def begin(self) -> None:
         """Call the callbacks at the start of an epoch."""
         if self.active:
             self.epoch = self.context.subcontext(task_name=self.task)
             self.epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def rows_done(self, rows: int) -> None:
+        """Tell callbacks of this package of rows that are done."""
+        for callback in self.own:
+            callback.rows_done(self.context, rows)
 
     def end(self, run: FitRun) -> bool:
         """Call the callbacks at the end of an epoch; True if one of them stops training."""

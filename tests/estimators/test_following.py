@@ -76,6 +76,31 @@ def test_weights_in_a_callback_are_those_of_the_epoch_although_the_best_ones_are
     assert not np.allclose(seen[0], seen[-1])
 
 
+def test_partial_fit_calls_callbacks_as_for_an_epoch():
+    events, losses = [], []
+
+    class Watch:
+        def setup(self, estimator, context):
+            events.append("setup")
+
+        def teardown(self, estimator, context):
+            events.append("teardown")
+
+        def on_fit_task_begin(self, estimator, context):
+            events.append(f"begin {context.task_name}")
+
+        def on_fit_task_end(self, estimator, context):
+            events.append(f"end {context.task_name}")
+
+    model = KINDS[0]().set_callbacks(Watch(), lambda m: losses.append((m.n_iter_, m.history_["loss"][-1])))
+    model.partial_fit(iter([ROWS, ROWS]))
+    one = ["setup", "begin partial_fit", "begin epoch", "end epoch", "end partial_fit", "teardown"]
+    assert events == one * 2
+    assert losses == list(enumerate(model.history_["loss"], 1))
+    silent = KINDS[0]().partial_fit(ROWS).partial_fit(ROWS)
+    assert_array_equal(silent.transform(ROWS), model.transform(ROWS))
+
+
 def functions(calls):
     def two(estimator, context):
         calls.append(context.task_id)
