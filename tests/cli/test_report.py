@@ -35,6 +35,7 @@ def test_colours_by_a_column_that_is_no_feature(in_folder, tmp_path):
         (["--image-shape", "2,a"], "--image-shape 2,a must be H,W"),
         (["--image-shape", "2,3"], "image_shape"),
         (["-o", "-"], "a report cannot be written to stdout"),
+        (["--language", "fr"], "--language fr must be one of en, zh"),
     ],
 )
 def test_refused(in_folder, tmp_path, options, match):

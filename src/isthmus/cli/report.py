@@ -35,6 +35,7 @@ def report(
     color_by: Color = None,
     image_shape: ImageShape = None,
     max_rows: Annotated[int, Option(metavar="N", min=2, help="Of more rows, read a random sample.")] = 1_000_000,
+    language: Annotated[str, Option(metavar="NAME", help="Language of the page: en or zh.")] = "en",
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -47,7 +48,10 @@ def report(
     """
     from isthmus.estimators.report.collecting import name_of
     from isthmus.estimators.report.collecting import report as report_on
+    from isthmus.evaluation.report.texts import LANGUAGES
 
+    if language not in LANGUAGES:
+        raise InvalidParameterError(f"--language {language} must be one of {', '.join(LANGUAGES)}")
     if output == "-":
         raise InvalidParameterError("-o -: a report cannot be written to stdout; give the path of a file")
     check_target(output, (model, data, color_by), overwrite=force)
@@ -61,6 +65,7 @@ def report(
                 name=name_of(data),
                 image_shape=shape,
                 max_rows=max_rows,
+                language=language,
                 progress=progress,
             )
         made.save(output, overwrite=force)

@@ -27,6 +27,7 @@ class Reported:
         color: Any = None,
         image_shape: tuple[int, ...] | None = None,
         max_rows: int = 1_000_000,
+        language: str = "en",
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> Report:
@@ -50,6 +51,8 @@ class Reported:
             (height, width) or (height, width, channels) of rows that are pictures; None is what the model knows.
         max_rows : int
             Of more rows, the report reads a random sample of so many, and says so.
+        language : str
+            Language of the page: ``"en"`` or ``"zh"``, Chinese.
         overwrite : bool
             Whether an existing file is replaced.
         progress : callable, optional
@@ -71,7 +74,12 @@ class Reported:
         from isthmus.estimators.report.collecting import report, save_report
 
         check_is_fitted(self)
-        options: dict[str, Any] = {"color": color, "image_shape": image_shape, "max_rows": max_rows}
+        options: dict[str, Any] = {
+            "color": color,
+            "image_shape": image_shape,
+            "max_rows": max_rows,
+            "language": language,
+        }
         if path is None:
             return report(self, X, **options, progress=progress)
         return save_report(self, X, path, overwrite=overwrite, **options, progress=progress)

@@ -14,6 +14,7 @@ globalThis.isthmus ??= {};
   told();
 
   for (const copy of document.querySelectorAll("button.copy")) {
+    const name = copy.textContent;
     copy.addEventListener("click", async () => {
       const text = copy.parentElement.querySelector("code");
       getSelection().selectAllChildren(text);
@@ -22,8 +23,8 @@ globalThis.isthmus ??= {};
       } catch {
         document.execCommand("copy"); // a file that is opened without a server has no clipboard in some browsers
       }
-      copy.textContent = "Copied";
-      setTimeout(() => { copy.textContent = "Copy"; }, 1500);
+      copy.textContent = copy.dataset.done;
+      setTimeout(() => { copy.textContent = name; }, 1500);
     });
   }
 })();

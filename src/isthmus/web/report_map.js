@@ -7,6 +7,8 @@
   const byId = (id) => document.getElementById(id);
   const data = JSON.parse(byId("map-data").textContent), n = data.count;
   const decoder = data.decoder && isthmus.decoder(data.decoder);
+  // A text in the language of the page, in which {name} stands for what is filled in.
+  const t = (text, values = {}) => (data.texts[text] ?? text).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
   const made = (tag, text, kind) => {
     const found = document.createElement(tag);
     if (text !== undefined) found.textContent = text;
@@ -36,7 +38,7 @@
   }
   function text(column, point) {
     const found = value(column, point);
-    if (Number.isNaN(found)) return "missing";
+    if (Number.isNaN(found)) return t("missing");
     if (column.levels) return column.levels[found];
     if (column.origin !== null) return isthmus.dateText(86400000 * Math.round(column.origin / 86400000 + found)).slice(0, 10);
     return isthmus.numberText(column.whole ? found : Number(found.toPrecision(4)), column.whole);
@@ -79,7 +81,7 @@
     if (column.levels) {
       const list = made("div", undefined, "legend-list");
       column.levels.slice(0, LISTED).forEach((level, place) => list.append(entry(palette[place], level, place)));
-      if (column.levels.length > LISTED) list.append(made("div", `and ${column.levels.length - LISTED} more`));
+      if (column.levels.length > LISTED) list.append(made("div", t("and {count} more", { count: column.levels.length - LISTED })));
       box.append(list);
     } else {
       const bar = made("div", undefined, "ramp"), ends = made("div", undefined, "ends");
@@ -90,7 +92,7 @@
       box.append(bar, ends);
     }
     const none = column.places.some((step) => step === (column.levels ? 255 : MISSING));
-    if (none) box.append(entry(isthmus.missingColour, "missing", column.levels ? 255 : undefined));
+    if (none) box.append(entry(isthmus.missingColour, t("missing"), column.levels ? 255 : undefined));
   }
 
   // Pictures ---------------------------------------------------------------------------------------------------
@@ -123,6 +125,7 @@
   let cells = null;
   // Without a decoder, the nearest of the pictures that were decoded for the file.
   const grid = data.grid && Object.assign(new Image(), { src: data.grid.source, onload: () => show() });
+  const onPlane = () => [code[0], code[1]].map((v) => isthmus.numberText(Number(v.toPrecision(3)))).join(", ");
   function showTile() {
     const { columns, width, height, low, high } = data.grid;
     const [column, line] = [0, 1].map((unit) => {
@@ -131,7 +134,7 @@
     });
     Object.assign(picture, { width, height });
     picture.getContext("2d").drawImage(grid, column * width, line * height, width, height, 0, 0, width, height);
-    place.textContent = `near ${[code[0], code[1]].map((v) => isthmus.numberText(Number(v.toPrecision(3)))).join(", ")}, one of ${columns} × ${columns} decoded points`;
+    place.textContent = t("near {place}, one of {columns} × {columns} decoded points", { place: onPlane(), columns });
   }
   function show() {
     if (grid) showTile();
@@ -155,15 +158,15 @@
       }
       found.forEach((one, i) => { cells[i].textContent = one.text; });
     }
-    if (data.plane) place.textContent = `at ${isthmus.numberText(Number(code[0].toPrecision(3)))}, ${isthmus.numberText(Number(code[1].toPrecision(3)))}`;
+    if (data.plane) place.textContent = t("at {place}", { place: onPlane() });
   }
   const sliders = data.units.map(([unit, from, to, start]) => ({ unit, from, to, start }));
   function makeSliders() {
     const box = byId("map-sliders");
     if (!box) return;
-    box.append(made("h3", "Code"));
+    box.append(made("h3", t("Code")));
     for (const one of sliders) {
-      const label = made("label", `unit ${one.unit} `), input = made("input"), output = made("output");
+      const label = made("label", `${t("unit {number}", { number: one.unit })} `), input = made("input"), output = made("output");
       Object.assign(input, { type: "range", min: one.from, max: one.to, step: (one.to - one.from) / 500, value: one.start });
       const told = () => {
         code[one.unit] = Number(input.value);
@@ -176,7 +179,7 @@
       box.append(label);
     }
     const others = data.code.length - sliders.length;
-    if (others > 0) box.append(made("p", `The other ${others} units are at their mean.`, "note"));
+    if (others > 0) box.append(made("p", t("The other {count} units are at their mean.", { count: others }), "note"));
   }
 
   // The card ---------------------------------------------------------------------------------------------------
@@ -199,13 +202,13 @@
   function onHover(point, event) {
     card.hidden = point < 0;
     if (point < 0) return;
-    card.replaceChildren(made("strong", `row ${rowNumber(point).toLocaleString("en")}`));
+    card.replaceChildren(made("strong", t("row {number}", { number: rowNumber(point).toLocaleString("en") })));
     if (data.shape) {
       const strip = made("div", undefined, "strip"), at = thumbnails?.get(point), rebuilt = reconstruction(point);
-      if (at !== undefined) strip.append(figure(thumbnail(at), "row"));
-      if (rebuilt) strip.append(figure(rebuilt, "reconstruction"));
+      if (at !== undefined) strip.append(figure(thumbnail(at), t("row")));
+      if (rebuilt) strip.append(figure(rebuilt, t("reconstruction")));
       card.append(strip);
-      if (at === undefined && !rebuilt) card.append(made("p", "its picture is not in this file", "note"));
+      if (at === undefined && !rebuilt) card.append(made("p", t("its picture is not in this file"), "note"));
     }
     const table = made("table"), body = made("tbody");
     const current = data.columns[Number(byId("map-color").value)];
@@ -238,7 +241,7 @@
   const first = colours(data.columns[data.color]);
   const map = isthmus.scatter(canvas, {
     x: axis(0), y: axis(1), color: first.hue, palette: first.palette,
-    label: `${canvas.getAttribute("aria-label")}, ${n.toLocaleString("en")} rows. Arrows move, plus and minus zoom, 0 shows all.`,
+    label: t("{name}, {count} rows. Arrows move, plus and minus zoom, 0 shows all.", { name: canvas.getAttribute("aria-label"), count: n.toLocaleString("en") }),
     onHover,
     onClick(point) {
       sliders.forEach((one, place) => one.set?.(axis(firstUnit + place)[point]));

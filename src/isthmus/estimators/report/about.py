@@ -15,6 +15,7 @@ from isthmus.estimators.repeating import (
     versions,
 )
 from isthmus.evaluation.report.facts import About, Lines
+from isthmus.evaluation.report.texts import t
 
 
 def about(model: Any, data: str, rows: int, columns: int, fingerprint: str, notes: tuple[str, ...]) -> About:
@@ -41,28 +42,31 @@ def structure_of(model: Any) -> Lines:
     """Return the network, the scaling and the result of training of a fitted model, by name."""
     network, history = model.network_, model.history_
     weights = sum(leaf.size for leaf in jax.tree.leaves(model.params_))
-    lines = [("Code units", f"{model.n_components_:,}")]
+    lines = [(t("Code units"), f"{model.n_components_:,}")]
     if network.encoder_widths:
-        lines += [("Encoder", _chain(network.encoder_widths)), ("Decoder", _chain(network.decoder_widths))]
+        lines += [(t("Encoder"), _chain(network.encoder_widths)), (t("Decoder"), _chain(network.decoder_widths))]
     else:
-        lines.append(("Network", type(network).__name__))
-    lines.append(("Weights", f"{weights:,}" + (", with a linear path" if network.linear_path else "")))
+        lines.append((t("Network"), type(network).__name__))
+    counted = t("{count:,}, with a linear path", count=weights) if network.linear_path else f"{weights:,}"
+    lines.append((t("Weights"), counted))
     hidden = len(network.encoder_widths) != 2 or len(network.decoder_widths) != 2
     names = {
-        "hidden": network.activation if hidden else None,
-        "code": network.code_activation,
-        "output": network.output_activation,
+        "hidden {name}": network.activation if hidden else None,
+        "code {name}": network.code_activation,
+        "output {name}": network.output_activation,
     }
-    lines.append(("Activations", ", ".join(f"{what} {name}" for what, name in names.items() if name)))
+    lines.append((t("Activations"), ", ".join(t(what, name=name) for what, name in names.items() if name)))
     if model.sparsity_ is not None:
-        lines.append(("Sparsity", as_text(model.sparsity_)))
-    lines.append(("Scaling", str(model.scaler_.kind)))
+        lines.append((t("Sparsity"), as_text(model.sparsity_)))
+    lines.append((t("Scaling"), str(model.scaler_.kind)))
     if model.image_shape_ is not None:
-        lines.append(("Pictures", " x ".join(map(str, model.image_shape_))))
-    best = f", the best is {model.best_iter_}" if history.get("validation_loss") else ""
-    lines.append(("Epochs", f"{model.n_iter_:,}{best}"))
-    lines.append(("Loss", f"{model.loss_:.6g}{_validation(model)}"))
-    lines.append(("Seed", str(model.seed_)))
+        lines.append((t("Pictures"), " x ".join(map(str, model.image_shape_))))
+    epochs = f"{model.n_iter_:,}"
+    if history.get("validation_loss"):
+        epochs = t("{count:,}, the best is {best}", count=model.n_iter_, best=model.best_iter_)
+    lines.append((t("Epochs"), epochs))
+    lines.append((t("Loss"), _loss(model)))
+    lines.append((t("Seed"), str(model.seed_)))
     return tuple(lines)
 
 
@@ -70,6 +74,8 @@ def _chain(widths: tuple[int, ...]) -> str:
     return " → ".join(f"{width:,}" for width in widths)
 
 
-def _validation(model: Any) -> str:
+def _loss(model: Any) -> str:
     losses, best = model.history_.get("validation_loss", []), model.best_iter_
-    return f", {losses[best - 1]:.6g} on validation rows" if losses and 0 < best <= len(losses) else ""
+    if not (losses and 0 < best <= len(losses)):
+        return f"{model.loss_:.6g}"
+    return t("{loss:.6g}, {validation:.6g} on validation rows", loss=model.loss_, validation=losses[best - 1])

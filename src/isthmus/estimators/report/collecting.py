@@ -30,6 +30,7 @@ from isthmus.estimators.report.worst import worst_rows
 from isthmus.estimators.streaming import Progress, inference_of
 from isthmus.evaluation.report.facts import Codes, Facts, Image, Reconstruction, Training
 from isthmus.evaluation.report.page import page
+from isthmus.evaluation.report.texts import in_language, t
 
 Array = NDArray[Any]
 _CODES, _CODE_CELLS = 5_000, 1 << 24
@@ -83,10 +84,12 @@ def report(
     name: str | None = None,
     image_shape: Sequence[int] | None = None,
     max_rows: int = 1_000_000,
+    language: str = "en",
     progress: Progress | None = None,
 ) -> Report:
     """Return the report on a fitted model and rows; see `Reported.report`."""
-    return Report(facts_of(model, X, color, name, image_shape, max_rows, progress))
+    with in_language(language):
+        return Report(facts_of(model, X, color, name, image_shape, max_rows, progress))
 
 
 def facts_of(
@@ -110,7 +113,8 @@ def facts_of(
     source: Any = whole
     if len(chosen) < n_rows:
         source = SelectedRows(whole, chosen)
-        notes.append(f"The whole report reads a random sample of {len(chosen):,} of {n_rows:,} rows.")
+        counts = {"count": len(chosen), "all": n_rows}
+        notes.append(t("The whole report reads a random sample of {count:,} of {all:,} rows.", **counts))
     readers, image = readers_of(model, source.schema), image_of(model, source, image_shape, seed)
     # The first pass refuses cells that are not finite, by the number of their row.
     columns = Columns(model, source, _steps(progress, len(chosen), 0))
@@ -124,7 +128,7 @@ def facts_of(
     wanted = mapping.wanted_of(source, axes, some, units, seed)
     passed = second_pass(model, source, pca, wanted, _steps(progress, len(chosen), 1))
     column = (
-        None if labels is None else mapping.labels_column(label_name or "label", labels, n_rows, chosen[wanted.rows])
+        None if labels is None else mapping.labels_column(label_name or t("label"), labels, n_rows, chosen[wanted.rows])
     )
     found = mapping.map_of(model, source, axes, wanted, passed, some, readers, image, column, label_name, seed)
     notes += _notes(len(chosen), len(wanted.rows), len(some), len(readers), image)
@@ -145,7 +149,7 @@ def name_of(X: Any) -> str:
     path = getattr(X, "path", X)
     if isinstance(path, str | os.PathLike):
         return Path(os.fspath(path)).name
-    return "a table" if frame_of(X) is not None else "an array"
+    return t("a table") if frame_of(X) is not None else t("an array")
 
 
 def _training(model: Any) -> Training | None:
@@ -182,13 +186,9 @@ def _reconstruction(
     readers: tuple[ColumnReader, ...],
     image: Image,
 ) -> Reconstruction:
-    note = "PCA cannot be computed for these rows."
+    note = t("PCA cannot be computed for these rows.")
     if pca is not None:
-        whole = "these rows" if pca.rows == rows_of(source) else f"a random sample of {pca.rows:,} of these rows"
-        width = f"PCA has {components} component{'s' if components != 1 else ''}"
-        if model.sparsity_ is not None:
-            width += ", as many as units are active in a mean row"
-        note = f"{width}; it is fitted on {whole}, those that it is judged on."
+        note = _pca_note(components, pca.rows, rows_of(source), sparse=model.sparsity_ is not None)
     worst = worst_rows(model, source, passed, pca, readers, image)
     names = tuple(reader.name for reader in readers)
     by_column = len(passed.model.by_column)
@@ -197,12 +197,22 @@ def _reconstruction(
     return Reconstruction(names, passed.model, passed.pca, components, note, worst, image)
 
 
+def _pca_note(components: int, rows: int, all_rows: int, *, sparse: bool) -> str:
+    whole = t("these rows") if rows == all_rows else t("a random sample of {count:,} of these rows", count=rows)
+    text = "PCA has {count} component" + ("s" if components != 1 else "")
+    text += ", as many as units are active in a mean row" if sparse else ""
+    return t(f"{text}; it is fitted on {{rows}}, those that it is judged on.", count=components, rows=whole)
+
+
 def _notes(rows: int, points: int, shown: int, columns: int, image: Image) -> list[str]:
     notes = []
     if points < rows:
-        notes.append(f"The map shows a random sample of {points:,} of {rows:,} rows.")
+        notes.append(t("The map shows a random sample of {count:,} of {all:,} rows.", count=points, all=rows))
     if image.shape is None and shown < columns:
-        notes.append(f"The map can be coloured by {shown:,} of {columns:,} columns, which are those of its cards.")
+        counts = {"count": shown, "all": columns}
+        notes.append(
+            t("The map can be coloured by {count:,} of {all:,} columns, which are those of its cards.", **counts)
+        )
     return notes
 
 

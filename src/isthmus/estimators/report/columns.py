@@ -14,6 +14,7 @@ from isthmus.data.encoding.skew import steps_back
 from isthmus.data.sources.base import Schema
 from isthmus.estimators.inputs import mixed_encoding
 from isthmus.evaluation.report.facts import DecodedColumn, MapColumn
+from isthmus.evaluation.report.texts import t
 
 Array = NDArray[Any]
 MOST_LEVELS = 200
@@ -76,7 +77,7 @@ class ColumnReader:
         """Return the cell of a row (D,) as text; of a decoded category with the probability of its level."""
         value = float(self.values(row[None])[0])
         if np.isnan(value):
-            return "missing"
+            return t("missing")
         if self.levels:
             level = self.levels[int(value)]
             share = float(row[self.start + int(value)])
@@ -84,12 +85,12 @@ class ColumnReader:
         if self.kind == "datetime" and self.origin is not None:
             return date_text(self.origin + round(value * _MILLISECONDS / self.step) * self.step)
         if self.kind == "duration":
-            return f"{value:.4g} days"
+            return t("{count:.4g} days", count=value)
         return f"{value:.0f}" if self.kind == "integer" and abs(value) < 1e15 else f"{value:.5g}"
 
     def map_column(self, values: Array) -> MapColumn:
         """Return what the map is coloured by, from the values of its points."""
-        name = f"{self.name} (days)" if self.kind == "duration" else self.name
+        name = t("{name} (days)", name=self.name) if self.kind == "duration" else self.name
         return MapColumn(name, values, self.levels, self.origin, self.kind == "integer")
 
     def decoded(self) -> DecodedColumn:

@@ -20,6 +20,7 @@ from isthmus.estimators.report.passes import Passed, Wanted, sampled, taken
 from isthmus.estimators.report.worst import shown
 from isthmus.estimators.streaming import inference_of
 from isthmus.evaluation.report.facts import CodeMap, Grid, Image, MapColumn
+from isthmus.evaluation.report.texts import t
 
 Array = NDArray[Any]
 MOST_POINTS = 100_000
@@ -220,7 +221,7 @@ def labels_column(name: str, labels: Any, n_rows: int, rows: Array) -> MapColumn
     kept = np.sort(np.argsort(-counts, kind="stable")[:MOST_LEVELS])
     place_of = {str(found[place]): number for number, place in enumerate(kept)}
     other = len(place_of) if len(found) > len(kept) else None
-    levels = (*place_of, *(() if other is None else (f"other ({len(found) - len(kept):,})",)))
+    levels = (*place_of, *(() if other is None else (t("other ({count:,})", count=len(found) - len(kept)),)))
     found_places = [np.nan if text == "" else place_of.get(text, other) for text in texts]
     return MapColumn(name, np.array(found_places, np.float64), levels, feature=False)
 

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from isthmus.estimators.report.columns import ColumnReader
 from isthmus.estimators.report.passes import Columns
 from isthmus.evaluation.report.facts import Errors, Problem
+from isthmus.evaluation.report.html import counted
+from isthmus.evaluation.report.texts import t
 
 Array = NDArray[Any]
 _LISTED = 12
@@ -54,11 +56,16 @@ def _missing(columns: Columns, readers: tuple[ColumnReader, ...]) -> Problem | N
         return None
     order = [place for place in np.argsort(-counts, kind="stable")[:_LISTED] if counts[place]]
     share = counts.sum() / (columns.count * len(readers))
-    text = f"{counts.sum():,} cells, {100 * share:.3g} % of all, in {_few(int((counts > 0).sum()), 'column')}."
+    text = t(
+        "{count:,} cells, {share:.3g} % of all, in {columns}.",
+        count=counts.sum(),
+        share=100 * share,
+        columns=counted(int((counts > 0).sum()), "column"),
+    )
     rows = tuple(
         (readers[place].name, f"{counts[place]:,}", f"{100 * counts[place] / columns.count:.3g} %") for place in order
     )
-    return Problem("Missing cells", text, ("column", "missing cells", "share of its rows"), rows)
+    return Problem(t("Missing cells"), text, (t("column"), t("missing cells"), t("share of its rows")), rows)
 
 
 def _constant(columns: Columns, readers: tuple[ColumnReader, ...], *, pictures: bool) -> Problem | None:
@@ -66,9 +73,12 @@ def _constant(columns: Columns, readers: tuple[ColumnReader, ...], *, pictures: 
     names = [reader.name for reader in readers if _is_constant(reader, low, high)]
     if not names:
         return None
-    what = "pixel" if pictures else "column"
-    listed = "" if pictures else f": {_listed(names)}"
-    return Problem("Constant columns", f"{_few(len(names), what)} with one value in all rows{listed}.")
+    if pictures:
+        text = t("{columns} with one value in all rows.", columns=counted(len(names), "pixel"))
+    else:
+        counts = counted(len(names), "column")
+        text = t("{columns} with one value in all rows: {names}.", columns=counts, names=_listed(names))
+    return Problem(t("Constant columns"), text)
 
 
 def _is_constant(reader: ColumnReader, low: Array, high: Array) -> bool:
@@ -91,8 +101,10 @@ def _repeated(columns: Columns, readers: tuple[ColumnReader, ...]) -> Problem | 
     rows = tuple(
         (names[first], names[second], f"{correlation[first, second]:.5f}") for first, second in pairs[:_LISTED]
     )
-    text = f"{_few(len(pairs), 'pair')} of columns, one of which says nothing that the other does not."
-    return Problem("Columns that repeat each other", text, ("column", "column", "correlation"), rows)
+    text = t(
+        "{pairs} of columns, one of which says nothing that the other does not.", pairs=counted(len(pairs), "pair")
+    )
+    return Problem(t("Columns that repeat each other"), text, (t("column"), t("column"), t("correlation")), rows)
 
 
 def _duplicates(hashes: Array, numbers: Array) -> Problem | None:
@@ -108,10 +120,12 @@ def _duplicates(hashes: Array, numbers: Array) -> Problem | None:
         if counts[group] < 2:
             break
         members = numbers[order[ends[group] - counts[group] : ends[group]]]
-        more = f" and {len(members) - 8} more" if len(members) > 8 else ""
-        rows.append((f"{counts[group]:,}", f"{', '.join(str(row) for row in members[:8])}{more}"))
-    text = f"{_few(surplus, 'row')} equal to an earlier row, to the bit. Rows that are held out may then be known."
-    return Problem("Rows that occur more than once", text, ("rows", "numbers"), tuple(rows))
+        rows.append((f"{counts[group]:,}", _listed([str(row) for row in members], 8)))
+    text = t(
+        "{rows} equal to an earlier row, to the bit. Rows that are held out may then be known.",
+        rows=counted(surplus, "row"),
+    )
+    return Problem(t("Rows that occur more than once"), text, (t("rows"), t("numbers")), tuple(rows))
 
 
 def _far_out(columns: Columns, readers: tuple[ColumnReader, ...]) -> Problem | None:
@@ -130,9 +144,13 @@ def _far_out(columns: Columns, readers: tuple[ColumnReader, ...]) -> Problem | N
     if not rows:
         return None
     rows.sort(key=lambda row: -row[0])
-    text = f"{_few(len(rows), 'column')} with a cell more than {_FAR:g} standard deviations from the mean."
-    head = ("column", "value", "standard deviations from the mean")
-    return Problem("Values far out", text, head, tuple(row for _, row in rows[:_LISTED]))
+    text = t(
+        "{columns} with a cell more than {far:g} standard deviations from the mean.",
+        columns=counted(len(rows), "column"),
+        far=_FAR,
+    )
+    head = (t("column"), t("value"), t("standard deviations from the mean"))
+    return Problem(t("Values far out"), text, head, tuple(row for _, row in rows[:_LISTED]))
 
 
 def _outliers(errors: Array, numbers: Array) -> Problem | None:
@@ -145,18 +163,16 @@ def _outliers(errors: Array, numbers: Array) -> Problem | None:
     if not len(odd) or not upper > lower:
         return None
     order = odd[np.argsort(-errors[odd], kind="stable")]
-    text = (
-        f"{_few(len(odd), 'row')} with an error above {limit:.3g}, far from those of the other rows. "
-        "isthmus outliers says which columns make rows odd."
+    text = t(
+        "{rows} with an error above {limit:.3g}, far from those of the other rows. isthmus outliers says which columns "
+        "make rows odd.",
+        rows=counted(len(odd), "row"),
+        limit=limit,
     )
     rows = tuple((f"{numbers[row]}", f"{errors[row]:.4g}") for row in order[:_LISTED])
-    return Problem("Rows unlike the others", text, ("row", "error"), rows)
+    return Problem(t("Rows unlike the others"), text, (t("row"), t("error")), rows)
 
 
-def _few(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+def _listed(names: Sequence[str], most: int = _LISTED) -> str:
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else t("{names} and {count} more", names=shown, count=len(names) - most)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from isthmus.evaluation.report.facts import CodeMap, Decoder, Facts, Layer, MapColumn
 from isthmus.evaluation.report.html import Section, escaped, escaped_long, paragraph, payload, plain
 from isthmus.evaluation.report.pictures import sheet_of
+from isthmus.evaluation.report.texts import script_texts, t
 
 Array = NDArray[Any]
 _SHEET_BYTES, _GRID_BYTES, _MAP_BYTES = 1_700_000, 1_500_000, 4_000_000
@@ -38,17 +39,18 @@ def section(facts: Facts) -> Section | None:
         "shades": [float(shade) for shade in found.image.shades],
         "sheet": None,
         "grid": _grid(found),
+        "texts": script_texts(),
     }
     room = min(_SHEET_BYTES, _MAP_BYTES - len(json.dumps(values)))
     sheet = None if found.pictures is None else sheet_of(found.pictures, room)
-    text = f"{len(found.numbers):,} rows as points."
+    text = t("{count:,} rows as points.", count=len(found.numbers))
     if sheet is not None and found.pictured is not None:
         values["sheet"] = sheet._asdict() | {"points": packed(found.pictured[: sheet.number].astype("<u4"))}
         if sheet.number < len(found.numbers):
-            text += f" {sheet.number:,} of them, a random sample, have their picture here."
+            text += " " + t("{count:,} of them, a random sample, have their picture here.", count=sheet.number)
     return Section(
         "map",
-        "Map of the codes",
+        t("Map of the codes"),
         paragraph(text)
         + _widgets(found, decodes=found.decoder is not None or values["grid"] is not None)
         + payload(MAP, values),
@@ -70,16 +72,16 @@ def _are_all(numbers: Array) -> bool:
 def _widgets(found: CodeMap, *, decodes: bool) -> str:
     sliders = '<div id="map-sliders" class="sliders"></div>' if found.decoder is not None and found.units else ""
     decode = (
-        '<button type="button" id="map-decode" aria-pressed="false">Decode</button>' if found.plane and decodes else ""
-    )
-    hint = "Drag to move the map, scroll or pinch to zoom; move over a point to see its row. " + (
-        "Decode, then drag: what the decoder makes of the place under the pointer."
-        if decode
-        else "Click on a point to decode its code; the sliders change it."
-        if sliders
+        f'<button type="button" id="map-decode" aria-pressed="false">{t("Decode")}</button>'
+        if found.plane and decodes
         else ""
     )
-    label = escaped(f"Map of the codes: {', '.join(name for name, _ in found.axes[:2])}")
+    hint = t("Drag to move the map, scroll or pinch to zoom; move over a point to see its row.")
+    if decode:
+        hint += " " + t("Decode, then drag: what the decoder makes of the place under the pointer.")
+    elif sliders:
+        hint += " " + t("Click on a point to decode its code; the sliders change it.")
+    label = escaped(t("Map of the codes: {axes}", axes=", ".join(name for name, _ in found.axes[:2])))
     decoded = ""
     if decodes:
         picture = (
@@ -87,19 +89,19 @@ def _widgets(found: CodeMap, *, decodes: bool) -> str:
             if found.image.shape
             else ""
         )
-        row = '<div id="map-row" tabindex="0" role="region" aria-label="Decoded row"></div>'
-        decoded = f'<div class="decoded"><h3>Decoded</h3><p id="map-place" class="note"></p>{picture}{row}</div>'
+        row = f'<div id="map-row" tabindex="0" role="region" aria-label="{t("Decoded row")}"></div>'
+        decoded = f'<div class="decoded"><h3>{t("Decoded")}</h3><p id="map-place" class="note"></p>{picture}{row}</div>'
     return f"""<div class="map"><div class="map-bar">
-<label>Colour <select id="map-color"></select></label>
-<span id="map-axes" hidden><label>Across <select id="map-x"></select></label>
-<label>Up <select id="map-y"></select></label></span>
-<button type="button" id="map-pan" aria-pressed="true">Move</button>{decode}
-<button type="button" id="map-fit">Show all</button></div>
+<label>{t("Colour")} <select id="map-color"></select></label>
+<span id="map-axes" hidden><label>{t("Across")} <select id="map-x"></select></label>
+<label>{t("Up")} <select id="map-y"></select></label></span>
+<button type="button" id="map-pan" aria-pressed="true">{t("Move")}</button>{decode}
+<button type="button" id="map-fit">{t("Show all")}</button></div>
 <div class="map-plane"><canvas id="map-canvas" tabindex="0" aria-label="{label}"></canvas>
 <div id="map-card" class="hover-card" hidden></div></div>
 <aside class="map-side"><div id="map-legend" class="legend"></div>{sliders}{decoded}</aside>
 <p class="note">{escaped_long(hint)}</p>
-<noscript><p>The map needs JavaScript; nothing is loaded from anywhere.</p></noscript></div>
+<noscript><p>{t("The map needs JavaScript; nothing is loaded from anywhere.")}</p></noscript></div>
 """
 
 

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from isthmus.evaluation.report.texts import language, t
+
 _LONGEST = 200  # characters of a name or a cell
 # Control characters, which XML and HTML do not have, and those that change the direction of the text around them.
 _INVISIBLE = re.compile(
@@ -56,7 +58,9 @@ def percent(share: float) -> str:
 
 def counted(count: int, noun: str) -> str:
     """Return a number with its noun, such as ``"2 rows"``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    if language() == "en":
+        return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return t(f"{{count:,}} {noun}", count=count)
 
 
 def paragraph(text: str, kind: str = "") -> str:
@@ -78,7 +82,7 @@ def code(text: str) -> str:
     """Return lines of code, with a button that copies them."""
     return (
         f'<div class="code"><pre tabindex="0"><code>{escaped_long(text)}</code></pre>'
-        '<button type="button" class="copy">Copy</button></div>'
+        f'<button type="button" class="copy" data-done="{t("Copied")}">{t("Copy")}</button></div>'
     )
 
 

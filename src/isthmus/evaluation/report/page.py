@@ -9,6 +9,7 @@ from collections.abc import Callable
 from isthmus.evaluation.report import about, code_map, noise, problems, reconstruction, sparse, training, units
 from isthmus.evaluation.report.facts import Facts
 from isthmus.evaluation.report.html import Section, counted, escaped
+from isthmus.evaluation.report.texts import language, t
 from isthmus.web import SCATTER, asset
 
 # In the order of the page; None where there is nothing to say.
@@ -48,11 +49,11 @@ def page(facts: Facts) -> str:
         f"{escaped(section.title)}</h2>{section.body}</section>"
         for section in sections
     )
-    heading = f"{facts.about.kind} on {facts.about.data}"
+    heading = t("{kind} on {data}", kind=facts.about.kind, data=facts.about.data)
     counts = (facts.about.rows, "row"), (facts.about.columns, "column"), (facts.codes.sample.shape[1], "code unit")
     rows = ", ".join(counted(*each) for each in counts)
     return f"""<!DOCTYPE html>
-<html lang="en">
+<html lang="{language()}">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
@@ -63,10 +64,10 @@ def page(facts: Facts) -> str:
 </head>
 <body>
 <header class="top"><div><h1>{escaped(heading)}</h1><p>{escaped(rows)}</p></div>
-<button type="button" id="theme" aria-pressed="false">Dark</button></header>
-<nav aria-label="Sections">{links}</nav>
+<button type="button" id="theme" aria-pressed="false">{t("Dark")}</button></header>
+<nav aria-label="{t("Sections")}">{links}</nav>
 <main>{body}</main>
-<footer>Made by isthmus. This file loads nothing from elsewhere.</footer>
+<footer>{t("Made by isthmus. This file loads nothing from elsewhere.")}</footer>
 {"".join(f"<script>{script}</script>" for script in scripts)}
 </body>
 </html>

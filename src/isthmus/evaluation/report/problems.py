@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from isthmus.evaluation.report.facts import Facts
 from isthmus.evaluation.report.html import Section, escaped, escaped_long, paragraph, table
+from isthmus.evaluation.report.texts import t
 
 
 def section(facts: Facts) -> Section:
@@ -15,5 +16,7 @@ def section(facts: Facts) -> Section:
             rows = ([escaped(cell) for cell in row] for row in problem.table)
             parts.append(table(problem.head, rows, problem.title))
     if not parts:
-        parts.append(paragraph("No constant or repeated column, no row twice, no missing cell and no value far out."))
-    return Section("data", "The data", "".join(parts))
+        parts.append(
+            paragraph(t("No constant or repeated column, no row twice, no missing cell and no value far out."))
+        )
+    return Section("data", t("The data"), "".join(parts))

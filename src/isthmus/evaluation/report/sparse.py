@@ -9,6 +9,7 @@ from isthmus.evaluation.report.facts import Facts, SparseCode, Unit
 from isthmus.evaluation.report.html import Section, counted, escaped, number, paragraph, percent, table
 from isthmus.evaluation.report.pictures import img
 from isthmus.evaluation.report.svg import inline_svg
+from isthmus.evaluation.report.texts import t
 
 
 def section(facts: Facts) -> Section | None:
@@ -17,18 +18,23 @@ def section(facts: Facts) -> Section | None:
     if found is None:
         return None
     inactive = np.flatnonzero(found.frequency == 0)
-    mean = f"{number(found.active)} of {len(found.frequency):,} units are active in a mean row"
-    rest = f"{counted(len(inactive), 'unit')} in none" if len(inactive) else "each is active in some row"
-    parts = [paragraph(f"{mean}; {rest}.")]
+    counts = {"active": number(found.active), "all": len(found.frequency)}
+    text = t("{active} of {all:,} units are active in a mean row; each is active in some row.", **counts)
+    if len(inactive):
+        counts["units"] = counted(len(inactive), "unit")
+        text = t("{active} of {all:,} units are active in a mean row; {units} in none.", **counts)
+    parts = [paragraph(text)]
     if len(inactive):
         shown = ", ".join(str(unit) for unit in inactive[:40])
-        more = f" and {len(inactive) - 40} more" if len(inactive) > 40 else ""
-        parts.append(paragraph(f"Never active: {shown}{more}."))
-    parts.append(inline_svg(plots.density(found.frequency), "density", "How often units are active"))
+        if len(inactive) > 40:
+            shown = t("{names} and {count} more", names=shown, count=len(inactive) - 40)
+        parts.append(paragraph(t("Never active: {units}.", units=shown)))
+    parts.append(inline_svg(plots.density(found.frequency), "density", t("How often units are active")))
     figure = plots.activation_against_target(found.mean, found.target)
-    parts += ["<h3>Mean activation</h3>", inline_svg(figure, "activation", "Mean activation of the units")]
-    parts += ["<h3>Units</h3>", _units(found)]
-    return Section("sparse", "Sparse code", "".join(parts))
+    parts.append(f"<h3>{t('Mean activation')}</h3>")
+    parts.append(inline_svg(figure, "activation", t("Mean activation of the units")))
+    parts += [f"<h3>{t('Units')}</h3>", _units(found)]
+    return Section("sparse", t("Sparse code"), "".join(parts))
 
 
 def _units(found: SparseCode) -> str:
@@ -43,22 +49,23 @@ def _units(found: SparseCode) -> str:
         ]
         for unit in found.units
     ]
-    text = "The atom is what a unit of the code adds to a row."
+    text = t("The atom is what a unit of the code adds to a row.")
     if len(rows) < len(found.frequency):
-        text = f"The {len(rows)} of {len(found.frequency):,} units that are active most often. {text}"
-    head = ["unit", "active in", "mean", "largest", "atom", "rows that activate it most"]
-    return paragraph(text) + table(head, rows, "Units of the code", numeric=(0, 1, 2, 3))
+        counts = {"count": len(rows), "all": len(found.frequency), "text": text}
+        text = t("The {count} of {all:,} units that are active most often. {text}", **counts)
+    head = [t("unit"), t("active in"), t("mean"), t("largest"), t("atom"), t("rows that activate it most")]
+    return paragraph(text) + table(head, rows, t("Units of the code"), numeric=(0, 1, 2, 3))
 
 
 def _atom(unit: Unit) -> str:
     if unit.picture is not None:
-        return img(unit.picture, f"atom of unit {unit.number}", "small")
+        return img(unit.picture, t("atom of unit {number}", number=unit.number), "small")
     return "<br>".join(f"{escaped(name)} {change:+.3g}" for name, change in unit.atom)
 
 
 def _strongest(unit: Unit) -> str:
     if unit.pictures is not None:
-        titles = [f"row {row}: {activation:.3g}" for row, activation in unit.strongest]
+        titles = [t("row {number}: {value:.3g}", number=row, value=activation) for row, activation in unit.strongest]
         pictures = (img(each, title, "small") for each, title in zip(unit.pictures, titles, strict=True))
         return f'<div class="strip">{"".join(pictures)}</div>'
     return ", ".join(f"{row:,} ({activation:.3g})" for row, activation in unit.strongest)

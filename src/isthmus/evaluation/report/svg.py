@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from isthmus.evaluation.plots.style import STYLES
 from isthmus.evaluation.report.html import escaped
+from isthmus.evaluation.report.texts import figure_texts
 
 _LIGHT = STYLES["light"]
 # Colours of the light style, and the variables of the page that replace them: so one picture has both themes.
@@ -41,7 +42,7 @@ def inline_svg(figure: Figure, name: str, label: str) -> str:
     text = file.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
-    text = _TAG.sub(lambda found: _own(found[0], name), text)
+    text = figure_texts(_TAG.sub(lambda found: _own(found[0], name), text))
     width = figure.get_figwidth() * 72
     head, _, rest = text.partition(">")
     head = re.sub(r' (width|height)="[^"]*"', "", head)

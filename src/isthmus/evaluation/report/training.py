@@ -6,6 +6,7 @@ from isthmus.evaluation import plots
 from isthmus.evaluation.report.facts import Facts
 from isthmus.evaluation.report.html import Section, number, paragraph
 from isthmus.evaluation.report.svg import inline_svg
+from isthmus.evaluation.report.texts import t
 
 
 def section(facts: Facts) -> Section | None:
@@ -14,9 +15,12 @@ def section(facts: Facts) -> Section | None:
     if training is None:
         return None
     losses = training.history["loss"]
-    text = f"{len(losses):,} epochs; the loss went from {number(losses[0], 4)} to {number(losses[-1], 4)}."
-    if training.best is not None:
-        kept = f"after epoch {training.best}" if training.best else "before training: PCA's solution"
-        text += f" The weights that are kept are those {kept}."
+    ends = {"first": number(losses[0], 4), "last": number(losses[-1], 4)}
+    text = t("{count:,} epochs; the loss went from {first} to {last}.", count=len(losses), **ends)
+    if training.best:
+        text += " " + t("The weights that are kept are those after epoch {best}.", best=training.best)
+    elif training.best is not None:
+        text += " " + t("The weights that are kept are those before training: PCA's solution.")
     figure = plots.history(training.history, best=training.best)
-    return Section("training", "Training", paragraph(text) + inline_svg(figure, "training", f"Learning curves: {text}"))
+    drawn = inline_svg(figure, "training", t("Learning curves: {text}", text=text))
+    return Section("training", t("Training"), paragraph(text) + drawn)
