@@ -20,7 +20,7 @@ from isthmus.cli import app
 from isthmus.cli import fit as fitting
 from isthmus.core.errors import IsthmusError, SparsityWarning
 from isthmus.corruption import Masking
-from isthmus.estimators.parameters import ALL
+from isthmus.estimators.method_parameters import ALL
 from isthmus.sparsity import TopK
 
 

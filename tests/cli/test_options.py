@@ -11,7 +11,7 @@ from isthmus.cli.options import names_of, option_for, value_of, with_parameters
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import Boolean, Instance, Integer, Parameter
 from isthmus.estimators import ESTIMATORS
-from isthmus.estimators.parameters import ALL
+from isthmus.estimators.method_parameters import ALL
 
 
 @pytest.mark.parametrize(

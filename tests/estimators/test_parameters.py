@@ -17,7 +17,8 @@ from isthmus.engine import OPTIMIZERS, SCHEDULES
 from isthmus.engine.optimizers import DEFAULT_DECAY
 from isthmus.estimators import ESTIMATORS
 from isthmus.estimators.fit.plan import CORRUPTION_SETTINGS, SPARSITY_SETTINGS
-from isthmus.estimators.parameters import ALL, AUTOENCODER
+from isthmus.estimators.method_parameters import ALL
+from isthmus.estimators.parameters import AUTOENCODER
 from isthmus.losses import LOSSES, REDUCTIONS
 from isthmus.networks import FAMILIES
 from isthmus.networks.activations import ACTIVATIONS

@@ -11,7 +11,7 @@ from isthmus.cli.app import print_result, say
 from isthmus.cli.logs import writes_log
 from isthmus.cli.options import Data, Force, Json, Quiet, Reading, rows_of
 from isthmus.core.errors import InvalidParameterError
-from isthmus.estimators.parameters import ALL
+from isthmus.estimators.method_parameters import ALL
 
 if TYPE_CHECKING:
     from isthmus.estimators.comparing import Comparison

@@ -21,7 +21,7 @@ from isthmus.core.errors import InvalidParameterError, suggest
 from isthmus.core.files import described
 from isthmus.core.parameters import Name, NamedWeights, Parameter
 from isthmus.corruption import CORRUPTIONS
-from isthmus.estimators.parameters import ALL
+from isthmus.estimators.method_parameters import ALL
 from isthmus.losses import LIKELIHOODS
 from isthmus.sparsity import SPARSITIES
 

@@ -28,8 +28,8 @@ from isthmus.core.errors import (
 )
 from isthmus.core.parameters import Name, Parameter, parameters_of
 from isthmus.estimators import AUTOENCODERS
+from isthmus.estimators.method_parameters import ALL
 from isthmus.estimators.neighbor_parameters import NeighborParameters
-from isthmus.estimators.parameters import ALL
 from isthmus.estimators.variational_parameters import VariationalParameters
 
 if TYPE_CHECKING:

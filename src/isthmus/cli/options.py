@@ -15,9 +15,9 @@ from typer import Argument, Option
 
 from isthmus.core.errors import ModelFileError
 from isthmus.core.parameters import Boolean, Kind, Parameter, parameters_of
+from isthmus.estimators.method_parameters import ALL
 from isthmus.estimators.neighbor_parameters import NeighborParameters
 from isthmus.estimators.outlier_parameters import OutlierParameters
-from isthmus.estimators.parameters import ALL
 
 if TYPE_CHECKING:
     from isthmus.estimators.autoencoder import Autoencoder

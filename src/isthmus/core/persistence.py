@@ -7,6 +7,7 @@ becomes the class's name in the table and its fields. Objects of other classes a
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import os
@@ -22,6 +23,7 @@ from safetensors.numpy import save
 
 from isthmus.core.errors import InvalidParameterError, MissingFileError, ModelFileError
 from isthmus.core.files import atomic_write
+from isthmus.core.functions import is_function, name_of, place_of, untrusted, why_no_place, with_arguments
 
 FORMAT = 1
 _KEY = "isthmus"
@@ -95,6 +97,7 @@ def _header(path: str | os.PathLike[str], metadata: dict[str, str]) -> dict[str,
 
 
 _OBJECT, _TENSOR, _TUPLE, _FLOAT, _TEXTS = "$object", "$tensor", "$tuple", "$float", "$texts"
+FUNCTION = "$function"  # the place of a function; that of a partial is followed by its arguments
 Fields = dict[str, Any]
 _LONGEST = 100  # characters of a value in a message
 
@@ -146,12 +149,27 @@ class Packer:
             return items if isinstance(value, list) else {_TUPLE: items}
         if hasattr(value, "__array__") and not hasattr(value, "_fields"):
             return self._array(np.asarray(value), place)
+        if is_function(value):
+            return self._function(value, place)
         raise InvalidParameterError(
             f"{place.rpartition('.')[2]}={_short(value)} cannot be written to a file; give it by name, or use pickle"
         )
 
     def _each(self, fields: Mapping[str, Any], place: str) -> Fields:
         return {name: self.pack(value, _inside(place, name)) for name, value in fields.items()}
+
+    def _function(self, function: Any, place: str) -> Any:
+        partial = isinstance(function, functools.partial)
+        named = function.func if partial else function
+        found = place_of(named)
+        if found is None:
+            raise InvalidParameterError(
+                f"{place.rpartition('.')[2]}={_short(name_of(function))} cannot be written to a file: "
+                f"{why_no_place(named)}; define it with def at the top level of a module"
+            )
+        if not partial:
+            return {FUNCTION: found}
+        return {FUNCTION: found, **self._each({"arguments": list(function.args), "keywords": function.keywords}, place)}
 
     def _array(self, array: NDArray[Any], place: str) -> Any:
         if array.dtype.kind in "OU":
@@ -161,7 +179,7 @@ class Packer:
 
 
 def _short(value: object) -> str:
-    text = " ".join(repr(value).split())
+    text = " ".join((value if isinstance(value, str) else repr(value)).split())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
@@ -181,11 +199,14 @@ class Unpacker:
         Its tensors.
     build : callable
         The name of a class in the table and what it consists of, by name, to an object.
+    function : callable or None
+        The place of a function to the function; None refuses functions.
     """
 
     path: Any
     tensors: Tensors
     build: Callable[[str, Fields], Any]
+    function: Callable[[str], Callable[..., Any]] | None = None
 
     def unpack(self, value: Any) -> Any:
         """Return the object that JSON stands for.
@@ -209,5 +230,10 @@ class Unpacker:
             return float(value[_FLOAT])
         if _TEXTS in value:
             return np.array(value[_TEXTS], dtype=object)
+        if FUNCTION in value:
+            if self.function is None:
+                raise untrusted(self.path, [value[FUNCTION]])
+            given = (self.unpack(value.get(name)) for name in ("arguments", "keywords"))
+            return with_arguments(self.function(value[FUNCTION]), *given)
         fields = {name: self.unpack(item) for name, item in value.items() if name != _OBJECT}
         return self.build(value[_OBJECT], fields) if _OBJECT in value else fields

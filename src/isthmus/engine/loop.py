@@ -350,10 +350,12 @@ class Trainer:
 
     def _diverged(self, state: TrainState, epoch: int, done: int) -> DivergedError:
         step = done - (epoch - 1) * self.steps_per_epoch + 1
+        own = self.objective.own_functions
         error = DivergedError(
             f"the loss stopped being finite at epoch {epoch}, step {step} of {self.steps_per_epoch}; the last "
             f"good weights are kept; try a lower learning_rate (it was {self.settings.learning_rate:g}), "
             "gradient_clip=1.0, or scaling='standard'"
+            + (f", and check that {' and '.join(own)} and its derivative are finite for all numbers" if own else "")
         )
         error.state = state
         return error

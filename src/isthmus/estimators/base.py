@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.core.errors import InvalidDataError
+from isthmus.core.functions import Pickled, is_function
 from isthmus.engine.inference import blocks_for
 from isthmus.estimators import stored
 from isthmus.estimators.density import Sampled
@@ -395,7 +396,8 @@ class FittedModel(Reported, Exported, Sampled, ClassNamePrefixFeaturesOutMixin, 
         ExistingFileError
             If the file exists and `overwrite` is false.
         InvalidParameterError
-            Where a parameter, named, cannot be written, such as an Optax transformation.
+            Where a parameter, named, cannot be written, such as an Optax transformation, or a function that cannot be
+            imported by its name.
         UnwritableError
             Where the file cannot be written.
         """
@@ -403,23 +405,30 @@ class FittedModel(Reported, Exported, Sampled, ClassNamePrefixFeaturesOutMixin, 
         stored.save(self, path, leave_out=() if optimizer else ("optimizer_state_",), overwrite=overwrite)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, network: Any = None) -> Self:
-        """Read a model that `save` wrote; nothing in the file is executed.
+    def load(cls, path: str | os.PathLike[str], *, network: Any = None, trusted: Iterable[Any] = ()) -> Self:
+        """Read a model that `save` wrote; no code is in the file, and none is imported but what is trusted.
 
         Parameters
         ----------
         path : path-like
             The file.
         network : callable or None
-            The factory of a model with a network of your own, which no file has.
+            The factory of a model with a network of your own, instead of the one that the file names.
+        trusted : sequence of callable or str
+            The functions that the file may refer to, or the names of them, of modules or of packages, as in
+            `isthmus.load`.
 
         Raises
         ------
         MissingFileError, ModelFileError
             With one line, where the file is missing, damaged, from a newer isthmus, or of another class.
         """
-        model: Self = stored.load_as(cls, path, network=network)
+        model: Self = stored.load_as(cls, path, network=network, trusted=trusted)
         return model
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[misc]
+        return {name: Pickled(value) if is_function(value) else value for name, value in state.items()}
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "params_")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any, Self
 
 import jax
@@ -312,9 +313,9 @@ class AutoencoderClassifier(ClassifierParameters, Exported, ClassifierMixin, Bas
         stored.save(self, path, leave_out=("optimizer_state_",), overwrite=overwrite)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, network: Any = None) -> Self:
+    def load(cls, path: str | os.PathLike[str], *, network: Any = None, trusted: Iterable[Any] = ()) -> Self:
         """Read a classifier that `save` wrote; nothing in the file is executed. As `Autoencoder.load`."""
-        classifier: Self = stored.load_as(cls, path, network=network)
+        classifier: Self = stored.load_as(cls, path, network=network, trusted=trusted)
         return classifier
 
     def __sklearn_is_fitted__(self) -> bool:

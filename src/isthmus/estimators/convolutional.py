@@ -9,7 +9,7 @@ import numpy as np
 from isthmus.core.parameters import documented
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import Rows
-from isthmus.estimators.parameters import ConvolutionalParameters
+from isthmus.estimators.method_parameters import ConvolutionalParameters
 
 
 @documented

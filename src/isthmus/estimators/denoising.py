@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.core.parameters import documented
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import Rows
-from isthmus.estimators.parameters import DenoisingParameters
+from isthmus.estimators.method_parameters import DenoisingParameters
 from isthmus.estimators.robustness import RobustnessCurve, robustness
 
 

@@ -100,9 +100,9 @@ class NeighborParameters:
         help="channels of each level of a convolutional encoder, each of which halves height and width",
     )
     image_shape: Sequence[int] | None = shape_of_pictures()
-    activation: str = as_in_autoencoder("activation")
-    output_activation: str = as_in_autoencoder("output_activation")
-    loss: str = as_in_autoencoder("loss")
+    activation: Any = as_in_autoencoder("activation")
+    output_activation: Any = as_in_autoencoder("output_activation")
+    loss: Any = as_in_autoencoder("loss")
     feature_weights: Sequence[float] | Mapping[str, float] | None = as_in_autoencoder("feature_weights")
     init: str = as_in_autoencoder("init")
     optimizer: Any = as_in_autoencoder("optimizer")

@@ -357,9 +357,9 @@ class AutoencoderOutlierDetector(OutlierParameters, Exported, OutlierMixin, Base
         stored.save(self, path, leave_out=("optimizer_state_",), overwrite=overwrite)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, network: Any = None) -> Self:
+    def load(cls, path: str | os.PathLike[str], *, network: Any = None, trusted: Iterable[Any] = ()) -> Self:
         """Read a detector that `save` wrote; nothing in the file is executed. As `Autoencoder.load`."""
-        detector: Self = stored.load_as(cls, path, network=network)
+        detector: Self = stored.load_as(cls, path, network=network, trusted=trusted)
         return detector
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -15,7 +15,6 @@ from isthmus.core.parameters import (
     Name,
     NamedWeights,
     Number,
-    Parameter,
     Sizes,
     Text,
     Weights,
@@ -28,7 +27,7 @@ from isthmus.corruption import CORRUPTIONS
 from isthmus.data.formats import DATETIMES
 from isthmus.data.scaling import SCALINGS
 from isthmus.engine import OPTIMIZERS, SCHEDULES
-from isthmus.losses import LOSSES, REDUCTIONS
+from isthmus.losses import LOSSES, PENALTIES, REDUCTIONS
 from isthmus.networks import FAMILIES
 from isthmus.networks.activations import ACTIVATIONS
 from isthmus.networks.initializers import INITIALIZERS
@@ -36,7 +35,6 @@ from isthmus.sparsity import SPARSITIES
 
 BIAS_STARTS = ("zeros", "mean", "geometric_median")
 PRECISIONS = ("float32", "bfloat16", "float64")
-
 
 AUTO = Name((), "auto")
 SEED = (Integer(0, 2**32 - 1), Instance("a numpy RandomState", has_attributes("randint")))
@@ -47,6 +45,9 @@ SCHEDULE = Instance(
     "a callable from the share of training done, 0 to 1, to a factor of the learning rate",
     callable,
 )
+OF_AN_ARRAY = Instance("a function of an array, cell by cell", callable)
+OF_CELLS = Instance("a function (reconstruction, target) -> the loss of each cell", callable)
+OF_THE_CODE = Instance("a function (code, params) -> a number", callable)
 
 
 @declares_parameters()
@@ -148,23 +149,28 @@ class AutoencoderParameters:
         default=None,
         panel="model",
     )
-    activation: str = parameter("activation of the hidden layers", Name(ACTIVATIONS), default="gelu", panel="model")
-    code_activation: str = parameter(
+    activation: Any = parameter(
+        "activation of the hidden layers", Name(ACTIVATIONS), OF_AN_ARRAY, default="gelu", panel="model"
+    )
+    code_activation: Any = parameter(
         "activation of the code; auto is identity, sigmoid for kl and relu for the other sparsities",
         Name(ACTIVATIONS, "auto"),
+        OF_AN_ARRAY,
         default="auto",
         panel="model",
     )
-    output_activation: str = parameter(
+    output_activation: Any = parameter(
         "activation of the output; auto is sigmoid for bce and for values in [0, 1] of which many are near 0 or 1, "
         "else identity, as for a sparse code of a one-layer encoder and decoder",
         Name(ACTIVATIONS, "auto"),
+        OF_AN_ARRAY,
         default="auto",
         panel="model",
     )
-    loss: str = parameter(
+    loss: Any = parameter(
         "reconstruction loss of the scaled rows; huber is quadratic up to an error of 1 and linear beyond",
         Name(LOSSES),
+        OF_CELLS,
         default="mse",
         panel="training",
     )
@@ -182,6 +188,18 @@ class AutoencoderParameters:
         NamedWeights(),
         default=None,
         panel="training",
+    )
+    penalty: Any = parameter(
+        "term that is added to the loss; contractive: the squared change of the code with the row, so that codes "
+        "change little except along the data; use it with tied_weights, since smaller codes with a larger decoder "
+        "lower it too",
+        Name(PENALTIES),
+        OF_THE_CODE,
+        default=None,
+        panel="training",
+    )
+    penalty_weight: float | None = parameter(
+        "weight of `penalty`; None is 0.1 for contractive and 1 for others", Number(0), default=None, panel="training"
     )
     l2_penalty: float = parameter(
         "half of this times the sum of squared weights is added to the loss (Ng's lambda)",
@@ -325,116 +343,4 @@ class AutoencoderParameters:
     display_step: int = parameter("epochs between two printed lines", Integer(1), default=1, panel="output")
 
 
-@declares_parameters(n_components=64, hidden_layer_sizes=(), sparsity="topk")
-class SparseParameters(AutoencoderParameters):
-    """The parameters of `SparseAutoencoder`: those of its methods, flat."""
-
-    k: int | None = parameter(
-        "active code units per row, for topk, batch_topk and matryoshka; None is a sixteenth of them",
-        Integer(1),
-        default=None,
-        panel="sparsity",
-    )
-    sparsity_target: float | None = parameter(
-        "mean activation for kl (None is 0.05), share of rows for lifetime (0.05), active units per row for jumprelu",
-        Number(above=0),
-        default=None,
-        panel="sparsity",
-    )
-    sparsity_weight: float | None = parameter(
-        "weight of the penalty of kl (None is 3), l1, jumprelu and gated (1)", Number(0), default=None, panel="sparsity"
-    )
-    resample_dead: int | str | None = parameter(
-        "reinitialise dead units every so many epochs from rows with high reconstruction error, during the first three "
-        "quarters of training; None never does; auto: after each epoch for dictionaries (see pre_bias), else never",
-        Integer(1),
-        AUTO,
-        default="auto",
-        optional=True,
-        panel="sparsity",
-    )
-    pre_bias: bool | str = parameter(
-        "subtract the output's bias from rows before they are encoded; auto: for dictionaries, that is a sparse code "
-        "of a one-layer encoder and decoder, other than kl and lifetime",
-        Boolean(),
-        AUTO,
-        default="auto",
-        panel="sparsity",
-    )
-    unit_norm_decoder: bool | str = parameter(
-        "keep each code unit's decoder row at length 1; auto: for dictionaries other than l1 and batch_topk",
-        Boolean(),
-        AUTO,
-        default="auto",
-        panel="sparsity",
-    )
-    transposed_start: bool | str = parameter(
-        "initialise the encoder's last matrix as the transpose of the decoder's first; auto: for dictionaries",
-        Boolean(),
-        AUTO,
-        default="auto",
-        panel="sparsity",
-    )
-    bias_start: str = parameter(
-        "initial value of the output's bias; auto is the geometric median of the rows for dictionaries, else zeros",
-        Name(BIAS_STARTS, "auto"),
-        default="auto",
-        panel="sparsity",
-    )
-    sparse_output: bool = parameter(
-        "make transform return a scipy CSR matrix, and write Parquet with the nonzero values only",
-        Boolean(),
-        default=False,
-        panel="sparsity",
-    )
-
-
-@declares_parameters(n_components=64, corruption="masking")
-class DenoisingParameters(AutoencoderParameters):
-    """The parameters of `DenoisingAutoencoder`: those of its corruptions, flat."""
-
-    corruption_level: float | None = parameter(
-        "strength of a named corruption: deviation of gaussian and width of uniform noise, in deviations of each "
-        "column; share of cells for masking, salt_and_pepper and swap; photons at 1 for poisson; side of a blockout",
-        Number(0),
-        default=None,
-        panel="corruption",
-    )
-    untouched_weight: float = parameter(
-        "weight in the loss of cells that the corruption left unchanged; corrupted cells have weight 1",
-        Number(0, 1),
-        default=1.0,
-        panel="corruption",
-    )
-
-
-@declares_parameters(n_components=32, hidden_layer_sizes=(), network="convolutional", activation="relu")
-class ConvolutionalParameters(AutoencoderParameters):
-    """The parameters of `ConvolutionalAutoencoder`."""
-
-    channels: Sequence[int] = parameter(
-        "channels of each level of the encoder, each of which halves height and width",
-        Sizes(),
-        default=(32, 64),
-        panel="model",
-    )
-    image_shape: Sequence[int] | None = parameter(
-        "height, width and channels of the pictures that flat rows stand for; None is what the source says, else one "
-        "line of pixels",
-        Sizes(),
-        default=None,
-        panel="data",
-    )
-
-
-# What the command line's `fit` has an option for: the parameters of all autoencoders, those of `Autoencoder` first.
 AUTOENCODER = parameters_of(AutoencoderParameters)
-ALL: dict[str, Parameter] = {
-    **AUTOENCODER,
-    **{
-        name: declared
-        for cls in (SparseParameters, DenoisingParameters, ConvolutionalParameters)
-        for name, declared in parameters_of(cls).items()
-        if name not in AUTOENCODER
-    },
-}

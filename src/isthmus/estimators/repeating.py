@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from isthmus.core.functions import is_function, name_of
 from isthmus.core.parameters import Boolean, Parameter, parameters_of, values_of
 from isthmus.core.version import __version__
 
@@ -47,7 +48,7 @@ def _equal(value: Any, default: Any) -> bool:
 def as_text(value: Any) -> str:
     """Return a value as Python would read it, or what it is where that would be long."""
     value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-    text = getattr(value, "__qualname__", None) or " ".join(repr(value).split())
+    text = name_of(value) if is_function(value) else " ".join(repr(value).split())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 

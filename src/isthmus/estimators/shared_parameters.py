@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from isthmus.core.parameters import Integer, parameter
-from isthmus.estimators.parameters import ALL
+from isthmus.estimators.method_parameters import ALL
 
 
 def as_in_autoencoder(name: str, **changes: Any) -> Any:

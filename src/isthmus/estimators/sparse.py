@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isthmus.core.parameters import documented
 from isthmus.estimators.autoencoder import Autoencoder
-from isthmus.estimators.parameters import SparseParameters
+from isthmus.estimators.method_parameters import SparseParameters
 
 
 @documented

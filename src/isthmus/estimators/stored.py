@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from isthmus.core.errors import IsthmusError, ModelFileError
+from isthmus.core.errors import InvalidParameterError, IsthmusError, ModelFileError
+from isthmus.core.functions import Function, Trusted, dotted, name_of, place_of, untrusted, with_arguments
 from isthmus.core.parameters import check_parameters, parameters_of
-from isthmus.core.persistence import Fields, Packer, Unpacker, fields_of, read_model, write_model
+from isthmus.core.persistence import (
+    FUNCTION,
+    Fields,
+    Packer,
+    Unpacker,
+    fields_of,
+    read_model,
+    write_model,
+)
 from isthmus.core.registry import Registry
 from isthmus.core.version import __version__
 from isthmus.corruption import CORRUPTIONS
@@ -44,6 +54,7 @@ STORED: Registry[Any] = Registry(
         "Dense": "isthmus.networks.dense:Dense",
         "EncodedColumn": "isthmus.data.encoding.columns:EncodedColumn",
         "Ensemble": "isthmus.estimators.fit.imputing:Ensemble",
+        "Function": "isthmus.core.functions:Function",
         "Mixed": "isthmus.networks.mixed:Mixed",
         "Patches": "isthmus.data.scaling.maps:Patches",
         "Reference": "isthmus.estimators.fit.oddness:Reference",
@@ -94,7 +105,7 @@ def save(
     ExistingFileError
         If the file exists and `overwrite` is false.
     InvalidParameterError
-        Where a parameter cannot be written.
+        Where a parameter cannot be written, such as a function that cannot be imported by name.
     UnwritableError
         Where the file cannot be written.
     """
@@ -150,9 +161,9 @@ def _parts(estimator: Any, leave_out: Sequence[str]) -> Fields:
 
 
 def _without_factory(fields: Fields) -> Fields:
-    """Return fields whose network factory is its name: no file has the code of a network of your own."""
+    """Return fields whose network factory is its place: no file has the code of a network of your own."""
     return {
-        name: {_FACTORY: _named(value)} if name in ("network", "factory") and _is_factory(value) else value
+        name: _packed_factory(value) if name in ("network", "factory") and _is_factory(value) else value
         for name, value in fields.items()
     }
 
@@ -161,11 +172,20 @@ def _is_factory(value: Any) -> bool:
     return callable(value) and not isinstance(value, Network)
 
 
-def _named(factory: Callable[..., Any]) -> str:
-    return f"{factory.__module__}.{getattr(factory, '__qualname__', type(factory).__name__)}"
+def _packed_factory(factory: Any) -> Fields:
+    """Return the place of a factory and its arguments or, where it cannot be imported or they be stored, its name."""
+    factory = factory.function if isinstance(factory, Function) else factory
+    partial = isinstance(factory, functools.partial)
+    own = {"arguments": list(factory.args), "keywords": dict(factory.keywords)} if partial else {}
+    place = place_of(factory.func if partial else factory)
+    try:
+        Packer(_name_of, _fields_of).pack(own)
+    except InvalidParameterError:
+        place = None
+    return {_FACTORY: name_of(factory)} if place is None else {_FACTORY: place, **own}
 
 
-def load(path: str | os.PathLike[str], *, network: Any = None) -> Any:
+def load(path: str | os.PathLike[str], *, network: Any = None, trusted: Iterable[Any] = ()) -> Any:
     """Read a fitted model with the estimator that its file names.
 
     Parameters
@@ -173,7 +193,11 @@ def load(path: str | os.PathLike[str], *, network: Any = None) -> Any:
     path : path-like
         A file that an estimator's `save` wrote.
     network : callable or None
-        The factory of a model with a network of your own, which no file has.
+        The factory of a model with a network of your own, instead of the one that the file names.
+    trusted : sequence of callable or str
+        The functions that the file may refer to. A file has the names of functions that were parameters, such as a
+        loss, and importing them runs the code of their modules. A function stands for itself, and nothing is imported
+        for it; a name is that of a function, a module or a package, such as ``"pieces.losses"``.
 
     Returns
     -------
@@ -183,40 +207,59 @@ def load(path: str | os.PathLike[str], *, network: Any = None) -> Any:
     Raises
     ------
     MissingFileError, ModelFileError
-        With one line.
+        With one line; also where the file refers to functions that are not trusted.
     """
+    functions = Trusted(trusted)
     header, tensors = read_model(path)
     kind = header.get("class")
     if kind not in ESTIMATORS or "model" not in header:
         raise ModelFileError(f"{path} holds a {kind}, which this isthmus cannot read; upgrade isthmus")
 
+    if refused := {place: None for place in _places(header["model"]) if not functions.allows(place)}:
+        raise untrusted(path, refused)
+
+    def function(place: str) -> Any:
+        return functions.function(path, place)
+
     def build(name: str, fields: Fields) -> Any:
-        return _built(path, name, fields, network)
+        return _built(path, name, fields, lambda given: _factory(path, given, network, functions))
 
     try:
-        return Unpacker(path, tensors, build).unpack(header["model"])
+        return Unpacker(path, tensors, build, function).unpack(header["model"])
     except ModelFileError:
         raise
     except (IsthmusError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelFileError(f"{path} is damaged: {type(error).__name__} {error}") from error
 
 
-def load_as(cls: type, path: str | os.PathLike[str], *, network: Any = None) -> Any:
+def load_as(cls: type, path: str | os.PathLike[str], *, network: Any = None, trusted: Iterable[Any] = ()) -> Any:
     """Read a fitted model; refuse one of another class."""
     header, _ = read_model(path)
     if header.get("class") != cls.__name__:
         raise ModelFileError(f"{path} holds a {header.get('class')}, not the class {cls.__name__}; use isthmus.load")
-    return load(path, network=network)
+    return load(path, network=network, trusted=trusted)
 
 
-def _built(path: Any, name: str, fields: Fields, network: Any) -> Any:
+def _places(packed: Any) -> Iterator[str]:
+    """Yield the places of functions in the JSON of a model; not those of factories, which can be given."""
+    if isinstance(packed, list):
+        for item in packed:
+            yield from _places(item)
+    elif isinstance(packed, dict):
+        if isinstance(packed.get(FUNCTION), str):
+            yield packed[FUNCTION]
+        for item in packed.values():
+            yield from _places(item)
+
+
+def _built(path: Any, name: str, fields: Fields, factory: Callable[[Fields], Any]) -> Any:
     for prefix, table in reversed(_TABLES):
         if name.startswith(prefix):
             kind = _class_of(_row(path, table, name.removeprefix(prefix)))
             break
     if not issubclass(kind, BaseEstimator):
-        return kind(**_with_factory(path, fields, network))
-    return _estimator(path, kind, _with_factory(path, fields["parameters"], network), fields["fitted"])
+        return kind(**_with_factory(fields, factory))
+    return _estimator(path, kind, _with_factory(fields["parameters"], factory), fields["fitted"])
 
 
 def _row(path: Any, table: Registry[Any], name: str) -> Any:
@@ -227,12 +270,23 @@ def _row(path: Any, table: Registry[Any], name: str) -> Any:
     return table[name]
 
 
-def _with_factory(path: Any, fields: Fields, factory: Any) -> Fields:
-    given = {name: value[_FACTORY] for name, value in fields.items() if isinstance(value, dict) and _FACTORY in value}
-    if given and factory is None:
-        known = next(iter(given.values()))
-        raise ModelFileError(f"{path} holds a network of your own; pass its factory: load(path, network={known})")
-    return {**fields, **dict.fromkeys(given, factory)}
+def _with_factory(fields: Fields, factory: Callable[[Fields], Any]) -> Fields:
+    return {
+        name: factory(value) if isinstance(value, dict) and _FACTORY in value else value
+        for name, value in fields.items()
+    }
+
+
+def _factory(path: Any, packed: Fields, given: Any, functions: Trusted) -> Any:
+    """Return the factory that was given or, where its module is trusted, the one that a file names."""
+    if given is not None:
+        return given
+    place = packed[_FACTORY]
+    if ":" in place and functions.allows(place):
+        return with_arguments(functions.function(path, place), packed.get("arguments"), packed.get("keywords"))
+    name = dotted(place)
+    by_name = f", or trust it by name: load(path, trusted=[{name!r}])" if ":" in place else ""
+    raise ModelFileError(f"{path} holds a network of your own; pass its factory: load(path, network={name}){by_name}")
 
 
 def _estimator(path: Any, kind: type[Any], parameters: Fields, fitted: Fields) -> Any:

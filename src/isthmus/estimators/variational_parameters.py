@@ -90,8 +90,8 @@ class VariationalParameters:
         default=None,
     )
     image_shape: Sequence[int] | None = shape_of_pictures()
-    activation: str = as_in_autoencoder("activation")
-    output_activation: str = as_in_autoencoder(
+    activation: Any = as_in_autoencoder("activation")
+    output_activation: Any = as_in_autoencoder(
         "output_activation",
         help="activation of the output; auto is sigmoid for bernoulli and for values in [0, 1] of which many are near "
         "0 or 1, else identity",

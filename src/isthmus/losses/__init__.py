@@ -1,4 +1,4 @@
-"""Objectives of training, one per file, and the tables of losses and reductions."""
+"""Objectives of training, one per file, and the tables of losses, penalties and reductions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from isthmus.core.registry import Registry
 if TYPE_CHECKING:
     from jax import Array
 
+    from isthmus.core.types import Output
+    from isthmus.sparsity.base import Step
+
 # (reconstruction, output before its activation, target), each (B, D) -> the loss of each cell (B, D)
 CellLoss = Callable[["Array", "Array", "Array"], "Array"]
 # the losses of cells (B, D) -> the loss of each row (B,); rows are always averaged
@@ -19,6 +22,9 @@ Kernel = Callable[["Array"], "Array"]
 # (log-similarities (N, N), weights (N,), learned logarithm of the partition function) -> the loss of each row (N,)
 Contrast = Callable[["Array", "Array", "Array"], "Array"]
 
+# (what a step knows, what the network computed) -> the penalty of each row (B,); see `isthmus.sparsity.base.Step`
+Penalty = Callable[["Step", "Output"], "Array"]
+
 LOSSES: Registry[CellLoss] = Registry(
     "loss",
     {
@@ -27,6 +33,8 @@ LOSSES: Registry[CellLoss] = Registry(
         "huber": "isthmus.losses.cells:huber",
     },
 )
+
+PENALTIES: Registry[Penalty] = Registry("penalty", {"contractive": "isthmus.losses.contractive:contractive"})
 
 REDUCTIONS: Registry[Reduction] = Registry(
     "loss_reduction",

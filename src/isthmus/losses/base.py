@@ -30,6 +30,11 @@ class Objective:
         return False
 
     @property
+    def own_functions(self) -> tuple[str, ...]:
+        """The parameters that are functions of a user, with their names, for messages."""
+        return ()
+
+    @property
     def takes_sparse_rows(self) -> bool:
         """Whether it takes `SparseRows`, uncorrupted."""
         return False

@@ -12,11 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from isthmus.core.functions import Function
 from isthmus.core.reductions import batch_mean
 from isthmus.core.types import Batch, Evaluated, ModelState, Noise, Output, Params, Scheduled
-from isthmus.losses import LOSSES, REDUCTIONS
+from isthmus.losses import REDUCTIONS
 from isthmus.losses.base import CELL_UNITS, Objective
+from isthmus.losses.cells import cell_loss
 from isthmus.losses.factored import SquaredErrors, squared_lengths
+from isthmus.losses.penalties import weighted
 from isthmus.networks import one_hot
 from isthmus.networks.base import Network
 from isthmus.networks.sparse_rows import SparseRows
@@ -39,8 +42,8 @@ class Reconstruction(Objective):
     ----------
     network : Network
         The autoencoder.
-    loss : str
-        A name in `LOSSES`.
+    loss : str or Function
+        A name in `LOSSES`, or a user's function of reconstruction and target.
     reduction : str
         A name in `REDUCTIONS`: how the losses of a row's cells become the row's.
     sparsity : Sparsity or None
@@ -54,30 +57,40 @@ class Reconstruction(Objective):
         Whether the rows of the decoder's first matrix are kept at length 1.
     feature_weights : tuple of float or None
         The weight of each cell of a row; None weights all equally.
+    penalty : str, Function or None
+        A name in `PENALTIES`, or a user's function of code and parameters; its weight is a scheduled value.
     """
 
     network: Network
-    loss: str = "mse"
+    loss: str | Function = "mse"
     reduction: str = "mean"
     sparsity: Sparsity | None = None
     linear: bool = False
     l2: bool = False
     unit_norm: bool = False
     feature_weights: tuple[float, ...] | None = None
+    penalty: str | Function | None = None
 
     @property
     def is_mean_over_rows(self) -> bool:
         """Whether loss and terms are means over rows and the state does not change.
 
-        Not with a sparsity, nor with the linear path's loss, whose scale is a ratio of means.
+        Not with a sparsity, nor with the linear path's loss, whose scale is a ratio of means, nor with a penalty of a
+        user, who sees the whole batch.
         """
-        return self.sparsity is None and not self.linear
+        return self.sparsity is None and not self.linear and not isinstance(self.penalty, Function)
+
+    @property
+    def own_functions(self) -> tuple[str, ...]:
+        """The parameters that are functions of a user, with their names."""
+        given = {"loss": self.loss, "penalty": self.penalty}
+        return tuple(f"{name}={value}" for name, value in given.items() if isinstance(value, Function))
 
     @property
     def takes_sparse_rows(self) -> bool:
         """Whether it takes `SparseRows`: not with a loss or a sparsity that needs every cell of the output."""
-        plain = self.loss == "mse" and self.reduction in _CELL_FACTORS and self.sparsity is None
-        return plain and self.network.takes_sparse_rows
+        plain = self.loss == "mse" and self.reduction in _CELL_FACTORS
+        return plain and self.sparsity is None and self.penalty is None and self.network.takes_sparse_rows
 
     def forward(
         self, params: Params, x: Array, row: Array | None, noise: Noise | None, condition: Array | None = None
@@ -106,7 +119,7 @@ class Reconstruction(Objective):
 
     def output_losses(self, pre_output: Array, batch: Batch, scheduled: Scheduled) -> Array:
         """Return the reconstruction loss of each row (B,) for the output before its activation (B, D)."""
-        cells = LOSSES[self.loss](self.network.activate_output(pre_output), pre_output, batch.x)
+        cells = cell_loss(self.loss)(self.network.activate_output(pre_output), pre_output, batch.x)
         if categories := self.network.categories:
             entropy = -batch.x * one_hot.log_probabilities(pre_output, categories)
             cells = jnp.where(one_hot.is_category(categories, cells.shape[1]), entropy, cells)
@@ -128,13 +141,15 @@ class Reconstruction(Objective):
             return self._sparse_loss(params, state, batch, noise, scheduled)
         if self.linear and self.network.categories:
             params = self.network.with_fixed_path(params)
+        step = Step(self.network, params, state, batch, noisy, noise, scheduled, loss_of=loss_of, rare=rare)
         if self.sparsity is None:
             output, pre_output = self.forward(params, noisy, batch.row, noise, batch.condition)
         else:
-            step = Step(self.network, params, state, batch, noisy, noise, scheduled, loss_of=loss_of, rare=rare)
             output, pre_output, state = self.sparsity.forward(step)
             penalties = self.sparsity.penalties(step, output, pre_output)
             measures = self.sparsity.measures(output, batch)
+        if self.penalty is not None:
+            penalties |= weighted(self.penalty, step, output)
         penalties |= self._weight_penalty(params, scheduled)
         loss = loss_of(pre_output)
         if self.linear and noise is not None:

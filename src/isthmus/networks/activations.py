@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from isthmus.core.functions import Function
 from isthmus.core.registry import Registry
 
 if TYPE_CHECKING:
@@ -37,5 +38,12 @@ ACTIVATIONS: Registry[Callable[[Array], Array]] = Registry(
     },
 )
 
+Activation = str | Function  # a name in `ACTIVATIONS`, or a function of a user
+
 # Functions f with f(-x) = -f(x): through these a code unit's sign may be flipped without changing the network.
 ODD = {"identity", "tanh"}
+
+
+def function_of(activation: Activation) -> Callable[[Array], Array]:
+    """Return the function of an activation."""
+    return ACTIVATIONS[activation] if isinstance(activation, str) else activation

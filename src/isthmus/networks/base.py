@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.random import cell_bits, chance, mix
 from isthmus.core.types import MaybeArray, Noise, Params, Statistics
-from isthmus.networks.activations import ACTIVATIONS, ODD
+from isthmus.networks.activations import ODD, Activation, function_of
 from isthmus.networks.sparse_rows import Factored, SparseRows
 
 _NO_LAYOUT = "a network of your own keeps its weights in params_, in its own layout"
@@ -32,8 +32,8 @@ class NetworkOptions:
         The widths of the encoder's hidden layers.
     decoder_sizes : tuple of int or None
         The widths of the decoder's hidden layers; None mirrors the encoder.
-    activation, code_activation, output_activation : str
-        Names in `ACTIVATIONS`.
+    activation, code_activation, output_activation : str or Function
+        Names in `ACTIVATIONS`, or functions of a user.
     linear_path, tied, dropout, layer_norm, precision, pre_bias, transposed_start, indicator
         As in `Dense`.
     init_name : str
@@ -54,9 +54,9 @@ class NetworkOptions:
     n_components: int
     encoder_sizes: tuple[int, ...] = ()
     decoder_sizes: tuple[int, ...] | None = None
-    activation: str = "gelu"
-    code_activation: str = "identity"
-    output_activation: str = "identity"
+    activation: Activation = "gelu"
+    code_activation: Activation = "identity"
+    output_activation: Activation = "identity"
     linear_path: bool = False
     tied: bool = False
     dropout: float = 0.0
@@ -125,9 +125,9 @@ class Network:
         def n_components(self) -> int:
             """The width of a code."""
 
-    activation: str | None = None  # the hidden layers', where there is one
-    code_activation: str = "identity"
-    output_activation: str = "identity"
+    activation: Activation | None = None  # the hidden layers', where there is one
+    code_activation: Activation = "identity"
+    output_activation: Activation = "identity"
     precision: str = "float32"
     dropout: float = 0.0
     linear_path: bool = False
@@ -235,7 +235,7 @@ class Network:
 
     def activate_code(self, pre_code: Array) -> Array:
         """Return the code (B, K) of a pre-code."""
-        return ACTIVATIONS[self.code_activation](pre_code)
+        return function_of(self.code_activation)(pre_code)
 
     def decode(self, params: Params, code: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the output (B, D) before its activation."""
@@ -259,7 +259,7 @@ class Network:
 
     def activate_output(self, pre_output: Array) -> Array:
         """Return the reconstruction (B, D)."""
-        return ACTIVATIONS[self.output_activation](pre_output)
+        return function_of(self.output_activation)(pre_output)
 
     def before_code(
         self, params: Params, x: Array, row: MaybeArray = None, noise: Noise | None = None, condition: MaybeArray = None
@@ -318,6 +318,10 @@ class Network:
     def code_bias(self, params: Params) -> Any:
         """Return the bias (K,) that the pre-code contains; 0 where it is not known."""
         return 0.0
+
+    def encoder_matrix(self, params: Params) -> Any:
+        """Return the matrix (D, K) of which the pre-code is ``x @ matrix`` and a constant; None where it is not so."""
+        return None
 
     def encoder_params(self, params: Params) -> Params:
         """Return the parameters that `encode` reads."""

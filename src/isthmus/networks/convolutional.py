@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.random import Stream, generator
 from isthmus.core.types import MaybeArray, Noise, Params, Statistics
-from isthmus.networks.activations import ACTIVATIONS
+from isthmus.networks.activations import Activation, function_of
 from isthmus.networks.base import Layered, NetworkOptions
 from isthmus.networks.convolution import convolve, to_channels, to_pixels
 from isthmus.networks.draws import draw_layer
@@ -42,8 +42,8 @@ class Convolutional(Layered):
         The width of its code.
     channels : tuple of int
         The channels of each level, input side first.
-    activation, code_activation, output_activation : str
-        Names in `ACTIVATIONS`.
+    activation, code_activation, output_activation : str or Function
+        Names in `ACTIVATIONS`, or functions of a user.
     init_name : str
         A name in `INITIALIZERS`.
     precision : str
@@ -58,9 +58,9 @@ class Convolutional(Layered):
     image_shape: tuple[int, int, int]
     n_components: int
     channels: tuple[int, ...] = (32, 64)
-    activation: str = "relu"
-    code_activation: str = "identity"
-    output_activation: str = "identity"
+    activation: Activation = "relu"
+    code_activation: Activation = "identity"
+    output_activation: Activation = "identity"
     init_name: str = "he"
     precision: str = "float32"
 
@@ -142,7 +142,7 @@ class Convolutional(Layered):
             hidden = convolve(to_channels(hidden, _HALVING), layer["weight"]) + layer["bias"]
             if shift is not None and not number:
                 hidden = hidden + shift[:, None, None]
-            hidden = ACTIVATIONS[self.activation](hidden)
+            hidden = function_of(self.activation)(hidden)
         return hidden.reshape(len(pictures), -1)
 
     def decode(self, params: Params, code: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
@@ -154,7 +154,7 @@ class Convolutional(Layered):
         layer, *others = params["decoder"]
         hidden = (first + layer["bias"]).reshape(-1, *self.grid)
         for layer in others:
-            hidden = convolve(ACTIVATIONS[self.activation](hidden), layer["weight"]) + layer["bias"]
+            hidden = convolve(function_of(self.activation)(hidden), layer["weight"]) + layer["bias"]
             hidden = to_pixels(hidden, _HALVING)
         height, width, _ = self.image_shape
         output: Array = hidden[:, :height, :width].reshape(len(first), -1)

@@ -13,7 +13,9 @@ import numpy as np
 from jax import Array
 
 from isthmus.core.errors import InvalidParameterError
+from isthmus.core.functions import as_function
 from isthmus.core.types import MaybeArray, Noise, Params, Statistics
+from isthmus.networks.activations import Activation
 from isthmus.networks.base import Network, NetworkOptions
 
 Factory = Callable[[int, int, Array], tuple[Callable[[Array], Array], Callable[[Array], Array]]]
@@ -26,16 +28,17 @@ class Custom(Network):
     Encoder and decoder each take one row, as Equinox modules do: (n_features,) to (n_components,) and back.
     """
 
-    factory: Factory
+    factory: Factory  # a `Function`, so that equal ones share a program
     n_features: int
     n_components: int
-    code_activation: str = "identity"
-    output_activation: str = "identity"
+    code_activation: Activation = "identity"
+    output_activation: Activation = "identity"
     precision: str = "float32"
     _structure: Any = field(init=False, repr=False, compare=False)
     _static: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "factory", as_function(self.factory))
         modules = self._build(0)
         self._check(modules)
         arrays, static = eqx.partition(modules, eqx.is_inexact_array)

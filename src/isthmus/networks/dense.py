@@ -16,7 +16,7 @@ from isthmus.core.errors import InvalidParameterError
 from isthmus.core.random import Stream, generator
 from isthmus.core.types import MaybeArray, Noise, Params, Statistics
 from isthmus.networks import one_hot
-from isthmus.networks.activations import ACTIVATIONS
+from isthmus.networks.activations import Activation, function_of
 from isthmus.networks.base import Layered, NetworkOptions, Reinitialisation, with_layer
 from isthmus.networks.draws import draw_bias
 from isthmus.networks.initializers import INITIALIZERS
@@ -39,8 +39,8 @@ class Dense(Layered):
         The widths of a row and of its code.
     encoder_sizes, decoder_sizes : tuple of int
         The widths of the hidden layers, in the order of computation.
-    activation, code_activation, output_activation : str
-        Names in `ACTIVATIONS`.
+    activation, code_activation, output_activation : str or Function
+        Names in `ACTIVATIONS`, or functions of a user.
     linear_path : bool
         Add ``x @ A`` to the pre-code and ``code @ B`` to the output before its activation.
     tied : bool
@@ -69,9 +69,9 @@ class Dense(Layered):
     n_components: int
     encoder_sizes: tuple[int, ...] = ()
     decoder_sizes: tuple[int, ...] = ()
-    activation: str = "gelu"
-    code_activation: str = "identity"
-    output_activation: str = "identity"
+    activation: Activation = "gelu"
+    code_activation: Activation = "identity"
+    output_activation: Activation = "identity"
     linear_path: bool = False
     tied: bool = False
     dropout: float = 0.0
@@ -229,6 +229,13 @@ class Dense(Layered):
             hidden = self._activated(layer, pre, row, noise, number)
         return hidden
 
+    def encoder_matrix(self, params: Params) -> Any:
+        """Return the matrix (D, K) of which the pre-code is ``x @ matrix`` and a constant; None with hidden layers."""
+        if self.encoder_sizes:
+            return None
+        matrix, path = self.code_layer(params)[0], self.path(params)
+        return matrix if path is None else matrix + path[0]
+
     def encode_sparse(
         self, params: Params, x: SparseRows, row: MaybeArray = None, noise: Noise | None = None
     ) -> tuple[Array, Array | None]:
@@ -285,7 +292,7 @@ class Dense(Layered):
         if self.layer_norm:
             pre = pre - jnp.mean(pre, axis=-1, keepdims=True)
             pre = pre * jax.lax.rsqrt(jnp.mean(pre**2, axis=-1, keepdims=True) + 1e-5) * layer["gain"]
-        hidden = ACTIVATIONS[self.activation](pre + layer["bias"])
+        hidden = function_of(self.activation)(pre + layer["bias"])
         if self.dropout and noise is not None and row is not None:
             hidden = self.dropped(hidden, row, noise, number)
         return hidden

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from isthmus.core.functions import Function
 from isthmus.core.registry import Registry
 
 if TYPE_CHECKING:
@@ -29,6 +30,6 @@ INITIALIZERS: Registry[Draw] = Registry(
 _RELU_FAMILY = {"relu", "leaky_relu", "elu", "gelu", "silu", "softplus"}
 
 
-def default_init(activation: str) -> str:
+def default_init(activation: str | Function) -> str:
     """Return the initializer that ``init="auto"`` stands for, for layers of an activation."""
     return "he" if activation in _RELU_FAMILY else "glorot"

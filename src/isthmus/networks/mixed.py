@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from isthmus.core.random import Stream, generator
 from isthmus.core.types import Noise, Output, Params
-from isthmus.networks.activations import ACTIVATIONS
+from isthmus.networks.activations import function_of
 from isthmus.networks.base import Network
 from isthmus.networks.draws import draw_layer
 
@@ -165,7 +165,7 @@ class Mixed(Network):
 
     def _through(self, layers: Any, hidden: Array, row: Array | None, noise: Noise | None, number: int) -> Array:
         for place, layer in enumerate(layers[:-1], number):
-            hidden = ACTIVATIONS[self.activation](hidden @ layer["weight"] + layer["bias"])
+            hidden = function_of(self.activation)(hidden @ layer["weight"] + layer["bias"])
             if self.dropout and noise is not None and row is not None:
                 hidden = self.dropped(hidden, row, noise, place)
         last: Array = hidden @ layers[-1]["weight"] + layers[-1]["bias"]

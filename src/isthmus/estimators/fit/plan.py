@@ -12,6 +12,7 @@ import numpy as np
 from isthmus import corruption as corruptions
 from isthmus import sparsity as sparsities
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.functions import Function
 from isthmus.core.processes import broadcast
 from isthmus.core.types import Schedule
 from isthmus.corruption.base import Corruption
@@ -32,11 +33,14 @@ from isthmus.estimators.fit.choices import (
     placement_for,
     validation_share,
 )
+from isthmus.estimators.fit.functions import check_functions, penalty_weight, with_functions
 from isthmus.estimators.fit.rules import check_rules
-from isthmus.estimators.parameters import ALL
+from isthmus.estimators.method_parameters import ALL
 from isthmus.losses.evidence import EvidenceBound
+from isthmus.losses.penalties import WEIGHT
 from isthmus.losses.reconstruction import Reconstruction
 from isthmus.networks import FAMILIES
+from isthmus.networks.activations import Activation
 from isthmus.networks.base import Network, NetworkOptions
 from isthmus.networks.custom import Custom
 from isthmus.networks.initializers import default_init
@@ -51,7 +55,7 @@ class NetworkPlan:
 
     family: type[Network]  # the network's class
     options: NetworkOptions  # complete but for what `build` fills in
-    output_activation: str  # a name, or "auto"
+    output_activation: Activation  # "auto" depends on the rows
     linear_path: bool | str  # "auto" is `linear_code` where there are hidden layers
     pre_bias: bool | str  # "auto" is `dictionary` for a linear output
     linear_code: (
@@ -116,12 +120,14 @@ class NetworkPlan:
 class LossPlan:
     """What is minimised, but for the network."""
 
-    name: str = "mse"  # in `LOSSES`
+    name: str | Function = "mse"  # in `LOSSES`, or a user's function
     reduction: str = "mean"  # in `REDUCTIONS`
     linear_weight: float | str = 0.0  # of the linear path's own loss; "auto" depends on the width of the code
     l2: float = 0.0  # weight of the L2 penalty
     unit_norm: bool = False  # whether decoder rows are kept at length 1
     feature_weights: tuple[float, ...] | None = None  # the weight of each column
+    penalty: str | Function | None = None  # in `PENALTIES`, or a user's function
+    penalty_weight: float = 0.0  # 0 leaves it out
 
 
 @dataclass(frozen=True)
@@ -166,6 +172,7 @@ class Plan:
             l2=self.loss.l2 > 0,
             unit_norm=self.loss.unit_norm,
             feature_weights=self.loss.feature_weights,
+            penalty=self.loss.penalty if self.loss.penalty_weight else None,
         )
 
     @property
@@ -183,6 +190,8 @@ class Plan:
             schedules["linear"] = constant(weight)
         if self.loss.l2 > 0:
             schedules["l2"] = constant(self.loss.l2)
+        if self.loss.penalty_weight:
+            schedules[WEIGHT] = constant(self.loss.penalty_weight)
         schedules |= {} if self.corruption is None else self.corruption.schedules()
         if self.constant_schedules:
             return {name: _at_end(schedule) for name, schedule in schedules.items()}
@@ -224,11 +233,12 @@ def resolve(parameters: Mapping[str, Any], schema: Schema, n_rows: int, *, seed:
     InvalidParameterError
         With one line.
     """
-    values = {**_DEFAULTS, **parameters}
+    values = with_functions({**_DEFAULTS, **parameters})
     sparsity, bound = _sparsity(values), BoundPlan.of(values, schema)
     values = values if bound is None else bound.completed(values)
     family = _family(values) if bound is None else bound.family(values)
     check_rules(values, family, sparsity)
+    check_functions(values, schema.n_features)
     network = _network_plan(values, family, sparsity, schema, bound)
     corruption = _corruption(values, schema.image_shape)
     _check_early(values["n_components"], network, sparsity)
@@ -335,7 +345,7 @@ def _network_plan(
         indicator=values["missing"] == "mask",
         image_shape=None if image_shape is None else tuple(int(edge) for edge in image_shape),
         channels=None if values["channels"] is None else tuple(int(width) for width in values["channels"]),
-        factory=values["network"] if callable(values["network"]) else None,
+        factory=values["network"] if isinstance(values["network"], Function) else None,
         categories=schema.categories,
         conditions=() if bound is None else bound.conditions,
         counts=bound is not None and bound.likelihood.counts,
@@ -361,9 +371,15 @@ def _loss(values: Mapping[str, Any], sparsity: Sparsity | None, *, dictionary: b
     unit_norm: bool | str = False if sparsity is None else sparsity.unit_norm_decoder
     if sparsity is not None and unit_norm == "auto":
         unit_norm = dictionary and sparsity.unit_rows
-    weights = _feature_weights(values["feature_weights"], schema)
     return LossPlan(
-        values["loss"], reduction, values["linear_weight"], float(values["l2_penalty"]), bool(unit_norm), weights
+        values["loss"],
+        reduction,
+        values["linear_weight"],
+        float(values["l2_penalty"]),
+        bool(unit_norm),
+        _feature_weights(values["feature_weights"], schema),
+        values["penalty"],
+        penalty_weight(values),
     )
 
 

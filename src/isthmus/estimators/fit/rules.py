@@ -119,6 +119,15 @@ def _pretraining(values: Values, family: type[Network], sparsity: Sparsity | Non
         )
 
 
+def _contraction(values: Values, family: type[Network], sparsity: Sparsity | None) -> None:
+    if values["penalty"] != "contractive" or sparsity is None or type(sparsity).select is Sparsity.select:
+        return
+    raise InvalidParameterError(
+        f"penalty='contractive' cannot be combined with sparsity={values['sparsity']!r}, which selects units: that has "
+        "no derivative; use sparsity='kl' or 'l1', or leave one out"
+    )
+
+
 def _named(values: Values) -> str:
     return "network=" if callable(values["network"]) else f"network={values['network']!r}"
 
@@ -132,4 +141,5 @@ _RULES: tuple[Callable[[Values, type[Network], Sparsity | None], None], ...] = (
     _resampling,
     _own_decoder,
     _pretraining,
+    _contraction,
 )

@@ -18,6 +18,7 @@ from isthmus.engine.loop import Trainer
 from isthmus.engine.pca import Principal, starting_bias
 from isthmus.estimators.fit import crossing
 from isthmus.estimators.fit.arrangement import first_rows
+from isthmus.estimators.fit.functions import check_penalty
 from isthmus.estimators.fit.gain import gain_on_validation_rows
 from isthmus.estimators.fit.plan import Plan
 from isthmus.estimators.fit.preparing import Prepared
@@ -41,6 +42,7 @@ def new_network(plan: Plan, prepared: Prepared, *, pretrained: bool = True) -> t
             principal = Principal(loader, network.n_components, unit)
         start = principal.statistics(network.n_components)
     params = network.init(plan.seed, start)
+    check_penalty(plan.loss.penalty, network, params)
     if plan.pretrain_epochs is not None and pretrained:
         params = layerwise(plan, network, params, prepared)
     params = with_likelihood(plan, network, params, loader)
@@ -117,8 +119,8 @@ class PrincipalStart:
         cross_validates : bool
             Whether five more fits may decide, where there are too few validation rows to tell.
         """
-        if self.plan.corruption is not None:
-            return True  # the validation loss is that of corrupted rows
+        if self.plan.corruption is not None or self.plan.loss.penalty_weight:
+            return True  # the validation loss is not that of the reconstruction of rows alone
         if trainer.validation is not None and trainer.validation.source is trainer.loader.source:
             return False  # too few rows to hold some out
         gain = gain_on_validation_rows(trainer, self._params, learned)

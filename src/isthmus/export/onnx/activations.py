@@ -9,6 +9,7 @@ from typing import Any
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.registry import Registry
 from isthmus.export.onnx.graph import Graph
+from isthmus.networks.activations import Activation
 
 Emit = Callable[[Graph, str], str]  # (graph, the name of the input) -> the name of the output
 
@@ -53,7 +54,7 @@ NODES: Registry[Emit] = Registry(
 )
 
 
-def activated(graph: Graph, name: str, x: str) -> str:
+def activated(graph: Graph, name: Activation, x: str) -> str:
     """Return the name of an activation function's output.
 
     Raises
@@ -61,8 +62,11 @@ def activated(graph: Graph, name: str, x: str) -> str:
     InvalidParameterError
         If the function has no row in `NODES`.
     """
-    if name not in NODES:
+    if not isinstance(name, str) or name not in NODES:
+        remedy = (
+            "" if isinstance(name, str) else "register it by name in isthmus.networks.activations.ACTIVATIONS, and "
+        )
         raise InvalidParameterError(
-            f"activation={name!r} cannot be exported; add a row to isthmus.export.onnx.activations.NODES"
+            f"activation={name!r} cannot be exported; {remedy}add a row to isthmus.export.onnx.activations.NODES"
         )
     return NODES[name](graph, x)

@@ -12,6 +12,7 @@ from isthmus.export.onnx import variational
 from isthmus.export.onnx.activations import activated
 from isthmus.export.onnx.graph import Graph
 from isthmus.export.onnx.variational import NO_CONTEXT, Context
+from isthmus.networks.activations import Activation
 from isthmus.networks.base import Network
 from isthmus.networks.convolutional import Convolutional
 from isthmus.networks.custom import Custom
@@ -71,7 +72,7 @@ def _activated_output(graph: Graph, network: Network, pre_output: str) -> str:
     return graph.node("Concat", *pieces, axis=1) if len(pieces) > 1 else pieces[0]
 
 
-def _output(graph: Graph, name: str, x: str) -> str:
+def _output(graph: Graph, name: Activation, x: str) -> str:
     return graph.node("Exp", x) if name == "exp" else activated(graph, name, x)
 
 

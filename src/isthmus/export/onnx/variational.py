@@ -11,6 +11,7 @@ from isthmus.export.onnx import tables
 from isthmus.export.onnx.graph import Graph
 from isthmus.export.onnx.rows import N_ROWS, RowFormat
 from isthmus.networks import one_hot
+from isthmus.networks.activations import Activation
 from isthmus.networks.base import Network
 
 CONDITIONS = "conditions"
@@ -154,7 +155,7 @@ def as_given(graph: Graph, network: Any, pre_output: str, output: str) -> str:
     return graph.node("Where", _mask(graph, numbers, "conditions.numbers"), pre_output, output)
 
 
-def output_activation(network: Network) -> str:
+def output_activation(network: Network) -> Activation:
     """Return the activation of a network's output; the exponential of counts is ``"exp"``."""
     return "exp" if _counts(network) else network.output_activation
 
