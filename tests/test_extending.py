@@ -21,7 +21,7 @@ from isthmus.corruption.base import replace_cells
 from isthmus.data.scaling import SCALINGS, Recipe, Scaler
 from isthmus.data.sources import SOURCES
 from isthmus.engine import OPTIMIZERS
-from isthmus.losses import LOSSES
+from isthmus.losses import LOSSES, PENALTIES
 from isthmus.networks import FAMILIES
 from isthmus.sparsity import SPARSITIES
 from toys import NAME, Shrinking, ToyNetwork
@@ -136,6 +136,15 @@ def test_a_loss(tmp_path):
     error = np.abs(model.reconstruct(ROWS) - ROWS).mean()
     assert_allclose(model.loss_, error, rtol=1e-4)
     assert_stored(model, tmp_path / "m", LOSSES)
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_penalty(tmp_path):
+    fixed = {"shuffle": False, "scaling": None, "batch_size": 200, "learning_rate": 1e-9, "tied_weights": True}
+    model = Autoencoder(3, hidden_layer_sizes=(), penalty=NAME, **fixed, **FAST).set_params(max_epochs=1).fit(ROWS)
+    assert_allclose(model.history_[NAME][0], (model.transform(ROWS) ** 2).sum(axis=1).mean(), rtol=1e-4)
+    assert_allclose(model.loss_, model.history_["reconstruction"][0] + model.history_[NAME][0], rtol=1e-6)
+    assert_stored(model, tmp_path / "m", PENALTIES)
 
 
 # Sparsity methods ----------------------------------------------------------------------------------------------

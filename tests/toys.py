@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from isthmus.core.random import Stream, generator
-from isthmus.losses import LOSSES
+from isthmus.losses import LOSSES, PENALTIES
 from isthmus.networks import FAMILIES
 from isthmus.networks.base import Network
 from isthmus.sparsity import SPARSITIES, Sparsity
@@ -79,7 +79,12 @@ class Shrinking(Sparsity):
         return jnp.maximum(step.network.activate_code(step.pre_code) - margin, 0), state
 
 
-ROWS = ((FAMILIES, ToyNetwork), (LOSSES, absolute_error), (SPARSITIES, Shrinking))
+def squared_code(step, output):
+    """Return the sum of squares of each row's code."""
+    return jnp.sum(output.code**2, axis=1)
+
+
+ROWS = ((FAMILIES, ToyNetwork), (LOSSES, absolute_error), (PENALTIES, squared_code), (SPARSITIES, Shrinking))
 
 
 @contextlib.contextmanager

@@ -58,7 +58,7 @@ def absolute(x, y):
         (lambda x, y: jnp.mean((x - y) ** 2, axis=1), r"returns an array of shape \(3,\) for"),
         (lambda x, y: (x, y), "returns a tuple for rows"),
         (lambda x, y: None, "returns a NoneType for rows"),
-        (lambda x, y: (x > y).astype(int), "returns numbers of type int32; it must return float32"),
+        (lambda x, y: (x > y).astype(int), "returns numbers of type int32; it must return floats"),
         (lambda x, y: jnp.log(x - x), r"has a value of -inf at 0\.2, 0\.\d+; it must be finite"),
         (lambda x, y: jnp.sqrt(0 * (x - y)), "has a derivative of nan at"),
         (lambda x, y: (x - y) ** 2 / jnp.var(x, axis=0), "gives a row other values next to other rows than alone"),

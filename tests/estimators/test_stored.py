@@ -1,14 +1,19 @@
 import copy
+import functools
 import json
+import pickle
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 
+import isthmus
 from isthmus import Autoencoder
 from isthmus.core.errors import InvalidParameterError, MissingFileError, ModelFileError
 from isthmus.core.persistence import read_model, write_model
@@ -23,6 +28,38 @@ def own_network(n_features, n_components, key):
 
 def other_network(n_features, n_components, key):
     return eqx.nn.MLP(n_features, n_components, 8, 1, key=key), eqx.nn.Linear(n_components, n_features, key=key)
+
+
+def sized_network(n_features, n_components, key, width=3):
+    return eqx.nn.MLP(n_features, n_components, width, 1, key=key), eqx.nn.Linear(n_components, n_features, key=key)
+
+
+def steep(x, by=1.0):
+    return jnp.tanh(by * x)
+
+
+def log_cosh(reconstruction, target):
+    error = reconstruction - target
+    return jnp.logaddexp(error, -error) - jnp.log(2.0)
+
+
+def small_code(code, params):
+    return jnp.mean(code**2)
+
+
+FUNCTIONS = {
+    "loss": log_cosh,
+    "activation": functools.partial(steep, by=0.5),
+    "code_activation": jnp.tanh,
+    "penalty": small_code,
+    "penalty_weight": 0.01,
+}
+
+
+@pytest.fixture(scope="module")
+def own(small, rows):
+    """A model with functions of a user."""
+    return small(**FUNCTIONS).fit(rows)
 
 
 def saved(model, path, **options):
@@ -113,15 +150,17 @@ def test_a_model_saved_without_its_optimizer_starts_with_an_empty_state(small, r
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("optimizer", optax.adam(1e-3)), ("learning_rate_schedule", lambda share: 1.0)]
+    ("name", "value", "said"),
+    [
+        ("optimizer", optax.adam(1e-3), "; give it by name"),
+        ("learning_rate_schedule", lambda share: 1.0, ": a lambda has no name to import it by; define it with def at"),
+    ],
 )
-def test_save_rejects_parameters_that_cannot_be_stored(small, rows, tmp_path, name, value):
+def test_save_rejects_parameters_that_cannot_be_stored(small, rows, tmp_path, name, value, said):
     path = saved(small(max_epochs=1).fit(rows), tmp_path / "model")
     before = path.read_bytes()
     model = small(max_epochs=1, **{name: value}).fit(rows)
-    with pytest.raises(
-        InvalidParameterError, match=f"^{name}=.* cannot be written to a file; give it by name"
-    ) as caught:
+    with pytest.raises(InvalidParameterError, match=f"^{name}=.* cannot be written to a file{said}") as caught:
         model.save(path)
     assert "\n" not in str(caught.value)
     assert path.read_bytes() == before
@@ -144,6 +183,53 @@ def test_a_custom_network(small, rows, tmp_path):
         Autoencoder.load(path, network=other_network)
     with pytest.raises(AttributeError, match="keeps its weights in params_"):
         model.encoder_weights_
+
+
+@pytest.mark.parametrize("trusted", [[__name__], [log_cosh, steep, small_code]])
+def test_functions_are_stored_by_name(own, rows, tmp_path, trusted):
+    path = saved(own, tmp_path / "own")
+    other = Autoencoder.load(path, trusted=trusted)
+    assert_same_model(own, other, rows)
+    assert other.network_ == own.network_
+    assert (other.loss, other.penalty, other.code_activation) == (log_cosh, small_code, jnp.tanh)
+    assert (other.activation.func, other.activation.keywords) == (steep, {"by": 0.5})
+    assert saved(other, tmp_path / "again").read_bytes() == path.read_bytes()
+
+
+def test_functions_that_are_not_trusted_are_refused_together(own, tmp_path):
+    path = saved(own, tmp_path / "own")
+    for trusted in ([], [log_cosh], ["other"]):
+        with pytest.raises(
+            ModelFileError, match=r"own refers to functions, .*steep.*, and importing them runs code"
+        ) as one:
+            isthmus.load(path, trusted=trusted)
+        assert "\n" not in str(one.value)
+        assert ("log_cosh" in str(one.value)) == (trusted != [log_cosh])
+
+
+def test_functions_are_copied_and_pickled(own, rows):
+    for other in (pickle.loads(pickle.dumps(own)), copy.deepcopy(own)):
+        assert_same_model(own, other, rows)
+        assert other.network_ == own.network_
+        assert other.loss is log_cosh
+    assert clone(own).get_params()["loss"] is log_cosh
+
+
+def test_a_factory_is_stored_by_name(small, rows, tmp_path):
+    factory = functools.partial(sized_network, width=5)
+    model = small(network=factory, max_epochs=1, early_stopping=False).fit(rows)
+    path = saved(model, tmp_path / "own")
+    other = Autoencoder.load(path, trusted=[__name__])
+    assert_same_model(model, other, rows)
+    assert other.network_ == model.network_
+    assert other.network.keywords == {"width": 5}
+    with pytest.raises(ModelFileError, match=r"or trust it by name: load\(path, trusted=\['.*sized_network'\]\)$"):
+        Autoencoder.load(path)
+    local = small(network=lambda *given: sized_network(*given), max_epochs=1, early_stopping=False).fit(rows)
+    path = saved(local, tmp_path / "local")
+    with pytest.raises(ModelFileError, match=r"pass its factory: load\(path, network=.*<lambda>\)$"):
+        Autoencoder.load(path, trusted=[__name__])
+    assert_same_model(local, Autoencoder.load(path, network=sized_network), rows)
 
 
 class Special(Autoencoder):

@@ -104,9 +104,7 @@ def _checked_cells(what: str, function: Function, columns: int, values: tuple[tu
             "averaged nor summed"
         )
     if not jnp.issubdtype(result.dtype, jnp.floating):
-        raise InvalidParameterError(
-            f"{what} returns numbers of type {result.dtype}; it must return float32 for float32"
-        )
+        raise InvalidParameterError(f"{what} returns numbers of type {result.dtype}; it must return floats")
     # A different order of the same numbers for each argument.
     arrays = [
         np.roll(np.linspace(low, high, _ROWS * columns, dtype=np.float32), place).reshape(rows.shape)

@@ -427,7 +427,7 @@ class FittedModel(Reported, Exported, Sampled, ClassNamePrefixFeaturesOutMixin, 
         return model
 
     def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()  # type: ignore[misc]
+        state: dict[str, Any] = super().__getstate__()
         return {name: Pickled(value) if is_function(value) else value for name, value in state.items()}
 
     def __sklearn_is_fitted__(self) -> bool:

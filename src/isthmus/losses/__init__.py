@@ -1,4 +1,4 @@
-"""Objectives of training, one per file, and the tables of losses, penalties and reductions."""
+"""Objectives of training, one per file, and the tables of losses and reductions."""
 
 from __future__ import annotations
 

@@ -89,6 +89,12 @@ BROKEN = {
             "pretrain=2 needs a mirrored decoder: decoder_layer_sizes=(5,) must be (5, 6)",
         ),
     ],
+    "_contraction": [
+        (
+            SparseAutoencoder(penalty="contractive"),
+            "penalty='contractive' cannot be combined with sparsity='topk', which",
+        ),
+    ],
 }
 # Contradictions that the network, the method or the corruption finds.
 OTHERS = [
