@@ -138,6 +138,7 @@ def test_a_loss(tmp_path):
     assert_stored(model, tmp_path / "m", LOSSES)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("toys")
 def test_a_penalty(tmp_path):
     fixed = {"shuffle": False, "scaling": None, "batch_size": 200, "learning_rate": 1e-9, "tied_weights": True}

@@ -215,6 +215,7 @@ def test_functions_are_copied_and_pickled(own, rows):
     assert clone(own).get_params()["loss"] is log_cosh
 
 
+@pytest.mark.slow
 def test_a_factory_is_stored_by_name(small, rows, tmp_path):
     factory = functools.partial(sized_network, width=5)
     model = small(network=factory, max_epochs=1, early_stopping=False).fit(rows)

@@ -73,6 +73,7 @@ def test_one_layer_has_the_closed_form_of_the_paper():
     assert_allclose(penalty(network, params, x), expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "network",
     [
@@ -114,6 +115,7 @@ def test_finite_differences():
     assert_allclose(penalty(network, params, x), (np.stack(columns) ** 2).sum(axis=(0, 2)), rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_the_estimate_of_a_wide_code():
     network = Dense(12, 10, (6,), (6,), "tanh", "sigmoid", precision="float64")
     params, x = drawn(network), rng.normal(size=(4, 12))
@@ -129,6 +131,7 @@ def test_the_estimate_of_a_wide_code():
     assert_allclose(draws.var(axis=0), variance, rtol=0.15)
 
 
+@pytest.mark.slow
 def test_the_estimate_depends_on_seed_epoch_and_row_alone():
     network = Dense(12, 10, (6,), (6,), "tanh", "sigmoid", precision="float64")
     params, x = drawn(network), rng.normal(size=(6, 12))
@@ -138,6 +141,7 @@ def test_the_estimate_depends_on_seed_epoch_and_row_alone():
     assert_array_equal(penalty(network, params, x, None), penalty(network, params, x, None))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "network",
     [

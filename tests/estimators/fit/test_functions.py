@@ -53,6 +53,7 @@ def test_what_cannot_be_used_is_said_in_one_line_before_training(rows, changes, 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_loss_that_stops_being_finite_is_named(rows):
     def logarithmic(reconstruction, target):
         return jnp.log(reconstruction) + 0 * target
@@ -68,7 +69,7 @@ def test_the_penalty_is_tried_with_the_networks_parameters():
     check_penalty("contractive", network, params)
     check_penalty(Function(lambda code, params: jnp.sum(params["encoder"][0]["weight"] ** 2)), network, params)
     with pytest.raises(
-        InvalidParameterError, match="penalty=<lambda> failed on arrays of shapes .*KeyError: 'weights'"
+        InvalidParameterError, match=r"penalty=<lambda> failed on arrays of shapes .*KeyError: 'weights'"
     ):
         check_penalty(Function(lambda code, params: params["weights"]), network, params)
 
@@ -81,6 +82,7 @@ def test_the_weight_of_a_penalty(penalty, given, weight):
     assert penalty_weight({"penalty": penalty, "penalty_weight": given}) == weight
 
 
+@pytest.mark.slow
 def test_a_function_equal_to_a_name_gives_the_same_model(rows):
     named = Autoencoder(2, loss="mse", activation="tanh", max_epochs=3, **{**FAST, "hidden_layer_sizes": (6,)}).fit(
         rows
@@ -92,6 +94,7 @@ def test_a_function_equal_to_a_name_gives_the_same_model(rows):
     assert named.history_["loss"] == own.history_["loss"]
 
 
+@pytest.mark.slow
 def test_equal_functions_share_a_program(rows, compilations):
     def fitted(n, weight):
         def summed(code, params):
@@ -117,6 +120,7 @@ def powered_error(reconstruction, target, n):
     return jnp.abs(reconstruction - target) ** n
 
 
+@pytest.mark.slow
 def test_the_contractive_penalty_of_a_fit(rows):
     """The recorded term is the closed form of the paper, and training lowers it."""
     scaled = (rows - rows.mean(axis=0)) / rows.std(axis=0)
