@@ -4,7 +4,8 @@ import pytest
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import Integer, Name, declares_parameters, parameters_of
-from isthmus.estimators.parameters import ALL, AUTOENCODER
+from isthmus.estimators.method_parameters import ALL
+from isthmus.estimators.parameters import AUTOENCODER
 from isthmus.estimators.shared_parameters import as_in_autoencoder, shape_of_pictures, width_of_the_code
 
 
