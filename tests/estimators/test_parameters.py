@@ -64,11 +64,10 @@ def test_parameters_shared_by_all_autoencoders():
         "n_components hidden_layer_sizes decoder_layer_sizes linear_path linear_weight dropout layer_norm sparsity "
         "corruption pretrain datetimes missing network activation code_activation output_activation loss "
         "loss_reduction feature_weights penalty penalty_weight l2_penalty tied_weights init optimizer learning_rate "
-        "learning_rate_schedule "
-        "weight_decay gradient_clip batch_size max_epochs shuffle scaling early_stopping validation_fraction "
-        "n_iter_no_change tol restore_best precision device random_state warm_start verbose display_step"
+        "learning_rate_schedule weight_decay gradient_clip batch_size max_epochs shuffle scaling early_stopping "
+        "validation_fraction n_iter_no_change tol restore_best precision device random_state warm_start verbose display_step"
     )
-    assert len(AUTOENCODER) == 42
+    assert len(AUTOENCODER) == 44
 
 
 @pytest.mark.parametrize("name", ADDED)
