@@ -103,9 +103,9 @@ def test_lines_without_control_characters_where_there_is_no_terminal(small, rows
     assert err[:-1].isprintable()
     loss, validation = (model.history_[name][-1] for name in ("loss", "validation_loss"))
     facts = re.escape(f"epoch 4/4, loss {loss:.6g}, validation loss {validation:.6g}")
-    assert re.fullmatch(rf"isthmus: {STAMP} {facts}, [\d,]+ rows/s, at most \d+ ms left\n", err)
+    assert re.fullmatch(rf"isthmus: {STAMP} {facts}, [\d,]+ rows/s\n", err)
     model.partial_fit(rows)
-    assert re.fullmatch(rf"isthmus: {STAMP} epoch 5/5, loss [\d.]+, [\d,]+ rows/s, .*\n", capsys.readouterr().err)
+    assert re.fullmatch(rf"isthmus: {STAMP} epoch 5/5, loss [\d.]+, [\d,]+ rows/s\n", capsys.readouterr().err)
 
 
 def test_lines_are_five_seconds_apart(small, rows, capsys, monkeypatch):

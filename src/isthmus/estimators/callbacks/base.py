@@ -103,8 +103,13 @@ class EpochCallback:
         if fit := self._fits.pop(id(context), None):
             fit.close()
 
-    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
-        """Do nothing."""
+    def on_fit_task_begin(self, estimator: Any, context: Any, *, X: Any = None) -> None:
+        """Check the rows at the beginning of a fit."""
+        if fit := self._fits.get(id(context)):
+            self._check_rows(fit, X)
+
+    def _check_rows(self, fit: Any, X: Any) -> None:
+        """Raise where a fit would write over its rows."""
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> None:
         """React to the end of an epoch, or of a fit."""

@@ -61,7 +61,8 @@ class CSVLogger(EpochCallback):
     >>> from isthmus.callbacks import CSVLogger
     >>> rows = np.random.default_rng(0).normal(size=(100, 4))
     >>> log = tempfile.mkdtemp() + "/log.csv"
-    >>> model = Autoencoder(2, max_epochs=3, random_state=0).set_callbacks(CSVLogger(log)).fit(rows)
+    >>> model = Autoencoder(2, max_epochs=3, random_state=0)
+    >>> model = model.set_callbacks(CSVLogger(log)).fit(rows)
     >>> table = np.genfromtxt(log, delimiter=",", names=True)
     >>> table["loss"].tolist() == model.history_["loss"]
     True
@@ -80,11 +81,8 @@ class CSVLogger(EpochCallback):
             path = path.with_name(f"{path.stem}-{place}{path.suffix}")
         return _Files(path, self.overwrite, digest_of(estimator))
 
-    def on_fit_task_begin(self, estimator: Any, context: Any, *, X: Any = None) -> None:
-        """Refuse to write over the rows."""
-        fit: Any = self._fits.get(id(context))
-        if fit is not None and isinstance(X, str | os.PathLike):
-            check_overwriting(fit.path, overwrite=True, reads=local_files(os.fspath(X)))
+    def _check_rows(self, fit: Any, X: Any) -> None:
+        check_overwriting(fit.path, overwrite=True, reads=local_files(X))
 
     def __repr__(self) -> str:
         return f"CSVLogger({self.path!r}{', overwrite=True' if self.overwrite else ''})"

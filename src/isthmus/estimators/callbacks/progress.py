@@ -126,7 +126,7 @@ class _Lines:
         self._pending: tuple[str, History] | None = None
 
     def begin(self, begun: Begun) -> None:
-        self._print_pending()
+        self._print_pending(ended=True)
         self.begun = begun
 
     def rows_done(self, rows: int) -> None:
@@ -137,16 +137,16 @@ class _Lines:
         if time.monotonic() - self._printed >= _SECONDS:
             self._print_pending()
 
-    def _print_pending(self) -> None:
+    def _print_pending(self, *, ended: bool = False) -> None:
         if self._pending is None or self.begun is None:
             return
         stage, history = self._pending
-        line = epoch_line(epochs_of(history), self.begun.max_epochs, history, self.begun.n_rows)
+        line = epoch_line(epochs_of(history), self.begun.max_epochs, history, self.begun.n_rows, ended=ended)
         print_on_stderr(f"isthmus: {now()} " + "".join(f"{part} " for part in (self.place, stage) if part) + line)
         self._printed, self._pending = time.monotonic(), None
 
     def end(self, histories: Mapping[str, History]) -> None:
-        self._print_pending()
+        self._print_pending(ended=True)
 
     def close(self) -> None:
         pass

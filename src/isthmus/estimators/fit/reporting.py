@@ -166,7 +166,9 @@ def _last(history: Mapping[str, Sequence[float]]) -> dict[str, float]:
     return {name: value for name, value in last.items() if name == "loss" or not np.isnan(value)}
 
 
-def epoch_line(epoch: int, max_epochs: int, history: Mapping[str, Sequence[float]], n_rows: int) -> str:
+def epoch_line(
+    epoch: int, max_epochs: int, history: Mapping[str, Sequence[float]], n_rows: int, *, ended: bool = False
+) -> str:
     """Return what a log has of an epoch: its number of all, losses, inactive units, speed, and time left."""
     metrics = _last(history)
     facts = [f"epoch {epoch}/{max_epochs}"]
@@ -178,9 +180,10 @@ def epoch_line(epoch: int, max_epochs: int, history: Mapping[str, Sequence[float
     seconds = history.get("seconds", [])
     if seconds and seconds[-1] > 0:
         facts.append(f"{n_rows / seconds[-1]:,.0f} rows/s")
-        # The median, since the first epoch compiles the program.
-        left = (max_epochs - epoch) * float(np.median(seconds))
-        facts.append(f"at most {duration(left)} left")
+        if not ended:
+            # The median, since the first epoch compiles the program.
+            left = (max_epochs - epoch) * float(np.median(seconds))
+            facts.append(f"at most {duration(left)} left")
     return ", ".join(facts)
 
 
