@@ -20,6 +20,10 @@ def test_grids_hold_all_panels_and_have_no_empty_row(count, ratio):
     assert columns * (rows - 1) < count <= columns * rows
 
 
+def test_few_panels_are_not_stacked_in_one_column():
+    assert [columns_for(count, 0.75) for count in (1, 2, 3, 4, 5, 6, 7, 8, 16)] == [1, 2, 2, 2, 2, 3, 4, 4, 4]
+
+
 def test_figures_have_a_png_for_notebooks():
     assert drawn("codes")._repr_png_().startswith(b"\x89PNG")
 

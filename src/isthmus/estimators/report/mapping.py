@@ -69,7 +69,8 @@ def axes_of(codes: Array, names: Sequence[str]) -> Axes:
     # A direction's sign is free: the largest part is positive.
     principal *= np.where(np.take_along_axis(principal, np.abs(principal).argmax(axis=1)[:, None], 1) < 0, -1, 1)
     basis = np.concatenate([principal, np.eye(width)[units]]).T
-    titles = ("principal axis 1", "principal axis 2", *(names[unit] for unit in units))
+    axes = (t("principal axis {number}", number=number) for number in (1, 2))
+    titles = (*axes, *(names[unit] for unit in units))
     return Axes(titles, center, basis, tuple(int(unit) for unit in units), False)
 
 

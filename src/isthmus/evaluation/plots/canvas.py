@@ -64,7 +64,7 @@ def columns_for(count: int, ratio: float) -> int:
     """Return the number of columns for panels whose height is `ratio` times their width, with few empty cells."""
     ideal = math.sqrt(count * ratio * 1.5)
     return min(
-        range(max(1, int(ideal * 0.75)), max(1, min(count, int(ideal * 1.5))) + 1),
+        range(math.ceil(ideal * 0.75), max(1, min(count, int(ideal * 1.5))) + 1),
         key=lambda columns: (-count % columns, abs(columns - ideal), -columns),
         default=count,
     )

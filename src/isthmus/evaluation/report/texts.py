@@ -151,6 +151,7 @@ CHINESE = {
     "Move": "移动",
     "Show all": "显示全部",
     "The map needs JavaScript; nothing is loaded from anywhere.": "地图需要 JavaScript；不会从别处载入任何内容。",
+    "principal axis {number}": "主轴 {number}",
     "label": "标签",
     "other ({count:,})": "其他（{count:,}）",
     "{name} (days)": "{name}（天）",
