@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.outliers import AutoencoderOutlierDetector as AutoencoderOutlierDetector
     from isthmus.estimators.patchwise import PatchAutoencoder as PatchAutoencoder
     from isthmus.estimators.picture_denoiser import PictureDenoiser as PictureDenoiser
+    from isthmus.estimators.quantized import VectorQuantizedAutoencoder as VectorQuantizedAutoencoder
     from isthmus.estimators.sparse import SparseAutoencoder as SparseAutoencoder
     from isthmus.estimators.stored import load as load
     from isthmus.estimators.variational import VariationalAutoencoder as VariationalAutoencoder
@@ -61,6 +62,7 @@ __all__ = [
     "PictureDenoiser",
     "SparseAutoencoder",
     "VariationalAutoencoder",
+    "VectorQuantizedAutoencoder",
     "__version__",
     "callbacks",
     "corruption",

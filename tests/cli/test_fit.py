@@ -15,6 +15,7 @@ from isthmus import (
     NeighborAutoencoder,
     SparseAutoencoder,
     VariationalAutoencoder,
+    VectorQuantizedAutoencoder,
 )
 from isthmus.cli import app
 from isthmus.cli import fit as fitting
@@ -390,6 +391,10 @@ def test_a_map_continues_from_its_checkpoints(in_folder, tmp_path):
         (["--map", "--variational"], "--map cannot be combined with --variational; leave one out"),
         (["--beta", "2"], "--beta needs --variational"),
         (["--variational", "--sparsity", "topk"], "sparsity='topk' has no effect in VariationalAutoencoder"),
+        (["--code", "vq", "--sparsity", "topk"], "sparsity='topk' has no effect in VectorQuantizedAutoencoder"),
+        (["--code", "vq", "--map"], "code='vq' has no effect in NeighborAutoencoder; leave it out"),
+        (["--n-codes", "1"], "--n-codes=1 must be an integer >= 2"),
+        (["--n-codes", "8", "--components", "4", "--n-groups", "3"], "n_groups=3 must divide n_components=4"),
     ],
 )
 def test_what_cannot_be_combined_with_a_map(in_folder, tmp_path, options, message):
@@ -407,3 +412,15 @@ def test_a_variational_autoencoder_is_fitted_and_described(in_folder, tmp_path, 
     shown = isthmus("inspect", tmp_path / "m").stdout
     assert "student_t" in shown
     assert "active_units" in shown.replace(" ", "_")
+
+
+@pytest.mark.slow
+def test_a_vector_quantised_autoencoder_is_fitted_and_described(in_folder, tmp_path, frame):
+    options = ["--code", "vq", "--n-codes", "8", "--components", "4", "--codebook-decay", "0.9", *FAST]
+    isthmus("fit", "rows.csv", *options, "-o", tmp_path / "m", "-q")
+    settings = {"n_codes": 8, "decay": 0.9, "hidden_layer_sizes": (5,), "max_epochs": 3, "random_state": 0}
+    model = VectorQuantizedAutoencoder(4, **settings).fit(frame)
+    isthmus("encode", tmp_path / "m", "rows.csv", "-o", tmp_path / "c.npy")
+    assert_array_equal(read(tmp_path / "c.npy"), model.transform(frame))
+    shown = isthmus("inspect", tmp_path / "m").stdout
+    assert all(word in shown for word in ("perplexity", "unused entries", "bits"))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from isthmus import Autoencoder, DenoisingAutoencoder, SparseAutoencoder
+from isthmus import Autoencoder, DenoisingAutoencoder, SparseAutoencoder, VectorQuantizedAutoencoder
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.reductions import weighted_mean
 from isthmus.core.types import Batch
@@ -31,6 +31,7 @@ MODELS = {
     "penalty": lambda: Autoencoder(3, l2_penalty=1e-3, feature_weights=[1, 0, 2, 1, 1, 0.5, 1, 1], **OPTIONS),
     "gaussian": lambda: DenoisingAutoencoder(5, corruption="gaussian", untouched_weight=0.5, **OPTIONS),
     "deform": lambda: DenoisingAutoencoder(5, corruption=Deform(image_shape=(2, 4)), **OPTIONS),
+    "vq": lambda: VectorQuantizedAutoencoder(8, n_codes=16, hidden_layer_sizes=(16,), **OPTIONS),
     **{name: lambda name=name: SparseAutoencoder(24, sparsity=name, **OPTIONS) for name in METHODS},
 }
 

@@ -8,6 +8,7 @@ from isthmus import (
     NeighborAutoencoder,
     SparseAutoencoder,
     VariationalAutoencoder,
+    VectorQuantizedAutoencoder,
 )
 from isthmus.core.parameters import parameters_of
 from isthmus.estimators.repeating import changed_parameters, command_of, options_of, python_of
@@ -24,6 +25,7 @@ MODELS = [
     ConvolutionalAutoencoder(channels=(8, 16), image_shape=(8, 8)),
     NeighborAutoencoder(n_neighbors=7),
     VariationalAutoencoder(8, likelihood="student_t", beta=0.5),
+    VectorQuantizedAutoencoder(16, n_codes=64, n_groups=4, decay=0.95, channels=(8,)),
 ]
 
 

@@ -30,6 +30,7 @@ from isthmus.core.parameters import Name, Parameter, parameters_of
 from isthmus.estimators import AUTOENCODERS
 from isthmus.estimators.method_parameters import ALL
 from isthmus.estimators.neighbor_parameters import NeighborParameters
+from isthmus.estimators.quantized_parameters import VectorQuantizedParameters
 from isthmus.estimators.variational_parameters import VariationalParameters
 
 if TYPE_CHECKING:
@@ -109,12 +110,12 @@ _OTHER_FORMATS = {
 }
 
 
-# The parameters of all autoencoders, and those that a map and a variational autoencoder have besides.
-_OF_MAPS, _OF_VARIATIONAL = (
+# The parameters of all autoencoders, and those that a map and codes of other kinds have besides.
+_OF_MAPS, _OF_VARIATIONAL, _OF_CODEBOOKS = (
     {name: one for name, one in parameters_of(cls).items() if name not in ALL}
-    for cls in (NeighborParameters, VariationalParameters)
+    for cls in (NeighborParameters, VariationalParameters, VectorQuantizedParameters)
 )
-PARAMETERS = ALL | _OF_MAPS | _OF_VARIATIONAL
+PARAMETERS = ALL | _OF_MAPS | _OF_VARIATIONAL | _OF_CODEBOOKS
 _MAP_CLASS, _VARIATIONAL_CLASS = "NeighborAutoencoder", "VariationalAutoencoder"
 _Map = Annotated[
     bool,
@@ -176,9 +177,10 @@ def fit(
     """Train a model on rows and write it to a file.
 
     With --map it is a NeighborAutoencoder and with --variational a VariationalAutoencoder, whose default is a code of 2
-    units; else, with --channels or --image-shape, a ConvolutionalAutoencoder; else, with --sparsity, a
-    SparseAutoencoder, whose defaults are a code of 64 units and no hidden layers; else, with --corruption, a
-    DenoisingAutoencoder, whose default is a code of 64 units.
+    units; else, with --code, a VectorQuantizedAutoencoder, whose default is a code of 32 units; else, with --channels
+    or --image-shape, a ConvolutionalAutoencoder; else, with --sparsity, a SparseAutoencoder, whose defaults are a code
+    of 64 units and no hidden layers; else, with --corruption, a DenoisingAutoencoder, whose default is a code of 64
+    units.
 
     Ctrl-C ends training after the current chunk of rows; what was learned is written, and the exit code is 130. With
     --checkpoint, SIGTERM writes a checkpoint, and the exit code is 143.

@@ -16,6 +16,7 @@ PANELS = {
     "corruption": "Corruption",
     "map": "Maps, with --map",
     "variational": "Variational autoencoders, with --variational",
+    "codebook": "Vector-quantised codes, with --code vq",
     "outliers": "What is an outlier",
     "training": "Training",
     "output": "Output",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from operator import mul
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -145,6 +146,7 @@ def facts_of(model: Autoencoder) -> dict[str, Any]:
         "feature_names": None if names is None else [str(name) for name in names],
         "columns": _columns(model),
         **_facts_of_variational(model),
+        **_facts_of_codebook(model),
     }
 
 
@@ -154,6 +156,15 @@ def _facts_of_variational(model: Any) -> dict[str, Any]:
         return {}
     likelihood = model.likelihood if isinstance(model.likelihood, str) else repr(model.likelihood)
     return {"likelihood": likelihood, "elbo": model.elbo_, "active_units": model.n_active_units_}
+
+
+def _facts_of_codebook(model: Any) -> dict[str, Any]:
+    """Return what a vector-quantised autoencoder has besides; nothing of others."""
+    if not hasattr(model, "usage_"):
+        return {}
+    groups, n_codes = model.usage_.shape
+    facts = {"groups": groups, "entries": n_codes, "bits": groups * math.log2(n_codes)}
+    return {**facts, "perplexity": float(model.perplexity_.mean()), "unused_entries": model.n_unused_codes_}
 
 
 def _columns(model: Autoencoder) -> list[dict[str, Any]] | None:

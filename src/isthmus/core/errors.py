@@ -62,7 +62,7 @@ class SparsityWarning(IsthmusWarning):
 
 
 class CollapseWarning(IsthmusWarning):
-    """Many units of a variational code are inactive: their distributions are the prior's for every row."""
+    """Many units of a variational code are inactive, or many entries of a codebook are used by no row."""
 
 
 class SampleDataWarning(IsthmusWarning):

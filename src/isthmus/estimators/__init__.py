@@ -20,6 +20,7 @@ ESTIMATORS: Registry[Any] = Registry(
         "PictureDenoiser": "isthmus.estimators.picture_denoiser:PictureDenoiser",
         "SparseAutoencoder": "isthmus.estimators.sparse:SparseAutoencoder",
         "VariationalAutoencoder": "isthmus.estimators.variational:VariationalAutoencoder",
+        "VectorQuantizedAutoencoder": "isthmus.estimators.quantized:VectorQuantizedAutoencoder",
     },
 )
 
@@ -31,4 +32,5 @@ AUTOENCODERS = (
     "ConvolutionalAutoencoder",
     "NeighborAutoencoder",
     "VariationalAutoencoder",
+    "VectorQuantizedAutoencoder",
 )

@@ -10,7 +10,7 @@ from isthmus import sparsity as sparsities
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import parameters_of
 from isthmus.estimators import ESTIMATORS
-from isthmus.estimators.fit.plan import CORRUPTION_SETTINGS, SPARSITY_SETTINGS
+from isthmus.estimators.fit.plan import CODE_SETTINGS, CORRUPTION_SETTINGS, SPARSITY_SETTINGS
 
 Values = Mapping[str, Any]
 
@@ -18,9 +18,10 @@ Values = Mapping[str, Any]
 def estimator_of(values: Values, name: str | None = None) -> Any:
     """Return the autoencoder that has these parameters: of the class `name`, or else of the one that they imply.
 
-    With ``channels`` or ``image_shape`` it is a `ConvolutionalAutoencoder`, else with ``sparsity`` a
-    `SparseAutoencoder`, else with ``corruption`` a `DenoisingAutoencoder`, else an `Autoencoder`. Settings of a
-    sparsity or a corruption that the class does not have as parameters go into the method's object.
+    With ``code`` or a setting of it, it is a `VectorQuantizedAutoencoder`, else with ``channels`` or ``image_shape`` a
+    `ConvolutionalAutoencoder`, else with ``sparsity`` a `SparseAutoencoder`, else with ``corruption`` a
+    `DenoisingAutoencoder`, else an `Autoencoder`. Settings of a sparsity or a corruption that the class does not have
+    as parameters go into the method's object.
 
     Raises
     ------
@@ -34,6 +35,7 @@ def estimator_of(values: Values, name: str | None = None) -> Any:
 
 # The class for parameters that are not None, the first that fits.
 _CHOICES = {
+    "VectorQuantizedAutoencoder": {"code", *CODE_SETTINGS},
     "ConvolutionalAutoencoder": {"channels", "image_shape"},
     "SparseAutoencoder": {"sparsity"},
     "DenoisingAutoencoder": {"corruption"},

@@ -22,7 +22,7 @@ from isthmus.estimators.report.noise import noise_of
 from isthmus.estimators.report.passes import sampled, taken
 from isthmus.estimators.streaming import float_of, inference_of
 from isthmus.evaluation import plots
-from isthmus.evaluation.code_report import activation_target
+from isthmus.evaluation.code_report import activation_target, has_sparse_code
 from isthmus.evaluation.plots.checks import unit_indices
 
 Array = NDArray[Any]
@@ -255,7 +255,7 @@ def _some_units(one: Drawn) -> tuple[Array, list[str]]:
 
 
 def _atoms(one: Drawn, look: dict[str, Any]) -> Figure:
-    sparse = one.model.sparsity_ is not None
+    sparse = has_sparse_code(one.model)
     more: dict[str, Any] = {"frequency": (one.codes != 0).mean(axis=0)} if sparse else {}
     return plots.atoms(one.model.components_, image_shape=one.picture, **more, **one.chosen("n"), **look)
 

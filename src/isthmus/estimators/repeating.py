@@ -87,6 +87,7 @@ def options_of(model: Any) -> dict[str, str | bool] | None:
         "SparseAutoencoder": "sparsity",
         "DenoisingAutoencoder": "corruption",
         "ConvolutionalAutoencoder": "channels",
+        "VectorQuantizedAutoencoder": "code",
     }
     switches = {"NeighborAutoencoder": "map", "VariationalAutoencoder": "variational"}
     found: dict[str, str | bool] = {switches[kind]: True} if kind in switches else {}

@@ -37,7 +37,7 @@ from isthmus.estimators.parameters import AutoencoderParameters
 from isthmus.losses import LIKELIHOODS
 from isthmus.networks import FAMILIES
 from isthmus.networks.base import Network
-from isthmus.sparsity import SPARSITIES
+from isthmus.sparsity import CODES, SPARSITIES
 
 # The classes of objects that a model file may have, in addition to those of the tables of names; their instances are
 # rebuilt from their fields.
@@ -74,6 +74,7 @@ _TABLES: tuple[tuple[str, Registry[Any]], ...] = (
     ("network.", FAMILIES),
     ("scaling.", SCALINGS),
     ("sparsity.", SPARSITIES),
+    ("code.", CODES),
     ("corruption.", CORRUPTIONS),
     ("likelihood.", LIKELIHOODS),
     ("estimator.", ESTIMATORS),

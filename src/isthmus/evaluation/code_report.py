@@ -112,6 +112,11 @@ class CodeReport(NamedTuple):
         return f"<table>{''.join(rows)}</table>"
 
 
+def has_sparse_code(model: Any) -> bool:
+    """Return whether the code of a fitted model is read unit by unit, by which of them are active."""
+    return model.sparsity_ is not None and bool(model.sparsity_.sparse)
+
+
 def activation_target(model: Any) -> float | None:
     """Return the mean activation that a fitted model's sparsity prescribes for each unit, in units of the code."""
     sparsity = model.sparsity_

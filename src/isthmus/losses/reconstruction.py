@@ -240,10 +240,8 @@ class Reconstruction(Objective):
         return params if self.sparsity is None else self.sparsity.adjusted(params, state)
 
     def report(self, state: ModelState, scheduled: Scheduled) -> dict[str, float]:
-        """Return the number of dead units."""
-        if self.sparsity is None or not self.sparsity.counts_dead:
-            return {}
-        return {"dead_units": float(np.sum(np.asarray(state["idle"], np.float64) >= float(scheduled["dead_after"])))}
+        """Return what the sparsity has to record, such as the number of dead units."""
+        return {} if self.sparsity is None else self.sparsity.report(state, scheduled)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from isthmus.sparsity.nested import Matryoshka as Matryoshka
     from isthmus.sparsity.penalised import KL as KL
     from isthmus.sparsity.penalised import L1 as L1
+    from isthmus.sparsity.quantized import VectorQuantization as VectorQuantization
     from isthmus.sparsity.selection import BatchTopK as BatchTopK
     from isthmus.sparsity.selection import Lifetime as Lifetime
     from isthmus.sparsity.selection import TopK as TopK
@@ -35,7 +36,13 @@ SPARSITIES: Registry[type[Sparsity]] = Registry(
     },
 )
 
-__getattr__, __dir__ = attach(__name__, {"Sparsity": ".base", "Step": ".base", **SPARSITIES.places()})
+# Methods that quantise a code. To the engine they are sparsities: in each group of units one entry is active. A row is a
+# subclass of `VectorQuantization`.
+CODES: Registry[type[VectorQuantization]] = Registry("code", {"vq": "isthmus.sparsity.quantized:VectorQuantization"})
+
+__getattr__, __dir__ = attach(
+    __name__, {"Sparsity": ".base", "Step": ".base", **SPARSITIES.places(), **CODES.places()}
+)
 
 
 def resolve(sparsity: Any, **settings: Any) -> Sparsity | None:

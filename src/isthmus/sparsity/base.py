@@ -97,6 +97,8 @@ class Sparsity(Settings):
     dictionary: ClassVar[bool] = True
     unit_norm: ClassVar[bool] = True
     counts_dead: ClassVar[bool] = True  # whether a code unit is ever exactly 0
+    sparse: ClassVar[bool] = True  # whether the code is read unit by unit, by which of them are active
+    reorders: ClassVar[bool] = True  # whether the units may be put into another order after training
 
     def __post_init__(self) -> None:
         self.check_settings()
@@ -203,6 +205,12 @@ class Sparsity(Settings):
             return {}
         active = jnp.sum(output.code != 0, axis=1).astype(batch.weight.dtype)
         return {"l0": batch_mean(active, batch)}
+
+    def report(self, state: ModelState, scheduled: Scheduled) -> dict[str, float]:
+        """Return named numbers of the state to record at the end of an epoch: the number of dead units."""
+        if not self.counts_dead:
+            return {}
+        return {"dead_units": float(np.sum(np.asarray(state["idle"], np.float64) >= float(scheduled["dead_after"])))}
 
     def _aged(self, state: ModelState, fired: Array, weight: Array) -> ModelState:
         """Return the state with the number of rows since each unit was last active; integers, so exact."""

@@ -285,7 +285,7 @@ def _at_end(schedule: Schedule) -> Schedule:
 
 
 # The values of the parameters that an estimator does not have.
-_DEFAULTS = {name: declared.default for name, declared in ALL.items()} | {"channels": None}
+_DEFAULTS = {name: declared.default for name, declared in ALL.items()} | {"channels": None, "code": None}
 # The parameters of SparseAutoencoder that are settings of its method, with their names there.
 SPARSITY_SETTINGS = {
     "k": "k",
@@ -297,8 +297,13 @@ SPARSITY_SETTINGS = {
 # The parameters of DenoisingAutoencoder that are settings of its corruption, with their names in `resolve`.
 CORRUPTION_SETTINGS = {"corruption_level": "level", "untouched_weight": "untouched_weight"}
 
+# The parameters of VectorQuantizedAutoencoder that are settings of its method.
+CODE_SETTINGS = ("n_codes", "n_groups", "commitment", "decay", "min_usage")
+
 
 def _sparsity(values: Mapping[str, Any]) -> Sparsity | None:
+    if values["code"] is not None:
+        return sparsities.CODES[values["code"]](**{name: values[name] for name in CODE_SETTINGS})
     given = {setting: values[name] for name, setting in SPARSITY_SETTINGS.items() if values[name] != _DEFAULTS[name]}
     return sparsities.resolve(values["sparsity"], **given)
 

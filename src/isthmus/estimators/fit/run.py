@@ -300,7 +300,8 @@ def start_fit(
     if checkpoints is not None and found is not None:
         state = continued(trainer, state, reporter, checkpoints, found)
     options: dict[str, Any] = {"watcher": watcher, "start": start, "checkpoints": checkpoints}
-    return FitRun(plan, trainer, state, reporter, reorders=True, error_scale=prepared.error_scale, **options)
+    reorders = plan.sparsity is None or plan.sparsity.reorders
+    return FitRun(plan, trainer, state, reporter, reorders=reorders, error_scale=prepared.error_scale, **options)
 
 
 def start_partial_fit(estimator: Any, given: FitRows | Source, *, watcher: Watcher | None = None) -> FitRun:
@@ -426,5 +427,15 @@ def _first_model(plan: Plan, network: Network, previous: Previous | None) -> Mod
         return ()
     fresh = plan.sparsity.init(network.n_components)
     last = () if previous is None else previous.model
-    shape: Any = jax.tree.structure(fresh)
-    return last if jax.tree.structure(last) == shape else fresh
+    if _shapes(last) == _shapes(fresh):
+        return last
+    # An array of float64 stands for one of the network's type.
+    return jax.tree.map(lambda leaf: leaf.astype(network.dtype) if _is_float64(leaf) else leaf, fresh)
+
+
+def _is_float64(leaf: Any) -> bool:
+    return isinstance(leaf, np.ndarray) and leaf.dtype == np.float64
+
+
+def _shapes(tree: Any) -> tuple[Any, list[tuple[int, ...]]]:
+    return jax.tree.structure(tree), [np.shape(leaf) for leaf in jax.tree.leaves(tree)]

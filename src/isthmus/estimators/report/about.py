@@ -14,6 +14,7 @@ from isthmus.estimators.repeating import (
     python_of,
     versions,
 )
+from isthmus.evaluation.code_report import has_sparse_code
 from isthmus.evaluation.report.facts import About, Lines
 from isthmus.evaluation.report.texts import t
 
@@ -57,7 +58,7 @@ def structure_of(model: Any) -> Lines:
     }
     lines.append((t("Activations"), ", ".join(t(what, name=name) for what, name in names.items() if name)))
     if model.sparsity_ is not None:
-        lines.append((t("Sparsity"), as_text(model.sparsity_)))
+        lines.append((t("Sparsity") if has_sparse_code(model) else t("Code"), as_text(model.sparsity_)))
     lines.append((t("Scaling"), str(model.scaler_.kind)))
     if model.image_shape_ is not None:
         lines.append((t("Pictures"), " x ".join(map(str, model.image_shape_))))

@@ -28,6 +28,7 @@ from isthmus.estimators.report.problems import problems_of
 from isthmus.estimators.report.sparse_units import sparse_code, units_wanted
 from isthmus.estimators.report.worst import worst_rows
 from isthmus.estimators.streaming import Progress, inference_of
+from isthmus.evaluation.code_report import has_sparse_code
 from isthmus.evaluation.report.facts import Codes, Facts, Image, Reconstruction, Training
 from isthmus.evaluation.report.page import page
 from isthmus.evaluation.report.texts import in_language, t
@@ -174,7 +175,7 @@ def _sample_of_codes(model: Any, source: Source, seed: int) -> Array:
 def _components(model: Any, codes: Array) -> int:
     """Return the components of a PCA to compare with: those of the code or, of a sparse one, those active in a row."""
     width = int(model.n_components_)
-    return width if model.sparsity_ is None else min(max(round(float((codes != 0).sum(axis=1).mean())), 1), width)
+    return min(max(round(float((codes != 0).sum(axis=1).mean())), 1), width) if has_sparse_code(model) else width
 
 
 def _reconstruction(
@@ -188,7 +189,7 @@ def _reconstruction(
 ) -> Reconstruction:
     note = t("PCA cannot be computed for these rows.")
     if pca is not None:
-        note = _pca_note(components, pca.rows, rows_of(source), sparse=model.sparsity_ is not None)
+        note = _pca_note(components, pca.rows, rows_of(source), sparse=has_sparse_code(model))
     worst = worst_rows(model, source, passed, pca, readers, image)
     names = tuple(reader.name for reader in readers)
     by_column = len(passed.model.by_column)

@@ -12,7 +12,7 @@ from isthmus.data.weights import number_in_file
 from isthmus.estimators.report.columns import ColumnReader
 from isthmus.estimators.report.passes import Passed, taken
 from isthmus.estimators.report.worst import shown
-from isthmus.evaluation.code_report import activation_target
+from isthmus.evaluation.code_report import activation_target, has_sparse_code
 from isthmus.evaluation.report.facts import Image, SparseCode, Unit
 from isthmus.evaluation.report.pictures import shrunk
 
@@ -22,7 +22,7 @@ _UNITS, _CHANGES = 48, 5
 
 def units_wanted(model: Any, codes: Array) -> Array:
     """Return the units of a sparse code that are active most often in a sample of codes, in order."""
-    if model.sparsity_ is None:
+    if not has_sparse_code(model):
         return np.empty(0, int)
     frequency = (codes != 0).mean(axis=0)
     found: Array = np.argsort(-frequency, kind="stable")[:_UNITS]
@@ -38,7 +38,7 @@ def sparse_code(
     image: Image,
 ) -> SparseCode | None:
     """Return what the report says of a sparse code; None of others."""
-    if model.sparsity_ is None:
+    if not has_sparse_code(model):
         return None
     statistics = passed.statistics
     atoms = model.components_

@@ -221,6 +221,7 @@ BUILDERS: Registry[Build | Refused] = Registry(
         "PictureDenoiser": _denoiser,
         "SparseAutoencoder": _autoencoder,
         "VariationalAutoencoder": _autoencoder,
+        "VectorQuantizedAutoencoder": _autoencoder,
     },
 )
 

@@ -1,4 +1,4 @@
-"""The nodes of sparsity methods: a row for each class of `isthmus.sparsity.SPARSITIES`."""
+"""The nodes of sparsity methods: a row for each class of `SPARSITIES` and `CODES`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from isthmus.core.errors import InvalidParameterError
 from isthmus.export.onnx.activations import activated
 from isthmus.export.onnx.graph import Graph
 from isthmus.networks.base import Network
-from isthmus.sparsity import KL, L1, BatchTopK, Gated, JumpReLU, Lifetime, Matryoshka, Sparsity, TopK
+from isthmus.sparsity import KL, L1, BatchTopK, Gated, JumpReLU, Lifetime, Matryoshka, Sparsity, TopK, VectorQuantization
 
 # (graph, sparsity, network, its parameters, the sparsity's state, the pre-code) -> the code
 Emit = Callable[[Graph, Any, Network, Any, Any, str], str]
@@ -64,6 +64,29 @@ def _inner(graph: Graph, sparsity: Matryoshka, network: Network, params: Any, st
     return sparse_code(graph, sparsity.selection, network, params, state, pre_code)
 
 
+def _quantised(
+    graph: Graph, sparsity: VectorQuantization, network: Network, params: Any, state: Any, pre_code: str
+) -> str:
+    values, parts = activated(graph, network.code_activation, pre_code), []
+    codebook, known = np.asarray(state["codebook"], np.float64), np.asarray(state["count"]) > 0
+    size = codebook.shape[2]
+    for number, entries in enumerate(codebook):
+        entries = entries[known[number]] if known[number].any() else entries[:1]
+        center = entries.mean(axis=0)
+        part = values
+        if len(codebook) > 1:
+            bounds = graph.sizes(number * size), graph.sizes((number + 1) * size)
+            part = graph.node("Slice", values, *bounds, graph.sizes(1))
+        part = graph.node("Sub", part, graph.constant(center, f"code.center_{number}"))
+        # The nearest entry has the largest product, less half its squared length; of several ArgMax takes the first.
+        weight = graph.constant((entries - center).T, f"code.entries_{number}")
+        halves = graph.constant(-np.sum((entries - center) ** 2, axis=1) / 2, f"code.lengths_{number}")
+        place = graph.node("ArgMax", graph.product(part, weight, halves, rounded=False), axis=1, keepdims=0)
+        table = graph.constant(entries, f"code.codebook_{number}")
+        parts.append(graph.node("Gather", table, place, axis=0))
+    return parts[0] if len(parts) == 1 else graph.node("Concat", *parts, axis=1)
+
+
 NODES: dict[type[Sparsity], Emit] = {
     KL: _activated,
     L1: _activated,
@@ -73,6 +96,7 @@ NODES: dict[type[Sparsity], Emit] = {
     JumpReLU: _jumprelu,
     Gated: _gated,
     Matryoshka: _inner,
+    VectorQuantization: _quantised,
 }
 
 
