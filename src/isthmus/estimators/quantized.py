@@ -96,8 +96,8 @@ class VectorQuantizedAutoencoder(VectorQuantizedParameters, Autoencoder):  # typ
         if used[group] < _FEWEST_USED * expected and run.trainer.loader.n_rows > 1:
             which = f"group {group} of the code" if self.n_groups_ > 1 else "the code"
             warnings.warn(
-                f"{n_codes - used[group]} of the {n_codes} entries for {which} are used by none of {n_rows} rows; set a "
-                f"smaller n_codes or decay, or a larger max_epochs (it was {self.max_epochs}) or min_usage",
+                f"{n_codes - used[group]} of the {n_codes} entries for {which} are used by none of {n_rows} rows; set "
+                f"a smaller n_codes or decay, or a larger max_epochs (it was {self.max_epochs}) or min_usage",
                 CollapseWarning,
                 stacklevel=4,
             )
@@ -171,7 +171,7 @@ class VectorQuantizedAutoencoder(VectorQuantizedParameters, Autoencoder):  # typ
         Returns
         -------
         codes : ndarray of shape (n_samples, n_components)
-            As `transform` returns them.
+            What `transform` returns, in the type of the codebook: float32, or float64 with ``precision="float64"``.
 
         Raises
         ------
@@ -191,7 +191,8 @@ class VectorQuantizedAutoencoder(VectorQuantizedParameters, Autoencoder):  # typ
                 f"{n_codes - 1}"
             )
         codebook = self.codebook_
-        return codebook[np.arange(len(codebook)), numbers].reshape(len(numbers), self.n_components_)
+        codes: Array = codebook[np.arange(len(codebook)), numbers].reshape(len(numbers), self.n_components_)
+        return codes
 
     def inverse_transform(self, X: Rows) -> Any:
         """Return the rows that codes stand for.

@@ -48,8 +48,8 @@ class VectorQuantizedParameters:
         panel="codebook",
     )
     min_usage: float = parameter(
-        "share of the rows of a mean entry below which an entry restarts at the encoder's output of a row of the batch; "
-        "0 restarts none",
+        "share of the rows of a mean entry below which an entry restarts at the encoder's output of a row of the "
+        "batch; 0 restarts none",
         Number(0, below=1),
         default=0.1,
         panel="codebook",
@@ -96,9 +96,7 @@ class VectorQuantizedParameters:
     batch_size: int | str = as_in_autoencoder("batch_size")
     max_epochs: int = as_in_autoencoder("max_epochs")
     shuffle: bool | str = as_in_autoencoder("shuffle")
-    scaling: str | None = as_in_autoencoder(
-        "scaling", help="scaling of the rows before training, as in `Autoencoder`"
-    )
+    scaling: str | None = as_in_autoencoder("scaling", help="scaling of the rows before training, as in `Autoencoder`")
     early_stopping: bool = as_in_autoencoder(
         "early_stopping", help="hold rows back for validation, and stop when their loss no longer falls"
     )

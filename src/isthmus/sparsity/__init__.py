@@ -36,13 +36,11 @@ SPARSITIES: Registry[type[Sparsity]] = Registry(
     },
 )
 
-# Methods that quantise a code. To the engine they are sparsities: in each group of units one entry is active. A row is a
-# subclass of `VectorQuantization`.
+# Methods that quantise a code. To the engine they are sparsities: in each group of units one entry is active. A row is
+# a subclass of `VectorQuantization`.
 CODES: Registry[type[VectorQuantization]] = Registry("code", {"vq": "isthmus.sparsity.quantized:VectorQuantization"})
 
-__getattr__, __dir__ = attach(
-    __name__, {"Sparsity": ".base", "Step": ".base", **SPARSITIES.places(), **CODES.places()}
-)
+__getattr__, __dir__ = attach(__name__, {"Sparsity": ".base", "Step": ".base", **SPARSITIES.places(), **CODES.places()})
 
 
 def resolve(sparsity: Any, **settings: Any) -> Sparsity | None:

@@ -207,8 +207,10 @@ def nearest(groups: Array, state: ModelState) -> Array:
     # Far from 0 the squared lengths would leave few digits for the differences.
     center = jnp.sum(codebook * known_rows, axis=1) / jnp.maximum(jnp.sum(known_rows, axis=1), 1)
     away = codebook - center[:, None]
-    products = jnp.einsum("bgd,gkd->bgk", groups - center, away, precision=_EXACT)
-    return jnp.argmax(jnp.where(known, 2 * products - jnp.sum(away**2, axis=2), -jnp.inf), axis=2)
+    # By group first: the other order takes five times as long on CPUs.
+    products = jnp.einsum("gbd,gkd->gbk", jnp.swapaxes(groups - center, 0, 1), away, precision=_EXACT)
+    scores = 2 * products - jnp.sum(away**2, axis=2)[:, None]
+    return jnp.argmax(jnp.where(known[:, None], scores, -jnp.inf), axis=2).T
 
 
 def entries_of(chosen: Array, state: ModelState) -> Array:

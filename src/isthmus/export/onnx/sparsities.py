@@ -11,7 +11,18 @@ from isthmus.core.errors import InvalidParameterError
 from isthmus.export.onnx.activations import activated
 from isthmus.export.onnx.graph import Graph
 from isthmus.networks.base import Network
-from isthmus.sparsity import KL, L1, BatchTopK, Gated, JumpReLU, Lifetime, Matryoshka, Sparsity, TopK, VectorQuantization
+from isthmus.sparsity import (
+    KL,
+    L1,
+    BatchTopK,
+    Gated,
+    JumpReLU,
+    Lifetime,
+    Matryoshka,
+    Sparsity,
+    TopK,
+    VectorQuantization,
+)
 
 # (graph, sparsity, network, its parameters, the sparsity's state, the pre-code) -> the code
 Emit = Callable[[Graph, Any, Network, Any, Any, str], str]
