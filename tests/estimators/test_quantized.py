@@ -256,7 +256,7 @@ def test_a_row_from_outside_works_by_name(tmp_path):
 
     CODES["halved"] = Halved
     try:
-        model = quick(code="halved", max_epochs=1, early_stopping=False).fit(planted())
+        model = quick(code="halved", max_epochs=1).fit(planted())
         model.save(tmp_path / "m")
         assert type(isthmus.load(tmp_path / "m").sparsity_) is Halved
     finally:

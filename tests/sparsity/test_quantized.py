@@ -218,6 +218,8 @@ def test_validation_rows_do_not_move_the_codebook():
     network = Dense(4, 4)
     found = step(network, method, drawn(network, method), np.eye(4), state=state)
     jax.tree.map(assert_array_equal, found.state, state)
+    # Before any entry is set they have no loss, so that early stopping does not keep the start.
+    assert np.isnan(step(network, method, drawn(network, method), np.eye(4), state=method.init(4)).total)
 
 
 def test_padding_has_no_effect():

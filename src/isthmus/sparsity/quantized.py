@@ -114,7 +114,10 @@ class VectorQuantization(Sparsity):
         chosen = nearest(groups, state)
         entries = entries_of(chosen, state).astype(values.dtype)
         code = entries + (values - jax.lax.stop_gradient(values))
-        return code, self._moved(step, groups, chosen, state) if learns else state
+        if learns:
+            return code, self._moved(step, groups, chosen, state)
+        # Before the first step there are no entries, and so no validation loss that a later one has to be below.
+        return jnp.where(jnp.any(state["count"] > 0), code, jnp.nan) if step.train else code, state
 
     def _restarted(self, step: Step, groups: Array) -> ModelState:
         """Return a state whose unused entries are the outputs (B, G, D / G) of rows of the batch, each of another."""
