@@ -116,6 +116,7 @@ CHINESE = {
     "code {name}": "编码 {name}",
     "output {name}": "输出 {name}",
     "Sparsity": "稀疏方法",
+    "Code": "编码",
     "Scaling": "缩放",
     "Pictures": "图像",
     "Epochs": "轮数",
