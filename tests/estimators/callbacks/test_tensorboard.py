@@ -1,3 +1,4 @@
+import functools
 import struct
 import sys
 
@@ -108,11 +109,15 @@ def test_a_resumed_fit_and_partial_fit_continue_the_curves(small, rows, tmp_path
 
 @pytest.mark.slow
 def test_tensorboard_reads_the_history(small, rows, tmp_path):
-    folder = tmp_path / "a"
+    folder, plain = tmp_path / "a", functools.partial(small, early_stopping=False)
     with pytest.raises(StoppedError):
-        small().set_callbacks(TensorBoard(folder), stop).fit(rows, checkpoint=tmp_path / "run", checkpoint_every=0)
-    model = small().set_callbacks(TensorBoard(folder)).fit(rows, checkpoint=tmp_path / "run", checkpoint_every=0)
+        plain().set_callbacks(TensorBoard(folder), stop).fit(rows, checkpoint=tmp_path / "run", checkpoint_every=0)
+    model = plain().set_callbacks(TensorBoard(folder)).fit(rows, checkpoint=tmp_path / "run", checkpoint_every=0)
     assert accumulated(folder) == of(model.history_) == scalars(folder)
+    # The fit goes on: what is there of its first epochs is written again and does not count twice.
+    model = plain(max_epochs=6).set_callbacks(TensorBoard(folder)).fit(rows, checkpoint=tmp_path / "run")
+    assert len(accumulated(folder)["loss"]) == model.n_iter_ == 6
+    assert accumulated(folder) == of(model.history_)
     model.partial_fit(rows)
     assert accumulated(folder) == of(model.history_)
 
