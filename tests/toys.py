@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from isthmus.core.random import Stream, generator
-from isthmus.losses import LOSSES, PENALTIES
+from isthmus.losses import LOSSES, PENALTIES, Penalty
 from isthmus.networks import FAMILIES
 from isthmus.networks.base import Network
 from isthmus.sparsity import SPARSITIES, Sparsity
@@ -84,7 +84,7 @@ def squared_code(step, output):
     return jnp.sum(output.code**2, axis=1)
 
 
-ROWS = ((FAMILIES, ToyNetwork), (LOSSES, absolute_error), (PENALTIES, squared_code), (SPARSITIES, Shrinking))
+ROWS = ((FAMILIES, ToyNetwork), (LOSSES, absolute_error), (PENALTIES, Penalty(squared_code)), (SPARSITIES, Shrinking))
 
 
 @contextlib.contextmanager

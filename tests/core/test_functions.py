@@ -13,7 +13,16 @@ import optax
 import pytest
 
 from isthmus.core.errors import InvalidParameterError, ModelFileError
-from isthmus.core.functions import Function, Trusted, as_function, is_function, name_of, place_of, why_no_place
+from isthmus.core.functions import (
+    Function,
+    Trusted,
+    as_function,
+    fingerprint,
+    is_function,
+    name_of,
+    place_of,
+    why_no_place,
+)
 
 SCALE = 2.0
 
@@ -133,6 +142,7 @@ def test_copies_and_pickles_are_equal():
         one = Function(function)
         assert pickle.loads(pickle.dumps(one)) == one
         assert copy.deepcopy(one) == one
+        assert fingerprint(copy.deepcopy(one).function) == fingerprint(function)
         assert one(3.0) == 9.0
 
 
@@ -162,6 +172,20 @@ def test_functions_and_objects():
 )
 def test_names(function, name):
     assert name_of(function) == repr(Function(function)) == name
+
+
+def test_fingerprints_are_the_same_in_every_process(tmp_path):
+    code = """
+import functools, sys
+def made(factor):
+    return lambda x: factor * x + sum(n for n in range(3)) + (x in {'a', 'b', 'c'})
+from isthmus.core.functions import fingerprint
+print(fingerprint(made(2)), fingerprint(functools.partial(made(2), a=1)), fingerprint(made(3)))
+"""
+    run = [sys.executable, "-c", code]
+    one, other = (subprocess.run(run, capture_output=True, text=True, check=True).stdout for _ in range(2))
+    assert one == other
+    assert len(set(one.split())) == 3
 
 
 # Places -------------------------------------------------------------------------------------------------------

@@ -65,7 +65,8 @@ def test_parameters_shared_by_all_autoencoders():
         "corruption pretrain datetimes missing network activation code_activation output_activation loss "
         "loss_reduction feature_weights penalty penalty_weight l2_penalty tied_weights init optimizer learning_rate "
         "learning_rate_schedule weight_decay gradient_clip batch_size max_epochs shuffle scaling early_stopping "
-        "validation_fraction n_iter_no_change tol restore_best precision device random_state warm_start verbose display_step"
+        "validation_fraction n_iter_no_change tol restore_best precision device random_state warm_start verbose "
+        "display_step"
     )
     assert len(AUTOENCODER) == 44
 

@@ -38,7 +38,7 @@ def codes():
 def test_rows_of_the_table(name):
     batch = batch_of()
     output, _ = Reconstruction(NETWORK).forward(PARAMS, batch.x, batch.row, None)
-    values = PENALTIES[name](Step(NETWORK, PARAMS, (), batch, batch.x), output)
+    values = PENALTIES[name].of_rows(Step(NETWORK, PARAMS, (), batch, batch.x), output)
     assert values.shape == (6,)
     assert (np.asarray(values) >= 0).all()
     assert_allclose(term(name, batch, 0.3)[name], 0.3 * values.mean(), rtol=1e-6)

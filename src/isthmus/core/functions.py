@@ -130,6 +130,22 @@ def name_of(function: Any) -> str:
     return str(name).rpartition("<locals>.")[2]
 
 
+def fingerprint(function: Callable[..., Any]) -> str:
+    """Return a text that is the same for equal functions in different processes: a hash of code and values."""
+    return hashlib.blake2b(_text_of(_key_of(function, frozenset())).encode(), digest_size=8).hexdigest()
+
+
+def _text_of(key: Any) -> str:
+    if isinstance(key, types.CodeType):
+        key = (key.co_code.hex(), key.co_names, *key.co_consts)
+    if isinstance(key, tuple | frozenset):
+        texts = map(_text_of, key)
+        return f"({', '.join(texts if isinstance(key, tuple) else sorted(texts))})"
+    if isinstance(key, _Same):  # its address would differ
+        return getattr(key.thing, "__qualname__", type(key.thing).__qualname__)
+    return key.__qualname__ if isinstance(key, type) else repr(key)
+
+
 # What two functions have in common that compute the same ----------------------------------------------------------
 
 

@@ -45,7 +45,8 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
     history_ : dict of str to list of float
         One value per epoch: ``epoch``, ``loss`` (the mean over the epoch's rows), ``last_batch_loss``,
         ``validation_loss`` where there are validation rows, ``learning_rate``, ``seconds``, and ``waiting``, the share
-        of them in which the computation waited for rows.
+        of them in which the computation waited for rows. With a penalty also ``reconstruction``, and the
+        penalty by its name or as ``penalty``.
     n_iter_, best_iter_ : int
         Epochs trained, and the epoch whose weights were kept; 0 is the start.
     loss_ : float
@@ -71,7 +72,8 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
 
     References
     ----------
-    Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural networks", Science 313, 2006.
+    Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural networks", Science 313, 2006; of the
+    penalty "contractive" Rifai, Vincent, Muller, Glorot and Bengio, "Contractive auto-encoders", ICML 2011.
 
     Examples
     --------

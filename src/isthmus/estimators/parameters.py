@@ -175,8 +175,9 @@ class AutoencoderParameters:
         panel="training",
     )
     loss_reduction: str = parameter(
-        "how a row's cells are combined: their mean, sum or half their sum; auto follows the sparsity's paper, so "
-        "that weights mean what they mean there: half_sum for kl, sum for l1, jumprelu and gated, else mean",
+        "how a row's cells are combined: their mean, sum or half their sum; auto follows the paper of the method, so "
+        "that weights mean what they mean there: half_sum for kl, sum for l1, jumprelu, gated and contractive, else "
+        "mean",
         Name(REDUCTIONS, "auto"),
         default="auto",
         panel="training",

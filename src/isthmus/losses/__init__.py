@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from isthmus.core.registry import Registry
@@ -22,8 +23,28 @@ Kernel = Callable[["Array"], "Array"]
 # (log-similarities (N, N), weights (N,), learned logarithm of the partition function) -> the loss of each row (N,)
 Contrast = Callable[["Array", "Array", "Array"], "Array"]
 
-# (what a step knows, what the network computed) -> the penalty of each row (B,); see `isthmus.sparsity.base.Step`
-Penalty = Callable[["Step", "Output"], "Array"]
+
+@dataclass(frozen=True)
+class Penalty:
+    """A term that is added to a reconstruction loss, and what its paper takes for granted.
+
+    Parameters
+    ----------
+    of_rows : callable
+        What a step knows, a `isthmus.sparsity.Step`, and what the network computed, to the penalty of each row (B,).
+    weight : float
+        What ``penalty_weight=None`` means.
+    loss_reduction : str
+        What ``loss_reduction="auto"`` means, so that the weight means what it means in the paper.
+    differentiates : bool
+        Whether it has the derivative of the code, which codes of selected units do not have.
+    """
+
+    of_rows: Callable[[Step, Output], Array]
+    weight: float = 1.0
+    loss_reduction: str = "mean"
+    differentiates: bool = False
+
 
 LOSSES: Registry[CellLoss] = Registry(
     "loss",
@@ -34,7 +55,7 @@ LOSSES: Registry[CellLoss] = Registry(
     },
 )
 
-PENALTIES: Registry[Penalty] = Registry("penalty", {"contractive": "isthmus.losses.contractive:contractive"})
+PENALTIES: Registry[Penalty] = Registry("penalty", {"contractive": "isthmus.losses.contractive:CONTRACTIVE"})
 
 REDUCTIONS: Registry[Reduction] = Registry(
     "loss_reduction",

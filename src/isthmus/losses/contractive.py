@@ -13,6 +13,7 @@ from jax import Array
 from isthmus.core.functions import Function
 from isthmus.core.random import cell_bits, mix
 from isthmus.core.types import Noise, Output
+from isthmus.losses import Penalty
 from isthmus.networks.activations import function_of
 from isthmus.sparsity.base import Step
 
@@ -81,3 +82,7 @@ def _by_unit(activation: str | Function) -> bool:
         points = jnp.asarray([[-1.5, -0.4, 0.3, 1.1]])
         slopes = np.asarray(jax.jacobian(function_of(activation))(points))[0, :, 0, :]
     return bool(np.all(slopes[~np.eye(len(slopes), dtype=bool)] == 0))
+
+
+# The paper's loss is a sum over the cells of a row.
+CONTRACTIVE = Penalty(contractive, weight=0.1, loss_reduction="sum", differentiates=True)

@@ -34,7 +34,7 @@ def weighted(penalty: str | Function, step: Step, output: Output) -> dict[str, A
     """
     weight = step.scheduled[WEIGHT]
     if isinstance(penalty, str):
-        return {penalty: weight * batch_mean(PENALTIES[penalty](step, output), step.batch)}
+        return {penalty: weight * batch_mean(PENALTIES[penalty].of_rows(step, output), step.batch)}
     code = _rows_alone(_whole(output.code, step.network.n_components), step.batch)
     return {OWN: weight * penalty(code, step.params)}
 

@@ -89,7 +89,7 @@ BROKEN = {
             "pretrain=2 needs a mirrored decoder: decoder_layer_sizes=(5,) must be (5, 6)",
         ),
     ],
-    "_contraction": [
+    "_derivative": [
         (
             SparseAutoencoder(penalty="contractive"),
             "penalty='contractive' cannot be combined with sparsity='topk', which",

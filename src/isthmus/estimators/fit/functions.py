@@ -13,6 +13,7 @@ from isthmus.core.errors import InvalidParameterError
 from isthmus.core.functions import Function, as_function
 from isthmus.core.tracing import check_cells, check_number
 from isthmus.core.types import Params
+from isthmus.losses import PENALTIES
 from isthmus.losses.cells import n_arrays
 from isthmus.networks.base import Network
 
@@ -87,6 +88,6 @@ def penalty_weight(values: Mapping[str, Any]) -> float:
         if weight is not None:
             raise InvalidParameterError(f"penalty_weight={weight:g} has no effect without penalty; leave it out")
         return 0.0
-    if weight is None:
-        return 0.1 if penalty == "contractive" else 1.0
-    return float(weight)
+    if weight is not None:
+        return float(weight)
+    return PENALTIES[penalty].weight if isinstance(penalty, str) else 1.0

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from isthmus.core.functions import is_function, name_of
+from isthmus.core.functions import fingerprint, is_function, name_of
 from isthmus.core.parameters import values_of
 from isthmus.core.processes import all_gathered
 from isthmus.data.sources.base import Source
@@ -30,7 +30,7 @@ def identity_of(estimator: Any, given: FitRows, *, warm: bool) -> dict[str, str]
     # The text of a long array leaves its middle out, and that of a NumPy number has its type.
     numpy = np.ndarray | np.generic
     plain = {name: value.tolist() if isinstance(value, numpy) else value for name, value in values.items()}
-    identity = {name: name_of(value) if is_function(value) else repr(value) for name, value in plain.items()}
+    identity = {name: _as_text(value) for name, value in plain.items()}
     identity |= {"estimator": type(estimator).__name__, "rows": str(rows_of(source)), "data": _content(source)}
     if given.validation is not None:
         identity["validation data"] = _content(given.validation)
@@ -46,6 +46,10 @@ def identity_of(estimator: Any, given: FitRows, *, warm: bool) -> dict[str, str]
             digest.update(np.ascontiguousarray(leaf).tobytes())
         identity["warm start"] = digest.hexdigest()
     return identity
+
+
+def _as_text(value: Any) -> str:
+    return f"{name_of(value)} ({fingerprint(value)})" if is_function(value) else repr(value)
 
 
 def _content(source: Source) -> str:

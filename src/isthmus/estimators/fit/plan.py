@@ -36,6 +36,7 @@ from isthmus.estimators.fit.choices import (
 from isthmus.estimators.fit.functions import check_functions, penalty_weight, with_functions
 from isthmus.estimators.fit.rules import check_rules
 from isthmus.estimators.method_parameters import ALL
+from isthmus.losses import PENALTIES
 from isthmus.losses.evidence import EvidenceBound
 from isthmus.losses.penalties import WEIGHT
 from isthmus.losses.reconstruction import Reconstruction
@@ -372,7 +373,8 @@ def _network_plan(
 def _loss(values: Mapping[str, Any], sparsity: Sparsity | None, *, dictionary: bool, schema: Schema) -> LossPlan:
     reduction = values["loss_reduction"]
     if reduction == "auto":
-        reduction = "mean" if sparsity is None else sparsity.loss_reduction
+        paper = sparsity or (PENALTIES[values["penalty"]] if isinstance(values["penalty"], str) else None)
+        reduction = "mean" if paper is None else paper.loss_reduction
     unit_norm: bool | str = False if sparsity is None else sparsity.unit_norm_decoder
     if sparsity is not None and unit_norm == "auto":
         unit_norm = dictionary and sparsity.unit_rows

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from isthmus.core.errors import InvalidParameterError
+from isthmus.losses import PENALTIES
 from isthmus.networks.base import Network
 from isthmus.sparsity.base import Sparsity
 
@@ -119,11 +120,14 @@ def _pretraining(values: Values, family: type[Network], sparsity: Sparsity | Non
         )
 
 
-def _contraction(values: Values, family: type[Network], sparsity: Sparsity | None) -> None:
-    if values["penalty"] != "contractive" or sparsity is None or type(sparsity).select is Sparsity.select:
+def _derivative(values: Values, family: type[Network], sparsity: Sparsity | None) -> None:
+    penalty = values["penalty"]
+    if sparsity is None or type(sparsity).select is Sparsity.select or not isinstance(penalty, str):
+        return
+    if not PENALTIES[penalty].differentiates:
         return
     raise InvalidParameterError(
-        f"penalty='contractive' cannot be combined with sparsity={values['sparsity']!r}, which selects units: that has "
+        f"penalty={penalty!r} cannot be combined with sparsity={values['sparsity']!r}, which selects units: that has "
         "no derivative; use sparsity='kl' or 'l1', or leave one out"
     )
 
@@ -141,5 +145,5 @@ _RULES: tuple[Callable[[Values, type[Network], Sparsity | None], None], ...] = (
     _resampling,
     _own_decoder,
     _pretraining,
-    _contraction,
+    _derivative,
 )
