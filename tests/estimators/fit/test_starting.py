@@ -61,6 +61,14 @@ def test_a_continued_fit_needs_no_pretraining(rows, monkeypatch):
     assert jax.tree.map(np.shape, params) == jax.tree.map(np.shape, network.init(0))
 
 
+def test_counts_start_with_their_shares():
+    X = np.random.default_rng(0).poisson([0.1, 4, 20, 900], (200, 4)).astype(float)
+    bound = {"likelihood": "poisson", "beta": 1.0, "kl_warmup": 0.0, "free_bits": 0.0, "n_samples": 1}
+    network, params = new_network(*planned(X, n_components=1, hidden_layer_sizes=(), **bound))
+    found = network.activate_output(network.decode(params, np.zeros((1, 1), np.float32)))[0]
+    assert_allclose(found / found.sum(), X.sum(axis=0) / X.sum(), rtol=0.05)
+
+
 def median_of(X):
     return minimize(lambda point: np.linalg.norm(X - point, axis=1).sum(), X.mean(axis=0), tol=1e-12).x
 

@@ -58,7 +58,10 @@ def with_sparsity(plan: Plan, network: Network, params: Params) -> Params:
 
 
 def with_likelihood(plan: Plan, network: Any, params: Params, loader: RowLoader) -> Params:
-    """Return a network's parameters with the likelihood's own, and with the context of the mean row."""
+    """Return a network's parameters with the likelihood's own, and with the context of the mean row.
+
+    Counts start with the shares that they have in all rows together.
+    """
     if plan.bound is None:
         return params
     own = plan.bound.likelihood.init(network.n_features)
@@ -67,6 +70,11 @@ def with_likelihood(plan: Plan, network: Any, params: Params, loader: RowLoader)
     if not network.n_context:
         return params
     rows = np.nan_to_num(loader.scaler.scaled(first_rows(loader), np.float64))
+    if network.counts and network.decoder_widths:
+        # A rare count would take thousands of steps from a share of 1 / D.
+        counts = np.where(network.is_condition, 0.0, rows).sum(axis=0) + 0.5
+        logarithms = np.where(network.is_condition, 0.0, np.log(counts / counts.mean()))
+        params = network.with_output_bias(params, logarithms.astype(network.dtype))
     return {**params, "context": np.asarray(network.context(rows), np.float64).mean(axis=0).astype(network.dtype)}
 
 
