@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from isthmus.core.parameters import Integer, Name, Number, Sizes, declares_parameters, parameter
-from isthmus.estimators.neighbor_parameters import as_in_autoencoder
+from isthmus.core.parameters import Integer, Name, Number, declares_parameters, parameter
 from isthmus.estimators.parameters import AUTO
+from isthmus.estimators.shared_parameters import as_in_autoencoder, optional_channels, shape_of_pictures
 from isthmus.sparsity import CODES
 
 
@@ -15,9 +15,7 @@ from isthmus.sparsity import CODES
 class VectorQuantizedParameters:
     """The parameters of `VectorQuantizedAutoencoder`: its own, and those of autoencoders that it has."""
 
-    n_components: int = parameter(
-        "width of the code", Integer(1), default=32, option="components", kw_only=False, panel="model"
-    )
+    n_components: int = as_in_autoencoder("n_components", help="width of the code", kinds=(Integer(1),), default=32)
     code: str = parameter(
         "how codes are quantised; vq: each group of units is the nearest entry of its codebook",
         Name(CODES),
@@ -62,18 +60,8 @@ class VectorQuantizedParameters:
     datetimes: str = as_in_autoencoder("datetimes")
     missing: str = as_in_autoencoder("missing")
     network: Any = as_in_autoencoder("network")
-    channels: Sequence[int] | None = parameter(
-        "channels of each level of a convolutional encoder, each of which halves height and width; None is 32, 64",
-        Sizes(),
-        default=None,
-        panel="model",
-    )
-    image_shape: Sequence[int] | None = parameter(
-        "height, width and channels of the pictures that flat rows stand for; None is what the source says",
-        Sizes(),
-        default=None,
-        panel="data",
-    )
+    channels: Sequence[int] | None = optional_channels()
+    image_shape: Sequence[int] | None = shape_of_pictures()
     activation: str = as_in_autoencoder("activation")
     output_activation: str = as_in_autoencoder(
         "output_activation",

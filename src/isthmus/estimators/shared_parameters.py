@@ -42,3 +42,12 @@ def shape_of_pictures() -> Any:
         "image_shape",
         help="height, width and channels of the pictures that flat rows stand for; None is what the source says",
     )
+
+
+def optional_channels() -> Any:
+    """Declare `channels` for a class whose network may be convolutional or not."""
+    return as_in_autoencoder(
+        "channels",
+        help="channels of each level of a convolutional encoder, each of which halves height and width; None is 32, 64",
+        default=None,
+    )

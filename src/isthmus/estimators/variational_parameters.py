@@ -15,7 +15,12 @@ from isthmus.core.parameters import (
     has_attributes,
     parameter,
 )
-from isthmus.estimators.shared_parameters import as_in_autoencoder, shape_of_pictures, width_of_the_code
+from isthmus.estimators.shared_parameters import (
+    as_in_autoencoder,
+    optional_channels,
+    shape_of_pictures,
+    width_of_the_code,
+)
 from isthmus.losses import LIKELIHOODS
 from isthmus.networks import FAMILIES
 
@@ -84,11 +89,7 @@ class VariationalParameters:
     datetimes: str = as_in_autoencoder("datetimes")
     missing: str = as_in_autoencoder("missing")
     network: str | None = as_in_autoencoder("network", kinds=(Name(FAMILIES),))
-    channels: Sequence[int] | None = as_in_autoencoder(
-        "channels",
-        help="channels of each level of a convolutional encoder, each of which halves height and width; None is 32, 64",
-        default=None,
-    )
+    channels: Sequence[int] | None = optional_channels()
     image_shape: Sequence[int] | None = shape_of_pictures()
     activation: Any = as_in_autoencoder("activation")
     output_activation: Any = as_in_autoencoder(
