@@ -20,6 +20,8 @@ from isthmus.sparsity.base import KINDS, Sparsity, Step
 
 _STREAM = 0x6A09E667  # apart from the draws of dropout, corruptions and variational codes
 _LEAST = 1e-30  # of the count of an entry that is set: a count of 0 means that it is not
+# The count of a new entry: twice the one below which it restarts, and at least a tenth of the mean one.
+_FIRST, _FIRST_SHARE = 2.0, 0.1
 _UNITS = 4  # of a group, at least, where their number is not given
 _MOST_CODES = 1 << 24  # numbers up to which float32 is exact
 _EXACT = jax.lax.Precision.HIGHEST
@@ -125,7 +127,11 @@ class VectorQuantization(Sparsity):
         codebook, count = state["codebook"], state["count"]
         assert noise is not None
         usual = jnp.maximum(jnp.sum(count, axis=1, keepdims=True), jnp.sum(batch.shares)) / self.n_codes
-        unused = (count == 0) | (count < step.scheduled["min_usage"] * usual)
+        least = step.scheduled["min_usage"] * usual
+        unused = (count == 0) | (count < least)
+        # Little more than the least: an entry that no row is nearest to restarts soon, and one that is used is soon the
+        # mean of its rows.
+        first = jnp.maximum(_FIRST * least, _FIRST_SHARE * usual)
 
         def renewed() -> ModelState:
             number = jnp.arange(len(codebook))
@@ -139,7 +145,7 @@ class VectorQuantization(Sparsity):
             drawn = groups[rows, number[:, None]].astype(codebook.dtype)
             return {
                 "codebook": jnp.where(taken[..., None], drawn, codebook),
-                "count": jnp.where(taken, usual.astype(count.dtype), count),
+                "count": jnp.where(taken, first.astype(count.dtype), count),
             }
 
         restarted: ModelState = jax.lax.cond(jnp.any(unused), renewed, lambda: state)
