@@ -1,4 +1,5 @@
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 
@@ -73,3 +74,12 @@ def test_training_starts_from_the_weights_in_a_file(trainer, photos, tmp_path, m
     )
     for name in initial:
         assert_array_equal(initial[name], continued.params[name])
+
+
+def test_the_pictures_of_the_gallery_are_drawn_by_commands(tmp_path):
+    options = ("-o", str(tmp_path), "--kinds", "history", "correlations", "--epochs", "1")
+    subprocess.run([sys.executable, str(SCRIPTS / "gallery.py"), *options], check=True, capture_output=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"history.png", "correlations.png"}
+    for path in tmp_path.iterdir():
+        with Image.open(path) as picture:
+            assert np.ptp(np.asarray(picture.convert("L"))) > 100
