@@ -33,6 +33,7 @@ def test_the_csv_log_of_a_fit(in_folder, tmp_path):
     assert same(log, Autoencoder.load(tmp_path / "m").history_)
 
 
+@pytest.mark.slow
 def test_a_file_of_options_has_it_too(in_folder, tmp_path):
     (tmp_path / "options.toml").write_text(f'csv-log = "{tmp_path}/log.csv"\nepochs = 2\n')
     isthmus("fit", "rows.csv", "-o", tmp_path / "m", *FAST[:2], "--config", tmp_path / "options.toml")

@@ -77,7 +77,12 @@ def whole(small, rows, tmp_path):
     return log
 
 
-@pytest.mark.parametrize("damage", ["", "4,0.12", "4,0.5,0.5\n5,0.5,0.5\n"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "damage", [pytest.param("", marks=SLOW), "4,0.12", pytest.param("4,0.5,0.5\n5,0.5,0.5\n", marks=SLOW)]
+)
 def test_a_resumed_fit_has_the_log_of_one_without_an_interruption(small, rows, tmp_path, whole, damage):
     log, folder = tmp_path / "log.csv", tmp_path / "checkpoints"
 
@@ -197,7 +202,7 @@ def test_partial_fit_after_fit_has_no_validation_loss(small, rows, tmp_path):
     assert np.isnan(table(log)["validation_loss"]).tolist() == [False] * 4 + [True]
 
 
-@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=SLOW)])
 def test_each_fit_of_a_search_has_its_log(small, rows, tmp_path, n_jobs):
     model = small(early_stopping=False).set_callbacks(CSVLogger(tmp_path / "log.csv"))
     pipeline = make_pipeline(StandardScaler(), model)

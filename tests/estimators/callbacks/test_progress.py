@@ -73,6 +73,7 @@ def test_a_failed_fit_leaves_no_bar(small, rows, terminal):
     assert progress._DISPLAY._bar is None
 
 
+@pytest.mark.slow
 def test_fits_at_a_time_share_the_display(small, rows, terminal):
     terminal()
     seen, callback = [], RichProgress()
@@ -88,6 +89,7 @@ def test_fits_at_a_time_share_the_display(small, rows, terminal):
     assert progress._DISPLAY._bar is None
 
 
+@pytest.mark.slow
 def test_a_fit_of_a_search_has_its_name(small, rows, terminal):
     terminal()
     names = []

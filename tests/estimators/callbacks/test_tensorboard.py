@@ -139,6 +139,7 @@ def test_events_of_another_fit_are_removed_only_on_request(small, rows, tmp_path
     assert scalars(folder) == of(model.history_)
 
 
+@pytest.mark.slow
 def test_each_fit_of_a_search_is_a_run(small, rows, tmp_path):
     model = small(early_stopping=False).set_callbacks(TensorBoard(tmp_path))
     search = GridSearchCV(model, {"max_epochs": [1]}, cv=2, error_score="raise").fit(rows)
