@@ -97,6 +97,14 @@ class Pickled:
         return (_itself, (self.function,)) if place is None else (_imported, (place,))
 
 
+class PicklesFunctions:
+    """An object whose attributes may be functions, which are pickled by the places where they are found."""
+
+    def __getstate__(self) -> Any:
+        state: Any = super().__getstate__()
+        return {name: Pickled(value) if is_function(value) else value for name, value in state.items()}
+
+
 def _itself(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 

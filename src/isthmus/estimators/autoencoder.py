@@ -22,6 +22,7 @@ from isthmus.data.sources.opening import is_iterator
 from isthmus.engine.checkpoint import Checkpoints
 from isthmus.estimators.base import Array, FittedModel, Rows
 from isthmus.estimators.fit.memory import Memory
+from isthmus.estimators.fit.outcome import doubt_of_penalty
 from isthmus.estimators.fit.reporting import Estimate, estimate
 from isthmus.estimators.fit.rows import FitRows, RowOptions, without_named
 from isthmus.estimators.fit.run import FitRun, Fitted, start_fit, start_partial_fit
@@ -148,6 +149,8 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
         SparsityWarning
             Where more than a tenth of a sparse code's units are dead, or a mean row has a fifth more or fewer active
             units than `k` or `sparsity_target` ask for.
+        IsthmusWarning
+            Where a penalty of the code is left to be made up for by a larger decoder, or there is one row.
         InterruptedFitWarning
             Where Ctrl-C ended training.
 
@@ -196,6 +199,8 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
             warnings.warn(
                 "there is one row, from which nothing can be learned; give more rows", IsthmusWarning, stacklevel=4
             )
+        if (doubt := doubt_of_penalty(run.plan)) is not None:
+            warnings.warn(doubt, IsthmusWarning, stacklevel=4)
         for complaint in complaints:
             warnings.warn(complaint, SparsityWarning, stacklevel=4)
 

@@ -12,7 +12,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus.core.errors import InvalidDataError
-from isthmus.core.functions import Pickled, is_function
+from isthmus.core.functions import PicklesFunctions
 from isthmus.engine.inference import blocks_for
 from isthmus.estimators import stored
 from isthmus.estimators.density import Sampled
@@ -43,7 +43,14 @@ def _documented_as(other: Callable[..., Any], summary: str) -> Callable[[F], F]:
     return decorated
 
 
-class FittedModel(Reported, Exported, Sampled, ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: ignore[misc]
+class FittedModel(
+    PicklesFunctions,
+    Reported,
+    Exported,
+    Sampled,
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+):
     """The methods of an estimator that has ``params_``, ``network_``, ``scaler_`` and ``n_components_``."""
 
     device: str | None
@@ -425,10 +432,6 @@ class FittedModel(Reported, Exported, Sampled, ClassNamePrefixFeaturesOutMixin, 
         """
         model: Self = stored.load_as(cls, path, network=network, trusted=trusted)
         return model
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()
-        return {name: Pickled(value) if is_function(value) else value for name, value in state.items()}
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "params_")

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus.core.compilation import quickly
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.functions import PicklesFunctions
 from isthmus.core.parameters import check_parameters, documented, values_of
 from isthmus.data.frames import eager
 from isthmus.data.sources.base import Block, Schema, Source
@@ -43,7 +44,7 @@ _RESULTS = ("score", "percentile", "outlier")  # columns of a file of scores
 
 
 @documented
-class AutoencoderOutlierDetector(OutlierParameters, Exported, OutlierMixin, BaseEstimator):  # type: ignore[misc]
+class AutoencoderOutlierDetector(OutlierParameters, PicklesFunctions, Exported, OutlierMixin, BaseEstimator):  # type: ignore[misc]
     """Finds rows that are unlike the others, and the columns that make them so.
 
     An autoencoder learns the rows without labels. A row's score is its squared distance from its nearest training rows,

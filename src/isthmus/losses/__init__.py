@@ -36,6 +36,8 @@ class Penalty:
         What ``penalty_weight=None`` means.
     loss_reduction : str
         What ``loss_reduction="auto"`` means, so that the weight means what it means in the paper.
+    of_scale : bool
+        Whether smaller codes lower it, so that the decoder may not make up for them freely.
     differentiates : bool
         Whether it has the derivative of the code, which codes of selected units do not have.
     """
@@ -43,6 +45,7 @@ class Penalty:
     of_rows: Callable[[Step, Output], Array]
     weight: float = 1.0
     loss_reduction: str = "mean"
+    of_scale: bool = False
     differentiates: bool = False
 
 

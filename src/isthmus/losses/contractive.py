@@ -85,4 +85,4 @@ def _by_unit(activation: str | Function) -> bool:
 
 
 # The paper's loss is a sum over the cells of a row.
-CONTRACTIVE = Penalty(contractive, weight=0.1, loss_reduction="sum", differentiates=True)
+CONTRACTIVE = Penalty(contractive, weight=0.1, loss_reduction="sum", of_scale=True, differentiates=True)

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
 
 from isthmus import Autoencoder, NeighborAutoencoder, VariationalAutoencoder
-from isthmus.core.errors import DivergedError, InvalidParameterError
+from isthmus.core.errors import DivergedError, InvalidParameterError, IsthmusWarning
 from isthmus.core.functions import Function
 from isthmus.estimators.fit.functions import check_penalty, penalty_weight, with_functions
 from isthmus.networks.dense import Dense
@@ -164,3 +164,9 @@ def test_other_autoencoders_take_an_activation(rows, kind):
     model = kind(2, activation=functools.partial(powered, n=3), hidden_layer_sizes=(6,), max_epochs=1, random_state=0)
     assert model.fit(rows).network_.activation == Function(functools.partial(powered, n=3))
     assert np.isfinite(model.transform(rows)).all()
+
+
+@pytest.mark.slow
+def test_what_makes_a_penalty_doubtful_is_a_warning(rows):
+    with pytest.warns(IsthmusWarning, match=r"^penalty='contractive' falls .*; set tied_weights=True, l2_penalty or"):
+        Autoencoder(2, penalty="contractive", max_epochs=1, **FAST).fit(rows)

@@ -1,11 +1,12 @@
 import warnings
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from isthmus import Autoencoder, SparseAutoencoder
 from isthmus.core.errors import SparsityWarning
-from isthmus.estimators.fit.outcome import complaints
+from isthmus.estimators.fit.outcome import complaints, doubt_of_penalty
 from isthmus.sparsity import KL, BatchTopK, JumpReLU, Matryoshka, TopK
 
 WIDTH = 20
@@ -101,3 +102,21 @@ def test_other_fits_do_not_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Autoencoder(2, hidden_layer_sizes=(), max_epochs=1, random_state=0).fit(rows)
+
+
+@pytest.mark.parametrize(
+    ("changes", "doubtful"),
+    [
+        ({}, False),
+        ({"penalty": "contractive"}, True),
+        ({"penalty": "contractive", "penalty_weight": 0}, False),
+        ({"penalty": "contractive", "tied_weights": True}, False),
+        ({"penalty": "contractive", "l2_penalty": 1e-4}, False),
+        ({"penalty": "contractive", "weight_decay": 1e-2}, False),
+        ({"penalty": lambda code, params: jnp.mean(code**2)}, False),
+    ],
+)
+def test_a_penalty_that_a_larger_decoder_makes_up_for(plan_of, changes, doubtful):
+    doubt = doubt_of_penalty(plan_of(**changes))
+    assert (doubt is not None) == doubtful
+    assert not doubtful or doubt.startswith("penalty='contractive' falls with the scale of the codes")

@@ -1,7 +1,9 @@
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from isthmus.core.errors import InvalidParameterError
+from isthmus.core.functions import Function
 from isthmus.export.onnx.activations import NODES, activated
 from isthmus.export.onnx.graph import Graph
 from isthmus.export.onnx.writing import to_model
@@ -24,3 +26,8 @@ def test_nodes_compute_what_the_function_does(name):
 def test_an_activation_without_a_row_is_refused():
     with pytest.raises(InvalidParameterError, match="activation='mish' cannot be exported; add a row to isthmus"):
         activated(Graph(), "mish", "x")
+
+
+def test_a_function_without_a_name():
+    with pytest.raises(InvalidParameterError, match=r"^activation=sin cannot be exported; .*ACTIVATIONS, and add"):
+        activated(Graph(), Function(jnp.sin), "x")

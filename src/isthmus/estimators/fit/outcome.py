@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.estimators.fit.plan import Plan
+from isthmus.losses import PENALTIES
 from isthmus.sparsity.base import Sparsity
 
 _MOST_DEAD = 0.1  # share of the code units
@@ -69,3 +70,16 @@ def _other_l0(sparsity: Sparsity, code: NDArray[Any]) -> str:
 
 def _either(remedies: list[str]) -> str:
     return ", ".join(remedies[:-1]) + f" or {remedies[-1]}"
+
+
+def doubt_of_penalty(plan: Plan) -> str | None:
+    """Return why a penalty may not do what it is for; None where there is no doubt."""
+    loss = plan.loss
+    if not loss.penalty_weight or not isinstance(loss.penalty, str) or not PENALTIES[loss.penalty].of_scale:
+        return None
+    if plan.network.options.tied or loss.l2 or plan.settings.decay:
+        return None
+    return (
+        f"penalty={loss.penalty!r} falls with the scale of the codes, for which a decoder of its own makes up; set "
+        "tied_weights=True, l2_penalty or weight_decay"
+    )
