@@ -1,5 +1,6 @@
 import functools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -7,8 +8,11 @@ import pytest
 from numpy.testing import assert_allclose
 
 from isthmus.core.functions import Function
+from isthmus.core.types import Batch
 from isthmus.losses import LOSSES
 from isthmus.losses.cells import cell_loss, huber, n_arrays
+from isthmus.losses.reconstruction import Reconstruction
+from isthmus.networks.dense import Dense
 
 X, Y, PRE = np.random.default_rng(0).normal(size=(3, 5, 4)).astype(np.float32)
 
@@ -48,3 +52,21 @@ def test_losses_by_name_and_by_function():
     assert_allclose(cell_loss(Function(huber))(X, PRE, Y), LOSSES["huber"](X, PRE, Y))
     # Optax's has its corner at 1 too: an independent statement of the same loss.
     assert_allclose(cell_loss(Function(optax.losses.huber_loss))(X, PRE, Y), LOSSES["huber"](X, PRE, Y), rtol=1e-6)
+
+
+def test_a_function_equal_to_a_loss_of_the_table_is_the_same_program():
+    """So it takes the same time: what is compiled is the same text."""
+
+    def squared(reconstruction, target):
+        return (reconstruction - target) ** 2
+
+    network, numbers = Dense(4, 2, (3,), (3,)), np.zeros((5, 2), np.uint32)
+    params, batch = network.init(0), Batch(X, np.ones(5, np.float32), numbers)
+
+    def lowered(loss):
+        def total(params, batch):
+            return Reconstruction(network, loss)(params, (), batch, batch.x, None, {})[0]
+
+        return jax.jit(jax.value_and_grad(total)).lower(params, batch).as_text()
+
+    assert lowered(Function(squared)) == lowered("mse") != lowered("huber")
