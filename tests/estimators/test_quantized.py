@@ -61,6 +61,7 @@ def test_both_forms_of_codes_are_decoded_alike(fitted):
     rows = fitted.inverse_transform(codes)
     assert_array_equal(fitted.inverse_transform(indices), rows)
     assert_array_equal(fitted.inverse_transform(indices.astype(np.uint8).tolist()), rows)
+    assert_array_equal(fitted.inverse_transform(pd.DataFrame(indices)), rows)
     assert_array_equal(fitted.reconstruct(X), rows)
     assert fitted.score(X) > 0.8
 

@@ -218,7 +218,7 @@ class VectorQuantizedAutoencoder(VectorQuantizedParameters, Autoencoder):  # typ
 
     def _as_codes(self, X: Rows) -> Any:
         """Return codes for what may be numbers of entries."""
-        values = np.asarray(X) if isinstance(X, list | tuple) else X
+        values = np.asarray(X) if isinstance(X, list | tuple) else X.to_numpy() if hasattr(X, "to_numpy") else X
         if getattr(getattr(values, "dtype", None), "kind", "") not in ("i", "u") or np.ndim(values) != 2:
             return X
         if values.shape[1] != self.n_groups_:
