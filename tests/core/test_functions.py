@@ -174,6 +174,7 @@ def test_names(function, name):
     assert name_of(function) == repr(Function(function)) == name
 
 
+@pytest.mark.slow
 def test_fingerprints_are_the_same_in_every_process(tmp_path):
     code = """
 import functools, sys

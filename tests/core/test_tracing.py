@@ -68,6 +68,7 @@ def test_what_cannot_be_a_loss_is_said_in_one_line(function, match):
     in_one_line(lambda: check_cells("loss=own", Function(function), 5, RANGES), match)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "function", [absolute, jax.jit(absolute), lambda x, y: jnp.where(x > y, x - y, 2 * (y - x)), lambda x, y: x - y]
 )

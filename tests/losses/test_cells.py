@@ -45,6 +45,7 @@ def test_how_many_arrays_a_loss_takes(function, number):
     assert n_arrays(function) == number
 
 
+@pytest.mark.slow
 def test_losses_by_name_and_by_function():
     assert cell_loss("mse") is LOSSES["mse"]
     assert_allclose(cell_loss(Function(two))(X, PRE, Y), X - Y)

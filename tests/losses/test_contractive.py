@@ -104,6 +104,7 @@ def penalties(network, params, x, epoch):
     return contractive(Step(network, params, (), batch, jnp.asarray(x), noise), output)
 
 
+@pytest.mark.slow
 def test_finite_differences():
     network = Dense(4, 2, (5,), (5,), "tanh", "sigmoid", precision="float64")
     params, x = drawn(network), rng.normal(size=(3, 4))

@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -24,10 +25,14 @@ def batch_of(n_rows=6, sample_weight=None):
     return Batch(jnp.asarray(X), jnp.asarray(weight), rows, sample_weight=sample_weight)
 
 
-def term(penalty, batch, weight=1.0, code=None):
+def term(penalty, batch, weight=1.0, code=None, eager=False):
     output, _ = Reconstruction(NETWORK).forward(PARAMS, batch.x, batch.row, None)
     output = output if code is None else output._replace(code=code)
-    return weighted(penalty, Step(NETWORK, PARAMS, (), batch, batch.x, None, {WEIGHT: weight}), output)
+
+    def computed(batch, output):
+        return weighted(penalty, Step(NETWORK, PARAMS, (), batch, batch.x, None, {WEIGHT: weight}), output)
+
+    return computed(batch, output) if eager else jax.jit(computed)(batch, output)
 
 
 def codes():
@@ -47,6 +52,7 @@ def test_rows_of_the_table(name):
     assert_allclose(term(name, batch_of(6, shares))[name], (values * shares).mean(), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_function_of_the_code_and_the_parameters():
     def own(code, params):
         return jnp.mean(code**2) + jnp.sum(params["encoder"][0]["weight"])
@@ -62,14 +68,16 @@ def test_a_short_batch_has_its_rows_repeated(n_rows):
     assert_allclose(found, codes()[:n_rows].mean(), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_places_that_do_not_divide_by_the_rows():
     seen = []
-    term(Function(lambda code, params: seen.append(np.asarray(code)) or jnp.sum(code)), batch_of(4))
+    term(Function(lambda code, params: seen.append(np.asarray(code)) or jnp.sum(code)), batch_of(4), eager=True)
     counts = [(seen[0] == code).all(axis=1).sum() for code in codes()]
     assert sorted(counts[:4]) == [1, 1, 2, 2]
     assert counts[4:] == [0, 0]
 
 
+@pytest.mark.slow
 def test_a_wide_code_is_a_matrix():
     values, units = jnp.asarray([[2.0, 1.0]] * 6), jnp.asarray([[0, 2], [1, 0], [2, 1], [0, 1], [1, 2], [2, 0]])
     whole = np.zeros((6, 3))

@@ -41,7 +41,11 @@ def test_which_parameters_are_functions():
         ),
         ({"output_activation": jnp.log}, "output_activation=log has a value of nan at -3; it must be finite"),
         ({"loss": lambda x, y: jnp.mean((x - y) ** 2)}, r"loss=<lambda> returns an array of shape \(\)"),
-        ({"penalty": lambda code, params: code}, r"penalty=<lambda> returns an array of shape \(4, 2\); it must"),
+        pytest.param(
+            {"penalty": lambda code, params: code},
+            r"penalty=<lambda> returns an array of shape \(4, 2\); it must",
+            marks=pytest.mark.slow,
+        ),
         ({"penalty_weight": 2.0}, "penalty_weight=2 has no effect without penalty"),
         ({"penalty": "contract"}, "penalty='contract' must be 'contractive', a function .*did you mean"),
         ({"loss": 3}, r"loss=3 must be one of .* or a function \(reconstruction, target\) -> the loss of each cell"),
