@@ -25,8 +25,8 @@ def weighted(penalty: str | Function, step: Step, output: Output) -> dict[str, A
     ----------
     penalty : str or Function
         A name in `PENALTIES`, or a function ``(code, params) -> scalar``, which has the codes (B, K) of a batch's rows.
-        A short batch, whose places are more than its rows, has them repeated, so that a mean over the batch is one over
-        its rows.
+        A short batch, which has more places than rows, has them repeated, each about equally often, so that a mean
+        over the batch is nearly one over its rows.
     step : Step
         What the step knows.
     output : Output
