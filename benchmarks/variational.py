@@ -70,7 +70,8 @@ def mnist(arguments: argparse.Namespace) -> None:
     start = time.perf_counter()
     found = -model.log_likelihood(test, arguments.importance)
     print(
-        f"{seconds:.0f} s, of processors {processor:.0f} s; {found.mean():.2f} nats (standard error {found.std() / np.sqrt(len(found)):.2f}) with "
+        f"{seconds:.0f} s, of processors {processor:.0f} s; {found.mean():.2f} nats "
+        f"(standard error {found.std() / np.sqrt(len(found)):.2f}) with "
         f"{arguments.importance} samples of {len(test)} test digits in {time.perf_counter() - start:.0f} s; "
         f"bound {-model.log_likelihood(test, 1).mean():.2f}; {model.n_active_units_} active units",
         flush=True,
