@@ -136,3 +136,14 @@ def test_padding_and_missing_cells_do_not_count():
     found = jax.jit(objective.log_density)(params, batch_of()._replace(observed=observed), jnp.zeros((1, 7, 2)))
     whole = jax.jit(objective._cells)(params, batch_of(), NETWORK.decode(params, jnp.zeros((7, 2))))
     assert_allclose(found[0], whole[:, :3].sum(axis=1), rtol=1e-12)
+
+
+def test_conditions_are_not_corrupted():
+    network = VariationalDense(4, 2, (5,), (5,), precision="float64", conditions=(1,))
+    params, noisy = params_of(network), X.copy()
+    noisy[:, [1, 3]] = 0
+    half = X.copy()
+    half[:, 3] = 0
+    scheduled = {"beta": 1.0}
+    found = [value(EvidenceBound(network, Gaussian()), params, scheduled, x=x)[0] for x in (noisy, half, X)]
+    assert found[0] == found[1] != found[2]

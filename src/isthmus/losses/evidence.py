@@ -100,6 +100,8 @@ class EvidenceBound(Objective):
         self, params: Params, state: ModelState, batch: Batch, noisy: Array, noise: Noise | None, scheduled: Scheduled
     ) -> Evaluated:
         """Return the loss, the state as it was, and the terms ``reconstruction`` and ``kl``, in nats."""
+        if self.network.conditions:
+            noisy = jnp.where(self.network.is_condition, batch.x, noisy)  # what is given is not corrupted
         mean, log_variance = self.network.posterior(params, noisy, batch.row, noise, batch.condition)
         units = divergence(mean, log_variance)
         entropy = batch_mean(jnp.sum(units, axis=1), batch)
