@@ -27,7 +27,7 @@ batches among the 30 nearest neighbours of a cell's code, divided by that among 
 do not matter. `gap` is the silhouette of batches within types: 0 where they do not matter, 1 where they are apart.
 `types` is the accuracy of types by the 15 nearest neighbours of each cell.
 
-The parameters of the variational networks were chosen with seed 100, which is another division.
+The parameters of the variational networks were chosen with seed 100, another division of the same cells.
 """
 
 from __future__ import annotations
