@@ -36,7 +36,7 @@ def example_rows():
 def untrained(model, rows):
     """Return the model with its initial weights, as if fitted, without compiling an epoch."""
     run = start_fit(model, open_rows(model, rows, reset=True))
-    model._adopt(run.fitted(run.state))
+    model._adopt(run.fitted(run.state), run.trainer.loader)
     return model
 
 

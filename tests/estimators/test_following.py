@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from isthmus import Autoencoder, ConvolutionalAutoencoder, DenoisingAutoencoder, SparseAutoencoder
+from isthmus import (
+    Autoencoder,
+    ConvolutionalAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    VariationalAutoencoder,
+    VectorQuantizedAutoencoder,
+    load,
+)
 from isthmus.core.errors import DivergedError, InvalidParameterError
 from isthmus.evaluation import plots
 
@@ -213,3 +221,37 @@ def test_a_diverged_fit_keeps_the_last_finite_weights_and_no_pending_state():
         model.set_callbacks(lambda m: None).fit(ROWS)
     assert "_current_fit" not in vars(model)
     assert np.isfinite(model.transform(ROWS)).all()
+
+
+@pytest.mark.slow
+def test_what_is_measured_after_a_fit_is_that_of_the_epoch_in_a_callback(tmp_path):
+    # Of an earlier fit these say nothing of the weights that a callback is given.
+    measured = {
+        VectorQuantizedAutoencoder(4, n_codes=4, hidden_layer_sizes=(8,), **SMALL): ("usage_", "perplexity_"),
+        VariationalAutoencoder(2, hidden_layer_sizes=(8,), **SMALL): ("activity_", "n_active_units_", "elbo_"),
+    }
+    for model, names in measured.items():
+        seen = []
+
+        def watch(model, seen=seen, names=names):
+            model.save(tmp_path / "epoch.safetensors", overwrite=True)
+            saved = load(tmp_path / "epoch.safetensors")
+            seen.append([getattr(one, name) for name in names for one in (model, saved)])
+
+        model.fit(ROWS[:, ::-1])
+        model.set_params(restore_best=False, early_stopping=False).set_callbacks(watch).fit(ROWS)
+        assert len(seen) == 3
+        for values in seen:
+            for value, saved in zip(values[::2], values[1::2], strict=True):
+                assert_array_equal(value, saved)
+        assert_array_equal(seen[-1][0], getattr(model, names[0]))
+        assert not np.array_equal(seen[0][0], seen[-1][0])
+
+
+@pytest.mark.slow
+def test_a_density_of_earlier_codes_is_not_used_in_a_callback():
+    model = KINDS[0]().fit(ROWS)
+    model.sample(2, ROWS, random_state=0)
+    with pytest.raises(InvalidParameterError, match="sample needs rows whose codes"):
+        model.set_callbacks(lambda model: model.sample(2)).fit(-ROWS)
+    assert model.sample(2).shape == (2, 16)  # the earlier fit is as it was

@@ -301,3 +301,25 @@ def test_skewed_numbers_of_a_mixed_table_are_transformed_if_the_scaling_is_autom
     assert abs(pd.Series(rows[:, 2]).skew()) < pd.Series(others[:, 2]).skew() / 2
     assert_allclose(others[:, 2], frame["price"])
     assert_allclose(automatic.encoding_.decode(rows, "pandas")["price"], frame["price"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (np.ones((3, 2)), "X has 2 features, but Autoencoder is expecting 4 features"),
+        (scipy.sparse.csr_array(np.ones((3, 2))), "X has 2 features"),
+        (np.ones((0, 4)), "0 sample"),
+        (np.ones((2, 2, 2)), "dim 3"),
+        (np.ones(4), "Expected 2D array, got 1D array instead"),
+        (pd.DataFrame(np.ones((3, 4)), columns=list("abcx")), "feature names should match"),
+        (pd.DataFrame(np.ones((3, 2)), columns=list("ab")), "feature names should match"),
+    ],
+)
+def test_what_scikit_learn_refuses_is_an_error_of_isthmus(small, rows, message):
+    model = small(max_epochs=1).fit(pd.DataFrame(np.random.default_rng(0).normal(size=(30, 4)), columns=NAMES))
+    calls = [model.transform, model.score, model.reconstruct, model.partial_fit]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an array has no names of columns
+        for call in calls:
+            with pytest.raises(InvalidDataError, match=message):
+                call(rows)

@@ -79,6 +79,14 @@ def test_how_entries_are_used(fitted):
     assert len(history["unused_codes"]) == fitted.n_iter_
 
 
+def test_a_row_of_weight_2_is_two_rows_of_the_usage():
+    X, weights = planted(), np.arange(200) % 3
+    model = quick(max_epochs=2).fit(X, sample_weight=weights)
+    rows = np.repeat(X, weights, axis=0)
+    usage = np.stack([np.bincount(group, minlength=16) for group in model.code_indices(rows).T]) / len(rows)
+    assert_allclose(model.usage_, usage)
+
+
 def test_a_file_has_the_model(fitted, tmp_path):
     fitted.save(tmp_path / "m")
     loaded = isthmus.load(tmp_path / "m")

@@ -147,6 +147,35 @@ def test_conditions_are_read_and_can_be_replaced(tmp_path):
 
 
 @pytest.mark.slow
+def test_rows_of_other_conditions_are_framed_as_those_of_the_training_mean():
+    X = planted()
+    model = quick(conditions=[4]).fit(X)
+    for dtype in (np.float32, np.float64):
+        codes = model.transform(X.astype(dtype))
+        assert model.inverse_transform(codes).dtype == dtype
+        moved = model.inverse_transform(codes, conditions=X)
+        assert moved.dtype == dtype
+        assert_allclose(moved, model.reconstruct(X.astype(dtype)), rtol=1e-5)
+    codes[3, 1] = np.nan
+    for conditions in (None, X):
+        with pytest.raises(InvalidDataError, match="NaN at row 3"):
+            model.inverse_transform(codes, conditions=conditions)
+    frame = pd.DataFrame(X, columns=list("abcde"), index=np.arange(200) + 50)
+    model = quick(conditions=["e"]).set_output(transform="pandas").fit(frame)
+    assert_array_equal(model.inverse_transform(model.transform(frame), conditions={"e": 4.0}).index, frame.index)
+
+
+@pytest.mark.slow
+def test_a_row_of_weight_2_is_two_rows_of_what_is_measured():
+    X, weights = planted(), np.arange(200) % 3
+    model = quick().fit(X, sample_weight=weights)
+    kept, counts = X[weights > 0], weights[weights > 0]
+    assert_allclose(model.activity_, np.repeat(model.transform(kept), counts, axis=0).var(axis=0), rtol=1e-5)
+    likelihood = model.log_likelihood(kept, 1, random_state=model.seed_)
+    assert_allclose(model.elbo_, np.repeat(likelihood, counts).mean(), rtol=1e-6)
+
+
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::isthmus.core.errors.CollapseWarning")  # of two epochs
 def test_pictures_with_conditions(tmp_path):
     from sklearn.datasets import load_digits

@@ -101,6 +101,18 @@ def test_cosine_of_tiny_and_huge_rows():
     assert found.zero_rows == 1
 
 
+def test_a_row_of_weight_2_is_two_rows_of_the_fidelity():
+    rng = np.random.default_rng(0)
+    rows, rebuilt, weights = rng.normal(size=(8, 3)), rng.normal(size=(8, 3)), np.arange(8) % 3
+    rows[4] = 0
+    rows[1, 2] = np.nan
+    weighted, repeated = Fidelity(), Fidelity()
+    weighted.update(rows, rebuilt, weights)
+    repeated.update(np.repeat(rows, weights, axis=0), np.repeat(rebuilt, weights, axis=0))
+    for name in ("mse", "cosine", "explained_variance", "fvu"):
+        assert_allclose(getattr(weighted, name), getattr(repeated, name), rtol=1e-12)
+
+
 def test_a_reconstruction_of_zeros_has_cosine_zero():
     found = Fidelity()
     found.update(np.eye(4), np.diag([1.0, 1, 1, 0]))

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 from isthmus.metrics import continuity, distance_correlation, knn_accuracy, trustworthiness
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import pdist
@@ -124,3 +125,10 @@ def test_errors(call, message):
         call()
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", [scipy.sparse.csr_array, scipy.sparse.coo_matrix])
+def test_sparse_rows_and_codes_are_those_of_their_dense_form(form):
+    rows = np.where(X > 8, X, 0)
+    for metric in (trustworthiness, continuity, distance_correlation):
+        assert metric(form(rows), form(CODES), n_samples=100) == metric(rows, CODES, n_samples=100)

@@ -215,10 +215,10 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
     def _train(self, run: FitRun) -> Fitted:
         try:
             fitted = run.train()
-            self._adopt(fitted)
+            self._adopt(fitted, run.trainer.loader)
             return fitted
         except DivergedError as error:
-            self._adopt(run.fitted(error.state))
+            self._adopt(run.fitted(error.state), run.trainer.loader)
             raise
 
     def estimate_fit(

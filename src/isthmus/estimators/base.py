@@ -116,7 +116,8 @@ class FittedModel(
         """Return the reconstructions of rows: ``inverse_transform(transform(X))``, without keeping the codes.
 
         Under the scalings that subtract each row's own mean, "patches" and "whitened_patches", the reconstructions
-        have it again; `inverse_transform`, which has only codes, gives the mean of the rows that `fit` saw.
+        have it again; `inverse_transform`, which has only codes, gives the mean of the rows that `fit` saw. So it is
+        with what a variational autoencoder's decoder reads besides the code: a row's conditions, and the sum of counts.
 
         Parameters
         ----------

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.callback import CallbackSupportMixin, FitCallback
 
 from isthmus.core.errors import InvalidParameterError
+from isthmus.engine.loading import RowLoader
 from isthmus.estimators.callbacks.base import STAGES, Begun, EpochCallback
 from isthmus.estimators.fit.run import FitRun, Fitted, even
 
@@ -22,6 +22,8 @@ class FollowedFit(CallbackSupportMixin):  # type: ignore[misc]
     """An estimator that works in callbacks: there it has the weights that training has reached."""
 
     params_: Any
+    # Names of what an estimator measures of its weights on the first rows; `_measures` returns their values.
+    _measured: ClassVar[tuple[str, ...]] = ()
 
     def set_callbacks(self, *callbacks: Any) -> Self:
         """Set what is called during `fit` and `partial_fit`.
@@ -48,24 +50,32 @@ class FollowedFit(CallbackSupportMixin):  # type: ignore[misc]
         super().set_callbacks(*map(_as_callback, callbacks))
         return self
 
-    def _adopt(self, fitted: Fitted) -> None:
-        """Keep what was learned."""
-        self.__dict__.pop("_current_fit", None)
-        self.__dict__.pop("code_density_", None)  # that of an earlier fit
-        for name, value in fitted._asdict().items():
-            setattr(self, name, value)
+    def _adopt(self, fitted: Fitted, loader: RowLoader) -> None:
+        """Keep what was learned, and what is measured of it on the first rows of a loader."""
+        self._forget()
+        self.__dict__.update(fitted._asdict())
+        self.__dict__.update(self._measures(loader))
+
+    def _forget(self) -> None:
+        """Remove what belongs to other weights: those of an earlier fit or of an earlier epoch."""
+        for name in ("_current_fit", "code_density_", *self._measured, *Fitted._fields):
+            self.__dict__.pop(name, None)
+
+    def _measures(self, loader: RowLoader) -> dict[str, Any]:
+        """Return what is measured of the estimator's weights on the first rows of a loader, by name."""
+        return {}
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
             # Called for missing attributes only. Codes of the first rows are computed if a callback asks for them: a
             # callback that only prints the loss costs nothing.
-            compute = self.__dict__.get("_current_fit")
-            if compute is None or name not in Fitted._fields:
+            pending = self.__dict__.get("_current_fit")
+            if pending is None or name not in (*Fitted._fields, *self._measured):
                 # Raises the error of the attribute, which is NotFittedError for some.
                 return object.__getattribute__(self, name)
-            del self.__dict__["_current_fit"]
-            self.__dict__.update(compute()._asdict())
+            run, state = pending
+            self._adopt(run.fitted(state, best=False), run.trainer.loader)
             return self.__dict__[name]
 
     def __getstate__(self) -> Any:
@@ -112,10 +122,9 @@ class CallbackCaller:
             return
         values, state, history = self.estimator.__dict__, run.state, even(run.state.metrics)
         if self.shows_state:
-            for name in Fitted._fields:
-                values.pop(name, None)
+            self.estimator._forget()
             values["history_"], values["n_iter_"] = history, state.epoch
-            values["_current_fit"] = functools.partial(run.fitted, state, best=False)
+            values["_current_fit"] = run, state
         else:
             values["feature_history_"] = history
         if run is not self.run:

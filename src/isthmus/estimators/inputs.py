@@ -268,7 +268,10 @@ def check_names(estimator: Any, X: Any, *, reset: bool) -> None:
             f"X has a column {other[0]!r} where the model was fitted on {other[1]!r}; put the columns in the order of "
             "fit, or pass X.to_numpy() to take them by place"
         )
-    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    try:
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
+    except ValueError as error:
+        raise _brief(error) from None
     if reset:
         forget_labels(estimator)
         if not all(isinstance(label, str) for label in labels):
@@ -305,14 +308,14 @@ def _plain_label(label: Any) -> Any:
     return label if isinstance(label, str | int | float) else str(label)
 
 
-def _brief(error: ValueError) -> ValueError:
-    """Return scikit-learn's error without the array it prints, where it prints one."""
+def _brief(error: ValueError) -> InvalidDataError:
+    """Return scikit-learn's error as one of isthmus, without the array it prints, where it prints one."""
     lines = str(error).splitlines()
     if lines[0].startswith("Complex data"):
         return InvalidDataError(f"{lines[0]}: give real and imaginary parts as columns of their own")
     if lines[-1].startswith("Reshape your data"):
         return InvalidDataError(f"{lines[0].rstrip(':')}. {lines[-1]}")
-    return error
+    return error if isinstance(error, InvalidDataError) else InvalidDataError(str(error))
 
 
 def _check_columns(estimator: Any, source: Source, *, reset: bool) -> None:

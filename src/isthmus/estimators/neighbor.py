@@ -145,8 +145,10 @@ class NeighborAutoencoder(NeighborParameters, FollowedFit, FittedModel, BaseEsti
             stages = [
                 Stage(watcher) if saved is None else saved.stage(name, watcher) for name, watcher in watchers.items()
             ]
+            # Those of an earlier fit are not what callbacks are to see.
+            self.feature_history_, self.n_graph_rows_, self.graph_recall_ = {}, found.n_rows, found.recall
             learned = learn(plan, prepared, found.edges, *stages)
-            self._adopt(learned.fitted._replace(image_shape_=own_shape))
+            self._adopt(learned.fitted._replace(image_shape_=own_shape), prepared.loader)
             self.feature_history_ = learned.feature_history
             found = learned.graph or found
             self.n_graph_rows_, self.graph_recall_ = found.n_rows, found.recall

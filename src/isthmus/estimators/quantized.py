@@ -13,13 +13,14 @@ from isthmus.core.errors import CollapseWarning, InvalidDataError
 from isthmus.core.parameters import documented
 from isthmus.data.sources.base import Block
 from isthmus.engine.inference import Inference
+from isthmus.engine.loading import RowLoader
 from isthmus.engine.program import precision_scope
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import Array, Rows
 from isthmus.estimators.density import sampled_codes
-from isthmus.estimators.fit.arrangement import first_rows
+from isthmus.estimators.fit.arrangement import first_rows, first_weights
 from isthmus.estimators.fit.choices import pick_device
-from isthmus.estimators.fit.run import FitRun, Fitted
+from isthmus.estimators.fit.run import FitRun
 from isthmus.estimators.inputs import cell_names, open_stream
 from isthmus.estimators.quantized_parameters import VectorQuantizedParameters
 from isthmus.estimators.streaming import joined
@@ -78,14 +79,14 @@ class VectorQuantizedAutoencoder(VectorQuantizedParameters, Autoencoder):  # typ
     """
 
     usage_: Array
+    _measured = ("usage_",)
 
-    def _train(self, run: FitRun) -> Fitted:
-        fitted = super()._train(run)
-        rows = first_rows(run.trainer.loader)
+    def _measures(self, loader: RowLoader) -> dict[str, Any]:
+        rows = first_rows(loader)
+        weights = first_weights(loader, len(rows))
         chosen = np.concatenate(list(self._numbering().encode([Block(rows, 0)]))).astype(np.intp)
-        counts = [np.bincount(group, minlength=self.sparsity_.n_codes) for group in chosen.T]
-        self.usage_ = np.array(counts) / len(rows)
-        return fitted
+        counts = np.array([np.bincount(group, weights, self.sparsity_.n_codes) for group in chosen.T])
+        return {"usage_": counts / (len(rows) if weights is None else weights.sum())}
 
     def _warn(self, run: FitRun, complaints: list[str]) -> None:
         super()._warn(run, complaints)

@@ -13,15 +13,16 @@ from isthmus.core.errors import CollapseWarning, InvalidDataError, InvalidParame
 from isthmus.core.parameters import Integer, documented
 from isthmus.data.sources.base import Block
 from isthmus.engine.inference import Inference, blocks_for
+from isthmus.engine.loading import RowLoader
 from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import Array, Rows
 from isthmus.estimators.conditions import context_for
 from isthmus.estimators.density import checked_count
 from isthmus.estimators.evidence import log_evidence
-from isthmus.estimators.fit.arrangement import first_rows
+from isthmus.estimators.fit.arrangement import first_rows, first_weights, mean_of
 from isthmus.estimators.fit.choices import draw_seed, pick_device
-from isthmus.estimators.fit.run import FitRun, Fitted
-from isthmus.estimators.inputs import cell_names, open_stream
+from isthmus.estimators.fit.run import FitRun
+from isthmus.estimators.inputs import cell_names, finite_blocks, open_stream
 from isthmus.estimators.streaming import float_of, joined
 from isthmus.estimators.variational_parameters import VariationalParameters
 from isthmus.estimators.verbs import DECODE, ENCODE, opened_codes
@@ -72,16 +73,21 @@ class VariationalAutoencoder(VariationalParameters, Autoencoder):  # type: ignor
     ((1797, 4), (3, 64))
     """
 
-    def _train(self, run: FitRun) -> Fitted:
-        fitted = super()._train(run)
-        rows = first_rows(run.trainer.loader)
+    _measured = ("activity_", "n_active_units_", "elbo_")
+
+    def _measures(self, loader: RowLoader) -> dict[str, Any]:
+        rows = first_rows(loader)
+        weights = first_weights(loader, len(rows))
         inference = Inference(self.network_, self.params_, self.scaler_, pick_device(self.device), cell_names(self))
         codes = np.concatenate(list(inference.encode([Block(rows, 0)]))).astype(np.float64)
-        self.activity_ = codes.var(axis=0)
-        self.n_active_units_ = int((self.activity_ > ACTIVE).sum())
+        activity = mean_of(np.square(codes - mean_of(codes, weights)), weights)
         known = resolve(self.likelihood).discrete or self.scaler_.affine is not None
-        self.elbo_ = float(log_evidence(self, [Block(rows, 0)], 1, self.seed_).mean()) if known else float("nan")
-        return fitted
+        bound = mean_of(log_evidence(self, [Block(rows, 0)], 1, self.seed_), weights) if known else np.nan
+        return {
+            "activity_": activity,
+            "n_active_units_": int((activity > ACTIVE).sum()),
+            "elbo_": float(bound),
+        }
 
     def _warn(self, run: FitRun, complaints: list[str]) -> None:
         super()._warn(run, complaints)
@@ -153,11 +159,21 @@ class VariationalAutoencoder(VariationalParameters, Autoencoder):  # type: ignor
         if conditions is None:
             return self._shaped(DECODE.in_memory(self, X))
         source, _ = opened_codes(self, X, None)
-        codes = np.concatenate([np.asarray(block.values, np.float64) for block in source.blocks()])
-        return self._decoded(codes, context_for(self, conditions, len(codes)))
+        blocks = finite_blocks(source, source.schema.names)
+        codes = np.concatenate([np.asarray(block.values, np.float64) for block in blocks])
+        context = context_for(self, conditions, len(codes))
+        return self._decoded(codes, context, dtype=float_of(source), given=X)
 
-    def _decoded(self, codes: Array, context: Array | None = None, draw: Any = None) -> Any:
-        """Return rows for codes (n, K): their means or, with a random generator, draws."""
+    def _decoded(
+        self,
+        codes: Array,
+        context: Array | None = None,
+        draw: Any = None,
+        *,
+        dtype: Any = np.float32,
+        given: Any = None,
+    ) -> Any:
+        """Return rows for codes (n, K): their means or, with a random generator, draws; framed as those `given`."""
         from isthmus.estimators.framing import decoded_codes
         from isthmus.estimators.streaming import inference_of
 
@@ -166,8 +182,8 @@ class VariationalAutoencoder(VariationalParameters, Autoencoder):  # type: ignor
         scaled = np.concatenate(parts) if parts else np.empty((0, self.network_.n_features))
         if draw is not None:
             scaled = self._drawn(scaled.astype(np.float64), draw)
-        rows = self.scaler_.raw(scaled, np.float64 if self.scaler_.wide else np.float32)
-        return self._shaped(decoded_codes(self, None, rows))
+        rows = self.scaler_.raw(scaled, np.float64 if self.scaler_.wide else dtype)
+        return self._shaped(decoded_codes(self, given, rows))
 
     def _drawn(self, mean: Array, rng: np.random.Generator) -> Array:
         network = self.network_

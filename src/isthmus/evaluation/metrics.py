@@ -159,22 +159,24 @@ class Fidelity(ExplainedVariance):
 
     def __init__(self) -> None:
         super().__init__()
-        self._cells = 0
-        self._cosines = 0.0
+        self._cells = self._cosines = 0.0
+        self._directed = 0.0  # the weight of rows that are not zero
         self.zero_rows = 0
 
     def update(self, rows: NDArray[Any], reconstructed: NDArray[Any], weights: NDArray[Any] | None = None) -> None:
         """Add rows and their reconstruction, both (n_rows, n_features); `weights` (n_rows,) are >= 0."""
         _check_pair(rows, reconstructed)
         rows, reconstructed = rows.astype(np.float64, copy=False), reconstructed.astype(np.float64, copy=False)
-        super().update(rows, reconstructed)
+        super().update(rows, reconstructed, weights)
         missing = np.isnan(rows)
         if missing.any():
             rows, reconstructed = np.where(missing, 0.0, rows), np.where(missing, 0.0, reconstructed)
-        self._cells += rows.size - int(missing.sum())
+        weights = np.ones(len(rows)) if weights is None else np.asarray(weights, np.float64)
+        self._cells += float(weights @ (~missing).sum(axis=1))
         directions, nonzero = _normalized(rows)
-        self._cosines += float((directions * _normalized(reconstructed)[0]).sum())
-        self.zero_rows += len(rows) - nonzero
+        self._cosines += float(weights @ (directions * _normalized(reconstructed)[0]).sum(axis=1))
+        self._directed += float(weights @ nonzero)
+        self.zero_rows += len(rows) - int(nonzero.sum())
 
     @property
     def mse(self) -> float:
@@ -194,18 +196,17 @@ class Fidelity(ExplainedVariance):
     @property
     def cosine(self) -> float:
         """Mean cosine similarity of a row and its reconstruction."""
-        nonzero = self.count - self.zero_rows
-        return self._cosines / nonzero if nonzero else float("nan")
+        return self._cosines / self._directed if self._directed else float("nan")
 
 
-def _normalized(rows: Floats) -> tuple[Floats, int]:
-    """Return rows scaled to norm 1, with rows of zeros unchanged, and the number of nonzero rows."""
+def _normalized(rows: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return rows scaled to norm 1, with rows of zeros unchanged, and whether each row is nonzero."""
     # Dividing by the largest cell first keeps the squares of very small or large cells within the range of floats.
     largest = np.abs(rows).max(axis=1, keepdims=True, initial=0)
     nonzero = largest > 0
     rows = np.divide(rows, largest, out=np.zeros_like(rows), where=nonzero)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, norms, out=rows, where=nonzero), int(nonzero.sum())
+    return np.divide(rows, norms, out=rows, where=nonzero), nonzero[:, 0]
 
 
 class CodeStatistics:

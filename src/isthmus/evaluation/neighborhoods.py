@@ -242,17 +242,21 @@ def distances(rows: Floats, others: Floats) -> Floats:
 
 
 def _pair(X: ArrayLike, codes: ArrayLike, n_samples: int | None, seed: int) -> tuple[Floats, Floats]:
-    n_rows, n_codes = len(X), len(codes)  # type: ignore[arg-type]
+    n_rows, n_codes = _count(X), _count(codes)
     if n_rows != n_codes:
         raise InvalidDataError(f"{n_rows} rows have {n_codes} codes; pass one code for each row")
     chosen = sampled(n_rows, n_samples, seed)
     return checked_rows(_taken(X, chosen), "X", missing=True), checked_rows(_taken(codes, chosen), "codes")
 
 
+def _count(rows: Any) -> int:
+    return int(rows.shape[0]) if hasattr(rows, "tocsr") else len(rows)  # sparse matrices have no len
+
+
 def _taken(rows: Any, chosen: NDArray[np.int64]) -> Any:
     if hasattr(rows, "iloc"):
         return rows.iloc[chosen]
-    return rows[chosen] if hasattr(rows, "tocsr") else np.asarray(rows)[chosen]
+    return rows.tocsr()[chosen] if hasattr(rows, "tocsr") else np.asarray(rows)[chosen]
 
 
 def _check_neighbors(n_neighbors: int, most: int) -> None:
