@@ -1,6 +1,7 @@
 """Variational autoencoders: the likelihood of binarised MNIST, and the cost of an epoch.
 
     python benchmarks/variational.py mnist [--samples 50] [--epochs 200]   784-200-200-50, tanh; needs ISTHMUS_DATA
+    python benchmarks/variational.py mnist --start MODEL --samples 50 --epochs 10   goes on with what --save wrote
     python benchmarks/variational.py epoch    next to the plain autoencoder, interleaved; random rows
     python benchmarks/variational.py picture  docs/assets/samples.png; needs ISTHMUS_DATA
 
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 from common import Job, in_turn, machine, report, settings_of
 
-from isthmus import Autoencoder, VariationalAutoencoder
+from isthmus import Autoencoder, VariationalAutoencoder, load
 from isthmus.core.errors import CollapseWarning
 from isthmus.data.datasets import load_mnist
 
@@ -64,9 +65,14 @@ def mnist(arguments: argparse.Namespace) -> None:
     epochs = max(arguments.epochs // arguments.copies, 1)
     settings = NETWORK | {"n_samples": arguments.samples, "max_epochs": epochs} | settings_of(arguments.set)
     print(f"{machine()}; {arguments.copies} drawings of 60,000 digits, {epochs} epochs of them, {settings}", flush=True)
+    model = VariationalAutoencoder(**settings)
+    if arguments.start is not None:
+        model = load(arguments.start).set_params(warm_start=True, **settings)
     start, processor = time.perf_counter(), time.process_time()
-    model = VariationalAutoencoder(**settings).fit(rows)
+    model.fit(rows)
     seconds, processor = time.perf_counter() - start, time.process_time() - processor
+    if arguments.save is not None:
+        model.save(arguments.save, overwrite=True)
     start = time.perf_counter()
     found = -model.log_likelihood(test, arguments.importance)
     print(
@@ -115,6 +121,8 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=1, help="codes drawn for each row in training")
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--copies", type=int, default=10, help="drawings of the training pixels")
+    parser.add_argument("--start", metavar="MODEL", help="a fitted model that training continues from")
+    parser.add_argument("--save", metavar="MODEL", help="where the fitted model is written")
     parser.add_argument("--importance", type=int, default=5000, help="samples of the estimate")
     parser.add_argument("--test", type=int, default=10_000, help="test digits")
     parser.add_argument("--repeats", type=int, default=7)

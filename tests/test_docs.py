@@ -71,6 +71,9 @@ def test_commands_are_there(document):
             assert re.search(rf"^{words[1]}:", MAKEFILE, re.MULTILINE), line
         elif words[0] == "pip":
             assert re.fullmatch(r"pip install '?isthmus(\[[a-z]+\])?'?", " ".join(words)), line
+        elif words[0] == "python":
+            script = (ROOT / words[1]).read_text()
+            assert all(f'"{word}"' in script for word in words if word.startswith("--")), line
         elif words[:2] == ["docker", "build"]:
             assert (ROOT / words[words.index("-f") + 1]).exists(), line
         else:
