@@ -138,8 +138,8 @@ _LABEL = r"^[+-]?0[0-9]"  # a number would lose its zeros
 def inferred(column: Any, options: TextOptions, decimal: str) -> Any:
     """Return a column of text in the type that all its cells have, null where a cell is missing.
 
-    Integers, numbers, truth values, dates or times; a column in which a cell has leading zeros, all cells have a plus
-    sign, or integers need more than 64 bits holds labels, and stays text.
+    Integers, numbers, truth values, dates, or dates with times. A column of integers in which a cell has leading zeros,
+    all cells have a plus sign, or one needs more than 64 bits has labels, and stays text, as do times without a date.
     """
     import pyarrow as pa
     from pyarrow import compute
@@ -158,7 +158,7 @@ def inferred(column: Any, options: TextOptions, decimal: str) -> Any:
             return without(column, options.missing_texts)
     if _all(cells, "^(?i:true|false)$"):
         return of_kind(column, "boolean", options, decimal)
-    for dates in (pa.date32(), pa.time32("s"), pa.timestamp("s"), pa.timestamp("us"), pa.timestamp("ns")):
+    for dates in (pa.date32(), pa.timestamp("s"), pa.timestamp("us"), pa.timestamp("ns")):
         try:
             return given.cast(dates)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
