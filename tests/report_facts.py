@@ -1,4 +1,6 @@
-"""Facts of a report that are made up: every text is hostile, and every section has something to say."""
+"""Facts of a report that are made up: every text is hostile, and every section has content."""
+
+import dataclasses
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from isthmus.evaluation.report.facts import (
     Training,
     Unit,
 )
+from pages import Page
 
 HOSTILE = '</script><img src="x" onerror="alert(1)">\u202e'
 SEEN = HOSTILE.replace("\u202e", "\ufffd")
@@ -48,3 +51,12 @@ def facts():
         Noise(np.arange(3.0), {"model": np.ones(3), "PCA": np.ones(3)}, HOSTILE, N),
         (Problem(HOSTILE, HOSTILE, (HOSTILE,), ((HOSTILE,),)),),
     )
+
+
+FACTS = facts()
+
+
+def shown(section, **changes):
+    """Return a section's page for facts with changes, None where there is no section."""
+    made = section.section(dataclasses.replace(FACTS, **changes))
+    return made and Page(made.body)

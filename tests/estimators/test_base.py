@@ -202,16 +202,6 @@ def test_tied_weights(small, rows):
     assert_array_equal(into, out.T)
 
 
-def test_errors_by_row_feature_and_cell(fitted, rows):
-    cells = fitted.reconstruction_error(rows, per="cell")
-    expected = np.square(scaled(fitted, rows) - scaled(fitted, fitted.reconstruct(rows)))
-    assert_allclose(cells, expected, rtol=1e-6, atol=1e-12)
-    assert_allclose(fitted.reconstruction_error(rows), expected.mean(axis=1), rtol=1e-6)
-    assert_allclose(fitted.reconstruction_error(rows, per="feature"), expected.mean(axis=0), rtol=1e-6)
-    with pytest.raises(InvalidParameterError, match="per='rows' must be one of"):
-        fitted.reconstruction_error(rows, per="rows")
-
-
 def test_score_equals_scikit_learns_r2_score(fitted, rows):
     expected = r2_score(scaled(fitted, rows), scaled(fitted, fitted.reconstruct(rows)), multioutput="variance_weighted")
     assert_allclose(fitted.score(rows), expected, rtol=1e-6)

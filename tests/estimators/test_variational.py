@@ -2,7 +2,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import stats
 from scipy.sparse import csr_array
 from sklearn.decomposition import PCA
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -65,19 +64,6 @@ def test_likelihoods_are_in_the_units_of_the_rows(fitted):
     # A model of rows in other units is the same one: the density of a cell is per unit.
     other = quick(**LONG).fit(1000 * X)
     assert_allclose(other.log_likelihood(1000 * X, 20), fitted.log_likelihood(X, 20) - 5 * np.log(1000), atol=0.05)
-
-
-@pytest.mark.slow
-def test_the_estimate_is_the_integral_over_a_code_of_one_unit():
-    X = planted()
-    model = quick(n_components=1, max_epochs=10, learning_rate=1e-2, precision="float64", scaling=None).fit(X)
-    deviation = np.exp(model.params_["likelihood"]["log_scale"])
-    estimate = model.log_likelihood(X[:4], 20_000)
-    grid = np.linspace(-6, 6, 601)
-    outputs = model.inverse_transform(grid[:, None])
-    for row, found in zip(X[:4], estimate, strict=True):
-        joint = np.exp(stats.norm.logpdf(row, outputs, deviation).sum(axis=1) + stats.norm.logpdf(grid))
-        assert_allclose(found, np.log(np.trapezoid(joint, grid)), atol=0.02)
 
 
 def test_samples_come_from_the_prior_and_repeat(fitted):

@@ -106,7 +106,7 @@ def explained_variance(X: Any, found: Pairs, n_rows: int | None, sample_weight: 
     for scaled, rebuilt in found:
         own = None if weights is None else weights[share.count : share.count + len(scaled)]
         if own is not None and len(own) < len(scaled):
-            raise _other_number(len(own), "more")
+            raise _other_number(len(weights), "more")
         share.update(scaled, rebuilt, own)
     if weights is not None and share.count < len(weights):
         raise _other_number(len(weights), str(share.count))

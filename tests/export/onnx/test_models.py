@@ -8,7 +8,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 import isthmus
-from isthmus import Autoencoder, AutoencoderClassifier, PictureDenoiser, SparseAutoencoder
+from isthmus import Autoencoder, AutoencoderClassifier, SparseAutoencoder
 from isthmus.core.errors import InvalidParameterError
 from isthmus.estimators import ESTIMATORS
 from isthmus.export.onnx import to_onnx
@@ -145,15 +145,3 @@ def test_what_cannot_be_exported_is_refused(model):
         Autoencoder().to_onnx()
     with pytest.raises(InvalidParameterError, match="part='encoder' has no meaning for a denoiser"):
         to_onnx(Denoiser.shipped(), part="encoder")
-
-
-@pytest.mark.slow
-def test_the_denoisers_export():
-    rng = np.random.default_rng(0)
-    pictures, noise = rng.random((2, 24, 36)).astype(np.float32), np.array([0.1, 0.02], np.float32)
-    shipped = Denoiser.shipped()
-    own = PictureDenoiser()
-    own.denoiser_ = shipped
-    for one in (shipped, own):
-        found = run(to_onnx(one), pictures=pictures, noise=noise)["cleaned"]
-        assert_near(found, shipped.network.clean(shipped.params, pictures, noise))
