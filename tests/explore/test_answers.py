@@ -1,8 +1,5 @@
 """The page's requests, answered with what the estimator computes."""
 
-import csv
-import io
-
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
@@ -102,15 +99,6 @@ def test_a_selection_of_pictures(client, explored, pictures):
     assert found["rows"] == 60
     np.testing.assert_allclose(found["inside"], pictures[0][chosen].mean(axis=0), rtol=1e-5)
     assert len(found["pictures"]) == 48
-
-
-def test_a_selection_is_saved_with_codes_and_row_numbers(client, explored):
-    answer = client.post("/selection.csv", content=np.array([9, 2], "<u4").tobytes())
-    assert "attachment" in answer.headers["content-disposition"]
-    lines = list(csv.reader(io.StringIO(answer.text)))
-    assert lines[0] == ["row", *explored.model.get_feature_names_out()]
-    assert [int(line[0]) for line in lines[1:]] == [2, 9]
-    np.testing.assert_array_equal(np.array([line[1:] for line in lines[1:]], np.float32), explored.codes[[2, 9]])
 
 
 def test_rows_of_a_table_in_words(of_table, table):

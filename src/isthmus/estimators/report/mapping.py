@@ -17,8 +17,8 @@ from isthmus.data.weights import SelectedRows
 from isthmus.estimators.report.columns import MOST_LEVELS, ColumnReader
 from isthmus.estimators.report.decoding import decoder_of
 from isthmus.estimators.report.passes import Passed, Wanted, sampled, taken
-from isthmus.estimators.report.worst import shown
 from isthmus.estimators.streaming import inference_of
+from isthmus.evaluation.plots.pictures import as_pictures
 from isthmus.evaluation.report.facts import CodeMap, Grid, Image, MapColumn
 from isthmus.evaluation.report.texts import t
 
@@ -181,7 +181,7 @@ def _grid(model: Any, axes: Axes, places: Array, image: Image) -> Grid | None:
     codes = np.column_stack([across.ravel(), up.ravel()]).astype(model.network_.dtype)
     scaled = np.concatenate(list(inference_of(model).decode([Block(codes, 0)])))
     rows = model.scaler_.raw(scaled, np.float64)
-    return Grid((left, bottom), (right, top), shown(rows, image.shape, image.shades))
+    return Grid((left, bottom), (right, top), as_pictures(rows, image.shades, image.shape))
 
 
 def _thumbnails(source: Source, rows: Array, image: Image, seed: int) -> tuple[Array, Array]:
@@ -192,7 +192,7 @@ def _thumbnails(source: Source, rows: Array, image: Image, seed: int) -> tuple[A
     order = np.argsort(points, kind="stable")
     values = np.empty((most, source.schema.n_features), source.dtype)
     values[order] = taken(source, rows[points[order]])
-    return shown(values, image.shape, image.shades), points
+    return as_pictures(values, image.shades, image.shape), points
 
 
 def labels_column(name: str, labels: Any, n_rows: int, rows: Array) -> MapColumn:

@@ -11,8 +11,8 @@ from isthmus.data.sources.base import Source
 from isthmus.data.weights import number_in_file
 from isthmus.estimators.report.columns import ColumnReader
 from isthmus.estimators.report.passes import Passed, taken
-from isthmus.estimators.report.worst import shown
 from isthmus.evaluation.code_report import activation_target, has_sparse_code
+from isthmus.evaluation.plots.pictures import as_pictures
 from isthmus.evaluation.report.facts import Image, SparseCode, Unit
 from isthmus.evaluation.report.pictures import shrunk
 
@@ -71,8 +71,8 @@ def _with_parts(
     basic = (unit.number, unit.frequency, unit.mean, unit.largest)
     if image.shape is not None:
         largest = float(np.abs(atom).max()) or 1.0
-        picture = shrunk(shown((atom / largest + 1)[None] / 2, image.shape, (0.0, 1.0)))[0]
-        pictures = shrunk(shown(taken(source, rows), image.shape, image.shades)) if len(rows) else None
+        picture = shrunk(as_pictures((atom / largest)[None], (-1.0, 1.0), image.shape))[0]
+        pictures = shrunk(as_pictures(taken(source, rows), image.shades, image.shape)) if len(rows) else None
         return Unit(*basic, (), picture, unit.strongest, pictures)
     names = [name for reader in readers for name in _names(reader)]
     order = np.argsort(-np.abs(atom), kind="stable")[:_CHANGES]

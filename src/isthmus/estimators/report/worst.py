@@ -14,6 +14,7 @@ from isthmus.estimators.report.columns import ColumnReader
 from isthmus.estimators.report.passes import Passed, Principal, taken
 from isthmus.estimators.scoring import by_column, comparable
 from isthmus.estimators.streaming import float_of, inference_of
+from isthmus.evaluation.plots.pictures import as_pictures
 from isthmus.evaluation.report.facts import Cell, Image, Row
 
 Array = NDArray[Any]
@@ -28,7 +29,7 @@ def worst_rows(
     readers: tuple[ColumnReader, ...],
     image: Image,
 ) -> tuple[Row, ...]:
-    """Return the rows with the largest errors; as pictures where they are some."""
+    """Return the rows with the largest errors; as pictures where they are pictures."""
     errors = np.nan_to_num(passed.model.by_row, nan=-1.0)
     numbers = np.argsort(-errors, kind="stable")[: _TABLE_ROWS if image.shape is None else _ROWS]
     raw = taken(source, numbers)
@@ -47,19 +48,12 @@ def worst_rows(
         row = Row(number_in_file(source, int(number)), float(passed.model.by_row[number]), pca_error)
         if image.shape is not None:
             three = (raw[place], rows[place], *(() if projected is None else (projected[place],)))
-            pictures = tuple(shown(each[None], image.shape, image.shades)[0] for each in three)
+            pictures = tuple(as_pictures(each[None], image.shades, image.shape)[0] for each in three)
             found.append(Row(row.number, row.error, pca_error, pictures=pictures))
         else:
             cells = _cells(readers, raw[place], rows[place], shares[place][filled])
             found.append(Row(row.number, row.error, pca_error, cells))
     return tuple(found)
-
-
-def shown(rows: Array, shape: tuple[int, ...], shades: tuple[float, float]) -> Array:
-    """Return rows as pictures of values from 0 to 1."""
-    low, high = shades
-    shape = shape[:2] if len(shape) == 3 and shape[2] == 1 else shape
-    return np.clip((rows.astype(np.float64) - low) / (high - low), 0, 1).reshape(-1, *shape)
 
 
 def _from_comparable(model: Any, rows: Array, like: Array) -> Array:
