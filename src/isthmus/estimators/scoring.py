@@ -104,10 +104,10 @@ def explained_variance(X: Any, found: Pairs, n_rows: int | None, sample_weight: 
     weights = checked_weights(sample_weight if np.ndim(sample_weight) else None, n_rows or 0)
     share = ExplainedVariance()
     for scaled, rebuilt in found:
-        own = None if weights is None else weights[share.count : share.count + len(scaled)]
-        if own is not None and len(own) < len(scaled):
+        stop = share.count + len(scaled)
+        if weights is not None and stop > len(weights):
             raise _other_number(len(weights), "more")
-        share.update(scaled, rebuilt, own)
+        share.update(scaled, rebuilt, None if weights is None else weights[share.count : stop])
     if weights is not None and share.count < len(weights):
         raise _other_number(len(weights), str(share.count))
     if share.count >= 2:
