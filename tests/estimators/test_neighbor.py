@@ -147,7 +147,7 @@ def test_rows_of_weight_zero_are_left_out(groups):
 
 def test_partial_fit_is_refused_in_words(fitted):
     assert not hasattr(fitted, "partial_fit")
-    with pytest.raises(AttributeError, match="neighbours are sought among all rows"):
+    with pytest.raises(AttributeError, match="neighbours are searched among all rows"):
         fitted.partial_fit([[0.0]])
 
 

@@ -258,7 +258,7 @@ def test_reinitialised_units(network):
     assert_array_equal(new["weight"][:, ~dead], old["weight"][:, ~dead])
     assert_allclose(lengths[1][dead], 0.5 * lengths[0][~dead].mean(), rtol=1e-5)
     assert_array_equal(network.decoder_rows(after)[~dead], network.decoder_rows(before)[~dead])
-    moments = network.forgotten(jax.tree.map(np.ones_like, {**params, "sparsity": {"own": np.ones(K)}}), dead)
+    moments = network.with_reset_units(jax.tree.map(np.ones_like, {**params, "sparsity": {"own": np.ones(K)}}), dead)
     for leaf in (network.decoder_rows(moments).T, network.code_bias(moments), moments["sparsity"]["own"]):
         assert_array_equal(leaf != 0, np.broadcast_to(~dead, leaf.shape))
 

@@ -47,7 +47,7 @@ def compare(
 ) -> None:
     """Compare PCA, an autoencoder and a map of rows.
 
-    All learn from the same four fifths of the rows and are judged on the others: the mean squared error of their
+    All learn from the same four fifths of the rows and are evaluated on the others: the mean squared error of their
     reconstructions in scaled units, the share of the variance that these explain, the 5-NN accuracy of their codes,
     where --labels names classes, and trustworthiness: whether neighbours among the codes are neighbours among the rows.
     """

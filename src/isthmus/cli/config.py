@@ -1,4 +1,4 @@
-"""``--config FILE``: options of a command from a TOML file; those on the command line win."""
+"""``--config FILE``: options of a command from a TOML file; the command line has precedence."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from isthmus.estimators.method_parameters import ALL
 from isthmus.losses import LIKELIHOODS
 from isthmus.sparsity import SPARSITIES
 
-_HELP = "TOML file of options, such as epochs = 50; those on the command line win. [see: isthmus inspect --as-config]"
+_HELP = "TOML file of options, such as epochs = 50; the command line has precedence. [see: isthmus inspect --as-config]"
 _Config = Annotated[str | None, Option("--config", metavar="FILE", help=_HELP)]
 
 # Methods that are objects with settings, a table of a file each.

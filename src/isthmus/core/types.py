@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jax import Array
 
 Params = Any  # a pytree of arrays
-ModelState = Any  # a pytree of arrays: what a method remembers between batches
+ModelState = Any  # a pytree of arrays: what a method keeps between batches
 MaybeArray = Optional["Array"]
 Schedule = Callable[[Any], Any]  # the fraction of training that is done, 0 to 1, to a value at each; host arrays
 Scheduled = Mapping[str, "Array"]  # the scheduled values at a step, by name
@@ -55,7 +55,7 @@ class Noise(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    """What a network may know about the scaled data before its first step; host arrays."""
+    """Statistics of the scaled data that a network may use at its start; host arrays."""
 
     mean: Any  # (D,)
     components: Any  # (K, D) principal directions, orthonormal rows
@@ -64,7 +64,7 @@ class Statistics(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """What a corruption may know about the scaled columns; host arrays."""
+    """Statistics of the scaled columns that a corruption may use; host arrays."""
 
     low: Any  # (D,) the least scaled value of the training rows
     high: Any  # (D,) the greatest
@@ -77,7 +77,7 @@ class Columns(NamedTuple):
 class Corrupted(NamedTuple):
     """What a corruption returns for a batch."""
 
-    x: Array  # (B, D) the rows that the network sees
+    x: Array  # (B, D) the rows that the network reads
     corrupted: Array  # (B, D) True where a cell's value was replaced
     hidden: Array | None = None  # (B, D) cells that the network's missing mask shows as missing
     level: Array | None = None  # (B,) the noise level of each row, where rows differ

@@ -29,7 +29,7 @@ STDOUT = "-"
 
 
 class Table(Protocol):
-    """A whole table in memory that knows how it was written."""
+    """A whole table in memory, with what is needed to write it as it was."""
 
     n_rows: int
 

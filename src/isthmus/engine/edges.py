@@ -15,8 +15,8 @@ from isthmus.core.random import Stream, key_words, row_bits
 class Edges:
     """The neighbours of each row.
 
-    An epoch has one edge of each row: from the row to one of its k neighbours, which it meets in turn, each once in k
-    epochs. Where it begins is a hash of seed and row. A row without neighbours meets itself.
+    An epoch has one edge of each row: from the row to one of its k neighbours. The neighbours take turns, so that each
+    edge occurs once in k epochs; a hash of seed and row chooses the first. A row without neighbours is its own.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Edges:
         return len(self.starts) - 1
 
     def pairs(self, rows: NDArray[np.integer], epoch: int) -> NDArray[Any]:
-        """Return rows (n,), each with the neighbour that it meets in an epoch, (n, 2)."""
+        """Return rows (n,), each with its neighbour of an epoch, (n, 2)."""
         first, count = self.starts[rows], self.starts[rows + 1] - self.starts[rows]
         numbers = np.stack([rows.astype(np.uint32), np.zeros(len(rows), np.uint32)], axis=-1)
         begins = row_bits(key_words(self.seed, Stream.NEIGHBORS), numbers).astype(np.int64)

@@ -62,7 +62,7 @@ class Comparison(NamedTuple):
     methods : dict of str to Compared
         PCA, the autoencoder and the map.
     n_rows, n_features, n_train, n_test : int
-        All rows, their columns, and those that were learned from and judged on.
+        All rows, their columns, the training rows and the test rows.
     n_neighbors : int
         Of k-NN accuracy and trustworthiness: 5, or fewer where test rows are few.
     test_labels : ndarray of shape (n_test,) or None
@@ -88,7 +88,7 @@ def compare(
     settings: Mapping[str, Any] | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Comparison:
-    """Fit PCA, an autoencoder and a map on four fifths of some rows, and judge them on the others.
+    """Fit PCA, an autoencoder and a map on four fifths of some rows, and evaluate them on the others.
 
     PCA is that of the rows as the autoencoder's network has them: scaled, and a category as its one-hot columns.
 
@@ -118,22 +118,22 @@ def compare(
     given = dict(settings or {}) | {"n_components": n_components, "random_state": seed, "verbose": 0}
     if np.isnan(_taken(source, np.concatenate([train, test]))).any():
         given["missing"] = "mask"
-    judged, width = _Judge(rows, train, test, labels, known), 0
+    evaluated, width = _Evaluation(rows, train, test, labels, known), 0
     fitted = {}
     for name, estimator in MODELS.items():
         say(name)
         start = time.perf_counter()
         model = ESTIMATORS[estimator](**given).fit(rows, sample_weight=chosen)
-        fitted[name] = judged.of(model, time.perf_counter() - start)
+        fitted[name] = evaluated.of(model, time.perf_counter() - start)
         width = int(model.n_features_in_)
     say("PCA")
-    methods = {"PCA": judged.of_pca(n_components), **fitted}
+    methods = {"PCA": evaluated.of_pca(n_components), **fitted}
     seen = None if labels is None else labels[test]
-    return Comparison(methods, n_rows, width, len(train), len(test), judged.n_neighbors, seen)
+    return Comparison(methods, n_rows, width, len(train), len(test), evaluated.n_neighbors, seen)
 
 
 def _divided(n_rows: int, max_rows: int, seed: int) -> tuple[Array, Array]:
-    """Return the numbers of the rows to learn from and to judge on, each in order."""
+    """Return the numbers of the training rows and of the test rows, each in order."""
     if min(n_rows, max_rows) < _LEAST:
         raise InvalidDataError(f"{min(n_rows, max_rows)} rows are too few to compare; use at least {_LEAST}")
     drawn = generator(seed).permutation(n_rows)[:max_rows]
@@ -152,7 +152,7 @@ def _known(labels: Array, n_rows: int, train: Array, test: Array) -> tuple[Array
     return np.flatnonzero(present[train]), np.flatnonzero(present[test])
 
 
-class _Judge:
+class _Evaluation:
     """Judges methods on the same test rows, in the scaled units of the first model."""
 
     def __init__(
@@ -175,7 +175,7 @@ class _Judge:
         made = np.concatenate([new for _, new in inference.reconstruct([Block(raw[1], 0)], np.float64)])
         if model.scaler_ is not self._scaler:
             made = self._scaler.scaled(model.scaler_.raw(made, np.float64, like=raw[1]), np.float64)
-        return self._judged(codes, made, seconds)
+        return self._evaluated(codes, made, seconds)
 
     def of_pca(self, n_components: int) -> Compared:
         """Judge PCA of the scaled rows, missing cells at their column's mean."""
@@ -184,9 +184,9 @@ class _Judge:
         pca = PCA(min(n_components, *learned.shape), random_state=0).fit(learned)
         seconds = time.perf_counter() - start
         codes = [pca.transform(np.nan_to_num(part)) for part in self._scaled]
-        return self._judged(codes, pca.inverse_transform(codes[1]), seconds)
+        return self._evaluated(codes, pca.inverse_transform(codes[1]), seconds)
 
-    def _judged(self, codes: list[Array], made: Array, seconds: float) -> Compared:
+    def _evaluated(self, codes: list[Array], made: Array, seconds: float) -> Compared:
         truth = self._scaled[1]
         error = float(np.nanmean(np.square(made - truth)))
         spread = float(np.nanmean(np.square(truth - np.nanmean(truth, axis=0))))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from isthmus.core.registry import Registry
 
-# The folders that write formats know the estimators; here they are known by name, and imported when they are used.
+# The modules that write formats import the estimators, so that here they are named, and imported when they are used.
 EXPORTS: Registry[Callable[..., Any]] = Registry("format", {"onnx": "isthmus.export.onnx.writing:to_onnx"})
 
 

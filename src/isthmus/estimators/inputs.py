@@ -32,7 +32,7 @@ from isthmus.data.sources.streams import copied
 from isthmus.estimators.fit.memory import NO_LIMIT, Memory
 from isthmus.losses import LIKELIHOODS
 
-# What a fit remembers of the columns.
+# What a fit stores of the columns.
 COLUMN_ATTRIBUTES = ("n_features_in_", "feature_names_in_", "column_labels_", "encoding_")
 
 
@@ -255,7 +255,7 @@ def _frame_rows(X: Any) -> NDArray[Any]:
 
 
 def check_names(estimator: Any, X: Any, *, reset: bool) -> None:
-    """Check the names of a frame's columns and their order or, with ``reset=True``, remember them.
+    """Check the names of a frame's columns and their order or, with ``reset=True``, store them.
 
     Names that are text are `feature_names_in_`, by scikit-learn's rules; others, such as numbers or the tuples of a
     pandas MultiIndex, are `column_labels_`.

@@ -1,4 +1,4 @@
-"""`NeighborAutoencoder`: a map that keeps neighbourhoods, and can be decoded."""
+"""`NeighborAutoencoder`: a map that preserves neighbourhoods and has a decoder."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ from isthmus.estimators.unchanged import unchanged_on_error
 
 @documented
 class NeighborAutoencoder(NeighborParameters, FollowedFit, FittedModel, BaseEstimator):  # type: ignore[misc]
-    """An autoencoder whose code keeps neighbours near one another: a map of the rows that can be decoded.
+    """An autoencoder whose code preserves neighbourhoods: a map of the rows that can be decoded.
 
-    The graph of nearest neighbours is found first. Training then draws the codes of a row and of one of its neighbours
-    together and those of other rows of the batch apart, and reconstructs both ends from their codes. For pictures and
+    The graph of nearest neighbours is computed first. Training then minimises a contrastive loss, which pulls the codes
+    of a row and of one of its neighbours together and pushes those of other rows of the batch away, and the error of
+    reconstructing both rows. For pictures and
     large tables it has two stages: an encoder of 64 features, compared by their directions; then the same encoder with
     a new last layer of `n_components` units and with a decoder, compared by distances. Small tables have the second
     stage alone. A new row's code is one pass through the encoder, and every point of the map decodes to a row.
@@ -49,7 +50,7 @@ class NeighborAutoencoder(NeighborParameters, FollowedFit, FittedModel, BaseEsti
     feature_history_ : dict of str to list of float
         The history of the first stage; empty without it.
     n_graph_rows_ : int
-        The rows between which neighbours were sought: all of them, or a sample of 2 GB.
+        The rows among which neighbours were searched: all of them, or a sample of 2 GB.
     graph_recall_ : float or None
         The share of nearest neighbours that are in the graph, on a sample of 500 rows: 1 up to 100,000 rows, whose
         neighbours are exact; None where `graph` was given. With ``neighbors_of="features"`` both are of the graph of
@@ -92,8 +93,8 @@ class NeighborAutoencoder(NeighborParameters, FollowedFit, FittedModel, BaseEsti
             Ignored.
         graph : array-like of int of shape (n_samples, k) or sparse matrix of shape (n_samples, n_samples), optional
             The neighbours of each row: their numbers, negative ones being none; or a matrix in whose row i the nonzero
-            cells are the neighbours of row i, whatever their values. None seeks the `n_neighbors` nearest rows, in
-            scaled units: exactly up to 100,000 rows, of more with pynndescent, if it is installed.
+            cells are the neighbours of row i, whatever their values. None: the `n_neighbors` nearest rows in
+            scaled units, exactly up to 100,000 rows, beyond that with pynndescent, if it is installed.
         sample_weight : array-like of shape (n_samples,) or str, optional
             As in `Autoencoder.fit`: an edge has the weight of its first row.
         checkpoint : path-like, optional
@@ -145,7 +146,7 @@ class NeighborAutoencoder(NeighborParameters, FollowedFit, FittedModel, BaseEsti
             stages = [
                 Stage(watcher) if saved is None else saved.stage(name, watcher) for name, watcher in watchers.items()
             ]
-            # Those of an earlier fit are not what callbacks are to see.
+            # Callbacks must not read the values of an earlier fit.
             self.feature_history_, self.n_graph_rows_, self.graph_recall_ = {}, found.n_rows, found.recall
             learned = learn(plan, prepared, found.edges, *stages)
             self._adopt(learned.fitted._replace(image_shape_=own_shape), prepared.loader)
@@ -194,10 +195,10 @@ class NeighborAutoencoder(NeighborParameters, FollowedFit, FittedModel, BaseEsti
 
     @property
     def partial_fit(self) -> NoReturn:
-        """Not supported: neighbours are sought among all rows."""
+        """Not supported: neighbours are searched among all rows."""
         raise AttributeError(
-            "NeighborAutoencoder has no partial_fit, since neighbours are sought among all rows; call fit with all of "
-            "them, or with a path to a file of them"
+            "NeighborAutoencoder has no partial_fit, since neighbours are searched among all rows; call fit with all "
+            "of them, or with a path to a file of them"
         )
 
     def inverse_transform(self, X: Rows) -> Any:

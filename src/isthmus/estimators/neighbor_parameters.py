@@ -21,7 +21,7 @@ class NeighborParameters:
 
     n_components: int = width_of_the_code()
     n_neighbors: int = parameter(
-        "nearest other rows that each row is drawn to, at most the number of other rows",
+        "nearest neighbours of each row in the graph, at most the number of other rows",
         Integer(1),
         default=15,
         panel="map",
@@ -33,8 +33,8 @@ class NeighborParameters:
         panel="map",
     )
     contrast: str = parameter(
-        "what tells neighbours from other rows of the batch: infonce, the cross-entropy of the neighbour among them; "
-        "negative_sampling, UMAP's cross-entropy of edges; nce, the same with a learned partition function",
+        "contrastive loss, with the other rows of the batch as negatives: infonce, the cross-entropy of the neighbour "
+        "among them; negative_sampling, UMAP's cross-entropy of edges; nce, the same with a learned partition function",
         Name(CONTRASTS),
         default="infonce",
         panel="map",
@@ -72,14 +72,14 @@ class NeighborParameters:
     )
     feature_temperature: float = parameter("temperature of the first code", Number(above=0), default=0.5, panel="map")
     neighbors_of: str = parameter(
-        "what the neighbours of the last stage are sought between: rows, as in the first; features, the first code of "
-        "all rows, by direction",
+        "space in which the neighbours of the last stage are found: rows, as in the first stage; features, the first "
+        "code of all rows, by cosine distance",
         Name(("rows", "features")),
         default="rows",
         panel="map",
     )
     augmentation: Any = parameter(
-        "corruption of the rows in training, drawn apart for a row and its neighbour, as in `Autoencoder`; "
+        "corruption of the rows in training, drawn independently for a row and its neighbour, as in `Autoencoder`; "
         "auto: deform for pictures of one channel, fading in the last 40 % of training, "
         "nothing for others, gaussian for other rows",
         Name(CORRUPTIONS, "auto"),
@@ -123,7 +123,7 @@ class NeighborParameters:
     )
     max_epochs: int | str = as_in_autoencoder(
         "max_epochs",
-        help="passes over the rows in each stage; in one, every row meets one of its neighbours, each in turn; auto: "
+        help="passes over the rows in each stage; each pairs every row with the next of its neighbours; auto: "
         "as many as make 3,000 steps, from 5 to 200; of a table in one stage 5,000 steps, at most 500",
         kinds=(Integer(1), AUTO),
         default="auto",

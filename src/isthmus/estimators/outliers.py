@@ -50,8 +50,8 @@ class AutoencoderOutlierDetector(OutlierParameters, PicklesFunctions, Exported, 
     An autoencoder learns the rows without labels. A row's score is its squared distance from its nearest training rows,
     in the scaled row and in the residual that the autoencoder leaves of it together. Training rows far from the core of
     the table, the 60 % that are nearest to its centre by their codes and residuals, add their own distance to that of
-    their neighbours, so that groups of outliers in the training rows stay odd. The score is relative to the distances
-    that are usual nearby, and 1 for the median training row. It is a sum over cells, and so over columns.
+    their neighbours, so that groups of outliers in the training rows keep large scores. The score is relative to the
+    distances that are usual nearby, and 1 for the median training row. It is a sum over cells, and so over columns.
 
     Attributes
     ----------

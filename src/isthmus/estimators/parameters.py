@@ -281,7 +281,7 @@ class AutoencoderParameters:
     early_stopping: bool = parameter(
         "hold rows back for validation, and stop when their loss no longer falls; where training starts at PCA, what "
         "is learned is kept only if it is better than PCA on these rows beyond chance (a paired t-test at 1 %); of "
-        "200 to 2,000 rows, five more fits decide by cross-validation where these rows are too few to tell",
+        "200 to 2,000 rows, five more fits decide by cross-validation where these rows are too few to decide",
         Boolean(),
         default=True,
         panel="training",

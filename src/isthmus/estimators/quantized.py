@@ -249,7 +249,7 @@ class VectorQuantizedAutoencoder(VectorQuantizedParameters, Autoencoder):  # typ
         Parameters
         ----------
         n_samples, X, n_mixture_components, random_state
-            As in `Autoencoder.sample`; each group of a drawn code becomes its nearest entry, as the decoder knows no
+            As in `Autoencoder.sample`; each group of a drawn code becomes its nearest entry, as the decoder has no
             others.
 
         Returns

@@ -27,7 +27,7 @@ def knn_accuracy(
 ) -> float:
     """Return the accuracy of a k-nearest-neighbour classifier on codes.
 
-    With test codes it is fitted on the codes and judged on the test codes, as scikit-learn's `KNeighborsClassifier`;
+    With test codes it is fitted on the codes and evaluated on the test codes, as scikit-learn's `KNeighborsClassifier`;
     without, each row is classified by the other rows (leave-one-out).
 
     Parameters

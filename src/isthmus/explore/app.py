@@ -55,7 +55,7 @@ def explorer(
     color_by : str, optional
         The name that points are coloured by at first, one of `others` or a column of the table.
     access : Access, optional
-        Who may ask; by default pages of this machine, without a token.
+        Which requests are answered; by default those of pages of this machine, without a token.
     """
     answers = Answers(explored, title, others or {}, color_by)
     static: dict[str, tuple[str, Callable[[str], str]]] = {

@@ -222,13 +222,13 @@ class Explored:
             return found
 
     def warm(self) -> None:
-        """Compile what single rows need, so that the first one is not waited for."""
+        """Compile what single rows need, so that the first request is not delayed."""
         codes, _, _ = self.reconstructions(self.rows(np.zeros(1, int)))
         self.decode(codes.astype(np.float32))
         _ = self.atoms
 
     def end(self) -> None:
-        """Wait for what is being computed, and compute nothing more: a process cannot end in the middle of it."""
+        """Wait for the computation in progress, and start no other: a process cannot end while XLA compiles."""
         self.lock.acquire()
         self._atoms_lock.acquire()
 

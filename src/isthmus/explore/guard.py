@@ -1,4 +1,4 @@
-"""What a request has to be before the explorer reads it, and the headers that every answer has."""
+"""Checks of each request before the explorer reads it, and the headers of every answer."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class Access:
-    """Who may ask.
+    """Which requests are answered.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Access:
         The names under which the page is asked for: a request whose Host header has another one comes from a page of
         another origin whose name was rebound to this address. With a token, addresses are accepted too.
     token : str or None
-        What a request has to know: in the query of the first request, later in a cookie.
+        The token that a request must have: in the query of the first request, later in a cookie.
     most_bytes : int
         The largest body of a request.
     cookie : str

@@ -43,7 +43,7 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def access_of(host: str, port: int) -> Access:
-    """Return who may ask at an address: without a token only where it is reached from this machine alone."""
+    """Return which requests are answered at an address: those without a token only if no other machine can reach it."""
     cookie = f"isthmus_{port}"  # cookies of one host are shared by all its ports
     if is_loopback(host):
         names = ("localhost", "127.0.0.1", "::1", host.lower())

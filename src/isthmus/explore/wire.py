@@ -13,7 +13,7 @@ _TYPES: dict[str, Any] = {"f": np.dtype("<f4"), "i": np.dtype("<u4"), "u": np.dt
 
 
 class BadRequestError(ValueError):
-    """A request asks for something that there is not; the message is one line."""
+    """A request is not valid; the message is one line."""
 
 
 def to_json(value: Any) -> bytes:

@@ -20,7 +20,7 @@ _ROUNDS = 3
 _CLIPPED_SHARE = 0.001  # of pixels equal to the minimum or maximum, above which the noise counts as clipped
 _CONFIDENCE = 1 - 1e-6
 _SMALL_SIDE = 5  # of the windows of a plane with few patches
-_MIN_PIXELS = 400  # of a plane whose noise can be told from its content
+_MIN_PIXELS = 400  # of a plane, to separate noise from content
 # The largest ratio of deviations in windows of noise: of 100 photographs reduced to 32 x 32 pixels, 2 are below the
 # first; of those reduced to 64 x 64, 3 are below the second, and 94 with noise of 15.
 _SHARPEST_TINY, _SHARPEST_SMALL = 1.4, 1.6
@@ -75,7 +75,7 @@ def estimate_noise(plane: Any) -> float:
     Warns
     -----
     IsthmusWarning
-        If noise cannot be told from the content; see `examine_noise`.
+        If noise cannot be separated from the content; see `examine_noise`.
 
     References
     ----------

@@ -26,12 +26,13 @@ Contrast = Callable[["Array", "Array", "Array"], "Array"]
 
 @dataclass(frozen=True)
 class Penalty:
-    """A term that is added to a reconstruction loss, and what its paper takes for granted.
+    """A term that is added to a reconstruction loss, and what its paper assumes.
 
     Parameters
     ----------
     of_rows : callable
-        What a step knows, a `isthmus.sparsity.Step`, and what the network computed, to the penalty of each row (B,).
+        The penalty of each row (B,), a function of the step's inputs, an `isthmus.sparsity.Step`, and of the network's
+        output.
     weight : float
         What ``penalty_weight=None`` means.
     loss_reduction : str

@@ -52,11 +52,11 @@ class Objective:
         Parameters
         ----------
         params, state : pytree
-            The parameters, and what a method remembers between batches.
+            The parameters, and the state that a method keeps between batches.
         batch : Batch
             The clean rows.
         noisy : Array of shape (B, D)
-            The rows that the network sees.
+            The rows that the network reads.
         noise : Noise or None
             What dropout depends on; None outside training.
         scheduled : mapping of str to Array
@@ -73,7 +73,7 @@ class Objective:
         return params
 
     def adjust_parameters(self, params: Params, state: ModelState) -> Params:
-        """Return the parameters after an update, moved by what the state remembers of the step."""
+        """Return the parameters after an update, changed by what the state has of the step."""
         return params
 
     def report(self, state: ModelState, scheduled: Scheduled) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The objective of neighbourhoods: the two ends of an edge have similar codes, and other rows do not."""
+"""The contrastive objective of maps: similar codes for the two ends of an edge, dissimilar ones for other rows."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def infonce(similarity: Array, weights: Array, log_partition: Array) -> Array:
         Not used.
     """
     positive, negatives = _roles(similarity, weights)
-    # Differences from the largest: of similarities that float32 rounds to 0 there would be no logarithm.
+    # Relative to the largest, since the logarithm of a similarity that float32 rounds to 0 is not finite.
     largest = jax.lax.stop_gradient(jnp.maximum(positive, jnp.max(jnp.where(negatives > 0, similarity, -jnp.inf), 1)))
     shares = jnp.exp(jnp.where(negatives > 0, similarity - largest[:, None], 0.0)) * negatives
     total = jnp.exp(positive - largest) + jnp.sum(shares, axis=1)
@@ -104,7 +104,7 @@ def negative_sampling(similarity: Array, weights: Array, log_partition: Array) -
 
 
 def nce(similarity: Array, weights: Array, log_partition: Array) -> Array:
-    """Return the cross-entropy (N,) of telling the other end from negatives, with a learned partition function.
+    """Return the cross-entropy (N,) of classifying the other end against negatives, with a learned partition function.
 
     Gutmann and Hyvärinen, "Noise-contrastive estimation", 2010. Parameters as in `infonce`.
 
@@ -123,7 +123,7 @@ def nce(similarity: Array, weights: Array, log_partition: Array) -> Array:
 
 @dataclass(frozen=True)
 class Contrastive(Objective):
-    """The contrast of neighbours with other rows of the batch, and the reconstruction loss of both.
+    """A contrastive loss, with the other rows of the batch as negatives, and the reconstruction loss of both ends.
 
     Its batches have pairs: rows 2 i and 2 i + 1 are the ends of an edge. The scheduled values are ``neighbor_weight``,
     ``temperature``, which divides log-similarities, and ``reconstruction_weight``.
@@ -162,7 +162,7 @@ class Contrastive(Objective):
         return loss + scheduled[RECONSTRUCTION_WEIGHT] * error, (state, {**terms, "reconstruction": error})
 
     def with_own(self, params: Params) -> Params:
-        """Return a network's parameters with those that the contrast learns."""
+        """Return a network's parameters with those of the contrastive loss."""
         own = {"log_partition": np.zeros((), self.network.dtype)}
         return {**params, _OWN: own} if self.contrast == "nce" else params
 

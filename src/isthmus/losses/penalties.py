@@ -1,4 +1,4 @@
-"""What is added to a reconstruction loss: a row of the table of penalties, or a user's function of code and weights."""
+"""Penalties that are added to a reconstruction loss: by name from `PENALTIES`, or a user's function."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def weighted(penalty: str | Function, step: Step, output: Output) -> dict[str, A
     ----------
     penalty : str or Function
         A name in `PENALTIES`, or a function ``(code, params) -> scalar``, which has the codes (B, K) of a batch's rows.
-        A short batch, which has more places than rows, has them repeated, each about equally often, so that a mean
-        over the batch is nearly one over its rows.
+        A batch with fewer rows than places repeats them, each about equally often, so that a mean over the batch is
+        close to the mean over its rows.
     step : Step
-        What the step knows.
+        The inputs of the training step.
     output : Output
         What the network computed.
     """
@@ -40,7 +40,7 @@ def weighted(penalty: str | Function, step: Step, output: Output) -> dict[str, A
 
 
 def _whole(code: Any, n_units: int) -> Array:
-    """Return a code as a matrix (B, K), also one of which there are the active units alone."""
+    """Return a code as a matrix (B, K), also where only the values of its active units are stored."""
     if not isinstance(code, SparseCode):
         whole: Array = code
         return whole

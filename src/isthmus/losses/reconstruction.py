@@ -204,7 +204,7 @@ class Reconstruction(Objective):
         """Return the loss of the linear path alone, plus the squares of what the nonlinear part of the code adds to it.
 
         The loss of their sum would differ by the product of that part and the linear path's residual, which training
-        can only lower by learning the rows by heart.
+        can only lower by memorising the rows.
         """
         straight, both = self.network.linear_outputs(params, x, code)
         added = self.network.activate_output(both) - self.network.activate_output(straight)

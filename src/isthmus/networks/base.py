@@ -335,7 +335,7 @@ class Network:
         """Return parameters, host arrays, whose dead units are reinitialised in place."""
         raise NotImplementedError
 
-    def forgotten(self, tree: Params, dead: NDArray[np.bool_]) -> Params:
+    def with_reset_units(self, tree: Params, dead: NDArray[np.bool_]) -> Params:
         """Set the dead units' entries of a pytree like the parameters (an optimizer's moments) to 0, in place."""
         raise NotImplementedError
 

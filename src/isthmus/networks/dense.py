@@ -371,7 +371,7 @@ class Dense(Layered):
         decoder["weight"][dead] = _unit(decoder["weight"][dead] if self.decoder_sizes else residual) * length
         return params
 
-    def forgotten(self, tree: Params, dead: NDArray[np.bool_]) -> Params:
+    def with_reset_units(self, tree: Params, dead: NDArray[np.bool_]) -> Params:
         """Set the dead units' entries of a pytree like the parameters (an optimizer's moments) to 0, in place."""
         tree["encoder"][-1]["weight"][:, dead] = 0
         tree["encoder"][-1]["bias"][dead] = 0

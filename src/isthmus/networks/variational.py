@@ -1,4 +1,4 @@
-"""Networks with a Gaussian code: an encoder of means and variances, and a decoder that knows of conditions."""
+"""Networks with a Gaussian code: an encoder of means and variances, and a decoder that reads conditions."""
 
 from __future__ import annotations
 

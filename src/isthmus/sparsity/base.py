@@ -45,7 +45,7 @@ Switch = bool | Literal["auto"]
 
 
 class Step(NamedTuple):
-    """What a method knows of one step; outside training there are no batch, rows, noise and scheduled values."""
+    """The inputs of one training step; outside training, batch, rows, noise and scheduled values are None."""
 
     network: Any  # an isthmus.networks.base.Network
     params: Params
@@ -196,7 +196,7 @@ class Sparsity(Settings):
         raise NotImplementedError
 
     def adjusted(self, params: Params, state: ModelState) -> Params:
-        """Return the parameters after an update, moved by what the new state remembers of the step."""
+        """Return the parameters after an update, changed by what the new state has of the step."""
         return params
 
     def measures(self, output: Output, batch: Batch) -> dict[str, Array]:

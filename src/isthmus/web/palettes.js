@@ -1,7 +1,7 @@
 // Colours of points: Okabe and Ito's for up to 8 classes, ten and twenty further ones, and viridis for numbers.
 "use strict";
 (() => {
-  // Okabe and Ito (2008): told apart with every kind of colour vision; black is grey, to be seen on dark pages too.
+  // Okabe and Ito (2008): distinguishable with every kind of colour vision; grey replaces black, which dark pages would hide.
   const OKABE_ITO = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#8a8a8a"];
   const TEN = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"];
   const PALE = ["#aec7e8", "#ffbb78", "#98df8a", "#ff9896", "#c5b0d5", "#c49c94", "#f7b6d2", "#c7c7c7", "#dbdb8d", "#9edae5"];

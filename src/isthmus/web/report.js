@@ -5,13 +5,13 @@ globalThis.isthmus ??= {};
   const root = document.documentElement, button = document.getElementById("theme");
   const prefersDark = globalThis.matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : prefersDark.matches);
-  const told = () => {
+  const showTheme = () => {
     button.setAttribute("aria-pressed", String(isDark()));
     globalThis.dispatchEvent(new Event("isthmus-theme"));
   };
-  button.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; told(); });
-  prefersDark.addEventListener("change", told);
-  told();
+  button.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; showTheme(); });
+  prefersDark.addEventListener("change", showTheme);
+  showTheme();
 
   for (const copy of document.querySelectorAll("button.copy")) {
     const name = copy.textContent;

@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """A delimiter, and what to tell the user about it; `decimal` is None where the numbers have to show it."""
+    """A delimiter, and a note on it for the user; `decimal` is None where the numbers have to show it."""
 
     delimiter: str
     decimal: str | None = None

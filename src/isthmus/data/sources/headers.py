@@ -96,7 +96,7 @@ def _is_empty(rows: Rows, place: int, width: int) -> bool:
 def names_note(
     file: object, first: Sequence[str], *, header: bool, index: bool, unsure: bool, unnamed: Sequence[int]
 ) -> str | None:
-    """Return what to tell the user about the first row, or None if it is clear."""
+    """Return a note on the first row for the user, or None if it is clear."""
     shown = ", ".join(map(repr, first[:_SHOWN])) + (", …" if len(first) > _SHOWN else "")
     if unsure and not header:
         return f"{file}: the first line ({shown}) is read as a row; pass --header (header=True) if it holds names"

@@ -108,7 +108,7 @@ class Arrangement(NamedTuple):
         return jax.tree.map(rearranged, state, is_leaf=lambda node: jax.tree.structure(node) == shape)
 
     def model(self, model: ModelState) -> ModelState:
-        """Return what a sparsity remembers of each unit, in this order."""
+        """Return a sparsity's state of each unit, in this order."""
         return jax.tree.map(lambda leaf: leaf[self.order] if leaf.ndim else leaf, model)
 
     def _turned(self, network: Network, tree: Params, signs: NDArray[Any]) -> Params:

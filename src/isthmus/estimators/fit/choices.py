@@ -46,7 +46,7 @@ def learning_rate(values: Mapping[str, Any], n_rows: int, *, path: bool, diction
     values : mapping of str to object
         The parameters.
     n_rows : int
-        The number of rows; few are soon learned by heart.
+        The number of rows; training on few overfits soon.
     path : bool
         Whether the network has a linear path, which starts near a good solution.
     dictionary : bool

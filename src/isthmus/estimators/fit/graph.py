@@ -18,7 +18,7 @@ from isthmus.engine.loading import RowLoader
 from isthmus.estimators.fit.preparing import Prepared
 from isthmus.estimators.fit.rows import FitRows
 
-SAMPLE_BYTES = 2 << 30  # of the rows between which neighbours are sought
+SAMPLE_BYTES = 2 << 30  # of the rows among which neighbours are searched
 _BLOCK_BYTES = 32 << 20
 
 
@@ -30,7 +30,7 @@ class Graph(NamedTuple):
     edges : Edges
         The neighbours of each row.
     n_rows : int
-        The rows between which neighbours were sought: all, or a sample of more than 2 GB.
+        The rows among which neighbours were searched: all, or a sample of more than 2 GB.
     recall : float or None
         The share of the nearest rows that were found, on a sample of 500; None where the graph was given.
     """
@@ -80,7 +80,7 @@ def graph_of_codes(codes: Iterable[NDArray[Any]], n_rows: int, n_neighbors: int,
 
 
 def _sample(n_rows: int, width: int, seed: int) -> NDArray[np.integer]:
-    """Return the numbers of the rows between which neighbours are sought."""
+    """Return the numbers of the rows among which neighbours are searched."""
     most = max(SAMPLE_BYTES // (4 * width), 2)
     if n_rows <= most:
         return np.arange(n_rows)

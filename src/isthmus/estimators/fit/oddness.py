@@ -1,4 +1,4 @@
-"""How odd rows are: their distance from the rows that most of a table agrees with, in rows and residuals together."""
+"""Scores of outliers: the distance of rows from the core of a table, in rows and residuals together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 NEIGHBORS = 5
-_CORE = 0.6  # share of the rows that is trusted
+_CORE = 0.6  # share of the rows that are its core
 _ROUNDS = 8
 _TYPICAL = 0.9  # quantile of the core's distances from which a reference row is charged for its own
 _FLOOR = 0.1  # of the median local distance, added to each
@@ -23,9 +23,9 @@ _AT_ONCE = 1 << 19  # distances at a time: what a processor's cache holds
 class Reference:
     """Rows to compare others with.
 
-    The distance of a row is the mean over its nearest reference rows of the squared distance in points, plus what the
-    reference row is charged: how far it is itself from the core. So outliers that are near each other stay odd. It is
-    divided by the root of the distances that are usual there, as in local outlier factors.
+    The distance of a row is the mean, over its nearest reference rows, of the squared distance in points plus the
+    reference row's own distance from the core (its charge), so that outliers near each other keep a large distance. It
+    is divided by the root of the distances that are usual there, as in local outlier factors.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ def complaints(plan: Plan, code: NDArray[Any], state: Any, n_rows: int) -> list[
     code : ndarray of shape (n, K)
         The codes of the first rows.
     state : pytree
-        What the sparsity remembers.
+        The sparsity's state.
     n_rows : int
         The number of training rows.
     """
@@ -40,7 +40,7 @@ def _dead_units(plan: Plan, sparsity: Sparsity, code: NDArray[Any], state: Any, 
     if not sparsity.counts_dead:
         return ""
     dead = ~np.any(code != 0, axis=0)
-    # The first rows are a part of many; the counts know of the others, but the start has none.
+    # The first rows are a part of many. Counts include the others, but there are none at the start.
     idle = np.asarray(state["idle"])
     if len(code) < n_rows and idle.any():
         dead &= idle >= n_rows

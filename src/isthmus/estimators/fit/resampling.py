@@ -61,7 +61,7 @@ def resampled(trainer: Trainer, state: TrainState, sparsity: Sparsity) -> TrainS
     params = network.reinitialised(params, how)
     sparsity.restarted(params.get("sparsity", {}), dead)
     model["idle"][dead] = 0
-    optimizer = _forgotten(network, jax.tree.map(np.array, state.optimizer), params, dead)
+    optimizer = _with_reset_moments(network, jax.tree.map(np.array, state.optimizer), params, dead)
     put = trainer.put
     return state._replace(params=put(params), model=put(model), optimizer=put(optimizer))
 
@@ -100,16 +100,16 @@ def _next_rows(trainer: Trainer, epoch: int) -> tuple[NDArray[Any], Any]:
     return rows, 1.0 if weights is None else weights[: len(rows)].astype(np.float64)
 
 
-def _forgotten(network: Network, optimizer: Any, params: Any, dead: NDArray[np.bool_]) -> Any:
+def _with_reset_moments(network: Network, optimizer: Any, params: Any, dead: NDArray[np.bool_]) -> Any:
     """Return an optimizer's state with the dead units' moments 0."""
     shape: Any = jax.tree.structure(params)
 
-    def forget(node: Any) -> Any:
+    def with_reset_moments(node: Any) -> Any:
         if jax.tree.structure(node) != shape:
             return node
-        node = network.forgotten(node, dead)
+        node = network.with_reset_units(node, dead)
         for leaf in node.get("sparsity", {}).values():
             leaf[dead] = 0
         return node
 
-    return jax.tree.map(forget, optimizer, is_leaf=lambda node: jax.tree.structure(node) == shape)
+    return jax.tree.map(with_reset_moments, optimizer, is_leaf=lambda node: jax.tree.structure(node) == shape)

@@ -422,7 +422,7 @@ def _validation_loader(
 
 
 def _first_model(plan: Plan, network: Network, previous: Previous | None) -> ModelState:
-    """Return what the sparsity remembers at the start: what it remembered last, or nothing yet."""
+    """Return the sparsity's state at the start: its last one, or that of a new fit."""
     if plan.sparsity is None:
         return ()
     fresh = plan.sparsity.init(network.n_components)

@@ -125,7 +125,7 @@ class PrincipalStart:
         learned : Params
             The parameters.
         cross_validates : bool
-            Whether five more fits may decide, where there are too few validation rows to tell.
+            Whether five more fits may decide, where there are too few validation rows to decide.
         """
         if self.plan.corruption is not None or self.plan.loss.penalty_weight:
             return True  # the validation loss is not that of the reconstruction of rows alone

@@ -34,7 +34,7 @@ def inline_svg(figure: Figure, name: str, label: str) -> str:
     name : str
         What its ids start with, different for each figure of a page.
     label : str
-        What it shows, for those who do not see it.
+        A text alternative, for screen readers.
     """
     file = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
