@@ -183,7 +183,24 @@ def test_a_fit_is_that_of_the_same_options(in_folder, tmp_path, model, frame):
     )
     isthmus("fit", "rows.csv", "--config", tmp_path / "fit.toml")
     assert (Autoencoder.load(tmp_path / "m").transform(frame) == model.transform(frame)).all()
-    fails("fit", "rows.csv", "--config", tmp_path / "gone.toml", *FAST, match="cannot read .*gone.toml: No such file")
+    fails(
+        "fit",
+        "rows.csv",
+        "--config",
+        tmp_path / "gone.toml",
+        *FAST,
+        match="cannot read .*gone.toml: No such file.*check the spelling",
+    )
+
+
+@pytest.mark.parametrize("option", ["--output", "--csv-log"])
+def test_the_file_of_options_is_not_written_over(in_folder, tmp_path, option):
+    path = tmp_path / "fit.toml"
+    path.write_text("epochs = 1")
+    other = ["-o", tmp_path / "m"] if option == "--csv-log" else []
+    given = ("fit", "rows.csv", "--config", path, "--hidden", "5", *other, option, f"{tmp_path}/./fit.toml", "--force")
+    fails(*given, match="fit.toml is read by this command")
+    assert path.read_text() == "epochs = 1"
 
 
 def test_the_file_of_the_guide_is_read(known, write):

@@ -67,6 +67,15 @@ def test_stdin_and_stdout(in_folder, tmp_path, model, frame):
     fails("encode", "model", "-", "-o", "-", "--json", input=text, match="--json and -o - both write to stdout")
 
 
+@pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1"])
+def test_nothing_but_rows_is_written_to_stdout_under_any_name(in_folder, capfd, path):
+    expected = isthmus("encode", "model", "rows.csv", "-o", "-").stdout
+    capfd.readouterr()
+    assert isthmus("encode", "model", "rows.csv", "-o", path).stdout == ""
+    assert capfd.readouterr().out == expected
+    fails("encode", "model", "rows.csv", "-o", path, "--json", match=f"--json and -o {path} both write to stdout")
+
+
 @pytest.mark.parametrize("width", [3, 5])
 def test_rows_with_another_number_of_columns(in_folder, tmp_path, width):
     np.save(tmp_path / "wide.npy", np.ones((3, width)))

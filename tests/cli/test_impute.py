@@ -178,6 +178,12 @@ def test_without_a_missing_cell_nothing_is_trained(tmp_path, monkeypatch, suffix
         pd.testing.assert_frame_equal(pd.read_parquet(filled), table)
 
 
+def test_an_imputer_is_not_written_to_stdout(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("a,b\n1,2\n,3\n")
+    fails("impute", path, "-o", tmp_path / "filled.csv", "--save", "-", match="--save -: a model cannot be written to")
+
+
 def test_an_imputer_to_save_is_trained_on_a_complete_table(tmp_path):
     path = tmp_path / "table.csv"
     pd.DataFrame({"a": np.arange(20.0), "b": np.arange(20.0) ** 2}).to_csv(path, index=False)

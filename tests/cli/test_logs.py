@@ -1,8 +1,10 @@
 import json
 import logging
+import os
 import re
 import signal
 import sys
+import threading
 
 import pandas as pd
 import pytest
@@ -30,6 +32,16 @@ def without_stamps(path):
     lines = path.read_text().splitlines()
     assert all(re.match(STAMP, line) for line in lines)
     return [line[20:] for line in lines]
+
+
+def test_a_log_into_a_pipe_does_not_wait_for_its_content(in_folder, tmp_path, command):
+    pipe, lines = tmp_path / "log", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: lines.extend(pipe.read_text().splitlines()), daemon=True)
+    reader.start()
+    command("encode", "model", "rows.csv", "-o", tmp_path / "codes.csv", "--log-file", pipe)
+    reader.join(10)
+    assert lines[-1].partition(" ended with ")[2].startswith("exit code 0")
 
 
 def test_a_log_has_what_is_printed_with_time_stamps(in_folder, tmp_path, command):

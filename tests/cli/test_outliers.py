@@ -75,6 +75,9 @@ def test_what_cannot_be_combined_is_refused(table, tmp_path):
     fails("outliers", table, *model, "--save", tmp_path / "x", match="--save cannot be combined with --model")
     fails("outliers", table, "-o", "-", "--json", match="both write to stdout")
     fails("outliers", table, "--contamination", "2", match="--contamination=2.0 must be a number > 0 and <= 0.5")
+    same = ("-o", tmp_path / "a.csv", "--save", f"{tmp_path}/./a.csv")
+    fails("outliers", table, *same, *QUICK, match="--output and --save are both")
+    fails("outliers", table, "--save", "/dev/stdout", *QUICK, match="--save /dev/stdout: a model cannot be written to")
     fails("outliers", table, "-o", table, *QUICK, match="rows.csv", code=2)
     fails("score", tmp_path / "model", table, match="pass it to isthmus outliers --model")
 

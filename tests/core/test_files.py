@@ -5,7 +5,15 @@ import threading
 import pytest
 
 from isthmus.core.errors import ExistingFileError, MissingFileError, UnwritableError
-from isthmus.core.files import atomic_write, check_overwriting, check_writable, is_stream
+from isthmus.core.files import (
+    atomic_write,
+    check_overwriting,
+    check_writable,
+    described,
+    is_stdout,
+    is_stream,
+    make_folder,
+)
 
 
 @pytest.fixture
@@ -32,6 +40,54 @@ def test_a_new_file_has_the_default_mode(tmp_path):
     with atomic_write(tmp_path / "rows"):
         pass
     assert (tmp_path / "rows").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_a_file_that_is_replaced_keeps_its_mode(old):
+    for mode in (0o600, 0o640, 0o755):
+        old.chmod(mode)
+        with atomic_write(old, overwrite=True):
+            pass
+        assert old.stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.parametrize("prefix", ["/dev/fd", "/proc/self/fd"])
+def test_an_open_file_is_written_where_it_ends(old, prefix):
+    with old.open("ab", buffering=0) as log:
+        log.write(b"er")
+        with atomic_write(f"{prefix}/{log.fileno()}") as file:
+            file.write(b" new")
+        log.write(b" last")
+    assert old.read_bytes() == b"older new last"
+
+
+def test_what_goes_to_stdout(tmp_path, capfd):
+    assert all(map(is_stdout, ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]))
+    assert not any(map(is_stdout, ["/dev/stderr", "/dev/fd/0", tmp_path, tmp_path / "none"]))
+    with capfd.disabled():
+        read, write = os.pipe()
+        before = os.dup(1)
+        try:
+            os.dup2(write, 1)
+            (tmp_path / "link.csv").symlink_to("/dev/stdout")
+            assert is_stdout(tmp_path / "link.csv")
+            os.close(read)
+            with pytest.raises(BrokenPipeError), atomic_write("/dev/stdout") as file:
+                file.write(b"x")
+        finally:
+            os.dup2(before, 1)
+            os.close(before)
+            os.close(write)
+
+
+def test_the_remedy_of_a_missing_file_is_that_of_what_is_done():
+    missing = FileNotFoundError(2, "No such file or directory")
+    assert described(missing).endswith("create the folder first")
+    assert described(missing, reading=True).endswith("check the spelling and the working directory")
+
+
+def test_a_file_where_a_folder_is_to_be_made(old):
+    with pytest.raises(UnwritableError, match=r"cannot create the folder .*rows\.bin: it is a file"):
+        make_folder(old)
 
 
 @pytest.mark.parametrize(

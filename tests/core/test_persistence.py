@@ -106,3 +106,8 @@ def test_foreign_files_are_refused(tmp_path, metadata, match):
 def test_files_of_other_formats_are_refused(tmp_path, content):
     (tmp_path / "other").write_bytes(content)
     refused(ModelFileError, tmp_path / "other", "is not a readable model file: .+; pass a file that isthmus fit")
+
+
+def test_a_pointer_of_git_lfs_is_no_model(tmp_path):
+    (tmp_path / "model").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+    refused(ModelFileError, tmp_path / "model", "a pointer of Git LFS, which git lfs pull replaces")

@@ -71,6 +71,17 @@ def test_existing_files_are_kept(model, tmp_path):
     assert (tmp_path / "metadata.tsv").read_text().startswith("row\tnorm\n0\t")
 
 
+def test_rows_that_are_read_are_not_written_over(model, tmp_path):
+    path = tmp_path / "vectors.tsv"
+    np.savetxt(path, ROWS, delimiter="\t")
+    before = path.read_bytes()
+    with pytest.raises(ExistingFileError, match=r"vectors\.tsv is read by this command"):
+        to_projector(model, path, tmp_path, overwrite=True)
+    assert path.read_bytes() == before
+    with pytest.raises(InvalidParameterError, match="folder='' is an empty path"):
+        to_projector(model, ROWS, "")
+
+
 def test_what_has_no_codes_is_refused(tmp_path):
     with pytest.raises(InvalidParameterError, match="dict has no codes to project"):
         to_projector({}, ROWS, tmp_path)

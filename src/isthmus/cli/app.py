@@ -23,8 +23,8 @@ import typer
 
 from isthmus.cli import logs
 from isthmus.cli.help import WIDEST, Command
-from isthmus.core.errors import DivergedError, IsthmusError, LostProcessError, UnwritableError
-from isthmus.core.files import described
+from isthmus.core.errors import DivergedError, InvalidParameterError, IsthmusError, LostProcessError, UnwritableError
+from isthmus.core.files import described, is_stdout
 from isthmus.core.version import __version__
 
 if TYPE_CHECKING:
@@ -261,6 +261,15 @@ class _ProgressLines:
         speed = done / (now - self.start)
         remaining = "" if total is None else f" of {total:,}, {(total - done) / speed:.0f} s left"
         self.write(f"{self.name}: {done:,} rows{remaining}, {speed:,.0f} rows/s")
+
+
+def takes_stdout(output: str | None, *, as_json: bool) -> bool:
+    """Whether an output goes to stdout, so that no summary is printed there; refuse --json, which is printed there."""
+    if output is None or not is_stdout(output):
+        return False
+    if as_json:
+        raise InvalidParameterError(f"--json and -o {output} both write to stdout; choose one")
+    return True
 
 
 def print_result(facts: dict[str, Any], text: str, *, as_json: bool, quiet: bool = False) -> None:

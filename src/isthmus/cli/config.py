@@ -18,7 +18,7 @@ from typer.models import OptionInfo
 
 from isthmus.cli.options import value_of
 from isthmus.core.errors import InvalidParameterError, suggest
-from isthmus.core.files import described
+from isthmus.core.files import check_overwriting, described
 from isthmus.core.parameters import Name, NamedWeights, Parameter
 from isthmus.corruption import CORRUPTIONS
 from isthmus.estimators.method_parameters import ALL
@@ -34,6 +34,7 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
     "corruption": CORRUPTIONS,
     "likelihood": LIKELIHOODS,
 }
+_WRITTEN = ("output", "csv_log")  # options of files, of which none may be the file of options
 # Options of a file that give way to others on the command line which decide the same thing.
 _YIELDS = {
     "verbose": ("quiet", "as_json", "epochs_as_lines"),
@@ -63,6 +64,9 @@ def reads_config(declared: Mapping[str, Parameter]) -> Callable[[Callable[..., N
             if config is not None:
                 typed = {name for name in given if getattr(ctx.get_parameter_source(name), "name", "") == "COMMANDLINE"}
                 given = _merged(given, typed, read_config(config, known))
+                for name in _WRITTEN:
+                    if given.get(name):
+                        check_overwriting(given[name], overwrite=True, reads=[config])
             run(**given)
 
         own = list(signature.parameters.values())
@@ -159,7 +163,7 @@ def _text_of(path: str) -> str:
     except ValueError as error:  # a null character in the name
         raise InvalidParameterError(f"--config={path!r} is no path of a file") from error
     except OSError as error:
-        raise InvalidParameterError(f"cannot read {path}: {described(error)}") from error
+        raise InvalidParameterError(f"cannot read {path}: {described(error, reading=True)}") from error
 
 
 def _invalid_toml(path: str, text: str, error: Exception) -> InvalidParameterError:

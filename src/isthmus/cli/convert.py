@@ -9,7 +9,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from isthmus.cli import options
-from isthmus.cli.app import print_result, progress_of
+from isthmus.cli.app import print_result, progress_of, takes_stdout
 from isthmus.cli.logs import writes_log
 from isthmus.cli.options import Data, Force, Json, Keep, Model, Output, Quiet, Reading
 from isthmus.core.errors import InvalidParameterError
@@ -109,15 +109,14 @@ def _stream(
     as_json: bool,
 ) -> None:
     """Call a model's method that writes a file, and print a summary."""
+    is_stdout = takes_stdout(output, as_json=as_json)
     with options.rows_of(data, reading) as rows:
         write = getattr(options.load_model(model), method)
         names = reading.names(keep, rows)
-        if as_json and output == options.STANDARD:
-            raise InvalidParameterError("--json and -o - both write to stdout; choose one")
         start = time.perf_counter()
         with progress_of(method.removesuffix("_to").replace("inverse_transform", "decode"), quiet) as progress:
             n_rows = write(rows, output, progress=progress, overwrite=force, **({"keep": names} if names else {}))
-    _print_summary(output, n_rows, start, as_json=as_json, quiet=quiet or output == options.STANDARD)
+    _print_summary(output, n_rows, start, as_json=as_json, quiet=quiet or is_stdout)
 
 
 def _print_summary(output: str, n_rows: int, start: float, *, as_json: bool, quiet: bool) -> None:

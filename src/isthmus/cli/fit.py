@@ -12,7 +12,7 @@ import typer
 from typer import Option
 
 from isthmus.cli import options
-from isthmus.cli.app import print_result, say
+from isthmus.cli.app import print_result, say, takes_stdout
 from isthmus.cli.callbacks import EpochLogs, logs_epochs
 from isthmus.cli.config import reads_config
 from isthmus.cli.inspect import facts_of
@@ -26,6 +26,7 @@ from isthmus.core.errors import (
     IsthmusWarning,
     UnwritableError,
 )
+from isthmus.core.files import is_stdout
 from isthmus.core.parameters import Name, Parameter, parameters_of
 from isthmus.estimators import AUTOENCODERS
 from isthmus.estimators.method_parameters import ALL
@@ -192,7 +193,7 @@ def fit(
     chosen: Any = {"validation_by": validation_by, "sample_weight": weights, "groups": groups, "max_memory": max_memory}
     chosen = _for_class(name, values, chosen, validation=validation, dry_run=dry_run, distributed=distributed)
     replaces = force or _continues(values, output, checkpoint)
-    target = "" if dry_run else _model_target(output, [data, validation], overwrite=replaces)
+    target = "" if dry_run else _model_target(output, [data, validation], as_json=as_json, overwrite=replaces)
     with contextlib.ExitStack() as stack:
         rows = stack.enter_context(rows_of(data, reading))
         if validation is not None:
@@ -297,7 +298,7 @@ def _save(model: Autoencoder, target: str, *, overwrite: bool) -> str:
     raise UnwritableError(f"cannot write {target}: so many files exist already")
 
 
-def _model_target(output: str | None, rows: list[str | None], *, overwrite: bool) -> str:
+def _model_target(output: str | None, rows: list[str | None], *, as_json: bool, overwrite: bool) -> str:
     """Return the path of the model file; refuse one that cannot be written before the fit rather than after it."""
     from isthmus.core.files import check_writable
     from isthmus.data.sources.places import local_files
@@ -306,6 +307,7 @@ def _model_target(output: str | None, rows: list[str | None], *, overwrite: bool
         raise InvalidParameterError("give -o MODEL, the path of the model file, or --dry-run to write none")
     if output == STANDARD:
         raise InvalidParameterError("-o -: a model cannot be written to stdout; give the path of a file")
+    takes_stdout(output, as_json=as_json)
     check_writable(output, overwrite=overwrite, reads=[file for one in rows if one for file in local_files(one)])
     if Path(output).suffix.lower() in _OTHER_FORMATS:
         say(f"{output} is written in the safetensors format, which isthmus.load and all commands read under any name")
@@ -340,7 +342,7 @@ def _trained(model: Autoencoder, rows: Any, **arguments: Any) -> tuple[bool, flo
 
 def _report(model: Autoencoder, target: str, seconds: float, *, as_json: bool, quiet: bool) -> None:
     facts = {"model": target, **facts_of(model), "seconds": seconds}
-    print_result(facts, _fit_text(facts), as_json=as_json, quiet=quiet)
+    print_result(facts, _fit_text(facts), as_json=as_json, quiet=quiet or is_stdout(target))
 
 
 def _fit_text(facts: dict[str, Any]) -> str:

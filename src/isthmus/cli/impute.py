@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from isthmus.cli import options
-from isthmus.cli.app import print_result, say
+from isthmus.cli.app import print_result, say, takes_stdout
 from isthmus.cli.logs import writes_log
 from isthmus.cli.options import Json, Quiet, Reading
 from isthmus.core.errors import InvalidParameterError
@@ -52,8 +52,7 @@ def impute(
     Text is written as it was read, to the byte, except for the cells that are filled. In a column of numbers, NA, NaN
     and the like are missing; in a column of text only the empty cell is.
     """
-    if as_json and output == options.STANDARD:
-        raise InvalidParameterError("--json and -o - both write to stdout; choose one")
+    is_stdout = takes_stdout(output, as_json=as_json)
     with options.local_file(table) as path:
         facts = _impute(path, output, reading, epochs, seed, model, save, force=force)
     empty = [column["name"] for column in facts["columns"] if column["kind"] == "empty"]
@@ -66,7 +65,7 @@ def impute(
     width = max(len(column["name"]) for column in facts["columns"])
     lines = [f"{c['name']:{width}}  {c['kind']:8}  {c['missing']:,} missing" for c in facts["columns"]]
     lines.append(f"{facts['filled']:,} cells of {facts['rows']:,} rows filled in {facts['seconds']:.1f} s")
-    print_result(facts, "\n".join(lines), as_json=as_json, quiet=quiet or output == options.STANDARD)
+    print_result(facts, "\n".join(lines), as_json=as_json, quiet=quiet or is_stdout)
 
 
 def _impute(
@@ -81,7 +80,7 @@ def _impute(
     force: bool,
 ) -> dict[str, Any]:
     """Fill a table, and return what to print."""
-    from isthmus.core.files import check_writable
+    from isthmus.core.files import check_writable, is_stdout
     from isthmus.data.columns import describe
     from isthmus.data.tables import check_target, open_table, write_filled
 
@@ -90,6 +89,8 @@ def _impute(
     # With --force, a table may be filled in place: it is in memory, and the result is written atomically.
     check_target(output, overwrite=force, reads=() if force else [path])
     if save is not None:
+        if is_stdout(save):
+            raise InvalidParameterError(f"--save {save}: a model cannot be written to stdout; give the path of a file")
         check_writable(save, overwrite=force, reads=[path, *([] if model is None else [model])])
         if os.path.realpath(save) == os.path.realpath(output) and output != options.STANDARD:
             raise InvalidParameterError(f"--output and --save are both {output}; give each its own file")

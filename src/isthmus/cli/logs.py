@@ -24,7 +24,7 @@ from typing import Annotated, Any
 from typer import Option
 
 from isthmus.core.errors import InvalidParameterError, UnwritableError
-from isthmus.core.files import described
+from isthmus.core.files import described, is_stream
 from isthmus.core.version import __version__
 
 LOGGER = logging.getLogger("isthmus")
@@ -149,6 +149,8 @@ def _check(path: str, given: Mapping[str, Any]) -> None:
         for other in value if isinstance(value, list) else [value]:
             if isinstance(other, str) and os.path.realpath(other) == os.path.realpath(path):
                 raise InvalidParameterError(f"--log-file {path} is another file of this command; give another name")
+    if is_stream(target):  # reading its first bytes would wait for them
+        return
     try:
         with target.open("rb") as file:
             first = file.read(64)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
 from isthmus.cli import options
-from isthmus.cli.app import print_result, progress_of
+from isthmus.cli.app import print_result, progress_of, takes_stdout
 from isthmus.cli.logs import writes_log
 from isthmus.cli.options import Data, Force, Json, Keep, Quiet, Reading, rows_of
 from isthmus.core.errors import InvalidParameterError
@@ -60,8 +61,7 @@ def outliers(
     The detector learns from DATA without labels, or is read with --model. Scores are 1 for the median row that it
     learned from; larger is odder. Rows are numbered from 0. Columns named by --keep are not learned from.
     """
-    if as_json and output == options.STANDARD:
-        raise InvalidParameterError("--json and -o - both write to stdout; choose one")
+    is_stdout = takes_stdout(output, as_json=as_json)
     values = options.values_of(PARAMETERS, given)
     if model is not None and (values or save):
         named = "save" if save else PARAMETERS[next(iter(values))].option
@@ -83,21 +83,21 @@ def outliers(
                 rows, output, keep=names, progress=progress, overwrite=force, top=max(top, 0)
             )
     facts = _facts(detector, found, output) | {"seconds": time.perf_counter() - start}
-    print_result(facts, _text(facts), as_json=as_json, quiet=quiet or output == options.STANDARD)
+    print_result(facts, _text(facts), as_json=as_json, quiet=quiet or is_stdout)
 
 
 def _check_targets(data: str, output: str | None, save: str | None, model: str | None, *, overwrite: bool) -> None:
     """Refuse files that cannot be written before the fit rather than after it."""
-    from isthmus.core.files import check_writable
+    from isthmus.core.files import check_writable, is_stdout
     from isthmus.data.sources.places import is_url, local_files
 
     reads: list[Any] = [*local_files(data), *([] if model is None else [model])]
     for target in (output, save):
         if target is not None and target != options.STANDARD and not is_url(target):
             check_writable(target, overwrite=overwrite, reads=reads)
-    if save == options.STANDARD:
-        raise InvalidParameterError("--save -: a model cannot be written to stdout; give the path of a file")
-    if save is not None and save == output:
+    if save is not None and is_stdout(save):
+        raise InvalidParameterError(f"--save {save}: a model cannot be written to stdout; give the path of a file")
+    if save is not None and output is not None and os.path.realpath(save) == os.path.realpath(output):
         raise InvalidParameterError(f"--output and --save are both {output}; give each its own file")
 
 

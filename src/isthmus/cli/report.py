@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from typer import Option
 
-from isthmus.cli.app import print_result, progress_of
+from isthmus.cli.app import print_result, progress_of, takes_stdout
 from isthmus.cli.options import Data, Force, Json, Model, Quiet, Reading, load_model, local_file, reads_rows, rows_of
 from isthmus.core.errors import InvalidParameterError
 
@@ -46,7 +46,7 @@ def report(
     reconstruction next to PCA's, learning curves, distributions of the codes, the units of a sparse code, the error of
     a denoiser against noise, and what in the rows deserves a look.
     """
-    from isthmus.estimators.report.collecting import name_of
+    from isthmus.estimators.report.collecting import check_suffix, name_of
     from isthmus.estimators.report.collecting import report as report_on
     from isthmus.evaluation.report.texts import LANGUAGES
 
@@ -54,7 +54,9 @@ def report(
         raise InvalidParameterError(f"--language {language} must be one of {', '.join(LANGUAGES)}")
     if output == "-":
         raise InvalidParameterError("-o -: a report cannot be written to stdout; give the path of a file")
+    is_stdout = takes_stdout(output, as_json=as_json)
     check_target(output, (model, data, color_by), overwrite=force)
+    check_suffix(output)
     shape, loaded = shape_of(image_shape), load_model(model)
     with local_file(data) as path, rows_of(path, reading.without([color_by])) as rows:
         with progress_of("report", quiet or as_json) as progress:
@@ -71,7 +73,7 @@ def report(
         made.save(output, overwrite=force)
     n_rows, size = made.facts.about.rows, len(made.html.encode("utf-8"))
     facts, text = {"report": output, "rows": n_rows, "bytes": size}, f"{output}: {n_rows:,} rows, {size / 1e6:.1f} MB"
-    print_result(facts, text, as_json=as_json, quiet=quiet)
+    print_result(facts, text, as_json=as_json, quiet=quiet or is_stdout)
 
 
 def check_target(output: str, reads: Sequence[str | None], *, overwrite: bool) -> None:

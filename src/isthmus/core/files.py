@@ -11,6 +11,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,19 +19,38 @@ from typing import BinaryIO
 
 from isthmus.core.errors import ExistingFileError, IsthmusError, UnwritableError
 
+STDOUT = "-"
 # Links to open files of a process.
-_OPEN_FILES = re.compile(r"/dev/(stdin|stdout|stderr|fd/\d+)|/proc/self/fd/\d+")
+_OPEN_FILES = re.compile(r"/dev/(stdin|stdout|stderr)|/(?:dev|proc/self)/fd/(\d+)")
+_STANDARD_FILES = {"stdin": 0, "stdout": 1, "stderr": 2}
 
 
 def is_stream(path: str | os.PathLike[str]) -> bool:
     """Whether a path is a pipe, a device or an open file such as ``/dev/stdin``, which is read or written only once."""
-    if _OPEN_FILES.fullmatch(os.fspath(path)):
+    if _open_file(path) is not None:
         return True
     found = Path(path)
     try:
         return found.exists() and not found.is_file() and not found.is_dir()
     except OSError:
         return False
+
+
+def is_stdout(path: str | os.PathLike[str]) -> bool:
+    """Whether what is written to a path goes to stdout: ``-``, ``/dev/stdout``, or a link to the pipe that it is."""
+    name = os.fspath(path)
+    if name == STDOUT or _open_file(name) == 1:
+        return True
+    try:
+        return is_stream(name) and os.path.samestat(Path(name).stat(), os.fstat(1))
+    except OSError:
+        return False
+
+
+def _open_file(path: str | os.PathLike[str]) -> int | None:
+    """Return the number of the open file that a path names."""
+    found = _OPEN_FILES.fullmatch(os.fspath(path))
+    return None if found is None else int(found[2]) if found[2] else _STANDARD_FILES[found[1]]
 
 
 def check_overwriting(
@@ -95,10 +115,7 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> It
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp creates files that only their owner may read; the result gets the mode of any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
+        temporary.chmod(_mode(target))
         _rename(temporary, target, overwrite)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
@@ -106,6 +123,15 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> It
         if isinstance(error, OSError) and not isinstance(error, IsthmusError):
             raise _unwritable(target, error) from error
         raise
+
+
+def _mode(target: Path) -> int:
+    """Return the mode of the file that is replaced, which may be private, or else that of any new file."""
+    with contextlib.suppress(FileNotFoundError):
+        return stat.S_IMODE(target.stat().st_mode)
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def _rename(temporary: Path, target: Path, overwrite: bool) -> None:
@@ -127,14 +153,24 @@ def _rename(temporary: Path, target: Path, overwrite: bool) -> None:
 def _stream(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     try:
         # Opened first, so that a reader of a pipe sees its end if the block fails.
-        with Path(path).open("wb") as stream, tempfile.TemporaryFile(prefix="isthmus-out-") as file:
+        with _opened_stream(path) as stream, tempfile.TemporaryFile(prefix="isthmus-out-") as file:
             yield file
             file.seek(0)
             shutil.copyfileobj(file, stream)
     except IsthmusError:
         raise
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and is_stdout(path):
+            raise  # the reader has seen enough, which is no failure
         raise _unwritable(Path(path), error) from error
+
+
+def _opened_stream(path: str | os.PathLike[str]) -> BinaryIO:
+    number = _open_file(path)
+    if number is None:
+        return Path(path).open("wb")
+    # The open file itself: by its name, a file that stdout is redirected to would be emptied and have a second end.
+    return os.fdopen(os.dup(number), "wb")
 
 
 def check_writable(
@@ -153,6 +189,8 @@ def make_folder(path: Path) -> None:
     """Create a folder and its parents, or raise UnwritableError; an existing folder is kept."""
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise UnwritableError(f"cannot create the folder {path}: it is a file; name a folder") from error
     except OSError as error:
         raise UnwritableError(f"cannot create the folder {path}: {error.strerror or error}") from error
 
@@ -177,13 +215,17 @@ _REMEDIES = {
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
     errno.ENAMETOOLONG: "shorten the name",
 }
+_READING_REMEDIES = {
+    errno.ENOENT: "check the spelling and the working directory",
+    errno.EACCES: "you may not read it",
+}
 
 
 def _unwritable(target: Path, error: OSError) -> UnwritableError:
     return UnwritableError(f"cannot write {target}: {described(error)}")
 
 
-def described(error: OSError) -> str:
-    """Return what the operating system says, and the remedy if it is known."""
-    remedy = _REMEDIES.get(error.errno or 0)
+def described(error: OSError, *, reading: bool = False) -> str:
+    """Return what the operating system says, and the remedy if it is known: that of writing, or of reading."""
+    remedy = (_REMEDIES | _READING_REMEDIES if reading else _REMEDIES).get(error.errno or 0)
     return f"{error.strerror or error}{f'; {remedy}' if remedy else ''}"

@@ -24,6 +24,7 @@ from safetensors.numpy import save
 from isthmus.core.errors import InvalidParameterError, MissingFileError, ModelFileError
 from isthmus.core.files import atomic_write
 from isthmus.core.functions import is_function, name_of, place_of, untrusted, why_no_place, with_arguments
+from isthmus.core.signatures import content_of
 
 FORMAT = 1
 _KEY = "isthmus"
@@ -72,9 +73,10 @@ def _contents(path: str | os.PathLike[str], *, tensors: bool) -> tuple[dict[str,
             names = file.keys() if tensors else ()
             return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError, ValueError, TypeError) as error:
+        other = content_of(Path(path))
+        why = str(error).splitlines()[0] if other is None else f"it is {other.what}"
         raise ModelFileError(
-            f"{path} is not a readable model file: {str(error).splitlines()[0]}; pass a file "
-            "that isthmus fit or save() wrote"
+            f"{path} is not a readable model file: {why}; pass a file that isthmus fit or save() wrote"
         ) from error
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.files import atomic_write, check_overwriting, make_folder
+from isthmus.data.sources.places import local_files
 from isthmus.estimators.plotting import Drawn
 
 __all__ = ["to_projector"]
@@ -77,6 +78,8 @@ def to_projector(
     """
     if not hasattr(model, "get_feature_names_out") or not hasattr(model, "network_"):
         raise InvalidParameterError(f"{type(model).__name__} has no codes to project; pass a fitted autoencoder")
+    if not os.fspath(folder):
+        raise InvalidParameterError("folder='' is an empty path; name a folder")
     drawn = Drawn(model, X, {"color": color, "image_shape": image_shape}, max_rows)
     contents = {VECTORS: _vectors(drawn.codes), METADATA: _metadata(drawn)}
     side = None
@@ -84,8 +87,9 @@ def to_projector(
         contents[SPRITE], side = _sprite(drawn.rows, drawn.shape)
     contents[CONFIG] = _config(side).encode()
     path = Path(folder)
+    reads = [file for one in (X, color) if isinstance(one, str | os.PathLike) for file in local_files(one)]
     for name in contents:
-        check_overwriting(path / name, overwrite=overwrite)
+        check_overwriting(path / name, overwrite=overwrite, reads=reads)
     make_folder(path)
     with ExitStack() as files:
         for name, content in contents.items():

@@ -1,3 +1,4 @@
+import gzip
 import warnings
 
 import numpy as np
@@ -186,6 +187,22 @@ def test_truncated_npy(tmp_path):
     for size in (5, 64, 150, len(whole) - 1):
         path.write_bytes(whole[:size])
         refused(BrokenFileError, path, "rows.npy cannot be read as an array")
+
+
+def test_a_second_array_behind_the_first_is_not_left_out(tmp_path):
+    path = tmp_path / "rows.npy"
+    with path.open("wb") as file:
+        np.save(file, np.zeros((10, 2)))
+        np.save(file, np.ones((10, 2)))
+    refused(InvalidDataError, path, "rows.npy has 288 bytes after its array.*save all rows as one array")
+    np.lib.format.open_memmap(path, "w+", np.float64, (0, 3)).flush()
+    assert open_source(path).n_rows == 0
+
+
+@pytest.mark.parametrize("name", ["rows.npy", "rows.npz"])
+def test_files_that_are_not_what_their_suffix_says(tmp_path, name):
+    (tmp_path / name).write_bytes(gzip.compress(b"rows"))
+    refused(BrokenFileError, tmp_path / name, f"{name} is not an? .* but compressed with gzip; unpack it")
 
 
 def test_truncated_npz(tmp_path):

@@ -1,3 +1,4 @@
+import lzma
 import warnings
 
 import numpy as np
@@ -116,6 +117,8 @@ def test_numbers_are_read_whatever_the_encoding_of_other_columns(tmp_path):
         ("größe,a\n1,2\n".encode("latin-1"), "is not UTF-8 text: line 1 has 'größe,a'.*--encoding cp1252"),
         (b"PK\x03\x04 and more", "is not text but an Excel workbook"),
         (b"\x1f\x8b\x08\x00", "is not text but compressed with gzip"),
+        (lzma.compress(b"a,b\n1,2\n"), "is not text but compressed with xz; unpack it"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n", "a pointer of Git LFS.*git lfs pull"),
         ("a,b\n1,2\n".encode("utf-16-be"), "looks like UTF-16-BE"),
         (bytes(100), "is not text: most of its first bytes are 0"),
     ],

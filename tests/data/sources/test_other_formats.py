@@ -27,6 +27,12 @@ from isthmus.data.sources.places import suffix_of
         ("survey.sav", r"pandas\.read_spss"),
         ("log.jsonl", r"pandas\.read_json"),
         ("notes.txt", r"rename it to \.csv"),
+        ("cells.h5ad", r"scipy\.sparse\.save_npz"),
+        ("matrix.mtx.gz", r"scipy\.io\.mmread"),
+        ("rows.svm", "load_svmlight_file"),
+        ("film.mp4", "frames of the film as pictures"),
+        ("photo.CR2", r"save it as \.tif"),
+        ("rows.csv.part", "an unfinished file"),
         ("rows.ftr", r"rename it to \.arrow"),
     ],
 )

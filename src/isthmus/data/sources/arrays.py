@@ -23,6 +23,7 @@ from isthmus.core.errors import (
     MissingFileError,
     suggest,
 )
+from isthmus.core.signatures import content_of
 from isthmus.data.sources.base import Block, Column, ColumnKind, Schema
 
 BLOCK_BYTES = 8 << 20
@@ -194,7 +195,10 @@ class NpySource(ArraySource):
         self.path = existing(path)
         with _reading(self.path):
             # np.asarray, since slicing a np.memmap costs microseconds.
-            values = np.asarray(np.lib.format.open_memmap(self.path, mode="r"))
+            mapped = np.lib.format.open_memmap(self.path, mode="r")
+            # NumPy writes a byte for an empty memory-mapped array.
+            refuse_more(self.path, mapped.offset + max(mapped.nbytes, 1), self.path.stat().st_size)
+            values = np.asarray(mapped)
         with naming(self.path):
             super().__init__(values)
 
@@ -224,12 +228,23 @@ class NpzSource(ArraySource):
         self.path = existing(path)
         # np.load also opens other formats, by their first bytes.
         if not zipfile.is_zipfile(self.path):
+            if other := content_of(self.path):
+                raise BrokenFileError(f"{self.path} is not a .npz archive but {other}")
             raise BrokenFileError(f"{self.path} is not a .npz archive, or is truncated; write it again with np.savez")
         with _reading(self.path), np.load(self.path, allow_pickle=False) as archive:
             self.key = chosen_array(self.path, archive, key)
             values = archive[self.key]
         with naming(self.path):
             super().__init__(values)
+
+
+def refuse_more(file: Any, end: int, size: int) -> None:
+    """Raise InvalidDataError if a ``.npy`` file goes on after its array: what follows would be left out."""
+    if size > end:
+        raise InvalidDataError(
+            f"{file} has {size - end} bytes after its array, as a second numpy.save into the same file leaves them; "
+            "save all rows as one array"
+        )
 
 
 def _numeric(data: Any) -> tuple[NDArray[Any], bool]:
@@ -365,4 +380,6 @@ def _reading(path: Path) -> Iterator[None]:
             raise
         if "object" in str(error).lower():
             raise InvalidDataError(f"{path} holds Python objects, which are never loaded; save numbers") from error
+        if other := content_of(path):
+            raise BrokenFileError(f"{path} is not an array but {other}") from error
         raise BrokenFileError(f"{path} cannot be read as an array: {one_line(error)}; write it again") from error

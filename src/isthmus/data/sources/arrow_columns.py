@@ -20,6 +20,7 @@ from isthmus.core.errors import (
     MissingFileError,
     suggest,
 )
+from isthmus.core.signatures import content_of
 from isthmus.data.sources.arrays import one_line
 from isthmus.data.sources.base import ColumnKind
 
@@ -103,7 +104,9 @@ def reading(path: Any) -> Iterator[None]:
     except (pa.ArrowException, ValueError, OSError) as error:
         message = re.sub(r"^Could not open .*?: Invalid: ", "", one_line(error))
         message = re.sub(r"Row #(\d+):", r"row \1:", message)
-        raise BrokenFileError(f"{path} cannot be read: {message[:300]}") from error
+        other = content_of(path) if hasattr(path, "open") else None
+        what = f"cannot be read: {message[:300]}" if other is None else f"is not what its suffix says but {other}"
+        raise BrokenFileError(f"{path} {what}") from error
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ class PictureFiles:
         self._archive: zipfile.ZipFile | None = None
         self.names = self._listed()
         if not self.names:
-            raise InvalidDataError(f"{self.path} holds no pictures ({', '.join(PICTURES)})")
+            raise InvalidDataError(f"{self.path} holds no pictures ({', '.join(PICTURES)}){self._instead()}")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -129,6 +129,11 @@ class PictureFiles:
         names = sorted(name for name in names if not _hidden(name))
         self._warn_of_others(names)
         return [name for name in names if _is_readable(name)]
+
+    def _instead(self) -> str:
+        """Return what an archive without pictures holds, for messages."""
+        names = [] if self._archive is None else [name for name in self._archive.namelist() if not name.endswith("/")]
+        return f", but files like {names[0]}; unpack it, tables are not read from a zip" if names else ""
 
     def _warn_of_others(self, names: list[str]) -> None:
         """Warn of pictures that Pillow cannot read, which are no rows."""

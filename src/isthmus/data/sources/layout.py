@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from isthmus.core.errors import BrokenFileError, InvalidDataError, InvalidParameterError
+from isthmus.core.signatures import other_content
 from isthmus.data.sources.arrays import one_line
 from isthmus.data.sources.cells import MISSING_NUMBERS, is_number, records, split
 from isthmus.data.sources.delimiters import Marks, Row, find_decimal, find_delimiter, first_rows
@@ -25,7 +26,6 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-_OTHERS = {b"PK\x03\x04": "an Excel workbook or a zip archive", b"\x1f\x8b": "compressed with gzip", b"PAR1": "Parquet"}
 
 
 @dataclass(frozen=True)
@@ -270,9 +270,8 @@ def _head(file: Place) -> tuple[bytes, bool]:
 
 
 def _encoding(file: Place, content: bytes, options: TextOptions) -> str:
-    for start, what in _OTHERS.items():
-        if content.startswith(start):
-            raise BrokenFileError(f"{file} is not text but {what}; give it the suffix of its format, or save it as CSV")
+    if other := other_content(content, ""):
+        raise BrokenFileError(f"{file} is not text but {other}")
     if options.encoding is not None:
         return codecs.lookup(options.encoding).name.removesuffix("-sig")
     for mark, encoding in _MARKS.items():

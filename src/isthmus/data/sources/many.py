@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import BrokenFileError, InvalidDataError
-from isthmus.data.sources.arrays import ArraySource, NumberedRows, block_rows, check_rows, made_up_schema, one_line
+from isthmus.data.sources.arrays import (
+    ArraySource,
+    NumberedRows,
+    block_rows,
+    check_rows,
+    made_up_schema,
+    one_line,
+    refuse_more,
+)
 from isthmus.data.sources.base import Block, Schema
 from isthmus.data.sources.places import RemoteFile, reaching
 
@@ -103,8 +111,10 @@ class RemoteNpySource(NumberedRows):
             self._begin = stream.tell()
         if len(shape) != 2 or fortran or dtype.kind not in "iuf" or dtype.hasobject:
             raise InvalidDataError(f"{file} does not hold rows of numbers in C order: {shape} {dtype}")
-        if file.size < self._begin + int(np.prod(shape)) * dtype.itemsize:
+        end = self._begin + int(np.prod(shape)) * dtype.itemsize
+        if file.size < end:
             raise BrokenFileError(f"{file} is truncated: its header states {shape[0]} rows")
+        refuse_more(file, end, file.size)
         self.schema = made_up_schema(shape[1], dtype)
         self.dtype: np.dtype[Any] = dtype.newbyteorder("=")
         self._stored = dtype

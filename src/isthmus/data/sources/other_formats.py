@@ -10,6 +10,7 @@ _PICKLE = (
 _TORCH = "a file of torch is a pickle and never loaded; save the tensor with numpy.save(path, tensor.cpu().numpy())"
 _ARCHIVE = "an archive is not read; unpack it and pass the folder"
 _SCIENCE = "it is not read; load the array, and save it with numpy.save"
+_CELLS = "it is not read; save the counts with scipy.sparse.save_npz, or the table as Parquet"
 _STATISTICS = "it is not read; convert it to Parquet, such as pandas.{}(...).to_parquet(...)"
 
 _REMEDIES = {
@@ -20,6 +21,28 @@ _REMEDIES = {
     **dict.fromkeys((".mat", ".h5", ".hdf5", ".hdf", ".nc", ".zarr", ".fits"), _SCIENCE),
     **dict.fromkeys((".json", ".jsonl", ".ndjson"), _STATISTICS.format("read_json")),
     **dict.fromkeys((".xml", ".html"), _STATISTICS.format("read_xml")),
+    **dict.fromkeys((".h5ad", ".loom"), _CELLS),
+    **dict.fromkeys(
+        (".mtx", ".mtx.gz"), "it is not read; use scipy.sparse.save_npz(path, scipy.io.mmread(...).T.tocsr())"
+    ),
+    **dict.fromkeys(
+        (".libsvm", ".svm", ".svmlight"),
+        "it is not read; save what sklearn.datasets.load_svmlight_file returns with scipy.sparse.save_npz",
+    ),
+    ".arff": "it is not read; save what scipy.io.arff.loadarff returns as CSV",
+    **dict.fromkeys((".onnx", ".gguf", ".keras", ".tflite", ".pb"), "it is a model of another program, not rows"),
+    **dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".webm"), "save the frames of the film as pictures in a folder"),
+    **dict.fromkeys(
+        (".wav", ".mp3", ".flac", ".ogg"), "cut the sound to rows of one length, and save them with numpy.save"
+    ),
+    **dict.fromkeys(
+        (".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"), "develop it, and save it as .tif"
+    ),
+    **dict.fromkeys(
+        (".part", ".crdownload", ".partial", ".tmp"), "the name is that of an unfinished file; wait, or write it again"
+    ),
+    ".tab": "rename it to .tsv",
+    ".psv": "rename it to .csv",
     ".dta": _STATISTICS.format("read_stata"),
     ".sav": _STATISTICS.format("read_spss"),
     ".sas7bdat": _STATISTICS.format("read_sas"),

@@ -108,4 +108,4 @@ def _opened(name: str, label: str) -> Iterator[BinaryIO]:
     except IsthmusError:
         raise
     except OSError as error:
-        raise BrokenFileError(f"{label} cannot be read: {described(error)}") from error
+        raise BrokenFileError(f"{label} cannot be read: {described(error, reading=True)}") from error

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidParameterError
-from isthmus.core.files import atomic_write
+from isthmus.core.files import atomic_write, is_stream
 from isthmus.data.columns import frame_of
 from isthmus.data.sources.base import Block, Source
 from isthmus.data.sources.places import local_files
@@ -57,11 +57,14 @@ class Report:
 
         Raises
         ------
+        InvalidParameterError
+            If the suffix is that of another format.
         ExistingFileError
             If the file exists and `overwrite` is false.
         UnwritableError
             If the file cannot be written.
         """
+        check_suffix(path)
         with atomic_write(path, overwrite=overwrite) as file:
             file.write(self.html.encode("utf-8"))
 
@@ -217,6 +220,14 @@ def _notes(rows: int, points: int, shown: int, columns: int, image: Image) -> li
     return notes
 
 
+def check_suffix(path: str | os.PathLike[str]) -> None:
+    """Refuse the name of a file of another format: a report is an HTML page."""
+    suffix = Path(path).suffix
+    if suffix.lower() not in ("", ".html", ".htm") and not is_stream(path):
+        hint = "; a browser prints it as PDF" if suffix.lower() == ".pdf" else ""
+        raise InvalidParameterError(f"{os.fspath(path)}: a report is an HTML page; name it .html{hint}")
+
+
 def save_report(model: Any, X: Any, path: str | os.PathLike[str], *, overwrite: bool = False, **options: Any) -> Report:
     """Write the report on a model and rows to a file, and return it; refuse a file that cannot be written first."""
     from isthmus.core.files import check_writable
@@ -225,6 +236,7 @@ def save_report(model: Any, X: Any, path: str | os.PathLike[str], *, overwrite: 
         file for one in (X, options.get("color")) if isinstance(one, str | os.PathLike) for file in local_files(one)
     ]
     check_writable(path, overwrite=overwrite, reads=reads)
+    check_suffix(path)
     made = report(model, X, **options)
     made.save(path, overwrite=overwrite)
     return made
