@@ -50,7 +50,7 @@ def test_a_column_and_a_file_of_labels_give_the_same(folder, tmp_path):
 def test_the_table(folder):
     result = isthmus("compare", folder / "digits.npy", *QUICK)
     head, names, *rows = result.stdout.splitlines()
-    assert head.endswith("150 rows of 64 columns, 96 to learn from and 24 to judge on")
+    assert head.endswith("150 rows of 64 columns, 96 for training and 24 for evaluation")
     assert names.split() == ["error", "explained", "5-NN", "accuracy", "trustworthiness", "seconds"]
     assert [row.split()[0] for row in rows] == ["PCA", "autoencoder", "map"]
     assert all(row.split()[3] == "-" for row in rows)

@@ -114,8 +114,8 @@ def _facts(found: Comparison) -> dict[str, Any]:
 def _text(facts: dict[str, Any], data: str) -> str:
     near = f"{facts['n_neighbors']}-NN accuracy"
     lines = [
-        f"{data}: {facts['rows']:,} rows of {facts['features']:,} columns, {facts['train_rows']:,} to learn from and "
-        f"{facts['test_rows']:,} to judge on",
+        f"{data}: {facts['rows']:,} rows of {facts['features']:,} columns, {facts['train_rows']:,} for training and "
+        f"{facts['test_rows']:,} for evaluation",
         f"{'':12}{'error':>10}{'explained':>11}{near:>15}{'trustworthiness':>17}{'seconds':>9}",
     ]
     for name, one in facts["models"].items():

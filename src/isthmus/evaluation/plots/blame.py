@@ -1,4 +1,4 @@
-"""Scores of outliers in order of size, and the columns to blame for the oddest rows."""
+"""Scores of outliers in order of size, and the columns that make the oddest rows odd."""
 
 from __future__ import annotations
 
