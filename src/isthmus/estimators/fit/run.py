@@ -341,20 +341,28 @@ def start_partial_fit(estimator: Any, given: FitRows | Source, *, watcher: Watch
 def parameter_values(estimator: Any) -> dict[str, Any]:
     """Return the values of an estimator's parameters, weights of columns by their place."""
     values = values_of(estimator)
-    given, names = values.get("feature_weights"), list(getattr(estimator, "feature_names_in_", ()))
+    given, names = values.get("feature_weights"), column_labels(estimator)
     if isinstance(given, Mapping):
         _refuse_unknown("feature_weights", given, names)
         values["feature_weights"] = tuple(given.get(name, 1.0) for name in names)
     if conditions := values.get("conditions"):
         conditions = [conditions] if isinstance(conditions, str) else conditions
-        _refuse_unknown("conditions", [one for one in conditions if isinstance(one, str)], names)
-        values["conditions"] = tuple(names.index(one) if isinstance(one, str) else one for one in conditions)
+        # A number is the name of a column where names are numbers, and else its place.
+        numbered = any(isinstance(name, int) for name in names)
+        named = [one for one in conditions if isinstance(one, str) or numbered]
+        _refuse_unknown("conditions", named, names)
+        values["conditions"] = tuple(names.index(one) if one in named else one for one in conditions)
     return values
+
+
+def column_labels(estimator: Any) -> list[Any]:
+    """Return the names of the columns that `fit` saw, text or not; empty without names."""
+    return list(getattr(estimator, "feature_names_in_", getattr(estimator, "column_labels_", ())))
 
 
 def _refuse_unknown(parameter: str, given: Iterable[Any], names: list[Any]) -> None:
     if unknown := [name for name in given if name not in names]:
-        known = suggest(str(unknown[0]), names) if names else "; the rows have no column names, give a sequence"
+        known = suggest(unknown[0], map(str, names)) if names else "; the rows have no column names, give a sequence"
         raise InvalidParameterError(f"{parameter}: the rows have no column {unknown[0]!r}{known}")
 
 
