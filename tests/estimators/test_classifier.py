@@ -11,7 +11,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from checks import expected_failures
-from isthmus import Autoencoder, AutoencoderClassifier, DenoisingAutoencoder
+from isthmus import (
+    Autoencoder,
+    AutoencoderClassifier,
+    AutoencoderImputer,
+    AutoencoderOutlierDetector,
+    DenoisingAutoencoder,
+)
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 
 rng = np.random.default_rng(0)
@@ -190,3 +196,25 @@ def test_masked_labels_are_refused(digits, model):
     X, y = digits
     with pytest.raises(InvalidDataError, match="the label of row 2 is masked"):
         model.to_classifier(**QUICK).fit(X, np.ma.masked_array(y, np.arange(len(y)) == 2))
+
+
+@pytest.mark.slow
+def test_a_table_of_mixed_columns_needs_no_fitted_autoencoder():
+    draws = np.random.default_rng(0)
+    town = draws.choice(["Ulm", "Bonn", "Kiel"], 200)
+    frame = pd.DataFrame({"town": town, "pay": draws.normal(size=200), "since": pd.date_range("2020", periods=200)})
+    labels = pd.Series(town == "Ulm", dtype="boolean")
+    unfitted = Autoencoder(4, hidden_layer_sizes=(8,), **QUICK)
+    found = AutoencoderClassifier(unfitted, max_epochs=60, learning_rate=1e-2, random_state=0).fit(frame, labels)
+    assert found.score(frame, labels.to_numpy(bool)) > 0.95
+    assert found.predict(frame).dtype == bool
+    same = unfitted.fit(frame).to_classifier(max_epochs=60, learning_rate=1e-2, random_state=0).fit(frame, labels)
+    assert_array_equal(found.predict_proba(frame), same.predict_proba(frame))
+
+
+@pytest.mark.parametrize(
+    "other", [AutoencoderImputer(), AutoencoderOutlierDetector()], ids=lambda one: type(one).__name__
+)
+def test_what_has_no_encoder_is_refused(digits, other):
+    with pytest.raises(InvalidParameterError, match=r"autoencoder=.* must be an autoencoder"):
+        AutoencoderClassifier(other).fit(*digits)

@@ -75,7 +75,7 @@ def arrow_codes(cells: Any) -> tuple[NDArray[Any], list[Any]]:
     whole = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
     labels = whole.dictionary.to_pylist()
     codes = whole.indices.cast(pa.int64()).fill_null(len(labels)).to_numpy(zero_copy_only=False)
-    missing = [place for place, label in enumerate(labels) if _is_null(label)]
+    missing = [place for place, label in enumerate(labels) if is_null(label)]
     return np.where(np.isin(codes, missing), len(labels), codes) if missing else codes, labels
 
 
@@ -104,7 +104,7 @@ def objects_column(name: Any, values: NDArray[Any]) -> FrameColumn:
     InvalidDataError
         Where a number is larger than any float.
     """
-    missing = np.fromiter((_is_null(value) for value in values), bool, len(values))
+    missing = np.fromiter((is_null(value) for value in values), bool, len(values))
     present = values[~missing]
     types = {type(value) for value in present}
     words = {_word(kind) for kind in types}
@@ -162,7 +162,8 @@ def _floats(name: Any, values: NDArray[Any], missing: Mask) -> NDArray[np.float6
     return found
 
 
-def _is_null(value: Any) -> bool:
+def is_null(value: Any) -> bool:
+    """Whether a cell is None, NaN, or the missing value of a library."""
     if value is None or type(value).__name__ in _NO_VALUE:
         return True
     if isinstance(value, float | np.floating):

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import Tags
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import assert_all_finite, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from isthmus import corruption as corruptions
 from isthmus.core.errors import InvalidDataError
@@ -32,6 +31,7 @@ from isthmus.core.parameters import (
 )
 from isthmus.corruption import CORRUPTIONS
 from isthmus.corruption.base import Corruption
+from isthmus.data.class_labels import class_labels
 from isthmus.data.sources.base import Source
 from isthmus.engine import SCHEDULES
 from isthmus.engine.inference import Inference, blocks_for
@@ -61,7 +61,7 @@ class ClassifierParameters:
     autoencoder: Any = parameter(
         "what was learned without labels: a fitted autoencoder, whose weights each fit starts from a copy of, or one "
         "that is not fitted, which is cloned and fitted on the rows first; None is Autoencoder()",
-        Instance("an autoencoder", has_attributes("fit", "get_params")),
+        Instance("an autoencoder", has_attributes("fit", "get_params", "inverse_transform")),
         default=None,
         kw_only=False,
     )
@@ -170,13 +170,14 @@ class AutoencoderClassifier(ClassifierParameters, Exported, ClassifierMixin, Bas
         return self
 
     def _opened(self, X: Rows) -> Source:
-        """Return the rows, whose columns are checked as the fitted autoencoder checks them, if it knows their names."""
-        given = self.autoencoder
-        known = [name for name in COLUMN_ATTRIBUTES if hasattr(given, name)] if hasattr(given, "params_") else []
-        if set(known) - {"n_features_in_"}:
-            source = open_rows(given, X, reset=False)
+        """Return the rows, opened as the autoencoder opens them, and checked if it is fitted and knows their names."""
+        fitted = hasattr(self._unlabelled, "params_")
+        given = self._unlabelled if fitted else clone(self._unlabelled)
+        known = [name for name in COLUMN_ATTRIBUTES if hasattr(given, name)]
+        if not fitted or set(known) - {"n_features_in_"}:
+            source = open_rows(given, X, reset=not fitted)
             forget_columns(self)
-            self.__dict__.update({name: getattr(given, name) for name in known})
+            self.__dict__.update({name: getattr(given, name) for name in COLUMN_ATTRIBUTES if hasattr(given, name)})
             return source
         source = open_rows(self, X, reset=True)
         if known and given.n_features_in_ != source.schema.n_features:
@@ -186,19 +187,15 @@ class AutoencoderClassifier(ClassifierParameters, Exported, ClassifierMixin, Bas
         return source
 
     def _labels(self, y: Any, n_rows: int) -> NDArray[np.int32]:
-        if isinstance(y, np.ma.MaskedArray) and np.ma.getmaskarray(y).any():
-            row = int(np.argmax(np.ma.getmaskarray(y)))
-            raise InvalidDataError(f"the label of row {row} is masked; drop the rows without a label")
-        y = column_or_1d(y, warn=True)
-        assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
+        y = class_labels(y)
         if len(y) != n_rows:
             raise InvalidDataError(
                 f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(y)}]; each row has one"
             )
         self.classes_, numbers = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise InvalidDataError(f"Classifier can't train when only one class is present: {self.classes_[0]!r}")
+            only = self.classes_.tolist()[0]
+            raise InvalidDataError(f"Classifier can't train when only one class is present: {only!r}")
         return numbers.astype(np.int32)
 
     @property
