@@ -7,7 +7,7 @@ import typer
 from commands import fails, isthmus
 from isthmus import Autoencoder
 from isthmus.cli.help import PANELS
-from isthmus.cli.options import names_of, option_for, value_of, with_parameters
+from isthmus.cli.options import names_of, option_for, value_of, with_parameters_of
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import Boolean, Instance, Integer, Parameter
 from isthmus.estimators import ESTIMATORS
@@ -129,7 +129,7 @@ def test_a_parameter_whose_names_are_its_default_is_a_switch():
 
 
 def test_a_commands_own_options_come_first():
-    @with_parameters
+    @with_parameters_of(ALL)
     def run(data: str, loud: bool = False, **given: object) -> None:
         raise NotImplementedError
 
@@ -144,7 +144,7 @@ def test_a_parameter_that_no_text_can_give_has_no_option(monkeypatch):
     monkeypatch.setitem(ALL, "thing", Parameter("thing", None, "help", (Instance("a thing", callable),), True, "thing"))
     monkeypatch.setitem(ALL, "count", Parameter("count", 1, "help", (Integer(),), option="count"))
 
-    @with_parameters
+    @with_parameters_of(ALL)
     def run(**given: object) -> None:
         raise NotImplementedError
 

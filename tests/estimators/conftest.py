@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 
@@ -26,3 +28,24 @@ def small():
 def fitted(small, rows):
     """A fitted model; a test that modifies it must copy it first."""
     return small().fit(rows)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A function that makes stderr a terminal of 120 columns, and returns it."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    for name in ("NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+    def install():  # in the test itself, since pytest replaces the stream between its phases
+        fake = Terminal()
+        monkeypatch.setattr("sys.stderr", fake)
+        return fake
+
+    return install

@@ -374,11 +374,6 @@ def _default_text(parameter: Parameter) -> str:
     return ",".join(map(str, default)) if isinstance(default, tuple) else str(default).replace("None", "none")
 
 
-def with_parameters(run: Callable[..., None]) -> Callable[..., None]:
-    """Replace a command's ``**given`` with an option for each parameter of `fit` that can be written as text."""
-    return with_parameters_of(ALL)(run)
-
-
 def with_parameters_of(declared: Mapping[str, Parameter]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return the decorator that replaces ``**given`` with options for these parameters."""
 

@@ -13,11 +13,7 @@ from numpy.testing import assert_array_equal
 
 from isthmus.core.errors import BrokenFileError, InvalidDataError, InvalidParameterError, MissingFileError
 from isthmus.data.sources import ArraySource, open_source
-
-
-def read(source):
-    blocks = [block.values for block in source.blocks()]
-    return np.concatenate(blocks) if blocks else np.empty((0, source.schema.n_features), source.dtype)
+from opened_rows import read
 
 
 def refused(error, data, match, **options):

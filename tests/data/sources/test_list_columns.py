@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.data.sources import open_source
 from isthmus.data.sources.list_columns import element_type, pandas_index
+from opened_rows import read
 
 ROWS = np.random.default_rng(0).normal(size=(50, 3))
 
@@ -30,10 +31,6 @@ FORMS = {
 def stored(request, tmp_path):
     """A function that returns a table in memory or in a file."""
     return lambda table: FORMS[request.param](table, tmp_path)
-
-
-def read(source):
-    return np.concatenate([block.values for block in source.blocks()])
 
 
 def lists(kind, rows=ROWS):

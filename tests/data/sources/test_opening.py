@@ -9,13 +9,10 @@ from scipy.sparse import csr_array
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusWarning, MissingFileError
 from isthmus.data.sources import ArraySource, open_source
 from isthmus.data.sources.opening import column_names, is_iterator, is_sequence, source_kind
+from opened_rows import read
 
 ROWS = np.arange(24, dtype=np.float64).reshape(8, 3)
 FRAME = pd.DataFrame(ROWS, columns=["a", "b", "c"])
-
-
-def values_of(source):
-    return np.concatenate([np.asarray(block.values) for block in source.blocks()])
 
 
 WRITERS = {
@@ -33,7 +30,7 @@ WRITERS = {
 def test_a_file_is_read_by_its_suffix(tmp_path, name):
     WRITERS[name](tmp_path / name)
     for given in (tmp_path / name, str(tmp_path / name)):
-        assert_array_equal(values_of(open_source(given)), ROWS)
+        assert_array_equal(read(open_source(given)), ROWS)
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet", "rows.npy"])
@@ -42,8 +39,8 @@ def test_a_folder_a_pattern_and_a_list_are_the_rows_of_their_files(tmp_path, nam
         WRITERS[name](tmp_path / f"{number}-{name}")
     files = sorted(tmp_path.iterdir())
     for given in (tmp_path, str(tmp_path / f"*-{name}"), files):
-        assert_array_equal(values_of(open_source(given)), np.tile(ROWS, (3, 1)))
-    assert_array_equal(values_of(open_source(files[:1])), ROWS)
+        assert_array_equal(read(open_source(given)), np.tile(ROWS, (3, 1)))
+    assert_array_equal(read(open_source(files[:1])), ROWS)
 
 
 @pytest.mark.parametrize(
@@ -69,8 +66,8 @@ def test_names_are_those_of_a_frame_or_a_file(tmp_path):
 
 def test_columns_are_chosen_in_the_order_that_is_asked_for(tmp_path):
     FRAME.to_csv(tmp_path / "a.csv", index=False)
-    assert_array_equal(values_of(open_source(tmp_path / "a.csv", columns=["c", "a"])), ROWS[:, [2, 0]])
-    assert_array_equal(values_of(open_source(tmp_path / "a.csv", drop=["b"])), ROWS[:, [0, 2]])
+    assert_array_equal(read(open_source(tmp_path / "a.csv", columns=["c", "a"])), ROWS[:, [2, 0]])
+    assert_array_equal(read(open_source(tmp_path / "a.csv", drop=["b"])), ROWS[:, [0, 2]])
 
 
 @pytest.mark.parametrize(
@@ -113,7 +110,7 @@ def test_hidden_files_are_not_read(tmp_path):
     (tmp_path / ".hidden.parquet").write_bytes(b"")
     with warnings.catch_warnings():
         warnings.simplefilter("error", IsthmusWarning)
-        assert_array_equal(values_of(open_source(tmp_path)), ROWS)
+        assert_array_equal(read(open_source(tmp_path)), ROWS)
 
 
 def test_sequences_and_iterators():
@@ -128,4 +125,4 @@ def test_sequences_and_iterators():
     assert not any(map(is_sequence, (ROWS, FRAME, [1], (1,), "ab", {"a": 1})))
     assert is_iterator(iter([1]))
     assert not is_iterator([1])
-    assert_array_equal(values_of(open_source(Rows())), ROWS[:2])
+    assert_array_equal(read(open_source(Rows())), ROWS[:2])

@@ -12,15 +12,12 @@ from scipy.stats import chisquare
 from isthmus.core.errors import BrokenFileError, InvalidDataError, InvalidParameterError, MissingFileError
 from isthmus.data.sources import ArraySource, PatchSource, Source, from_patches, open_source, patches, to_patches
 from isthmus.data.sources.images import luminance
+from opened_rows import read
 
 rng = np.random.default_rng(0)
 SHAPES = [(17, 23), (8, 8), (30, 12), (9, 40)]
 GREY = [rng.integers(0, 256, shape, np.uint8) for shape in SHAPES]
 COLOUR = [rng.integers(0, 256, (*shape, 3), np.uint8) for shape in SHAPES]
-
-
-def read(source):
-    return np.concatenate([block.values for block in source.blocks()])
 
 
 def taken(source, rows):

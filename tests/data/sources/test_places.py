@@ -11,12 +11,9 @@ from isthmus import Autoencoder
 from isthmus.core.errors import BrokenFileError, InvalidDataError, IsthmusWarning, MissingFileError
 from isthmus.data.sources import NpySource, open_source
 from isthmus.data.sources.places import FileList, is_location, local_files, locate
+from opened_rows import read
 
 FRAME = pd.DataFrame(np.random.default_rng(0).normal(size=(90, 3)), columns=list("abc"))
-
-
-def read(source):
-    return np.concatenate([block.values for block in source.blocks()])
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from isthmus.core.errors import (
     UnwritableError,
 )
 from isthmus.data.sources import open_source
+from opened_rows import read
 
 server = pytest.importorskip("moto.server", reason="moto's S3 server is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
@@ -58,10 +59,6 @@ def bucket():
     query = f"endpoint_override={host}:{port}&scheme=http&region=us-east-1"
     yield lambda key: f"s3://key:secret@{key}?{query}"
     running.stop()
-
-
-def read(source):
-    return np.concatenate([block.values for block in source.blocks()])
 
 
 NAMES = ["folder", "folder/part-*.parquet", "rows.csv", "rows.csv.gz", "rows.feather", "rows.npy"]

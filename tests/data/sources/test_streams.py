@@ -16,6 +16,7 @@ from isthmus import Autoencoder
 from isthmus.core.errors import BrokenFileError, InvalidDataError
 from isthmus.data.sources import open_source
 from isthmus.data.sources.streams import copied, copied_stream, is_read_once, with_labels
+from opened_rows import read
 
 FRAME = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 3)), columns=list("abc"))
 
@@ -51,10 +52,6 @@ def content(form):
     else:
         FRAME.to_csv(buffer, index=False, compression="gzip")
     return buffer.getvalue()
-
-
-def read(source):
-    return np.concatenate([block.values for block in source.blocks()])
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet", "npy", "csv.gz", "safetensors"])

@@ -7,6 +7,7 @@ from safetensors.numpy import save_file
 from isthmus import Autoencoder
 from isthmus.core.errors import BrokenFileError, InvalidDataError, InvalidParameterError
 from isthmus.data.sources import SafetensorsSource, open_source
+from opened_rows import read
 
 ROWS = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
 
@@ -14,10 +15,6 @@ ROWS = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "rows.safetensors"
-
-
-def read(source):
-    return np.concatenate([block.values for block in source.blocks()])
 
 
 def refused(error, path, match, **options):

@@ -7,23 +7,7 @@ from numpy.testing import assert_array_equal
 
 from isthmus.core.errors import BrokenFileError, InvalidDataError
 from isthmus.data.sources import CsvSource, open_source
-
-
-def read(source):
-    blocks = [block.values for block in source.blocks()]
-    return np.concatenate(blocks) if blocks else np.empty((0, source.schema.n_features), source.dtype)
-
-
-def text(folder, content, name="rows.csv"):
-    path = folder / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-def refused(error, path, match, **options):
-    with pytest.raises(error, match=match) as caught:
-        read(open_source(path, **options))
-    assert "\n" not in str(caught.value)
+from opened_rows import read, refused, text
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,4 @@
 import builtins
-import io
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,26 +12,6 @@ from sklearn.model_selection import GridSearchCV
 from isthmus.estimators.callbacks import progress
 
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-@pytest.fixture
-def terminal(monkeypatch):
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "120")
-    for name in ("NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "FORCE_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-
-    def install():  # in the test itself, since pytest replaces the stream between its phases
-        fake = Terminal()
-        monkeypatch.setattr("sys.stderr", fake)
-        return fake
-
-    return install
 
 
 def test_a_bar_on_a_terminal_that_is_gone_at_the_end(small, rows, terminal, capsys):

@@ -1,4 +1,3 @@
-import io
 import re
 from contextlib import suppress
 from datetime import datetime
@@ -13,26 +12,6 @@ from isthmus.estimators.fit.reporting import Estimate, Reporter, estimate
 from isthmus.estimators.fit.run import start_fit
 
 DURATION = r"[\d.]+ (ms|s|min|h)"
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-@pytest.fixture
-def terminal(monkeypatch):
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "120")
-    for name in ("NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "FORCE_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-
-    def install():  # in the test itself, since pytest replaces the stream between its phases
-        fake = Terminal()
-        monkeypatch.setattr("sys.stderr", fake)
-        return fake
-
-    return install
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,3 @@
-import base64
 import dataclasses
 
 import numpy as np
@@ -8,13 +7,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from isthmus.evaluation.report import code_map
 from isthmus.evaluation.report.code_map import MAP, halves, quantized
 from isthmus.evaluation.report.facts import MapColumn
+from pages import array_of
 from report_facts import FACTS, shown
 
 RNG = np.random.default_rng(0)
-
-
-def array_of(text, dtype):
-    return np.frombuffer(base64.b64decode(text), dtype)
 
 
 def values_of(found):
