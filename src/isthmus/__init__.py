@@ -1,4 +1,4 @@
-"""Autoencoders as easy to reach for as PCA.
+"""Autoencoders that are used like PCA.
 
 Names are imported when they are first used: ``import isthmus`` loads neither JAX nor scikit-learn.
 """

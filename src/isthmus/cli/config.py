@@ -35,7 +35,7 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
     "likelihood": LIKELIHOODS,
 }
 _WRITTEN = ("output", "csv_log")  # options of files, of which none may be the file of options
-# Options of a file that give way to others on the command line which decide the same thing.
+# Options of a file that are replaced by others on the command line that decide the same thing.
 _YIELDS = {
     "verbose": ("quiet", "as_json", "epochs_as_lines"),
     "estimator": ("as_map", "variational"),

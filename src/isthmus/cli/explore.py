@@ -1,4 +1,4 @@
-"""``isthmus explore``: a local web page on which the codes of rows are looked at, and decoded."""
+"""``isthmus explore``: a local web page that shows the codes of rows, and decodes them."""
 
 from __future__ import annotations
 

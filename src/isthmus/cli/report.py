@@ -44,7 +44,7 @@ def report(
 
     It has the settings and how to repeat the fit, an interactive map of the codes with the decoder inside the page, the
     reconstruction next to PCA's, learning curves, distributions of the codes, the units of a sparse code, the error of
-    a denoiser against noise, and what in the rows deserves a look.
+    a denoiser against noise, and possible problems of the rows.
     """
     from isthmus.estimators.report.collecting import check_suffix, name_of
     from isthmus.estimators.report.collecting import report as report_on

@@ -189,7 +189,7 @@ class EpochFunction:
             return False
         given = (estimator, context) if self.takes_context else (estimator,)
         result = self.function(*given)
-        # A function that happens to return a number or a figure does not mean to stop.
+        # Only True ends training: a function may also return a number or a figure.
         return isinstance(result, bool | np.bool_) and bool(result)
 
 

@@ -35,8 +35,8 @@ class Reported:
 
         It has the settings and how to repeat the fit, a map of the codes that can be moved and coloured, with the
         decoder inside the page where the network is dense, the reconstruction next to PCA's, the learning curves, the
-        distribution of the codes, the units of a sparse code, the error of a denoiser against noise, and what in the
-        rows deserves a look.
+        distribution of the codes, the units of a sparse code, the error of a denoiser against noise, and
+        possible problems of the rows.
 
         Parameters
         ----------

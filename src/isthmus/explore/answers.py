@@ -204,7 +204,7 @@ class Answers:
         return places[: max(1, _MOST_PICTURED // self.explored.n_features)]
 
     def _selection(self, body: bytes) -> bytes:
-        """Return what sets some rows apart, and the first of them."""
+        """Return the columns by which chosen rows differ from the others, and the first of the chosen rows."""
         seen = self.explored
         places = self.places(body)
         found = apart(seen, places)

@@ -1,4 +1,4 @@
-"""A fitted model and rows, as the explorer's pages ask for them: codes of all rows, and single rows by number."""
+"""A fitted model and rows for the explorer's page: codes of all rows, and single rows by number."""
 
 from __future__ import annotations
 

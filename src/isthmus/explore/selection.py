@@ -1,4 +1,4 @@
-"""What sets some of the rows apart from the others: the columns whose means differ most."""
+"""Differences between chosen rows and the others: the columns whose means differ most."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The explorer's web server: an address, a token where others can reach it, and a clean end."""
+"""The explorer's web server: an address, a token where others can reach it, and an orderly end."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Likelihood(Settings):
 
     counts: ClassVar[bool] = False  # whether cells are counts, and the output the logarithm of their mean
     shares: ClassVar[bool] = False  # whether cells are in [0, 1], and the output is a logit
-    discrete: ClassVar[bool] = False  # whether `log_density` is that of a probability, which no unit changes
+    discrete: ClassVar[bool] = False  # whether `log_density` is of a probability, which does not depend on a unit
 
     def __post_init__(self) -> None:
         self.check_settings()

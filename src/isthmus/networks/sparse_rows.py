@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-# So many cells of a row are added at a time: one by one takes twice as long on a CPU (2,048 rows of 100 cells
+# Cells of a row that are added at a time: one by one takes twice as long on a CPU (2,048 rows of 100 cells
 # times a matrix of 288 columns, 16 instead of 32 ms).
 UNROLLED = 4
 

@@ -25,7 +25,7 @@ def top_k(values: Array, k: int) -> tuple[Array, Array]:
     if width < _LONG_ROW or width % _GROUP or width < 2 * _GROUP * k:
         return jax.lax.top_k(values, k)
     grouped = values.reshape(rows, width // _GROUP, _GROUP)
-    # Sorted, so that the first column wins among equal candidates.
+    # Sorted, so that the first column is chosen among equal candidates.
     groups = jnp.sort(jax.lax.top_k(jnp.max(grouped, axis=2), k)[1], axis=1)
     candidates = jnp.take_along_axis(grouped, groups[:, :, None], axis=1).reshape(rows, k * _GROUP)
     largest, place = jax.lax.top_k(candidates, k)

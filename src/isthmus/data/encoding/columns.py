@@ -294,7 +294,7 @@ class ColumnFinder:
 
     def _look_at_numbers(self, values: NDArray[Any]) -> None:
         if values.dtype.kind == "f":
-            # Who reads the rows refuses infinity, by the number of its row.
+            # Infinity is refused where the rows are read, by the number of its row.
             values = values if np.isfinite(values).all() else values[np.isfinite(values)]
             self.whole = self.whole and self.integers and _are_whole(values)
         if self.unskew and values.dtype.kind != "b":

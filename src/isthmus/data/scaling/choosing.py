@@ -22,14 +22,15 @@ _QUANTILE_ROWS = 1 << 16
 _SAMPLE_ROWS = 1 << 12
 _MANY_COLUMNS = 16
 _WHOLE = 1 << 24  # the first integers that float32 does not hold are above it
-# A column is wild where its deviation is more than so many times what its quartiles let expect of normal values: its
-# ordinary cells then make up less than a 25th of its variance (counts whose rates vary widely have up to 4 times)...
+# A column is wild if a few cells dominate its variance: if its deviation is more than this multiple of that of normal
+# values with its quartiles, so that ordinary cells are less than a 25th of the variance (counts have up to 4) ...
 _WILD = 5.0
 _QUARTILES = 1.349  # their distance in deviations of normal values
-# ...and no more than this share of the cells on either side is farther from the median than so many such deviations.
+# ... and at most this share of the cells on either side is farther from the median than this many such deviations.
 _FEW, _FAR = 0.04, 10.0
-_FARTHEST = 3.4  # deviations from the mean; of so few cells, at least one is
-# Rows are far out as wholes where a larger share of the columns is wild, and of these in the rows with a wild cell.
+_FARTHEST = 3.4  # deviations from the mean: in a wild column at least one of the few cells is farther
+# The outliers are whole rows if more than this share of the columns is wild and, in rows with a wild cell, more than
+# this share of the cells of these columns is.
 _ROWS = 0.5
 # Scaled wild columns have at most this deviation, so that the loss does not consist of a single huge cell.
 _LARGEST_DEVIATION = 30.0
@@ -63,7 +64,7 @@ def _standard_unless_wild(statistics: ColumnStatistics) -> Scaler:
     least, lower, middle, upper, most = statistics.quantiles(_FEW, 0.25, 0.5, 0.75, 1 - _FEW, columns=suspects)
     spread, own = (upper - lower) / _QUARTILES, deviation[suspects]
     few = np.maximum(middle - least, most - middle) <= _FAR * spread
-    # The rounding error of wild cells says nothing about the other values.
+    # From the quartiles: the rounding error of wild cells is larger than that of the other values.
     varies = spread > statistics.rounding_of(np.maximum(np.abs(lower), np.abs(upper)))
     chosen = few & varies & (own > _WILD * spread)
     if not chosen.any() or _are_rows(statistics, suspects[chosen], middle[chosen], _FAR * spread[chosen]):
@@ -99,7 +100,7 @@ def _robust(statistics: ColumnStatistics) -> Scaler:
     spread = upper - lower
     # A column that is mostly one value has no spread between its quartiles; its deviation is used instead.
     scale = _with_floor(np.where(spread > 0, spread, statistics.deviation), statistics)
-    # The rounding error of outliers says nothing about the other values.
+    # From the quartiles: the rounding error of outliers is larger than that of the other values.
     varies = spread > statistics.rounding_of(np.maximum(np.abs(lower), np.abs(upper)))
     return Scaler("robust", middle, np.where(varies, spread, scale))
 

@@ -94,7 +94,7 @@ class _Files:
     def __init__(self, path: Path, overwrite: bool, owner: str) -> None:
         self.path = path
         self._options: dict[str, Any] = {"overwrite": overwrite, "owner": owner}
-        # Opened before the rows are read: what cannot be written is said at once.
+        # Opened before the rows are read, so that a file that cannot be written is refused at once.
         self.files = {"": _File(path, **self._options)}
         self._finished = False
 

@@ -14,7 +14,7 @@ from isthmus.networks.base import Network
 from isthmus.sparsity.base import Sparsity
 
 _FIRST_ROWS = 4096
-# Rows that are kept without their zeros may be so wide that fewer have to do.
+# Sparse rows may be so wide that fewer of them fit into memory.
 _FIRST_CELLS, _FEWEST_ROWS = 1 << 22, 64
 
 

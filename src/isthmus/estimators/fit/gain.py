@@ -26,7 +26,7 @@ from isthmus.networks.sparse_rows import SparseRows
 # The level of the one-sided paired t-test. One row that outweighs all others has a gain of one standard error.
 _LEVEL = 0.01
 _FEWEST = 4  # rows or, where groups are held out, groups, for a standard error
-# Validation rows whose loss is a smaller share of that of the training rows lack the rows that the loss is about.
+# Validation rows whose loss is a smaller share of that of the training rows lack the rows that dominate the loss.
 _REPRESENTATIVE = 0.5
 _PIECE = 256  # rows; others are padded to it
 

@@ -121,7 +121,7 @@ class Ensemble:
 def _standardised(values: Floats, center: Floats, scale: Floats) -> NDArray[np.float32]:
     with np.errstate(over="ignore", invalid="ignore"):
         rows = (values - center) / scale
-        # A difference of two of the largest floats is none.
+        # The difference of two of the largest floats is not a finite float.
         wide = np.isinf(rows)
         if wide.any():
             rows = np.where(wide, (values / 4 - center / 4) / (scale / 4), rows)

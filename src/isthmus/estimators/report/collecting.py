@@ -157,7 +157,7 @@ def name_of(X: Any) -> str:
 
 
 def _training(model: Any) -> Training | None:
-    # The time spent waiting for rows says nothing of the model.
+    # The time spent waiting for rows is no property of the model.
     history = {name: values for name, values in model.history_.items() if name != "waiting"}
     return Training(history, model.best_iter_) if history.get("loss") else None
 

@@ -32,7 +32,7 @@ def noise_of(model: Any, source: Source, seed: int) -> Noise | None:
         if corruption is None or not corruption.main:
             return None
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the rows have no names here, as the model's had
+            warnings.simplefilter("ignore")  # the model was fitted on rows with names, which these do not have
             curve = robustness(model, _like(source, rows), None, None, corruption, seed)
     except IsthmusError:
         return None

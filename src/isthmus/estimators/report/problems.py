@@ -1,4 +1,4 @@
-"""What in the rows deserves a look: constant and repeated columns, rows that occur twice, missing cells, outliers."""
+"""Possible problems of the rows: constant and repeated columns, rows that occur twice, missing cells, outliers."""
 
 from __future__ import annotations
 

@@ -365,7 +365,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something in the rows that deserves a look: a heading, one line, and a table with the names of its columns."""
+    """A possible problem of the rows: a heading, one line, and a table with the names of its columns."""
 
     title: str
     text: str

@@ -1,4 +1,4 @@
-"""What in the rows themselves deserves a look."""
+"""Problems of the rows themselves, such as missing cells and repeated rows."""
 
 from __future__ import annotations
 
