@@ -1,4 +1,4 @@
-"""`AutoencoderOutlierDetector`: scores, the columns to blame, thresholds, files."""
+"""`AutoencoderOutlierDetector`: scores, contributions of columns, thresholds, files."""
 
 import numpy as np
 import pandas as pd

@@ -20,7 +20,7 @@ from isthmus.estimators.outlier_parameters import OutlierParameters
 if TYPE_CHECKING:
     from isthmus.estimators.outliers import AutoencoderOutlierDetector
 
-_BLAMED = 3  # columns of a row that are printed
+_LISTED = 3  # columns of a row that are printed
 _PRINTED_BY_FIT = ("warm_start", "verbose", "display_step")
 PARAMETERS = {
     name: declared for name, declared in parameters_of(OutlierParameters).items() if name not in _PRINTED_BY_FIT
@@ -140,8 +140,8 @@ def _text(facts: dict[str, Any]) -> str:
         f"{facts['seconds']:.1f} s"
     ]
     if facts["top"]:
-        lines += ["", f"{'row':>10}  {'score':>10}  {'percentile':>10}  columns to blame"]
+        lines += ["", f"{'row':>10}  {'score':>10}  {'percentile':>10}  largest contributions"]
     for row in facts["top"]:
-        blame = ", ".join(f"{name} {share:.0%}" for name, share in [*row["columns"].items()][:_BLAMED])
-        lines.append(f"{row['row']:>10,}  {row['score']:>10.4g}  {row['percentile']:>10.3f}  {blame}")
+        listed = ", ".join(f"{name} {share:.0%}" for name, share in [*row["columns"].items()][:_LISTED])
+        lines.append(f"{row['row']:>10,}  {row['score']:>10.4g}  {row['percentile']:>10.3f}  {listed}")
     return "\n".join(lines)

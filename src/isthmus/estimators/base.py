@@ -22,7 +22,7 @@ from isthmus.estimators.inputs import open_stream
 from isthmus.estimators.reporting import Reported
 from isthmus.estimators.scoring import comparable, explained_variance, pairs, squared_errors, weights_given
 from isthmus.estimators.streaming import Progress, float_of, inference_of
-from isthmus.estimators.verbs import DECODE, ENCODE, IMPUTE, RECONSTRUCT
+from isthmus.estimators.transforming import DECODE, ENCODE, IMPUTE, RECONSTRUCT
 from isthmus.evaluation.code_report import CodeReport, activation_target
 from isthmus.evaluation.metrics import CodeStatistics, Fidelity
 

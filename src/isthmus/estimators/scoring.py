@@ -15,7 +15,7 @@ from isthmus.data.named_columns import numbers_in
 from isthmus.data.sources.base import Source
 from isthmus.data.weights import NAME, checked_weights
 from isthmus.estimators.inputs import mixed_encoding, open_stream
-from isthmus.estimators.verbs import rebuilt_blocks
+from isthmus.estimators.transforming import rebuilt_blocks
 from isthmus.evaluation.metrics import ExplainedVariance
 
 Array = NDArray[Any]

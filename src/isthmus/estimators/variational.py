@@ -24,8 +24,8 @@ from isthmus.estimators.fit.choices import draw_seed, pick_device
 from isthmus.estimators.fit.run import FitRun
 from isthmus.estimators.inputs import cell_names, finite_blocks, open_stream
 from isthmus.estimators.streaming import float_of, joined
+from isthmus.estimators.transforming import DECODE, ENCODE, opened_codes
 from isthmus.estimators.variational_parameters import VariationalParameters
-from isthmus.estimators.verbs import DECODE, ENCODE, opened_codes
 from isthmus.losses.likelihoods import resolve
 
 # The variance over rows of a unit's mean above which the unit is active: Burda et al. 2016, section 5.2.

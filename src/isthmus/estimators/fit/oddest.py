@@ -46,9 +46,9 @@ class Oddest:
         parts = [(np.arange(self.n_rows, self.n_rows + len(scores)), scores, contributions)]
         if self._kept is not None:
             parts.insert(0, self._kept)
-        rows, values, blame = (np.concatenate(each) for each in zip(*parts, strict=True))
+        rows, values, contributions = (np.concatenate(each) for each in zip(*parts, strict=True))
         best = np.argsort(-values, kind="stable")[: self.count]
-        self._kept = rows[best], values[best], blame[best]
+        self._kept = rows[best], values[best], contributions[best]
         self.n_rows += len(scores)
         self.n_outliers += int((scores > self.threshold).sum())
         return scores

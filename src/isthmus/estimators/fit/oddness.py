@@ -100,13 +100,13 @@ def _charges(points: Array, core: Array, numeric: Array) -> tuple[Array, Array]:
     if not numeric.any():
         return np.zeros(len(points)), charged
     cells = points if numeric.all() else points[:, np.tile(numeric, 2)]
-    own, blame = np.empty(len(points)), np.empty((len(points), cells.shape[1] // 2))
+    own, by_cell = np.empty(len(points)), np.empty((len(points), cells.shape[1] // 2))
     for rows, squared in _distances(cells, cells[core]):
         near = _nearest(squared, NEIGHBORS)
-        blame[rows] = _cells(cells[rows], cells[core], near)
-        own[rows] = blame[rows].sum(axis=1)
+        by_cell[rows] = _cells(cells[rows], cells[core], near)
+        own[rows] = by_cell[rows].sum(axis=1)
     charges = np.maximum(own - np.quantile(own[core], _TYPICAL), 0)
-    charged[:, numeric] = blame * np.divide(charges, own, out=np.zeros_like(own), where=own > 0)[:, None]
+    charged[:, numeric] = by_cell * np.divide(charges, own, out=np.zeros_like(own), where=own > 0)[:, None]
     return charges, charged
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from isthmus.evaluation.plots.atlas import atlas
-from isthmus.evaluation.plots.blame import outliers
 from isthmus.evaluation.plots.canvas import save
 from isthmus.evaluation.plots.comparison import reconstructions
 from isthmus.evaluation.plots.curves import history, tradeoffs
@@ -21,6 +20,7 @@ from isthmus.evaluation.plots.morph import morph
 from isthmus.evaluation.plots.parts import parts, top_rows
 from isthmus.evaluation.plots.pictures import gallery
 from isthmus.evaluation.plots.plane import codes, manifold
+from isthmus.evaluation.plots.scores import outliers
 from isthmus.evaluation.plots.style import STYLES, Style
 from isthmus.evaluation.plots.units import activation_against_target, code_histograms, density
 

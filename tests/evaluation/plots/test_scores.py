@@ -12,16 +12,16 @@ PARTS[7] = [0, 9, 0, 3, 0]
 
 def test_scores_are_ranked_and_the_oddest_rows_have_their_columns_shares():
     figure = plots.outliers(PARTS, 4.0, names=list("abcde"), top=6)
-    scores, blame, _ = figure.axes
+    scores, contributions, _ = figure.axes
     ranked = np.sort(PARTS.sum(axis=1))[::-1]
     assert_allclose(scores.lines[0].get_ydata(), ranked)
     assert_allclose(scores.lines[1].get_ydata(), ranked[ranked > 4])
     assert_allclose(scores.lines[2].get_ydata(), 4)
-    shares = blame.images[0].get_array()
+    shares = contributions.images[0].get_array()
     assert_allclose(shares[0], [0, 75, 0, 25, 0])
     assert_allclose(shares.sum(axis=1), 100)
-    assert [label.get_text() for label in blame.get_xticklabels()] == list("abcde")
-    assert blame.get_yticklabels()[0].get_text() == "row 7"
+    assert [label.get_text() for label in contributions.get_xticklabels()] == list("abcde")
+    assert contributions.get_yticklabels()[0].get_text() == "row 7"
     assert figure.get_suptitle() == f"{(ranked > 4).sum()} of 40 rows above the threshold"
 
 

@@ -74,7 +74,7 @@ def outliers(
         widths = [4.5, max(3.0, 0.36 * len(columns))]
         left, right = figure.subplots(1, 2, width_ratios=widths)
         _draw_scores(left, scores[order], threshold, count, style)
-        _draw_blame(figure, right, parts[worst][:, columns], scores[worst], [labels[i] for i in columns], worst, style)
+        _draw_shares(figure, right, parts[worst][:, columns], scores[worst], [labels[i] for i in columns], worst, style)
     return figure
 
 
@@ -104,7 +104,7 @@ def _smallest(ranked: Array) -> float:
     return float(positive[-1]) if len(positive) else 0.0
 
 
-def _draw_blame(
+def _draw_shares(
     figure: Figure, ax: Axes, parts: Array, scores: Array, names: list[str], rows: Array, style: Style
 ) -> None:
     """Draw the share of each column in the scores of rows."""

@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix
 import isthmus
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.data.sources import open_source
-from isthmus.estimators.verbs import DECODE, ENCODE, IMPUTE, RECONSTRUCT, rebuilt_blocks
+from isthmus.estimators.transforming import DECODE, ENCODE, IMPUTE, RECONSTRUCT, rebuilt_blocks
 
 NAMES = list("abcd")
 
