@@ -775,6 +775,16 @@ def test_columns_whose_values_float64_does_not_tell_apart_are_named(small, colum
         small(max_epochs=1).fit(rows[["id"]].assign(v=rows["v"].astype(column.dtype)))
 
 
+@pytest.mark.parametrize("other", [{"x": np.arange(60) / 7}, {"town": ["Rome", "Oslo"] * 30}], ids=["real", "text"])
+@pytest.mark.parametrize("dtype", ["int64", "Int64", "int64[pyarrow]"])
+def test_integers_that_are_told_apart_no_more_beside_other_columns_are_named(small, other, dtype):
+    rows = pd.DataFrame({"id": 2**60 + np.arange(60), "v": np.arange(60), **other}).astype({"id": dtype})
+    with pytest.warns(UserWarning, match="column 'id' counts as constant: at its size of 1.2e"):
+        small(max_epochs=1).fit(rows)
+    # Numbers with more distance have differences that float64 holds.
+    small(max_epochs=1).fit(rows.assign(id=np.arange(60, dtype=np.int64) << 56))
+
+
 def test_one_row_teaches_nothing():
     with pytest.warns(IsthmusWarning, match="one row"):
         model = Autoencoder(1, max_epochs=1, random_state=0).fit(np.array([[1.0, 2.0, 3.0]]))

@@ -6,10 +6,11 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose
+from sklearn import config_context
 
 import mixed
 from isthmus.data.encoding import TableEncoding
-from isthmus.estimators.framing import filled_rows, reconstructed_rows
+from isthmus.estimators.framing import as_asked, asked_library, filled_rows, reconstructed_rows
 
 TYPES = [(library, place) for library, frame in mixed.FRAMES.items() for place in range(frame(0).shape[1])]
 
@@ -45,3 +46,26 @@ def test_reconstructed_numbers_of_a_skewed_column_are_in_its_own_unit(library):
     found = reconstructed_rows(model, X, model.encoding_.encode(X), probabilities=True)
     assert_allclose(np.asarray(found["price"]), frame["price"], rtol=1e-9)
     assert_allclose(np.asarray(found["kind=a"]), frame["kind"] == "a")
+
+
+@pytest.mark.parametrize("asked", ["pandas", "polars"])
+@pytest.mark.parametrize("given", ["pandas", "polars", "pyarrow"])
+def test_a_frame_keeps_its_types_in_the_library_that_is_asked_for(given, asked):
+    frame = pd.DataFrame({"n": np.arange(3), "x": [0.5, 1.5, 2.5], "flag": [True, False, True], "town": list("aba")})
+    same = {"pandas": frame, "polars": pl.from_pandas(frame), "pyarrow": pa.Table.from_pandas(frame)}
+    model = SimpleNamespace(_sklearn_output_config={"transform": asked})
+    found = as_asked(model, same[given])
+    assert type(found) is type(same[asked])
+    if asked == "pandas":
+        pd.testing.assert_frame_equal(found, frame)
+    else:
+        assert found.schema == same["polars"].schema
+
+
+def test_the_library_of_frames_is_that_of_the_model_or_else_of_the_configuration():
+    model = SimpleNamespace(_sklearn_output_config={"transform": "default"})
+    with config_context(transform_output="polars"):
+        assert asked_library(SimpleNamespace()) == "polars"
+        assert asked_library(model) is None
+    frame = pl.DataFrame({"a": [1]})
+    assert as_asked(model, frame) is frame

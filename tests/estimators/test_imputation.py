@@ -18,6 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import isthmus
 from isthmus import AutoencoderImputer
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusWarning, ModelFileError
+from isthmus.data.frames import each_column
 from isthmus.estimators.fit.imputing import _folds
 
 
@@ -221,7 +222,12 @@ def test_set_output(mixed, container, kind):
     filled = quick().set_output(transform=container).fit_transform(given)
     assert isinstance(filled, kind)
     assert list(filled.columns) == [f"x{place}" for place in range(13)]
-    assert isinstance(quick().set_output(transform=container).fit_transform(mask_table(mixed)), kind)
+    table = mask_table(mixed)
+    for frame in (table, pl.from_pandas(table), pa.Table.from_pandas(table)):
+        found = quick().set_output(transform=container).fit_transform(frame)
+        assert isinstance(found, kind)
+        kinds = [column.kind for column in each_column(found)]
+        assert kinds == [column.kind for column in each_column(quick().fit_transform(frame))]
 
 
 def test_an_unseen_category_is_kept_and_encoded_as_missing(mixed, fitted):

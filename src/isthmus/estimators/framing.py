@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import get_config
 
 from isthmus.data.encoding import TableEncoding
 from isthmus.data.encoding.table import Unknown
@@ -23,9 +24,26 @@ def decoded_codes(model: Any, X: Any, rows: Array, probabilities: bool = False) 
     encoding = _encoding_of(model)
     if encoding is None:
         return rows
-    asked = getattr(model, "_sklearn_output_config", {}).get("transform")
-    library: Any = asked if asked in ("pandas", "polars") else encoding.library
+    library: Any = asked_library(model) or encoding.library
     return _with_index(encoding.decode(rows, library), X)
+
+
+def asked_library(model: Any) -> str | None:
+    """Return the library of frames that ``set_output``, or else scikit-learn's configuration, names."""
+    asked = getattr(model, "_sklearn_output_config", {}).get("transform", get_config()["transform_output"])
+    return asked if asked in ("pandas", "polars") else None
+
+
+def as_asked(model: Any, frame: Any) -> Any:
+    """Return a frame in the library that ``set_output`` names, its columns in their types; scikit-learn loses them."""
+    asked, library = asked_library(model), library_of(frame)
+    if asked is None or library in (None, asked):
+        return frame
+    if asked == "pandas":
+        return frame.to_pandas()
+    import polars as pl
+
+    return pl.from_pandas(frame) if library == "pandas" else pl.from_arrow(frame)
 
 
 def reconstructed_rows(model: Any, X: Any, rows: Array, probabilities: bool = False) -> Any:

@@ -54,6 +54,7 @@ from isthmus.estimators.fit.choices import draw_seed
 from isthmus.estimators.fit.imputing import ImputationPlan, learn
 from isthmus.estimators.fit.reporting import LOGGER
 from isthmus.estimators.fit.rows import RowOptions, without_named
+from isthmus.estimators.framing import as_asked
 from isthmus.estimators.inputs import array_rows, check_names, is_external
 from isthmus.estimators.parameters import SEED
 from isthmus.estimators.unchanged import unchanged_on_error
@@ -246,9 +247,8 @@ class AutoencoderImputer(ImputerParameters, Exported, TransformerMixin, BaseEsti
         filled, kept = self._filled(cells.values, cells.holes), self._kept()
         if cells.array is None:
             table = with_cells(cells.table, cells.columns, filled, cells.holes)
-            if len(kept) < len(cells.columns):
-                table = select(table, [cells.columns[place].name for place in kept])
-            return _as_array(table, self.columns_) if is_location(X) else table
+            table = table if len(kept) == len(cells.columns) else select(table, [cells.columns[i].name for i in kept])
+            return as_asked(self, _as_array(table, self.columns_) if is_location(X) else table)
         return _with_filled(cells.array, self.columns_, filled, cells.holes)[:, kept]
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -15,9 +16,10 @@ from sklearn.utils.validation import check_array, validate_data
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.data.columns import refuse_duplicates
 from isthmus.data.encoding import TableEncoding
-from isthmus.data.frames import eager, labels_of, library_of, matrix_of, objects_matrix
+from isthmus.data.encoding.types import limits_of, type_of
+from isthmus.data.frames import each_column, eager, labels_of, library_of, matrix_of, objects_matrix
 from isthmus.data.list_frames import spread_lists
-from isthmus.data.scaling.statistics import refuse_non_finite
+from isthmus.data.scaling.statistics import lost_column, refuse_non_finite, rounding_of
 from isthmus.data.sources import ArraySource, CsrSource, SparseCodesSource, TableSource, open_source
 from isthmus.data.sources.arrow import is_arrow
 from isthmus.data.sources.base import Block, Source, is_source
@@ -198,7 +200,28 @@ def _open_frame(estimator: Any, X: Any, *, reset: bool) -> Source:
         names = [column.name for column in continued.columns] if continued is not None else None
         estimator.encoding_ = continued if names == labels_of(X) else TableEncoding.learn(X, **options)
     encoding = mixed_encoding(estimator)
-    return ArraySource(_frame_rows(X)) if encoding is None else open_mixed(X, encoding=encoding)
+    source = ArraySource(_frame_rows(X)) if encoding is None else open_mixed(X, encoding=encoding)
+    if reset and source.dtype.kind == "f":
+        _warn_of_lost_integers(X)
+    return source
+
+
+def _warn_of_lost_integers(X: Any) -> None:
+    """Warn of the first column of integers that are too large to be told apart beside numbers that are no integers."""
+    for place, label in enumerate(labels_of(X)):
+        if limits_of(type_of(X, place)) is None:
+            continue
+        column = next(each_column(X, [label]))
+        values = column.values[~column.missing]
+        low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
+        largest = max(abs(low), abs(high))
+        if low < high < low + (1 << 53) <= low + largest and _are_alike(values - values.min(), largest):
+            warnings.warn(lost_column(repr(str(label)), largest), UserWarning, stacklevel=2)
+            return
+
+
+def _are_alike(differences: NDArray[Any], largest: int) -> bool:
+    return bool(differences.std(dtype=np.float64) <= rounding_of(largest, np.dtype(np.float64)))
 
 
 def _refuse_empty_or_ambiguous(X: Any) -> None:

@@ -28,6 +28,19 @@ _QUANTILE_CELLS = 1 << 22  # sorted in less than a second
 _WIDEST_COVARIANCE = 4096
 
 
+def rounding_of(largest: Floats | float, dtype: np.dtype[Any]) -> Floats:
+    """Return the deviation that rounding to a type may cause in values up to these."""
+    return np.asarray(np.maximum(8 * np.finfo(dtype).eps * largest, np.finfo(np.float64).tiny))
+
+
+def lost_column(name: object, largest: float) -> str:
+    """Return the warning for a column whose values are large numbers that differ too little."""
+    return (
+        f"column {name} counts as constant: at its size of {largest:.2g}, float64 does not tell its values apart; "
+        "subtract its smallest value first, or use other units"
+    )
+
+
 def refuse_non_finite(
     values: NDArray[Any],
     start: int,
@@ -325,8 +338,7 @@ class ColumnStatistics:
 
     def rounding_of(self, largest: Floats) -> Floats:
         """Return the deviation that rounding may cause in values up to these."""
-        epsilon = np.finfo(self.dtype).eps if self.dtype.kind == "f" else np.finfo(np.float64).eps
-        return np.maximum(8 * epsilon * largest, np.finfo(np.float64).tiny)
+        return rounding_of(largest, self.dtype if self.dtype.kind == "f" else np.dtype(np.float64))
 
     @property
     def sample(self) -> NDArray[Any]:

@@ -15,6 +15,7 @@ from isthmus.core.types import Columns
 from isthmus.data.scaling import ColumnStatistics, Scaling
 from isthmus.data.scaling.choosing import AUTO_DICTIONARY, choose_scaler, gathered, out_of_range, sample_stride
 from isthmus.data.scaling.sparse_statistics import SparseColumnStatistics, sparse_stride
+from isthmus.data.scaling.statistics import lost_column
 from isthmus.data.sources.base import Source
 from isthmus.data.splitting import NO_HOLDOUT, HashHoldout, Holdout
 from isthmus.data.weights import RowWeights, number_in_file
@@ -234,12 +235,7 @@ def _warn_of_lost_columns(statistics: ColumnStatistics, names: Sequence[str]) ->
     lost = exact & statistics.varies & (statistics.deviation <= statistics.rounding)
     for column in np.flatnonzero(lost)[:1]:
         name = repr(str(names[column])) if len(names) else column
-        warnings.warn(
-            f"column {name} counts as constant: at its size of {largest[column]:.2g}, float64 does not tell its values "
-            "apart; subtract its smallest value first, or use other units",
-            UserWarning,
-            stacklevel=2,
-        )
+        warnings.warn(lost_column(name, largest[column]), UserWarning, stacklevel=2)
 
 
 def _warn_of_empty_columns(statistics: ColumnStatistics, names: Sequence[str]) -> None:
