@@ -146,14 +146,25 @@ class CellKinds:
 def bad_cell(file: object, name: str, cell: str, where: str, layout: TextLayout) -> InvalidDataError:
     """Return the error for a cell among numbers that is none."""
     mark = "," if layout.decimal == "." else "."
+    remedies = []
     if has_decimal(cell, mark):
-        remedy = f"if {mark!r} is the decimal mark, pass decimal={mark!r} (--decimal {mark})"
+        remedies.append(f"if {mark!r} is the decimal mark, pass decimal={mark!r} (--decimal {mark})")
+    if _has_thousands(cell, mark, layout.decimal):
+        remedies.append(f"if {mark!r} divides thousands, take it out of the numbers")
+    if remedies:
+        remedy = "; ".join(remedies)
     else:
         remedy = f"if it is a missing cell, pass missing_values=[{cell!r}] (--missing-values {_argument(cell)})"
     return InvalidDataError(
         f"{file}: column {name!r} holds {_short(cell)} in {where}, which is not a number; {remedy}; else correct it, "
         f"or leave the column out with drop=[{name!r}] (--drop)"
     )
+
+
+def _has_thousands(cell: str, mark: str, decimal: str) -> bool:
+    """Whether a cell is a number whose thousands a mark divides."""
+    groups = rf"[+-]?\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+(?:{re.escape(decimal)}\d*)?"
+    return re.fullmatch(groups, cell.strip()) is not None
 
 
 def _argument(text: str) -> str:
