@@ -346,10 +346,10 @@ def _report(model: Autoencoder, target: str, seconds: float, *, as_json: bool, q
 
 
 def _fit_text(facts: dict[str, Any]) -> str:
-    judged = "" if facts["validation_loss"] is None else f", validation loss {facts['validation_loss']:.6g}"
+    validation = "" if facts["validation_loss"] is None else f", validation loss {facts['validation_loss']:.6g}"
     return (
         f"{facts['model']}: {facts['features']} -> {facts['components']}, {facts['epochs']} epochs (best "
-        f"{facts['best_epoch']}), loss {facts['loss']:.6g}{judged}, {facts['seconds']:.1f} s"
+        f"{facts['best_epoch']}), loss {facts['loss']:.6g}{validation}, {facts['seconds']:.1f} s"
     )
 
 

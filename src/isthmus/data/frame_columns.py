@@ -32,7 +32,7 @@ class FrameColumn(NamedTuple):
         Its content and type in words, for messages.
     values : ndarray of shape (n,)
         Numbers in their own type, booleans as uint8, categories as objects, dates and times as datetime64 in UTC or
-        timedelta64; nothing is said of missing cells.
+        timedelta64; unspecified for missing cells.
     missing : ndarray of bool of shape (n,)
         Which cells are null or NaN.
     labels : sequence

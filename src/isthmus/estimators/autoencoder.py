@@ -119,8 +119,8 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
             table or frame, of any type, which is then no feature: all rows with one value of it are held out or none.
             None chooses each row by a hash of its number.
         groups : array-like of shape (n_samples,) or str, optional
-            The group of each row, such as the person a picture shows: validation rows are whole groups, so that what
-            is learned is judged on groups that training has not seen. Any type, or the name of a column of a table or
+            The group of each row, such as the person a picture shows: validation rows are whole groups, so that the
+            model is evaluated on groups that training does not have. Any type, or the name of a column of a table or
             frame, which is then no feature.
         sample_weight : array-like of shape (n_samples,) or str, optional
             The weight of each row, a number >= 0, or the name of a column of them, which is then no feature: in the

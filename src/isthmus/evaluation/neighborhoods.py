@@ -37,7 +37,7 @@ def knn_accuracy(
     test_codes : array-like of shape (n_test, n_components) or None
         Test codes, with `test_labels` of shape (n_test,).
     n_neighbors : int
-        Number of nearest codes that vote, >= 1; of classes with as many votes, the first in order wins.
+        Number of nearest codes that vote, >= 1; of classes with as many votes, the first in order is chosen.
     n_samples : int or None
         The largest number of rows that are classified: a random sample of the test rows, or without them of all rows;
         None is all. All rows vote.

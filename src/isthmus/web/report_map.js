@@ -168,13 +168,13 @@
     for (const one of sliders) {
       const label = made("label", `${t("unit {number}", { number: one.unit })} `), input = made("input"), output = made("output");
       Object.assign(input, { type: "range", min: one.from, max: one.to, step: (one.to - one.from) / 500, value: one.start });
-      const told = () => {
+      const showValue = () => {
         code[one.unit] = Number(input.value);
         output.textContent = isthmus.numberText(Number(code[one.unit].toPrecision(3)));
       };
-      input.addEventListener("input", () => { told(); show(); });
-      one.set = (v) => { input.value = v; told(); };
-      told();
+      input.addEventListener("input", () => { showValue(); show(); });
+      one.set = (v) => { input.value = v; showValue(); };
+      showValue();
       label.append(output, input);
       box.append(label);
     }

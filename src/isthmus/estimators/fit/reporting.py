@@ -190,9 +190,9 @@ def epoch_line(
 def losses_text(history: Mapping[str, Sequence[float]]) -> str:
     """Return what stands next to a bar: the last losses, and inactive units where a method counts them."""
     metrics = _last(history)
-    judged = f", validation {metrics['validation_loss']:.4g}" if "validation_loss" in metrics else ""
+    validation = f", validation {metrics['validation_loss']:.4g}" if "validation_loss" in metrics else ""
     inactive = f", {metrics['dead_units']:.0f} inactive" if "dead_units" in metrics else ""
-    return f"loss {metrics['loss']:.4g}{judged}{inactive}"
+    return f"loss {metrics['loss']:.4g}{validation}{inactive}"
 
 
 def now() -> str:

@@ -205,7 +205,7 @@ def _pca_note(components: int, rows: int, all_rows: int, *, sparse: bool) -> str
     whole = t("these rows") if rows == all_rows else t("a random sample of {count:,} of these rows", count=rows)
     text = "PCA has {count} component" + ("s" if components != 1 else "")
     text += ", as many as units are active in a mean row" if sparse else ""
-    return t(f"{text}; it is fitted on {{rows}}, those that it is judged on.", count=components, rows=whole)
+    return t(f"{text}; it is fitted on {{rows}}, and evaluated on all of them.", count=components, rows=whole)
 
 
 def _notes(rows: int, points: int, shown: int, columns: int, image: Image) -> list[str]:

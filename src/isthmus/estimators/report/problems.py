@@ -102,7 +102,8 @@ def _repeated(columns: Columns, readers: tuple[ColumnReader, ...]) -> Problem | 
         (names[first], names[second], f"{correlation[first, second]:.5f}") for first, second in pairs[:_LISTED]
     )
     text = t(
-        "{pairs} of columns, one of which says nothing that the other does not.", pairs=counted(len(pairs), "pair")
+        "{pairs} of columns, one of which has no information that the other does not have.",
+        pairs=counted(len(pairs), "pair"),
     )
     return Problem(t("Columns that repeat each other"), text, (t("column"), t("column"), t("correlation")), rows)
 

@@ -172,16 +172,16 @@ CHINESE = {
     "The error of the model is PCA's. {more}": "模型的误差与 PCA 相同。{more}",
     "The error of the model is {ratio} times PCA's. {more}": "模型的误差是 PCA 的 {ratio} 倍。{more}",
     "PCA cannot be computed for these rows.": "无法对这些行计算 PCA。",
-    "PCA has {count} component; it is fitted on {rows}, those that it is judged on.": (
-        "PCA 有 {count} 个主成分，由{rows}拟合，也在其上评估。"
+    "PCA has {count} component; it is fitted on {rows}, and evaluated on all of them.": (
+        "PCA 有 {count} 个主成分，由{rows}拟合，在全部行上评估。"
     ),
-    "PCA has {count} components; it is fitted on {rows}, those that it is judged on.": (
-        "PCA 有 {count} 个主成分，由{rows}拟合，也在其上评估。"
+    "PCA has {count} components; it is fitted on {rows}, and evaluated on all of them.": (
+        "PCA 有 {count} 个主成分，由{rows}拟合，在全部行上评估。"
     ),
-    "PCA has {count} component, as many as units are active in a mean row; it is fitted on {rows}, those that it is "
-    "judged on.": "PCA 有 {count} 个主成分，与平均一行中激活的单元一样多；由{rows}拟合，也在其上评估。",
-    "PCA has {count} components, as many as units are active in a mean row; it is fitted on {rows}, those that it is "
-    "judged on.": "PCA 有 {count} 个主成分，与平均一行中激活的单元一样多；由{rows}拟合，也在其上评估。",
+    "PCA has {count} component, as many as units are active in a mean row; it is fitted on {rows}, and evaluated on "
+    "all of them.": "PCA 有 {count} 个主成分，与平均一行中激活的单元一样多；由{rows}拟合，在全部行上评估。",
+    "PCA has {count} components, as many as units are active in a mean row; it is fitted on {rows}, and evaluated on "
+    "all of them.": "PCA 有 {count} 个主成分，与平均一行中激活的单元一样多；由{rows}拟合，在全部行上评估。",
     "these rows": "这些行",
     "a random sample of {count:,} of these rows": "这些行中随机抽取的 {count:,} 行",
     "There are too few rows for a distribution.": "行数太少，不足以画出分布。",
@@ -272,7 +272,7 @@ CHINESE = {
     "{columns} with one value in all rows.": "{columns}在所有行中都是同一个值。",
     "{columns} with one value in all rows: {names}.": "{columns}在所有行中都是同一个值：{names}。",
     "Columns that repeat each other": "相互重复的列",
-    "{pairs} of columns, one of which says nothing that the other does not.": (
+    "{pairs} of columns, one of which has no information that the other does not have.": (
         "{pairs}列，其中一列不提供另一列没有的信息。"
     ),
     "correlation": "相关系数",

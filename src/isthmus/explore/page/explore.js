@@ -130,8 +130,8 @@
   state.pick = (place) => { openTab("row"); state.rows.show(place); };
 
   // Modes, keys, theme -------------------------------------------------------------------------------------------------
-  function setMode(mode, told = true) {
-    if (told) map.setMode(mode);
+  function setMode(mode, changesMap = true) {
+    if (changesMap) map.setMode(mode);
     for (const button of document.querySelectorAll("[data-mode]")) {
       if (button.tagName === "BUTTON") button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
     }
