@@ -80,7 +80,7 @@ def test_the_first_cell_that_is_not_of_the_columns_kind(tmp_path, cells, wrong):
         ("it's", r"--missing-values 'it'\\''s'"),  # as a shell reads it
         ("1,5", r"if ',' is the decimal mark, pass decimal=',' \(--decimal ,\); else correct it"),
         ("1,500", r"pass decimal=',' \(--decimal ,\); if ',' divides thousands, take it out of the numbers; else"),
-        ("-1,500,000.25", r"number; if ',' divides thousands, take it out of the numbers; else correct it"),
+        ("-1,500,000.25", r"if ',' divides thousands, take it out of the numbers; else correct it"),
     ],
 )
 def test_the_remedy_is_what_the_cell_suggests(tmp_path, cell, remedy):
