@@ -771,7 +771,7 @@ def test_corruption_of_rows_in_small_units_is_silent(rows):
 @pytest.mark.parametrize("column", [2**63 - 1 - np.arange(60), np.arange(60) * 1e-323], ids=["ids", "tiny"])
 def test_columns_whose_values_float64_does_not_tell_apart_are_named(small, column):
     rows = pd.DataFrame({"v": np.arange(60), "id": column})
-    with pytest.warns(UserWarning, match="column 'id' counts as constant: at its size of"):
+    with pytest.warns(IsthmusWarning, match="column 'id' counts as constant: at its size of"):
         small(max_epochs=1).fit(rows[["id"]].assign(v=rows["v"].astype(column.dtype)))
 
 

@@ -10,7 +10,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import r2_score
 
 from isthmus import Autoencoder, open_source
-from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusWarning
 from isthmus.data.sources import ArraySource, SparseCodesSource
 from isthmus.data.sources.base import Block
 from isthmus.estimators.streaming import inference_of
@@ -396,7 +396,7 @@ def test_imputed_cells_have_a_lower_error_than_means():
 def test_a_column_without_observed_cells_warns_and_stays_missing(tmp_path):
     incomplete = with_missing_cells(TABLE, 0.1)
     incomplete[:, 1] = np.nan
-    with pytest.warns(UserWarning, match="missing in every row, and left missing: column 1$"):
+    with pytest.warns(IsthmusWarning, match="missing in every row, and left missing: column 1$"):
         model = Autoencoder(2, missing="mask", **QUICK).fit(incomplete)
     filled = model.impute(incomplete)
     assert np.isnan(filled[:, 1]).all()

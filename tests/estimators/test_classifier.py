@@ -95,7 +95,7 @@ def test_string_labels_and_a_clone_with_identical_results(digits):
     assert set(classifier.predict(X)) <= {"even", "odd"}
     repeated = clone(classifier).fit(X, y)
     assert_array_equal(repeated.predict_proba(X), classifier.predict_proba(X))
-    assert_allclose(classifier.predict_proba(X).sum(axis=1), 1, rtol=1e-6)
+    assert_allclose(classifier.predict_proba(X).sum(axis=1), 1, rtol=1e-12)
 
 
 def test_early_stopping(digits, model):

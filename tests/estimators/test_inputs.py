@@ -82,6 +82,18 @@ def test_every_input_form_gives_the_same_weights(small, fit_array, tmp_path, dty
     assert model.n_features_in_ == 4
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("form", [np.asfortranarray, pd.DataFrame, lambda X: pd.DataFrame(X).copy()])
+def test_how_an_array_lies_in_memory_changes_no_bit(small, form):
+    X = np.random.default_rng(3).normal(size=(120, 6)).round(2)
+    settings = {"max_epochs": 2, "precision": "float64"}
+    expected, model = small(**settings).fit(X), small(**settings).fit(form(X))
+    assert_array_equal(model.scaler_.scale, expected.scaler_.scale)
+    assert_array_equal(model.scaler_.center, expected.scaler_.center)
+    for mine, theirs in zip(model.encoder_weights_, expected.encoder_weights_, strict=True):
+        assert_array_equal(mine, theirs)
+
+
 @pytest.mark.parametrize("dtype", ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", ">f8", "g", object])
 def test_fit_accepts_every_numeric_dtype(small, dtype):
     X = np.random.default_rng(0).integers(0, 2 if dtype == "?" else 100, (150, 4))

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from isthmus.likelihoods import Gaussian
 
 from isthmus import (
     Autoencoder,
@@ -11,6 +12,7 @@ from isthmus import (
     VectorQuantizedAutoencoder,
 )
 from isthmus.core.parameters import parameters_of
+from isthmus.corruption import Chain, Deform, Masking, Swap
 from isthmus.estimators.repeating import changed_parameters, command_of, options_of, python_of
 from isthmus.sparsity import TopK
 
@@ -25,7 +27,15 @@ MODELS = [
     ConvolutionalAutoencoder(channels=(8, 16), image_shape=(8, 8)),
     NeighborAutoencoder(n_neighbors=7),
     VariationalAutoencoder(8, likelihood="student_t", beta=0.5),
+    VariationalAutoencoder(conditions=["batch", "year"]),
     VectorQuantizedAutoencoder(16, n_codes=64, n_groups=4, decay=0.95, channels=(8,)),
+]
+# What no option can say.
+OF_OBJECTS = [
+    Autoencoder(sparsity=TopK(k=3)),
+    Autoencoder(corruption=Chain([Masking(0.3), Swap(0.1)])),
+    NeighborAutoencoder(augmentation=Deform(strength=0.5)),
+    VariationalAutoencoder(likelihood=Gaussian("feature")),
 ]
 
 
@@ -49,7 +59,7 @@ def test_the_command_makes_the_same_estimator(model):
         assert own == other or list(own) == list(other), name
 
 
-@pytest.mark.parametrize("model", [*MODELS, Autoencoder(sparsity=TopK(k=3))], ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize("model", [*MODELS, *OF_OBJECTS], ids=lambda model: type(model).__name__)
 def test_the_lines_of_python_make_the_same_estimator(model):
     model.set_params(random_state=5)
     lines = python_of(model).replace(".fit(X)", "")
@@ -70,3 +80,12 @@ def test_the_seed_is_that_of_the_fit():
     model.seed_ = 17
     assert changed_parameters(model)["random_state"] == 17
     assert "--seed 17" in command_of(model)
+
+
+def test_conditions_by_number_have_the_names_of_the_columns_in_a_command():
+    model = VariationalAutoencoder(conditions=[2, 0])
+    assert options_of(model)["conditions"] == "2,0"
+    model.feature_names_in_ = np.array(["a", "b", "c"], object)
+    assert options_of(model)["conditions"] == "c,a"
+    model.feature_names_in_ = np.array(["a", "b", "c,d"], object)
+    assert command_of(model) is None  # a comma divides names

@@ -133,6 +133,18 @@ def test_conditions_are_read_and_can_be_replaced(tmp_path):
 
 
 @pytest.mark.slow
+def test_numbers_of_conditions_may_be_text_where_columns_have_no_names():
+    # As a command line gives them.
+    X = planted()
+    by_text, by_number = quick(conditions=["4", "0"]).fit(X), quick(conditions=[4, 0]).fit(X)
+    assert_array_equal(by_text.transform(X), by_number.transform(X))
+    moved = [model.inverse_transform(X[:, :2], conditions={4: 1.0}) for model in (by_text, by_number)]
+    assert_array_equal(*moved)
+    with pytest.raises(InvalidParameterError, match="conditions: the rows have no column '4'"):
+        quick(conditions=["4"]).fit(pd.DataFrame(X, columns=list("abcde")))
+
+
+@pytest.mark.slow
 def test_rows_of_other_conditions_are_framed_as_those_of_the_training_mean():
     X = planted()
     model = quick(conditions=[4]).fit(X)

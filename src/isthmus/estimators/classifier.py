@@ -288,7 +288,10 @@ class AutoencoderClassifier(ClassifierParameters, Exported, ClassifierMixin, Bas
         source = open_stream(self, X)
         inference = self._inference()
         found = inference.encode(blocks_for(source, inference.rows))
-        return joined(found, float_of(source), source.n_rows, len(self.classes_))
+        shares = joined(found, float_of(source), source.n_rows, len(self.classes_))
+        # Rounded to float32 they do not add up to 1 in float64, which scikit-learn's log loss warns of.
+        probabilities: NDArray[Any] = shares / shares.sum(axis=1, keepdims=True)
+        return probabilities
 
     def _inference(self) -> Inference:
         names = cell_names(self)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
-from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusWarning
 from isthmus.data.columns import refuse_duplicates
 from isthmus.data.encoding import TableEncoding
 from isthmus.data.encoding.types import limits_of, type_of
@@ -216,7 +216,7 @@ def _warn_of_lost_integers(X: Any) -> None:
         low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
         largest = max(abs(low), abs(high))
         if low < high < low + (1 << 53) <= low + largest and _are_alike(values - values.min(), largest):
-            warnings.warn(lost_column(repr(str(label)), largest), UserWarning, stacklevel=2)
+            warnings.warn(lost_column(repr(str(label)), largest), IsthmusWarning, stacklevel=2)
             return
 
 

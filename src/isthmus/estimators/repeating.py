@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -16,6 +17,12 @@ from isthmus.core.version import __version__
 
 _LONGEST = 160  # characters of a value
 _PACKAGES = {"JAX": "jax", "NumPy": "numpy", "scikit-learn": "scikit-learn"}
+# Where classes are found, by the folder that has them.
+_MODULES = {
+    "isthmus.sparsity": "isthmus.sparsity",
+    "isthmus.corruption": "isthmus.corruption",
+    "isthmus.losses.likelihoods": "isthmus.likelihoods",
+}
 # What a fit does not depend on.
 _QUIET = ("verbose", "display_step", "device", "warm_start")
 
@@ -56,12 +63,21 @@ def python_of(model: Any) -> str:
     """Return the lines that fit the same model on rows ``X``."""
     kind, changed = type(model).__name__, changed_parameters(model)
     lines = [f"from isthmus import {kind}"]
-    for module in ("sparsity", "corruption"):
-        value = changed.get(module)
-        if type(value).__module__.startswith(f"isthmus.{module}"):
-            lines.append(f"from isthmus.{module} import {type(value).__name__}")
+    lines += sorted({f"from {module} import {name}" for value in changed.values() for module, name in _classes(value)})
     given = "".join(f"    {name}={as_text(value)},\n" for name, value in changed.items())
     return "\n".join([*lines, "", f"model = {kind}(\n{given}).fit(X)"])
+
+
+def _classes(value: Any) -> Iterator[tuple[str, str]]:
+    """Yield the module and the name of each class of isthmus that a value is made of, as its text names them."""
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _classes(part)
+    public = next((name for place, name in _MODULES.items() if type(value).__module__.startswith(place)), None)
+    if public is not None:
+        yield public, type(value).__name__
+        if dataclasses.is_dataclass(value):
+            yield from _classes([getattr(value, field.name) for field in dataclasses.fields(value)])
 
 
 def command_of(model: Any, data: str = "DATA") -> str | None:
@@ -97,12 +113,20 @@ def options_of(model: Any) -> dict[str, str | bool] | None:
         changed = {needed[kind]: getattr(model, needed[kind]), **changed}
     if kind == "Autoencoder" and any(changed.get(name) is not None for name in needed.values()):
         found["estimator"] = kind
+    names = list(getattr(model, "feature_names_in_", ()))
+    if names and changed.get("conditions"):
+        # Where columns have names, the command takes these alone.
+        changed["conditions"] = [one if isinstance(one, str) else names[one] for one in _listed(changed["conditions"])]
     for name, value in changed.items():
         text = option_text(declared[name], value)
         if text is None:
             return None
         found["seed" if name == "random_state" and declared[name].option == "seed" else declared[name].option] = text
     return found
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
 
 
 def option_text(declared: Parameter, value: Any) -> str | bool | None:
@@ -121,7 +145,14 @@ def option_text(declared: Parameter, value: Any) -> str | bool | None:
         return ",".join(f"{name}={each}" for name, each in value.items())
     if isinstance(value, list | tuple) and all(isinstance(each, int | float) for each in value):
         return ",".join(map(str, value))
+    if isinstance(value, list | tuple) and all(isinstance(each, str) and _is_one_word(each) for each in value):
+        return ",".join(value)
     return None
+
+
+def _is_one_word(name: str) -> bool:
+    """Whether a name is read as it is from a list that commas divide."""
+    return "," not in name and name == name.strip() != ""
 
 
 def versions() -> str:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusWarning
 from isthmus.corruption import Gaussian
 from isthmus.data.scaling import Scaler
 from isthmus.data.sources import open_source
@@ -123,7 +123,7 @@ def test_rows_have_missing_cells_wherever_they_are(rows, holdout):
 def test_columns_without_a_value_are_warned_of(rows):
     spoilt = rows.copy()
     spoilt[:, [0, 3]] = np.nan
-    with pytest.warns(UserWarning, match="missing in every row, and left missing: column 'a', 'd'$"):
+    with pytest.warns(IsthmusWarning, match="missing in every row, and left missing: column 'a', 'd'$"):
         prepared(spoilt, missing="mask")
     prepared(spoilt, Scaler("none", np.zeros(4), np.ones(4)), missing="mask")  # an earlier fit has warned
 
@@ -151,7 +151,7 @@ def test_the_columns_that_a_corruption_is_given(scaling):
 def test_a_column_without_a_value_has_a_finite_range(rows):
     spoilt = rows.copy()
     spoilt[:, 1] = np.nan
-    with pytest.warns(UserWarning, match="missing in every row"):
+    with pytest.warns(IsthmusWarning, match="missing in every row"):
         columns = prepared(spoilt, missing="mask", corruption="masking").columns
     assert columns.number is None
     assert all(np.isfinite(values).all() for values in columns[:5])

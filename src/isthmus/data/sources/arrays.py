@@ -166,7 +166,8 @@ class ArraySource(NumberedRows):
         out[: len(rows)] = self.values[rows]  # without the copy that `take` may make
 
     def _between(self, first: int, stop: int) -> NDArray[Any]:
-        return self.values[first:stop].astype(self.dtype, copy=False)
+        # Sums over the rows of a block depend, in the last bit, on how it lies in memory, and weights follow from them.
+        return np.require(self.values[first:stop], self.dtype, ["C"])
 
     @cached_property
     def _plain(self) -> NDArray[Any] | None:

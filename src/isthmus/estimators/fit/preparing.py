@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusWarning
 from isthmus.core.processes import all_gathered, row_share
 from isthmus.core.types import Columns
 from isthmus.data.scaling import ColumnStatistics, Scaling
@@ -235,7 +235,7 @@ def _warn_of_lost_columns(statistics: ColumnStatistics, names: Sequence[str]) ->
     lost = exact & statistics.varies & (statistics.deviation <= statistics.rounding)
     for column in np.flatnonzero(lost)[:1]:
         name = repr(str(names[column])) if len(names) else column
-        warnings.warn(lost_column(name, largest[column]), UserWarning, stacklevel=2)
+        warnings.warn(lost_column(name, largest[column]), IsthmusWarning, stacklevel=2)
 
 
 def _warn_of_empty_columns(statistics: ColumnStatistics, names: Sequence[str]) -> None:
@@ -243,4 +243,4 @@ def _warn_of_empty_columns(statistics: ColumnStatistics, names: Sequence[str]) -
     if statistics.n_rows and len(unseen):
         listed = ", ".join(repr(str(names[column])) if len(names) else str(column) for column in unseen[:5])
         more = f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""
-        warnings.warn(f"missing in every row, and left missing: column {listed}{more}", UserWarning, stacklevel=2)
+        warnings.warn(f"missing in every row, and left missing: column {listed}{more}", IsthmusWarning, stacklevel=2)

@@ -195,7 +195,6 @@ class FitRun:
             optimizer = units.optimizer(network, params, optimizer)
             params, model = units.params(network, params), units.model(model)
             code = code[:, units.order] * units.signs
-        losses = state.metrics.get("loss", [])
         return Fitted(
             params_=params,
             network_=network,
@@ -204,7 +203,7 @@ class FitRun:
             history_=even(state.metrics),
             n_iter_=state.epoch,
             best_iter_=best_epoch,
-            loss_=losses[-1] if losses else float("nan"),
+            loss_=(state.metrics.get("loss") or [float("nan")])[-1],
             seed_=plan.seed,
             image_shape_=trainer.loader.source.schema.image_shape,
             error_scale_=self.error_scale,
@@ -347,6 +346,8 @@ def parameter_values(estimator: Any) -> dict[str, Any]:
         values["feature_weights"] = tuple(given.get(name, 1.0) for name in names)
     if conditions := values.get("conditions"):
         conditions = [conditions] if isinstance(conditions, str) else conditions
+        if not names:  # A command line has numbers as text.
+            conditions = [int(one) if str(one).isdecimal() else one for one in conditions]
         # A number is the name of a column where names are numbers, and else its place.
         numbered = any(isinstance(name, int) for name in names)
         named = [one for one in conditions if isinstance(one, str) or numbered]
