@@ -111,7 +111,7 @@ def test_a_full_disk_raises_a_one_line_error(old):
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
     try:
-        too_large = pytest.raises(UnwritableError, match=r"^cannot write .*bin: File too large$")
+        too_large = pytest.raises(UnwritableError, match=r"^cannot write .*bin: File too large; raise the limit")
         with too_large, atomic_write(old, overwrite=True) as file:
             file.write(bytes(2000))
     finally:

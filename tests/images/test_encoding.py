@@ -38,6 +38,7 @@ def test_values_that_a_format_cannot_store(tmp_path):
         ("inks.tif", ".png", "CMYK colours of inks.tif"),
         ("alpha.png", ".gif", "the partly transparent pixels"),
         ("grey.png", ".pgn", r"a.pgn must have a picture's suffix .*did you mean '\.p[nbg][gm]'"),
+        ("grey.png", ".txt", r"a.txt must have a picture's suffix [^;]*$"),
     ):
         picture = read_picture(EXACT[name][0], name)
         with pytest.raises(InvalidParameterError, match=what):

@@ -77,8 +77,8 @@ def check_suffix(name: str) -> str:
     """
     suffix = Path(name).suffix.lower()
     if suffix not in WRITERS:
-        known = ", ".join(WRITERS)
-        raise InvalidParameterError(f"{name} must have a picture's suffix ({known}){suggest(suffix, WRITERS)}")
+        known, close = ", ".join(WRITERS), suggest(suffix, WRITERS, cutoff=0.7)
+        raise InvalidParameterError(f"{name} must have a picture's suffix ({known}){close}")
     if not is_supported(name):
         raise InvalidParameterError(f"{name}: {suffix[1:].upper()} cannot be written; {remedy(name)}")
     return suffix

@@ -50,7 +50,7 @@ def test_rows_of_other_types_and_layouts_are_converted(tmp_path):
 def test_an_existing_file_is_kept_on_a_full_disk_or_an_error(tmp_path, suffix):
     path = tmp_path / f"r{suffix}"
     path.write_bytes(b"old")
-    with full_disk(), pytest.raises(UnwritableError, match=r"^cannot write .*: File too large$"):
+    with full_disk(), pytest.raises(UnwritableError, match=r"^cannot write .*: File too large; raise the limit"):
         write(path, some_rows(5000), cuts=range(0, 5000, 500), overwrite=True)
     with pytest.raises(KeyError), open_sink(path, NAMES, np.float32, overwrite=True) as sink:
         sink.write(some_rows(10))
