@@ -1,6 +1,7 @@
 import jax
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import entropy
@@ -270,3 +271,19 @@ def test_a_row_from_outside_works_by_name(tmp_path):
         assert type(isthmus.load(tmp_path / "m").sparsity_) is Halved
     finally:
         del CODES["halved"]
+
+
+def test_numbers_of_entries_may_be_frames_of_every_library(fitted):
+    indices = fitted.code_indices(planted())
+    names = [f"group{place}" for place in range(indices.shape[1])]
+    frame = pd.DataFrame(indices, columns=names)
+    lazy = pl.from_pandas(frame).lazy()
+    for given in (frame, frame.astype("Int64"), lazy, lazy.collect().to_arrow()):
+        assert_array_equal(fitted.codes_of(given), fitted.codes_of(indices))
+        assert_array_equal(fitted.inverse_transform(given), fitted.inverse_transform(indices))
+
+
+def test_masked_numbers_of_entries_are_refused(fitted):
+    indices = fitted.code_indices(planted())
+    with pytest.raises(InvalidDataError, match="indices must be integers"):
+        fitted.codes_of(np.ma.array(indices, mask=indices == indices[0, 0]))

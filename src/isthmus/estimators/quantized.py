@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from isthmus.core.errors import CollapseWarning, InvalidDataError
 from isthmus.core.parameters import documented
+from isthmus.data.frames import eager, library_of, matrix_of
 from isthmus.data.sources.base import Block
 from isthmus.engine.inference import Inference
 from isthmus.engine.loading import RowLoader
@@ -21,7 +22,7 @@ from isthmus.estimators.density import sampled_codes
 from isthmus.estimators.fit.arrangement import first_rows, first_weights
 from isthmus.estimators.fit.choices import pick_device
 from isthmus.estimators.fit.run import FitRun
-from isthmus.estimators.inputs import cell_names, open_stream
+from isthmus.estimators.inputs import cell_names, numbers_of, open_stream
 from isthmus.estimators.quantized_parameters import VectorQuantizedParameters
 from isthmus.estimators.streaming import joined
 from isthmus.sparsity.quantized import entries_of, in_groups, nearest, perplexity
@@ -180,7 +181,7 @@ class VectorQuantizedAutoencoder(VectorQuantizedParameters, Autoencoder):  # typ
             With one line, where they are no such numbers.
         """
         check_is_fitted(self)
-        numbers, n_codes = np.asarray(indices), self.sparsity_.n_codes
+        numbers, n_codes = np.asarray(_plain(indices)), self.sparsity_.n_codes
         if numbers.dtype.kind not in "iu" or numbers.ndim != 2 or numbers.shape[1] != self.n_groups_:
             found = f"{numbers.dtype} of shape {numbers.shape}"
             raise InvalidDataError(f"indices must be integers of shape (n_samples, {self.n_groups_}), not {found}")
@@ -219,7 +220,7 @@ class VectorQuantizedAutoencoder(VectorQuantizedParameters, Autoencoder):  # typ
 
     def _as_codes(self, X: Rows) -> Any:
         """Return codes for what may be numbers of entries."""
-        values = np.asarray(X) if isinstance(X, list | tuple) else X.to_numpy() if hasattr(X, "to_numpy") else X
+        values = np.asarray(X) if isinstance(X, list | tuple) else _plain(X)
         if getattr(getattr(values, "dtype", None), "kind", "") not in ("i", "u") or np.ndim(values) != 2:
             return X
         if values.shape[1] != self.n_groups_:
@@ -268,3 +269,9 @@ class VectorQuantizedAutoencoder(VectorQuantizedParameters, Autoencoder):  # typ
     def to_classifier(self) -> NoReturn:
         """Not supported: a classifier would be trained on codes that are not quantised."""
         raise AttributeError("VectorQuantizedAutoencoder has no to_classifier; fit a classifier on transform(X)")
+
+
+def _plain(X: Any) -> Any:
+    """Return a frame of any library as an array of its numbers, and a masked array with NaN where it is masked."""
+    frame = eager(X)
+    return matrix_of(frame) if library_of(frame) is not None else numbers_of(X)
