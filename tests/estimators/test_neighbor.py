@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ import isthmus
 from checks import expected_failures
 from commands import isthmus as command
 from isthmus import NeighborAutoencoder
-from isthmus.core.errors import InvalidDataError, InvalidParameterError, ModelFileError
+from isthmus.core.errors import CollapseWarning, InvalidDataError, InvalidParameterError, ModelFileError
 from isthmus.estimators.fit import neighborhood
 
 
@@ -196,3 +198,12 @@ def test_neighbours_of_the_last_stage_are_those_of_the_features(groups, monkeypa
     ):
         with pytest.raises(InvalidParameterError, match=message):
             quick(neighbors_of="features", **other).fit(groups[0])
+
+
+def test_a_decoder_that_is_worse_than_the_mean_row_is_reported(groups):
+    rows = groups[0]
+    with pytest.warns(CollapseWarning, match=r"its loss is [0-9.]+, that of the mean row 1;"):
+        quick(max_epochs=1).fit(rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quick(max_epochs=1, reconstruction_weight=0).fit(rows)

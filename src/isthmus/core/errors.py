@@ -62,7 +62,7 @@ class SparsityWarning(IsthmusWarning):
 
 
 class CollapseWarning(IsthmusWarning):
-    """Many units of a variational code are inactive, or many entries of a codebook are used by no row."""
+    """Many units of a variational code are inactive, many entries of a codebook unused, or a decoder is useless."""
 
 
 class SampleDataWarning(IsthmusWarning):

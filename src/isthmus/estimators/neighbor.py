@@ -13,7 +13,7 @@ from sklearn.callback import with_callbacks
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.core.errors import InterruptedFitWarning, InvalidDataError
+from isthmus.core.errors import CollapseWarning, InterruptedFitWarning, InvalidDataError
 from isthmus.core.parameters import check_parameters, documented, values_of
 from isthmus.data.sources.base import Source
 from isthmus.estimators import stored
@@ -113,6 +113,8 @@ class NeighborAutoencoder(NeighborParameters, FollowedFit, FittedModel, BaseEsti
         -----
         InterruptedFitWarning
             Where Ctrl-C ended training in the last stage; the map is kept as it was then.
+        CollapseWarning
+            Where the decoder reconstructs the rows of training worse than their mean row does.
 
         Raises
         ------
@@ -160,7 +162,19 @@ class NeighborAutoencoder(NeighborParameters, FollowedFit, FittedModel, BaseEsti
                 InterruptedFitWarning,
                 stacklevel=3,
             )
+        self._warn_of_useless_decoder(learned.cost_of_mean)
         return self
+
+    def _warn_of_useless_decoder(self, cost_of_mean: float) -> None:
+        """Warn where rows were reconstructed worse than by their mean."""
+        cost, weight = self.history_["reconstruction"][-1], self.reconstruction_weight
+        if cost > cost_of_mean and (callable(weight) or weight != 0):
+            warnings.warn(
+                f"the decoder reconstructs rows worse than their mean row does: its loss is {cost:.3g}, that of the "
+                f"mean row {cost_of_mean:.3g}; set a larger max_epochs or a smaller learning_rate",
+                CollapseWarning,
+                stacklevel=4,
+            )
 
     def _checkpoints(self, folder: str | os.PathLike[str], every: float, given: FitRows, graph: Any) -> MapCheckpoints:
         """Return the checkpoints of a fit."""

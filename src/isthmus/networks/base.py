@@ -346,6 +346,13 @@ class Network:
         """
         raise NotImplementedError
 
+    def with_codes_scaled(self, params: Params, shift: NDArray[Any], scale: NDArray[Any]) -> Params:
+        """Return parameters whose codes are those of `params` less `shift` (K,), divided by `scale` (K,).
+
+        The decoder stays as it was. Of a code without activation.
+        """
+        raise NotImplementedError
+
     def shallow(self, number: int) -> Network:
         """Return the one-layer autoencoder of layer `number`, the input side's is 0."""
         raise NotImplementedError
@@ -402,6 +409,13 @@ class Layered(Network):
         hidden = other["encoder"][:-1]
         shared = {"indicator": other["indicator"]} if hidden and "indicator" in other else {}
         return {**params, **shared, "encoder": [*hidden, params["encoder"][-1]]}
+
+    def with_codes_scaled(self, params: Params, shift: NDArray[Any], scale: NDArray[Any]) -> Params:
+        """Return parameters whose codes are those of `params` less `shift` (K,), divided by `scale` (K,)."""
+        last = params["encoder"][-1]
+        weight, bias = np.asarray(last["weight"]) / scale, (np.asarray(last["bias"]) - shift) / scale
+        changes = {"weight": weight.astype(self.dtype), "bias": bias.astype(self.dtype)}
+        return with_layer(params, "encoder", -1, changes)
 
     def reordered(self, params: Params, order: NDArray[np.integer], signs: NDArray[Any]) -> Params:
         """Return parameters of the same network with its code's units in another order (K,) and with signs (K,)."""

@@ -10,7 +10,8 @@ from isthmus.core.errors import InvalidParameterError
 from isthmus.core.parameters import values_of
 from isthmus.corruption import Deform, Gaussian, Masking
 from isthmus.data.sources import open_source
-from isthmus.estimators.fit.neighborhood import MapPlan, _cost_of_mean, over_training
+from isthmus.engine.inference import Inference
+from isthmus.estimators.fit.neighborhood import MapPlan, _cost_of_mean, _with_unit_codes, over_training
 from isthmus.estimators.fit.preparing import prepare
 
 
@@ -111,3 +112,32 @@ def test_the_cost_of_the_mean_row(loss):
             )
             == 1
         )
+
+
+@pytest.mark.parametrize("network", ["dense", "convolutional"])
+def test_codes_of_large_features_start_with_unit_deviation(network):
+    rows = np.random.default_rng(0).integers(0, 256, (300, 8, 8), dtype=np.uint8)
+    plan = plan_of(300, rows, network=network, feature_components=4)
+    prepared = prepare(plan.plan, open_source(rows), ())
+    built = plan.plan.network.build(2, crowded=False)
+    params = built.init(0)
+    hidden = [{"weight": 5 * layer["weight"], "bias": layer["bias"] + 1} for layer in params["encoder"][:-1]]
+    large = {**params, "encoder": [*hidden, params["encoder"][-1]]}
+    started = _with_unit_codes(built, large, plan, prepared)
+
+    def codes(params):
+        inference = Inference(built, params, prepared.loader.scaler)
+        return np.concatenate(list(inference.encode_source(prepared.loader.source)))
+
+    before, after = codes(large).astype(np.float64), codes(started)
+    assert before.std(axis=0).min() > 5
+    assert_allclose(after, (before - before.mean(axis=0)) / before.std(axis=0), atol=1e-3)
+    assert started["decoder"] is large["decoder"]
+
+
+def test_a_code_that_is_the_same_for_all_rows_stays_finite():
+    rows = np.ones((30, 6))
+    plan = plan_of(30, rows, feature_components=4)
+    prepared, built = prepare(plan.plan, open_source(rows), ()), plan.plan.network.build(2, crowded=False)
+    started = _with_unit_codes(built, built.init(0), plan, prepared)
+    assert all(np.isfinite(leaf).all() for leaf in started["encoder"][-1].values())
