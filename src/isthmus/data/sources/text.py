@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from isthmus.data.sources.base import Block
 from isthmus.data.sources.decoding import Decoded
 from isthmus.data.sources.layout import COMPRESSED, TextLayout, TextOptions, find_layout, opened
 from isthmus.data.sources.places import FileList, Place, arrow_place
+from isthmus.data.sources.quotes import refuse_open_quotes
 from isthmus.data.sources.tables import TableSource
 from isthmus.data.sources.text_columns import TypeFinder, common_types, numbers_of, typed, without
 from isthmus.data.sources.text_errors import refuse_bad_numbers, refuse_cells, refuse_date, refuse_text
@@ -66,6 +68,7 @@ class CsvSource(TableSource):
         self._names: list[str] = []
         self._types: dict[str, Any] = {}
         self._kept_types: dict[str, Any] = {}
+        self._closed: set[str] = set()  # the files whose quotes are all closed
         super().__init__(path, columns=columns, drop=drop, kinds=kinds)
 
     def with_kinds(self, kinds: Mapping[str, str]) -> CsvSource:
@@ -80,6 +83,8 @@ class CsvSource(TableSource):
         if str(file) not in self._layouts:
             first = next(iter(self._layouts.values()), None)
             found = self._layouts[str(file)] = find_layout(file, self.text_options, first)
+            if found.no_rows or any("\n" in name for name in found.names):
+                refuse_open_quotes(file, replace(found, skipped=0))  # one in the header makes a name of the rows
             if found.note:
                 warnings.warn(found.note, IsthmusWarning, stacklevel=2)
         return self._layouts[str(file)]
@@ -134,6 +139,7 @@ class CsvSource(TableSource):
             try:
                 yield
             except pa.ArrowInvalid as error:
+                refuse_open_quotes(file, self._layout(file))
                 refuse_cells(file, self._of_type(is_numeric), self._layout(file), self.text_options)
                 refuse_date(file, self._of_type(pa.types.is_temporal), self._layout(file), str(error))
                 raise
@@ -151,6 +157,13 @@ class CsvSource(TableSource):
         whole = pa.schema([*schema, *((name, pa.null()) for name in blank)])
         for batch in super()._batches(part, whole):
             yield batch.select(schema.names) if blank else batch
+        layout = self._layout(part.path)
+        # A cell that has swallowed lines is no number.
+        checked = {*blank, *(field.name for field in schema if is_numeric(field.type))}
+        if not checked.issuperset(layout.names) and str(part.path) not in self._closed:
+            with reading(part.path):
+                refuse_open_quotes(part.path, layout)
+            self._closed.add(str(part.path))
 
     def kept_schema(self, names: Sequence[str]) -> Any:
         """Return the Arrow schema of columns to copy: text as it is written, such as 007 or 1.10."""

@@ -12,6 +12,7 @@ from isthmus.core.errors import BrokenFileError, InvalidDataError
 from isthmus.data.sources.arrow_columns import Part, describe_type, is_numeric, listed
 from isthmus.data.sources.cells import has_decimal, is_number, is_open, split, unquoted
 from isthmus.data.sources.layout import TextLayout, TextOptions, not_utf8, opened
+from isthmus.data.sources.quotes import refuse_open_quotes
 
 _TRUTHS = frozenset(("true", "false"))
 _NUMBERS_OF_TRUTHS = frozenset(("0", "1"))
@@ -44,6 +45,7 @@ def rows_of(file: Any, layout: TextLayout) -> Iterator[Row]:
         if any("\udc80" <= letter <= "\udcff" for letter in record):
             raise not_utf8(file, record, line)
         if len(cells) != width:
+            refuse_open_quotes(file, layout)
             raise BrokenFileError(
                 f"{file} cannot be read: line {line:,} has {len(cells)} cells, but the table has {width} columns: "
                 f"{_short(record)}; correct it, or pass the delimiter= of the file (--delimiter)"
@@ -180,6 +182,7 @@ def refuse_text(part: Part, names: Sequence[str], layout: TextLayout, options: T
     wrong = [name for name in names if not is_numeric(part.fields[name])]
     if not wrong:
         return
+    refuse_open_quotes(part.path, layout)
     first = _first_bad(part, wrong[0], layout, options)
     where = f"row {first.number:,} (line {first.line:,})" if first else ""
     such = f", such as {_short(first.cells[layout.names.index(wrong[0])])} in {where}" if first else ""
@@ -213,6 +216,7 @@ def _first_bad(part: Part, name: str, layout: TextLayout, options: TextOptions) 
         if first and row.number >= _LOOKED_AT:
             break
     if first and (bad < good or has_decimal(first.cells[place], "," if layout.decimal == "." else ".")):
+        refuse_open_quotes(part.path, layout)
         where = f"row {first.number:,} (line {first.line:,})"
         raise bad_cell(part.path, name, first.cells[place], where, layout)
     return first
