@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -13,13 +12,12 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
-from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusWarning
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.data.columns import refuse_duplicates
 from isthmus.data.encoding import TableEncoding
-from isthmus.data.encoding.types import limits_of, type_of
-from isthmus.data.frames import each_column, eager, labels_of, library_of, matrix_of, objects_matrix
+from isthmus.data.frames import eager, labels_of, library_of, matrix_of, objects_matrix
 from isthmus.data.list_frames import spread_lists
-from isthmus.data.scaling.statistics import lost_column, refuse_non_finite, rounding_of
+from isthmus.data.scaling.statistics import refuse_non_finite
 from isthmus.data.sources import ArraySource, CsrSource, SparseCodesSource, TableSource, open_source
 from isthmus.data.sources.arrow import is_arrow
 from isthmus.data.sources.base import Block, Source, is_source
@@ -32,6 +30,7 @@ from isthmus.data.sources.sparse import csr_blocks, refuse_non_finite_cells, spa
 from isthmus.data.sources.spooled import gathered_rows
 from isthmus.data.sources.streams import copied
 from isthmus.estimators.fit.memory import NO_LIMIT, Memory
+from isthmus.estimators.lost_integers import warn_of_frame, warn_of_table
 from isthmus.losses import LIKELIHOODS
 
 # What a fit stores of the columns.
@@ -65,7 +64,12 @@ def open_rows(estimator: Any, X: Any, *, reset: bool, memory: Memory = NO_LIMIT)
     _check_columns(estimator, source, reset=reset)
     if isinstance(source, SparseCodesSource):
         return CsrSource(source.csr(), schema=source.schema)
-    return source if source.random_access and source.n_rows is not None else gathered_rows(source, memory.for_tables)
+    if source.random_access and source.n_rows is not None:
+        return source
+    rows = gathered_rows(source, memory.for_tables)
+    if reset:
+        warn_of_table(source, rows)
+    return rows
 
 
 def _takes_pictures(estimator: Any) -> bool:
@@ -202,26 +206,8 @@ def _open_frame(estimator: Any, X: Any, *, reset: bool) -> Source:
     encoding = mixed_encoding(estimator)
     source = ArraySource(_frame_rows(X)) if encoding is None else open_mixed(X, encoding=encoding)
     if reset and source.dtype.kind == "f":
-        _warn_of_lost_integers(X)
+        warn_of_frame(X)
     return source
-
-
-def _warn_of_lost_integers(X: Any) -> None:
-    """Warn of the first column of integers that are too large to be told apart beside numbers that are no integers."""
-    for place, label in enumerate(labels_of(X)):
-        if limits_of(type_of(X, place)) is None:
-            continue
-        column = next(each_column(X, [label]))
-        values = column.values[~column.missing]
-        low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
-        largest = max(abs(low), abs(high))
-        if low < high < low + (1 << 53) <= low + largest and _are_alike(values - values.min(), largest):
-            warnings.warn(lost_column(repr(str(label)), largest), IsthmusWarning, stacklevel=2)
-            return
-
-
-def _are_alike(differences: NDArray[Any], largest: int) -> bool:
-    return bool(differences.std(dtype=np.float64) <= rounding_of(largest, np.dtype(np.float64)))
 
 
 def _refuse_empty_or_ambiguous(X: Any) -> None:

@@ -192,6 +192,16 @@ class TableSource(ABC):
                 if stop is not None and row >= stop:
                     return
 
+    def integers_of(self, name: str) -> Iterator[NDArray[Any]]:
+        """Yield the cells of a column of integers that are not missing, exactly; nothing for a column of others."""
+        import pyarrow as pa
+
+        if not all(pa.types.is_integer(part.fields[name]) for part in self._parts):
+            return
+        for part in self._parts:
+            for batch in self._batches(part, pa.schema([(name, part.fields[name])])):
+                yield arrow_columns.numbers(batch[name].drop_null())
+
     def kept_schema(self, names: Sequence[str]) -> Any:
         """Return the Arrow schema of columns of any type, as `blocks_keeping` yields them."""
         import pyarrow as pa

@@ -21,7 +21,7 @@ from isthmus.data.sources.layout import COMPRESSED, TextLayout, TextOptions, fin
 from isthmus.data.sources.places import FileList, Place, arrow_place
 from isthmus.data.sources.quotes import refuse_open_quotes
 from isthmus.data.sources.tables import TableSource
-from isthmus.data.sources.text_columns import TypeFinder, common_types, numbers_of, typed, without
+from isthmus.data.sources.text_columns import TypeFinder, common_types, numbers_of, typed, whole_numbers, without
 from isthmus.data.sources.text_errors import refuse_bad_numbers, refuse_cells, refuse_date, refuse_text
 
 _CSV_BLOCK = 8 << 20
@@ -164,6 +164,17 @@ class CsvSource(TableSource):
             with reading(part.path):
                 refuse_open_quotes(part.path, layout)
             self._closed.add(str(part.path))
+
+    def integers_of(self, name: str) -> Iterator[NDArray[Any]]:
+        """Yield the integers of a column as they are written; it was read as floats. A cell that is none ends them."""
+        import pyarrow as pa
+
+        for part in self._parts:
+            for batch in self._batches(part, pa.schema([(name, pa.string())])):
+                cells = whole_numbers(batch[name], self.text_options)
+                if cells is None:
+                    return
+                yield numbers(cells)
 
     def kept_schema(self, names: Sequence[str]) -> Any:
         """Return the Arrow schema of columns to copy: text as it is written, such as 007 or 1.10."""

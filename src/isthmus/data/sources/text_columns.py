@@ -37,6 +37,20 @@ def numbers_of(column: Any, options: TextOptions, decimal: str) -> Any:
     return text.cast(pa.float64())
 
 
+def whole_numbers(column: Any, options: TextOptions) -> Any:
+    """Return the cells of a column of text that are not missing as integers; None if one is none of 64 bits."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    cells = compute.utf8_trim(without(column, options.missing_numbers).drop_null(), " \t")
+    for kind in (pa.int64(), pa.uint64()):
+        try:
+            return compute.replace_substring_regex(cells, r"^\+", "").cast(kind)
+        except pa.ArrowInvalid:
+            continue
+    return None
+
+
 class TypeFinder:
     """Finds the type of a column of text, block by block: one of whose values each cell is the spelling.
 
