@@ -311,3 +311,45 @@ def test_a_fit_continues_from_its_checkpoint(tmp_path):
     assert part.n_iter_ == whole.n_iter_ == 6
     again = quick(max_epochs=6, learning_rate_schedule="constant").fit(X)
     assert_array_equal(part.transform(X), again.transform(X))
+
+
+COUNTS = np.random.default_rng(0).poisson(3.0, (60, 4)).astype(float)
+OF_COUNTS = {"max_epochs": 20, "n_components": 1, "beta": 0.0, "learning_rate": 1e-2}
+
+
+@pytest.fixture(scope="module")
+def of_counts():
+    return quick(likelihood="poisson", **OF_COUNTS).fit(COUNTS)
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.5])
+@pytest.mark.parametrize("form", [np.asarray, csr_array, np.asfortranarray])
+@pytest.mark.parametrize(
+    "method", ["transform", "reconstruct", "log_likelihood", "sample_near", "score", "code_statistics", "fit"]
+)
+def test_a_model_of_counts_refuses_other_rows_everywhere(of_counts, method, form, value):
+    rows = COUNTS.copy()
+    rows[41, 2] = value
+    model = quick(likelihood="poisson", **OF_COUNTS) if method == "fit" else of_counts
+    with pytest.raises(InvalidDataError, match=f"needs counts, and the rows have {value:g} at row 41, column 2; use"):
+        getattr(model, method)(form(rows))
+
+
+def test_a_model_of_counts_refuses_other_rows_from_file_to_file(of_counts, tmp_path):
+    np.save(tmp_path / "rows.npy", COUNTS + 0.5)
+    with pytest.raises(InvalidDataError, match=r"needs counts, and the rows have .*\.5 at row 0, column 0"):
+        of_counts.transform_to(tmp_path / "rows.npy", tmp_path / "codes.npy")
+    assert not (tmp_path / "codes.npy").exists()
+
+
+def test_rows_that_are_held_out_and_counts_beside_conditions_are_counts_too():
+    rows = COUNTS.copy()
+    rows[41, 2] = 0.5
+    settings = OF_COUNTS | {"likelihood": "poisson"}
+    with pytest.raises(InvalidDataError, match=r"have 0\.5 at row 41, column 2"):
+        quick(**settings, conditions=[0]).fit(rows)
+    with pytest.raises(InvalidDataError, match=r"validation_data: .* have 0\.5 at row 41, column 2"):
+        quick(**settings).fit(COUNTS, validation_data=rows)
+    for seed in range(4):
+        with pytest.raises(InvalidDataError, match=r"have 0\.5 at row 41, column 2"):
+            quick(**settings, validation_fraction=0.5, early_stopping=True, random_state=seed).fit(rows)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from isthmus.core.compilation import keep_programs, kept_in_memory
 from isthmus.core.errors import InvalidDataError
 from isthmus.core.types import ModelState, Params
+from isthmus.data.counts import refuse_other_than_counts
 from isthmus.data.scaling import Scaling
 from isthmus.data.scaling.choosing import scaled_in_program
 from isthmus.data.scaling.statistics import refuse_non_finite
@@ -164,7 +165,7 @@ class Inference:
 
     def encode(self, blocks: Iterable[Block]) -> Iterator[NDArray[Any]]:
         """Yield the codes (rows, K) of raw rows in order; raise InvalidDataError at a cell that is not finite."""
-        return (result for _, result in self._stream(blocks, self._encode))
+        return (result for _, result in self._stream(self._checked(blocks), self._encode))
 
     def encode_source(self, source: Source) -> Iterator[NDArray[Any]]:
         """Yield the codes (rows, K) of a source's rows in order; sparse rows stay sparse where the model allows it."""
@@ -205,7 +206,7 @@ class Inference:
 
     def reconstruct(self, blocks: Iterable[Block], dtype: Any) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         """Yield raw rows (rows, D) and the scaled reconstructions from their codes, rounded to a type, in order."""
-        return self._stream(blocks, lambda piece: self._round_trip(piece, dtype)[1:])
+        return self._stream(self._checked(blocks), lambda piece: self._round_trip(piece, dtype)[1:])
 
     def round_trip(
         self, blocks: Iterable[Block], dtype: Any
@@ -216,7 +217,17 @@ class Inference:
             code, reconstruction, total = self._round_trip(piece, dtype)
             return (code, reconstruction), total
 
-        return ((raw, *both) for raw, both in self._stream(blocks, call))
+        return ((raw, *both) for raw, both in self._stream(self._checked(blocks), call))
+
+    def _checked(self, blocks: Iterable[Block]) -> Iterable[Block]:
+        """Return blocks of raw rows; for a network of counts those that refuse other cells."""
+        counted = self.network.counted
+        return blocks if counted is None else self._counts_of(blocks, counted)
+
+    def _counts_of(self, blocks: Iterable[Block], counted: NDArray[np.bool_]) -> Iterator[Block]:
+        for block in blocks:
+            refuse_other_than_counts(block.values, block.start, self.names, counted)
+            yield block
 
     def _round_trip(self, piece: NDArray[Any], dtype: Any) -> tuple[Array, Array, tuple[Array, Array]]:
         # Two programs, as `encode` and `decode` are: one alone would fuse across the code and round differently.

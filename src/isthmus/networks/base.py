@@ -142,6 +142,11 @@ class Network:
     keeps_encoder: bool = False  # whether the layers before the code can be another's, by `with_encoder_of`
 
     @property
+    def counted(self) -> NDArray[np.bool_] | None:
+        """Which cells of a row have to be counts, (D,); None where none has."""
+        return None
+
+    @property
     def indicator(self) -> bool:
         """Whether the encoder's condition is the missing mask (B, D)."""
         return False

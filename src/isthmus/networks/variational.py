@@ -61,6 +61,11 @@ class Posterior(Layered):
         chosen[list(self.conditions)] = True
         return chosen
 
+    @property
+    def counted(self) -> NDArray[np.bool_] | None:
+        """Which cells of a row have to be counts, (D,); None where none has."""
+        return ~self.is_condition if self.counts else None
+
     def init(self, seed: int, statistics: Statistics | None = None) -> Params:
         """Return the initial parameters; the code's variances start at 1."""
         params = super().init(seed, None)

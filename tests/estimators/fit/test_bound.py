@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from isthmus import VariationalAutoencoder
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
@@ -68,20 +69,28 @@ def test_networks_without_a_variational_code_are_refused(network):
 def test_cells_that_cannot_come_from_the_likelihood():
     identity = Scaler("none", np.zeros(3), np.ones(3))
     counts, shares = np.array([[0.0, 3, 5], [2, 1, 0]]), np.array([[0.0, 0.3, 1], [0.5, 1, 0]])
-    plan(likelihood="poisson").check_range(statistics(counts), identity)
     plan(likelihood="bernoulli").check_range(statistics(shares), identity)
     plan().check_range(statistics(counts - 5), identity)
     with pytest.raises(InvalidDataError, match=r"Bernoulli needs values in .*, and scaled rows range from 0 to 5"):
         plan(likelihood="bernoulli").check_range(statistics(counts), identity)
-    with pytest.raises(InvalidDataError, match="Poisson needs counts, and the rows have -1"):
-        plan(likelihood="poisson").check_range(statistics(counts - 1), identity)
-    with pytest.raises(InvalidDataError, match="Poisson needs counts, and the rows have fractions"):
-        plan(likelihood="poisson").check_range(statistics(shares), identity)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, csr_array])
+def test_cells_that_are_no_counts(kind):
+    counts, poisson = np.array([[0.0, 3, 5], [2, 1, 0]]), plan(likelihood="poisson")
+    poisson.check_cells(kind(counts), 0, (), None)
+    plan().check_cells(kind(counts - 0.5), 0, (), None)
+    with pytest.raises(InvalidDataError, match="Poisson needs counts, and the rows have -1 at row 40, column 0; use"):
+        poisson.check_cells(kind(counts - 1), 40, (), None)
+    with pytest.raises(InvalidDataError, match=r"the rows have 0\.5 at row 8, column 'c'; use the raw counts"):
+        poisson.check_cells(kind(counts + np.array([[0, 0, 0], [0, 0, 0.5]])), 0, list("abc"), np.array([3, 8]))
 
 
 def test_a_condition_need_not_be_a_count():
-    rows = np.array([[0.0, 3, -5.5], [2, 1, 0]])
-    plan(likelihood="poisson", conditions=[2]).check_range(statistics(rows), Scaler("none", np.zeros(3), np.ones(3)))
+    rows, conditioned = np.array([[0.0, 3, -5.5], [2, 1, 0]]), plan(likelihood="poisson", conditions=[2])
+    conditioned.check_cells(rows, 0, (), None)
+    with pytest.raises(InvalidDataError, match=r"the rows have 1\.5 at row 1, column 1"):
+        conditioned.check_cells(rows + np.array([[0, 0, 0], [0, 0.5, 0]]), 0, (), None)
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.core.types import Schedule
+from isthmus.data.counts import refuse_other_than_counts
 from isthmus.data.scaling import ColumnStatistics, Scaling
 from isthmus.data.sources.base import Schema
 from isthmus.losses.evidence import BETA, FREE_BITS, EvidenceBound
@@ -130,22 +132,22 @@ class BoundPlan:
             raise InvalidParameterError(
                 f"conditions need a scaling by column, not scaling={scaler.kind!r}; use scaling='standard'"
             )
-        counted = np.ones(len(statistics.low), bool)
-        counted[list(self.conditions)] = False
-        name = type(self.likelihood).__name__
         if self.likelihood.shares:
+            name = type(self.likelihood).__name__
             low, high = scaler.reach(statistics.low, statistics.high)
             if low < -1e-6 or high > 1 + 1e-6:
                 raise InvalidDataError(
                     f"likelihood {name} needs values in [0, 1], and scaled rows range from {low:g} to {high:g}; use "
                     "scaling='minmax'"
                 )
-        if not self.likelihood.counts:
-            return
-        if (low := float(np.min(np.where(counted, statistics.low, 0)))) < 0:
-            raise InvalidDataError(f"likelihood {name} needs counts, and the rows have {low:g}; use another likelihood")
-        if not self.conditions and not statistics.whole_numbers:
-            raise InvalidDataError(f"likelihood {name} needs counts, and the rows have fractions; use the raw counts")
+
+    def check_cells(self, values: Any, start: int, names: Sequence[str], numbers: NDArray[np.integer] | None) -> None:
+        """Refuse cells of rows, dense or CSR, that are to be counts and are not; see `refuse_other_than_counts`."""
+        if self.likelihood.counts:
+            counted = np.ones(values.shape[1], bool)
+            counted[list(self.conditions)] = False
+            who = f"likelihood {type(self.likelihood).__name__}"
+            refuse_other_than_counts(values, start, names, counted, who=who, numbers=numbers)
 
 
 def _cells(conditions: Any, schema: Schema) -> tuple[int, ...]:

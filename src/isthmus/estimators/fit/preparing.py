@@ -21,6 +21,7 @@ from isthmus.data.splitting import NO_HOLDOUT, HashHoldout, Holdout
 from isthmus.data.weights import RowWeights, number_in_file
 from isthmus.engine.loading import RowLoader
 from isthmus.estimators.fit.balancing import balanced, unscaled_categories
+from isthmus.estimators.fit.bound import BoundPlan
 from isthmus.estimators.fit.plan import Plan
 from isthmus.estimators.inputs import finite_blocks, finite_csr, rows_of
 
@@ -101,7 +102,8 @@ def prepare(
     if source.schema.column_of and scaling in ("auto", AUTO_DICTIONARY) and not is_picture:
         scaling = "standard"
     moments = plan.corruption is not None or bool(source.schema.column_of)
-    statistics = measure(source, scaling, names, holdout, weights, moments=moments, missing=plan.masks_missing)
+    asked: dict[str, Any] = {"moments": moments, "missing": plan.masks_missing, "bound": plan.bound}
+    statistics = measure(source, scaling, names, holdout, weights, **asked)
     if scaler is None:
         scaler = choose_scaler(statistics, scaling, names)
         scaler = unscaled_categories(scaler, categories) if categories else scaler
@@ -127,7 +129,7 @@ def prepare(
 def check_validation(plan: Plan, loader: RowLoader, validation: Source, names: Sequence[str]) -> None:
     """Raise InvalidDataError for a cell of other validation rows that is not finite or too large."""
     try:
-        statistics = measure(validation, None, names, NO_HOLDOUT, missing=plan.masks_missing)
+        statistics = measure(validation, None, names, NO_HOLDOUT, missing=plan.masks_missing, bound=plan.bound)
         refuse_too_large(statistics, loader.scaler, plan.compute, validation, names)
     except InvalidDataError as error:
         raise InvalidDataError(f"validation_data: {error}") from None
@@ -142,15 +144,18 @@ def measure(
     *,
     moments: bool = False,
     missing: bool = False,
+    bound: BoundPlan | None = None,
 ) -> ColumnStatistics:
     """Return the statistics of a source's training rows; whether a cell is missing is asked of all rows.
+
+    With a `bound` whose likelihood is of counts, all rows are checked to be counts.
 
     Raises
     ------
     InvalidParameterError
         Where the scaling needs whole rows, and cells may be missing.
     InvalidDataError
-        At the first cell that is not finite or, unless `missing`, is NaN.
+        At the first cell that is not finite, is NaN unless `missing`, or is no count where it has to be.
     """
     gathers = gathered(scaling, source.dtype)
     if missing and _NEED_WHOLE_ROWS & {*gathers}:
@@ -172,6 +177,8 @@ def measure(
     span = row_share(n_rows)
     blocks: Any = finite_csr(source, names, *span) if sparse else finite_blocks(source, names, *span, missing=missing)
     for values, start in blocks:
+        if bound is not None:
+            bound.check_cells(values, start, names, getattr(source, "numbers", None))
         statistics.holes = statistics.holes or (statistics.missing and bool(np.isnan(values).any()))
         stop = start + values.shape[0]
         own = None if weights is None else weights.values[start:stop] * factor
