@@ -10,6 +10,7 @@ from isthmus import (
     SparseAutoencoder,
     VariationalAutoencoder,
     VectorQuantizedAutoencoder,
+    corruption,
 )
 from isthmus.core.parameters import parameters_of
 from isthmus.corruption import Chain, Deform, Masking, Swap
@@ -36,6 +37,8 @@ OF_OBJECTS = [
     Autoencoder(corruption=Chain([Masking(0.3), Swap(0.1)])),
     NeighborAutoencoder(augmentation=Deform(strength=0.5)),
     VariationalAutoencoder(likelihood=Gaussian("feature")),
+    VariationalAutoencoder(likelihood=Gaussian("feature"), corruption=corruption.Gaussian(0.3)),
+    VariationalAutoencoder(likelihood=Gaussian(0.5), corruption=Chain([Masking(0.3), corruption.Gaussian(0.3)])),
 ]
 
 

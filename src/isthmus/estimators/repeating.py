@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -62,10 +63,29 @@ def as_text(value: Any) -> str:
 def python_of(model: Any) -> str:
     """Return the lines that fit the same model on rows ``X``."""
     kind, changed = type(model).__name__, changed_parameters(model)
+    used = sorted({one for value in changed.values() for one in _classes(value)})
     lines = [f"from isthmus import {kind}"]
-    lines += sorted({f"from {module} import {name}" for value in changed.values() for module, name in _classes(value)})
-    given = "".join(f"    {name}={as_text(value)},\n" for name, value in changed.items())
+    lines += [f"from {module} import {name}" for module, name in used if not _is_shared(name, used)]
+    # Where two classes have one name, each is written with its module.
+    lines += sorted({f"from isthmus import {_short(module)}" for module, name in used if _is_shared(name, used)})
+    given = "".join(f"    {name}={_qualified(as_text(value), value, used)},\n" for name, value in changed.items())
     return "\n".join([*lines, "", f"model = {kind}(\n{given}).fit(X)"])
+
+
+def _is_shared(name: str, used: list[tuple[str, str]]) -> bool:
+    """Whether classes of several modules have this name."""
+    return len({module for module, other in used if other == name}) > 1
+
+
+def _short(module: str) -> str:
+    return module.rpartition(".")[2]
+
+
+def _qualified(text: str, value: Any, used: list[tuple[str, str]]) -> str:
+    """Return a value's text with the modules of the classes whose names others have too."""
+    for module, name in {one for one in _classes(value) if _is_shared(one[1], used)}:
+        text = re.sub(rf"(?<![\w.]){name}\(", f"{_short(module)}.{name}(", text)
+    return text
 
 
 def _classes(value: Any) -> Iterator[tuple[str, str]]:

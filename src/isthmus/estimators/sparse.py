@@ -26,7 +26,7 @@ class SparseAutoencoder(SparseParameters, Autoencoder):
         Its state: ``idle``, the number of rows since each unit was last active, a threshold, a running mean.
     history_ : dict of str to list of float
         As in `Autoencoder`, and ``reconstruction``, each penalty by name, ``l0`` (active units per row) and
-        ``dead_units``.
+        ``dead_units``; neither of these for ``sparsity="kl"``, whose code is never exactly 0.
     n_components_, params_, network_, scaler_, seed_, ...
         As in `Autoencoder`.
 
