@@ -32,7 +32,20 @@ WORDS = ["ill", "well", "ill"]
         (np.ma.array([1, 2, 1]), [1, 2, 1], "i"),
         (np.array([1, 2.0, 1], object), [1, 2, 1], "f"),
     ],
-    ids=repr,
+    ids=[
+        "list",
+        "string",
+        "categorical",
+        "polars",
+        "arrow",
+        "Int64",
+        "arrow integers",
+        "boolean",
+        "objects",
+        "flags",
+        "masked",
+        "mixed",
+    ],
 )
 def test_labels_keep_their_type(given, expected, kind):
     found = class_labels(given)
@@ -53,7 +66,7 @@ def test_labels_keep_their_type(given, expected, kind):
         [0.0, 1.0, np.nan],
         np.array(["2024", "2025", "NaT"], "M8[D]"),
     ],
-    ids=repr,
+    ids=["None", "nan", "string", "Int64", "arrow booleans", "polars", "arrow", "float", "NaT"],
 )
 def test_missing_labels_are_named(given):
     with pytest.raises(InvalidDataError, match="the label of row 2 is missing; drop the rows without a label"):
