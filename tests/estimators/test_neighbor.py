@@ -207,3 +207,10 @@ def test_a_decoder_that_is_worse_than_the_mean_row_is_reported(groups):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         quick(max_epochs=1, reconstruction_weight=0).fit(rows)
+
+
+def test_a_fit_without_a_finished_epoch_has_no_decoder_to_report(fitted, monkeypatch):
+    monkeypatch.setattr(fitted, "history_", {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted._warn_of_useless_decoder(1.0)

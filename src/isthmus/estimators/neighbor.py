@@ -167,7 +167,8 @@ class NeighborAutoencoder(NeighborParameters, FollowedFit, FittedModel, BaseEsti
 
     def _warn_of_useless_decoder(self, cost_of_mean: float) -> None:
         """Warn where rows were reconstructed worse than by their mean."""
-        cost, weight = self.history_["reconstruction"][-1], self.reconstruction_weight
+        # There is no loss where training was interrupted in its first epoch.
+        cost, weight = (self.history_.get("reconstruction") or [0.0])[-1], self.reconstruction_weight
         if cost > cost_of_mean and (callable(weight) or weight != 0):
             warnings.warn(
                 f"the decoder reconstructs rows worse than their mean row does: its loss is {cost:.3g}, that of the "
