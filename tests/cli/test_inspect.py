@@ -64,8 +64,10 @@ def test_inspect_names_the_columns_with_cells_far_out(tmp_path, names):
     lower, upper = np.quantile(rows[~held_out(model, rows), 1], [0.25, 0.75])
     deviation = rows[~held_out(model, rows), 1].std()
     name = "1" if names is None else "income"
-    assert facts["wild_columns"] == {name: pytest.approx(1.349 * deviation / (upper - lower))}
-    line = f"wild columns      {name} ({facts['wild_columns'][name]:.3g} x): a few cells are far out, scaled by median"
+    assert facts["extreme_values"] == {name: pytest.approx(1.349 * deviation / (upper - lower))}
+    line = (
+        f"extreme values    {name} ({facts['extreme_values'][name]:.3g} x): a few cells are far out, scaled by median"
+    )
     assert line in isthmus("inspect", tmp_path / "model").stdout
 
 

@@ -25,7 +25,7 @@ def table(frame, tmp_path):
     return tmp_path / "rows.csv"
 
 
-def test_scores_are_written_with_kept_columns_and_the_oddest_row_is_printed(frame, table, tmp_path):
+def test_scores_are_written_with_kept_columns_and_the_largest_score_is_printed(frame, table, tmp_path):
     options = ["--keep", "id", "--contamination", "0.05", "--top", "2"]
     result = isthmus("outliers", table, "-o", tmp_path / "scores.csv", *options, *QUICK)
     written = pd.read_csv(tmp_path / "scores.csv")
@@ -55,10 +55,10 @@ def test_a_saved_detector_scores_other_rows(frame, table, tmp_path):
     facts = json.loads(result.stdout)
     assert facts["rows"] == 10
     assert facts["output"] is None
-    (oddest,) = facts["top"]
-    assert oddest["row"] == 3
-    assert next(iter(oddest["columns"])) == "b"
-    assert sum(oddest["columns"].values()) == pytest.approx(1)
+    (largest,) = facts["top"]
+    assert largest["row"] == 3
+    assert next(iter(largest["columns"])) == "b"
+    assert sum(largest["columns"].values()) == pytest.approx(1)
 
 
 def test_stdin_to_stdout(table):

@@ -22,7 +22,7 @@ def quick(**settings):
 
 @pytest.fixture(scope="module")
 def planted():
-    """Rows on a curve in five dimensions, of which ten have one wild cell: the rows, their numbers and the columns."""
+    """Rows on a curve in five dimensions, of which ten have one extreme value: the rows, numbers and columns."""
     rng = np.random.default_rng(0)
     t = rng.random(400)
     X = np.stack([np.cos(3 * t), np.sin(3 * t), t, t**2, 1 - t], axis=1) + 0.02 * rng.standard_normal((400, 5))
@@ -42,7 +42,7 @@ def test_scikit_learn_accepts_the_detector(estimator, check):
     check(estimator)
 
 
-def test_rows_with_one_wild_cell_are_the_oddest_and_that_column_is_blamed(planted, fitted):
+def test_rows_with_one_extreme_value_have_the_largest_scores_and_that_column_is_blamed(planted, fitted):
     X, rows, columns = planted
     assert set(np.argsort(fitted.decision_scores_)[-10:]) == set(rows)
     assert (fitted.contributions(X)[rows].argmax(axis=1) == columns).all()
@@ -221,7 +221,7 @@ def test_too_few_rows_to_hold_back_and_iterators_are_refused(planted):
         quick().fit(iter([planted[0]]))
 
 
-def test_scores_are_written_block_by_block_with_the_oddest_rows(planted, fitted, tmp_path):
+def test_scores_are_written_block_by_block_with_the_largest_scores(planted, fitted, tmp_path):
     X = planted[0]
     found = fitted.anomaly_score_to(X, tmp_path / "scores.npy", top=3)
     scores, percentiles, outliers = np.load(tmp_path / "scores.npy").T

@@ -135,7 +135,7 @@ def facts_of(model: Autoencoder) -> dict[str, Any]:
         "linear_path": network.linear_path,
         "weights": sum(leaf.size for leaf in jax.tree.leaves(model.params_)),
         "scaling": model.scaler_.kind,
-        "wild_columns": _wild_columns(model.scaler_, names),
+        "extreme_values": _extreme_values(model.scaler_, names),
         "image_shape": model.image_shape_,
         "epochs": model.n_iter_,
         "best_epoch": best,
@@ -176,12 +176,12 @@ def _columns(model: Autoencoder) -> list[dict[str, Any]] | None:
     return None if encoding is None else [facts_of_column(column) for column in encoding.columns]
 
 
-def _wild_columns(scaler: Any, names: Any) -> dict[str, float] | None:
+def _extreme_values(scaler: Any, names: Any) -> dict[str, float] | None:
     """Return the columns that are scaled by median and quartiles, and how far their deviation is from these."""
-    wild = getattr(scaler, "wild", None)
-    if wild is None:
+    extreme = getattr(scaler, "extreme", None)
+    if extreme is None:
         return None
-    return {str(place if names is None else names[place]): float(wild[place]) for place in wild.nonzero()[0]}
+    return {str(place if names is None else names[place]): float(extreme[place]) for place in extreme.nonzero()[0]}
 
 
 def facts_table(facts: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""``isthmus outliers``: which rows of a table are odd, and which columns make them so."""
+"""``isthmus outliers``: which rows of a table are outliers, and which columns make them so."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def outliers(
     output: _Output = None,
     model: _Model = None,
     save: Annotated[str | None, Option(metavar="MODEL", help="Write the fitted detector to this file.")] = None,
-    top: Annotated[int, Option(metavar="N", min=0, help="Print so many of the oddest rows.")] = 10,
+    top: Annotated[int, Option(metavar="N", min=0, help="Print so many of the rows with the largest scores.")] = 10,
     keep: Keep = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -59,7 +59,7 @@ def outliers(
     """Find rows that are unlike the others, and the columns that make them so.
 
     The detector learns from DATA without labels, or is read with --model. Scores are 1 for the median row that it
-    learned from; larger is odder. Rows are numbered from 0. Columns named by --keep are not learned from.
+    learned from, and larger for outliers. Rows are numbered from 0. Columns named by --keep are not learned from.
     """
     is_stdout = takes_stdout(output, as_json=as_json)
     values = options.values_of(PARAMETERS, given)

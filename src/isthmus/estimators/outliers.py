@@ -1,4 +1,4 @@
-"""`AutoencoderOutlierDetector`: which rows of a table are odd, and which columns make them so."""
+"""`AutoencoderOutlierDetector`: which rows of a table are outliers, and which columns make them so."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from isthmus.estimators.autoencoder import Autoencoder
 from isthmus.estimators.base import Rows
 from isthmus.estimators.exporting import Exported
 from isthmus.estimators.fit.choices import draw_seed
-from isthmus.estimators.fit.oddest import Oddest, Scored
-from isthmus.estimators.fit.oddness import Reference
+from isthmus.estimators.fit.outlier_score import Reference
 from isthmus.estimators.fit.rows import RowOptions
 from isthmus.estimators.fit.thresholds import Tail, held_back_threshold, robust_threshold
+from isthmus.estimators.fit.top_outliers import Scored, TopOutliers
 from isthmus.estimators.inputs import COLUMN_ATTRIBUTES, forget_columns, is_external, open_rows, open_stream, rows_of
 from isthmus.estimators.keeping import open_keeping
 from isthmus.estimators.outlier_parameters import OutlierParameters
@@ -56,7 +56,7 @@ class AutoencoderOutlierDetector(OutlierParameters, PicklesFunctions, Exported, 
     Attributes
     ----------
     decision_scores_ : ndarray of shape (n_samples,)
-        Scores of the training rows; larger is odder. A training row is not compared with itself.
+        Scores of the training rows; larger is more anomalous. A training row is not compared with itself.
     threshold_ : float
         Rows with a larger score are outliers. ``offset_`` is ``-threshold_``.
     labels_ : ndarray of shape (n_samples,)
@@ -249,27 +249,27 @@ class AutoencoderOutlierDetector(OutlierParameters, PicklesFunctions, Exported, 
         return np.concatenate([*self._blocks(self._opened(X))] or [np.empty((0, self.n_features_in_))])
 
     def anomaly_score(self, X: Rows, *, calibrated: bool = False) -> Array:
-        """Return how odd rows are.
+        """Return the outlier scores of rows.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), DataFrame, path or Source
             The rows. Files are read block by block.
         calibrated : bool
-            Return percentiles instead: the share of training rows, in per cent, that are less odd; beyond the largest
+            Return percentiles instead: the share of training rows, in per cent, with a smaller score; in the largest
             tenth by a generalised Pareto tail. With ``threshold="holdout"`` they are those of the held-back rows.
 
         Returns
         -------
         scores : ndarray of shape (n_samples,)
-            Larger is odder; 1 is the median of the training rows.
+            Larger is more anomalous; 1 is the median of the training rows.
         """
         parts = [block.sum(axis=1) for block in self._blocks(self._opened(X))]
         scores = np.concatenate(parts) if parts else np.empty(0)
         return self.distribution_.percentiles(scores) if calibrated else scores
 
     def score_samples(self, X: Rows) -> Array:
-        """Return the negative of `anomaly_score`, (n_samples,), as scikit-learn's detectors do: smaller is odder."""
+        """Return the negative of `anomaly_score`, (n_samples,): as in scikit-learn, outliers have the smallest."""
         return -self.anomaly_score(X)
 
     def decision_function(self, X: Rows) -> Array:
@@ -306,13 +306,13 @@ class AutoencoderOutlierDetector(OutlierParameters, PicklesFunctions, Exported, 
         keep, progress, overwrite : optional
             As in `Autoencoder.transform_to`.
         top : int
-            How many of the oddest rows are returned.
+            How many of the rows with the largest scores are returned.
 
         Returns
         -------
         scored : Scored
-            ``n_rows``, ``n_outliers`` and, of the oddest rows, the oddest first: ``rows`` (numbers from 0), ``scores``,
-            ``percentiles`` and ``contributions``.
+            ``n_rows``, ``n_outliers`` and, of the rows with the largest scores, in falling order, ``rows`` (numbers
+            from 0), ``scores``, ``percentiles`` and ``contributions``.
 
         Raises
         ------
@@ -320,7 +320,7 @@ class AutoencoderOutlierDetector(OutlierParameters, PicklesFunctions, Exported, 
             With one line; `out` is then as it was.
         """
         check_is_fitted(self)
-        found = Oddest(self.threshold_, top)
+        found = TopOutliers(self.threshold_, top)
 
         def blocks(model: Any, rows: Source) -> Iterator[Array]:
             for block in self._blocks(rows):

@@ -57,7 +57,7 @@ STORED: Registry[Any] = Registry(
         "Function": "isthmus.core.functions:Function",
         "Mixed": "isthmus.networks.mixed:Mixed",
         "Patches": "isthmus.data.scaling.maps:Patches",
-        "Reference": "isthmus.estimators.fit.oddness:Reference",
+        "Reference": "isthmus.estimators.fit.outlier_score:Reference",
         "ResidualDenoiser": "isthmus.networks.residual:ResidualDenoiser",
         "Scaler": "isthmus.data.scaling.maps:Scaler",
         "TableEncoding": "isthmus.data.encoding.table:TableEncoding",

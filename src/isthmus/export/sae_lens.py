@@ -332,7 +332,7 @@ def _fitted(model: SparseAutoencoder, d_in: int, kind: _Architecture, tensors: T
     d_sae = values["n_components"]
     scaler = Scaler("none", np.zeros(d_in), np.ones(d_in))
     plan = resolve(values, Schema(tuple(Column(f"x{i}") for i in range(d_in))), n_rows=1, seed=0)
-    network, sparsity = plan.network.build(d_sae, crowded=False), plan.sparsity
+    network, sparsity = plan.network.build(d_sae, near_bounds=False), plan.sparsity
     assert sparsity is not None
     sparsity.check(network)
     learned = kind.learned(tensors)

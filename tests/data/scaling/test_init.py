@@ -69,7 +69,7 @@ def test_scaling_contract(scaling, columns):
     raw = COLUMNS[columns]
     scaler = chosen(raw, scaling)
     assert isinstance(scaler, SCALINGS[scaling].makes)
-    assert (scaler.kind, scaler.crowded, scaler.n_features) == (scaling, False, raw.shape[1])
+    assert (scaler.kind, scaler.near_bounds, scaler.n_features) == (scaling, False, raw.shape[1])
     assert {scaler: 1}[scaler] == 1
     scaled = scaler.scaled(raw)
     assert scaled.dtype == np.float32
@@ -100,7 +100,7 @@ def test_a_scaling_is_restored_from_a_file_with_the_same_bits(scaling, columns):
     packed = json.loads(json.dumps(packer.pack(scaler)))
     build = {kind.__name__: kind for kind in (Scaler, Patches, Whitening, WhitenedPatches)}
     other = Unpacker("file", packer.tensors, lambda name, fields: build[name](**fields)).unpack(packed)
-    assert (other.kind, other.crowded, other.n_features) == (scaler.kind, scaler.crowded, scaler.n_features)
+    assert (other.kind, other.near_bounds, other.n_features) == (scaler.kind, scaler.near_bounds, scaler.n_features)
     scaled = scaler.scaled(raw)
     assert_array_equal(other.scaled(raw), scaled)
     assert_array_equal(other.raw(scaled, np.float64), scaler.raw(scaled, np.float64))
@@ -149,9 +149,9 @@ AUTO = {
 
 @pytest.mark.parametrize("name", AUTO)
 def test_auto(name):
-    raw, kind, divisor, crowded = AUTO[name]
+    raw, kind, divisor, near_bounds = AUTO[name]
     scaler = chosen(raw, "auto")
-    assert (scaler.kind, scaler.crowded) == (kind, crowded)
+    assert (scaler.kind, scaler.near_bounds) == (kind, near_bounds)
     if divisor is None:
         assert_allclose(scaler.center, raw.mean(0), atol=1e-9)
         deviation = raw.std(0)

@@ -99,7 +99,7 @@ def test_the_cost_of_the_mean_row(loss):
     rows = np.random.default_rng(0).random((50, 6))
     plan = plan_of(50, rows, loss=loss, scaling=None).plan
     prepared = prepare(plan, open_source(rows), ())
-    network = plan.network.build(2, crowded=True)
+    network = plan.network.build(2, near_bounds=True)
     mean = rows.mean(axis=0)
     entropy = -(mean * np.log(mean) + (1 - mean) * np.log(1 - mean)).mean()
     expected = rows.var(axis=0).mean() if loss == "mse" else entropy
@@ -119,7 +119,7 @@ def test_codes_of_large_features_start_with_unit_deviation(network):
     rows = np.random.default_rng(0).integers(0, 256, (300, 8, 8), dtype=np.uint8)
     plan = plan_of(300, rows, network=network, feature_components=4)
     prepared = prepare(plan.plan, open_source(rows), ())
-    built = plan.plan.network.build(2, crowded=False)
+    built = plan.plan.network.build(2, near_bounds=False)
     params = built.init(0)
     hidden = [{"weight": 5 * layer["weight"], "bias": layer["bias"] + 1} for layer in params["encoder"][:-1]]
     large = {**params, "encoder": [*hidden, params["encoder"][-1]]}
@@ -138,6 +138,6 @@ def test_codes_of_large_features_start_with_unit_deviation(network):
 def test_a_code_that_is_the_same_for_all_rows_stays_finite():
     rows = np.ones((30, 6))
     plan = plan_of(30, rows, feature_components=4)
-    prepared, built = prepare(plan.plan, open_source(rows), ()), plan.plan.network.build(2, crowded=False)
+    prepared, built = prepare(plan.plan, open_source(rows), ()), plan.plan.network.build(2, near_bounds=False)
     started = _with_unit_codes(built, built.init(0), plan, prepared)
     assert all(np.isfinite(leaf).all() for leaf in started["encoder"][-1].values())

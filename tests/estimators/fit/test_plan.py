@@ -19,9 +19,9 @@ from isthmus.sparsity import SPARSITIES, TopK
 
 @pytest.fixture
 def network(plan_of):
-    def build(n_components=2, crowded=False, **parameters):
+    def build(n_components=2, near_bounds=False, **parameters):
         plan = plan_of(n_components=n_components, **parameters)
-        return plan.network.build(n_components, crowded=crowded)
+        return plan.network.build(n_components, near_bounds=near_bounds)
 
     return build
 
@@ -30,7 +30,7 @@ def network(plan_of):
 def objective(plan_of):
     def build(**parameters):
         plan = plan_of(n_components=16, **parameters)
-        return plan.objective(plan.network.build(16, crowded=False))
+        return plan.objective(plan.network.build(16, near_bounds=False))
 
     return build
 
@@ -167,7 +167,7 @@ def test_when_there_is_a_linear_path(network, changes, path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "crowded", "expected"),
+    ("changes", "near_bounds", "expected"),
     [
         ({}, False, "identity"),
         ({}, True, "sigmoid"),
@@ -176,8 +176,8 @@ def test_when_there_is_a_linear_path(network, changes, path):
         ({"loss": "bce", "output_activation": "sigmoid"}, False, "sigmoid"),
     ],
 )
-def test_the_output_activation(network, changes, crowded, expected):
-    assert network(crowded=crowded, **changes).output_activation == expected
+def test_the_output_activation(network, changes, near_bounds, expected):
+    assert network(near_bounds=near_bounds, **changes).output_activation == expected
 
 
 @pytest.mark.parametrize(
@@ -208,8 +208,8 @@ def test_a_factory_is_a_custom_network(network):
 def test_image_shapes_of_the_parameter_and_of_the_source(plan_of):
     options = {"network": "convolutional", "channels": (4,), "hidden_layer_sizes": (), "n_features": 12}
     for plan in (plan_of(image_shape=(3, 4), **options), plan_of(**options)):
-        assert isinstance(plan.network.build(2, crowded=False), Convolutional)
-    assert plan_of(image_shape=(3, 4), **options).network.build(2, crowded=False).image_shape == (3, 4, 1)
+        assert isinstance(plan.network.build(2, near_bounds=False), Convolutional)
+    assert plan_of(image_shape=(3, 4), **options).network.build(2, near_bounds=False).image_shape == (3, 4, 1)
 
 
 # Sparse codes ------------------------------------------------------------------------------------------------------
@@ -251,19 +251,19 @@ def test_settings_of_a_sparse_code_need_one(plan_of, setting):
         plan_of(sparsity=None, **{setting: True})
 
 
-def test_crowded_values_have_no_pre_bias_unless_it_is_asked_for(plan_of):
+def test_near_bounds_values_have_no_pre_bias_unless_it_is_asked_for(plan_of):
     options = {"n_components": 16, "hidden_layer_sizes": (8,), "sparsity": "topk"}
-    assert not plan_of(**options).network.build(16, crowded=True).pre_bias
+    assert not plan_of(**options).network.build(16, near_bounds=True).pre_bias
     with pytest.raises(InvalidParameterError, match="pre_bias=True needs output_activation='identity', not 'sigmoid'"):
-        plan_of(pre_bias=True, **options).network.build(16, crowded=True)
+        plan_of(pre_bias=True, **options).network.build(16, near_bounds=True)
 
 
 def test_the_output_of_a_dictionary_is_linear_whatever_the_values(plan_of):
     options = {"n_components": 16, "hidden_layer_sizes": (), "sparsity": "topk"}
-    for crowded in (False, True):
-        network = plan_of(**options).network.build(16, crowded=crowded)
+    for near_bounds in (False, True):
+        network = plan_of(**options).network.build(16, near_bounds=near_bounds)
         assert (network.output_activation, network.pre_bias) == ("identity", True)
-        given = plan_of(output_activation="sigmoid", **options).network.build(16, crowded=crowded)
+        given = plan_of(output_activation="sigmoid", **options).network.build(16, near_bounds=near_bounds)
         assert (given.output_activation, given.pre_bias) == ("sigmoid", False)
 
 

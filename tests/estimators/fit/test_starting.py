@@ -99,7 +99,7 @@ def test_other_output_biases_start_at_zero(options):
 
 
 def test_a_bias_of_rows_that_are_squeezed_by_a_sigmoid_is_refused():
-    X = (np.random.default_rng(0).random((200, 6)) < 0.5).astype(np.float32)  # crowded: its output is a sigmoid
+    X = (np.random.default_rng(0).random((200, 6)) < 0.5).astype(np.float32)  # near_bounds: its output is a sigmoid
     with pytest.raises(InvalidParameterError, match="bias_start='mean' needs output_activation='identity', not 'sigm"):
         new_network(
             *planned(

@@ -10,7 +10,7 @@ PARTS = np.random.default_rng(0).random((40, 5))
 PARTS[7] = [0, 9, 0, 3, 0]
 
 
-def test_scores_are_ranked_and_the_oddest_rows_have_their_columns_shares():
+def test_scores_are_ranked_and_the_largest_have_their_columns_shares():
     figure = plots.outliers(PARTS, 4.0, names=list("abcde"), top=6)
     scores, contributions, _ = figure.axes
     ranked = np.sort(PARTS.sum(axis=1))[::-1]

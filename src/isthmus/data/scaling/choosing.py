@@ -22,17 +22,18 @@ _QUANTILE_ROWS = 1 << 16
 _SAMPLE_ROWS = 1 << 12
 _MANY_COLUMNS = 16
 _WHOLE = 1 << 24  # the first integers that float32 does not hold are above it
-# A column is wild if a few cells dominate its variance: if its deviation is more than this multiple of that of normal
-# values with its quartiles, so that ordinary cells are less than a 25th of the variance (counts have up to 4) ...
-_WILD = 5.0
+# A column has extreme values if a few cells dominate its variance: if its deviation is more than this multiple of that
+# of normal values with its quartiles, so that ordinary cells are less than a 25th of the variance (counts have up to
+# 4) ...
+_EXTREME = 5.0
 _QUARTILES = 1.349  # their distance in deviations of normal values
 # ... and at most this share of the cells on either side is farther from the median than this many such deviations.
 _FEW, _FAR = 0.04, 10.0
-_FARTHEST = 3.4  # deviations from the mean: in a wild column at least one of the few cells is farther
-# The outliers are whole rows if more than this share of the columns is wild and, in rows with a wild cell, more than
+_FARTHEST = 3.4  # deviations from the mean: in a column with extreme values at least one of the few cells is farther
+# The outliers are whole rows if more than this share of the columns has extreme values and, in rows with one, more than
 # this share of the cells of these columns is.
 _ROWS = 0.5
-# Scaled wild columns have at most this deviation, so that the loss does not consist of a single huge cell.
+# Scaled, they have at most this deviation, so that the loss does not consist of a single huge cell.
 _LARGEST_DEVIATION = 30.0
 # What "auto" means for a dictionary, whose atoms are sums in the units of the columns.
 AUTO_DICTIONARY = "auto_dictionary"
@@ -52,7 +53,7 @@ def _standard(statistics: ColumnStatistics) -> Scaler:
     return Scaler("standard", statistics.mean.copy(), _with_floor(statistics.deviation, statistics))
 
 
-def _standard_unless_wild(statistics: ColumnStatistics) -> Scaler:
+def _standard_unless_extreme(statistics: ColumnStatistics) -> Scaler:
     """Return the standardisation whose center and scale are those of the ordinary cells, where a few are far out."""
     scaler = _standard(statistics)
     mean, deviation = scaler.center, statistics.deviation
@@ -64,21 +65,21 @@ def _standard_unless_wild(statistics: ColumnStatistics) -> Scaler:
     least, lower, middle, upper, most = statistics.quantiles(_FEW, 0.25, 0.5, 0.75, 1 - _FEW, columns=suspects)
     spread, own = (upper - lower) / _QUARTILES, deviation[suspects]
     few = np.maximum(middle - least, most - middle) <= _FAR * spread
-    # From the quartiles: the rounding error of wild cells is larger than that of the other values.
+    # From the quartiles: the rounding error of extreme values is larger than that of the other values.
     varies = spread > statistics.rounding_of(np.maximum(np.abs(lower), np.abs(upper)))
-    chosen = few & varies & (own > _WILD * spread)
+    chosen = few & varies & (own > _EXTREME * spread)
     if not chosen.any() or _are_rows(statistics, suspects[chosen], middle[chosen], _FAR * spread[chosen]):
         return scaler
     places, ratio = suspects[chosen], own[chosen] / spread[chosen]
-    wild = np.zeros(len(mean))
-    wild[places] = ratio
+    extreme = np.zeros(len(mean))
+    extreme[places] = ratio
     scaler.center[places] = middle[chosen]
     scaler.scale[places] = own[chosen] / np.minimum(ratio, _LARGEST_DEVIATION)
-    return replace(scaler, wild=wild)
+    return replace(scaler, extreme=extreme)
 
 
 def _are_rows(statistics: ColumnStatistics, places: NDArray[np.intp], middle: Floats, far: Floats) -> bool:
-    """Whether the wild cells are those of whole rows that are far out, not single cells.
+    """Whether the extreme values are those of whole rows that are far out, not single cells.
 
     The deviation of a column is then right for the error of these rows, most of which PCA reconstructs.
     """
@@ -86,9 +87,9 @@ def _are_rows(statistics: ColumnStatistics, places: NDArray[np.intp], middle: Fl
         return False
     rows: Any = statistics.sample[:, places]
     rows = rows.toarray() if issparse(rows) else rows
-    wild = np.abs(rows - middle) > far  # False where a cell is missing
-    some = wild.any(axis=1)
-    return bool(some.any()) and float(wild[some].mean()) > _ROWS
+    extreme = np.abs(rows - middle) > far  # False where a cell is missing
+    some = extreme.any(axis=1)
+    return bool(some.any()) and float(extreme[some].mean()) > _ROWS
 
 
 def _minmax(statistics: ColumnStatistics) -> Scaler:
@@ -295,10 +296,10 @@ def _chosen(statistics: ColumnStatistics, scaling: str | None) -> Scaling:
         )
     divisor = _common_divisor(statistics)
     if divisor is None:
-        return _standard_unless_wild(statistics)
+        return _standard_unless_extreme(statistics)
     values = statistics.sample / divisor
-    crowded = bool(np.mean((values < 0.02) | (values > 0.98)) > 0.25)  # NaN is at neither end
-    return Scaler("unit", np.zeros(n_features), np.full(n_features, divisor), crowded)
+    near_bounds = bool(np.mean((values < 0.02) | (values > 0.98)) > 0.25)  # NaN is at neither end
+    return Scaler("unit", np.zeros(n_features), np.full(n_features, divisor), near_bounds)
 
 
 def _share_a_unit(statistics: ColumnStatistics) -> bool:

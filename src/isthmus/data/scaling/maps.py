@@ -28,14 +28,14 @@ class Scaling(ABC):
     ----------
     kind : str
         A name in `SCALINGS`, ``"unit"`` (already in [0, 1], or divided by one number) or ``"none"``.
-    crowded : bool
-        Whether the scaled values are in [0, 1] and mostly near its ends, as for drawings and not for photographs.
+    near_bounds : bool
+        Whether the scaled values are in [0, 1] and often near its bounds, as for drawings and not for photographs.
     wide : bool
         Whether float32 cannot hold the raw rows, such as integers above 2**24.
     """
 
     kind: str
-    crowded: bool = False
+    near_bounds: bool = False
     wide: bool = False
 
     # The fields that a model file stores, and the number of their axes, each of n_features.
@@ -83,11 +83,11 @@ class Scaler(Scaling):
 
     Attributes
     ----------
-    kind, crowded, wide : str, bool, bool
+    kind, near_bounds, wide : str, bool, bool
         As in `Scaling`.
     center, scale : ndarray of shape (n_features,)
         In the units of the raw data, float64.
-    wild : ndarray of shape (n_features,) or None
+    extreme : ndarray of shape (n_features,) or None
         For each column that is scaled by its median and quartiles, since a few cells are far out: its standard
         deviation as a multiple of what its quartiles let expect. 0 for other columns; None without any such column.
     """
@@ -95,9 +95,9 @@ class Scaler(Scaling):
     kind: str
     center: Floats
     scale: Floats
-    crowded: bool = False
+    near_bounds: bool = False
     wide: bool = False
-    wild: Floats | None = None
+    extreme: Floats | None = None
 
     @property
     def n_features(self) -> int:

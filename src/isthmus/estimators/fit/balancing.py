@@ -27,7 +27,7 @@ def unscaled_categories(scaler: Scaling, categories: Groups) -> Scaling:
         )
     chosen = is_category(categories, scaler.n_features)
     center, scale = np.where(chosen, 0.0, scaler.center), np.where(chosen, 1.0, scaler.scale)
-    without: Scaling = replace(scaler, center=center, scale=scale, crowded=False)
+    without: Scaling = replace(scaler, center=center, scale=scale, near_bounds=False)
     return without
 
 

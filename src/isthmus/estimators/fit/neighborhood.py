@@ -229,7 +229,7 @@ def learn(plan: MapPlan, prepared: Prepared, edges: Edges, features: Stage, last
     KeyboardInterrupt
         If Ctrl-C ends the first stage, which has no map yet.
     """
-    network = plan.plan.network.build(int(plan.plan.n_components), crowded=prepared.loader.scaler.crowded)
+    network = plan.plan.network.build(int(plan.plan.n_components), near_bounds=prepared.loader.scaler.near_bounds)
     params, history, graph = network.init(plan.plan.seed), dict[str, list[float]](), None
     if plan.feature_components is not None and len(network.layers(params, "encoder")) > 1:
         first = _features(plan, plan.feature_components, prepared, edges, features)
@@ -254,7 +254,7 @@ def learn(plan: MapPlan, prepared: Prepared, edges: Edges, features: Stage, last
 
 def _features(plan: MapPlan, width: int, prepared: Prepared, edges: Edges, stage: Stage) -> Fitted:
     """Train the first stage: a code of this width, compared by directions."""
-    network = plan.plan.network.build(int(width), crowded=prepared.loader.scaler.crowded)
+    network = plan.plan.network.build(int(width), near_bounds=prepared.loader.scaler.near_bounds)
     schedules = {NEIGHBOR_WEIGHT: constant(1.0), TEMPERATURE: constant(float(plan.feature_temperature))}
     objective = Contrastive(network, kernel="cosine")
     run = _run(plan.plan, prepared, edges, objective, network.init(plan.plan.seed), schedules, stage)

@@ -78,14 +78,14 @@ class NetworkPlan:
         """Return whether a network starts at PCA: units beyond the rows' columns would be 0 and stay it."""
         return self.starts_at_pca and (network.linear_path or network.n_components <= network.n_features)
 
-    def build(self, n_components: int, *, crowded: bool) -> Network:
+    def build(self, n_components: int, *, near_bounds: bool) -> Network:
         """Return the network for a width of the code.
 
         Parameters
         ----------
         n_components : int
             The width.
-        crowded : bool
+        near_bounds : bool
             Whether scaled values are in [0, 1] and many of them near its ends.
 
         Raises
@@ -95,7 +95,7 @@ class NetworkPlan:
         """
         output = self.output_activation
         if output == "auto":
-            output = "sigmoid" if crowded and not self.dictionary else "identity"
+            output = "sigmoid" if near_bounds and not self.dictionary else "identity"
         pre_bias = self.pre_bias
         if self.options.categories and pre_bias is True:
             raise InvalidParameterError("pre_bias=True cannot be combined with categories; leave it out")
@@ -181,7 +181,7 @@ class Plan:
         """Whether batches of sparse rows can stay sparse."""
         by_column = self.scaling in (None, "auto", AUTO_DICTIONARY) or SCALINGS[self.scaling].makes is Scaler
         undisturbed = self.corruption is None and self.sparsity is None and self.placement.mesh is None
-        return by_column and undisturbed and self.objective(self.network.build(1, crowded=False)).takes_sparse_rows
+        return by_column and undisturbed and self.objective(self.network.build(1, near_bounds=False)).takes_sparse_rows
 
     def schedules(self, n_components: int, n_rows: int) -> dict[str, Schedule]:
         """Return the objective's scheduled values over a run."""
@@ -276,7 +276,7 @@ def resolve(parameters: Mapping[str, Any], schema: Schema, n_rows: int, *, seed:
 def _check_early(n_components: int | float, network: NetworkPlan, sparsity: Sparsity | None) -> None:
     """Refuse contradictions that a network's width shows, before any row is read; `prepare` sees the others."""
     known = isinstance(n_components, Integral)
-    trial = network.build(int(n_components) if known else 1, crowded=False)
+    trial = network.build(int(n_components) if known else 1, near_bounds=False)
     if sparsity is not None and known:
         sparsity.check(trial)
 

@@ -34,7 +34,7 @@ def new_network(plan: Plan, prepared: Prepared, *, pretrained: bool = True) -> t
     if not isinstance(wanted, Integral):
         principal = Principal(loader, float(wanted), prepared.error_scale)
         wanted = principal.components_for(float(wanted))
-    network = plan.network.build(int(wanted), crowded=loader.scaler.crowded)
+    network = plan.network.build(int(wanted), near_bounds=loader.scaler.near_bounds)
     start = None
     if plan.network.can_start_at_pca(network):
         unit = prepared.start_unit(linear=plan.objective(network).linear)
@@ -184,7 +184,7 @@ class Previous:
     def same_network(self, plan: Plan) -> tuple[Network, Params]:
         """Return network and parameters for a warm start; refuse a plan for another network."""
         wanted = plan.n_components
-        network = plan.network.build(self.network.n_components, crowded=self.scaler.crowded)
+        network = plan.network.build(self.network.n_components, near_bounds=self.scaler.near_bounds)
         if network != self.network or (isinstance(wanted, Integral) and wanted != self.network.n_components):
             raise other_network()
         return network, self.checked(plan)

@@ -1,4 +1,4 @@
-"""Scores of outliers in order of size, and the columns that make the oddest rows odd."""
+"""Scores of outliers in order of size, and the share of each column in the largest."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def outliers(
     title: str | None = None,
     dark: bool = False,
 ) -> Figure:
-    """Draw the scores of rows in order of size with the threshold, and which columns make the oddest rows odd.
+    """Draw the scores of rows in order of size with the threshold, and the share of each column in the largest scores.
 
     Parameters
     ----------
@@ -39,15 +39,16 @@ def outliers(
     names : sequence of str or None
         Names of the columns; None uses the column names of a frame, or "column 0", "column 1", ….
     top : int
-        Oddest rows whose columns are shown, at most 30. Columns beyond the 30 that add most to them are left out.
+        How many of the rows with the largest scores are shown by column, at most 30. Columns beyond the 30 that add
+        most to them are left out.
     title : str or None
         Title of the figure; None counts rows and outliers.
 
     Returns
     -------
     figure : matplotlib.figure.Figure
-        Left the scores, right a row of cells for each of the oddest rows, dark where a column has a large share of
-        the score.
+        Left the scores, right a row of cells for each of the rows with the largest scores, dark where a
+        column has a large share of the score.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def _draw_scores(ax: Axes, ranked: Array, threshold: float, count: int, style: S
             transform=ax.get_yaxis_transform())  # fmt: skip
     if shown[0] > 20 * shown[len(shown) // 2] > 0:
         ax.set_yscale("log")
-    ax.set(xlabel="rows, oddest first", ylabel="anomaly score")
+    ax.set(xlabel="rows, largest score first", ylabel="anomaly score")
 
 
 def _smallest(ranked: Array) -> float:

@@ -1,4 +1,4 @@
-"""The oddest of rows that are read block by block."""
+"""The rows with the largest outlier scores, of rows that are read block by block."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = NDArray[Any]
 
 
 class Scored(NamedTuple):
-    """What was found in rows: their number, that of outliers, and the oddest of them, the oddest first."""
+    """What was found in rows: their number, that of outliers, and those with the largest scores, in falling order."""
 
     n_rows: int
     n_outliers: int
@@ -23,8 +23,8 @@ class Scored(NamedTuple):
     contributions: Array
 
 
-class Oddest:
-    """Collects the oddest rows of blocks.
+class TopOutliers:
+    """Collects the rows with the largest scores.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Scores of outliers: the distance of rows from the core of a table, in rows and residuals together."""
+"""Outlier scores: distances from the nearest training rows, relative to those that are usual nearby."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +13,7 @@ Array = NDArray[Any]
 NEIGHBORS = 5
 _CORE = 0.6  # share of the rows that are its core
 _ROUNDS = 8
-_TYPICAL = 0.9  # quantile of the core's distances above which a reference row has a charge
+_TYPICAL = 0.9  # quantile of the core's distances above which a row's distance to the core counts
 _FLOOR = 0.1  # of the median local distance, added to each
 _EQUAL = 1e-10  # squared distance of equal rows, relative to their squared lengths
 _AT_ONCE = 1 << 19  # distances at a time: what a processor's cache holds
@@ -24,28 +24,28 @@ class Reference:
     """Rows to compare others with.
 
     The distance of a row is the mean, over its nearest reference rows, of the squared distance in points plus the
-    reference row's own distance from the core (its charge), so that outliers near each other keep a large distance. It
-    is divided by the root of the distances that are usual there, as in local outlier factors.
+    reference row's own distance to the core, so that outliers near each other keep a large distance. It is divided by
+    the root of the mean local distance of these neighbours, as in local outlier factors.
 
     Parameters
     ----------
     points : ndarray of shape (m, 2 W)
         Scaled rows and their residuals.
-    charges : ndarray of shape (m,)
-        What each row adds to the distance of its neighbours.
-    charged : ndarray of shape (m, W)
-        The charges by cell.
-    usual : ndarray of shape (m,)
+    to_core : ndarray of shape (m,)
+        Distance of each row to the core beyond what is usual in it: added to the distance of its neighbours.
+    to_core_by_cell : ndarray of shape (m, W)
+        The same by cell.
+    local : ndarray of shape (m,)
         Distance of each row to its own neighbours.
-    unit : float
-        Median oddness of the rows themselves.
+    median : float
+        Median score of the rows themselves, before it is divided by this.
     """
 
     points: Array
-    charges: Array
-    charged: Array
-    usual: Array
-    unit: float
+    to_core: Array
+    to_core_by_cell: Array
+    local: Array
+    median: float
 
     @classmethod
     def learn(cls, points: Array, codes: Array, numeric: Array | None = None) -> tuple[Self, Array]:
@@ -58,60 +58,61 @@ class Reference:
         codes : ndarray of shape (m, K)
             Their codes.
         numeric : ndarray of bool of shape (W,) or None
-            The cells of numbers, whose distance to the core is charged; None is all. The core may have none of the rows
-            with a level that a third of the table has, and these are not odd.
+            The cells of numbers, which alone count in the distance to the core; None is all. The core may have none of
+            the rows with a level that a third of the table has, and these are not outliers.
         """
         width = points.shape[1] // 2
-        core = np.flatnonzero(trusted(codes, points[:, width:]))
-        charges, charged = _charges(points, core, np.ones(width, bool) if numeric is None else numeric)
+        core = np.flatnonzero(in_core(codes, points[:, width:]))
+        to_core, by_cell = _to_core(points, core, np.ones(width, bool) if numeric is None else numeric)
         found, nearest = np.empty((len(points), width)), []
         for rows, squared in _distances(points, points):
-            squared += charges
+            squared += to_core
             near = _nearest(squared, NEIGHBORS)
             found[rows] = _cells(points[rows], points, near)
             nearest.append((rows, near))
-        usual = found.sum(axis=1)
-        floor = _FLOOR * (np.median(usual) or np.mean(usual)) or 1.0
-        reference = cls(points, charges, charged.astype(np.float32), usual + floor, 1.0)
+        local = found.sum(axis=1)
+        floor = _FLOOR * (np.median(local) or np.mean(local)) or 1.0
+        reference = cls(points, to_core, by_cell.astype(np.float32), local + floor, 1.0)
         for rows, near in nearest:
             found[rows] = reference._relative(found[rows], near)
-        unit = float(np.median(found.sum(axis=1))) or 1.0
-        return cls(points, charges, reference.charged, reference.usual, unit), found / unit
+        median = float(np.median(found.sum(axis=1))) or 1.0
+        return replace(reference, median=median), found / median
 
     def contributions(self, points: Array) -> Array:
-        """Return what each cell adds to the oddness of rows, (n, W); the sums are 1 for a median training row."""
+        """Return what each cell adds to the score of rows, (n, W); the sums are 1 for a median training row."""
         found = np.empty((len(points), points.shape[1] // 2))
         for rows, squared in _distances(points, self.points):
-            squared += self.charges
+            squared += self.to_core
             near = _nearest(squared, NEIGHBORS)
-            found[rows] = self._relative(_cells(points[rows], self.points, near), near) / self.unit
+            found[rows] = self._relative(_cells(points[rows], self.points, near), near) / self.median
         return found
 
     def _relative(self, cells: Array, near: Array) -> Array:
-        """Return distances by cell (n, W), with what neighbours (n, k) are charged, relative to what is usual there."""
-        relative: Array = (cells + self.charged[near].mean(axis=1)) / np.sqrt(self.usual[near].mean(axis=1))[:, None]
+        """Return distances by cell (n, W), with those of neighbours (n, k) to the core, relative to the local ones."""
+        usual = np.sqrt(self.local[near].mean(axis=1))[:, None]
+        relative: Array = (cells + self.to_core_by_cell[near].mean(axis=1)) / usual
         return relative
 
 
-def _charges(points: Array, core: Array, numeric: Array) -> tuple[Array, Array]:
-    """Return what rows far from the core add to the distance of their neighbours, in all (m,) and by cell (m, W)."""
+def _to_core(points: Array, core: Array, numeric: Array) -> tuple[Array, Array]:
+    """Return the distances of rows to the core beyond what is usual in it, in all (m,) and by cell (m, W)."""
     width = points.shape[1] // 2
-    charged = np.zeros((len(points), width))
+    by_cell = np.zeros((len(points), width))
     if not numeric.any():
-        return np.zeros(len(points)), charged
+        return np.zeros(len(points)), by_cell
     cells = points if numeric.all() else points[:, np.tile(numeric, 2)]
-    own, by_cell = np.empty(len(points)), np.empty((len(points), cells.shape[1] // 2))
+    own, parts = np.empty(len(points)), np.empty((len(points), cells.shape[1] // 2))
     for rows, squared in _distances(cells, cells[core]):
         near = _nearest(squared, NEIGHBORS)
-        by_cell[rows] = _cells(cells[rows], cells[core], near)
-        own[rows] = by_cell[rows].sum(axis=1)
-    charges = np.maximum(own - np.quantile(own[core], _TYPICAL), 0)
-    charged[:, numeric] = by_cell * np.divide(charges, own, out=np.zeros_like(own), where=own > 0)[:, None]
-    return charges, charged
+        parts[rows] = _cells(cells[rows], cells[core], near)
+        own[rows] = parts[rows].sum(axis=1)
+    beyond = np.maximum(own - np.quantile(own[core], _TYPICAL), 0)
+    by_cell[:, numeric] = parts * np.divide(beyond, own, out=np.zeros_like(own), where=own > 0)[:, None]
+    return beyond, by_cell
 
 
-def trusted(codes: Array, residuals: Array) -> Array:
-    """Return which rows the bulk of a table consists of, (m,) bool: those nearest to its centre, refined in rounds.
+def in_core(codes: Array, residuals: Array) -> Array:
+    """Return which rows are the core of a table, (m,) bool: those nearest to its centre, refined in rounds.
 
     A round measures each row by the Mahalanobis distance of its code and the standardised squares of its residuals,
     with means and variances of the rows that were nearest in the round before (the concentration steps of Rousseeuw and
@@ -143,7 +144,7 @@ def trusted(codes: Array, residuals: Array) -> Array:
 def _distances(points: Array, others: Array) -> Any:
     """Yield slices of points and their squared distances to others (rows, m); a row is not its own neighbour.
 
-    Of the rows that equal a point one is left out, so that a training row is as odd as a new row with its values.
+    Of the rows that equal a point one is left out, so that a training row has the score of a new row with its values.
     """
     base = others.astype(np.float64)
     lengths = np.square(base).sum(axis=1)

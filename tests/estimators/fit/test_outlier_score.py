@@ -3,7 +3,7 @@ import pytest
 from sklearn.covariance import MinCovDet
 from sklearn.neighbors import NearestNeighbors
 
-from isthmus.estimators.fit.oddness import NEIGHBORS, Reference, trusted
+from isthmus.estimators.fit.outlier_score import NEIGHBORS, Reference, in_core
 
 
 def points_of(rows):
@@ -16,22 +16,22 @@ def rows():
     return np.random.default_rng(0).standard_normal((200, 3))
 
 
-def test_core_is_what_the_minimum_covariance_determinant_trusts(rows):
+def test_the_core_is_that_of_the_minimum_covariance_determinant(rows):
     rows[:40] += 8
-    found = trusted(rows, np.zeros((200, 1)))
+    found = in_core(rows, np.zeros((200, 1)))
     assert found.sum() == 120
     assert not found[:40].any()
     nearest = np.argsort(MinCovDet(random_state=0, support_fraction=0.6).fit(rows).dist_)[:120]
     assert found[nearest].mean() > 0.85
 
 
-def test_large_residuals_are_not_trusted(rows):
+def test_rows_with_large_residuals_are_not_in_the_core(rows):
     residuals = np.zeros((200, 2))
     residuals[:30] = 5
-    assert not trusted(rows, residuals)[:30].any()
+    assert not in_core(rows, residuals)[:30].any()
 
 
-def test_without_charges_the_score_is_the_distance_to_the_neighbours_over_the_root_of_theirs(rows):
+def test_without_distances_to_the_core_the_score_is_the_distance_to_the_neighbours_over_the_root_of_theirs(rows):
     plain = Reference(points_of(rows), np.zeros(200), np.zeros((200, 3)), np.full(200, 4.0), 1.0)
     new = np.random.default_rng(1).standard_normal((20, 3))
     squared = np.square(NearestNeighbors(n_neighbors=NEIGHBORS).fit(rows).kneighbors(new)[0]).mean(axis=1)
@@ -61,11 +61,11 @@ def test_scores_do_not_depend_on_the_order_of_the_reference_or_on_other_rows(row
     np.testing.assert_allclose(other.contributions(points[3:4]), one[3:4], rtol=1e-5)
 
 
-def test_neighbours_of_outliers_are_charged_for_them(rows):
+def test_neighbours_of_outliers_have_their_distances_to_the_core_added(rows):
     rows[:10] = 20 + 0.1 * rows[:10]
     reference, _ = Reference.learn(points_of(rows), rows)
-    assert (reference.charges[:10] > 100).all()
-    np.testing.assert_allclose(reference.charged.sum(axis=1), reference.charges, rtol=1e-5)
+    assert (reference.to_core[:10] > 100).all()
+    np.testing.assert_allclose(reference.to_core_by_cell.sum(axis=1), reference.to_core, rtol=1e-5)
     assert reference.contributions(points_of(rows)).sum(axis=1)[:10].min() > 10
 
 
@@ -75,7 +75,7 @@ def test_the_contributions_of_the_reference_rows_come_with_it(rows):
     np.testing.assert_allclose(found, reference.contributions(points), rtol=1e-12)
 
 
-def test_a_level_that_a_third_of_the_rows_has_is_not_odd():
+def test_a_level_that_a_third_of_the_rows_has_is_no_outlier():
     other = np.random.default_rng(2)
     level = np.arange(300) % 3 == 0
     rows = np.column_stack([other.normal(size=300), level, ~level])
