@@ -2,6 +2,7 @@ import json
 import re
 import signal
 
+import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -292,6 +293,27 @@ def test_the_choice_of_a_header_is_printed_even_if_the_fit_fails(in_folder, tmp_
         (True, False),
         (False, True),
     ]
+
+
+@pytest.mark.filterwarnings("always")
+def test_years_above_numbers_are_names_for_every_command(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(60, 4))
+    rows[3, 1] = np.nan
+    holes, whole = tmp_path / "holes.csv", tmp_path / "whole.csv"
+    pd.DataFrame(rows, columns=range(2019, 2023)).to_csv(holes, index=False)
+    told = "the first line ('2019', '2020', '2021', '2022') is read as names; pass --no-header"
+    for command in (
+        ("impute", holes, "-o", whole, "--epochs", "0"),
+        ("fit", whole, "-o", tmp_path / "m", *FAST),
+        ("encode", tmp_path / "m", whole, "-o", tmp_path / "codes.csv"),
+        ("outliers", whole, "-o", tmp_path / "scores.csv", "--epochs", "1"),
+        ("report", tmp_path / "m", whole, "-o", tmp_path / "report.html"),
+    ):
+        result = isthmus(*command)
+        assert told in result.stderr, command
+    assert list(pd.read_csv(whole).columns) == ["2019", "2020", "2021", "2022"]
+    assert [len(pd.read_csv(tmp_path / name)) for name in ("whole.csv", "codes.csv", "scores.csv")] == [60, 60, 60]
+    assert Autoencoder.load(tmp_path / "m").feature_names_in_.tolist() == ["2019", "2020", "2021", "2022"]
 
 
 @pytest.mark.parametrize("name", ["new.pkl", "new.PT", "new.onnx"])

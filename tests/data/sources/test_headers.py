@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from isthmus.core.errors import InvalidDataError
-from isthmus.data.sources.headers import column_names, has_header, names_note
+from isthmus.data.sources.headers import column_names, has_header, has_quoted_names, names_note
 
 
 def rows_of(text, delimiter=","):
@@ -38,13 +38,31 @@ def test_the_header_of_a_frame_without_names_is_recognised():
         ("Ann,23,1.5\nBob,25,1.6\n", False),
         ("country,2019,2020,2021\nDE,1,2,3\nFR,1,2,3\n", True),
         ("0,1\n1,0\n1,1\n", False),
-        ("0,1,2\n3,4,5\n6,7,8\n", False),
+        (",2019,2020\n0,5,6\n1,3,1\n", True),
+        (",0\n0,1\n1,0\n", True),
+        ("0,1,2,\n0.5,7,6,\n", True),
+        ("?,2019,2020\n5,6,7\n", False),
+        ("id,400.5,401.2,402.6,404.1,406\na,1,2,.3,.1,3\nb,2,1,.5,5,3\n", True),
         ("0,1\n0.5,1.5\n", True),
         ("0\n1\n1\n", False),
     ],
 )
 def test_labels_and_years_and_counts(content, header):
     assert has_header(rows_of(content), ".") == (header, True)
+
+
+@pytest.mark.parametrize(
+    ("content", "quoted"),
+    [
+        ('"2019","2020"\n0.5,0.6\n,1\n', True),
+        ('"","2019"\n"a",1\n"b",2\n', True),
+        ('"2019","2020"\n"1","2"\n', False),
+        ('"1,500","2"\n900,"3"\n', False),
+        ('"x",1\n"y",2\n', False),
+    ],
+)
+def test_names_in_quotes_above_numbers_without(content, quoted):
+    assert has_quoted_names([line.split(",") for line in content.replace("1,500", "1;500").splitlines()]) == quoted
 
 
 def test_a_header_alone_and_a_row_alone():

@@ -51,7 +51,9 @@ def test_what_the_first_rows_show(tmp_path, content, delimiter, decimal, names):
     ("first", "header", "said"),
     [
         ("a,b,c", True, None),
-        ("1,2,3", False, None),
+        ("3,1,2", False, None),
+        ("1,2,3", True, "read as names"),
+        ('"3","1","2"', True, None),
         ("0,1,2", True, "read as names"),
         (",2,3", False, "read as a row"),
         ("?,2,3", False, "read as a row"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 from isthmus.core.errors import InvalidDataError
 from isthmus.data.sources.cells import MISSING_NUMBERS, is_number
+from isthmus.data.sources.number_names import are_names, in_steps, is_integer, number_of
 
 _MARKS = frozenset((*MISSING_NUMBERS, "?", "-", "--", ".", "*"))  # of missing cells; none is a likely name
+_DIVIDERS = frozenset(",;\t|")
 _SHOWN = 4
 
 Rows = Sequence[Sequence[str]]
@@ -20,12 +21,10 @@ def has_header(rows: Rows, decimal: str) -> tuple[bool, bool]:
     numbers = [is_number(cell, decimal) or cell.strip().lower() == "nan" for cell in first]
     marks = [cell.strip() in _MARKS for cell in first]
     if all(numbers):
-        return (_counts_columns(first, rest), True) if _counts(first) and rest else (False, False)
+        return are_names(first, rest, decimal)
     words = [i for i, cell in enumerate(first) if not numbers[i] and not marks[i]]
     if not words:
-        # pandas writes a frame without names as an empty cell, for the index, and 0, 1, 2, ….
-        named = first[0] == "" and len(first) > 1 and _counts(first[1:])
-        return named, True
+        return _named_beside_index(first, rest, decimal), True
     if not any(numbers):
         return True, any(marks[i] and first[i] for i in range(len(first)))
     columns = {i: [row[i].strip() for row in rest if i < len(row) and row[i].strip() not in _MARKS] for i in words}
@@ -33,29 +32,44 @@ def has_header(rows: Rows, decimal: str) -> tuple[bool, bool]:
         return False, True
     if not rest or any(column and all(is_number(cell, decimal) for cell in column) for column in columns.values()):
         return True, True
-    return _are_years([first[i] for i in range(len(first)) if numbers[i]]), True
+    places = [i for i in range(len(first)) if numbers[i]]
+    cells = [first[i] for i in places]
+    below = [[row[i] for i in places] for row in rest if len(row) == len(first)]
+    return _are_steps(cells, decimal) or are_names(cells, below, decimal)[0], True
 
 
-def _counts(cells: Sequence[str]) -> bool:
-    return list(cells) == [str(i) for i in range(len(cells))]
+def has_quoted_names(rows: Rows) -> bool:
+    """Whether the cells of the first row, given as they are written, are quoted above numbers without quotes.
 
-
-def _counts_columns(first: Sequence[str], rest: Rows) -> bool:
-    """Whether 0, 1, 2, … are the names that pandas writes for a frame that has none, and not the first row."""
-    width = len(first)
-    if list(rest[0]) == [str(i) for i in range(width, 2 * width)]:
+    R writes names so; a cell with a comma may be a number that needs its quotes.
+    """
+    if not all(cell.startswith('"') for cell in rows[0]):
         return False
-    integers = all(cell.strip().lstrip("+-").isdigit() for row in rest for cell in row)
-    return not integers or width > 2
+    for place, cell in enumerate(rows[0]):
+        below = [row[place] for row in rows[1:] if place < len(row) and row[place].strip() not in MISSING_NUMBERS]
+        numbers = below and all(is_number(other, ".") or is_number(other, ",") for other in below)
+        if numbers and not _DIVIDERS & set(cell):
+            return True
+    return False
 
 
-def _are_years(cells: Sequence[str]) -> bool:
+def _named_beside_index(first: Sequence[str], rest: Rows, decimal: str) -> bool:
+    """Whether numbers are names, where cells at the start or the end of the first row are empty.
+
+    pandas writes an empty cell above the index, and its index is often 0, 1, 2, ….
+    """
+    last = max((i for i, cell in enumerate(first) if cell), default=0)
+    cells, below = first[1 : last + 1], [row[1 : last + 1] for row in rest]
+    if first[0] == "" and cells and all(is_number(cell, decimal) for cell in cells):
+        index = [row[0] for row in rest] == [str(i) for i in range(len(rest))]
+        return index or are_names(cells, below, decimal)[0]
+    cells, below = first[: last + 1], [row[: last + 1] for row in rest]
+    return all(is_number(cell, decimal) for cell in cells) and are_names(cells, below, decimal)[0]
+
+
+def _are_steps(cells: Sequence[str], decimal: str) -> bool:
     """Whether numbers among words are names too: integers in equal steps, such as 2019, 2020, 2021."""
-    if len(cells) < 2 or not all(cell.strip().isdigit() for cell in cells):
-        return False
-    numbers = [int(cell) for cell in cells]
-    steps = {after - before for before, after in itertools.pairwise(numbers)}
-    return len(steps) == 1 and steps != {0}
+    return len(cells) > 1 and all(map(is_integer, cells)) and in_steps([number_of(cell, decimal) for cell in cells])
 
 
 def column_names(file: object, cells: Rows, width: int, *, header: bool) -> tuple[list[str], list[int]]:

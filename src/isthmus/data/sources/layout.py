@@ -15,7 +15,7 @@ from isthmus.core.signatures import other_content
 from isthmus.data.sources.arrays import one_line
 from isthmus.data.sources.cells import MISSING_NUMBERS, is_number, records, split
 from isthmus.data.sources.delimiters import Marks, Row, find_decimal, find_delimiter, first_rows
-from isthmus.data.sources.headers import column_names, has_header, names_note
+from isthmus.data.sources.headers import column_names, has_header, has_quoted_names, names_note
 from isthmus.data.sources.places import Place
 
 _HEAD = 1 << 18  # bytes
@@ -204,6 +204,8 @@ def _named(
         cells, width = [[*cells[0], ""], *cells[1:]], width + 1  # only the rows end with a delimiter
     header, unsure = options.header, False
     if header is None and like is not None and like.named and cells[0] == list(like.names):
+        header = True
+    if header is None and has_quoted_names([row.raw for row in rows]):
         header = True
     if header is None:
         header, unsure = has_header(cells, found.decimal)

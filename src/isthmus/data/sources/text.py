@@ -33,12 +33,14 @@ class CsvSource(TableSource):
     What is not given is found in the first rows of each file: the delimiter is a comma, a tab, a semicolon or a
     vertical bar; the decimal mark is a comma where the delimiter is not and numbers are written so; the text is UTF-8,
     or UTF-16 with a byte-order mark. The first row names the columns, unless its cells are numbers (then the columns
-    are ``x0``, ``x1``, …) or it has labels that later rows have too; a warning says what was chosen where this is not
-    clear. Lines above the table that begin with ``#``, the line ``sep=;`` of Excel, and a delimiter at the end of all
-    rows are not part of the table; a first column without a name, the index of pandas, is read only if `columns` asks
-    for it. A warning also says which delimiter was chosen where two divide the rows equally well, and whether lines
-    such as ``3,14`` are read as one number or two columns. An empty line between the rows of a table of one column is
-    a missing cell. Rows are float64, since text does not state types; their number is unknown until they are read.
+    are ``x0``, ``x1``, …) or it has labels that later rows have too. Numbers are names as well if they count the
+    columns, are years, or are in order, and the rows below are not, or if they alone have quotes. A warning says what
+    was chosen where this is not clear. Lines above the table that begin with ``#``, the line ``sep=;`` of Excel, and a
+    delimiter at the end of all rows are not part of the table; a first column without a name, the index of pandas, is
+    read only if `columns` asks for it. A warning also says which delimiter was chosen where two divide the rows equally
+    well, and whether lines such as ``3,14`` are read as one number or two columns. An empty line between the rows of a
+    table of one column is a missing cell. Rows are float64, since text does not state types; their number is unknown
+    until they are read.
 
     Parameters
     ----------
