@@ -49,6 +49,54 @@ def test_the_size_of_blocks_does_not_matter(monkeypatch):
     assert_array_equal(exact(ROWS, 5), expected)
 
 
+def _wide(n: int, rank: int, noise: float) -> np.ndarray:
+    generator = np.random.default_rng(1)
+    rows = generator.normal(size=(n, rank)) @ generator.normal(size=(rank, 300))
+    return (rows + noise * generator.normal(size=rows.shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("metric", neighbors.METRICS)
+@pytest.mark.parametrize(("rank", "noise"), [(20, 0.0), (20, 0.3), (60, 1.0)])
+def test_lower_bounds_change_no_neighbour(monkeypatch, metric, rank, noise):
+    rows = _wide(700, rank, noise)
+    rows[100:140] = rows[100]  # equal rows: no bound proves which of them are the nearest
+    if metric == "cosine":
+        rows[200:203] = 0
+    expected = exact(rows, 6, metric)
+    monkeypatch.setattr(neighbors, "_MANY_ROWS", 1)
+    asked: list[int] = []
+    by_bounds = neighbors._search_by_bounds
+    monkeypatch.setattr(neighbors, "_search_by_bounds", lambda *given: (asked.append(1), by_bounds(*given))[1])
+    assert_array_equal(exact(rows, 6, metric), expected)
+    assert asked
+
+
+def test_lower_bounds_prove_most_rows_of_few_directions():
+    base = _wide(700, 20, 0.1)
+    base -= base.mean(axis=0)
+    found = np.full((700, 6), -1, np.int32)
+    short = neighbors._shortened(base)
+    left = neighbors._search_by_bounds(found, np.arange(700), neighbors._padded(base), short, False)
+    assert len(left) < 70
+    proved = np.setdiff1d(np.arange(700), left)
+    assert_array_equal(found[proved], exact(base, 6)[proved])
+
+
+def test_lower_bounds_are_no_larger_than_distances():
+    base = _wide(400, 20, 1.0)
+    short = neighbors._shortened(base)
+    assert short.shape[1] <= 101
+    bounds, distances = (np.linalg.norm(rows[:, None] - rows, axis=2) for rows in (short, base))
+    assert (bounds <= distances * (1 + 1e-5) + 1e-4).all()
+    assert np.corrcoef(bounds.ravel(), distances.ravel())[0, 1] > 0.99
+
+
+def test_no_lower_bounds_where_many_directions_matter():
+    assert neighbors._shortened(np.random.default_rng(0).normal(size=(400, 300)).astype(np.float32)) is None
+    assert neighbors._shortened(_wide(100, 5, 0.0)) is None  # few rows
+    assert neighbors._shortened(_wide(400, 5, 0.0)[:, :200]) is None  # few columns
+
+
 def test_recall():
     found = exact(ROWS, 6)
     assert recall(ROWS, found) == 1
