@@ -127,7 +127,8 @@ def _search(rows: NDArray[Any], asked: NDArray[np.integer], k: int, metric: str)
     for numbers, valid in _blocks(rest, len(padded)):
         best = _nearest(on_device, offset_on_device, numbers, count, cosine)
         found[numbers[:valid]] = np.asarray(best)[:valid, :k]
-    return found[asked]
+    neighbors: NDArray[np.int32] = found[asked]
+    return neighbors
 
 
 def _padded(rows: NDArray[np.float32]) -> NDArray[np.float32]:
