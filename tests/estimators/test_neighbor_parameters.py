@@ -17,5 +17,5 @@ def test_parameters_of_the_autoencoder_underneath_mean_the_same():
     changed = {name for name in declared if name in AUTOENCODER and declared[name] != AUTOENCODER[name]}
     assert changed == {
         *("n_components", "hidden_layer_sizes", "learning_rate", "learning_rate_schedule"),
-        *("batch_size", "max_epochs"),
+        *("batch_size", "max_epochs", "penalty"),
     }

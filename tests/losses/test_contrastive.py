@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.test_util import check_grads
 from numpy.testing import assert_allclose
 
+from isthmus.core.functions import Function
 from isthmus.core.types import Batch
 from isthmus.losses import CONTRASTS, KERNELS
 from isthmus.losses.contrastive import Contrastive, cauchy, cosine, squared_distances
@@ -170,3 +172,41 @@ def test_own_parameters_of_nce():
 def test_kernels_at_one_point():
     assert_allclose(cauchy(jnp.ones((3, 2))), 0)
     assert_allclose(cosine(jnp.ones((3, 2))), 0, atol=1e-12)
+
+
+def slanted(code, params):
+    """A penalty of a user."""
+    return jnp.mean(code[:, 0] ** 3) + jnp.sum(params["encoder"][-1]["bias"] ** 2)
+
+
+def with_penalty(penalty):
+    return Contrastive(NETWORK, "infonce", "cauchy", Reconstruction(NETWORK, penalty=penalty))
+
+
+def test_penalties_of_the_map():
+    params = NETWORK.init(0)
+    scheduled = {**SCHEDULED, "penalty_weight": 0.3}
+    plain, (_, terms) = loss(objective_of("infonce", "cauchy"), params, batch_of())
+    codes, (first, last) = np.asarray(NETWORK.encode(params, X))[:6], params["encoder"]
+    slopes = 1 - np.tanh(X[:6] @ first["weight"] + first["bias"]) ** 2
+    squares = np.sum(np.einsum("dh,bh,hk->bdk", first["weight"], slopes, last["weight"]) ** 2, axis=(1, 2))
+    repeated = codes[np.arange(8) * 6 // 8]
+    own = np.mean(repeated[:, 0] ** 3) + np.sum(last["bias"] ** 2)
+    cases = (Function(slanted), "penalty", own), ("contractive", "contractive", squares.mean())
+    for penalty, name, expected in cases:
+        objective = with_penalty(penalty)
+
+        def total(params, objective=objective):
+            return objective(params, (), batch_of(), X, None, scheduled)
+
+        found, (_, found_terms) = jax.jit(total)(params)
+        assert_allclose(found_terms.pop(name), 0.3 * expected, rtol=1e-6)
+        assert found_terms.keys() == terms.keys()
+        assert_allclose(found, plain + 0.3 * expected, rtol=1e-6)
+        check_grads(jax.jit(lambda params, total=total: total(params)[0]), (params,), 1, ["rev"], 1e-6, 1e-6)
+
+
+def test_functions_of_a_user_are_named():
+    assert objective_of("infonce", "cauchy", reconstructs=False).own_functions == ()
+    assert with_penalty("contractive").own_functions == ()
+    assert with_penalty(Function(slanted)).own_functions == ("penalty=slanted",)

@@ -6,10 +6,11 @@ from jax.test_util import check_grads
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
+from isthmus.core.functions import Function
 from isthmus.core.types import Batch, Noise
 from isthmus.losses.evidence import EvidenceBound, divergence, draws
-from isthmus.losses.likelihoods import Bernoulli, Gaussian
-from isthmus.networks.variational import VariationalDense
+from isthmus.losses.likelihoods import Bernoulli, Gaussian, Poisson
+from isthmus.networks.variational import VariationalConvolutional, VariationalDense
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(7, 4))
@@ -45,6 +46,11 @@ def by_hand(params, x, eps, *, variance=1.0):
     codes = mean + np.exp(log_variance / 2) * eps
     output = np.tanh(codes @ up["weight"] + up["bias"]) @ out["weight"] + out["bias"]
     return mean, log_variance, codes, stats.norm.logpdf(x, output, np.sqrt(variance)).sum(axis=-1)
+
+
+def slanted(code, params):
+    """A penalty of a user."""
+    return jnp.mean(code[:, 0] ** 3) + jnp.sum(params["spread"]["bias"] ** 2)
 
 
 @pytest.fixture(autouse=True)
@@ -90,11 +96,13 @@ def test_the_importance_weighted_bound_is_the_formula():
         pytest.param(EvidenceBound(NETWORK, Gaussian(), n_samples=3), marks=pytest.mark.slow),
         pytest.param(EvidenceBound(NETWORK, Gaussian(0.3), free_bits=True), marks=pytest.mark.slow),
         pytest.param(EvidenceBound(NETWORK, Bernoulli()), marks=pytest.mark.slow),
+        EvidenceBound(NETWORK, Gaussian(), penalty="contractive"),
+        pytest.param(EvidenceBound(NETWORK, Gaussian(), 3, penalty=Function(slanted)), marks=pytest.mark.slow),
     ],
-    ids=["one", "three", "free", "bernoulli"],
+    ids=["one", "three", "free", "bernoulli", "contractive", "own"],
 )
 def test_gradients_equal_finite_differences(objective):
-    scheduled = {"beta": 0.9, "free_bits": 0.05, "l2": 0.1}
+    scheduled = {"beta": 0.9, "free_bits": 0.05, "l2": 0.1, "penalty_weight": 0.6}
     params = params_of(likelihood=objective.likelihood)
     loss = jax.jit(lambda params: objective(params, (), batch_of(), X, NOISE, scheduled)[0])
     check_grads(loss, (params,), 1, ["rev"], 1e-6, 1e-6)
@@ -147,3 +155,56 @@ def test_conditions_are_not_corrupted():
     scheduled = {"beta": 1.0}
     found = [value(EvidenceBound(network, Gaussian()), params, scheduled, x=x)[0] for x in (noisy, half, X)]
     assert found[0] == found[1] != found[2]
+
+
+def test_a_penalty_has_the_means_of_the_codes():
+    params, weights = params_of(), [1, 1, 1, 1, 1, 0, 0.0]
+    mean = by_hand(params, X, 0.0)[0]
+    plain, own = (EvidenceBound(NETWORK, Gaussian(), penalty=penalty) for penalty in (None, Function(slanted)))
+    scheduled = {"beta": 0.7, "penalty_weight": 0.3}
+    without, with_own = (value(one, params, scheduled) for one in (plain, own))
+    expected = 0.3 * (np.mean(mean[:, 0] ** 3) + np.sum(params["spread"]["bias"] ** 2))
+    assert_allclose(with_own[1]["penalty"], expected, rtol=1e-9)
+    assert_allclose(with_own[0], without[0] + expected, rtol=1e-9)
+    assert set(without[1]) == {"reconstruction", "kl"}
+    (first, last) = params["encoder"]
+    slopes = 1 - np.tanh(X @ first["weight"] + first["bias"]) ** 2
+    jacobians = np.einsum("dh,bh,hk->bdk", first["weight"], slopes, last["weight"])
+    squares = np.sum(jacobians**2, axis=(1, 2))
+    contractive = EvidenceBound(NETWORK, Gaussian(), n_samples=3, penalty="contractive")
+    found = value(contractive, params, scheduled, batch_of(weight=weights))[1]["contractive"]
+    assert_allclose(found, 0.3 * squares[:5].mean(), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        VariationalDense(6, 3, (), (), precision="float64", conditions=(2,)),
+        VariationalDense(6, 3, (), (), precision="float64", counts=True),
+        VariationalDense(6, 3, (4,), (), activation="tanh", precision="float64", counts=True, conditions=(1,)),
+        pytest.param(
+            VariationalConvolutional((2, 3, 1), 2, (2,), precision="float64", activation="tanh"), marks=pytest.mark.slow
+        ),
+    ],
+    ids=["one layer", "counts", "conditions", "pictures"],
+)
+def test_the_contractive_penalty_is_the_change_of_the_mean(network):
+    likelihood = Poisson() if network.counts else Gaussian()
+    params = params_of(network, likelihood)
+    x = rng.poisson(4.0, (5, 6)).astype(float)
+    batch = Batch(jnp.asarray(x), jnp.ones(5), jnp.asarray(NUMBERS[:5]))
+    objective = EvidenceBound(network, likelihood, penalty="contractive")
+    found = value(objective, params, {"beta": 1.0, "penalty_weight": 1.0}, batch, x)[1]["contractive"]
+    mean = jax.jit(lambda x: network.posterior(params, x)[0])
+    steps = 1e-6 * np.eye(6)
+    changes = [(mean(x + step) - mean(x - step)) / 2e-6 for step in steps]
+    assert_allclose(found, np.sum(np.square(changes)) / 5, rtol=1e-6)
+
+
+def test_what_kind_of_objective_a_penalty_makes():
+    plain = EvidenceBound(NETWORK, Gaussian())
+    assert plain.is_mean_over_rows
+    assert EvidenceBound(NETWORK, Gaussian(), penalty="contractive").is_mean_over_rows
+    own = EvidenceBound(NETWORK, Gaussian(), penalty=Function(slanted))
+    assert not own.is_mean_over_rows
+    assert (plain.own_functions, own.own_functions) == ((), ("penalty=slanted",))

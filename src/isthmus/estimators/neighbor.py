@@ -13,7 +13,7 @@ from sklearn.callback import with_callbacks
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from isthmus.core.errors import CollapseWarning, InterruptedFitWarning, InvalidDataError
+from isthmus.core.errors import CollapseWarning, InterruptedFitWarning, InvalidDataError, IsthmusWarning
 from isthmus.core.parameters import check_parameters, documented, values_of
 from isthmus.data.sources.base import Source
 from isthmus.estimators import stored
@@ -23,6 +23,7 @@ from isthmus.estimators.fit.identity import identity_of
 from isthmus.estimators.fit.map_checkpoints import MapCheckpoints, Stage
 from isthmus.estimators.fit.memory import Memory
 from isthmus.estimators.fit.neighborhood import MapPlan, learn
+from isthmus.estimators.fit.outcome import doubt_of_penalty
 from isthmus.estimators.fit.preparing import Prepared, prepare
 from isthmus.estimators.fit.rows import FitRows, RowOptions, without_named
 from isthmus.estimators.fit.run import parameter_values
@@ -113,6 +114,8 @@ class NeighborAutoencoder(NeighborParameters, FollowedFit, FittedModel, BaseEsti
         -----
         InterruptedFitWarning
             Where Ctrl-C ended training in the last stage; the map is kept as it was then.
+        IsthmusWarning
+            Where a penalty of the map is left to be made up for by a larger decoder.
         CollapseWarning
             Where the decoder reconstructs the rows of training worse than their mean row does.
 
@@ -163,7 +166,15 @@ class NeighborAutoencoder(NeighborParameters, FollowedFit, FittedModel, BaseEsti
                 stacklevel=3,
             )
         self._warn_of_useless_decoder(learned.cost_of_mean)
+        self._warn_of_penalty(plan)
         return self
+
+    def _warn_of_penalty(self, plan: MapPlan) -> None:
+        # The similarity of directions does not depend on the scale of the codes.
+        by_direction = self.kernel == "cosine"
+        doubt = doubt_of_penalty(plan.plan, "kernel='cauchy' or weight_decay", free_scale=by_direction)
+        if doubt is not None:
+            warnings.warn(doubt, IsthmusWarning, stacklevel=4)
 
     def _warn_of_useless_decoder(self, cost_of_mean: float) -> None:
         """Warn where rows were reconstructed worse than by their mean."""

@@ -104,6 +104,12 @@ class NeighborParameters:
     output_activation: Any = as_in_autoencoder("output_activation")
     loss: Any = as_in_autoencoder("loss")
     feature_weights: Sequence[float] | Mapping[str, float] | None = as_in_autoencoder("feature_weights")
+    penalty: Any = as_in_autoencoder(
+        "penalty",
+        help="term that is added to the loss of the last stage, whose code is the map, and not to that of the first; "
+        "contractive: the squared change of the map with the row",
+    )
+    penalty_weight: float | None = as_in_autoencoder("penalty_weight")
     init: str = as_in_autoencoder("init")
     optimizer: Any = as_in_autoencoder("optimizer")
     learning_rate: float | str = as_in_autoencoder(

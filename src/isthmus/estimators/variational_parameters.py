@@ -97,6 +97,12 @@ class VariationalParameters:
         help="activation of the output; auto is sigmoid for bernoulli and for values in [0, 1] of which many are near "
         "0 or 1, else identity",
     )
+    penalty: Any = as_in_autoencoder(
+        "penalty",
+        help="term that is added to the negative bound, of the codes' means; contractive: their squared change with "
+        "the row, so that they change little except along the data",
+    )
+    penalty_weight: float | None = as_in_autoencoder("penalty_weight")
     l2_penalty: float = as_in_autoencoder("l2_penalty")
     init: str = as_in_autoencoder("init")
     optimizer: Any = as_in_autoencoder("optimizer")

@@ -10,11 +10,13 @@ import numpy as np
 from jax import Array
 
 from isthmus.core.reductions import batch_mean
-from isthmus.core.types import Batch, Evaluated, ModelState, Noise, Params, Scheduled
+from isthmus.core.types import Batch, Evaluated, ModelState, Noise, Output, Params, Scheduled
 from isthmus.losses import CONTRASTS, KERNELS
 from isthmus.losses.base import Objective
+from isthmus.losses.penalties import weighted
 from isthmus.losses.reconstruction import Reconstruction
 from isthmus.networks.base import Network
+from isthmus.sparsity.base import Step
 
 NEGATIVES = 5  # the weight of a row's negatives, relative to its positive, as in word2vec and UMAP
 NEIGHBOR_WEIGHT, RECONSTRUCTION_WEIGHT, TEMPERATURE = "neighbor_weight", "reconstruction_weight", "temperature"
@@ -137,7 +139,8 @@ class Contrastive(Objective):
     kernel : str
         A name in `KERNELS`: the similarity of codes.
     reconstruction : Reconstruction or None
-        The reconstruction loss, of the same network; None leaves it out, and the decoder is not trained.
+        The reconstruction loss, of the same network, and its penalty; None leaves both out, and the decoder is not
+        trained.
     """
 
     network: Network
@@ -145,10 +148,18 @@ class Contrastive(Objective):
     kernel: str = "cauchy"
     reconstruction: Reconstruction | None = None
 
+    @property
+    def own_functions(self) -> tuple[str, ...]:
+        """The parameters that are functions of a user, with their names."""
+        return () if self.reconstruction is None else self.reconstruction.own_functions
+
     def __call__(
         self, params: Params, state: ModelState, batch: Batch, noisy: Array, noise: Noise | None, scheduled: Scheduled
     ) -> Evaluated:
-        """Return the loss, the state as it was, and the terms ``neighbors`` and ``reconstruction``, not weighted."""
+        """Return the loss, the state as it was, and its terms.
+
+        ``neighbors`` and ``reconstruction`` are not weighted; a penalty, by its name, is.
+        """
         pre_code = self.network.encode(params, noisy, batch.row, noise, batch.condition)
         code = self.network.activate_code(pre_code)
         similarity = KERNELS[self.kernel](code) / scheduled[TEMPERATURE]
@@ -159,7 +170,13 @@ class Contrastive(Objective):
             return loss, (state, terms)
         pre_output = self.network.decode(params, code, batch.row, noise)
         error = batch_mean(self.reconstruction.output_losses(pre_output, batch, scheduled), batch)
-        return loss + scheduled[RECONSTRUCTION_WEIGHT] * error, (state, {**terms, "reconstruction": error})
+        loss, terms = loss + scheduled[RECONSTRUCTION_WEIGHT] * error, {**terms, "reconstruction": error}
+        if self.reconstruction.penalty is None:
+            return loss, (state, terms)
+        step = Step(self.network, params, state, batch, noisy, noise, scheduled)
+        output = Output(pre_code, code, self.network.activate_output(pre_output))
+        penalties = weighted(self.reconstruction.penalty, step, output)
+        return sum(penalties.values(), loss), (state, terms | penalties)
 
     def with_own(self, params: Params) -> Params:
         """Return a network's parameters with those of the contrastive loss."""

@@ -11,12 +11,15 @@ import numpy as np
 from jax import Array
 
 from isthmus.core.draws import normal
+from isthmus.core.functions import Function
 from isthmus.core.random import cell_bits, mix
 from isthmus.core.reductions import batch_mean
-from isthmus.core.types import Batch, Evaluated, ModelState, Noise, Params, Scheduled
+from isthmus.core.types import Batch, Evaluated, ModelState, Noise, Output, Params, Scheduled
 from isthmus.losses.base import Objective
 from isthmus.losses.likelihoods import Likelihood
+from isthmus.losses.penalties import weighted
 from isthmus.networks import one_hot
+from isthmus.sparsity.base import Step
 
 BETA, FREE_BITS = "beta", "free_bits"
 _STREAM = 0x2545F491  # apart from dropout's and the corruptions'
@@ -74,6 +77,8 @@ class EvidenceBound(Objective):
         Whether a unit's relative entropy, in the mean over a batch, costs at least the scheduled value.
     l2 : bool
         As in `Reconstruction`.
+    penalty : str, Function or None
+        As in `Reconstruction`; the code that it has is the mean.
 
     References
     ----------
@@ -88,18 +93,27 @@ class EvidenceBound(Objective):
     n_samples: int = 1
     free_bits: bool = False
     l2: bool = False
+    penalty: str | Function | None = None
 
     linear: ClassVar[bool] = False  # whether there is a loss of a linear path
 
     @property
     def is_mean_over_rows(self) -> bool:
-        """Whether loss and terms are means over rows: not with free bits, which are of a batch's mean."""
-        return not self.free_bits
+        """Whether loss and terms are means over rows.
+
+        Not with free bits, which are of a batch's mean, nor with a penalty of a user, who sees the whole batch.
+        """
+        return not self.free_bits and not isinstance(self.penalty, Function)
+
+    @property
+    def own_functions(self) -> tuple[str, ...]:
+        """The parameters that are functions of a user, with their names."""
+        return (f"penalty={self.penalty}",) if isinstance(self.penalty, Function) else ()
 
     def __call__(
         self, params: Params, state: ModelState, batch: Batch, noisy: Array, noise: Noise | None, scheduled: Scheduled
     ) -> Evaluated:
-        """Return the loss, the state as it was, and the terms ``reconstruction`` and ``kl``, in nats."""
+        """Return the loss, the state as it was, and the terms ``reconstruction`` and ``kl``, in nats, and penalties."""
         if self.network.conditions:
             noisy = jnp.where(self.network.is_condition, batch.x, noisy)  # what is given is not corrupted
         mean, log_variance = self.network.posterior(params, noisy, batch.row, noise, batch.condition)
@@ -119,12 +133,24 @@ class EvidenceBound(Objective):
             loss = reconstruction + scheduled[BETA] * jnp.sum(jnp.maximum(means, scheduled[FREE_BITS]))
         else:
             loss = reconstruction + scheduled[BETA] * entropy
-        terms = {"reconstruction": reconstruction, "kl": entropy}
+        step = Step(self.network, params, state, batch, noisy, noise, scheduled)
+        penalties = self._penalties(step, mean)
+        terms = {"reconstruction": reconstruction, "kl": entropy, **penalties}
+        return sum(penalties.values(), loss), (state, terms)
+
+    def _penalties(self, step: Step, mean: Array) -> dict[str, Array]:
+        """Return the penalties of a step by name: of the codes' means (B, K), and of squared weights."""
+        penalties: dict[str, Array] = {}
+        if self.penalty is not None:
+            context = self.network.context(step.batch.x)
+            whole = mean if context is None else jnp.concatenate([mean, context], axis=1)
+            rebuilt = self.network.decode(step.params, whole, step.batch.row, step.noise)
+            output = Output(mean, mean, self.network.activate_output(rebuilt))
+            penalties |= weighted(self.penalty, step, output)
         if self.l2:
-            squares = [jnp.sum(leaf**2) for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
-            terms["l2"] = scheduled["l2"] / 2 * sum(squares, jnp.zeros(()))
-            loss = loss + terms["l2"]
-        return loss, (state, terms)
+            squares = [jnp.sum(leaf**2) for leaf in jax.tree.leaves(step.params) if leaf.ndim > 1]
+            penalties["l2"] = step.scheduled["l2"] / 2 * sum(squares, jnp.zeros(()))
+        return penalties
 
     def log_density(self, params: Params, batch: Batch, codes: Array, noise: Noise | None = None) -> Array:
         """Return the log density (S, B) of rows, given codes (S, B, K); without missing cells and conditions."""

@@ -99,6 +99,10 @@ class Posterior(Layered):
         """Return the code's mean with what a missing mask adds to it, where it reaches no layer before."""
         return mean
 
+    def encoder_matrix(self, params: Params) -> Any:
+        """Return the matrix (D, K) of which the code's mean is ``x @ matrix`` and a constant; None of counts."""
+        return None if self.counts else super().encoder_matrix(params)
+
     def encode(
         self, params: Params, x: Array, row: MaybeArray = None, noise: Noise | None = None, condition: MaybeArray = None
     ) -> Array:

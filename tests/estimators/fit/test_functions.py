@@ -1,4 +1,5 @@
 import functools
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -174,3 +175,73 @@ def test_other_autoencoders_take_an_activation(rows, kind):
 def test_what_makes_a_penalty_doubtful_is_a_warning(rows):
     with pytest.warns(IsthmusWarning, match=r"^penalty='contractive' falls .*; set tied_weights=True, l2_penalty or"):
         Autoencoder(2, penalty="contractive", max_epochs=1, **FAST).fit(rows)
+
+
+def small_code(code, params):
+    return jnp.mean(code**2)
+
+
+OTHERS = pytest.mark.parametrize("kind", [NeighborAutoencoder, VariationalAutoencoder])
+
+
+@pytest.mark.slow
+@OTHERS
+def test_other_autoencoders_take_a_penalty(rows, kind, tmp_path):
+    """It lowers the codes, is recorded with its weight, and is saved with the model; a weight of 0 leaves it out."""
+    settings = {"hidden_layer_sizes": (6,), "max_epochs": 4, "learning_rate": 0.01, "random_state": 0}
+    plain = kind(2, **settings).fit(rows)
+    model = kind(2, penalty=small_code, penalty_weight=10.0, **settings).fit(rows)
+    without = kind(2, penalty=small_code, penalty_weight=0.0, **settings).fit(rows)
+    assert_array_equal(without.transform(rows), plain.transform(rows))
+    assert without.history_["loss"] == plain.history_["loss"]
+    assert "penalty" not in {*plain.history_, *without.history_}
+    assert np.square(model.transform(rows)).mean() < 0.7 * np.square(plain.transform(rows)).mean()
+    assert len(model.history_["penalty"]) == model.n_iter_
+    model.save(tmp_path / "model")
+    other = kind.load(tmp_path / "model", trusted=[small_code])
+    assert_array_equal(other.transform(rows), model.transform(rows))
+    assert (other.penalty, other.penalty_weight) == (small_code, 10.0)
+
+
+@OTHERS
+@pytest.mark.parametrize(
+    ("penalty", "message"),
+    [
+        ({"penalty": lambda code, params: code}, "penalty=<lambda> returns an array"),
+        ({"penalty_weight": 2.0}, "penalty_weight=2 has no effect without penalty"),
+    ],
+    ids=["shape", "weight alone"],
+)
+def test_other_autoencoders_check_a_penalty(rows, kind, penalty, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        kind(2, hidden_layer_sizes=(6,), max_epochs=1, **penalty).fit(rows)
+
+
+@pytest.mark.slow
+def test_a_penalty_of_a_map_is_of_its_last_stage(rows):
+    settings = {"hidden_layer_sizes": (6,), "feature_components": 3, "max_epochs": 2, "random_state": 0}
+    plain = NeighborAutoencoder(**settings).fit(rows)
+    model = NeighborAutoencoder(penalty="contractive", penalty_weight=1.0, **settings).fit(rows)
+    assert {name for name in model.history_ if name not in plain.history_} == {"contractive"}
+    assert model.feature_history_["loss"] == plain.feature_history_["loss"]
+    # The reconstruction is still a mean over cells.
+    assert_allclose(model.history_["reconstruction"][0], plain.history_["reconstruction"][0], rtol=0.2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "options", "doubtful"),
+    [
+        (VariationalAutoencoder, {}, False),
+        (NeighborAutoencoder, {}, False),
+        (NeighborAutoencoder, {"kernel": "cosine"}, True),
+        (NeighborAutoencoder, {"kernel": "cosine", "weight_decay": 0.01}, False),
+    ],
+    ids=["variational", "distances", "directions", "decay"],
+)
+def test_where_other_codes_have_a_scale_there_is_no_warning(rows, kind, options, doubtful):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        kind(2, penalty="contractive", hidden_layer_sizes=(6,), max_epochs=1, random_state=0, **options).fit(rows)
+    told = [str(one.message) for one in caught if str(one.message).startswith("penalty=")]
+    assert [line.endswith("; set kernel='cauchy' or weight_decay") for line in told] == [True] * doubtful

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.core.functions import Function
 from isthmus.core.types import Schedule
 from isthmus.data.counts import refuse_other_than_counts
 from isthmus.data.scaling import ColumnStatistics, Scaling
@@ -117,9 +118,9 @@ class BoundPlan:
             raise InvalidParameterError(f"network={name!r} has no variational code; use {', '.join(VARIATIONAL)}")
         return VARIATIONAL[name]
 
-    def objective(self, network: Any, *, l2: bool) -> EvidenceBound:
+    def objective(self, network: Any, *, l2: bool, penalty: str | Function | None) -> EvidenceBound:
         """Return what training minimises."""
-        return EvidenceBound(network, self.likelihood, self.n_samples, self.free_bits > 0, l2)
+        return EvidenceBound(network, self.likelihood, self.n_samples, self.free_bits > 0, l2, penalty)
 
     def schedules(self) -> dict[str, Schedule]:
         """Return the objective's scheduled values over a run."""

@@ -21,6 +21,7 @@ from isthmus.engine.inference import Inference
 from isthmus.engine.loop import Trainer
 from isthmus.engine.program import precision_scope
 from isthmus.estimators.fit.arrangement import first_rows
+from isthmus.estimators.fit.functions import check_penalty
 from isthmus.estimators.fit.graph import Graph, graph_of_codes, scaled_rows
 from isthmus.estimators.fit.map_checkpoints import Stage
 from isthmus.estimators.fit.plan import Plan, resolve
@@ -28,6 +29,7 @@ from isthmus.estimators.fit.preparing import Prepared
 from isthmus.estimators.fit.run import FitRun, Fitted, continued, hooks_of, interruption_of, reporter_of
 from isthmus.losses.base import CELL_UNITS
 from isthmus.losses.contrastive import NEIGHBOR_WEIGHT, RECONSTRUCTION_WEIGHT, TEMPERATURE, Contrastive
+from isthmus.losses.penalties import WEIGHT as PENALTY_WEIGHT
 from isthmus.losses.reconstruction import Reconstruction
 from isthmus.networks import FAMILIES
 from isthmus.networks.base import Network
@@ -147,6 +149,7 @@ def _autoencoder_values(values: Mapping[str, Any], schema: Schema, n_rows: int) 
         "learning_rate": rate,
         "linear_path": False,
         "early_stopping": False,
+        "loss_reduction": "mean",
     }
     return {**values, **given}
 
@@ -239,6 +242,7 @@ def learn(plan: MapPlan, prepared: Prepared, edges: Edges, features: Stage, last
         edges = edges if graph is None else graph.edges
     elif plan.neighbors_of == "features":
         raise InvalidParameterError("neighbors_of='features' needs hidden layers; set hidden_layer_sizes")
+    check_penalty(plan.plan.loss.penalty, network, params)
     objective = Contrastive(network, plan.contrast, plan.kernel, plan.plan.objective(network))  # type: ignore[arg-type]
     cost = _cost_of_mean(objective.reconstruction, prepared)
     schedules = {
@@ -246,6 +250,8 @@ def learn(plan: MapPlan, prepared: Prepared, edges: Edges, features: Stage, last
         TEMPERATURE: over_training("temperature", plan.temperature, above=0),
         RECONSTRUCTION_WEIGHT: over_training("reconstruction_weight", plan.reconstruction_weight, 1 / cost),
     }
+    if weight := plan.plan.loss.penalty_weight:
+        schedules[PENALTY_WEIGHT] = constant(weight)
     run = _run(plan.plan, prepared, edges, objective, objective.with_own(params), schedules, last)
     fitted = run.train()
     kept = objective.without_own(fitted.params_)

@@ -72,14 +72,29 @@ def _either(remedies: list[str]) -> str:
     return ", ".join(remedies[:-1]) + f" or {remedies[-1]}"
 
 
-def doubt_of_penalty(plan: Plan) -> str | None:
-    """Return why a penalty may not do what it is for; None where there is no doubt."""
+def doubt_of_penalty(
+    plan: Plan, remedies: str = "tied_weights=True, l2_penalty or weight_decay", *, free_scale: bool = True
+) -> str | None:
+    """Return why a penalty may not do what it is for; None where there is no doubt.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan of the fit.
+    remedies : str
+        What to set.
+    free_scale : bool
+        Whether nothing else in the loss depends on the scale of the codes.
+    """
     loss = plan.loss
+    # The divergence of a Gaussian code from the prior depends on its scale.
+    if not free_scale or plan.bound is not None:
+        return None
     if not loss.penalty_weight or not isinstance(loss.penalty, str) or not PENALTIES[loss.penalty].of_scale:
         return None
     if plan.network.options.tied or loss.l2 or plan.settings.decay:
         return None
     return (
         f"penalty={loss.penalty!r} falls with the scale of the codes, for which a decoder of its own makes up; set "
-        "tied_weights=True, l2_penalty or weight_decay"
+        f"{remedies}"
     )

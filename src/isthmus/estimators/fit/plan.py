@@ -160,8 +160,9 @@ class Plan:
 
     def objective(self, network: Network) -> Reconstruction | EvidenceBound:
         """Return what training minimises."""
+        penalty = self.loss.penalty if self.loss.penalty_weight else None
         if self.bound is not None:
-            return self.bound.objective(network, l2=self.loss.l2 > 0)
+            return self.bound.objective(network, l2=self.loss.l2 > 0, penalty=penalty)
         if self.sparsity is not None:
             self.sparsity.check(network)
         return Reconstruction(
@@ -173,7 +174,7 @@ class Plan:
             l2=self.loss.l2 > 0,
             unit_norm=self.loss.unit_norm,
             feature_weights=self.loss.feature_weights,
-            penalty=self.loss.penalty if self.loss.penalty_weight else None,
+            penalty=penalty,
         )
 
     @property
