@@ -57,6 +57,16 @@ def test_integers_that_are_told_apart_and_constants_are_silent(tmp_path, form, i
         opened(written(frame(ids, other), tmp_path, form))
 
 
+@pytest.mark.parametrize("start", [2**64 - 30, 10**20])
+@pytest.mark.parametrize("other", MIXED, ids=["real", "text"])
+def test_integers_beyond_64_bits(tmp_path, start, other):
+    with pytest.warns(IsthmusWarning, match="column 'id' counts as constant: at its size of 1"):
+        opened(written(frame([start + i for i in range(60)], other), tmp_path, "csv"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        opened(written(frame([start * i for i in range(60)], other), tmp_path, "csv"))
+
+
 def test_a_fit_says_it_once(tmp_path):
     file = written(frame(2**60 + np.arange(60), {}), tmp_path, "csv")
     with pytest.warns(IsthmusWarning) as found:

@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -52,6 +54,18 @@ def test_codes_have_means_and_deviations(fitted):
     assert fitted.score(X) > 0.8
     assert set(fitted.history_) >= {"loss", "reconstruction", "kl"}
     assert_allclose(fitted.history_["loss"][-1], fitted.history_["reconstruction"][-1] + fitted.history_["kl"][-1])
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_deviations_are_a_frame_where_means_are(fitted, library):
+    X = pd.DataFrame(planted(), index=np.arange(200)[::-1])
+    expected = fitted.transform(planted(), return_std=True)
+    model = copy.copy(fitted).set_output(transform=library)
+    for frame, codes in zip(model.transform(X, return_std=True), expected, strict=True):
+        assert type(frame).__module__.startswith(library)
+        assert list(frame.columns) == list(fitted.get_feature_names_out())
+        assert_array_equal(frame.to_numpy(), codes)
+        assert library == "polars" or frame.index.equals(X.index)
 
 
 def test_likelihoods_are_in_the_units_of_the_rows(fitted):

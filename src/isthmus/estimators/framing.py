@@ -46,6 +46,21 @@ def as_asked(model: Any, frame: Any) -> Any:
     return pl.from_pandas(frame) if library == "pandas" else pl.from_arrow(frame)
 
 
+def further_codes(model: Any, X: Any, codes: Array) -> Any:
+    """Return what a transform returns after its codes as ``set_output`` asks; scikit-learn wraps the codes alone."""
+    library = asked_library(model)
+    if library is None:
+        return codes
+    names = list(model.get_feature_names_out())
+    if library == "pandas":
+        import pandas as pd
+
+        return _with_index(pd.DataFrame(codes, columns=names, copy=False), eager(X))
+    import polars as pl
+
+    return pl.DataFrame(codes, schema=names, orient="row")
+
+
 def reconstructed_rows(model: Any, X: Any, rows: Array, probabilities: bool = False) -> Any:
     """Return reconstructions: of a frame one of its library; of a file of mixed columns a table of pyarrow."""
     encoding, library = _encoding_of(model), library_of(eager(X))

@@ -72,8 +72,7 @@ def _warned(name: object, pieces: Iterable[NDArray[Any]]) -> bool:
         if high - low >= _EXACT or max(abs(low), abs(high)) < _EXACT:
             return False
         start = least if start is None else start
-        # Exact for signed and unsigned integers, since the difference has fewer than 64 bits.
-        differences = (values.astype(np.uint64) - np.uint64(start % (1 << 64))).view(np.int64).astype(np.float64)
+        differences = _differences(values, start)
         count += len(values)
         total += float(differences.sum())
         squares += float(np.square(differences).sum())
@@ -82,3 +81,10 @@ def _warned(name: object, pieces: Iterable[NDArray[Any]]) -> bool:
         return False
     warnings.warn(lost_column(repr(str(name)), largest), IsthmusWarning, stacklevel=2)
     return True
+
+
+def _differences(values: NDArray[Any], start: int) -> NDArray[np.float64]:
+    """Return by how much integers differ from one of them, exactly: the differences have fewer than 64 bits."""
+    if values.dtype == object:
+        return (values - start).astype(np.float64)
+    return (values.astype(np.uint64) - np.uint64(start % (1 << 64))).view(np.int64).astype(np.float64)

@@ -22,8 +22,9 @@ from isthmus.estimators.evidence import log_evidence
 from isthmus.estimators.fit.arrangement import first_rows, first_weights, mean_of
 from isthmus.estimators.fit.choices import draw_seed, pick_device
 from isthmus.estimators.fit.run import FitRun
+from isthmus.estimators.framing import decoded_codes, further_codes
 from isthmus.estimators.inputs import cell_names, finite_blocks, open_stream
-from isthmus.estimators.streaming import float_of, joined
+from isthmus.estimators.streaming import float_of, inference_of, joined
 from isthmus.estimators.transforming import DECODE, ENCODE, opened_codes
 from isthmus.estimators.variational_parameters import VariationalParameters
 from isthmus.losses.likelihoods import resolve
@@ -115,7 +116,7 @@ class VariationalAutoencoder(VariationalParameters, Autoencoder):  # type: ignor
         mean : ndarray of shape (n_samples, n_components)
             float64 for float64 rows, else float32.
         std : ndarray of shape (n_samples, n_components)
-            With ``return_std=True``.
+            With ``return_std=True``; a frame if ``set_output`` asks for one.
 
         Raises
         ------
@@ -123,7 +124,10 @@ class VariationalAutoencoder(VariationalParameters, Autoencoder):  # type: ignor
             With one line, where the rows do not fit the model.
         """
         check_is_fitted(self)
-        return self._with_deviations(X) if return_std else ENCODE.in_memory(self, X)
+        if not return_std:
+            return ENCODE.in_memory(self, X)
+        mean, deviation = self._with_deviations(X)
+        return mean, further_codes(self, X, deviation)
 
     def _with_deviations(self, X: Rows) -> tuple[Array, Array]:
         source, width = open_stream(self, X), self.n_components_
@@ -174,9 +178,6 @@ class VariationalAutoencoder(VariationalParameters, Autoencoder):  # type: ignor
         given: Any = None,
     ) -> Any:
         """Return rows for codes (n, K): their means or, with a random generator, draws; framed as those `given`."""
-        from isthmus.estimators.framing import decoded_codes
-        from isthmus.estimators.streaming import inference_of
-
         whole = codes if context is None else np.concatenate([codes, context], axis=1)
         parts = list(inference_of(self).decode([Block(whole, 0)]))
         scaled = np.concatenate(parts) if parts else np.empty((0, self.network_.n_features))

@@ -90,6 +90,17 @@ def test_truncated_gzip(tmp_path):
     refused(BrokenFileError, text(tmp_path, b"a,b\n1,2\n", "rows.csv.gz"), "rows.csv.gz cannot be read")
 
 
+def test_what_follows_a_gzip_stream(tmp_path):
+    content = "a,b\n" + "".join(f"{i},{i % 7}\n" for i in range(200))
+    zipped, rows = gzip.compress(content.encode()), [[i, i % 7] for i in range(200)]
+    for padding in (16, 512):  # as tapes and some devices write
+        source = open_source(text(tmp_path, zipped + bytes(padding), "rows.csv.gz"))
+        assert_array_equal(read(source), rows)
+    source = open_source(text(tmp_path, zipped + gzip.compress(b"1,2\n"), "rows.csv.gz"))
+    assert_array_equal(read(source), [*rows, [1, 2]])
+    refused(BrokenFileError, text(tmp_path, zipped + b"junk", "rows.csv.gz"), "other bytes follow it; unpack it")
+
+
 def test_csv_folder(tmp_path):
     text(tmp_path, "a,b\n1,2\n", "0.csv")
     text(tmp_path, "b\ta\n4\t3\n", "1.tsv")

@@ -102,11 +102,18 @@ def reading(path: Any) -> Iterator[None]:
     except FileNotFoundError as error:
         raise MissingFileError(f"{path} was removed while it was read") from error
     except (pa.ArrowException, ValueError, OSError) as error:
-        message = re.sub(r"^Could not open .*?: Invalid: ", "", one_line(error))
-        message = re.sub(r"Row #(\d+):", r"row \1:", message)
+        message = said_of(error)
         other = content_of(path) if hasattr(path, "open") else None
         what = f"cannot be read: {message[:300]}" if other is None else f"is not what its suffix says but {other}"
         raise BrokenFileError(f"{path} {what}") from error
+
+
+def said_of(error: Exception) -> str:
+    """Return in one line what an error of reading says, without the file."""
+    message = re.sub(r"^Could not open .*?: Invalid: ", "", one_line(error))
+    if re.search("zlib inflate failed|Not a gzipped file|while decompressing", message):
+        return "its gzip stream is damaged, or other bytes follow it; unpack it, for example with gzip -d"
+    return re.sub(r"Row #(\d+):", r"row \1:", message)
 
 
 @dataclass(frozen=True)

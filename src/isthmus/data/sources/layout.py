@@ -13,6 +13,7 @@ from typing import Any
 from isthmus.core.errors import BrokenFileError, InvalidDataError, InvalidParameterError
 from isthmus.core.signatures import other_content
 from isthmus.data.sources.arrays import one_line
+from isthmus.data.sources.arrow_columns import said_of
 from isthmus.data.sources.cells import MISSING_NUMBERS, is_number, records, split
 from isthmus.data.sources.delimiters import Marks, Row, find_decimal, find_delimiter, first_rows
 from isthmus.data.sources.headers import column_names, has_header, has_quoted_names, names_note
@@ -268,7 +269,7 @@ def _head(file: Place) -> tuple[bytes, bool]:
                         return content, False
                     size *= 4
     except (zlib.error, OSError, EOFError) as error:
-        raise BrokenFileError(f"{file} cannot be read as CSV: {one_line(error)}") from error
+        raise BrokenFileError(f"{file} cannot be read as CSV: {said_of(error)}") from error
 
 
 def _encoding(file: Place, content: bytes, options: TextOptions) -> str:

@@ -25,6 +25,7 @@ from isthmus.data.sources.text_columns import TypeFinder, common_types, numbers_
 from isthmus.data.sources.text_errors import refuse_bad_numbers, refuse_cells, refuse_date, refuse_text
 
 _CSV_BLOCK = 8 << 20
+_PADDING = 16  # bytes; the last eight of a gzip stream are its checksum and size
 
 
 class CsvSource(TableSource):
@@ -176,7 +177,7 @@ class CsvSource(TableSource):
                 cells = whole_numbers(batch[name], self.text_options)
                 if cells is None:
                     return
-                yield numbers(cells)
+                yield cells
 
     def kept_schema(self, names: Sequence[str]) -> Any:
         """Return the Arrow schema of columns to copy: text as it is written, such as 007 or 1.10."""
@@ -279,10 +280,21 @@ def fragment_of(file: Place, layout: TextLayout, options: TextOptions, types: di
         "decimal_point": layout.decimal,
         "column_types": types | {name: pa.null() for name in layout.blank},
     }
-    if file.suffix.lower() == ".zst" or layout.encoding != "utf-8" or layout.one_column:
+    if file.suffix.lower() == ".zst" or _needs_python(file, layout):
         return _TextFragment(file, layout, read, convert)
     form = dataset.CsvFileFormat(**read, convert_options=arrow_csv.ConvertOptions(**convert))
     return form.make_fragment(*arrow_place(file))
+
+
+def _needs_python(file: Place, layout: TextLayout) -> bool:
+    """Whether pyarrow cannot read a file by itself: its encoding, empty lines, or zeros after a gzip stream."""
+    if layout.encoding != "utf-8" or layout.one_column:
+        return True
+    if file.suffix.lower() != ".gz":
+        return False
+    with file.open("rb") as raw:
+        raw.seek(-min(_PADDING, file.stat().st_size), os.SEEK_END)
+        return not any(raw.read(_PADDING))
 
 
 def parsing(layout: TextLayout) -> Any:
@@ -334,7 +346,7 @@ class _TextFragment:
         import pyarrow as pa
 
         layout, suffix = self.layout, self.file.suffix.lower()
-        if layout.encoding == "utf-8" and not layout.one_column and isinstance(self.file, Path):
+        if isinstance(self.file, Path) and not _needs_python(self.file, layout):
             with pa.OSFile(str(self.file)) as raw:
                 yield pa.CompressedInputStream(raw, COMPRESSED[suffix]) if suffix in COMPRESSED else raw
             return

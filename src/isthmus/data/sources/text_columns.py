@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from isthmus.core.errors import InvalidDataError
-from isthmus.data.sources.arrow_columns import Part, describe_type, is_numeric
+from isthmus.data.sources.arrow_columns import Part, describe_type, is_numeric, numbers
 from isthmus.data.sources.layout import TextOptions
 
 
@@ -37,18 +40,21 @@ def numbers_of(column: Any, options: TextOptions, decimal: str) -> Any:
     return text.cast(pa.float64())
 
 
-def whole_numbers(column: Any, options: TextOptions) -> Any:
-    """Return the cells of a column of text that are not missing as integers; None if one is none of 64 bits."""
+def whole_numbers(column: Any, options: TextOptions) -> NDArray[Any] | None:
+    """Return the cells of a column of text that are not missing as integers, exactly; None if one is none.
+
+    Integers beyond 64 bits are objects of Python.
+    """
     import pyarrow as pa
     from pyarrow import compute
 
     cells = compute.utf8_trim(without(column, options.missing_numbers).drop_null(), " \t")
     for kind in (pa.int64(), pa.uint64()):
         try:
-            return compute.replace_substring_regex(cells, r"^\+", "").cast(kind)
+            return numbers(compute.replace_substring_regex(cells, r"^\+", "").cast(kind))
         except pa.ArrowInvalid:
             continue
-    return None
+    return np.array([int(cell) for cell in cells.to_pylist()], object) if _all(cells, _LONG_INTEGER) else None
 
 
 class TypeFinder:
@@ -146,6 +152,7 @@ def typed(column: Any, kind: Any) -> Any:
 
 
 _NUMBER = r"^[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|(?i:inf|infinity))$"
+_LONG_INTEGER = r"^[+-]?[0-9]{1,300}$"  # float64 holds no longer ones
 _LABEL = r"^[+-]?0[0-9]"  # a number would lose its zeros
 
 
@@ -194,10 +201,10 @@ def of_kind(column: Any, kind: str, options: TextOptions, decimal: str) -> Any:
     if kind == "category":
         return without(column, options.missing_texts)
     if kind == "boolean":
-        numbers = numbers_of(column, options, ".")
-        if not _all(numbers.cast(pa.string()).drop_null(), "^[01]$"):
+        truths = numbers_of(column, options, ".")
+        if not _all(truths.cast(pa.string()).drop_null(), "^[01]$"):
             raise pa.ArrowInvalid("neither true nor false")
-        return numbers.cast(pa.bool_())
+        return truths.cast(pa.bool_())
     if kind == "integer":
         text = compute.utf8_trim(without(column, options.missing_numbers), " \t")
         if _all(text.drop_null(), r"^[+-]?[0-9]+$"):
@@ -222,8 +229,8 @@ def bad_number(column: Any, options: TextOptions, decimal: str, most: float | No
     if not len(bad):
         return None
     if most is None:
-        numbers = cells.filter(good).drop_null()
-        one_word = len(bad.unique()) == 1 and n_good > len(bad) and 2 * len(numbers.unique()) > n_good
+        known = cells.filter(good).drop_null()
+        one_word = len(bad.unique()) == 1 and n_good > len(bad) and 2 * len(known.unique()) > n_good
         if not one_word and n_good < 9 * len(bad):
             return None
     elif n_good < most * n_cells:
