@@ -1,6 +1,7 @@
 """The site of the documentation builds without a warning, links within itself, and asks no other host for anything."""
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -25,6 +26,7 @@ LOOKED_AT = (
     ("zh/index.html", PHONE),
     ("zh/large.html", DARK),
 )
+WIDTH_OF_CODE = 111  # characters that a block has room for in a window of 1,280 pixels
 GENERATED = ("api/", "cli.md", "changelog.md", "notebooks/", "files/")
 
 
@@ -43,6 +45,17 @@ def navigation(name):
 
 def blocks(page):
     return re.findall(r"^```\w*\n.*?^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def code_lines():
+    """Yield the places and lines of code of the pages and of the notebooks."""
+    for page in sorted(ENGLISH.glob("*.md")):
+        for block in blocks(page):
+            yield from ((page.name, line) for line in block.splitlines())
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "code":
+                yield from ((path.name, line.rstrip("\n")) for line in cell["source"])
 
 
 def prose(page):
@@ -85,6 +98,16 @@ def test_a_chinese_page_has_the_sections_and_pictures_of_its_twin(page):
 @pytest.mark.parametrize("page", sorted(page.name for page in ENGLISH.glob("*.md")))
 def test_twins_have_the_same_links(page):
     assert links(CHINESE / page) == links(ENGLISH / page)
+
+
+def test_lines_of_code_fit_on_a_page():
+    assert [(name, line) for name, line in code_lines() if len(line) > WIDTH_OF_CODE] == []
+
+
+@pytest.mark.parametrize("page", sorted(page.name for page in ENGLISH.glob("*.md")))
+def test_lines_of_prose_are_wrapped(page):
+    lines = prose(ENGLISH / page).splitlines()
+    assert [line for line in lines if len(line) > 130 and not line.startswith(("|", "!["))] == []
 
 
 def test_the_chinese_readme_has_the_code_of_its_twin():
