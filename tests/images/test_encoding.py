@@ -1,8 +1,11 @@
+import io
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image, ImageOps
 
-from encoded import EXACT, npy, palette, rewritten, saved, with_alpha
+from encoded import COLOUR, EXACT, npy, palette, rewritten, saved, with_alpha
 from isthmus.core.errors import InvalidParameterError, UnwritableError
 from isthmus.data.sources.images import is_supported
 from isthmus.images.files import SUFFIXES, read_picture, write_picture
@@ -61,3 +64,27 @@ def test_a_gif_keeps_transparent_pixels(tmp_path):
     again = read_picture(target)
     assert_array_equal(again.alpha, picture.alpha)
     assert_array_equal(again.values[again.alpha > 0], picture.values[again.alpha > 0])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".tif", ".bmp", ".ppm", ".npy", ".png", ".webp"])
+def test_another_format_looks_as_the_file_does_in_a_viewer(tmp_path, suffix, orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    content = saved(Image.fromarray(COLOUR), "PNG", exif=exif)
+    picture = read_picture(content, "photo.png")
+    write_picture(picture, picture.values, tmp_path / f"a{suffix}")
+    seen = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content))))
+    if suffix == ".npy":
+        assert_array_equal(np.load(tmp_path / "a.npy"), seen)
+    else:
+        assert_array_equal(np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / f"a{suffix}"))), seen)
+
+
+def test_the_exif_of_a_webp_is_that_of_the_jpeg(tmp_path):
+    exif = Image.Exif()
+    exif[274], exif[271] = 6, "Maker"
+    picture = read_picture(saved(Image.fromarray(COLOUR), "WEBP", exif=exif), "photo.webp")
+    write_picture(picture, picture.values, tmp_path / "a.jpg")
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert dict(image.getexif()) == {274: 6, 271: "Maker"}

@@ -60,11 +60,19 @@ def encode(picture: Picture, values: Any, name: str) -> bytes:
         raise InvalidDataError(f"{name}: values have NaN or infinity; fill these pixels first")
     samples = to_samples(values, picture.dtype)
     samples = samples[..., None] if samples.ndim == 2 else samples
-    n_colours = samples.shape[2]
+    n_colours, write = samples.shape[2], WRITERS[suffix]
     if picture.alpha is not None:
         samples = np.concatenate([samples, picture.alpha[..., None]], axis=2)
     with converting(lambda error: UnwritableError(f"cannot write {name}: {one_line(error)}; write another format")):
-        return WRITERS[suffix](_Job(picture, samples, n_colours, name))
+        if write not in _WITH_EXIF and WRITERS[_SUFFIXES[picture.format]] in _WITH_EXIF:
+            samples = _upright(samples, picture)
+        return write(_Job(picture, samples, n_colours, name))
+
+
+def _upright(samples: NDArray[Any], picture: Picture) -> NDArray[Any]:
+    """Turn pixels as the Exif of their file says, for a format that does not keep it."""
+    turn = _TURNS.get(open_image(picture.content).getexif().get(_ORIENTATION, 1))
+    return samples if turn is None else np.ascontiguousarray(turn(samples))
 
 
 def check_suffix(name: str) -> str:
@@ -119,14 +127,17 @@ def _png(job: _Job) -> bytes:
     if "dpi" in metadata:
         before.append(Chunk(b"pHYs", struct.pack(">IIB", *(round(float(per) / 0.0254) for per in metadata["dpi"]), 1)))
     if "exif" in metadata:
-        before.append(Chunk(b"eXIf", metadata["exif"].removeprefix(b"Exif\0\0")))
+        before.append(Chunk(b"eXIf", metadata["exif"].removeprefix(_EXIF_START)))
     return encode_png(samples, before, [])
 
 
 def _jpeg(job: _Job) -> bytes:
     _check_format(job, "JPEG", alpha=True, wide=True)
     original = job.original if job.picture.format in ("JPEG", "MPO") else None
-    return encode_jpeg(job.bytes(), original, job.picture.content, job.metadata("icc_profile", "dpi", "exif"))
+    metadata = job.metadata("icc_profile", "dpi", "exif")
+    if "exif" in metadata:  # Pillow returns that of a WebP without these bytes
+        metadata["exif"] = _EXIF_START + metadata["exif"].removeprefix(_EXIF_START)
+    return encode_jpeg(job.bytes(), original, job.picture.content, metadata)
 
 
 def _tiff(job: _Job) -> bytes:
@@ -214,6 +225,18 @@ def _riff_kinds(content: bytes) -> set[bytes]:
     return kinds
 
 
+_EXIF_START = b"Exif\0\0"
+_ORIENTATION = 274
+# What a viewer does with the rows and columns of each orientation.
+_TURNS: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    2: np.fliplr,
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: np.flipud,
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
+    8: np.rot90,
+}
 # Of Pillow's formats.
 _SUFFIXES = {
     **{format: f".{format.lower()}" for format in ("PNG", "BMP", "GIF", "WEBP", "NPY", "AVIF", "PPM")},
@@ -234,3 +257,5 @@ WRITERS: dict[str, Callable[[_Job], bytes]] = {
     **dict.fromkeys(HEIF, _heif),
     **dict.fromkeys((".pgm", ".ppm", ".pbm", ".pnm"), _pnm),
 }
+# A TIFF has tags of its own, and none from a file of another format.
+_WITH_EXIF = (_png, _jpeg, _webp, _avif, _heif)

@@ -66,7 +66,8 @@ def write_picture(picture: Picture, values: Any, path: str | os.PathLike[str], *
     picture : Picture
         The picture that the pixels come from. Depth and alpha are kept. A file of the same format keeps all metadata:
         Exif with its orientation, colour profile, resolution, texts, a JPEG's quality. A file of another format gets
-        Exif (except TIFF), colour profile and resolution.
+        Exif, colour profile and resolution; in TIFF, BMP, GIF, PNM and ``.npy``, which get no Exif, the pixels are
+        turned as its orientation says.
     values : array-like of the shape of ``picture.values``
         Clipped to [0, 1] and rounded to the file's depth; floats are written unchanged.
     path : str or os.PathLike
