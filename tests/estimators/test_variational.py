@@ -329,6 +329,7 @@ def test_a_fit_continues_from_its_checkpoint(tmp_path):
 
 COUNTS = np.random.default_rng(0).poisson(3.0, (60, 4)).astype(float)
 OF_COUNTS = {"max_epochs": 20, "n_components": 1, "beta": 0.0, "learning_rate": 1e-2}
+SHARES = COUNTS / COUNTS.max()
 
 
 @pytest.fixture(scope="module")
@@ -354,6 +355,61 @@ def test_a_model_of_counts_refuses_other_rows_from_file_to_file(of_counts, tmp_p
     with pytest.raises(InvalidDataError, match=r"needs counts, and the rows have .*\.5 at row 0, column 0"):
         of_counts.transform_to(tmp_path / "rows.npy", tmp_path / "codes.npy")
     assert not (tmp_path / "codes.npy").exists()
+
+
+@pytest.fixture(scope="module")
+def of_shares():
+    return quick(likelihood="bernoulli", **OF_COUNTS).fit(SHARES)
+
+
+@pytest.mark.parametrize(
+    ("method", "value", "form"),
+    [
+        ("transform", 1.5, np.asarray),
+        ("transform", -0.5, csr_array),
+        ("reconstruct", -0.5, np.asarray),
+        ("log_likelihood", 1.5, csr_array),
+        ("sample_near", 1.5, np.asfortranarray),
+        ("score", -0.5, np.asarray),
+        ("code_statistics", 255.0, np.asarray),
+        ("partial_fit", 1.5, np.asarray),
+    ],
+)
+def test_a_model_of_shares_refuses_other_rows_everywhere(of_shares, method, value, form):
+    rows = SHARES.copy()
+    rows[41, 2] = value
+    place = (
+        "scaled rows range" if method == "partial_fit" else rf"and the rows have {value:g} at row 41, column 2; give"
+    )
+    with pytest.raises(InvalidDataError, match=f"needs values .*{place}"):
+        getattr(copy.deepcopy(of_shares), method)(form(rows))
+
+
+def test_validation_rows_have_to_be_shares_too():
+    other = np.where(np.arange(len(SHARES))[:, None] == 3, 2.0, SHARES)
+    with pytest.raises(InvalidDataError, match=r"validation_data: likelihood Bernoulli needs values in \[0, 1\]"):
+        quick(likelihood="bernoulli", **OF_COUNTS).fit(SHARES, validation_data=other)
+
+
+def test_rows_beyond_the_range_of_training_rows_have_a_code_and_no_likelihood():
+    rows = 10 * SHARES
+    model = quick(likelihood="bernoulli", **OF_COUNTS, scaling="minmax").fit(rows, validation_data=1.1 * rows)
+    assert np.isfinite(model.transform(1.1 * rows)).all()
+    assert np.isfinite(model.score(1.1 * rows))
+    with pytest.raises(
+        InvalidDataError, match=r"needs values in the range of each column, and the rows have 11 at row"
+    ):
+        model.log_likelihood(np.where(SHARES.max() == SHARES, 11.0, rows))
+
+
+def test_conditions_of_shares_may_be_any_numbers(tmp_path):
+    rows = np.column_stack([SHARES, np.arange(len(SHARES)) % 7 - 300.0])
+    model = quick(likelihood="bernoulli", **OF_COUNTS, scaling=None, conditions=[rows.shape[1] - 1]).fit(rows)
+    assert np.isfinite(model.log_likelihood(rows, 2)).all()
+    model.save(tmp_path / "model")
+    rows[4, 0] = -1
+    with pytest.raises(InvalidDataError, match=r"values from 0 to 1, and the rows have -1 at row 4, column 0"):
+        VariationalAutoencoder.load(tmp_path / "model").transform(rows)
 
 
 def test_rows_that_are_held_out_and_counts_beside_conditions_are_counts_too():

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from isthmus.core.compilation import keep_programs, kept_in_memory
 from isthmus.core.errors import InvalidDataError
 from isthmus.core.types import ModelState, Params
-from isthmus.data.counts import refuse_other_than_counts
+from isthmus.data.domains import Domain, domain_of, refuse_outside
 from isthmus.data.scaling import Scaling
 from isthmus.data.scaling.choosing import scaled_in_program
 from isthmus.data.scaling.statistics import refuse_non_finite
@@ -220,13 +220,13 @@ class Inference:
         return ((raw, *both) for raw, both in self._stream(self._checked(blocks), call))
 
     def _checked(self, blocks: Iterable[Block]) -> Iterable[Block]:
-        """Return blocks of raw rows; for a network of counts those that refuse other cells."""
-        counted = self.network.counted
-        return blocks if counted is None else self._counts_of(blocks, counted)
+        """Return blocks of raw rows; for a network whose cells have a domain, those that refuse other cells."""
+        domain = domain_of(self.network.counted, self.network.shared, self.scaler, for_density=False)
+        return blocks if domain is None else self._within(blocks, domain)
 
-    def _counts_of(self, blocks: Iterable[Block], counted: NDArray[np.bool_]) -> Iterator[Block]:
+    def _within(self, blocks: Iterable[Block], domain: Domain) -> Iterator[Block]:
         for block in blocks:
-            refuse_other_than_counts(block.values, block.start, self.names, counted)
+            refuse_outside(domain, block.values, block.start, self.names)
             yield block
 
     def _round_trip(self, piece: NDArray[Any], dtype: Any) -> tuple[Array, Array, tuple[Array, Array]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, suggest
 from isthmus.data.columns import refuse_duplicates
-from isthmus.data.counts import refuse_other_than_counts
+from isthmus.data.domains import Counts, refuse_outside
 from isthmus.data.encoding.types import type_of, zone_of
 from isthmus.data.frame_columns import FrameColumn, categories_column
 from isthmus.data.frames import each_column, eager, labels_of, library_of, refused
@@ -43,7 +43,7 @@ def context_for(model: Any, given: Any, n_rows: int) -> Array:
     rows = np.concatenate([np.asarray(block.values) for block in source.blocks()])
     _check_count(len(rows), n_rows)
     if network.counted is not None:
-        refuse_other_than_counts(rows, 0, cell_names(model), network.counted)
+        refuse_outside(Counts(network.counted), rows, 0, cell_names(model))
     places = list(network.conditions)
     names: list[Any] = list(cell_names(model)) or list(range(network.n_features))
     scaled = model.scaler_.scaled(rows, network.dtype)

@@ -15,7 +15,7 @@ from isthmus.core.compilation import keep_programs, kept_in_memory
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.random import Stream, key_words
 from isthmus.core.types import Batch, Noise
-from isthmus.data.counts import refuse_other_than_counts
+from isthmus.data.domains import domain_of, refuse_outside
 from isthmus.data.scaling.statistics import refuse_non_finite
 from isthmus.data.sources.base import Block
 from isthmus.engine.program import precision_scope
@@ -75,6 +75,7 @@ def log_evidence(model: Any, blocks: Iterable[Block], n_samples: int, seed: int)
     estimate = compile_evidence(EvidenceBound(network, likelihood), _ROWS, samples)
     key, names, found = key_words(seed, Stream.NOISE), cell_names(model), []
     factors = log_scale(model, likelihood)
+    domain = domain_of(network.counted, network.shared, model.scaler_, for_density=True)
     with precision_scope(network.dtype):
         device = pick_device(model.device)
         params = jax.device_put(model.params_, device)
@@ -82,8 +83,8 @@ def log_evidence(model: Any, blocks: Iterable[Block], n_samples: int, seed: int)
             raw = np.asarray(block.values)
             if raw.dtype.kind == "f":
                 refuse_non_finite(raw, block.start, names, missing=network.indicator)
-            if network.counted is not None:
-                refuse_other_than_counts(raw, block.start, names, network.counted)
+            if domain is not None:
+                refuse_outside(domain, raw, block.start, names)
             scaled = model.scaler_.scaled(raw, network.dtype)
             for first in range(0, len(scaled), _ROWS):
                 piece = scaled[first : first + _ROWS]

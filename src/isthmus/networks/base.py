@@ -46,7 +46,7 @@ class NetworkOptions:
         As in `Dense`.
     factory : callable or None
         What makes a user's own encoder and decoder.
-    conditions, counts
+    conditions, counts, shares
         As in `VariationalDense`.
     """
 
@@ -72,6 +72,7 @@ class NetworkOptions:
     factory: Callable[..., Any] | None = None
     conditions: tuple[int, ...] = ()
     counts: bool = False
+    shares: bool = False
 
     def requested(self) -> dict[str, tuple[str, Any]]:
         """Return the options that are not at their defaults: their names, with the estimator's parameter and value."""
@@ -144,6 +145,11 @@ class Network:
     @property
     def counted(self) -> NDArray[np.bool_] | None:
         """Which cells of a row have to be counts, (D,); None where none has."""
+        return None
+
+    @property
+    def shared(self) -> NDArray[np.bool_] | None:
+        """Which cells of a scaled row have to be shares, from 0 to 1, (D,); None where none has."""
         return None
 
     @property

@@ -41,6 +41,7 @@ class Posterior(Layered):
 
     conditions: tuple[int, ...]
     counts: bool
+    shares: bool
     spread: bool
     init_name: str
 
@@ -65,6 +66,12 @@ class Posterior(Layered):
     def counted(self) -> NDArray[np.bool_] | None:
         """Which cells of a row have to be counts, (D,); None where none has."""
         return ~self.is_condition if self.counts else None
+
+    @property
+    def shared(self) -> NDArray[np.bool_] | None:
+        """Which cells of a scaled row have to be shares, from 0 to 1, (D,); None where none has."""
+        inside = one_hot.is_category(self.categories, self.n_features)
+        return ~(self.is_condition | inside) if self.shares else None
 
     def init(self, seed: int, statistics: Statistics | None = None) -> Params:
         """Return the initial parameters; the code's variances start at 1."""
@@ -172,12 +179,15 @@ class VariationalDense(Posterior, Dense):
         The cells of a row that the decoder reads too, and that it is not asked to reconstruct.
     counts : bool
         Whether the other cells are counts: the encoder reads their logarithms, and the output is a share of their sum.
+    shares : bool
+        Whether the other cells are shares, from 0 to 1.
     spread : bool
         Whether `encode` returns the deviations after the means.
     """
 
     conditions: tuple[int, ...] = ()
     counts: bool = False
+    shares: bool = False
     spread: bool = False
 
     stacks = False
@@ -200,7 +210,7 @@ class VariationalConvolutional(Posterior, Convolutional):
     ----------
     image_shape, n_components, ...
         As in `Convolutional`.
-    conditions, counts, spread
+    conditions, counts, shares, spread
         As in `VariationalDense`.
     categories : tuple of (int, int)
         As in `Dense`; all are conditions.
@@ -208,6 +218,7 @@ class VariationalConvolutional(Posterior, Convolutional):
 
     conditions: tuple[int, ...] = ()
     counts: bool = False
+    shares: bool = False
     spread: bool = False
     categories: one_hot.Groups = ()
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.core.functions import Function
 from isthmus.core.types import Schedule
-from isthmus.data.counts import refuse_other_than_counts
+from isthmus.data.domains import ROUNDING, Counts, refuse_outside
 from isthmus.data.scaling import ColumnStatistics, Scaling
 from isthmus.data.sources.base import Schema
 from isthmus.losses.evidence import BETA, FREE_BITS, EvidenceBound
@@ -135,20 +135,24 @@ class BoundPlan:
             )
         if self.likelihood.shares:
             name = type(self.likelihood).__name__
-            low, high = scaler.reach(statistics.low, statistics.high)
-            if low < -1e-6 or high > 1 + 1e-6:
+            edges = statistics.low.copy(), statistics.high.copy()
+            if self.conditions and scaler.affine is not None:
+                for edge in edges:  # conditions may be any numbers
+                    edge[list(self.conditions)] = scaler.affine[0][list(self.conditions)]
+            low, high = scaler.reach(*edges)
+            if low < -ROUNDING or high > 1 + ROUNDING:
                 raise InvalidDataError(
                     f"likelihood {name} needs values in [0, 1], and scaled rows range from {low:g} to {high:g}; use "
                     "scaling='minmax'"
                 )
 
     def check_cells(self, values: Any, start: int, names: Sequence[str], numbers: NDArray[np.integer] | None) -> None:
-        """Refuse cells of rows, dense or CSR, that are to be counts and are not; see `refuse_other_than_counts`."""
+        """Refuse cells of rows, dense or CSR, that are to be counts and are not; see `refuse_outside`."""
         if self.likelihood.counts:
             counted = np.ones(values.shape[1], bool)
             counted[list(self.conditions)] = False
             who = f"likelihood {type(self.likelihood).__name__}"
-            refuse_other_than_counts(values, start, names, counted, who=who, numbers=numbers)
+            refuse_outside(Counts(counted), values, start, names, who=who, numbers=numbers)
 
 
 def _cells(conditions: Any, schema: Schema) -> tuple[int, ...]:

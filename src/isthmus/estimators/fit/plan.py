@@ -356,6 +356,7 @@ def _network_plan(
         categories=schema.categories,
         conditions=() if bound is None else bound.conditions,
         counts=bound is not None and bound.likelihood.counts,
+        shares=bound is not None and bound.likelihood.shares,
     )
     return NetworkPlan(
         family,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusWarning
 from isthmus.core.processes import all_gathered, row_share
 from isthmus.core.types import Columns
+from isthmus.data.domains import has_own_limits
 from isthmus.data.scaling import ColumnStatistics, Scaling
 from isthmus.data.scaling.choosing import AUTO_DICTIONARY, choose_scaler, gathered, out_of_range, sample_stride
 from isthmus.data.scaling.sparse_statistics import SparseColumnStatistics, sparse_stride
@@ -127,10 +128,12 @@ def prepare(
 
 
 def check_validation(plan: Plan, loader: RowLoader, validation: Source, names: Sequence[str]) -> None:
-    """Raise InvalidDataError for a cell of other validation rows that is not finite or too large."""
+    """Raise InvalidDataError for a cell of other validation rows that is not finite, too large or without a loss."""
     try:
         statistics = measure(validation, None, names, NO_HOLDOUT, missing=plan.masks_missing, bound=plan.bound)
         refuse_too_large(statistics, loader.scaler, plan.compute, validation, names)
+        if has_own_limits(loader.scaler):
+            plan.check_range(statistics, loader.scaler)
     except InvalidDataError as error:
         raise InvalidDataError(f"validation_data: {error}") from None
 
