@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from isthmus.core.errors import BrokenFileError, InvalidDataError, IsthmusError
 from isthmus.data.formats import HEIF
 from isthmus.data.sources.arrays import one_line
-from isthmus.data.sources.images import has_plugin, remedy
+from isthmus.data.sources.images import black_as_zero, has_plugin, remedy
 from isthmus.images.picture import Picture, to_floats
 from isthmus.images.png import bit_depth
 
@@ -116,9 +116,7 @@ def _plain_samples(image: Any, name: str) -> tuple[NDArray[Any], bool]:
         raise InvalidDataError(
             f"{name} has pixels of mode {image.mode}, which is not supported; convert it to grey or RGB"
         )
-    samples = np.asarray(image)
-    if image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == 0 and image.mode.startswith("I;16"):
-        samples = 65535 - samples  # 0 is white, which Pillow inverts in 8 bits only
+    samples = black_as_zero(np.asarray(image), image)
     if key is not None and samples.dtype.kind == "u" and samples.itemsize == 2:
         return _keyed(samples[..., None], (key,)), True
     return samples, image.mode in ("LA", "RGBA")
@@ -190,7 +188,7 @@ def _decoded(content: bytes, layout: str) -> Any:
     return image
 
 
-_PHOTOMETRIC, _SAMPLE_FORMAT = 262, 339
+_SAMPLE_FORMAT = 339
 _NPY = b"\x93NUMPY"
 # For others, such as PostScript, Pillow would start external programs.
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "AVIF", "HEIF")

@@ -4,6 +4,7 @@ import struct
 import sys
 import types
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 from isthmus.core.errors import BrokenFileError, InvalidDataError, IsthmusWarning, MissingFileError
 from isthmus.data.sources import PatchSource, open_source, read_idx
 from isthmus.estimators.inputs import each_picture
+from isthmus.images.files import read_picture, write_picture
 
 
 def read(source):
@@ -139,6 +141,36 @@ def test_a_transparent_colour_is_refused(tmp_path, mode):
     transparency = (0, 0, 0) if mode == "RGB" else 0
     path = saved(tmp_path, np.zeros((3, 4), np.uint8), "a.png", mode, transparency=transparency)
     refused(InvalidDataError, path, "transparent pixels")
+
+
+def test_a_transparent_colour_of_16_bits_is_refused_where_a_pixel_has_it(tmp_path):
+    wide = GREY.astype(np.uint16) * 256
+    refused(InvalidDataError, saved(tmp_path, wide, transparency=int(wide[1, 1])), "a.png has transparent pixels")
+    assert_array_equal(read(open_source(saved(tmp_path, wide, transparency=12345))), wide.reshape(1, -1))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_tiff_whose_white_is_0_is_read_as_a_viewer_shows_it(tmp_path, bits):
+    dark = (GREY.astype(np.uint16) * 257) if bits == 16 else GREY
+    stored = 65535 - dark if bits == 16 else dark  # Pillow inverts pixels of 8 bits when it writes them
+    path = saved(tmp_path, stored, "a.tif", tiffinfo={262: 0})
+    with Image.open(path) as image:
+        assert image.tag_v2[262] == 0
+    assert_array_equal(read(open_source(path)), dark.reshape(1, -1))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.ppm"])
+def test_16_bit_colours_are_read_with_8_bits_and_a_warning(tmp_path, name):
+    wide = read_picture(saved(tmp_path, GREY, "grey.png"))  # a format to write the colours like
+    values = np.concatenate([wide.values[..., None]] * 3, axis=2)
+    picture = replace(wide, values=values, dtype=np.dtype(np.uint16), format="NPY")
+    (tmp_path / "grey.png").unlink()
+    for copy in ("", "b"):
+        write_picture(picture, values, tmp_path / f"{copy}{name}")
+    with pytest.warns(IsthmusWarning, match=r"a\.\w+ has 16-bit colours, of which the upper 8 bits are read") as caught:
+        pixels = read(open_source(tmp_path))
+    assert len(caught) == 1
+    assert_array_equal(pixels, [np.repeat(GREY.ravel(), 3)] * 2)
 
 
 def test_several_frames_are_refused(tmp_path):

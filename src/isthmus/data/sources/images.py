@@ -10,7 +10,7 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -108,6 +108,7 @@ class PictureFiles:
     def __init__(self, path: str | os.PathLike[str] | FileList) -> None:
         self.path = path if isinstance(path, FileList) else _place(path)
         self._archive: zipfile.ZipFile | None = None
+        self._said_wide = False
         self.names = self._listed()
         if not self.names:
             raise InvalidDataError(f"{self.path} holds no pictures ({', '.join(PICTURES)}){self._instead()}")
@@ -159,7 +160,17 @@ class PictureFiles:
         place = self.where(number)
         with _reading(place):
             content = self._archive.read(self.names[number]) if self._archive else Path(place).read_bytes()
-            return decode_picture(content, place)
+            return decode_picture(content, place, self._say_wide)
+
+    def _say_wide(self, place: str) -> None:
+        if not self._said_wide:
+            self._said_wide = True
+            warnings.warn(
+                f"{place} has 16-bit colours, of which the upper 8 bits are read; to keep all bits, save the pictures as "
+                "one .npy array",
+                IsthmusWarning,
+                stacklevel=2,
+            )
 
     def look(self, number: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
         """Return the shape and type of a picture from its header."""
@@ -188,14 +199,15 @@ class ImageFolderSource(NumberedRows):
     -----
     All pictures must have the size and mode of the first; each is checked when it is read. Grey pictures have shape
     (height, width), colour pictures (height, width, 3). A palette becomes colours, black and white becomes 0 and 255,
-    16-bit grey stays uint16, and an opaque alpha channel is dropped. Pillow reads 16-bit colour as 8-bit. Pictures are
-    turned as their Exif orientation says. Of a phone's JPEG with further pictures (MPO), the first is read.
+    16-bit grey stays uint16, and an opaque alpha channel is dropped. Of 16-bit colours the upper 8 bits are read.
+    Pictures are turned as their Exif orientation says. Of a phone's JPEG with further pictures (MPO), the first is
+    read.
 
     Warns
     -----
     IsthmusWarning
         If a folder or an archive has pictures that Pillow cannot read, such as those of cameras (raw) and, without the
-        package pillow-heif, HEIC.
+        package pillow-heif, HEIC, or if a picture has 16-bit colours.
 
     Raises
     ------
@@ -228,12 +240,17 @@ class ImageFolderSource(NumberedRows):
             out[place] = picture.reshape(-1)
 
 
-def decode_picture(content: bytes, name: str) -> NDArray[Any]:
-    """Return the pixels of an encoded picture as (height, width) or (height, width, 3), turned upright."""
+def decode_picture(content: bytes, name: str, say_wide: Callable[[str], None] | None = None) -> NDArray[Any]:
+    """Return the pixels of an encoded picture as (height, width) or (height, width, 3), turned upright.
+
+    `say_wide` is called with the name of a picture of 16-bit colours, which Pillow reads as 8-bit ones.
+    """
     from PIL import ImageOps
 
     with _reading(name), open_picture(io.BytesIO(content)) as image:
         _refuse_frames(image, name)
+        if say_wide is not None and _has_wide_colours(image):
+            say_wide(name)
         image.load()
         plain = _without_alpha(ImageOps.exif_transpose(image), name)
         mode = plain.mode
@@ -241,8 +258,24 @@ def decode_picture(content: bytes, name: str) -> NDArray[Any]:
             plain = plain.convert("L")
         elif mode not in _KEPT_MODES:
             plain = plain.convert("RGB")
-        pixels = np.asarray(plain)
+        pixels = black_as_zero(np.asarray(plain), image)
         return pixels.astype(_type_of(mode, image.format), copy=False)
+
+
+def black_as_zero(pixels: NDArray[Any], image: Any) -> NDArray[Any]:
+    """Return the pixels of an image, inverted in a 16-bit TIFF whose white is 0: Pillow inverts those of 8 bits only."""
+    inverted = image.format == "TIFF" and image.mode.startswith("I;16") and image.tag_v2.get(_PHOTOMETRIC) == 0
+    return 65535 - pixels if inverted else pixels
+
+
+def _has_wide_colours(image: Any) -> bool:
+    """Whether an image of which the header has been read has more than 8 bits in each of several channels."""
+    if image.mode not in ("LA", "RGB", "RGBA", "CMYK") or not image.tile:
+        return False
+    layout = image.tile[0].args
+    if image.format == "PPM":
+        return isinstance(layout, tuple) and layout[-1] > 255
+    return ";16" in (layout if isinstance(layout, str) else str(layout))
 
 
 def picture_looks(file: IO[bytes], name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -345,12 +378,17 @@ def _refuse_frames(image: Any, name: str) -> None:
 
 
 def _without_alpha(image: Any, name: str) -> Any:
-    if not image.has_transparency_data or image.mode.startswith("I"):
+    if not image.has_transparency_data:
+        return image
+    refusal = InvalidDataError(f"{name} has transparent pixels; flatten it onto a background colour first")
+    if image.mode.startswith("I"):
+        if (np.asarray(image) == image.info.get("transparency")).any():
+            raise refusal
         return image
     grey = image.mode in ("L", "LA", "La")
     full = image.convert("LA" if grey else "RGBA")
     if full.getchannel("A").getextrema()[0] < 255:
-        raise InvalidDataError(f"{name} has transparent pixels; flatten it onto a background colour first")
+        raise refusal
     return full.convert("L" if grey else "RGB")
 
 
@@ -381,7 +419,7 @@ def _reading(name: object) -> Iterator[None]:
         raise BrokenFileError(f"{name} cannot be read: {message}; {what_to_do}") from error
 
 
-_ORIENTATION = 274
+_PHOTOMETRIC, _ORIENTATION = 262, 274
 _EXIF_KEYS = {"exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp"}
 # Pictures of formats that Pillow cannot read: of cameras, and of other programs.
 OTHERS = (
