@@ -274,6 +274,16 @@ def test_improvements_below_tol_do_not_count(loader_of):
     assert watched(loader_of, endless)[0][-1].epoch == 10
 
 
+@pytest.mark.parametrize(("losses", "stale"), [([2.0, 1.95, 1.5], [1, 0]), ([-2.0, -2.05, -2.5], [1, 0])])
+def test_tol_is_a_share_of_a_loss_of_either_sign(loader_of, monkeypatch, losses, stale):
+    found = iter(losses)
+    monkeypatch.setattr(Trainer, "_validate", lambda trainer, state: {"loss": next(found)})
+    settings = Settings(2, 1e-4, early_stopping=True, patience=4, tol=0.1)
+    states, _ = watched(loader_of, settings)
+    assert [state.stopping.stale for state in states[1:]] == stale
+    assert states[-1].stopping.best_loss == losses[-1]
+
+
 def test_without_restore_best_nothing_is_copied(loader_of):
     settings = Settings(2, 0.05, early_stopping=True, restore_best=False)
     assert watched(loader_of, settings)[0][-1].best is None

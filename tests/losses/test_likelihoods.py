@@ -48,6 +48,23 @@ def test_log_densities_equal_scipy(name):
     assert_allclose(single, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("log_theta", [-3.0, 2.0, 2.2, 5.0, 9.0, 14.0])
+def test_a_negative_binomial_that_is_nearly_poisson_keeps_its_digits(log_theta):
+    counts, theta = np.arange(60.0), np.exp(log_theta)
+    mean = np.float64(np.float32(np.log(7.0)))
+
+    def total(own, x, output):
+        return jnp.sum(NegativeBinomial().log_density(x, output, {"log_theta": own}))
+
+    with jax.enable_x64(True):
+        exact = jax.grad(total)(jnp.float64(log_theta), jnp.asarray(counts), jnp.full(60, mean))
+    single = jnp.asarray(counts, jnp.float32), jnp.full(60, mean, jnp.float32)
+    found = NegativeBinomial().log_density(*single, {"log_theta": np.float32(log_theta)})
+    expected = stats.nbinom.logpmf(counts, theta, theta / (theta + np.exp(mean)))
+    assert_allclose(found, expected, rtol=3e-6, atol=3e-5)
+    assert_allclose(jax.grad(total)(jnp.float32(log_theta), *single), exact, rtol=1e-3, atol=1e-3)
+
+
 def test_a_gaussian_has_one_variance_one_by_column_or_a_fixed_one():
     assert {name: leaf.shape for name, leaf in Gaussian().init(7).items()} == {"log_scale": ()}
     assert Gaussian("feature").init(7)["log_scale"].shape == (7,)

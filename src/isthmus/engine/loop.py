@@ -340,7 +340,9 @@ class Trainer:
     def _update_stopping(self, state: TrainState, loss: float) -> TrainState:
         stopping = state.stopping
         if loss < stopping.best_loss:
-            improved = loss < stopping.best_loss * (1 - self.settings.tol) or not np.isfinite(stopping.best_loss)
+            best_loss = stopping.best_loss
+            # A log density may be above 0, and the loss below.
+            improved = loss < best_loss - self.settings.tol * abs(best_loss) or not np.isfinite(best_loss)
             best = self.program.copied((state.params, state.model)) if self.settings.restore_best else None
             stale = 0 if improved else stopping.stale + 1
             return state._replace(

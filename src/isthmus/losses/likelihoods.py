@@ -22,6 +22,7 @@ Own = Mapping[str, Any]  # what a likelihood learns, by name
 Rows = NDArray[np.float64]
 
 _LEAST_LOG_SCALE = -7.0  # of a deviation; rows that are reconstructed exactly have a density without bound
+_STIRLING = 8.0  # from here on two terms of Stirling's series are exact to float32
 
 
 class Likelihood(Settings):
@@ -202,14 +203,32 @@ class NegativeBinomial(_Counts):
     def log_density(self, x: Array, pre_output: Array, own: Own) -> Array:
         """Return the log probability of counts; see `Likelihood`."""
         log_theta = jnp.asarray(own["log_theta"], pre_output.dtype)
-        theta, log_sum = jnp.exp(log_theta), jnp.logaddexp(log_theta, pre_output)
-        chosen = gammaln(x + theta) - gammaln(theta) - gammaln(x + 1)
-        return chosen + theta * (log_theta - log_sum) + x * (pre_output - log_sum)
+        theta, ratio = jnp.exp(log_theta), pre_output - log_theta
+        chosen = _log_rising(theta, x) - gammaln(x + 1)
+        # Not by the logarithm of theta + mean: its difference from log theta, times theta, would lose all digits.
+        return chosen - theta * jax.nn.softplus(ratio) - x * jax.nn.softplus(-ratio)
 
     def draw(self, rng: np.random.Generator, mean: Rows, own: Own) -> Rows:
         """Return counts."""
         theta = np.exp(np.asarray(own["log_theta"], np.float64))
         return rng.poisson(rng.gamma(theta, mean / theta)).astype(np.float64)
+
+
+def _log_rising(theta: Array, x: Array) -> Array:
+    """Return ``log(gamma(theta + x) / gamma(theta))``, elementwise, for theta > 0 and x >= 0.
+
+    As counts become Poisson, theta grows without bound, and the difference of two logarithms of the gamma function
+    would lose all digits: from a theta of 8 on, Stirling's series is subtracted term by term.
+    """
+    large = jnp.maximum(theta, _STIRLING)
+    series = _stirling_rest(large + x) - _stirling_rest(large)
+    by_series = (large - 0.5) * jnp.log1p(x / large) + x * (jnp.log(large + x) - 1) + series
+    small = jnp.minimum(theta, _STIRLING)
+    return jnp.where(theta >= _STIRLING, by_series, gammaln(small + x) - gammaln(small))
+
+
+def _stirling_rest(z: Array) -> Array:
+    return (1 - 1 / (30 * z * z)) / (12 * z)
 
 
 class _ZeroInflated(_Counts):
