@@ -259,6 +259,38 @@ def test_a_folder_that_another_run_writes_to_is_refused(tmp_path):
     Autoencoder(2, **OPTIONS).fit(ROWS, checkpoint=tmp_path)
 
 
+def test_all_processes_refuse_a_folder_that_they_do_not_share(tmp_path, monkeypatch):
+    # Two threads in the place of two processes; one that leaves before the other's last collective breaks the barrier.
+    barrier, numbers, messages = threading.Barrier(2), {}, {}
+
+    def exchanged(number):
+        numbers[threading.get_ident()] = number
+        barrier.wait(10)
+        largest = max(numbers.values())
+        barrier.wait(10)
+        return largest
+
+    monkeypatch.setattr(isthmus.engine.checkpoint, "global_maximum", exchanged)
+    (tmp_path / "ahead").mkdir()
+    write_model(
+        tmp_path / "ahead" / "checkpoint-000000000005-000001.safetensors", {"class": "Checkpoint", "step": 5}, {}
+    )
+
+    def find(name):
+        try:
+            Checkpoints(tmp_path / name).find({})
+        except Exception as error:
+            messages[name] = str(error)
+
+    threads = [threading.Thread(target=find, args=(name,)) for name in ("ahead", "empty")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(messages) == ["ahead", "empty"]
+    assert all("has other checkpoints in other processes" in message for message in messages.values()), messages
+
+
 def test_a_file_system_without_locks(tmp_path, monkeypatch):
     def unsupported(*arguments):
         raise OSError(95, "Operation not supported")

@@ -132,7 +132,9 @@ class Checkpoints:
         self.identity = dict(identity)
         found = self._newest()
         step = -1 if found is None else int(found.header["step"])
-        if global_maximum(step + 1) != step + 1 or global_maximum(-step) != -step:
+        # Both in all processes, before any of them raises: the others would wait for one that has.
+        most, least = global_maximum(step), -global_maximum(-step)
+        if (most, least) != (step, step):
             raise InvalidParameterError(
                 f"{self.folder} has other checkpoints in other processes; use a folder that all share"
             )
