@@ -1,5 +1,19 @@
-"""``python -m isthmus`` is the command line."""
+"""The program ``isthmus``, which is ``python -m isthmus`` too."""
 
-from isthmus.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command line and exit; Ctrl-C is one line while its modules are imported too."""
+    try:
+        from isthmus.cli import main as run
+
+        run()
+    except KeyboardInterrupt:
+        if sys.stderr is not None:
+            print("isthmus: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

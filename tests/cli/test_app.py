@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from commands import Terminal, fails, spawn
+from commands import Terminal, fails, isthmus, spawn
 from isthmus.cli.app import app, errors_as_lines, progress_of
 
 
@@ -132,3 +132,9 @@ def test_a_failed_process_ends_at_once_but_runs_what_is_registered_for_its_end()
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "rows\n", "removed\n")
     assert time.monotonic() - start < 50
+
+
+def test_a_line_break_in_a_name_leaves_a_message_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert isthmus("encode", "model", "no\nrows.csv", "-o", "no\ncodes.txt", code=2).stderr.count("\n") == 1
+    fails("inspect", "no\nmodel", match=r"there is no model file no\\nmodel;")

@@ -45,3 +45,9 @@ def test_cache_turned_off(value, options, monkeypatch):
     monkeypatch.setenv("ISTHMUS_CACHE", value)
     assert isthmus("cache", *options).stdout == "off: ISTHMUS_CACHE=off\n"
     assert json.loads(isthmus("cache", *options, "--json").stdout) == {"folder": None}
+
+
+def test_cache_without_a_home(monkeypatch):
+    monkeypatch.setattr(compilation, "cache_folder", lambda: None)
+    monkeypatch.delenv("ISTHMUS_CACHE", raising=False)
+    assert isthmus("cache").stdout.startswith("off: no home folder is known; set HOME, or ISTHMUS_CACHE")

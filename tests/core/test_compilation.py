@@ -52,6 +52,18 @@ def test_cache_folder(tmp_path, monkeypatch):
     assert "isthmus" in compilation.cache_folder().parts
 
 
+@pytest.mark.parametrize("given", ["", "~/programs"])
+def test_no_cache_for_a_user_without_a_home(given, monkeypatch):
+    def unknown(number):
+        raise KeyError(number)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setenv("ISTHMUS_CACHE", given)
+    assert compilation.cache_folder() is None
+
+
 @pytest.mark.parametrize(
     ("most", "kept", "expected"), [(60, 40, "abcdef"), (59, 40, "cdef"), (59, 35, "def"), (59, 0, "")]
 )

@@ -237,3 +237,12 @@ def test_devices_are_written_to_and_stay():
     assert is_stream("/dev/null")
     with pytest.raises(UnwritableError, match=r"^cannot write /dev/full: No space left on device; free some space"):
         write("/dev/full")
+
+
+def test_a_working_directory_that_was_removed(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(UnwritableError, match=r"cannot write rows\.npy: No such file or directory"):
+        check_writable("rows.npy")

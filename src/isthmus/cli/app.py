@@ -26,6 +26,7 @@ from isthmus.cli.help import WIDEST, Command
 from isthmus.core.errors import DivergedError, InvalidParameterError, IsthmusError, LostProcessError, UnwritableError
 from isthmus.core.files import described, is_stdout
 from isthmus.core.version import __version__
+from isthmus.data.sources.walking import printable
 
 if TYPE_CHECKING:
     from isthmus.estimators.streaming import Progress
@@ -100,7 +101,7 @@ def _root(
 def say(text: object) -> None:
     """Print a line on stderr, if it is open, and log it."""
     streams = sys.modules.get("isthmus.data.sources.streams")  # imported only if a stream may have been read
-    line = str(text) if streams is None else streams.with_labels(str(text))
+    line = printable(text if streams is None else streams.with_labels(str(text)))
     logs.record(line)
     if sys.stderr is not None:
         with contextlib.suppress(OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 from typer import Option
@@ -22,7 +23,9 @@ def cache(
 
     folder = compilation.cache_folder()
     if folder is None:
-        print_result({"folder": None}, "off: ISTHMUS_CACHE=off", as_json=as_json)
+        is_off = os.environ.get(compilation.VARIABLE, "").lower() == compilation.OFF
+        why = "ISTHMUS_CACHE=off" if is_off else "no home folder is known; set HOME, or ISTHMUS_CACHE to a whole path"
+        print_result({"folder": None}, f"off: {why}", as_json=as_json)
         return
     if clear:
         files, n_bytes = compilation.clear()

@@ -31,7 +31,7 @@ _KEPT_BYTES = 384 << 20
 
 
 def cache_folder() -> Path | None:
-    """Return the folder of compiled programs, or None where ``ISTHMUS_CACHE=off``.
+    """Return the folder of compiled programs, or None where ``ISTHMUS_CACHE=off`` or no home folder is known.
 
     ``ISTHMUS_CACHE`` names another folder. Programs are specific to a processor, so each kind has a folder of its own:
     a home directory may be shared by machines of several kinds.
@@ -39,7 +39,10 @@ def cache_folder() -> Path | None:
     given = os.environ.get(VARIABLE, "")
     if given.lower() == OFF:
         return None
-    root = Path(given).expanduser() if given else user_cache_path("isthmus")
+    try:
+        root = Path(given).expanduser() if given else user_cache_path("isthmus")
+    except RuntimeError:  # of a user without a name and without HOME, as containers may have
+        return None
     return root / "programs" / f"{platform.machine()}-{_processor()}"
 
 

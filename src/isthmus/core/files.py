@@ -198,8 +198,8 @@ def make_folder(path: Path) -> None:
 def _open_temporary(target: Path) -> tuple[int, Path]:
     if target.is_dir():
         raise UnwritableError(f"cannot write {target}: it is a folder; name a file in it")
-    folder = Path(os.path.realpath(target)).parent
     try:
+        folder = Path(os.path.realpath(target)).parent  # it fails in a working directory that was removed
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:60]}.", dir=folder)
     except OSError as error:
         raise _unwritable(target, error) from error

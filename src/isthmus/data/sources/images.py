@@ -166,8 +166,8 @@ class PictureFiles:
         if not self._said_wide:
             self._said_wide = True
             warnings.warn(
-                f"{place} has 16-bit colours, of which the upper 8 bits are read; to keep all bits, save the pictures as "
-                "one .npy array",
+                f"{place} has 16-bit colours, of which the upper 8 bits are read; to keep all bits, save the pictures "
+                "as one .npy array",
                 IsthmusWarning,
                 stacklevel=2,
             )
@@ -263,7 +263,7 @@ def decode_picture(content: bytes, name: str, say_wide: Callable[[str], None] | 
 
 
 def black_as_zero(pixels: NDArray[Any], image: Any) -> NDArray[Any]:
-    """Return the pixels of an image, inverted in a 16-bit TIFF whose white is 0: Pillow inverts those of 8 bits only."""
+    """Return the pixels of an image, inverted in a 16-bit TIFF whose white is 0: Pillow inverts those of 8 bits."""
     inverted = image.format == "TIFF" and image.mode.startswith("I;16") and image.tag_v2.get(_PHOTOMETRIC) == 0
     return 65535 - pixels if inverted else pixels
 
