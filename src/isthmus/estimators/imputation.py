@@ -41,11 +41,13 @@ from isthmus.data.columns import (
     select,
     with_cells,
 )
+from isthmus.data.encoding.table import stated_categories
 from isthmus.data.filling import within
 from isthmus.data.frames import eager, labels_of, library_of, matrix_of
 from isthmus.data.groups import groups_of
 from isthmus.data.scaling.statistics import refuse_non_finite
 from isthmus.data.sources.places import is_location
+from isthmus.data.text_values import note_on_text
 from isthmus.data.weights import checked_weights
 from isthmus.engine.interruption import Interruption
 from isthmus.estimators import stored
@@ -304,6 +306,8 @@ class AutoencoderImputer(ImputerParameters, Exported, TransformerMixin, BaseEsti
             )
         check_names(self, X, reset=reset)
         columns = describe(X, self.missing_values) if reset else self._columns_in(X)
+        if reset:
+            _warn_of_text(X, columns)
         values, holes = cells_of(X, columns, self.missing_values)
         return _Cells(columns, values, holes, X, None)
 
@@ -394,6 +398,15 @@ def _opened(X: Any) -> Any:
             "convert it"
         )
     return X
+
+
+def _warn_of_text(X: Any, columns: Sequence[ColumnOfTable]) -> None:
+    """Warn of columns of a frame whose categories are numbers or dates as text, unless their type states them."""
+    for place, column in enumerate(columns):
+        stated = column.kind != "category" or stated_categories(X, place) is not None
+        note = None if stated else note_on_text(column.name, column.levels)
+        if note:
+            warnings.warn(note, IsthmusWarning, stacklevel=4)
 
 
 def _divided(X: Any, options: RowOptions) -> tuple[Any, Floats | None, NDArray[np.integer] | None]:

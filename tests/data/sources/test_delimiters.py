@@ -41,6 +41,12 @@ def read(folder, content, **options):
         ("a,b\n-3,09\n1,50\n", [[-3, 9], [1, 50]], None),
         ("-3,-9\n1,5\n", [[-3, -9], [1, 5]], None),
         ("-3,09,1\n1,50,2\n", [[-3, 9, 1], [1, 50, 2]], None),
+        (
+            "a\n900\n1.234\n12.500\n999.000\n40\n1\n",
+            [[900], [1.234], [12.5], [999], [40], [1]],
+            "the point of numbers such as '1.234' is read as a decimal mark; if it divides thousands",
+        ),
+        ("a;b\n9;5\n1.234;6\n12.5;7\n999.000;8\n40;9\n", [[9, 5], [1.234, 6], [12.5, 7], [999, 8], [40, 9]], None),
         ("a;b\n1,234;5,678\n", [[1.234, 5.678]], "'1,234' is read as a decimal mark; if it divides thousands"),
         ("a;b\n1,234;0,678\n", [[1.234, 0.678]], None),
     ],

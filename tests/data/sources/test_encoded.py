@@ -1,3 +1,4 @@
+import re
 import warnings
 
 import numpy as np
@@ -236,12 +237,15 @@ def test_text_where_the_fit_saw_numbers_is_named(tmp_path):
         open_mixed(path, encoding=encoding)
 
 
-def test_columns_that_spaces_separate_are_no_category(tmp_path):
+@pytest.mark.parametrize(
+    ("mark", "said"), [(" ", "spaces separate its cells, pass delimiter='space'"), *((m, f"'{m}'") for m in ":^~!")]
+)
+def test_columns_that_other_marks_separate_are_no_category(tmp_path, mark, said):
     path = tmp_path / "t.csv"
-    path.write_text("size color\n1 red\n2 blue\n")
-    with pytest.raises(InvalidDataError, match="if spaces separate its cells, pass delimiter='space'"):
+    path.write_text("size color\n1 red\n2 blue\n".replace(" ", mark))
+    with pytest.raises(InvalidDataError, match=f"if {re.escape(said)}"):
         open_mixed(path)
-    assert open_mixed(path, delimiter="space").schema.names == ("size", "color=blue", "color=red")
+    assert open_mixed(path, delimiter=mark).schema.names == ("size", "color=blue", "color=red")
 
 
 def test_blocks_of_numbers_of_a_mixed_table_are_refused(tmp_path):

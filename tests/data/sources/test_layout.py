@@ -1,3 +1,4 @@
+import csv
 import lzma
 import warnings
 
@@ -92,6 +93,21 @@ def test_the_unnamed_first_column_can_be_asked_for(tmp_path):
     with pytest.warns(IsthmusWarning, match="is left out"):
         source = open_source(tmp_path / "rows.csv", columns=["a", ""])
     assert next(source.blocks()).values.tolist() == [[1, 5], [2, 6]]
+
+
+def test_names_that_are_one_less_than_the_cells_stand_right_of_row_labels(tmp_path):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(5, 3)), index=[*"vwxyz"], columns=[*"abc"])
+    for sep, quoting in ((",", csv.QUOTE_MINIMAL), ("\t", csv.QUOTE_NONNUMERIC)):  # as R's write.table
+        text = frame.to_csv(sep=sep, quoting=quoting).replace('""', "").removeprefix(sep)
+        (tmp_path / "rows.csv").write_text(text)
+        with pytest.warns(IsthmusWarning, match="the first column has no name in the header and is left out"):
+            source = open_source(tmp_path / "rows.csv")
+        assert source.schema.names == ("a", "b", "c")
+        np.testing.assert_allclose(next(source.blocks()).values, pd.read_csv(tmp_path / "rows.csv", sep=sep))
+    for content in ("a title\n1,x\n3,y\n", "1,2\n3,4,5\n6,7,8\n"):
+        (tmp_path / "rows.csv").write_text(content)
+        with pytest.raises(BrokenFileError, match="line 2 has"), warnings.catch_warnings(action="ignore"):
+            next(open_source(tmp_path / "rows.csv").blocks())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.core.errors import InvalidDataError
+from isthmus.core.errors import InvalidDataError, IsthmusWarning
 from isthmus.data.columns import ColumnOfTable
 from isthmus.data.encoding.dates import TICKS_OF_DAY, elapsed_days, ticks_of, times_of_day, waves, widest_step
 from isthmus.data.encoding.skew import Skew, skew_of, transformed, untransformed
 from isthmus.data.encoding.types import Type, is_time_of_day, limits_of, merged, plain_label, zone_of
 from isthmus.data.frame_columns import FrameColumn
 from isthmus.data.frames import refused
+from isthmus.data.text_values import note_on_text
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -373,11 +375,13 @@ class ColumnFinder:
 
     def _levels(self) -> tuple[Any, ...]:
         n_levels, length = len(self.counts), self.letters / max(1, self.observed)
+        note = None if self.categories else note_on_text(self.name, self.counts)
         if not self.categories and n_levels > _FEW_ROWS / 2:
             remedy = "drop it, group its values, or give it a type of categories to encode it anyway"
             if self.observed >= _FEW_ROWS and n_levels > self.observed / 2:
                 raise InvalidDataError(
-                    f"column {self.name!r} has {n_levels:,} different values in {self.observed:,} rows, so it is an "
+                    note
+                    or f"column {self.name!r} has {n_levels:,} different values in {self.observed:,} rows, so it is an "
                     f"identifier or free text; {remedy}"
                 )
             if length > _SENTENCE and n_levels >= _FEW_ROWS:
@@ -385,6 +389,8 @@ class ColumnFinder:
                     f"column {self.name!r} has {n_levels:,} different texts of {length:.0f} characters on average, so "
                     f"it is free text; {remedy}"
                 )
+        if note:
+            warnings.warn(note, IsthmusWarning, stacklevel=2)
         order = {label: place for place, label in enumerate(self.categories)}
         frequent = sorted(self.counts, key=lambda label: (-self.counts[label], str(label)))[:MOST_LEVELS]
         return tuple(sorted(frequent, key=lambda label: (order.get(label, 0), str(label), str(type(label)))))

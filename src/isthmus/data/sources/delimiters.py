@@ -15,6 +15,7 @@ _COMPARED_ROWS = 50
 _FEW = 2  # rows, in which equal lengths show nothing
 _QUOTED = re.compile(r'"(?:[^"]|"")*+"')
 _PARTS = re.compile(r"[+-]?(\d*),(\d*)(?:[eE].*)?")
+_POINTS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")
 
 
@@ -180,16 +181,33 @@ def _may_be_fractions(numbers: Sequence[str], parts: Sequence[tuple[str, str]]) 
 
 
 def find_decimal(rows: Sequence[Row], delimiter: str) -> tuple[str, str | None]:
-    """Return the decimal mark of the numbers in these rows, and what to say where the comma may divide thousands."""
+    """Return the decimal mark of the numbers in these rows, and what to say where a mark may divide thousands."""
     if delimiter == "," and len(rows[0].raw) > 1:
         return ".", None
     cells = list(itertools.chain.from_iterable(row.cells for row in rows))
     commas = [cell.strip() for cell in cells if has_decimal(cell, ",")]
     if not commas or any(has_decimal(cell, ".") for cell in cells):
-        return ".", None
+        return ".", _may_be_thousands(rows)
     if not all(_THOUSANDS.fullmatch(cell) for cell in commas):
         return ",", None
-    return ",", (
-        f"the comma of numbers such as {commas[0]!r} is read as a decimal mark; if it divides thousands, write them "
+    return ",", _said_of_thousands("comma", commas[0])
+
+
+def _may_be_thousands(rows: Sequence[Row]) -> str | None:
+    """Return what to say of a column in which ``1.250`` is beside ``900``, as no program writes three decimals."""
+    width = len(rows[0].raw)
+    columns = zip(*(row.cells for row in rows if len(row.raw) == width), strict=True)
+    for column in columns:
+        numbers = [cell.strip() for cell in column if is_number(cell)]
+        points = [cell for cell in numbers if "." in cell]
+        plain = len(numbers) - len(points)
+        if len(points) > _FEW and plain > _FEW and all(_POINTS.fullmatch(cell) for cell in points):
+            return _said_of_thousands("point", points[0])
+    return None
+
+
+def _said_of_thousands(mark: str, number: str) -> str:
+    return (
+        f"the {mark} of numbers such as {number!r} is read as a decimal mark; if it divides thousands, write them "
         "without it"
     )

@@ -199,14 +199,13 @@ def _named(
     like: TextLayout | None,
 ) -> TextLayout:
     """Return a layout with names, and the lines above the first row."""
-    cells = [row.cells for row in rows]
+    cells = _aligned([row.cells for row in rows], options.header)
+    raw = [["", *row.raw] if len(row.raw) < len(cells[0]) else row.raw for row in rows]
     width = len(cells[0])
-    if len(cells) > 1 and all(len(row) == width + 1 and not row[-1] for row in cells[1:]):
-        cells, width = [[*cells[0], ""], *cells[1:]], width + 1  # only the rows end with a delimiter
     header, unsure = options.header, False
     if header is None and like is not None and like.named and cells[0] == list(like.names):
         header = True
-    if header is None and has_quoted_names([row.raw for row in rows]):
+    if header is None and has_quoted_names(raw):
         header = True
     if header is None:
         header, unsure = has_header(cells, found.decimal)
@@ -232,6 +231,20 @@ def _named(
         note="; ".join(filter(None, notes)) or None,
         no_rows=found.no_rows and header and len(rows) == 1,
     )
+
+
+def _aligned(cells: list[list[str]], header: bool | None) -> list[list[str]]:
+    """Return rows whose names are one less than their cells with an empty one: at the end, or above labels of rows.
+
+    Rows may end with a delimiter, and R writes no name above its row names.
+    """
+    first, rest = cells[0], cells[1:]
+    if not rest or any(len(row) != len(first) + 1 for row in rest):
+        return cells
+    if not any(row[-1] for row in rest):
+        return [[*first, ""], *rest]
+    words = len(first) > 1 and all(cell and not is_number(cell) for cell in first)  # one may be a title
+    return [["", *first], *rest] if header or (header is None and words) else cells
 
 
 @contextmanager

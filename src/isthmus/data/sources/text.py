@@ -22,7 +22,7 @@ from isthmus.data.sources.places import FileList, Place, arrow_place
 from isthmus.data.sources.quotes import refuse_open_quotes
 from isthmus.data.sources.tables import TableSource
 from isthmus.data.sources.text_columns import TypeFinder, common_types, numbers_of, typed, whole_numbers, without
-from isthmus.data.sources.text_errors import refuse_bad_numbers, refuse_cells, refuse_date, refuse_text
+from isthmus.data.sources.text_errors import SEPARATORS, refuse_bad_numbers, refuse_cells, refuse_date, refuse_text
 
 _CSV_BLOCK = 8 << 20
 _PADDING = 16  # bytes; the last eight of a gzip stream are its checksum and size
@@ -111,8 +111,8 @@ class CsvSource(TableSource):
 
     def _check_types(self, part: Part, names: Sequence[str]) -> None:
         layout, kinds = self._layout(part.path), self._kinds
-        # One column with a space in its name may be several, which spaces separate.
-        several = layout.one_column and " " in layout.names[0].strip()
+        # One column with such a mark in its name may be several, which the mark separates.
+        several = layout.one_column and not SEPARATORS.keys().isdisjoint(layout.names[0].strip())
         if kinds is None or several:
             self._refuse_non_numeric(part, names)
             return

@@ -16,6 +16,8 @@ from isthmus.data.sources.quotes import refuse_open_quotes
 
 _TRUTHS = frozenset(("true", "false"))
 _NUMBERS_OF_TRUTHS = frozenset(("0", "1"))
+# The delimiters that are not found, with their names as options.
+SEPARATORS = {":": ":", "^": "^", "~": "~", "!": "!", " ": "space"}
 _LOOKED_AT = 10_000  # rows
 _SHOWN = 40
 _CLOSING = re.compile(r'(?:[^"]|"")*+"')
@@ -186,12 +188,21 @@ def refuse_text(part: Part, names: Sequence[str], layout: TextLayout, options: T
     first = _first_bad(part, wrong[0], layout, options)
     where = f"row {first.number:,} (line {first.line:,})" if first else ""
     such = f", such as {_short(first.cells[layout.names.index(wrong[0])])} in {where}" if first else ""
-    spaces = first is not None and len(layout.names) == 1 and len(first.cells[0].split()) > 1
-    hint = "; if spaces separate its cells, pass delimiter='space' (--delimiter space)" if spaces else ""
+    hint = "" if first is None or not layout.one_column else _separator_hint(layout.names[0], first.cells[0])
     raise InvalidDataError(
         f"{part.path}: column {wrong[0]!r} holds {describe_type(part.fields[wrong[0]])}{such}, but only numbers and "
         f"booleans can be read; convert it, or leave it out with drop=[{listed(wrong)}]{hint}"
     )
+
+
+def _separator_hint(name: str, cell: str) -> str:
+    """Return what to say where the name and a cell of a table's only column have one mark equally often."""
+    for mark, word in SEPARATORS.items():
+        parts = len(cell.split(None if mark == " " else mark))
+        if parts > 1 and (mark == " " or parts == len(name.split(mark))):
+            said = "spaces separate" if mark == " " else f"{mark!r} separates"
+            return f"; if {said} its cells, pass delimiter={word!r} (--delimiter {_argument(word)})"
+    return ""
 
 
 def refuse_bad_numbers(part: Part, names: Sequence[str], layout: TextLayout, options: TextOptions) -> None:
