@@ -134,6 +134,7 @@ def test_fit_accepts_every_numeric_dtype(small, dtype):
             r"Expected 2D array, got a sparse array of shape \(3,\)",
         ),
         (scipy.sparse.csr_array((0, 3)), ValueError, r"Found array with 0 sample"),
+        (np.zeros((4, 3, 3)), InvalidDataError, r"X\.reshape\(len\(X\), -1\), or pass pictures to Convolutional"),
         ("nowhere.npy", MissingFileError, "nowhere.npy does not exist"),
         ("pyproject.toml.bak.none", MissingFileError, "does not exist"),
     ],

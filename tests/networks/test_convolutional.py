@@ -59,3 +59,27 @@ def test_reordering_changes_the_code_and_not_the_network():
     assert_allclose(network.encode(moved, x), code[:, order] * signs, rtol=1e-5, atol=1e-6)
     again = network.decode(moved, network.encode(moved, x))
     assert_allclose(again, network.decode(params, code), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(7, 5, 3), (8, 8, 1)])
+def test_the_output_can_start_at_the_mean_of_each_channel(shape):
+    network = Convolutional(shape, 3, (4, 6), output_activation="sigmoid")
+    mean = rng.uniform(0.05, 0.3, size=shape)
+    params = network.init(0)
+    silent = [{**layer, "weight": 0 * layer["weight"]} for layer in params["decoder"]]
+    started = network.with_mean_output({**params, "decoder": silent}, mean.ravel())
+    output = network.activate_output(network.decode(started, rng.normal(size=(2, 3)).astype(np.float32)))
+    expected = np.broadcast_to(mean.mean(axis=(0, 1)), (2, *shape))
+    assert_allclose(np.asarray(output).reshape(expected.shape), expected, rtol=1e-5)
+
+
+def test_the_bias_of_black_or_white_pictures_is_finite():
+    network = Convolutional((4, 4, 1), 2, (3,), output_activation="sigmoid")
+    for value in (0.0, 1.0):
+        assert np.isfinite(network.with_mean_output(network.init(0), np.full(16, value))["decoder"][-1]["bias"]).all()
+
+
+def test_what_starts_at_the_mean():
+    assert Convolutional((4, 4, 1), 2, (3,), output_activation="sigmoid").starts_at_mean
+    assert not Convolutional((4, 4, 1), 2, (), output_activation="sigmoid").starts_at_mean  # each pixel has a bias
+    assert not Convolutional((4, 4, 1), 2, (3,)).starts_at_mean

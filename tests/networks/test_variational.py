@@ -35,6 +35,15 @@ def test_means_and_outputs_are_those_of_the_plain_network(network, plain):
     assert_array_equal(both, np.concatenate([mean, np.ones((4, 3))], axis=1))
 
 
+def test_conditions_are_no_part_of_the_mean_output():
+    network = VariationalConvolutional((4, 3, 2), 2, (3, 5), conditions=(0, 7, 26), output_activation="sigmoid")
+    plain = Convolutional((4, 3, 2), 2, (3, 5), output_activation="sigmoid")
+    mean = np.random.default_rng(0).uniform(0.1, 0.9, size=24)
+    found = network.with_mean_output(network.init(0), np.insert(mean, (0, 6, 24), 50.0))
+    expected = plain.with_mean_output(plain.init(0), mean)
+    np.testing.assert_array_equal(found["decoder"][-1]["bias"], expected["decoder"][-1]["bias"])
+
+
 def test_units_move_with_their_variances():
     network = VariationalDense(6, 3, (5,), (5,))
     params = network.init(0)

@@ -322,6 +322,10 @@ def _brief(error: ValueError) -> InvalidDataError:
     lines = str(error).splitlines()
     if lines[0].startswith("Complex data"):
         return InvalidDataError(f"{lines[0]}: give real and imaginary parts as columns of their own")
+    if lines[0].startswith("Found array with dim"):
+        return InvalidDataError(
+            f"{lines[0]} Flatten each row with X.reshape(len(X), -1), or pass pictures to ConvolutionalAutoencoder."
+        )
     if lines[-1].startswith("Reshape your data"):
         return InvalidDataError(f"{lines[0].rstrip(':')}. {lines[-1]}")
     return error if isinstance(error, InvalidDataError) else InvalidDataError(str(error))

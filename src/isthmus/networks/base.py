@@ -140,6 +140,7 @@ class Network:
     reverse_only: bool = False  # whether it has no forward-mode derivative
     stacks: bool = False  # whether its layers can be trained one by one, by `shallow` and `with_layer`
     n_context: int = 0  # the numbers that the decoder reads besides a code, after its units
+    starts_at_mean: bool = False  # whether its output has to start near the mean row, by `with_mean_output`
     keeps_encoder: bool = False  # whether the layers before the code can be another's, by `with_encoder_of`
 
     @property
@@ -324,6 +325,10 @@ class Network:
 
     def with_output_bias(self, params: Params, bias: Any) -> Params:
         """Return parameters with another bias of the decoder's last layer (D,)."""
+        raise AttributeError(_NO_LAYOUT)
+
+    def with_mean_output(self, params: Params, mean: NDArray[Any]) -> Params:
+        """Return parameters whose output starts near the mean row (D,); for networks with `starts_at_mean`."""
         raise AttributeError(_NO_LAYOUT)
 
     def code_bias(self, params: Params) -> Any:

@@ -17,12 +17,13 @@ from isthmus.core.errors import InvalidParameterError
 from isthmus.core.random import Stream, generator
 from isthmus.core.types import MaybeArray, Noise, Params, Statistics
 from isthmus.networks.activations import Activation, function_of
-from isthmus.networks.base import Layered, NetworkOptions
+from isthmus.networks.base import Layered, NetworkOptions, with_layer
 from isthmus.networks.convolution import convolve, to_channels, to_pixels
 from isthmus.networks.draws import draw_layer
 
 _HALVING = 2
 _SIDE = 3
+_EDGE = 1e-3  # the least mean of a channel, and the least distance from 1, whose logit a bias starts at
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,11 @@ class Convolutional(Layered):
         """Whether the decoder is one dense layer."""
         return not self.channels
 
+    @property
+    def starts_at_mean(self) -> bool:  # type: ignore[override]
+        """Whether all pixels share the last bias, and a sigmoid follows."""
+        return bool(self.channels) and self.output_activation == "sigmoid"
+
     @classmethod
     def from_options(cls, options: NetworkOptions) -> Self:
         """Return the network for an estimator's options; rows without a shape are images of one line."""
@@ -116,6 +122,16 @@ class Convolutional(Layered):
     def _kernel(self, rng: np.random.Generator, fan_in: int, fan_out: int) -> dict[str, NDArray[Any]]:
         layer = draw_layer(self.init_name, rng, _SIDE**2 * fan_in, fan_out)
         return {**layer, "weight": layer["weight"].reshape(_SIDE, _SIDE, fan_in, fan_out)}
+
+    def with_mean_output(self, params: Params, mean: NDArray[Any]) -> Params:
+        """Return parameters whose last bias is the logit of each channel's mean in the mean row (D,).
+
+        Where most pixels are near 0, the first steps of training push the bias of all pixels so far down that the
+        sigmoid's derivative vanishes: the output of digits stayed black.
+        """
+        share = np.clip(np.reshape(mean, self.image_shape).mean(axis=(0, 1)), _EDGE, 1 - _EDGE)
+        bias = np.tile(np.log(share / (1 - share)), _HALVING**2)
+        return with_layer(params, "decoder", -1, {"bias": bias.astype(self.dtype)})
 
     def encode(
         self, params: Params, x: Array, row: MaybeArray = None, noise: Noise | None = None, condition: MaybeArray = None

@@ -256,6 +256,10 @@ class VariationalConvolutional(Posterior, Convolutional):
         edges = [0, *(np.flatnonzero(np.diff(own)) + 1).tolist(), self.n_features]
         return [(first, stop, bool(own[first])) for first, stop in pairwise(edges)]
 
+    def with_mean_output(self, params: Params, mean: NDArray[Any]) -> Params:
+        """Return parameters whose output starts near the mean row (D,), of which conditions are no part."""
+        return super().with_mean_output(params, mean[~self.is_condition])
+
     def before_code(
         self, params: Params, x: Array, row: MaybeArray = None, noise: Noise | None = None, condition: MaybeArray = None
     ) -> Array:

@@ -3,9 +3,17 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 
-from isthmus import Autoencoder, SparseAutoencoder
+from isthmus import (
+    Autoencoder,
+    ConvolutionalAutoencoder,
+    DenoisingAutoencoder,
+    NeighborAutoencoder,
+    SparseAutoencoder,
+    VariationalAutoencoder,
+)
 from isthmus.core.errors import InvalidParameterError
 from isthmus.data.sources import open_source
 from isthmus.estimators.fit.plan import resolve
@@ -35,6 +43,38 @@ def test_a_linear_path_starts_at_pca(rows):
     with jax.enable_x64(True):
         found = np.asarray(network.decode(params, codes(network, params, rows)))
     assert_allclose(found, expected, atol=1e-6)
+
+
+def _dark_pictures() -> np.ndarray:
+    """Pictures of 12 x 12 black pixels, of which a white square of 3 x 3 is at some place."""
+    pictures = np.zeros((300, 12, 12), np.uint8)
+    for picture, (line, column) in zip(pictures, np.random.default_rng(0).integers(0, 10, size=(300, 2)), strict=True):
+        picture[line : line + 3, column : column + 3] = 255
+    return pictures
+
+
+DARK = [
+    ConvolutionalAutoencoder(8, channels=(8, 8)),
+    SparseAutoencoder(16, network="convolutional", hidden_layer_sizes=()),
+    DenoisingAutoencoder(8, network="convolutional", hidden_layer_sizes=()),
+    VariationalAutoencoder(8, network="convolutional", hidden_layer_sizes=(), beta=0.01),
+    NeighborAutoencoder(network="convolutional", channels=(8, 8), augmentation=None),
+]
+
+
+@pytest.mark.filterwarnings("ignore::isthmus.errors.SparsityWarning")
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(model, id=type(model).__name__, marks=[pytest.mark.slow] if 0 < place < len(DARK) - 1 else [])
+        for place, model in enumerate(DARK)
+    ],
+)
+def test_a_convolutional_decoder_of_black_pictures_learns(model):
+    X = _dark_pictures()
+    model = clone(model).set_params(max_epochs=20, batch_size=32, random_state=0).fit(X)
+    found = model.reconstruct(X).reshape(X.shape) / 255.0
+    assert np.mean((found - X / 255.0) ** 2) < 0.9 * np.var(X / 255.0, axis=0).mean()  # that of the mean picture
 
 
 @pytest.mark.parametrize("share", [0.5, 0.95, 0.999])

@@ -27,6 +27,7 @@ from isthmus.estimators.fit.map_checkpoints import Stage
 from isthmus.estimators.fit.plan import Plan, resolve
 from isthmus.estimators.fit.preparing import Prepared
 from isthmus.estimators.fit.run import FitRun, Fitted, continued, hooks_of, interruption_of, reporter_of
+from isthmus.estimators.fit.starting import with_mean_output
 from isthmus.losses.base import CELL_UNITS
 from isthmus.losses.contrastive import NEIGHBOR_WEIGHT, RECONSTRUCTION_WEIGHT, TEMPERATURE, Contrastive
 from isthmus.losses.penalties import WEIGHT as PENALTY_WEIGHT
@@ -233,7 +234,8 @@ def learn(plan: MapPlan, prepared: Prepared, edges: Edges, features: Stage, last
         If Ctrl-C ends the first stage, which has no map yet.
     """
     network = plan.plan.network.build(int(plan.plan.n_components), near_bounds=prepared.loader.scaler.near_bounds)
-    params, history, graph = network.init(plan.plan.seed), dict[str, list[float]](), None
+    params = with_mean_output(plan.plan, prepared.loader, network, network.init(plan.plan.seed))
+    history, graph = dict[str, list[float]](), None
     if plan.feature_components is not None and len(network.layers(params, "encoder")) > 1:
         first = _features(plan, plan.feature_components, prepared, edges, features)
         params, history = network.with_encoder_of(params, first.params_), first.history_

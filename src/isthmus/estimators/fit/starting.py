@@ -46,6 +46,7 @@ def new_network(plan: Plan, prepared: Prepared, *, pretrained: bool = True) -> t
     if plan.pretrain_epochs is not None and pretrained:
         params = layerwise(plan, network, params, prepared)
     params = with_likelihood(plan, network, params, loader)
+    params = with_mean_output(plan, loader, network, params)
     return network, _with_bias(plan, loader, network, with_sparsity(plan, network, params))
 
 
@@ -76,6 +77,12 @@ def with_likelihood(plan: Plan, network: Any, params: Params, loader: RowLoader)
         logarithms = np.where(network.is_condition, 0.0, np.log(counts / counts.mean()))
         params = network.with_output_bias(params, logarithms.astype(network.dtype))
     return {**params, "context": np.asarray(network.context(rows), np.float64).mean(axis=0).astype(network.dtype)}
+
+
+def with_mean_output(plan: Plan, loader: RowLoader, network: Network, params: Params) -> Params:
+    """Return parameters whose output starts at the mean row, where the network needs it and nothing else is asked."""
+    wanted = network.starts_at_mean and (plan.sparsity is None or plan.bias_start == "auto")
+    return network.with_mean_output(params, starting_bias(loader, "mean")) if wanted else params
 
 
 def _with_bias(plan: Plan, loader: RowLoader, network: Network, params: Params) -> Params:
