@@ -179,3 +179,43 @@ def test_quick_programs_are_compiled_by_other_options_and_round_otherwise(monkey
     monkeypatch.setattr(compilation, "_QUICK", {"xla_no_such_option": True})
     assert compilation.quick_options() is None
     compilation.quick_options.cache_clear()
+
+
+FORKED = """
+import multiprocessing, os
+import numpy as np
+from isthmus import Autoencoder
+from isthmus.images.denoiser import Denoiser
+
+rows = np.random.default_rng(0).normal(size=(64, 3))
+model = Autoencoder(n_components=1, max_epochs=1)
+tasks = {
+    "transform": lambda: model.transform(rows),
+    "fit": lambda: Autoencoder(n_components=1, max_epochs=1).fit(rows),
+    "clean": lambda: Denoiser.shipped().clean(rows, 10.0),
+}
+model.fit(rows)
+Denoiser.shipped()
+for name, task in tasks.items():
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            task()
+        except Exception as error:
+            os.write(write, f"{name}: {type(error).__name__}: {error}".encode())
+        os._exit(0)
+    os.close(write)
+    print(os.read(read, 1000).decode())
+    os.waitpid(child, 0)
+print(model.transform(rows).shape)
+"""
+
+
+def test_a_process_that_was_forked_after_a_computation_is_told_so_and_does_not_wait():
+    ended = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=100)
+    *told, last = ended.stdout.splitlines()
+    assert [line.split(": ")[:2] for line in told] == [
+        [name, "ForkedProcessError"] for name in ("transform", "fit", "clean")
+    ]
+    assert all("multiprocessing.get_context('spawn')" in line for line in told)
+    assert last == "(64, 1)"

@@ -22,6 +22,7 @@ BUILT_IN = {
     "ModelFileError": ValueError,
     "DivergedError": ArithmeticError,
     "LostProcessError": ConnectionError,
+    "ForkedProcessError": RuntimeError,
 }
 WARNINGS = ("InterruptedFitWarning", "SampleDataWarning", "CollapseWarning", "SparsityWarning")
 

@@ -23,6 +23,8 @@ from typing import TypeVar
 
 from platformdirs import user_cache_path
 
+from isthmus.core.errors import ForkedProcessError
+
 VARIABLE = "ISTHMUS_CACHE"
 OFF = "off"
 MAX_BYTES = 512 << 20
@@ -56,12 +58,40 @@ def _processor() -> str:
     return hashlib.blake2b(described.encode(), digest_size=4).hexdigest()
 
 
-@functools.cache
+_first_process: int | None = None  # the one that computed first, of this process and those that it was forked from
+
+
+def check_process() -> None:
+    """Raise ForkedProcessError in a process that was forked from one that had computed.
+
+    The threads of XLA do not exist in it, so that it would wait for them for ever.
+    """
+    global _first_process
+    if _first_process is None:
+        _first_process = os.getpid()
+    elif _first_process != os.getpid():
+        raise ForkedProcessError(
+            "this process was forked from one in which isthmus had computed, and would wait for ever; start processes "
+            "by another method, such as multiprocessing.get_context('spawn') or joblib's loky"
+        )
+
+
 def keep_programs() -> None:
     """Make JAX keep the programs of this process on disk, unless the user has configured a folder or turned it off.
 
     Nothing is raised where the folder cannot be written: programs are then compiled in each process.
+
+    Raises
+    ------
+    ForkedProcessError
+        See `check_process`.
     """
+    check_process()
+    _keep_programs()
+
+
+@functools.cache
+def _keep_programs() -> None:
     import jax
     from jax.experimental.compilation_cache import compilation_cache
 

@@ -49,6 +49,10 @@ class LostProcessError(IsthmusError, ConnectionError):
     """Another process of a distributed run is lost."""
 
 
+class ForkedProcessError(IsthmusError, RuntimeError):
+    """A computation would never end, since the process was forked from one that had computed."""
+
+
 class IsthmusWarning(UserWarning):
     """Base of all warnings of isthmus."""
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from isthmus.core.compilation import keep_programs, kept_in_memory, quick_options
+from isthmus.core.compilation import check_process, keep_programs, kept_in_memory, quick_options
 from isthmus.core.types import Batch, Columns, ModelState, Noise, Params
 from isthmus.corruption.base import Corruption
 from isthmus.engine.devices import Placement
@@ -86,7 +86,8 @@ class Program:
 
 
 def precision_scope(compute: np.dtype[Any]) -> contextlib.AbstractContextManager[Any]:
-    """Return the scope in which programs of a compute type are built and run."""
+    """Return the scope in which programs of a compute type are built and run; see `check_process` for its error."""
+    check_process()
     return jax.enable_x64(True) if compute == np.float64 else contextlib.nullcontext()
 
 

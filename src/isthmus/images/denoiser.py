@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.core.compilation import keep_programs
+from isthmus.core.compilation import check_process, keep_programs
 from isthmus.core.errors import InvalidDataError, IsthmusWarning, ModelFileError
 from isthmus.core.persistence import read_model, write_model
 from isthmus.core.types import Params
@@ -184,6 +184,7 @@ class Denoiser:
         return colours
 
     def _plane(self, plane: NDArray[Any], level: float) -> NDArray[np.float32]:
+        check_process()
         overlap = self.network.reach
         sides = [self._side(length) for length in plane.shape]
         tile = max(sides)
