@@ -13,10 +13,15 @@ Floats = NDArray[np.float64]
 # are within 1 % of the best at every share of missing cells.
 _PRIOR_ROWS = 5.0
 _FLOOR = 1e-4  # added to each column's variance, so that float32 can solve the systems
-# Each row with missing cells needs a matrix inverse per iteration: wider tables use pairs of columns, and long ones an
-# evenly spaced sample of rows.
-_MAX_WIDTH = 128
+# Each row with missing cells needs a matrix inverse per iteration: of the width up to this one, beyond it of so many
+# factors. Long tables use an evenly spaced sample of rows.
+MAX_WIDTH = 128
+FACTORS = 64
 _MAX_WORK = 2e9
+_FEWEST_SAMPLED = 4096
+# More of them follow the rows at hand: of 2 to 20 on tables of 150 columns and 60 to 1,000 rows, 5 or 10 have the least
+# error, and of few rows 5.
+_FACTOR_ITERATIONS = 5
 _ROWS_PER_BLOCK = 1024
 
 
@@ -52,20 +57,20 @@ def fit_gaussian(
     Returns
     -------
     gaussian : Gaussian
-        The covariance is shrunk towards its diagonal, as if by five more rows. Beyond 128 columns each covariance is
-        computed from the rows in which both columns are observed.
+        The covariance is shrunk towards its diagonal, as if by five more rows. Beyond 128 columns it is that of 64
+        factors and of one noise variance for all columns, and neither `start` nor the numbers of iterations count.
 
     References
     ----------
     Dempster, Laird and Rubin, "Maximum likelihood from incomplete data via the EM algorithm", 1977; Little and Rubin,
-    "Statistical analysis with missing data", chapter 11.
+    "Statistical analysis with missing data", chapter 11; Ilin and Raiko, "Practical approaches to principal component
+    analysis in the presence of missing values", 2010 (factors).
     """
     width = rows.shape[1]
     own = np.ones(len(rows)) if weights is None else weights
-    if width > _MAX_WIDTH:
-        return _by_pairs(rows, own)
-    max_rows = max(int(_MAX_WORK / width**3), 10 * width)
-    every = -(-len(rows) // max_rows)
+    if width > MAX_WIDTH:
+        return _with_factors(_by_pairs(rows, own), rows, own)
+    every = -(-len(rows) // max(int(_MAX_WORK / width**3), 10 * width))
     rows, own = rows[::every], own[::every]
     total = float(own.sum())
     gaussian = Gaussian(np.zeros(width), np.eye(width)) if start is None else start
@@ -127,12 +132,53 @@ def _shrunk(covariance: Floats, n_rows: float) -> Floats:
 
 
 def _by_pairs(rows: Floats, weights: Floats) -> Gaussian:
+    """Return mean and covariance, each covariance from the rows in which both columns are observed."""
     observed = ~np.isnan(rows)
     total = weights @ observed
     mean = weights @ np.where(observed, rows, 0) / np.where(total > 0, total, 1)
     centered, counted = np.where(observed, rows - mean, 0), observed.astype(np.float64)
     own = weights[:, None]
-    covariance = ((own * centered).T @ centered) / ((own * counted).T @ counted + _PRIOR_ROWS)
+    products = (own * centered).T @ centered
+    covariance = products / ((own * counted).T @ counted + _PRIOR_ROWS)
+    np.fill_diagonal(covariance, np.diag(products) / np.where(total > 0, total, 1))
     # Covariances from different rows need not form a positive definite matrix.
     variances, vectors = np.linalg.eigh(covariance)
     return Gaussian(mean, (vectors * np.maximum(variances, _FLOOR)) @ vectors.T)
+
+
+def _with_factors(start: Gaussian, rows: Floats, weights: Floats) -> Gaussian:
+    """Return a Gaussian of few factors, by expectation maximisation from the leading ones of another.
+
+    Of many columns and few rows, pairs of columns give directions that the rows do not have: with half of the cells
+    missing, the conditional mean was farther from the truth than the column's mean.
+    """
+    directions, noise = factors(start, FACTORS)
+    rank, width = directions.shape
+    every = -(-len(rows) // max(int(_MAX_WORK / (width * rank**2)), _FEWEST_SAMPLED))
+    rows, weights = rows[::every], weights[::every]
+    observed = ~np.isnan(rows)
+    centered, counted = np.where(observed, rows - start.mean, 0), observed.astype(np.float64)
+    heavy = weights[:, None]
+    total, squares = float((heavy * counted).sum()), float((heavy * centered**2).sum())
+    for _ in range(_FACTOR_ITERATIONS):
+        joint, moments = np.zeros((width, rank)), np.zeros((width, rank * rank))
+        for first in range(0, len(rows), _ROWS_PER_BLOCK):
+            part = slice(first, first + _ROWS_PER_BLOCK)
+            codes, seconds = _codes(directions, noise, centered[part], counted[part])
+            joint += (heavy[part] * centered[part]).T @ codes
+            moments += (heavy[part] * counted[part]).T @ seconds
+        moments = moments.reshape(width, rank, rank)
+        # The regression of each column on the codes, shrunk as covariances are.
+        loadings = np.linalg.solve(moments + _PRIOR_ROWS * np.eye(rank), joint[..., None])[..., 0]
+        explained = 2 * np.sum(loadings * joint) - np.einsum("di,dij,dj->", loadings, moments, loadings, optimize=True)
+        directions, noise = np.asarray(loadings.T, np.float64), max((squares - float(explained)) / total, _FLOOR)
+    return Gaussian(start.mean, directions.T @ directions + noise * np.eye(width))
+
+
+def _codes(directions: Floats, noise: float, centered: Floats, counted: Floats) -> tuple[Floats, Floats]:
+    """Return the conditional means (n, r) of rows' codes, and their conditional second moments (n, r * r)."""
+    rank, width = directions.shape
+    pairs = (directions[:, None] * directions).reshape(rank * rank, width)
+    inverse = np.linalg.inv((counted @ pairs.T).reshape(-1, rank, rank) + noise * np.eye(rank))
+    codes = np.einsum("bij,bj->bi", inverse, centered @ directions.T)
+    return codes, (noise * inverse + codes[:, :, None] * codes[:, None]).reshape(-1, rank * rank)

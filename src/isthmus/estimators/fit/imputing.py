@@ -22,7 +22,7 @@ from isthmus.data.scaling import Scaler
 from isthmus.data.scaling.statistics import unit_for
 from isthmus.data.sources import ArraySource
 from isthmus.data.weights import RowWeights
-from isthmus.engine.gaussian import Gaussian, factors, fit_gaussian
+from isthmus.engine.gaussian import FACTORS, MAX_WIDTH, Gaussian, factors, fit_gaussian
 from isthmus.engine.interruption import Interruption
 from isthmus.engine.loading import RowLoader, chunk_rows
 from isthmus.engine.loop import Settings, Trainer, train
@@ -38,8 +38,6 @@ _FEWEST_ROWS = 20  # with fewer rows, validation cannot show whether a network i
 # outweigh its fixed cost, and validation rows are evaluated with more than one choice of hidden cells.
 _EPOCH_ROWS = 2048
 _VALIDATION_ROWS = 1024
-_EXACT_WIDTH = 128
-_FACTORS_OF_WIDE = 64
 _ROWS_AT_ONCE = 256  # always as many, so that a row's result does not depend on other rows
 
 
@@ -286,7 +284,7 @@ def _column(column: Floats, levels: int) -> Floats:
 
 def _gaussian_start(gaussian: Gaussian) -> dict[str, Any]:
     width = len(gaussian.mean)
-    directions, noise = factors(gaussian, width if width <= _EXACT_WIDTH else _FACTORS_OF_WIDE)
+    directions, noise = factors(gaussian, width if width <= MAX_WIDTH else FACTORS)
     return {"mean": gaussian.mean, "factors": directions, "noise": np.array(noise)}
 
 
