@@ -91,6 +91,17 @@ def test_a_sample_is_drawn_from_the_seed():
     assert_allclose(knn_accuracy(CODES, y, n_samples=100, random_state=3), correct[rows].mean())
 
 
+@pytest.mark.parametrize("offset", [1e9, -1e9])
+def test_rows_far_from_zero_are_compared_as_near_zero(offset):
+    # Multiples of a power of two: float64 holds their sums with the offset exactly. Some distances are then equal.
+    rows, codes = (np.round(part * 64) / 64 for part in (X, CODES))
+    kept = trustworthiness(rows, codes), continuity(rows, codes), distance_correlation(rows, codes)
+    far = rows + offset, codes + offset
+    assert (trustworthiness(*far), continuity(*far), distance_correlation(*far)) == pytest.approx(kept, abs=1e-3)
+    assert knn_accuracy(rows + offset, y) == knn_accuracy(rows, y)
+    assert knn_accuracy(rows + offset, y, rows[:50] + offset, y[:50]) == knn_accuracy(rows, y, rows[:50], y[:50])
+
+
 def test_frames_and_missing_cells():
     frame = pd.DataFrame(X).mask(rng.random(X.shape) < 0.1)
     # A missing cell is left out of a distance, which is scaled up in turn.

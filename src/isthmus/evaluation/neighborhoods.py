@@ -64,8 +64,9 @@ def knn_accuracy(
     truth = known if test_labels is None else checked_labels(test_labels, len(asked), "test_labels")
     _check_neighbors(n_neighbors, len(fitted) - others)
     chosen = sampled(len(asked), n_samples, random_state)
-    search = NearestNeighbors(n_neighbors=n_neighbors + others).fit(fitted)
-    found = search.kneighbors(asked[chosen], return_distance=False)
+    center = _mean(fitted)
+    search = NearestNeighbors(n_neighbors=n_neighbors + others).fit(_about(center, fitted))
+    found = search.kneighbors(_about(center, asked[chosen]), return_distance=False)
     if others:
         found = without_self(found, chosen)
     classes, codes_of_labels = np.unique(known, return_inverse=True)
@@ -246,7 +247,19 @@ def _pair(X: ArrayLike, codes: ArrayLike, n_samples: int | None, seed: int) -> t
     if n_rows != n_codes:
         raise InvalidDataError(f"{n_rows} rows have {n_codes} codes; pass one code for each row")
     chosen = sampled(n_rows, n_samples, seed)
-    return checked_rows(_taken(X, chosen), "X", missing=True), checked_rows(_taken(codes, chosen), "codes")
+    rows, shown = checked_rows(_taken(X, chosen), "X", missing=True), checked_rows(_taken(codes, chosen), "codes")
+    return _about(_mean(rows), rows), _about(_mean(shown), shown)
+
+
+def _mean(rows: Floats) -> Floats:
+    """Return the mean of each column's observed cells, 0 without any."""
+    seen = ~np.isnan(rows)
+    return np.asarray(rows.sum(axis=0, dtype=np.float64, where=seen) / np.maximum(seen.sum(axis=0), 1))
+
+
+def _about(center: Floats, rows: Floats) -> Floats:
+    """Return rows less a row: far from 0, products would leave their distances no digits."""
+    return (rows - center).astype(rows.dtype)
 
 
 def _count(rows: Any) -> int:
