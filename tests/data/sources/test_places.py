@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.testing import assert_array_equal
 
 from isthmus import Autoencoder
 from isthmus.core.errors import BrokenFileError, InvalidDataError, IsthmusWarning, MissingFileError
+from isthmus.data.sinks import open_sink
 from isthmus.data.sources import NpySource, open_source
 from isthmus.data.sources.places import FileList, is_location, local_files, locate
 from opened_rows import read
@@ -197,3 +199,26 @@ def test_local_files(inside):
     assert [Path(file).name for file in local_files(np.load("part-0.npy", mmap_mode="r")[5:])] == ["part-0.npy"]
     assert local_files(FRAME.assign(path="x", source="y")) == local_files(np.zeros(3)) == []
     assert local_files("gone.csv") == local_files("s3://bucket/x.csv") == []
+
+
+@pytest.mark.parametrize(
+    "suffix", [".csv", ".csv.gz", ".csv.zst", ".parquet", ".feather", "-stream.arrow", "-sparse.parquet"]
+)
+def test_a_name_that_is_not_utf8(tmp_path, suffix):
+    table = pa.table({"a": [1.0, 2.0, 4.0], "b": [0.5, 3.0, 0.0]})
+    rows = np.column_stack([table["a"], table["b"]])
+    plain = tmp_path / f"rows{suffix}"
+    if suffix == "-stream.arrow":
+        with pa.OSFile(str(plain), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table)
+    else:
+        with open_sink(plain, table.column_names, np.float64, sparse="sparse" in suffix) as sink:
+            sink.write(rows)
+    path = Path(os.fsdecode(bytes(tmp_path) + b"/r\xe9sum\xe9" + suffix.encode()))
+    try:
+        plain.rename(path)
+    except OSError:
+        pytest.skip("names are UTF-8 on this file system")
+    source = open_source(path)
+    for _ in range(2):
+        assert_array_equal(np.concatenate([block.values for block in source.blocks()]), rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -30,7 +31,7 @@ class StreamFragment:
     def _opened(self) -> Iterator[Any]:
         import pyarrow as pa
 
-        stream = self.file.open() if isinstance(self.file, RemoteFile) else pa.memory_map(str(self.file))
+        stream = self.file.open() if isinstance(self.file, RemoteFile) else pa.memory_map(os.fsencode(self.file))
         with stream, pa.ipc.open_stream(stream) as reader:
             yield reader
 

@@ -370,8 +370,22 @@ def reaching(what: object) -> Iterator[None]:
         raise BrokenFileError(f"{what} cannot be reached: {one_line(error)[:300]}") from error
 
 
-def arrow_place(place: Place) -> tuple[str, Any]:
-    """Return the path and the file system of a file for pyarrow."""
+def arrow_place(place: Place) -> tuple[Any, Any]:
+    """Return the path and the file system of a file for pyarrow; an open file where its name is not UTF-8."""
+    import pyarrow as pa
     from pyarrow import fs
 
-    return (place.key, place.filesystem) if isinstance(place, RemoteFile) else (str(place), fs.LocalFileSystem())
+    if isinstance(place, RemoteFile):
+        return place.key, place.filesystem
+    if is_utf8(place):
+        return str(place), fs.LocalFileSystem()
+    return pa.memory_map(os.fsencode(place)), None
+
+
+def is_utf8(place: Place) -> bool:
+    """Whether the bytes of a file's name are UTF-8, as pyarrow needs them."""
+    try:
+        str(place).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

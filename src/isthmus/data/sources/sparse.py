@@ -27,7 +27,7 @@ from isthmus.data.sources.arrays import (
 )
 from isthmus.data.sources.arrow_columns import reading, refuse_unknown
 from isthmus.data.sources.base import Block, Column, Schema
-from isthmus.data.sources.places import hash_ends
+from isthmus.data.sources.places import arrow_place, hash_ends
 from isthmus.data.sparse_table import UNIT, VALUE, SparseRows, csr_of, from_arrow, schema_for, unit_names
 
 _CSR_ROWS = 1 << 13  # of a block that is not made dense
@@ -160,7 +160,7 @@ class SparseCodesSource:
         from pyarrow import parquet
 
         with reading(self.path):
-            return parquet.ParquetFile(self.path)
+            return parquet.ParquetFile(arrow_place(self.path)[0])
 
 
 class SparseArchiveSource(CsrSource):
@@ -256,7 +256,7 @@ def is_sparse_codes(path: Path) -> bool:
     from pyarrow import parquet
 
     try:
-        metadata = parquet.read_schema(path).metadata
+        metadata = parquet.read_schema(arrow_place(path)[0]).metadata
     except (pa.ArrowException, OSError, ValueError):
         return False
     return unit_names(metadata, path) is not None

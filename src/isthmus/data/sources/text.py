@@ -18,7 +18,7 @@ from isthmus.data.sources.arrow_columns import Part, is_bytes, is_numeric, numbe
 from isthmus.data.sources.base import Block
 from isthmus.data.sources.decoding import Decoded
 from isthmus.data.sources.layout import COMPRESSED, TextLayout, TextOptions, find_layout, opened
-from isthmus.data.sources.places import FileList, Place, arrow_place
+from isthmus.data.sources.places import FileList, Place, arrow_place, is_utf8
 from isthmus.data.sources.quotes import refuse_open_quotes
 from isthmus.data.sources.tables import TableSource
 from isthmus.data.sources.text_columns import TypeFinder, common_types, numbers_of, typed, whole_numbers, without
@@ -280,7 +280,7 @@ def fragment_of(file: Place, layout: TextLayout, options: TextOptions, types: di
         "decimal_point": layout.decimal,
         "column_types": types | {name: pa.null() for name in layout.blank},
     }
-    if file.suffix.lower() == ".zst" or _needs_python(file, layout):
+    if file.suffix.lower() == ".zst" or not is_utf8(file) or _needs_python(file, layout):
         return _TextFragment(file, layout, read, convert)
     form = dataset.CsvFileFormat(**read, convert_options=arrow_csv.ConvertOptions(**convert))
     return form.make_fragment(*arrow_place(file))
@@ -347,7 +347,7 @@ class _TextFragment:
 
         layout, suffix = self.layout, self.file.suffix.lower()
         if isinstance(self.file, Path) and not _needs_python(self.file, layout):
-            with pa.OSFile(str(self.file)) as raw:
+            with pa.OSFile(os.fsencode(self.file)) as raw:
                 yield pa.CompressedInputStream(raw, COMPRESSED[suffix]) if suffix in COMPRESSED else raw
             return
         with opened(self.file) as stream:
