@@ -22,6 +22,7 @@ from isthmus.corruption import (
     SaltAndPepper,
     Swap,
     Uniform,
+    name_of,
     resolve,
 )
 
@@ -183,6 +184,11 @@ def test_errors_of_the_untouched_weight(given, message):
     assert str(caught.value).startswith(message)
     with pytest.raises(InvalidParameterError, match="untouched_weight=2 must be a number >= 0 and <= 1"):
         resolve("masking", untouched_weight=2)
+
+
+def test_texts_name_a_corruption_as_the_table_does():
+    assert [name_of(resolve(name)) for name in CORRUPTIONS] == [name.replace("_", " ") for name in CORRUPTIONS]
+    assert name_of(resolve(lambda key, x: x)) == "Function"
 
 
 def test_names_are_read_without_jax():

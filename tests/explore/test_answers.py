@@ -37,7 +37,7 @@ def post(client, path, array, dtype):
 def test_what_the_page_begins_with(client, explored):
     facts = get(client, "/meta")
     assert (facts["rows"], facts["components"], facts["image_shape"], facts["sparse"]) == (120, 6, [4, 3], True)
-    assert (facts["noise"]["name"], facts["noise"]["level"]) == ("Gaussian", pytest.approx(0.3))
+    assert (facts["noise"]["name"], facts["noise"]["level"]) == ("gaussian", pytest.approx(0.3))
     assert [choice["name"] for choice in facts["colors"]][:3] == ["half", "reconstruction error", "unit 0"]
     np.testing.assert_allclose(facts["mean"], explored.codes.mean(axis=0), rtol=1e-5)
 

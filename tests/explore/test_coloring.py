@@ -26,6 +26,7 @@ def test_numbers_without_a_range(values):
 def test_few_integers_and_text_are_classes_in_their_order():
     assert coloring(np.array([10, 2, 2, 9])).labels == ["2", "9", "10"]
     found = coloring(np.array(["b", "", "a", None, "b"], object))
+    assert not found.rest
     assert (found.labels, found.colors.tolist()) == (["a", "b"], [1, MISSING, 0, MISSING, 1])
 
 
@@ -34,6 +35,7 @@ def test_rare_classes_share_a_colour():
     found = coloring(names)
     assert len(found.labels) == 20
     assert found.labels[-1] == "other"
+    assert found.rest
     assert (found.colors == 19).sum() == 11
 
 

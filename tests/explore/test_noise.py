@@ -10,7 +10,7 @@ def test_a_model_without_noise_has_none(explored_table):
 
 def test_the_levels_are_those_of_the_model(explored):
     noise = noise_of(explored)
-    assert (noise.name, noise.level, noise.highest) == ("Gaussian", 0.3, 0.6)
+    assert (noise.name, noise.level, noise.highest) == ("gaussian", 0.3, 0.6)
 
 
 def test_draws_differ_and_rows_do(explored):

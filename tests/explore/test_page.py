@@ -233,6 +233,7 @@ def test_the_page_has_the_language_of_the_browser(founding, opened):
         assert re.search("[\u4e00-\u9fff]", shown)
         assert re.findall("[A-Za-z{}]+", shown) == []
     assert page.locator(".modes").inner_text().split() == ["移动", "选择", "解码"]
+    assert page.evaluate('isthmus.fromServer("row 12 must be less than 9")') == "行号 12 必须小于 9"
     asked = opened(f"{address}?language=en", locale="zh-CN").page
     assert asked.locator(".modes").inner_text().split() == ["Move", "Select", "Decode"]
 

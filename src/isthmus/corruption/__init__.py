@@ -41,6 +41,12 @@ __getattr__, __dir__ = attach(
 )
 
 
+def name_of(corruption: Corruption) -> str:
+    """Return what a corruption is called in texts: its name in `CORRUPTIONS` in words, or that of its class."""
+    names = (name for name, kind in CORRUPTIONS.items() if kind is type(corruption))
+    return next(names, type(corruption).__name__).replace("_", " ")
+
+
 def resolve(corruption: Any, level: float | None = None, untouched_weight: float | None = None) -> Corruption | None:
     """Return the corruption object for a name, an object or a function; None for None.
 

@@ -46,7 +46,7 @@ def labels_of(model: Any, X: Any, color: Any) -> tuple[Any, str | None, Any]:
     if color is None:
         return X, None, None
     if not isinstance(color, str):
-        return X, str(getattr(color, "name", None) or "label"), color
+        return X, None if (name := getattr(color, "name", None)) is None else str(name), color
     if color in (str(name) for name in getattr(model, "feature_names_in_", ())):
         return X, color, None
     rows, labels = divided(X, color, "color")

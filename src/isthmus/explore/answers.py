@@ -142,12 +142,14 @@ class Answers:
                     self._colorings.pop(next(iter(self._colorings)))
                 self._colorings[key] = coloring(values())
             found = self._colorings[key]
-        facts = {"name": name, "labels": found.labels, "low": found.low, "high": found.high}
+        facts = {"name": name, "labels": found.labels, "low": found.low, "high": found.high, "rest": found.rest}
         return packed(facts, colors=found.colors)
 
     def _label(self, place: int) -> str | None:
         found = self._colorings.get(self.color_by)
         if found is None or found.labels is None or found.colors[place] >= len(found.labels):
+            return None
+        if found.rest and found.colors[place] == len(found.labels) - 1:
             return None
         return str(found.labels[found.colors[place]])
 

@@ -30,7 +30,9 @@ class Coloring:
     colors : ndarray of uint8 of shape (n_rows,)
         The number of a class; or of a shade, 0 to 199, of a number; 255 where the cell is missing.
     labels : list of str or None
-        The classes, the last of which may stand for all that are rare; None for numbers.
+        The classes; None for numbers.
+    rest : bool
+        Whether the last class stands for all that are rare.
     low, high : float
         The numbers of the first and last shade.
     """
@@ -39,6 +41,7 @@ class Coloring:
     labels: list[str] | None
     low: float = 0.0
     high: float = 0.0
+    rest: bool = False
 
 
 Values = Callable[[], Array]
@@ -125,7 +128,7 @@ def _classes(texts: Array) -> Coloring:
     labels = kept if len(kept) == len(counts) else [*kept, "other"]
     places = {name: place for place, name in enumerate(kept)}
     colors = [MISSING if text is None else places.get(text, len(kept)) for text in texts]
-    return Coloring(np.array(colors, np.uint8), labels)
+    return Coloring(np.array(colors, np.uint8), labels, rest=labels is not kept)
 
 
 def _natural(text: str) -> tuple[int, float, str]:

@@ -44,7 +44,7 @@ class RowNoise:
         own = max(own) if isinstance(own, tuple) else own
         if callable(own):
             own = max(float(own(share)) for share in np.linspace(0, 1, 11))
-        self.name, self.level = type(corruption).__name__, float(own)
+        self.name, self.level = corruptions.name_of(corruption), float(own)
         self.highest = float(min(2 * self.level, corruption.level_kind.high)) or 1.0
         step = max(1, explored.n_rows // _SAMPLE)
         sample = explored.rows(np.arange(0, explored.n_rows, step)[:_SAMPLE])

@@ -11,7 +11,7 @@ def test_problems_of_the_table(made, table):
     assert "constant" in found["Constant columns"].text
     assert found["Constant columns"].text.startswith("1 column ")
     assert found["Rows that occur more than once"].table == (("2", "100, 200"),)
-    name, value, _ = found["Values far out"].table[0]
+    name, value, _ = found["Extreme values"].table[0]
     assert (name, value) == ("count", "400")
 
 

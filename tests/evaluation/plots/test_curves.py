@@ -23,15 +23,31 @@ def test_history():
 
 def test_what_is_no_loss_has_a_panel_of_its_own():
     losses = {name: [2.0, 1.0] for name in ("loss", "validation_loss", "reconstruction", "auxiliary", "l0_loss", "l1")}
-    others = {"dead_units": [3, 0], "l0": [9.0, 4.0], "waiting": [0.2, 0.1], "learning_rate": [0.1, 0.0]}
+    others = {
+        "dead_units": [3, 0],
+        "l0": [9.0, 4.0],
+        "perplexity": [5.0, 6.0],
+        "unused_codes": [2, 1],
+        "waiting": [0.2, 0.1],
+        "learning_rate": [0.1, 0.0],
+    }
     figure = plots.history({**others, **losses, "l2": [0.0, 0.0], "seconds": [9, 9], "last_batch_loss": [7, 7]})
     loss, *panels = figure.axes
     assert {line.get_label().replace(" ", "_") for line in loss.lines} == set(losses)
     drawn = [list(line.get_ydata()) for ax in panels for line in ax.lines]
-    assert drawn == [others[name] for name in ("learning_rate", "l0", "dead_units", "waiting")]
-    assert len(panels) == 4
+    assert drawn == [
+        others[name] for name in ("learning_rate", "l0", "dead_units", "perplexity", "unused_codes", "waiting")
+    ]
+    assert len(panels) == 6
     labels = [ax.get_ylabel().replace("\n", " ") for ax in panels]
-    assert labels == ["learning rate", "active units (L0)", "dead units", "share of time waiting"]
+    assert labels == [
+        "learning rate",
+        "active units (L0)",
+        "dead units",
+        "perplexity",
+        "unused codes",
+        "share of time waiting",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,18 @@ def test_the_error_is_stated_next_to_pcas():
     assert "PCA" not in of_reconstruction(model=errors(0.2), pca=None, pca_note="").text.replace("PCA 0.7", "")
 
 
+def test_one_row_with_a_large_error_leaves_room_for_the_others(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(reconstruction, "inline_svg", lambda figure, *_: drawn.append(figure) or "")
+    rows = np.linspace(0.1, 1, 50)
+    for worst in (2.0, 500.0):
+        of_reconstruction(model=errors(0.2, rows=(*rows, worst)), pca=errors(0.4, rows=(*rows, 1.0)))
+    assert [figure.axes[0].get_yscale() for figure in drawn if figure.axes[0].get_xlabel().startswith("share")] == [
+        "linear",
+        "log",
+    ]
+
+
 def test_columns_are_in_the_order_of_their_errors_with_bars_in_one_scale():
     page = of_reconstruction(
         model=errors(0.2, columns=(0.1, 0.4)), pca=errors(0.4, columns=(0.8, 0.2)), names=("a", "b")

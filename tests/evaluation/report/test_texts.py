@@ -2,16 +2,27 @@
 
 import ast
 import re
+import warnings
 from importlib.resources import files
 from string import Formatter
 
+import numpy as np
 import pytest
 
-from isthmus.core.errors import InvalidParameterError
+from isthmus import (
+    Autoencoder,
+    NeighborAutoencoder,
+    SparseAutoencoder,
+    VariationalAutoencoder,
+    VectorQuantizedAutoencoder,
+)
+from isthmus.core.errors import InvalidParameterError, IsthmusWarning
+from isthmus.corruption import CORRUPTIONS
 from isthmus.evaluation import plots
 from isthmus.evaluation.report.page import page
 from isthmus.evaluation.report.svg import inline_svg
 from isthmus.evaluation.report.texts import CHINESE, SCRIPTS, figure_texts, in_language, script_texts, t
+from isthmus.sparsity import SPARSITIES
 from isthmus.web import asset
 from pages import Page
 from report_facts import HOSTILE, N, facts
@@ -36,8 +47,10 @@ def test_every_text_has_its_chinese_form():
     assert asked <= set(CHINESE)
     nouns = {call.args[1].value for call in calls if getattr(call.func, "id", "") == "counted" and len(call.args) == 2}
     assert {f"{{count:,}} {noun}" for noun in nouns} <= set(CHINESE)
+    names = {name.replace("_", " ") for name in CORRUPTIONS}
+    assert names <= set(CHINESE)
     words = {node.value for tree in TREES for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    assert set(CHINESE) - PUT_TOGETHER <= words
+    assert set(CHINESE) - PUT_TOGETHER - names <= words
 
 
 def test_the_scripts_texts_have_their_chinese_form():
@@ -59,6 +72,30 @@ def test_a_text_is_filled_in_in_the_language_that_is_asked_for():
     assert script_texts() == {}
     with pytest.raises(InvalidParameterError, match="language='fr' is not one of 'en', 'zh'"), in_language("fr"):
         pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "model",
+    [
+        *(SparseAutoencoder(4, sparsity=name) for name in SPARSITIES),
+        SparseAutoencoder(4, sparsity="jumprelu", sparsity_target=2),
+        Autoencoder(2, penalty="contractive", l2_penalty=1e-3),
+        NeighborAutoencoder(2, hidden_layer_sizes=(4,)),
+        VariationalAutoencoder(2, hidden_layer_sizes=(4,)),
+        VectorQuantizedAutoencoder(4, n_codes=4, hidden_layer_sizes=(4,)),
+    ],
+    ids=lambda model: f"{type(model).__name__}-{getattr(model, 'sparsity', None)}",
+)
+def test_the_terms_of_a_loss_are_chinese(model):
+    rows = np.random.default_rng(0).normal(size=(60, 5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", IsthmusWarning)
+        fitted = model.set_params(max_epochs=1, random_state=0).fit(rows)
+    with in_language("zh"):
+        drawn = inline_svg(plots.history(fitted.history_), "a", "label")
+    shown = "".join(re.findall(r">([^<>]+)</text>", drawn))
+    assert set(re.findall("[A-Za-z]{3,}", shown)) == set()
 
 
 def test_texts_of_figures_change_and_names_stay():

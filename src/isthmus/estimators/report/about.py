@@ -56,7 +56,7 @@ def structure_of(model: Any) -> Lines:
         "code {name}": network.code_activation,
         "output {name}": network.output_activation,
     }
-    lines.append((t("Activations"), ", ".join(t(what, name=name) for what, name in names.items() if name)))
+    lines.append((t("Activations"), t(", ").join(t(what, name=name) for what, name in names.items() if name)))
     if model.sparsity_ is not None:
         lines.append((t("Sparsity") if has_sparse_code(model) else t("Code"), as_text(model.sparsity_)))
     lines.append((t("Scaling"), str(model.scaler_.kind)))

@@ -132,14 +132,14 @@ def map_of(
     if axes.basis.shape[0] > 2:
         places = places + np.array([0.0, 0.0, *axes.center[list(axes.units)]])
     errors = np.nan_to_num(passed.model.by_row[wanted.rows])
-    shades = [MapColumn("error of the row", errors, feature=False)]
+    shades = [MapColumn(t("error of the row"), errors, feature=False)]
     shades += [] if labels is None else [labels]
     shades += [reader.map_column(passed.cells[:, place]) for place, reader in enumerate(columns)]
     names = [column.name for column in shades]
     chosen = names.index(color) if color in names else 1 if labels is not None else 0
     shown_axes = list(zip(axes.names, places.T, strict=True))
     if len(shown_axes) == 1:
-        shown_axes.append(("error of the row", errors))
+        shown_axes.append((t("error of the row"), errors))
     units = () if axes.plane else tuple(
         (unit, *_ends(places[:, -len(axes.units) + place]), float(np.asarray(model.mean_code_)[unit]))
         for place, unit in enumerate(axes.units)

@@ -36,7 +36,7 @@ def noise_of(model: Any, source: Source, seed: int) -> Noise | None:
             curve = robustness(model, _like(source, rows), None, None, corruption, seed)
     except IsthmusError:
         return None
-    return Noise(curve.levels, curve.errors, type(corruption).__name__.lower(), len(rows))
+    return Noise(curve.levels, curve.errors, corruptions.name_of(corruption), len(rows))
 
 
 def _like(source: Source, rows: Any) -> Any:

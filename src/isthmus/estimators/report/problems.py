@@ -18,7 +18,7 @@ Array = NDArray[Any]
 _LISTED = 12
 _FAR = 10.0  # standard deviations
 _SAME = 0.9999  # correlation
-_ODD = 3.0  # interquartile ranges of the logarithm of the error
+_OUTLYING = 3.0  # interquartile ranges of the logarithm of the error
 
 
 def problems_of(
@@ -44,7 +44,7 @@ def problems_of(
         _constant(columns, readers, pictures=pictures),
         None if pictures else _repeated(columns, readers),
         _duplicates(columns.hashes, numbers),
-        None if pictures else _far_out(columns, readers),
+        None if pictures else _extreme_values(columns, readers),
         _outliers(errors.by_row, numbers),
     ]
     return tuple(problem for problem in found if problem is not None)
@@ -129,7 +129,7 @@ def _duplicates(hashes: Array, numbers: Array) -> Problem | None:
     return Problem(t("Rows that occur more than once"), text, (t("rows"), t("numbers")), tuple(rows))
 
 
-def _far_out(columns: Columns, readers: tuple[ColumnReader, ...]) -> Problem | None:
+def _extreme_values(columns: Columns, readers: tuple[ColumnReader, ...]) -> Problem | None:
     rows = []
     for reader in readers:
         if reader.kind not in ("real", "integer") or not columns.deviation[reader.start] > 0:
@@ -151,7 +151,7 @@ def _far_out(columns: Columns, readers: tuple[ColumnReader, ...]) -> Problem | N
         far=_FAR,
     )
     head = (t("column"), t("value"), t("standard deviations from the mean"))
-    return Problem(t("Values far out"), text, head, tuple(row for _, row in rows[:_LISTED]))
+    return Problem(t("Extreme values"), text, head, tuple(row for _, row in rows[:_LISTED]))
 
 
 def _outliers(errors: Array, numbers: Array) -> Problem | None:
@@ -159,21 +159,21 @@ def _outliers(errors: Array, numbers: Array) -> Problem | None:
     if len(known) < 20:
         return None
     lower, upper = np.quantile(np.log(known), [0.25, 0.75])
-    limit = float(np.exp(upper + _ODD * (upper - lower)))
-    odd = np.flatnonzero(np.nan_to_num(errors) > limit)
-    if not len(odd) or not upper > lower:
+    limit = float(np.exp(upper + _OUTLYING * (upper - lower)))
+    outlying = np.flatnonzero(np.nan_to_num(errors) > limit)
+    if not len(outlying) or not upper > lower:
         return None
-    order = odd[np.argsort(-errors[odd], kind="stable")]
+    order = outlying[np.argsort(-errors[outlying], kind="stable")]
     text = t(
-        "{rows} with an error above {limit:.3g}, far from those of the other rows. isthmus outliers says which columns "
-        "make rows odd.",
-        rows=counted(len(odd), "row"),
+        "{rows} with an error above {limit:.3g}, far from those of other rows. isthmus outliers shows which columns "
+        "make them outliers.",
+        rows=counted(len(outlying), "row"),
         limit=limit,
     )
     rows = tuple((f"{numbers[row]}", f"{errors[row]:.4g}") for row in order[:_LISTED])
-    return Problem(t("Rows unlike the others"), text, (t("row"), t("error")), rows)
+    return Problem(t("Outliers"), text, (t("row"), t("error")), rows)
 
 
 def _listed(names: Sequence[str], most: int = _LISTED) -> str:
-    shown = ", ".join(names[:most])
+    shown = t(", ").join(names[:most])
     return shown if len(names) <= most else t("{names} and {count} more", names=shown, count=len(names) - most)

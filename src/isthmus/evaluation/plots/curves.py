@@ -23,6 +23,8 @@ _PANELS = {
     "learning_rate": "learning\nrate",
     "l0": "active\nunits (L0)",
     "dead_units": "dead\nunits",
+    "perplexity": "perplexity",
+    "unused_codes": "unused\ncodes",
     "accuracy": "accuracy",
     "waiting": "share of time\nwaiting",
 }
@@ -33,15 +35,15 @@ _MARKERS = "osD^vPX"
 def history(
     history: Mapping[str, Sequence[float]], *, best: int | None = None, title: str | None = None, dark: bool = False
 ) -> Figure:
-    """Draw the losses over epochs, and below them what is no loss: learning rate, active and dead units, waiting.
+    """Draw the losses over epochs, and below them what is no loss, such as the learning rate.
 
     Parameters
     ----------
     history : mapping of str to sequence of float
         One value per epoch, such as an estimator's `history_`: ``loss``, ``validation_loss`` and other named terms;
-        ``epoch`` if epochs do not start at 1. ``learning_rate``, ``l0``, ``dead_units``, ``accuracy`` and ``waiting``
-        have a panel each; ``seconds`` and ``last_batch_loss`` are not drawn; all others are losses, drawn unless
-        they are 0 throughout.
+        ``epoch`` if epochs do not start at 1. ``learning_rate``, ``l0``, ``dead_units``, ``perplexity``,
+        ``unused_codes``, ``accuracy`` and ``waiting`` have a panel each; ``seconds`` and ``last_batch_loss`` are not
+        drawn; all others are losses, drawn unless they are 0 throughout.
     best : int or None
         Epoch to mark as best; 0 is the state before training.
 

@@ -81,7 +81,7 @@ def _widgets(found: CodeMap, *, decodes: bool) -> str:
         hint += " " + t("Decode, then drag: what the decoder makes of the place under the pointer.")
     elif sliders:
         hint += " " + t("Click on a point to decode its code; the sliders change it.")
-    label = escaped(t("Map of the codes: {axes}", axes=", ".join(name for name, _ in found.axes[:2])))
+    label = escaped(t("Map of the codes: {axes}", axes=t(", ").join(name for name, _ in found.axes[:2])))
     decoded = ""
     if decodes:
         picture = (

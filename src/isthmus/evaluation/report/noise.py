@@ -19,7 +19,7 @@ def section(facts: Facts) -> Section | None:
     figure = plots.tradeoffs(curves, x_label="level of noise", y_label="squared error to the clean row")
     text = t(
         "Rows with noise added ({what}), reconstructed and compared with the clean rows; {count:,} rows.",
-        what=found.what,
+        what=t(found.what),
         count=found.rows,
     )
     rows = (

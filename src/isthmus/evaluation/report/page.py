@@ -51,7 +51,7 @@ def page(facts: Facts) -> str:
     )
     heading = t("{kind} on {data}", kind=facts.about.kind, data=facts.about.data)
     counts = (facts.about.rows, "row"), (facts.about.columns, "column"), (facts.codes.sample.shape[1], "code unit")
-    rows = ", ".join(counted(*each) for each in counts)
+    rows = t(", ").join(counted(*each) for each in counts)
     return f"""<!DOCTYPE html>
 <html lang="{language()}">
 <head>

@@ -17,6 +17,6 @@ def section(facts: Facts) -> Section:
             parts.append(table(problem.head, rows, problem.title))
     if not parts:
         parts.append(
-            paragraph(t("No constant or repeated column, no row twice, no missing cell and no value far out."))
+            paragraph(t("No constant or repeated column, no row twice, no missing cell and no extreme value."))
         )
     return Section("data", t("The data"), "".join(parts))

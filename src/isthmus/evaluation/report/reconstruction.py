@@ -12,6 +12,7 @@ from isthmus.evaluation.report.svg import inline_svg
 from isthmus.evaluation.report.texts import t
 
 _COLUMNS = 20
+_FAR = 100.0  # medians: beyond, one row would leave no room for the others on a linear axis
 _QUANTILES = np.concatenate([np.arange(0, 100, 5), [99, 99.9, 100]])
 
 
@@ -53,7 +54,9 @@ def _by_row(found: Reconstruction) -> str:
         return paragraph(t("There are too few rows for a distribution."))
     lines = {name: (_QUANTILES, np.percentile(errors, _QUANTILES)) for name, errors in known.items()}
     figure = plots.tradeoffs(lines, x_label="share of the rows, %", y_label="have at most this error")
-    text = "; ".join(
+    if any(errors.max() > _FAR * np.median(errors) > 0 for errors in known.values()):
+        figure.axes[0].set_yscale("log", nonpositive="mask")
+    text = t("; ").join(
         t(
             "{name}: half of the rows have an error of at most {median}, 99 % of at most {most}",
             name=t(name),

@@ -76,12 +76,14 @@ CHINESE = {
     "{count:,} pair": "{count:,} 对",
     "{count:,} unit": "{count:,} 个单元",
     "{count:,} code unit": "{count:,} 个编码单元",
+    ", ": "、",
+    "; ": "；",
     "{text}.": "{text}。",
     "{text}. {more}.": "{text}。{more}。",
     # The page
-    "{kind} on {data}": "{data} 的 {kind}",
-    "a table": "一个表格",
-    "an array": "一个数组",
+    "{kind} on {data}": "{kind}：{data}",
+    "a table": "表格",
+    "an array": "数组",
     "Sections": "各部分",
     "Dark": "深色",
     "Copy": "复制",
@@ -154,6 +156,7 @@ CHINESE = {
     "The map needs JavaScript; nothing is loaded from anywhere.": "地图需要 JavaScript；不会从别处载入任何内容。",
     "principal axis {number}": "主轴 {number}",
     "label": "标签",
+    "error of the row": "行的误差",
     "other ({count:,})": "其他（{count:,}）",
     "{name} (days)": "{name}（天）",
     "{count:.4g} days": "{count:.4g} 天",
@@ -254,13 +257,21 @@ CHINESE = {
     "Rows with noise added ({what}), reconstructed and compared with the clean rows; {count:,} rows.": (
         "加入噪声（{what}）的行，重构后与干净的行比较；共 {count:,} 行。"
     ),
+    "gaussian": "高斯噪声",
+    "uniform": "均匀噪声",
+    "masking": "遮蔽",
+    "salt and pepper": "椒盐噪声",
+    "swap": "交换",
+    "poisson": "泊松噪声",
+    "blockout": "遮挡",
+    "deform": "形变",
     "level": "强度",
     "Error at levels of noise": "不同噪声强度下的误差",
     "Error against noise": "误差随噪声的变化",
     # The data
     "The data": "数据",
-    "No constant or repeated column, no row twice, no missing cell and no value far out.": (
-        "没有常数列或重复的列，没有重复的行，没有缺失的单元格，也没有远离其他值的值。"
+    "No constant or repeated column, no row twice, no missing cell and no extreme value.": (
+        "没有常数列或重复的列，没有重复的行，没有缺失的单元格，也没有极端值。"
     ),
     "Missing cells": "缺失的单元格",
     "{count:,} cells, {share:.3g} % of all, in {columns}.": (
@@ -282,14 +293,14 @@ CHINESE = {
     ),
     "rows": "行数",
     "numbers": "行号",
-    "Values far out": "远离其他值的值",
+    "Extreme values": "极端值",
     "{columns} with a cell more than {far:g} standard deviations from the mean.": (
         "{columns}中有离平均值超过 {far:g} 个标准差的单元格。"
     ),
     "standard deviations from the mean": "离平均值的标准差数",
-    "Rows unlike the others": "与其他行不同的行",
-    "{rows} with an error above {limit:.3g}, far from those of the other rows. isthmus outliers says which columns "
-    "make rows odd.": "{rows}的误差超过 {limit:.3g}，远高于其他行。isthmus outliers 会指出使这些行异常的列。",
+    "Outliers": "离群点",
+    "{rows} with an error above {limit:.3g}, far from those of other rows. isthmus outliers shows which columns "
+    "make them outliers.": "{rows}的误差超过 {limit:.3g}，远高于其他行。isthmus outliers 会指出使它们成为离群点的列。",
 }
 # Of web/report_map.js.
 SCRIPTS = {
@@ -308,6 +319,23 @@ SCRIPTS = {
         "{name}，{count} 行。方向键移动，加号和减号缩放，0 显示全部。"
     ),
 }
+# The terms of a loss, as its curves name them.
+TERMS = {
+    "reconstruction": "重构",
+    "neighbors": "近邻",
+    "kl": "相对熵",
+    "l1": "L1 惩罚项",
+    "l2": "L2 惩罚项",
+    "l0 loss": "L0 惩罚项",
+    "auxiliary": "辅助损失",
+    "prefixes": "前缀的重构",
+    "gate l1": "门控的 L1 惩罚项",
+    "gate reconstruction": "门控的重构",
+    "commitment": "承诺损失",
+    "perplexity": "困惑度",
+    "contractive": "收缩惩罚项",
+    "penalty": "惩罚项",
+}
 # The texts of figures, as patterns whose groups are filled in.
 FIGURES = [
     (re.compile(pattern), chinese)
@@ -316,11 +344,16 @@ FIGURES = [
         ("loss", "损失"),
         ("validation loss", "验证损失"),
         ("learning rate", "学习率"),
-        ("learning", "学习"),
-        ("rate", "率"),
+        ("learning", "学习率"),  # the first of two lines
+        ("rate", ""),
+        ("share of time", "等待时间"),
+        ("waiting", "所占比例"),
+        *TERMS.items(),
         ("active", "激活"),
         ("units \\(L0\\)", "单元（L0）"),
         ("dead", "失活"),
+        ("unused", "未使用"),
+        ("codes", "码字"),
         ("accuracy", "准确率"),
         ("best: epoch (\\d+)", "最佳：第 {} 轮"),
         ("best: before training", "最佳：训练之前"),

@@ -1,7 +1,7 @@
 // Small parts of the explorer's page: elements, requests, pictures of rows, tables of cells, charts.
 "use strict";
 (() => {
-  const { t } = globalThis.isthmus;
+  const { t, fromServer } = globalThis.isthmus;
   function make(tag, attributes = {}, ...children) {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) {
@@ -48,7 +48,7 @@
       if (error.name === "AbortError") throw error;
       throw new Error(t("The explorer does not answer; was it ended?"));
     }
-    if (!answer.ok) throw new Error((await answer.text()).trim() || t("error {number}", { number: answer.status }));
+    if (!answer.ok) throw new Error(fromServer((await answer.text()).trim()) || t("error {number}", { number: answer.status }));
     return answer;
   }
   const ask = async (path, body, signal) => unpack(await (await request(path, body, signal)).arrayBuffer());

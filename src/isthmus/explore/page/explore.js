@@ -4,7 +4,9 @@
   const { t, make, ask, latest, picture, cellsTable, short, showError, say, openTab, isOpen } = globalThis.isthmus;
   const element = (id) => document.getElementById(id);
   // The names of colours that are no columns come from the server in English.
-  const nameOf = ({ key, name }) => (key === "error" ? t("reconstruction error") : key.startsWith("unit-") ? t("unit {number}", { number: key.slice(5) }) : name);
+  const nameOf = ({ key, name }) => (key === "error" ? t("reconstruction error") : key.startsWith("unit-") ? t("unit {number}", { number: key.slice(5) }) : inDays(name));
+  // Columns of dates and durations are coloured by days.
+  const inDays = (name) => (name.endsWith(" (days)") ? t("{name} (days)", { name: name.slice(0, -7) }) : name);
   const state = { meta: null, row: null, axes: ["", ""] };
   let map = null, colors = null, coloring = null, hidden = new Set();
 
@@ -66,6 +68,7 @@
       const colours = classColours(coloring.labels.length);
       const present = coloring.colors.includes(255);
       const names = coloring.labels.map((name, i) => [name, colours[i], i]);
+      if (coloring.rest) names.at(-1)[0] = t("other");
       if (present) names.push([t("missing"), missingColour, 255]);
       box.replaceChildren(make("div", { class: "classes" }, ...names.map(([name, colour, i]) => make("button", {
         "aria-pressed": String(!hidden.has(i)), title: t("Show or hide {name}", { name }), onclick: () => toggle(i),

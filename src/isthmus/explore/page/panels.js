@@ -81,7 +81,7 @@
     function noise() {
       if (!meta.noise) return [];
       const redraw = () => show(row.place);
-      return [make("h2", {}, t("Noise: {name}", { name: meta.noise.name })),
+      return [make("h2", {}, t("Noise: {name}", { name: t(meta.noise.name) })),
         slider({ name: t("level"), low: 0, high: meta.noise.highest, value: level, title: t("Level of noise"), onInput: (value) => { level = value; redraw(); } }),
         make("div", { class: "actions" }, make("button", { onclick: () => { draw = (draw + 1) % 1000; redraw(); } }, t("Another draw")))];
     }

@@ -46,6 +46,8 @@
     "Vertical axis": "纵轴",
     "Horizontal axis": "横轴",
     "missing": "缺失",
+    "other": "其他",
+    "{name} (days)": "{name}（天）",
     "Show or hide {name}": "显示或隐藏 {name}",
     "reconstruction error": "重构误差",
     "The explorer does not answer; was it ended?": "浏览器没有得到回应；isthmus explore 是否已经结束？",
@@ -81,6 +83,14 @@
     "level": "强度",
     "Level of noise": "噪声强度",
     "Another draw": "重新抽取",
+    "gaussian": "高斯噪声",
+    "uniform": "均匀噪声",
+    "masking": "遮蔽",
+    "salt and pepper": "椒盐噪声",
+    "swap": "交换",
+    "poisson": "泊松噪声",
+    "blockout": "遮挡",
+    "deform": "形变",
     // Decoding
     "In the mode Decode, drag over the map: this is what the model decodes there.": "在解码模式下拖过地图：此处显示模型在该点解码的结果。",
     "what the code decodes to": "由编码解码的结果",
@@ -136,10 +146,35 @@
     "What it adds, in standard deviations": "它所增加的，以标准差为单位",
     "Rows in which it is strongest": "使其激活最强的样本",
   };
+  // The error lines of the server, as patterns whose groups are filled in.
+  const ERRORS = [
+    [/^the Host header is not that of this explorer; open the address that it printed$/, "Host 标头不是本浏览器的；请打开命令打印的网址"],
+    [/^the method must be GET, HEAD or POST$/, "请求方法必须是 GET、HEAD 或 POST"],
+    [/^requests from other (?:pages|origins) are refused$/, "拒绝来自其他页面的请求"],
+    [/^a request may have at most (\d+) bytes$/, "一次请求最多 {1} 字节"],
+    [/^this explorer needs its token; open the whole address that it printed$/, "需要令牌；请打开命令打印的完整网址"],
+    [/^the token is not that of this explorer; open the whole address that it printed$/, "令牌不对；请打开命令打印的完整网址"],
+    [/^there is no such (?:page|file)$/, "没有这个页面"],
+    [/^an axis must be pc-N, unit-N or none$/, "坐标轴必须是 pc-N、unit-N 或 none"],
+    [/^by= must be a key of the list of colours$/, "by= 必须是颜色列表中的键"],
+    [/^the model was not trained against noise that has a level$/, "模型训练时没有使用有强度的噪声"],
+    [/^(.+)=(.+) must be an integer from 0 to (\d+)$/, "{1}={2} 必须是 0 到 {3} 的整数"],
+    [/^(.+)=(.+) must be a number from (\S+) to (\S+)$/, "{1}={2} 必须是 {3} 到 {4} 的数"],
+    [/^the body must be row numbers, 4 bytes each; select at least one row$/, "请求的内容必须是行号，每个 4 字节；请至少选中一个样本"],
+    [/^row (\d+) must be less than (\d+)$/, "行号 {1} 必须小于 {2}"],
+    [/^the body must be 1 to (\d+) codes of (\d+) numbers, 4 bytes each$/, "请求的内容必须是 1 到 {1} 个编码，每个 {2} 个数，每个数 4 字节"],
+    [/^codes must be finite numbers of at most 1e30$/, "编码必须是不超过 1e30 的有限数"],
+    [/^the column has (\d+) cells, but there are (\d+) rows$/, "该列有 {1} 个单元格，但数据有 {2} 行"],
+  ];
   const asked = new URLSearchParams(location.search).get("language") || navigator.language || "en";
   const isChinese = asked.toLowerCase().startsWith("zh");
   const of = (text) => (isChinese && Object.hasOwn(CHINESE, text) ? CHINESE[text] : text);
   const t = (text, values = {}) => of(text).replace(/\{(\w+)\}/g, (whole, name) => (Object.hasOwn(values, name) ? values[name] : whole));
+
+  const fromServer = (text) => {
+    const [pattern, chinese] = (isChinese && ERRORS.find(([one]) => one.test(text))) || [];
+    return pattern ? chinese.replace(/\{(\d)\}/g, (whole, number) => pattern.exec(text)[number]) : text;
+  };
 
   if (isChinese) {
     document.documentElement.lang = "zh-CN";
@@ -152,5 +187,5 @@
       if (text) node.data = node.data.replace(text, () => of(text));
     }
   }
-  Object.assign(globalThis.isthmus, { t });
+  Object.assign(globalThis.isthmus, { t, fromServer });
 })();
