@@ -91,6 +91,16 @@ def test_lower_bounds_are_no_larger_than_distances():
     assert np.corrcoef(bounds.ravel(), distances.ravel())[0, 1] > 0.99
 
 
+@pytest.mark.parametrize("shape", [(400, 300), (300, 400)])
+def test_principal_directions_of_a_sample(shape):
+    rows = np.random.default_rng(2).normal(size=shape) * np.geomspace(1, 0.01, shape[1])
+    rows -= rows.mean(axis=0)
+    squares, directions = neighbors._principal(rows)
+    np.testing.assert_allclose(squares[:50], np.linalg.svd(rows)[1][:50] ** 2)
+    np.testing.assert_allclose(directions[:50] @ directions[:50].T, np.eye(50), atol=1e-9)
+    np.testing.assert_allclose(np.square(rows @ directions[:50].T).sum(axis=0), squares[:50])
+
+
 def test_no_lower_bounds_where_many_directions_matter():
     assert neighbors._shortened(np.random.default_rng(0).normal(size=(400, 300)).astype(np.float32)) is None
     assert neighbors._shortened(_wide(100, 5, 0.0)) is None  # few rows

@@ -24,7 +24,7 @@ _SPARE = 8  # candidates beyond k, whose distances are computed again without th
 # Many wide rows are first compared along a few directions, which gives lower bounds of their distances.
 _MANY_ROWS = 5_000
 _MANY_COLUMNS = 256
-_SAMPLE = 4096  # rows whose principal directions are taken
+_SAMPLE, _SAMPLE_CELLS = 4096, 1 << 24  # rows whose principal directions are taken, and their cells
 _SHORT_SHARE = 0.96  # of their variance: then four candidates for each neighbour prove 99 % of MNIST's rows
 _ROUNDING = 1e-5  # the relative error that a bound may have
 
@@ -151,19 +151,30 @@ def _shortened(base: NDArray[np.float32]) -> NDArray[np.float32] | None:
 
     They are the coordinates along the first m principal directions of a sample, and the length of what these leave.
     """
-    sample = base[:: max(1, len(base) // _SAMPLE)].astype(np.float64)
+    n, width = base.shape
+    sample = base[:: max(1, -(-n // min(_SAMPLE, _SAMPLE_CELLS // width)))].astype(np.float64)
     sample -= sample.mean(axis=0)
-    if sample.shape[1] < _MANY_COLUMNS or len(sample) < _MANY_COLUMNS:
+    if min(sample.shape) < _MANY_COLUMNS:
         return None
-    _, values, directions = np.linalg.svd(sample, full_matrices=False)
-    share = np.cumsum(values**2) / max(np.sum(values**2), np.finfo(np.float64).tiny)
+    variances, directions = _principal(sample)
+    share = np.cumsum(variances) / max(np.sum(variances), np.finfo(np.float64).tiny)
     m = int(np.searchsorted(share, _SHORT_SHARE)) + 1
-    if m > base.shape[1] // 3:
+    if m > width // 3:
         return None
-    short = np.empty((len(base), m + 1), np.float32)
+    short = np.empty((n, m + 1), np.float32)
     short[:, :m] = base @ directions[:m].T.astype(np.float32)
     short[:, m] = np.sqrt(np.maximum(np.square(base).sum(axis=1) - np.square(short[:, :m]).sum(axis=1), 0))
     return short
+
+
+def _principal(sample: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the squares (r,) along the principal directions of centred rows, largest first, and these (r, D)."""
+    wide = sample.shape[1] > sample.shape[0]
+    squares, vectors = np.linalg.eigh(sample @ sample.T if wide else sample.T @ sample)
+    squares, vectors = np.maximum(squares[::-1], 0), vectors.T[::-1]
+    if wide:
+        vectors = (vectors @ sample) / np.sqrt(np.maximum(squares, np.finfo(np.float64).tiny))[:, None]
+    return squares, vectors
 
 
 def _search_by_bounds(
