@@ -11,14 +11,17 @@ addEventListener("load", () => {
   }, 0);
 });
 
-// Browsers break lines after hyphens, also in options such as --batch-size: mark these for the style sheet.
+// Browsers break lines after hyphens, also in options such as --batch-size: these are marked for the style sheet. Names in
+// tables get places to break at instead, before capitals and after underscores and signs, so that narrow columns do not cut words.
+const OPTION = /((?:^|(?<=\s))--?[\w-]+)/;
+const PIECES = /(?<=[_(=,./])(?=\w)|(?<=[a-z])(?=[A-Z])/;
 addEventListener("load", () => {
   document.querySelectorAll(".md-typeset :not(pre) > code").forEach((code) => {
-    if (code.children.length || !/(^|\s)--?\w/.test(code.textContent)) return;
-    const parts = code.textContent.split(/((?:^|(?<=\s))--?[\w-]+)/);
+    if (code.children.length) return;
+    const inTable = code.closest("table") !== null;
     code.replaceChildren(
-      ...parts.map((part, i) => {
-        if (i % 2 === 0) return part;
+      ...code.textContent.split(OPTION).flatMap((part, i) => {
+        if (i % 2 === 0) return inTable ? part.split(PIECES).flatMap((piece, k) => (k ? [document.createElement("wbr"), piece] : [piece])) : part;
         const option = document.createElement("span");
         option.className = "option";
         option.textContent = part;
