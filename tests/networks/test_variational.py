@@ -17,9 +17,10 @@ rng = np.random.default_rng(0)
     [
         (VariationalDense(6, 3, (5,), (5,)), Dense(6, 3, (5,), (5,))),
         (VariationalDense(6, 3, indicator=True), Dense(6, 3, indicator=True)),
+        (VariationalDense(6, 3, (5,), (5,), precision="bfloat16"), Dense(6, 3, (5,), (5,), precision="bfloat16")),
         (VariationalConvolutional((6, 6, 1), 3, (4,)), Convolutional((6, 6, 1), 3, (4,))),
     ],
-    ids=["dense", "one layer", "convolutional"],
+    ids=["dense", "one layer", "bfloat16", "convolutional"],
 )
 def test_means_and_outputs_are_those_of_the_plain_network(network, plain):
     params, x = network.init(1), jnp.asarray(rng.normal(size=(4, network.n_features)), jnp.float32)

@@ -387,6 +387,10 @@ class Layered(Network):
     reorders = True
     keeps_encoder = True
 
+    def product(self, x: Array, weight: Array) -> Array:
+        """Return a matrix product in the precision of the network's layers."""
+        return x @ weight
+
     def decoder_weights(self, params: Params) -> list[Any]:
         """Return the decoder's weights, code side first."""
         return [layer["weight"] for layer in params["decoder"]]

@@ -206,10 +206,10 @@ class Dense(Layered):
         if isinstance(x, SparseRows):
             return self.encode_sparse(params, x, row, noise)[0]
         weight, bias = self.code_layer(params)
-        code: Array = self._product(self.before_code(params, x, row, noise, condition), weight) + bias
+        code: Array = self.product(self.before_code(params, x, row, noise, condition), weight) + bias
         if not self.encoder_sizes:
             code = self._with_condition(params, code, condition)
-        return code + self._product(x, params["encoder_path"]) if self.linear_path else code
+        return code + self.product(x, params["encoder_path"]) if self.linear_path else code
 
     def before_code(
         self, params: Params, x: Array, row: MaybeArray = None, noise: Noise | None = None, condition: MaybeArray = None
@@ -218,14 +218,14 @@ class Dense(Layered):
         hidden = x - params["decoder"][-1]["bias"] if self.pre_bias else x
         if not self.encoder_sizes:
             return hidden
-        pre = self._product(hidden, params["encoder"][0]["weight"])
+        pre = self.product(hidden, params["encoder"][0]["weight"])
         return self._hidden_layers(params, self._with_condition(params, pre, condition), row, noise)
 
     def _hidden_layers(self, params: Params, pre: Array, row: Array | None, noise: Noise | None) -> Array:
         """Return the encoder's last hidden layer for the product of a row and the first matrix."""
         hidden = pre
         for number, layer in enumerate(params["encoder"][:-1]):
-            pre = self._product(hidden, layer["weight"]) if number else pre
+            pre = self.product(hidden, layer["weight"]) if number else pre
             hidden = self._activated(layer, pre, row, noise, number)
         return hidden
 
@@ -245,27 +245,27 @@ class Dense(Layered):
         product = x.product(first if path is None else jnp.concatenate([first, path[0]], axis=1))
         shifted = x.offset + params["decoder"][-1]["bias"] if self.pre_bias else x.offset
         pre = product[:, : first.shape[1]] - shifted @ first
-        code = self._product(self._hidden_layers(params, pre, row, noise), weight) if self.encoder_sizes else pre
+        code = self.product(self._hidden_layers(params, pre, row, noise), weight) if self.encoder_sizes else pre
         if path is None:
             return code + bias, None
         straight = product[:, first.shape[1] :] - x.offset @ path[0] + bias
         return code + straight, straight
 
     def _with_condition(self, params: Params, pre: Array, condition: Array | None) -> Array:
-        return pre if condition is None or not self.indicator else pre + self._product(condition, params["indicator"])
+        return pre if condition is None or not self.indicator else pre + self.product(condition, params["indicator"])
 
     def decode(self, params: Params, code: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the output (B, D) before its activation."""
-        output = self.after_code(params, self._product(code, self.decoder_rows(params)), row, noise)
+        output = self.after_code(params, self.product(code, self.decoder_rows(params)), row, noise)
         path = self.path(params)
-        return output if path is None else output + self._product(code, path[1])
+        return output if path is None else output + self.product(code, path[1])
 
     def after_code(self, params: Params, first: Array, row: Array | None = None, noise: Noise | None = None) -> Array:
         """Return the output (B, D) before its activation for ``code @ decoder_rows``."""
         weights, pre = self.decoder_weights(params), first
         for number, layer in enumerate(params["decoder"][:-1]):
             hidden = self._activated(layer, pre, row, noise, number + len(self.encoder_sizes))
-            pre = self._product(hidden, weights[number + 1])
+            pre = self.product(hidden, weights[number + 1])
         output: Array = pre + params["decoder"][-1]["bias"]
         return output
 
@@ -280,7 +280,7 @@ class Dense(Layered):
         """Return the output (B, D) before its activation, as the last layer's input and matrix."""
         hidden, weights = code, self.decoder_weights(params)
         for number, layer in enumerate(params["decoder"][:-1]):
-            pre = self._product(hidden, weights[number])
+            pre = self.product(hidden, weights[number])
             hidden = self._activated(layer, pre, row, noise, number + len(self.encoder_sizes))
         matrix, path = weights[-1], self.path(params)
         if path is not None:
@@ -297,7 +297,8 @@ class Dense(Layered):
             hidden = self.dropped(hidden, row, noise, number)
         return hidden
 
-    def _product(self, x: Array, weight: Array) -> Array:
+    def product(self, x: Array, weight: Array) -> Array:
+        """Return a matrix product, of factors rounded to bfloat16 where `precision` says so."""
         if self.precision != "bfloat16":
             return x @ weight
         return jnp.dot(x.astype(jnp.bfloat16), weight.astype(jnp.bfloat16), preferred_element_type=jnp.float32)
@@ -328,8 +329,8 @@ class Dense(Layered):
         assert path is not None, "a network without a linear path"
         encoder, decoder = path
         bias = params["decoder"][-1]["bias"]
-        straight = self._product(x, encoder) + self.code_layer(params)[1]
-        return self._product(straight, decoder) + bias, self._product(code, decoder) + bias
+        straight = self.product(x, encoder) + self.code_layer(params)[1]
+        return self.product(straight, decoder) + bias, self.product(code, decoder) + bias
 
     def with_fixed_path(self, params: Params) -> Params:
         """Return parameters whose linear path from the rows to the code has no gradient."""

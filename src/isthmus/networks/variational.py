@@ -98,8 +98,8 @@ class Posterior(Layered):
         """Return the mean and the log variance, each (B, K), of the codes of rows (B, D)."""
         hidden = self.before_code(params, self.seen(x), row, noise, condition)
         weight, bias = self.code_layer(params)
-        mean = self.with_mask(params, hidden @ weight + bias, condition)
-        log_variance = hidden @ params["spread"]["weight"] + params["spread"]["bias"]
+        mean = self.with_mask(params, self.product(hidden, weight) + bias, condition)
+        log_variance = self.product(hidden, params["spread"]["weight"]) + params["spread"]["bias"]
         return mean, jnp.clip(log_variance, _LEAST_LOG_VARIANCE, _LARGEST_LOG_VARIANCE)
 
     def with_mask(self, params: Params, mean: Array, condition: MaybeArray) -> Array:
@@ -131,10 +131,10 @@ class Posterior(Layered):
         if self.n_context and not context.shape[1]:
             fixed = jax.lax.stop_gradient(params["context"])
             context = jnp.broadcast_to(fixed, (len(code), self.n_context))
-        first = code @ self.decoder_rows(params)
+        first = self.product(code, self.decoder_rows(params))
         own = context[:, : len(self.conditions)]
         if self.conditions:
-            first = first + own @ params["conditioned"]
+            first = first + self.product(own, params["conditioned"])
         output = self.after_code(params, first, row, noise)
         if self.counts:
             output = jax.nn.log_softmax(jnp.where(self.is_condition, -jnp.inf, output)) + context[:, -1:]
