@@ -138,3 +138,12 @@ def test_a_line_break_in_a_name_leaves_a_message_one_line(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     assert isthmus("encode", "model", "no\nrows.csv", "-o", "no\ncodes.txt", code=2).stderr.count("\n") == 1
     fails("inspect", "no\nmodel", match=r"there is no model file no\\nmodel;")
+
+
+def test_a_line_that_is_neither_utf8_nor_as_long_as_the_others_is_one_message(in_folder, tmp_path):
+    rows = tmp_path / "rows.csv"
+    rows.write_bytes(b"a,b,c,d\n" + b"1,2,3,4\n" * 40 + b"caf\xe9,2,3,4,5\n")
+    ended = subprocess.run([sys.executable, "-m", "isthmus", "score", "model", rows], capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "is not UTF-8 text: line 42" in ended.stderr

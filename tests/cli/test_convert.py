@@ -157,3 +157,21 @@ def test_options_of_text_apply_to_mixed_tables(people, tmp_path):
     isthmus("encode", folder / "m", tmp_path / "t.csv", "-o", tmp_path / "codes.npy", *options)
     isthmus("encode", folder / "m", folder / "people.csv", "-o", tmp_path / "same.npy")
     assert_array_equal(np.load(tmp_path / "codes.npy"), np.load(tmp_path / "same.npy"))
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("encode", "model", "rows.csv"), "link.csv"),
+        (("reconstruct", "model", "rows.csv"), "link.parquet"),
+        (("impute", "holes.csv", "--model", "model"), "link.csv"),
+        (("denoise", "gone.png", "--model", "model"), "link.png"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_a_model_is_never_written_over(in_folder, tmp_path, words, name):
+    link = tmp_path / name
+    link.symlink_to(in_folder / "model")
+    before = (in_folder / "model").read_bytes()
+    fails(*words, "-o", link, "--force", match=f"{name} is read by this command; pass another path")
+    assert (in_folder / "model").read_bytes() == before

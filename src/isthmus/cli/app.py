@@ -139,10 +139,26 @@ def _signals_as_exceptions() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _without_pyarrows_tracebacks() -> Iterator[None]:
+    """Print none of bytes that are not UTF-8: pyarrow prints one where it cannot call back, besides its error."""
+    before = sys.unraisablehook
+
+    def printed(given: Any) -> None:
+        if not isinstance(given.exc_value, UnicodeDecodeError):
+            before(given)
+
+    sys.unraisablehook = printed
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+@contextlib.contextmanager
 def errors_as_lines() -> Iterator[None]:
     """Print each error and warning as one line on stderr, and turn errors into exit codes."""
     try:
-        with warnings.catch_warnings(), _signals_as_exceptions():
+        with warnings.catch_warnings(), _signals_as_exceptions(), _without_pyarrows_tracebacks():
             warnings.showwarning = lambda message, *details: say(message)
             yield
             flush_stdout()

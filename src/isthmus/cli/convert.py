@@ -110,6 +110,7 @@ def _stream(
 ) -> None:
     """Call a model's method that writes a file, and print a summary."""
     is_stdout = takes_stdout(output, as_json=as_json)
+    options.refuse_output_over_model(model, output)
     with options.rows_of(data, reading) as rows:
         write = getattr(options.load_model(model), method)
         names = reading.names(keep, rows)

@@ -13,7 +13,7 @@ from typer import Argument, Option
 
 from isthmus.cli.app import print_result, say
 from isthmus.cli.logs import writes_log
-from isthmus.cli.options import Json, Quiet
+from isthmus.cli.options import Json, Quiet, refuse_output_over_model
 from isthmus.data.sources.walking import printable
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def denoise(
     from isthmus.images.cleaning import clean_files
 
     start = time.perf_counter()
+    refuse_output_over_model(model, output)
     estimator = None if model is None else isthmus.load(model)
     cleaning = clean_files(inputs, output, noise=noise, model=estimator, force=force)
     results = []

@@ -88,6 +88,7 @@ def _impute(
     whole = open_table(path, **reading.layout)
     # With --force, a table may be filled in place: it is in memory, and the result is written atomically.
     check_target(output, overwrite=force, reads=() if force else [path])
+    options.refuse_output_over_model(model, output)
     if save is not None:
         if is_stdout(save):
             raise InvalidParameterError(f"--save {save}: a model cannot be written to stdout; give the path of a file")

@@ -278,6 +278,14 @@ def load_model(model: str) -> Autoencoder:
     return autoencoder
 
 
+def refuse_output_over_model(model: str | None, output: str) -> None:
+    """Raise ExistingFileError if an output is the model file, through whatever link; --force does not replace it."""
+    from isthmus.core.files import check_overwriting
+
+    if model is not None and "://" not in output:
+        check_overwriting(output, overwrite=True, reads=[model])
+
+
 def option_for(parameter: Parameter) -> inspect.Parameter:
     """Return the command line's option for a parameter: None means not given, and its help shows the default."""
     option, view = parameter.option, parameter.as_option()
