@@ -226,6 +226,8 @@ def test_early_stopping(small, rows):
     stopped = small(**options).fit(rows)
     losses = stopped.history_["validation_loss"]
     assert stopped.n_iter_ == len(losses) < 60
+    last = small(**options, restore_best=False).fit(rows)
+    assert last.best_iter_ == last.n_iter_ == len(losses)
     off = small(**options, early_stopping=False).fit(rows)
     assert off.n_iter_ == off.best_iter_ == 60
     assert "validation_loss" not in off.history_

@@ -184,7 +184,8 @@ class FitRun:
         trainer, network, plan = self.trainer, self.network, self.plan
         params, model, restored = trainer.best(state) if best else (state.params, state.model, False)
         params, model, optimizer = jax.tree.map(np.asarray, (params, model, state.optimizer))
-        best_epoch = state.stopping.best_epoch if trainer.early_stops else state.epoch
+        restores = trainer.early_stops and trainer.settings.restore_best
+        best_epoch = state.stopping.best_epoch if restores else state.epoch
         if restored and self.start is not None and not (best_epoch and self._beats(self.start, params, final)):
             params, best_epoch = self.start.of_all_rows, 0
         code = self._first_codes(params, model)
