@@ -141,7 +141,7 @@ def test_copies_and_pickles_are_equal():
     for function in (square, functools.partial(power, exponent=2)):
         one = Function(function)
         assert pickle.loads(pickle.dumps(one)) == one
-        assert copy.deepcopy(one) == one
+        assert copy.deepcopy(one) == copy.copy(one) == one
         assert fingerprint(copy.deepcopy(one).function) == fingerprint(function)
         assert one(3.0) == 9.0
 

@@ -275,10 +275,20 @@ def test_a_column_of_weights_is_no_feature(planted):
 def test_a_file_of_mixed_columns_has_the_scores_of_its_frame(tmp_path):
     rng = np.random.default_rng(0)
     plans = rng.choice(["basic", "family", "firm"], 120)
-    frame = pd.DataFrame({"plan": plans, "calls": rng.normal(size=120).round(3), "bill": rng.normal(size=120).round(3)})
+    skewed = rng.lognormal(0, 2, 120).round(3)  # it is transformed, in both
+    frame = pd.DataFrame({"plan": plans, "calls": skewed, "bill": rng.normal(size=120).round(3)})
     frame.to_csv(tmp_path / "rows.csv", index=False)
     options = {"n_estimators": 1, "max_epochs": 2, "random_state": 0}
     of_frame = AutoencoderOutlierDetector(**options).fit(frame)
     of_file = AutoencoderOutlierDetector(**options).fit(tmp_path / "rows.csv")
     np.testing.assert_allclose(of_file.decision_scores_, of_frame.decision_scores_, rtol=1e-6)
     np.testing.assert_allclose(of_file.anomaly_score(tmp_path / "rows.csv"), of_frame.anomaly_score(frame), rtol=1e-6)
+
+
+def test_a_warm_start_continues_the_last_autoencoders(planted):
+    X = planted[0][:60]
+    first = quick(n_estimators=2).fit(X)
+    weights = [model.encoder_weights_[0] for model in first.estimators_]
+    warm = first.set_params(warm_start=True, learning_rate=1e-30, max_epochs=1).fit(X)
+    for model, known in zip(warm.estimators_, weights, strict=True):
+        np.testing.assert_allclose(model.encoder_weights_[0], known, rtol=1e-6)

@@ -208,7 +208,7 @@ def test_functions_that_are_not_trusted_are_refused_together(own, tmp_path):
 
 
 def test_functions_are_copied_and_pickled(own, rows):
-    for other in (pickle.loads(pickle.dumps(own)), copy.deepcopy(own)):
+    for other in (pickle.loads(pickle.dumps(own)), copy.deepcopy(own), copy.copy(own)):
         assert_same_model(own, other, rows)
         assert other.network_ == own.network_
         assert other.loss is log_cosh

@@ -13,7 +13,7 @@ import sys
 import types
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from isthmus.core.errors import InvalidParameterError, ModelFileError
 
@@ -74,6 +74,9 @@ class Function:
     def __reduce__(self) -> Any:
         return Function, (Pickled(self.function),)
 
+    def __copy__(self) -> Self:
+        return self
+
 
 class Pickled:
     """A function as it is pickled: by the place where it is found, where there is one.
@@ -103,6 +106,14 @@ class PicklesFunctions:
     def __getstate__(self) -> Any:
         state: Any = super().__getstate__()
         return {name: Pickled(value) if is_function(value) else value for name, value in state.items()}
+
+    def __copy__(self) -> Self:
+        # The state has, instead of functions, what stands for them in a pickle.
+        made, state = object.__new__(type(self)), self.__getstate__()
+        made.__dict__.update(
+            {name: value.function if isinstance(value, Pickled) else value for name, value in state.items()}
+        )
+        return made
 
 
 def _itself(function: Callable[..., Any]) -> Callable[..., Any]:

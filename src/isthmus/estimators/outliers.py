@@ -17,7 +17,7 @@ from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.core.functions import PicklesFunctions
 from isthmus.core.parameters import check_parameters, documented, values_of
 from isthmus.data.frames import eager
-from isthmus.data.sources.base import Block, Schema, Source
+from isthmus.data.sources.base import Block, Source
 from isthmus.data.sources.opening import is_iterator
 from isthmus.data.weights import checked_weights
 from isthmus.engine.inference import blocks_for
@@ -134,15 +134,14 @@ class AutoencoderOutlierDetector(OutlierParameters, PicklesFunctions, Exported, 
             weights, taken, back = self._held_back(X, weights)
             rows, held = _safe_indexing(X, taken), _safe_indexing(X, back)
             own = None if weights is None else weights[taken]
-        source = open_rows(_Columns(self.datetimes), rows, reset=True)
+        source = open_rows(self._autoencoder(0), rows, reset=True)
         if held is None:
             own = weights = checked_weights(weights, rows_of(source))
         given = source if is_external(rows) else rows
-        settings = self._network_settings(source.schema)
-        seeds = [(self.seed_ + i) % 2**32 for i in range(self.n_estimators)]
+        width = source.schema.n_features
         with quickly():
             self.estimators_ = [
-                Autoencoder(**settings, random_state=seed).fit(given, sample_weight=own) for seed in seeds
+                self._autoencoder(number, width).fit(given, sample_weight=own) for number in range(self.n_estimators)
             ]
         known = vars(self.estimators_[0])
         self.__dict__.update({name: known[name] for name in COLUMN_ATTRIBUTES if name in known})
@@ -180,11 +179,16 @@ class AutoencoderOutlierDetector(OutlierParameters, PicklesFunctions, Exported, 
         back = np.sort(able[np.random.default_rng(self.seed_).permutation(len(able))[:count]])
         return weights, np.setdiff1d(every, back), back
 
-    def _network_settings(self, schema: Schema) -> dict[str, Any]:
+    def _autoencoder(self, number: int, width: int = 1) -> Autoencoder:
+        """Return an autoencoder for rows of a width; with `warm_start` what the last one of its number learned."""
         own = {name: getattr(self, name) for name in AUTOENCODER if name != "random_state"}
         if self.n_components == "auto":
-            own["n_components"] = max(1, round(schema.n_features**0.5))
-        return own
+            own["n_components"] = max(1, round(width**0.5))
+        model = Autoencoder(**own, random_state=(self.seed_ + number) % 2**32)
+        last = getattr(self, "estimators_", [])[number : number + 1] if self.warm_start else []
+        for known in last:
+            model.__dict__.update({name: value for name, value in vars(known).items() if name not in AUTOENCODER})
+        return model
 
     def _threshold(self, scores: Array, held: Array | None) -> float:
         """Return the threshold by the scores of the training rows and of those held back."""
@@ -371,13 +375,6 @@ class AutoencoderOutlierDetector(OutlierParameters, PicklesFunctions, Exported, 
         tags.input_tags.allow_nan = self.missing == "mask"
         tags.input_tags.sparse = True
         return tags
-
-
-class _Columns(BaseEstimator):  # type: ignore[misc]
-    """What `open_rows` asks an estimator for; it takes what is remembered of the columns."""
-
-    def __init__(self, datetimes: Any = "elapsed") -> None:
-        self.datetimes = datetimes
 
 
 def _points(model: Autoencoder, source: Source, blocks: Iterable[Block] | None = None) -> Iterator[tuple[Array, Array]]:
