@@ -19,6 +19,7 @@ import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from notebooks import FOLDER as NOTEBOOKS
@@ -59,7 +60,7 @@ def stage(language: str) -> None:
     Reference(guides).write(target / "api")
     (target / "cli.md").write_text(command_page(), encoding="utf-8")
     (target / "files" / "notebooks").mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(example_report(), target / "files" / "report.html")
+    write_example_report(target / "files" / "report.html", language)
     for name in NAMES:
         write_page(name, target / "notebooks")
         shutil.copyfile(NOTEBOOKS / f"{name}.ipynb", target / "files" / "notebooks" / f"{name}.ipynb")
@@ -70,12 +71,15 @@ def stage(language: str) -> None:
 
 
 @functools.cache
-def example_report() -> Path:
-    """Write the report that the page on reports links to, on scikit-learn's digits."""
+def _example() -> tuple[Any, Any, Autoencoder]:
     X, y = load_digits(return_X_y=True)
-    path = PAGES / "report.html"
-    Autoencoder(2, random_state=0).fit(X).report(X, path, color=y, image_shape=(8, 8), overwrite=True)
-    return path
+    return X, y, Autoencoder(2, random_state=0).fit(X)
+
+
+def write_example_report(path: Path, language: str) -> None:
+    """Write the report that the page on reports links to, on scikit-learn's digits."""
+    X, y, model = _example()
+    model.report(X, path, color=y, image_shape=(8, 8), language=language, overwrite=True)
 
 
 def _with_files(text: str, target: Path) -> str:
