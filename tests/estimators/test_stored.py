@@ -264,6 +264,10 @@ def parameters(header):
         (lambda header, tensors: header.update(format=99), "has format 99, but this isthmus reads formats up to"),
         (lambda header, tensors: header.update({"class": "Special"}), "holds a Special, not the class Autoencoder"),
         (lambda header, tensors: parameters(header).update(novel=3), "is damaged: TypeError .*novel"),
+        (
+            lambda header, tensors: [header.update(version="9.9"), parameters(header).update(novel=3)],
+            r"was written by isthmus 9\.9, whose models this version, .*, does not read \(TypeError .*novel",
+        ),
         (lambda header, tensors: parameters(header).pop("dropout"), "is damaged: KeyError 'dropout'"),
         (lambda header, tensors: parameters(header).update(max_epochs=-1), "InvalidParameterError max_epochs=-1 must"),
         (lambda header, tensors: header["model"].pop("fitted"), "is damaged: KeyError 'fitted'"),

@@ -1,5 +1,6 @@
 import io
 import os
+import time
 import zipfile
 from pathlib import Path
 
@@ -140,6 +141,15 @@ def test_archives(tmp_path, photos):
     run(photos / "a.png", tmp_path / "one.zip")
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:
         assert archive.namelist() == ["a.png"]
+
+
+def test_an_archive_of_a_clock_that_starts_in_1970(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.localtime", lambda *given: time.gmtime(1000))
+    run(photos / "a.png", tmp_path / "one.zip")
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        (entry,) = archive.infolist()
+    assert entry.date_time == (1980, 1, 1, 0, 0, 0)
+    assert (entry.compress_type, entry.external_attr >> 16) == (zipfile.ZIP_DEFLATED, 0o644)
 
 
 def test_a_broken_picture_does_not_stop_the_others(tmp_path, photos):

@@ -230,7 +230,13 @@ def load(path: str | os.PathLike[str], *, network: Any = None, trusted: Iterable
     except ModelFileError:
         raise
     except (IsthmusError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelFileError(f"{path} is damaged: {type(error).__name__} {error}") from error
+        what = f"{type(error).__name__} {error}"
+        if (written := header.get("version")) not in (None, __version__):
+            raise ModelFileError(
+                f"{path} was written by isthmus {written}, whose models this version, {__version__}, does not read "
+                f"({what}); use that version, or fit again"
+            ) from error
+        raise ModelFileError(f"{path} is damaged: {what}") from error
 
 
 def load_as(cls: type, path: str | os.PathLike[str], *, network: Any = None, trusted: Iterable[Any] = ()) -> Any:

@@ -29,6 +29,7 @@ from isthmus.images.noise_level import NoiseEstimate, check_noise, examine_noise
 from isthmus.images.picture import Picture, to_samples
 from isthmus.images.scales import clean_on_two_scales
 
+_FIRST_DATE = (1980, 1, 1, 0, 0, 0)
 _MAX_VALUE = 16.0  # of a file of floats: larger values mean that its scale is not 0 to 1
 _NEGLIGIBLE = 0.7  # deviation of noise below which the included denoiser changes a picture more than its noise
 
@@ -154,9 +155,9 @@ class Cleaning:
             return
         with contextlib.suppress(_NothingCleanError), atomic_write(self._archive, overwrite=self._overwrite) as file:
             n_written = 0
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            with zipfile.ZipFile(file, "w") as archive:
                 for job in self._jobs:
-                    result = self._clean(job, lambda job, content: archive.writestr(job.name, content))
+                    result = self._clean(job, lambda job, content: archive.writestr(_entry(job.name), content))
                     n_written += result.error is None
                     yield result
             if not n_written:
@@ -220,6 +221,14 @@ def _check_values(picture: Picture) -> None:
         raise InvalidDataError(
             f"{picture.name} has values up to {largest:g}; floats must be in [0, 1]: divide them by their range"
         )
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """Return the entry of a file in an archive, of now; archives have no dates before 1980, where a clock may start."""
+    entry = zipfile.ZipInfo(name, max(time.localtime()[:6], _FIRST_DATE))
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16  # the mode that it is unpacked with
+    return entry
 
 
 class _NothingCleanError(Exception):
