@@ -12,10 +12,10 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import isthmus.engine.loading
-from isthmus import Autoencoder, DenoisingAutoencoder, SparseAutoencoder
+from isthmus import Autoencoder, DenoisingAutoencoder, NeighborAutoencoder, SparseAutoencoder
 from isthmus.core.errors import InvalidParameterError, ModelFileError, UnwritableError
 from isthmus.core.persistence import read_model, write_model
-from isthmus.engine.checkpoint import Checkpoints
+from isthmus.engine.checkpoint import Checkpoints, refuse_folder_of_rows
 
 rng = np.random.default_rng(0)
 ROWS = (rng.normal(size=(700, 6)) @ rng.normal(size=(6, 6))).astype(np.float32)
@@ -189,6 +189,24 @@ def test_invalid_folders_and_intervals(tmp_path):
         Checkpoints(file / "below")
     with pytest.raises(InvalidParameterError, match="checkpoint_every=-1 must be a number of seconds >= 0"):
         Checkpoints(tmp_path, -1)
+
+
+@pytest.mark.parametrize("inside", [".", "below/run"])
+@pytest.mark.parametrize("estimator", [Autoencoder, NeighborAutoencoder])
+def test_a_folder_that_rows_are_read_from_is_refused(tmp_path, estimator, inside):
+    np.save(tmp_path / "rows.npy", ROWS)
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(InvalidParameterError, match=r"checkpoint=.* is in .*, whose files are read as rows"):
+        estimator(2).fit(tmp_path, checkpoint=tmp_path / "link" / inside)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "rows.npy"]
+
+
+def test_a_folder_beside_the_rows_is_taken(tmp_path):
+    np.save(tmp_path / "rows.npy", ROWS)
+    for rows in ("rows.npy", "*.npy"):
+        refuse_folder_of_rows(tmp_path, tmp_path / rows)
+    refuse_folder_of_rows(tmp_path, ROWS)
+    refuse_folder_of_rows(tmp_path, tmp_path / "gone")
 
 
 def test_checkpoints_are_written_at_intervals(tmp_path, monkeypatch):

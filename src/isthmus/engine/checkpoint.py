@@ -16,6 +16,7 @@ from isthmus.core.errors import InvalidParameterError, IsthmusError, ModelFileEr
 from isthmus.core.persistence import Tensors, read_header, read_model, write_model
 from isthmus.core.processes import global_maximum, is_main_process
 from isthmus.core.types import Stopping, TrainState
+from isthmus.data.sources.places import is_location, locate
 
 try:
     import fcntl
@@ -213,6 +214,25 @@ class Checkpoints:
             old.unlink(missing_ok=True)
         self._last = time.monotonic()
         self.seconds += self._last - start
+
+
+def refuse_folder_of_rows(folder: str | os.PathLike[str] | None, rows: Any) -> None:
+    """Raise InvalidParameterError if a folder for checkpoints is one that rows are read from, or below it.
+
+    Its files would be read as rows by the fit that continues.
+    """
+    where = getattr(rows, "path", rows)
+    if folder is None or not is_location(where):
+        return
+    try:
+        place = locate(where)
+    except IsthmusError:  # the reader of the rows says it
+        return
+    own = Path(folder).resolve()
+    if isinstance(place, Path) and place.is_dir() and place.resolve() in (own, *own.parents):
+        raise InvalidParameterError(
+            f"checkpoint={os.fspath(folder)!r} is in {place}, whose files are read as rows; name a folder elsewhere"
+        )
 
 
 def _filled(tree: Any, name: str, tensors: Tensors) -> Any:

@@ -19,7 +19,7 @@ from isthmus.core.errors import (
 )
 from isthmus.core.parameters import check_parameters, documented, values_of
 from isthmus.data.sources.opening import is_iterator
-from isthmus.engine.checkpoint import Checkpoints
+from isthmus.engine.checkpoint import Checkpoints, refuse_folder_of_rows
 from isthmus.estimators.base import Array, FittedModel, Rows
 from isthmus.estimators.fit.memory import Memory
 from isthmus.estimators.fit.outcome import doubt_of_penalty
@@ -170,6 +170,7 @@ class Autoencoder(AutoencoderParameters, FollowedFit, FittedModel, BaseEstimator
         try:
             memory = Memory.of(max_memory)
             options = RowOptions(validation_data, validation_by, groups, sample_weight)
+            refuse_folder_of_rows(checkpoint, X)
             given = self._opened(X, options, memory)
             checkpoints = None if checkpoint is None else Checkpoints(checkpoint, checkpoint_every)
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)

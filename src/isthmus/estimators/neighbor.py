@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from isthmus.core.errors import CollapseWarning, InterruptedFitWarning, InvalidDataError, IsthmusWarning
 from isthmus.core.parameters import check_parameters, documented, values_of
 from isthmus.data.sources.base import Source
+from isthmus.engine.checkpoint import refuse_folder_of_rows
 from isthmus.estimators import stored
 from isthmus.estimators.base import Array, FittedModel, Rows
 from isthmus.estimators.fit.graph import Graph, digest_of, given_graph, graph_of
@@ -133,6 +134,7 @@ class NeighborAutoencoder(NeighborParameters, FollowedFit, FittedModel, BaseEsti
         with unchanged_on_error(self):
             options = RowOptions(sample_weight=sample_weight)
             memory = Memory.of(None)
+            refuse_folder_of_rows(checkpoint, X)
             given = options.opened(X, lambda rows, reset: open_rows(self, rows, reset=reset, memory=memory))
             own_shape = given.source.schema.image_shape
             self._as_pictures(given.source)
