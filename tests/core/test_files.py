@@ -246,3 +246,28 @@ def test_a_working_directory_that_was_removed(tmp_path, monkeypatch):
     gone.rmdir()
     with pytest.raises(UnwritableError, match=r"cannot write rows\.npy: No such file or directory"):
         check_writable("rows.npy")
+
+
+@pytest.mark.parametrize("is_root", [True, False])
+def test_a_file_that_is_replaced_keeps_its_group_and_where_allowed_its_owner(old, monkeypatch, is_root):
+    given = []
+
+    def chown(path, owner, group):
+        if owner != -1 and not is_root:
+            raise PermissionError
+        given.append((owner, group))
+
+    before = old.stat()
+    monkeypatch.setattr("os.chown", chown)
+    with atomic_write(old, overwrite=True) as file:
+        file.write(b"new")
+    assert given == [(before.st_uid if is_root else -1, before.st_gid)]
+    assert old.read_bytes() == b"new"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may give files away")
+def test_root_leaves_a_file_to_its_owner(old):
+    os.chown(old, 1234, 2345)
+    with atomic_write(old, overwrite=True) as file:
+        file.write(b"new")
+    assert (old.stat().st_uid, old.stat().st_gid) == (1234, 2345)

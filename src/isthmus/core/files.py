@@ -115,7 +115,7 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> It
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(_mode(target))
+        _take_over(temporary, target)
         _rename(temporary, target, overwrite)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
@@ -125,13 +125,21 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> It
         raise
 
 
-def _mode(target: Path) -> int:
-    """Return the mode of the file that is replaced, which may be private, or else that of any new file."""
-    with contextlib.suppress(FileNotFoundError):
-        return stat.S_IMODE(target.stat().st_mode)
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+def _take_over(temporary: Path, target: Path) -> None:
+    """Give a file owner, group and mode of the one that it replaces, as far as allowed, or the mode of any new file."""
+    try:
+        before = target.stat()
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        return
+    if hasattr(os, "chown"):  # not on Windows
+        for owner in (before.st_uid, -1):  # only root may give a file away; its group is that of others who use it
+            with contextlib.suppress(OSError):
+                os.chown(temporary, owner, before.st_gid)
+                break
+    temporary.chmod(stat.S_IMODE(before.st_mode))
 
 
 def _rename(temporary: Path, target: Path, overwrite: bool) -> None:
