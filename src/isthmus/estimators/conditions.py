@@ -14,7 +14,7 @@ from isthmus.data.domains import Counts, refuse_outside
 from isthmus.data.encoding.types import type_of, zone_of
 from isthmus.data.frame_columns import FrameColumn, categories_column
 from isthmus.data.frames import each_column, eager, labels_of, library_of, refused
-from isthmus.estimators.fit.run import column_labels, parameter_values
+from isthmus.estimators.fit.run import column_labels
 from isthmus.estimators.inputs import cell_names, mixed_encoding, open_stream
 
 Array = NDArray[Any]
@@ -66,7 +66,7 @@ def _is_part(model: Any, frame: Any) -> bool:
 
 def _of_columns(model: Any, given: Any, n_rows: int) -> Array:
     names = column_labels(model)
-    numbers = parameter_values(model).get("conditions") or ()
+    numbers = _columns(model)
     context = np.broadcast_to(np.asarray(model.params_["context"], np.float64), (n_rows, model.network_.n_context))
     context, first = context.copy(), 0
     known = [names[number] if names else number for number in numbers]
@@ -87,6 +87,12 @@ def _of_columns(model: Any, given: Any, n_rows: int) -> Array:
             context[:, first : first + width] = np.where(np.isnan(cells), own, cells)
         first += width
     return context
+
+
+def _columns(model: Any) -> list[int]:
+    """Return the numbers of the columns that are conditions."""
+    encoding, cells = mixed_encoding(model), list(model.network_.conditions)
+    return sorted(set(cells if encoding is None else np.asarray(encoding.column_of)[cells].tolist()))
 
 
 def _width(model: Any, number: int) -> int:

@@ -22,7 +22,6 @@ from isthmus.engine.program import precision_scope
 from isthmus.estimators.fit.choices import pick_device
 from isthmus.estimators.inputs import cell_names
 from isthmus.losses.evidence import EvidenceBound
-from isthmus.losses.likelihoods import resolve
 from isthmus.networks import one_hot
 
 _ROWS = 256  # of a block
@@ -70,7 +69,7 @@ def log_evidence(model: Any, blocks: Iterable[Block], n_samples: int, seed: int)
     seed : int
         Seed of the draws, which depend on it and the row's number.
     """
-    network, likelihood = model.network_, resolve(model.likelihood)
+    network, likelihood = model.network_, model.likelihood_
     samples = int(max(1, min(n_samples, _SAMPLES, _CELLS // (_ROWS * network.n_features))))
     estimate = compile_evidence(EvidenceBound(network, likelihood), _ROWS, samples)
     key, names, found = key_words(seed, Stream.NOISE), cell_names(model), []

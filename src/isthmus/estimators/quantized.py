@@ -25,6 +25,7 @@ from isthmus.estimators.fit.run import FitRun
 from isthmus.estimators.inputs import cell_names, numbers_of, open_stream
 from isthmus.estimators.quantized_parameters import VectorQuantizedParameters
 from isthmus.estimators.streaming import joined
+from isthmus.networks.convolutional import Convolutional
 from isthmus.sparsity.quantized import entries_of, in_groups, nearest, perplexity
 
 # The share of the entries that as many rows would use, were they spread evenly, below which a codebook has collapsed.
@@ -238,7 +239,7 @@ class VectorQuantizedAutoencoder(VectorQuantizedParameters, Autoencoder):  # typ
         return self._shaped(rows) if not isinstance(X, np.ndarray) or X.ndim > 2 else rows
 
     def _shaped(self, rows: Any) -> Any:
-        if self.network != "convolutional" or self.image_shape_ is None:
+        if not isinstance(self.network_, Convolutional) or self.image_shape_ is None:
             return rows
         return rows.reshape(-1, *self.image_shape_)
 

@@ -28,6 +28,7 @@ from isthmus.estimators.streaming import float_of, inference_of, joined
 from isthmus.estimators.transforming import DECODE, ENCODE, opened_codes
 from isthmus.estimators.variational_parameters import VariationalParameters
 from isthmus.losses.likelihoods import resolve
+from isthmus.networks.convolutional import Convolutional
 
 # The variance over rows of a unit's mean above which the unit is active: Burda et al. 2016, section 5.2.
 ACTIVE = 0.01
@@ -52,6 +53,8 @@ class VariationalAutoencoder(VariationalParameters, Autoencoder):  # type: ignor
         Variance of each unit's mean over these rows, relative to the prior's: 0 of a unit that no row uses.
     n_active_units_ : int
         Units whose activity is above 0.01.
+    likelihood_ : Likelihood
+        The distribution of cells, with its settings.
     history_ : dict of str to list of float
         As in `Autoencoder`; ``loss`` is the negative bound, in nats for each row in scaled units, and
         ``reconstruction`` and ``kl`` are its terms.
@@ -74,17 +77,19 @@ class VariationalAutoencoder(VariationalParameters, Autoencoder):  # type: ignor
     ((1797, 4), (3, 64))
     """
 
-    _measured = ("activity_", "n_active_units_", "elbo_")
+    _measured = ("likelihood_", "activity_", "n_active_units_", "elbo_")
 
     def _measures(self, loader: RowLoader) -> dict[str, Any]:
+        self.likelihood_ = likelihood = resolve(self.likelihood)
         rows = first_rows(loader)
         weights = first_weights(loader, len(rows))
         inference = Inference(self.network_, self.params_, self.scaler_, pick_device(self.device), cell_names(self))
         codes = np.concatenate(list(inference.encode([Block(rows, 0)]))).astype(np.float64)
         activity = mean_of(np.square(codes - mean_of(codes, weights)), weights)
-        known = resolve(self.likelihood).discrete or self.scaler_.affine is not None
+        known = likelihood.discrete or self.scaler_.affine is not None
         bound = mean_of(log_evidence(self, [Block(rows, 0)], 1, self.seed_), weights) if known else np.nan
         return {
+            "likelihood_": likelihood,
             "activity_": activity,
             "n_active_units_": int((activity > ACTIVE).sum()),
             "elbo_": float(bound),
@@ -188,7 +193,7 @@ class VariationalAutoencoder(VariationalParameters, Autoencoder):  # type: ignor
 
     def _drawn(self, mean: Array, rng: np.random.Generator) -> Array:
         network = self.network_
-        cells = resolve(self.likelihood).draw(rng, mean, self.params_.get("likelihood", {}))
+        cells = self.likelihood_.draw(rng, mean, self.params_.get("likelihood", {}))
         for start, stop in network.categories:
             shares = np.cumsum(mean[:, start:stop], axis=1)
             level = (shares < rng.random((len(mean), 1)) * shares[:, -1:]).sum(axis=1)
@@ -196,7 +201,7 @@ class VariationalAutoencoder(VariationalParameters, Autoencoder):  # type: ignor
         return np.where(network.is_condition, mean, cells)
 
     def _shaped(self, rows: Any) -> Any:
-        if self.network != "convolutional" or self.image_shape_ is None:
+        if not isinstance(self.network_, Convolutional) or self.image_shape_ is None:
             return rows
         return rows.reshape(-1, *self.image_shape_)
 
@@ -240,14 +245,14 @@ class VariationalAutoencoder(VariationalParameters, Autoencoder):  # type: ignor
         Returns
         -------
         rows : ndarray of shape (n_samples, n_features) or DataFrame
-            As `inverse_transform` returns them.
+            As `inverse_transform` returns them: float64 for float64 rows, frames with the index of `X`.
         """
         check_is_fitted(self)
         mean, deviation = self._with_deviations(X)
         rng = np.random.default_rng(draw_seed(random_state))
         codes = mean + deviation * rng.standard_normal(mean.shape)
         context = context_for(self, X, len(codes)) if self.network_.n_context else None
-        return self._decoded(codes, context, rng if draw else None)
+        return self._decoded(codes, context, rng if draw else None, dtype=mean.dtype, given=X)
 
     def log_likelihood(self, X: Rows, n_importance_samples: int = 100, *, random_state: int = 0) -> Array:
         """Return estimates of the rows' log likelihoods, in nats.
