@@ -17,6 +17,8 @@ from isthmus import (
     AutoencoderImputer,
     AutoencoderOutlierDetector,
     DenoisingAutoencoder,
+    VariationalAutoencoder,
+    VectorQuantizedAutoencoder,
 )
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
 
@@ -218,3 +220,9 @@ def test_a_table_of_mixed_columns_needs_no_fitted_autoencoder():
 def test_what_has_no_encoder_is_refused(digits, other):
     with pytest.raises(InvalidParameterError, match=r"autoencoder=.* must be an autoencoder"):
         AutoencoderClassifier(other).fit(*digits)
+
+
+@pytest.mark.parametrize("kind", [VariationalAutoencoder, VectorQuantizedAutoencoder])
+def test_codes_that_a_classifier_would_not_read_as_they_are_are_refused(digits, kind):
+    with pytest.raises(InvalidParameterError, match=f"^autoencoder={kind.__name__}: .* has no to_classifier; fit a"):
+        AutoencoderClassifier(kind()).fit(*digits)

@@ -14,7 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from isthmus import corruption as corruptions
-from isthmus.core.errors import InvalidDataError
+from isthmus.core.errors import InvalidDataError, InvalidParameterError
 from isthmus.core.parameters import (
     Boolean,
     Instance,
@@ -99,6 +99,8 @@ class ClassifierParameters:
 class AutoencoderClassifier(ClassifierParameters, Exported, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """An autoencoder's encoder and a softmax layer on its code, trained on labels.
 
+    Of a sparse autoencoder the layer reads the values of all units, before the method selects the active ones.
+
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
@@ -153,6 +155,7 @@ class AutoencoderClassifier(ClassifierParameters, Exported, ClassifierMixin, Bas
         """
         with unchanged_on_error(self):
             check_parameters(type(self), values_of(self))
+            self._check_code()
             if y is None:
                 raise InvalidDataError(f"{type(self).__name__} requires y to be passed, but the target y is None")
             options = RowOptions(groups=groups, sample_weight=sample_weight)
@@ -168,6 +171,15 @@ class AutoencoderClassifier(ClassifierParameters, Exported, ClassifierMixin, Bas
             network: Any = trainer.objective.network
             self.network_, self.history_, self.n_iter_ = network, state.metrics, state.epoch
         return self
+
+    def _check_code(self) -> None:
+        """Refuse an autoencoder whose code is not what a classifier could learn from."""
+        given = self._unlabelled
+        if isinstance(given, Autoencoder) and not hasattr(given, "to_classifier"):
+            try:
+                _ = given.to_classifier
+            except AttributeError as error:
+                raise InvalidParameterError(f"autoencoder={type(given).__name__}: {error}") from None
 
     def _opened(self, X: Rows) -> Source:
         """Return the rows, opened as the autoencoder opens them, and checked if it is fitted and knows their names."""
