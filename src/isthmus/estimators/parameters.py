@@ -252,7 +252,11 @@ class AutoencoderParameters:
         "largest norm of the whole gradient; None does not clip", Number(above=0), default=None, panel="training"
     )
     batch_size: int | str = parameter(
-        "rows per step; auto is 256, less for fewer than 8,192 rows", Integer(1), AUTO, default="auto", panel="training"
+        "rows per step; auto is 256, less for fewer than 8,192 rows; of rows that stay sparse up to 4,096",
+        Integer(1),
+        AUTO,
+        default="auto",
+        panel="training",
     )
     max_epochs: int = parameter(
         "largest number of passes over the rows", Integer(1), default=100, option="epochs", panel="training"
