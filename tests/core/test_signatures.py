@@ -2,6 +2,8 @@ import bz2
 import gzip
 import io
 import lzma
+import pickle
+import warnings
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +44,19 @@ def test_what_a_file_is_under_the_name_of_another(suffix):
     assert found is not None
     assert found.what == what
     assert other_content(content, f"ROWS{suffix}".upper()) is None or suffix in {".csv.bz2", ".csv.xz"}
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_a_pickle(protocol):
+    content = pickle.dumps(np.eye(2), protocol)
+    assert str(other_content(content[:N_BYTES], "rows.npy")).startswith("a pickle, which is never loaded; load it")
+
+
+def test_feather_of_version_1():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is deprecated
+        content = written(lambda file: pyarrow.feather.write_feather(TABLE, file, version=1))
+    assert other_content(content[:N_BYTES], "rows.feather").what == "Feather of version 1"
 
 
 @pytest.mark.parametrize(

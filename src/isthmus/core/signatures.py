@@ -34,6 +34,13 @@ _CONTENTS = {
     b"Rar!\x1a\x07": Content("a RAR archive", _UNPACK),
     b"PAR1": Content("Parquet", _RENAME, (".parquet", ".pq")),
     b"ARROW1\x00\x00": Content("Feather", _RENAME, (".feather", ".arrow")),
+    b"FEA1": Content("Feather of version 1", "read it with pyarrow.feather.read_table, and write the table as Parquet"),
+    **dict.fromkeys(
+        (b"\x80\x04\x95", b"\x80\x05\x95"),
+        Content(
+            "a pickle, which is never loaded", "load it yourself if you trust it, and save the rows as .npy or Parquet"
+        ),
+    ),
     b"\x93NUMPY": Content("an array of NumPy", _RENAME, (".npy",)),
     b"\x89HDF\r\n\x1a\n": Content("HDF5", "load the array, and save it with numpy.save"),
     b"MATLAB 5.0 MAT-file": Content("a file of MATLAB", "load the array, and save it with numpy.save"),
