@@ -1,9 +1,11 @@
+import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset
 import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
@@ -12,7 +14,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_array_equal
 
-from isthmus.core.errors import BrokenFileError, InvalidDataError, InvalidParameterError, MissingFileError
+from isthmus.core.errors import (
+    BrokenFileError,
+    InvalidDataError,
+    InvalidParameterError,
+    IsthmusWarning,
+    MissingFileError,
+)
 from isthmus.data.sources import ParquetSource, open_source
 from opened_rows import read, refused, text
 
@@ -136,3 +144,16 @@ def test_fingerprint(tmp_path):
     known = open_source(path).fingerprint
     assert open_source(path, columns=["a"]).fingerprint != known
     assert open_source(path.rename(tmp_path / "other.csv")).fingerprint == known
+
+
+def test_columns_in_the_names_of_folders_warn(tmp_path):
+    table = pa.table({"a": [1.0, 2.0, 3.0], "year": [2023, 2024, 2024]})
+    pq.write_to_dataset(table, tmp_path / "run=1/hive", partition_cols=["year"])
+    with pytest.warns(IsthmusWarning, match=r"the column 'year', .* such as year=2023, is not read") as caught:
+        assert read(open_source(tmp_path / "run=1/hive")).shape == (3, 1)
+    assert len(caught) == 1
+    hive = pa.dataset.dataset(tmp_path / "run=1/hive", partitioning="hive")
+    assert read(open_source(hive)).shape == (3, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        open_source(next((tmp_path / "run=1/hive").rglob("*.parquet")))

@@ -5,22 +5,42 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.core.errors import BrokenFileError, InvalidDataError
+from isthmus.core.errors import BrokenFileError, InvalidDataError, IsthmusWarning
 from isthmus.data.sources import arrow_columns
 from isthmus.data.sources.arrays import ArraySource, block_rows, existing, one_line
 from isthmus.data.sources.base import Block, Column, Schema
 from isthmus.data.sources.places import FileList, hash_ends, table_files
 
 _HASHED_FILES = 64
+
+
+def _say_partitions(files: Sequence[Any], first: arrow_columns.Part) -> None:
+    """Warn of columns that are in the names of folders alone, such as ``year=2024``, as Hive and Spark write them."""
+    values: dict[str, set[str]] = {}
+    for file in files:
+        for part in PurePath(str(getattr(file, "key", file))).parent.parts:
+            name, sign, value = part.partition("=")
+            if sign and name not in first.fields:
+                values.setdefault(name, set()).add(value)
+    for name, found in values.items():
+        if len(found) > 1:  # a folder above all files is no column of them
+            warnings.warn(
+                f"the column {name!r}, which is in the names of folders such as {name}={min(found)}, is not read; "
+                "write it into the files, or pass pyarrow.dataset.dataset(folder, partitioning='hive')",
+                IsthmusWarning,
+                stacklevel=2,
+            )
 
 
 class TableSource(ABC):
@@ -30,7 +50,8 @@ class TableSource(ABC):
     ----------
     path : str or os.PathLike
         One file, or a folder of files of one format, read in the order of their names, including subfolders. Empty
-        files and files whose name begins with a dot or an underscore (``_SUCCESS``) are skipped.
+        files and files whose name begins with a dot or an underscore (``_SUCCESS``) are skipped. A column that is in
+        the names of folders alone, such as ``year=2024``, is not read, with a warning.
     columns : sequence of str or None
         The columns to read, in that order; None reads all.
     drop : sequence of str or None
@@ -74,6 +95,7 @@ class TableSource(ABC):
         self.path: Any = path if isinstance(path, FileList) else existing(path)
         files = self._files()
         first = self._part(files[0], None)
+        _say_partitions(files, first)
         names = arrow_columns.chosen_columns(self.path, list(first.fields), columns, drop)
         if columns is None:
             offered = self._by_default(first)
