@@ -117,3 +117,10 @@ def test_likelihoods_are_hashed_by_value():
     assert hash(Laplace()) == hash(Laplace())
     assert NegativeBinomial().counts
     assert Bernoulli().shares
+
+
+def test_settings_that_are_changed_later_do_not_reach_what_was_resolved():
+    given = Gaussian(0.5)
+    found = resolve(given)
+    given.set_params(variance="feature")
+    assert (given, found) == (Gaussian("feature"), Gaussian(0.5))

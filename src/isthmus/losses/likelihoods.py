@@ -271,10 +271,11 @@ class ZeroInflatedNegativeBinomial(_ZeroInflated):
 
 
 def resolve(likelihood: Any) -> Likelihood:
-    """Return a likelihood: by name, or the object given."""
+    """Return a likelihood: by name, or a copy of the object given."""
     if isinstance(likelihood, str):
         kind: type[Likelihood] = LIKELIHOODS[likelihood]
         return kind()
     if not isinstance(likelihood, Likelihood):
         raise InvalidParameterError(f"likelihood={likelihood!r} must be a name or an object of isthmus.likelihoods")
-    return likelihood
+    # A copy: searches change settings in place after a fit, which must not reach what was fitted.
+    return likelihood.replaced()
