@@ -396,6 +396,8 @@ def test_partial_fit_keeps_scaling_seed_and_width(small, rows):
     assert model.seed_ == seed
     with pytest.raises(ValueError, match="3 features"):
         model.partial_fit(rows[:, :3])
+    with pytest.raises(InvalidParameterError, match="n_components=3 is another width than the last fit's 2 units"):
+        model.set_params(n_components=3).partial_fit(rows)
     assert model.n_iter_ == 2
 
 

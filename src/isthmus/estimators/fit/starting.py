@@ -175,7 +175,13 @@ class Previous:
         self.history: dict[str, list[float]] = estimator.history_
 
     def checked(self, plan: Plan) -> Params:
-        """Return the parameters; refuse a plan whose sparsity has other parameters of its own."""
+        """Return the parameters; refuse a plan of another width, or whose sparsity has other parameters of its own."""
+        width, wanted = self.network.n_components, plan.n_components
+        if isinstance(wanted, Integral) and wanted != width:
+            raise InvalidParameterError(
+                f"n_components={wanted} is another width than the last fit's {width} units, which training continues "
+                "from; fit a new estimator"
+            )
         own = {} if plan.sparsity is None else plan.sparsity.learned(self.network.n_components)
         if set(own) != set(self.params.get("sparsity", ())):
             kind = None if plan.sparsity is None else type(plan.sparsity).__name__
