@@ -46,7 +46,7 @@ def facts():
             (HOSTILE, "b"), errors, errors, 2, HOSTILE, (Row(3, 0.5, 0.7, (Cell(HOSTILE, HOSTILE, HOSTILE, 1.0),)),)
         ),
         CodeMap(np.arange(N), axes, True, (column,), 0, (), np.zeros(2), decoder),
-        Codes(rng.normal(size=(N, 2)), ("a" * 99, "b"), N),
+        Codes(rng.normal(size=(N, 2)), N),
         SparseCode(np.array([0.5, 0.0]), np.array([0.1, 0.0]), 0.1, 1.0, (Unit(0, 0.5, 0.1, 2.0, ((HOSTILE, 1.0),)),)),
         Noise(np.arange(3.0), {"model": np.ones(3), "PCA": np.ones(3)}, HOSTILE, N),
         (Problem(HOSTILE, HOSTILE, (HOSTILE,), ((HOSTILE,),)),),

@@ -141,7 +141,7 @@ def facts_of(
         _training(model),
         _reconstruction(model, source, passed, pca, components, readers, image),
         found,
-        Codes(codes, tuple(names), len(chosen)),
+        Codes(codes, len(chosen)),
         sparse_code(model, source, passed, units, readers, image),
         noise_of(model, source, seed),
         problems_of(columns, readers, passed.model, chosen, pictures=image.shape is not None),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+
 from isthmus.evaluation.report.facts import Facts
 from isthmus.evaluation.report.html import Section, code, counted, definitions, escaped, paragraph, table
 from isthmus.evaluation.report.texts import t
+
+_WIDTH = 60  # characters that half a page has room for, next to the button that copies them
 
 
 def section(facts: Facts) -> Section:
@@ -29,7 +33,7 @@ def section(facts: Facts) -> Section:
         parts.append(paragraph(t("All parameters have their defaults.")))
     parts += [f"<h3>{t('Repeat the fit')}</h3>", code(about.python)]
     if about.command is not None:
-        parts += [paragraph(t("On the command line:")), code(about.command)]
+        parts += [paragraph(t("On the command line:")), code(_in_lines(about.command))]
     parts.append(
         definitions([(t("Versions"), about.versions), (t("Fingerprint of the rows"), about.fingerprint)])
         + paragraph(
@@ -40,3 +44,20 @@ def section(facts: Facts) -> Section:
         parts.append(f'<ul class="note">{"".join(f"<li>{escaped(note)}</li>" for note in about.notes)}</ul>')
     halves = f'<div class="halves"><div>{definitions(lines)}</div><div>{"".join(parts)}</div></div>'
     return Section("model", t("The model"), halves)
+
+
+def _in_lines(command: str) -> str:
+    """Return a command in lines that a shell reads as one; all but the first begin with an option."""
+    groups: list[list[str]] = []
+    for word in shlex.split(command):
+        if groups and not word.startswith("--"):
+            groups[-1].append(word)
+        else:
+            groups.append([word])
+    lines: list[str] = []
+    for group in map(shlex.join, groups):
+        if lines and len(lines[-1]) + len(group) < _WIDTH:
+            lines[-1] += f" {group}"
+        else:
+            lines.append(f"  {group}" if lines else group)
+    return " \\\n".join(lines)

@@ -305,10 +305,9 @@ class CodeMap:
 
 @dataclass(frozen=True)
 class Codes:
-    """A sample of codes (n, n_components) with the names of their units, and the number of rows it is drawn from."""
+    """A sample of codes (n, n_components), and the number of rows it is drawn from."""
 
     sample: Array
-    names: tuple[str, ...]
     rows: int
 
 

@@ -17,7 +17,7 @@ _HISTOGRAMS, _CORRELATED = 16, 64
 def section(facts: Facts) -> Section | None:
     """Return the section; None for a single row."""
     codes = facts.codes
-    values, names = codes.sample, list(codes.names)
+    values = codes.sample
     if len(values) < 2:
         return None
     width = values.shape[1]
@@ -25,7 +25,7 @@ def section(facts: Facts) -> Section | None:
     if len(values) < codes.rows:
         counts = {"units": text, "count": len(values), "all": codes.rows}
         text = t("{units}; from a random sample of {count:,} of {all:,} rows", **counts)
-    figure = plots.code_histograms(values[:, :_HISTOGRAMS], names=names[:_HISTOGRAMS])
+    figure = plots.code_histograms(values[:, :_HISTOGRAMS])
     label = t("Histograms of all units")
     if width > _HISTOGRAMS:
         label = t("Histograms of the first {count} units", count=_HISTOGRAMS)
@@ -38,8 +38,8 @@ def section(facts: Facts) -> Section | None:
         label = t("Correlations of the units")
         if width > _CORRELATED:
             label = t("Correlations of the units, the first {count}", count=_CORRELATED)
-        parts += [f"<h3>{label}</h3>", paragraph(_strongest(some)), inline_svg(
-            plots.correlations(some, names=names[:_CORRELATED]), "correlations", label)]  # fmt: skip
+        drawn = inline_svg(plots.correlations(some), "correlations", label)
+        parts += [f"<h3>{label}</h3>", paragraph(_strongest(some)), drawn]
     return Section("codes", t("Codes"), "".join(parts))
 
 
