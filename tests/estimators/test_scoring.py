@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -6,6 +8,7 @@ from sklearn.metrics import r2_score
 
 from isthmus import Autoencoder
 from isthmus.core.errors import InvalidDataError, InvalidParameterError
+from isthmus.estimators import scoring
 from isthmus.estimators.scoring import explained_variance
 from sae_folders import randomized
 
@@ -31,6 +34,20 @@ def test_errors_are_means_over_observed_cells_in_scaled_units(model):
     assert np.isnan(by_row[3])  # a row without any cell has no error
     known = np.arange(150) != 3
     assert_allclose(by_row[known], np.nanmean(cells[known], axis=1))
+
+
+def test_errors_by_column_need_no_more_memory_for_more_rows(model, monkeypatch):
+    block = np.ones((1, 2000))
+    monkeypatch.setattr(scoring, "open_stream", lambda model, X: X)
+    monkeypatch.setattr(scoring, "pairs", lambda model, source: ((block, 3 * block) for _ in range(1000)))
+    tracemalloc.start()
+    try:
+        found = scoring.squared_errors(model, None, "feature")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert_allclose(found, 4)
+    assert peak < 2_000_000  # the sums of all blocks are 32 MB
 
 
 def test_other_directions_are_refused(model):

@@ -52,8 +52,7 @@ def squared_errors(model: Any, X: Any, per: str) -> Array:
     found = pairs(model, open_stream(model, X))
     squares = (by_column(model, np.square(scaled - rebuilt)) for scaled, rebuilt in found)
     if per == "feature":
-        sums = [(np.nansum(square, axis=0), np.sum(~np.isnan(square), axis=0)) for square in squares]
-        parts = [_quotient(sum(total for total, _ in sums), sum(count for _, count in sums))] if sums else []
+        parts = _means_by_column(squares)
     elif per == "row":
         parts = [_quotient(np.nansum(square, axis=1), np.sum(~np.isnan(square), axis=1)) for square in squares]
     else:
@@ -61,6 +60,16 @@ def squared_errors(model: Any, X: Any, per: str) -> Array:
     if not parts:
         raise InvalidDataError(f"{X} has no rows; an error needs at least one")
     return np.concatenate(parts)
+
+
+def _means_by_column(blocks: Iterable[Array]) -> list[Array]:
+    """Return the mean of each column of rows that come in blocks, of which none is kept; nothing without a block."""
+    total: Any = 0.0
+    count: Any = None
+    for cells in blocks:
+        total = total + np.nansum(cells, axis=0)
+        count = (0 if count is None else count) + np.sum(~np.isnan(cells), axis=0)
+    return [] if count is None else [_quotient(total, count)]
 
 
 def by_column(model: Any, cells: Array) -> Array:
