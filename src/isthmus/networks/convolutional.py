@@ -17,9 +17,10 @@ from isthmus.core.errors import InvalidParameterError
 from isthmus.core.random import Stream, generator
 from isthmus.core.types import MaybeArray, Noise, Params, Statistics
 from isthmus.networks.activations import Activation, function_of
-from isthmus.networks.base import Layered, NetworkOptions, with_layer
+from isthmus.networks.base import NetworkOptions
 from isthmus.networks.convolution import convolve, to_channels, to_pixels
 from isthmus.networks.draws import draw_layer
+from isthmus.networks.layered import Layered, with_layer
 
 _HALVING = 2
 _SIDE = 3

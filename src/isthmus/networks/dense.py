@@ -17,9 +17,10 @@ from isthmus.core.random import Stream, generator
 from isthmus.core.types import MaybeArray, Noise, Params, Statistics
 from isthmus.networks import one_hot
 from isthmus.networks.activations import Activation, function_of
-from isthmus.networks.base import Layered, NetworkOptions, Reinitialisation, with_layer
+from isthmus.networks.base import NetworkOptions, Reinitialisation
 from isthmus.networks.draws import draw_bias
 from isthmus.networks.initializers import INITIALIZERS
+from isthmus.networks.layered import Layered, with_layer
 from isthmus.networks.sparse_rows import Factored, SparseRows
 
 # The sigmoid's slope at 0 is a quarter, so its linear path starts four times as steep.

@@ -18,10 +18,11 @@ from isthmus.core.random import Stream, generator
 from isthmus.core.registry import Registry
 from isthmus.core.types import MaybeArray, Noise, Params, Statistics
 from isthmus.networks import one_hot
-from isthmus.networks.base import Layered, NetworkOptions
+from isthmus.networks.base import NetworkOptions
 from isthmus.networks.convolutional import Convolutional
 from isthmus.networks.dense import Dense
 from isthmus.networks.draws import draw_layer
+from isthmus.networks.layered import Layered
 
 # Beyond these log variances, of deviations 5e-4 and 1,800, a unit is a number without noise, or noise alone.
 _LEAST_LOG_VARIANCE, _LARGEST_LOG_VARIANCE = -15.0, 15.0

@@ -35,7 +35,7 @@ from isthmus.estimators.fit.preparing import check_validation, prepare
 from isthmus.estimators.fit.reporting import Reporter
 from isthmus.estimators.fit.resampling import resample
 from isthmus.estimators.fit.rows import FitRows
-from isthmus.estimators.fit.starting import Previous, PrincipalStart, new_network, other_network
+from isthmus.estimators.fit.starting import Previous, PrincipalStart, first_model, new_network, previous_fit
 from isthmus.estimators.fit.training import trainer_for
 from isthmus.estimators.inputs import cell_names, rows_of
 from isthmus.networks.base import Network
@@ -267,7 +267,7 @@ def start_fit(
         With one line.
     """
     source, hold, weights, validation, validation_weights = given = FitRows.of(given)
-    previous = _previous(estimator, source)
+    previous = previous_fit(estimator, source)
     found = None
     if checkpoints is not None:
         found = checkpoints.find(identity_of(estimator, given, warm=previous is not None))
@@ -296,7 +296,7 @@ def start_fit(
         interruption=interruption_of(checkpoints),
         hooks=hooks_of(plan, reporter, watcher, checkpoints),
     )
-    state = trainer.start(params, plan.seed, _first_model(plan, network, previous))
+    state = trainer.start(params, plan.seed, first_model(plan, network, previous))
     if checkpoints is not None and found is not None:
         state = continued(trainer, state, reporter, checkpoints, found)
     options: dict[str, Any] = {"watcher": watcher, "start": start, "checkpoints": checkpoints}
@@ -328,7 +328,7 @@ def start_partial_fit(estimator: Any, given: FitRows | Source, *, watcher: Watch
     plan = replace(plan, constant_schedules=True)
     reporter = reporter_of(plan)
     trainer = trainer_for(plan, prepared, network, hooks=_watched(reporter, watcher))
-    state = trainer.start(params, plan.seed, _first_model(plan, network, previous))
+    state = trainer.start(params, plan.seed, first_model(plan, network, previous))
     if previous is not None:
         state = state._replace(epoch=done, step=done * trainer.steps_per_epoch, metrics=previous.history)
         shape: Any = jax.tree.structure(state.optimizer)
@@ -366,16 +366,6 @@ def _refuse_unknown(parameter: str, given: Iterable[Any], names: list[Any]) -> N
     if unknown := [name for name in given if name not in names]:
         known = suggest(unknown[0], map(str, names)) if names else "; the rows have no column names, give a sequence"
         raise InvalidParameterError(f"{parameter}: the rows have no column {unknown[0]!r}{known}")
-
-
-def _previous(estimator: Any, source: Source) -> Previous | None:
-    """Return the last fit that a warm start continues; None without one."""
-    if not estimator.warm_start or not hasattr(estimator, "params_"):
-        return None
-    previous = Previous(estimator)
-    if source.schema.n_features != previous.scaler.n_features:
-        raise other_network()
-    return previous
 
 
 def continued(
@@ -429,23 +419,3 @@ def _validation_loader(
     if plan.settings.early_stopping and loader.count(validation=True) == 0:
         return replace(loader, shuffle=False)
     return None
-
-
-def _first_model(plan: Plan, network: Network, previous: Previous | None) -> ModelState:
-    """Return the sparsity's state at the start: its last one, or that of a new fit."""
-    if plan.sparsity is None:
-        return ()
-    fresh = plan.sparsity.init(network.n_components)
-    last = () if previous is None else previous.model
-    if _shapes(last) == _shapes(fresh):
-        return last
-    # An array of float64 stands for one of the network's type.
-    return jax.tree.map(lambda leaf: leaf.astype(network.dtype) if _is_float64(leaf) else leaf, fresh)
-
-
-def _is_float64(leaf: Any) -> bool:
-    return isinstance(leaf, np.ndarray) and leaf.dtype == np.float64
-
-
-def _shapes(tree: Any) -> tuple[Any, list[tuple[int, ...]]]:
-    return jax.tree.structure(tree), [np.shape(leaf) for leaf in jax.tree.leaves(tree)]

@@ -12,6 +12,7 @@ import numpy as np
 
 from isthmus.core.errors import InvalidParameterError
 from isthmus.core.types import ModelState, Params
+from isthmus.data.sources.base import Source
 from isthmus.data.splitting import NO_HOLDOUT
 from isthmus.engine.loading import RowLoader
 from isthmus.engine.loop import Trainer
@@ -209,3 +210,33 @@ def other_network() -> InvalidParameterError:
         "warm_start=True continues with the last network, but its shape or the width of the rows has changed; "
         "set warm_start=False"
     )
+
+
+def previous_fit(estimator: Any, source: Source) -> Previous | None:
+    """Return the last fit that a warm start continues; None without one."""
+    if not estimator.warm_start or not hasattr(estimator, "params_"):
+        return None
+    previous = Previous(estimator)
+    if source.schema.n_features != previous.scaler.n_features:
+        raise other_network()
+    return previous
+
+
+def first_model(plan: Plan, network: Network, previous: Previous | None) -> ModelState:
+    """Return the sparsity's state at the start: its last one, or that of a new fit."""
+    if plan.sparsity is None:
+        return ()
+    fresh = plan.sparsity.init(network.n_components)
+    last = () if previous is None else previous.model
+    if _shapes(last) == _shapes(fresh):
+        return last
+    # An array of float64 stands for one of the network's type.
+    return jax.tree.map(lambda leaf: leaf.astype(network.dtype) if _is_float64(leaf) else leaf, fresh)
+
+
+def _is_float64(leaf: Any) -> bool:
+    return isinstance(leaf, np.ndarray) and leaf.dtype == np.float64
+
+
+def _shapes(tree: Any) -> tuple[Any, list[tuple[int, ...]]]:
+    return jax.tree.structure(tree), [np.shape(leaf) for leaf in jax.tree.leaves(tree)]
