@@ -69,3 +69,11 @@ def test_the_library_of_frames_is_that_of_the_model_or_else_of_the_configuration
         assert asked_library(model) is None
     frame = pl.DataFrame({"a": [1]})
     assert as_asked(model, frame) is frame
+
+
+def test_a_reconstruction_has_the_index_and_the_columns_index_of_its_rows():
+    names = pd.MultiIndex.from_tuples([("g", "a"), ("g", "b"), ("h", "a")], names=["group", "name"])
+    rows = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 3)), index=[*"uvwxyz"], columns=names)
+    model = SimpleNamespace(encoding_=TableEncoding.learn(rows))
+    found = reconstructed_rows(model, rows, rows.to_numpy())
+    pd.testing.assert_frame_equal(found, rows)

@@ -230,6 +230,27 @@ def test_set_output(mixed, container, kind):
         assert kinds == [column.kind for column in each_column(quick().fit_transform(frame))]
 
 
+@pytest.mark.parametrize("names", [[2, 0, 1], [0.5, 1.5, 2.5], [("a", 1), ("a", 2), ("b", 1)]])
+def test_set_output_keeps_names_that_are_no_text(names):
+    frame = pd.DataFrame(mask_cells(load_wine().data[:, :3], 0.2))
+    frame.columns = names
+    for container, expected in (("default", names), ("pandas", names), ("polars", list(map(str, names)))):
+        filled = quick().set_output(transform=container).fit_transform(frame)
+        assert list(filled.columns) == expected
+
+
+def test_a_sparse_column_is_dense_in_polars():
+    frame = pd.DataFrame({"a": pd.arrays.SparseArray(np.arange(30) % 3), "b": np.r_[np.nan, np.arange(29.0)]})
+    filled = quick().set_output(transform="polars").fit_transform(frame)
+    assert filled.schema == {"a": pl.Int64, "b": pl.Float64}
+    assert filled["a"].to_list() == [i % 3 for i in range(30)]
+
+
+def test_two_columns_of_one_name_are_refused_in_one_line():
+    with pytest.raises(InvalidDataError, match=r"^the table has more than one column named 'a'; .*$"):
+        quick().fit(pd.DataFrame(np.eye(3), columns=["a", "b", "a"]))
+
+
 def test_an_unseen_category_is_kept_and_encoded_as_missing(mixed, fitted):
     unseen, missing = mask_table(mixed).iloc[:3].copy(), mask_table(mixed).iloc[:3].copy()
     unseen["text"], missing["text"] = "never seen", None

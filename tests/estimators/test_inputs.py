@@ -228,6 +228,14 @@ def test_masked_cells_are_rejected_with_their_row_and_column(small):
 # Names, objects and masked arrays ------------------------------------------------------------------------------------
 
 
+def test_dates_as_names_are_matched_or_refused(small, rows):
+    frame = pd.DataFrame(rows, columns=pd.date_range("2020", periods=4))
+    model = small(max_epochs=1).fit(frame)
+    assert_array_equal(model.transform(frame), model.transform(rows))
+    with pytest.raises(InvalidDataError, match=r"^X has a column '2020-01-04.* where the model was fitted on '2020-01-01"):
+        model.transform(frame.iloc[:, ::-1])
+
+
 @pytest.mark.parametrize("labels", [[2, 0, 1, 3], pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1), ("b", 2)])])
 def test_names_that_are_no_text_are_matched_or_refused(small, rows, tmp_path, labels):
     frame = pd.DataFrame(rows, columns=labels)

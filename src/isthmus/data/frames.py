@@ -42,14 +42,19 @@ def eager(table: Any) -> Any:
     return table
 
 
+def dense(table: Any) -> Any:
+    """Return a pandas frame with its sparse columns dense: pyarrow and polars do not take them."""
+    sparse = {place: dtype.subtype for place, dtype in enumerate(table.dtypes) if hasattr(dtype, "fill_value")}
+    return table.astype({table.columns[place]: kind for place, kind in sparse.items()}) if sparse else table
+
+
 def to_arrow(table: Any) -> Any:
-    """Return a frame as a table of pyarrow; sparse columns of pandas, which pyarrow does not take, become dense."""
+    """Return a frame as a table of pyarrow."""
     library = library_of(table)
     if library == "pandas":
         import pyarrow as pa
 
-        sparse = {name: dtype.subtype for name, dtype in table.dtypes.items() if hasattr(dtype, "subtype")}
-        return pa.Table.from_pandas(table.astype(sparse) if sparse else table, preserve_index=False)
+        return pa.Table.from_pandas(dense(table), preserve_index=False)
     return table.to_arrow() if library == "polars" else table
 
 

@@ -11,7 +11,7 @@ from sklearn import get_config
 from isthmus.data.encoding import TableEncoding
 from isthmus.data.encoding.table import Unknown
 from isthmus.data.filling import put
-from isthmus.data.frames import Library, eager, library_of
+from isthmus.data.frames import Library, dense, eager, library_of
 
 Array = NDArray[Any]
 
@@ -43,7 +43,7 @@ def as_asked(model: Any, frame: Any) -> Any:
         return frame.to_pandas()
     import polars as pl
 
-    return pl.from_pandas(frame) if library == "pandas" else pl.from_arrow(frame)
+    return pl.from_pandas(dense(frame)) if library == "pandas" else pl.from_arrow(frame)
 
 
 def further_codes(model: Any, X: Any, codes: Array) -> Any:
@@ -123,7 +123,10 @@ def _numbers(encoding: TableEncoding, rows: Array, library: Library) -> Any:
 
 
 def _with_index(frame: Any, X: Any) -> Any:
-    """Return a frame with the index of `X`, if both are pandas's."""
-    if library_of(frame) == "pandas" and library_of(X) == "pandas" and len(X) == len(frame):
-        frame.index = X.index
+    """Return a frame with the index of `X` and its index of columns, which has their names, if both are pandas's."""
+    if library_of(frame) == "pandas" and library_of(X) == "pandas":
+        if len(X) == len(frame):
+            frame.index = X.index
+        if list(X.columns) == list(frame.columns):
+            frame.columns = X.columns
     return frame

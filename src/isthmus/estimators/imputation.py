@@ -25,6 +25,7 @@ from isthmus.data.columns import (
     described,
     marked,
     marks_of,
+    refuse_duplicates,
     refuse_unfit,
     select,
     with_cells,
@@ -44,7 +45,7 @@ from isthmus.estimators.fit.choices import draw_seed
 from isthmus.estimators.fit.imputing import ImputationPlan, learn
 from isthmus.estimators.fit.reporting import LOGGER
 from isthmus.estimators.fit.rows import RowOptions, without_named
-from isthmus.estimators.framing import as_asked
+from isthmus.estimators.framing import as_asked, asked_library
 from isthmus.estimators.imputer_parameters import ImputerParameters
 from isthmus.estimators.inputs import array_rows, check_names, is_external
 from isthmus.estimators.unchanged import unchanged_on_error
@@ -207,7 +208,12 @@ class AutoencoderImputer(ImputerParameters, Exported, TransformerMixin, BaseEsti
                 raise ValueError("input_features is not equal to feature_names_in_")
             own = given
         names = [f"x{place}" for place in range(self.n_features_in_)] if own is None else own
-        return np.asarray(names, object)[self._kept()]
+        if own is None and (labels := getattr(self, "column_labels_", ())):
+            # scikit-learn gives these names to the frame that `set_output` asks for; only pandas has other than text.
+            names = labels if asked_library(self) == "pandas" else [str(label) for label in labels]
+        found = np.empty(len(names), object)
+        found[:] = names
+        return found[self._kept()]
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the fitted imputer to one safetensors file, completely or not at all.
@@ -246,6 +252,7 @@ class AutoencoderImputer(ImputerParameters, Exported, TransformerMixin, BaseEsti
             raise InvalidDataError(
                 f"the table has {n_rows} rows and {n_columns} columns; it needs at least one of each"
             )
+        refuse_duplicates(X)
         check_names(self, X, reset=reset)
         columns = describe(X, self.missing_values) if reset else self._columns_in(X)
         if reset:

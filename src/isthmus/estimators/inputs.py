@@ -283,7 +283,7 @@ def check_names(estimator: Any, X: Any, *, reset: bool) -> None:
         raise _brief(error) from None
     if reset:
         forget_labels(estimator)
-        if not all(isinstance(label, str) for label in labels):
+        if not all(isinstance(label, str) for label in labels_of(X)):
             estimator.column_labels_ = labels
 
 

@@ -1,4 +1,5 @@
 import datetime
+import decimal
 import warnings
 
 import numpy as np
@@ -25,6 +26,29 @@ def test_decoding_the_encoded_rows_gives_the_frame(library, seed, datetimes):
     rows = encoding.encode(frame)
     assert rows.shape == (40, encoding.width) == (40, len(encoding.names))
     mixed.assert_equal(encoding.decode(rows), frame)
+
+
+LABELS = {
+    "dates": pd.Categorical([datetime.date(2020, 1, 2), datetime.date(2019, 5, 1), None] * 4),
+    "datetimes": pd.Categorical(pd.to_datetime(["2020-01-02", "2019-05-01", None] * 4)),
+    "zoned": pd.Categorical(pd.to_datetime(["2020-01-02", "2019-05-01", None] * 4).tz_localize("Europe/Berlin")),
+    "durations": pd.Categorical(pd.to_timedelta(["1h", "90min", None] * 4)),
+    "periods": pd.Categorical(pd.PeriodIndex(["2020-01", "2019-05", None] * 4, freq="M")),
+    "decimals": pd.Categorical([decimal.Decimal("1.50"), decimal.Decimal("0.10"), None] * 4),
+    "nullable": pd.Categorical(pd.array([7, 3, None] * 4, "Int64")),
+    "floats": pd.Categorical([0.5, 0.25, None] * 4, ordered=True),
+    "mixed": pd.Categorical([1, "a", None] * 4),
+    "arrow": pd.array(["x", "y", None] * 4, pd.ArrowDtype(pa.dictionary(pa.int8(), pa.string()))),
+}
+
+
+@pytest.mark.parametrize("labels", LABELS)
+def test_labels_of_pandas_categories_come_back(labels):
+    frame = pd.DataFrame({"a": LABELS[labels], "b": np.arange(12.0)})
+    encoding = TableEncoding.learn(frame)
+    other = TableEncoding.learn(frame.iloc[[1, 0, 2, 4]])  # in another order
+    for found in (encoding, other):
+        pd.testing.assert_frame_equal(found.decode(found.encode(frame)), frame)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

@@ -301,15 +301,22 @@ def stated_categories(frame: Any, place: int) -> list[Any] | None:
     library = library_of(frame)
     if library == "pandas":
         dtype = frame.dtypes.iloc[place]
+        if hasattr(dtype, "pyarrow_dtype"):
+            return _dictionary_labels(frame.iloc[:, place].array.__arrow_array__())
         labels = getattr(dtype, "categories", None)
         return None if labels is None else list(labels)
     if library == "polars":
         dtype = frame.dtypes[place]
         return list(dtype.categories) if type(dtype).__name__ == "Enum" else None
-    column = frame.column(place)
+    return _dictionary_labels(frame.column(place))
+
+
+def _dictionary_labels(column: Any) -> list[Any] | None:
+    """Return the labels of an Arrow column of a dictionary type; None for other types."""
     if not hasattr(column.type, "value_type") or not hasattr(column.type, "ordered"):
         return None
-    return list(dict.fromkeys(label for chunk in column.chunks for label in chunk.dictionary.to_pylist()))
+    chunks = getattr(column, "chunks", [column])
+    return list(dict.fromkeys(label for chunk in chunks for label in chunk.dictionary.to_pylist()))
 
 
 def _frame(library: str, cells: dict[Any, Any]) -> Any:

@@ -313,15 +313,30 @@ def _pandas_labels(kind: Type, categories: Sequence[Any]) -> Any:
         ends = [re.fullmatch(r"[\[(](.*), (.*)[\])]", label) for label in categories]
         left, right = ([np.array(end[side], kind[1]) for end in ends if end] for side in (1, 2))
         return pd.IntervalIndex.from_arrays(np.array(left, kind[1]), np.array(right, kind[1]), closed=kind[2])
+    labels, known = list(categories), kind[1] if len(kind) > 1 else None
     if kind[0] == "object":
-        return pd.Index(list(categories), dtype=object)
-    cells = np.array([*categories, None], object)[:-1]
-    if kind[0] in ("string", "numpy"):
-        numpy = np.dtype(kind[1]) if kind[0] == "numpy" else None
-        return pd.Index(
-            cells.astype(numpy) if numpy else cells, dtype=numpy or pd.StringDtype(kind[1], na_value=np.nan)
-        )
-    return pd.Index(list(categories))
+        restored = _OBJECTS.get(str(known))
+        return pd.Index([restored(x) if restored and isinstance(x, str) else x for x in labels], dtype=object)
+    if kind[0] == "numpy" and np.dtype(known).kind == "m":
+        return pd.to_timedelta(labels).as_unit(np.datetime_data(str(known))[0])
+    if kind[0] == "numpy":
+        return pd.Index(np.array([*labels, None], object)[:-1].astype(known), dtype=known)
+    if kind[0] == "string":
+        return pd.Index(labels, dtype=pd.StringDtype(known, na_value=np.nan))
+    if kind[0] == "zoned":
+        return pd.to_datetime(labels, utc=True).tz_convert(kind[2]).as_unit(known)
+    if kind[0] == "nullable":
+        return pd.Index(pd.array(labels, dtype=known))
+    return pd.Index(labels)
+
+
+# What `plain_label` made text of, by the name of its type.
+_OBJECTS: dict[str, Any] = {
+    "date": datetime.date.fromisoformat,
+    "datetime": datetime.datetime.fromisoformat,
+    "time": datetime.time.fromisoformat,
+    "Decimal": decimal.Decimal,
+}
 
 
 def plain_label(label: Any) -> Any:
