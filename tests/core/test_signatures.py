@@ -64,6 +64,7 @@ def test_feather_of_version_1():
     [
         (b"<!DOCTYPE html>\n<html>", "a web page"),
         (b"<!doctype HTML>", "a web page"),
+        (b'{"a":1,"b":2}\n', "JSON; convert it to Parquet"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS, which"),
         (b"%PDF-1.7\n", "a PDF"),
     ],

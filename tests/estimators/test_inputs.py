@@ -232,7 +232,7 @@ def test_dates_as_names_are_matched_or_refused(small, rows):
     frame = pd.DataFrame(rows, columns=pd.date_range("2020", periods=4))
     model = small(max_epochs=1).fit(frame)
     assert_array_equal(model.transform(frame), model.transform(rows))
-    with pytest.raises(InvalidDataError, match=r"^X has a column '2020-01-04.* where the model was fitted on '2020-01-01"):
+    with pytest.raises(InvalidDataError, match=r"^X has a column '2020-01-04.* where the model was fitted on '2020-01"):
         model.transform(frame.iloc[:, ::-1])
 
 

@@ -50,6 +50,8 @@ _CONTENTS = {
     b"\xff\xd8\xff": Content("a JPEG picture", _RENAME, (".jpg", ".jpeg", ".jfif")),
     b"<!doctype html": Content("a web page", "download the file itself"),
     b"<html": Content("a web page", "download the file itself"),
+    b'{"': Content("JSON", "convert it to Parquet, such as pandas.read_json(...).to_parquet(...)"),
+    b'[{"': Content("JSON", "convert it to Parquet, such as pandas.read_json(...).to_parquet(...)"),
     b"version https://git-lfs.github.com/": Content(
         "a pointer of Git LFS, which git lfs pull replaces by the file", "run it first"
     ),

@@ -46,6 +46,32 @@ def as_asked(model: Any, frame: Any) -> Any:
     return pl.from_pandas(dense(frame)) if library == "pandas" else pl.from_arrow(frame)
 
 
+def names_of_frame(model: Any, given: Any) -> Array:
+    """Return the names of the columns of rows: those given, or what `fit` saw, or ``x0``, ``x1``, ….
+
+    scikit-learn gives them to the frame that ``set_output`` asks for; only pandas has names that are no text.
+
+    Raises
+    ------
+    ValueError
+        If the names given are not those that `fit` saw.
+    """
+    own = getattr(model, "feature_names_in_", None)
+    if given is not None:
+        given = np.asarray(given, object)
+        if len(given) != model.n_features_in_:
+            raise ValueError("input_features should have length equal to number of features")
+        if own is not None and list(given) != list(own):
+            raise ValueError("input_features is not equal to feature_names_in_")
+        return np.asarray(given)
+    labels = getattr(model, "column_labels_", ())
+    if asked_library(model) != "pandas":
+        labels = tuple(map(str, labels))
+    found = np.empty(model.n_features_in_, object)
+    found[:] = own if own is not None else labels or [f"x{place}" for place in range(len(found))]
+    return found
+
+
 def further_codes(model: Any, X: Any, codes: Array) -> Any:
     """Return what a transform returns after its codes as ``set_output`` asks; scikit-learn wraps the codes alone."""
     library = asked_library(model)

@@ -30,13 +30,12 @@ from isthmus.data.columns import (
     select,
     with_cells,
 )
-from isthmus.data.encoding.table import stated_categories
+from isthmus.data.encoding.table import warn_of_text
 from isthmus.data.filling import within
 from isthmus.data.frames import eager, labels_of, library_of, matrix_of
 from isthmus.data.groups import groups_of
 from isthmus.data.scaling.statistics import refuse_non_finite
 from isthmus.data.sources.places import is_location
-from isthmus.data.text_values import note_on_text
 from isthmus.data.weights import checked_weights
 from isthmus.engine.interruption import Interruption
 from isthmus.estimators import stored
@@ -45,7 +44,7 @@ from isthmus.estimators.fit.choices import draw_seed
 from isthmus.estimators.fit.imputing import ImputationPlan, learn
 from isthmus.estimators.fit.reporting import LOGGER
 from isthmus.estimators.fit.rows import RowOptions, without_named
-from isthmus.estimators.framing import as_asked, asked_library
+from isthmus.estimators.framing import as_asked, names_of_frame
 from isthmus.estimators.imputer_parameters import ImputerParameters
 from isthmus.estimators.inputs import array_rows, check_names, is_external
 from isthmus.estimators.unchanged import unchanged_on_error
@@ -199,21 +198,7 @@ class AutoencoderImputer(ImputerParameters, Exported, TransformerMixin, BaseEsti
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Return the names of the columns that `transform` gives."""
         check_is_fitted(self)
-        own = getattr(self, "feature_names_in_", None)
-        if input_features is not None:
-            given = np.asarray(input_features, object)
-            if len(given) != self.n_features_in_:
-                raise ValueError("input_features should have length equal to number of features")
-            if own is not None and list(given) != list(own):
-                raise ValueError("input_features is not equal to feature_names_in_")
-            own = given
-        names = [f"x{place}" for place in range(self.n_features_in_)] if own is None else own
-        if own is None and (labels := getattr(self, "column_labels_", ())):
-            # scikit-learn gives these names to the frame that `set_output` asks for; only pandas has other than text.
-            names = labels if asked_library(self) == "pandas" else [str(label) for label in labels]
-        found = np.empty(len(names), object)
-        found[:] = names
-        return found[self._kept()]
+        return names_of_frame(self, input_features)[self._kept()]
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the fitted imputer to one safetensors file, completely or not at all.
@@ -256,7 +241,7 @@ class AutoencoderImputer(ImputerParameters, Exported, TransformerMixin, BaseEsti
         check_names(self, X, reset=reset)
         columns = describe(X, self.missing_values) if reset else self._columns_in(X)
         if reset:
-            _warn_of_text(X, columns)
+            warn_of_text(X, columns)
         values, holes = cells_of(X, columns, self.missing_values)
         return _Cells(columns, values, holes, X, None)
 
@@ -347,15 +332,6 @@ def _opened(X: Any) -> Any:
             "convert it"
         )
     return X
-
-
-def _warn_of_text(X: Any, columns: Sequence[ColumnOfTable]) -> None:
-    """Warn of columns of a frame whose categories are numbers or dates as text, unless their type states them."""
-    for place, column in enumerate(columns):
-        stated = column.kind != "category" or stated_categories(X, place) is not None
-        note = None if stated else note_on_text(column.name, column.levels)
-        if note:
-            warnings.warn(note, IsthmusWarning, stacklevel=4)
 
 
 def _divided(X: Any, options: RowOptions) -> tuple[Any, Floats | None, NDArray[np.integer] | None]:

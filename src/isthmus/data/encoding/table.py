@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.core.errors import InvalidDataError, InvalidParameterError, IsthmusWarning
-from isthmus.data.columns import refuse_duplicates
+from isthmus.data.columns import ColumnOfTable, refuse_duplicates
 from isthmus.data.encoding.as_arrow import as_arrow
 from isthmus.data.encoding.columns import MOST_LEVELS, UNKNOWN, ColumnFinder, EncodedColumn
 from isthmus.data.encoding.types import build, type_of, zone_of
@@ -21,6 +21,7 @@ from isthmus.data.frames import Library, each_column, eager, labels_of, library_
 from isthmus.data.list_frames import spread_lists
 from isthmus.data.sources.arrow_columns import listed
 from isthmus.data.sources.base import Column, Schema
+from isthmus.data.text_values import note_on_text
 
 
 @dataclass(frozen=True)
@@ -294,6 +295,15 @@ def _table(frame: Any) -> Any:
         raise InvalidDataError(f"a {type(frame).__name__} is no table; give a frame of pandas, polars or pyarrow")
     refuse_duplicates(frame)
     return spread_lists(frame)
+
+
+def warn_of_text(frame: Any, columns: Sequence[ColumnOfTable]) -> None:
+    """Warn of columns of a frame whose categories are numbers or dates as text, unless their type states them."""
+    for place, column in enumerate(columns):
+        stated = column.kind != "category" or stated_categories(frame, place) is not None
+        note = None if stated else note_on_text(column.name, column.levels)
+        if note:
+            warnings.warn(note, IsthmusWarning, stacklevel=4)
 
 
 def stated_categories(frame: Any, place: int) -> list[Any] | None:
