@@ -2,9 +2,10 @@
 addEventListener("load", () => {
   const named = document.documentElement.lang === "zh" ? "表格" : "Table";
   setTimeout(() => {
-    document.querySelectorAll(".md-typeset__scrollwrap").forEach((box, i) => {
+    document.querySelectorAll(".md-typeset__scrollwrap, .md-typeset table.dataframe").forEach((box, i) => {
       if (box.scrollWidth <= box.clientWidth) return;
       box.tabIndex = 0;
+      if (box.tagName === "TABLE") return;  // a frame of a notebook scrolls by itself, and stays a table
       box.setAttribute("role", "region");
       box.setAttribute("aria-label", `${named} ${i + 1}`);
     });

@@ -109,8 +109,8 @@ def _sparkline(curves: dict[str, list[float]], width: int = 220, height: int = 4
     """Return curves as a small picture, with one scale."""
     values = [value for curve in curves.values() for value in curve if value == value and abs(value) != float("inf")]
     low, high = min(values), max(values)
-    lines = []
-    for colour, curve in zip(("#0072b2", "#e69f00"), curves.values(), strict=True):
+    lines, legend = [], []
+    for colour, (name, curve) in zip(("#0072b2", "#e69f00"), curves.items(), strict=True):
         step = (width - 4) / max(len(curve) - 1, 1)
         places = (
             f"{2 + i * step:.1f},{2 + (height - 4) * (1 - (value - low) / ((high - low) or 1)):.1f}"
@@ -118,9 +118,10 @@ def _sparkline(curves: dict[str, list[float]], width: int = 220, height: int = 4
             if low <= value <= high
         )
         lines.append(f'<polyline fill="none" stroke="{colour}" stroke-width="1.6" points="{" ".join(places)}"/>')
+        if curve:
+            legend.append(f'<span style="border-bottom: 2px solid {colour}">{name.replace("_", " ")}</span>')
     named = " and ".join(name.replace("_", " ") for name, curve in curves.items() if curve)
     return (
         f'<svg width="{width}" height="{height}" role="img" aria-label="{named} by epoch">{"".join(lines)}</svg><br>'
-        f'<span style="color: #0072b2">loss</span>'
-        + (' <span style="color: #b07800">validation loss</span>' if curves["validation_loss"] else "")
+        + " ".join(legend)
     )
