@@ -162,14 +162,17 @@ class NeighborAutoencoder(NeighborParameters, FollowedFit, FittedModel, BaseEsti
             self.n_graph_rows_, self.graph_recall_ = found.n_rows, found.recall
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
         if learned.interrupted:
-            warnings.warn(
-                f"interrupted after {self.n_iter_} of {plan.plan.settings.max_epochs} epochs; what was learned is kept",
-                InterruptedFitWarning,
-                stacklevel=3,
-            )
+            self._warn_of_interruption(plan.plan.settings.max_epochs)
         self._warn_of_useless_decoder(learned.cost_of_mean)
         self._warn_of_penalty(plan)
         return self
+
+    def _warn_of_interruption(self, max_epochs: int) -> None:
+        warnings.warn(
+            f"interrupted after {self.n_iter_} of {max_epochs} epochs; what was learned is kept",
+            InterruptedFitWarning,
+            stacklevel=4,
+        )
 
     def _warn_of_penalty(self, plan: MapPlan) -> None:
         # The similarity of directions does not depend on the scale of the codes.
