@@ -109,7 +109,7 @@ class Drawn:
             raise InvalidDataError(
                 f"color has the shape {values.shape} for {rows_of(self.source):,} rows; pass one label for each row"
             )
-        return {"labels": values[self.numbers], "label_name": name}
+        return {"labels": values[self.numbers], "label_name": "label" if name is None else name}
 
     def _column(self, name: str) -> Array:
         reader = next(one for one in readers_of(self.model, self.source.schema) if one.name == name)
