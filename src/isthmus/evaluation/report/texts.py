@@ -210,6 +210,9 @@ CHINESE = {
     # Training
     "Training": "训练",
     "{count:,} epochs; the loss went from {first} to {last}.": "{count:,} 轮；损失由 {first} 变为 {last}。",
+    "It contains the reconstruction times a weight, which by default rises in the second half of training.": (
+        "其中重构误差要乘以一个权重，默认情况下该权重在训练后半程上升。"
+    ),
     "The weights that are kept are those after epoch {best}.": "保留的是第 {best} 轮之后的权重。",
     "The weights that are kept are those before training: PCA's solution.": "保留的是训练之前的权重，即 PCA 的解。",
     "Learning curves: {text}": "学习曲线：{text}",

@@ -17,6 +17,11 @@ def section(facts: Facts) -> Section | None:
     losses = training.history["loss"]
     ends = {"first": number(losses[0], 4), "last": number(losses[-1], 4)}
     text = t("{count:,} epochs; the loss went from {first} to {last}.", count=len(losses), **ends)
+    if "neighbors" in training.history:
+        # Without this, the rising curve of a map looks like a fit that went wrong.
+        text += " " + t(
+            "It contains the reconstruction times a weight, which by default rises in the second half of training."
+        )
     if training.best:
         text += " " + t("The weights that are kept are those after epoch {best}.", best=training.best)
     elif training.best is not None:
