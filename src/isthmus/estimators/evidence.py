@@ -55,7 +55,9 @@ def compile_evidence(objective: EvidenceBound, rows: int, samples: int) -> Calla
     return jax.jit(estimate)
 
 
-def log_evidence(model: Any, blocks: Iterable[Block], n_samples: int, seed: int) -> NDArray[np.float64]:
+def log_evidence(
+    model: Any, blocks: Iterable[Block], n_samples: int, seed: int, *, in_fit: bool = False
+) -> NDArray[np.float64]:
     """Return estimates of the log likelihoods of raw rows, in nats and in the units of the rows.
 
     Parameters
@@ -68,13 +70,15 @@ def log_evidence(model: Any, blocks: Iterable[Block], n_samples: int, seed: int)
         Codes drawn for each row.
     seed : int
         Seed of the draws, which depend on it and the row's number.
+    in_fit : bool
+        Whether these are rows of the fit, which were checked; those held out may exceed the range of the others.
     """
     network, likelihood = model.network_, model.likelihood_
     samples = int(max(1, min(n_samples, _SAMPLES, _CELLS // (_ROWS * network.n_features))))
     estimate = compile_evidence(EvidenceBound(network, likelihood), _ROWS, samples)
     key, names, found = key_words(seed, Stream.NOISE), cell_names(model), []
     factors = log_scale(model, likelihood)
-    domain = domain_of(network.counted, network.shared, model.scaler_, for_density=True)
+    domain = None if in_fit else domain_of(network.counted, network.shared, model.scaler_, for_density=True)
     with precision_scope(network.dtype):
         device = pick_device(model.device)
         params = jax.device_put(model.params_, device)

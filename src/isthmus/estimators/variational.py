@@ -87,7 +87,7 @@ class VariationalAutoencoder(VariationalParameters, Autoencoder):  # type: ignor
         codes = np.concatenate(list(inference.encode([Block(rows, 0)]))).astype(np.float64)
         activity = mean_of(np.square(codes - mean_of(codes, weights)), weights)
         known = likelihood.discrete or self.scaler_.affine is not None
-        bound = mean_of(log_evidence(self, [Block(rows, 0)], 1, self.seed_), weights) if known else np.nan
+        bound = mean_of(log_evidence(self, [Block(rows, 0)], 1, self.seed_, in_fit=True), weights) if known else np.nan
         return {
             "likelihood_": likelihood,
             "activity_": activity,
