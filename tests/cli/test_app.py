@@ -101,6 +101,25 @@ def test_a_signal_leaves_no_temporary_file(in_folder, tmp_path, number):
     assert [path.name for path in tmp_path.iterdir()] == ["large.npy"]
 
 
+class Ending:
+    """Its destructor sends a signal to this process, whose handler then runs where Python ignores exceptions."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize(("number", "line"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "ended by SIGTERM")])
+def test_a_signal_inside_a_destructor_is_not_lost(number, line, capsys):
+    with pytest.raises(typer.Exit) as caught, errors_as_lines():
+        Ending(number)
+        time.sleep(10)
+    assert caught.value.exit_code == 128 + number
+    assert capsys.readouterr().err == f"isthmus: {line}\n"
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from isthmus.estimators.streaming import Progress
 
 _SECONDS_BETWEEN_LINES = 5.0
+_AGAIN = 0.05  # seconds after which a signal that had no effect is sent again
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGXCPU") if hasattr(signal, name)]
 _FAILURES = (DivergedError, LostProcessError, UnwritableError)
 
@@ -139,15 +140,23 @@ def _signals_as_exceptions() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _without_pyarrows_tracebacks() -> Iterator[None]:
-    """Print none of bytes that are not UTF-8: pyarrow prints one where it cannot call back, besides its error."""
+def _ignored_exceptions_handled() -> Iterator[None]:
+    """Handle exceptions that Python ignores, since they were raised where no caller is, as in a destructor.
+
+    pyarrow prints a traceback of bytes that are not UTF-8 there, besides its error: it is dropped. A signal whose
+    handler ran there would have no effect: it is sent again, a moment later.
+    """
     before = sys.unraisablehook
 
-    def printed(given: Any) -> None:
-        if not isinstance(given.exc_value, UnicodeDecodeError):
+    def handled(given: Any) -> None:
+        error = given.exc_value
+        if isinstance(error, KeyboardInterrupt | _Terminated):
+            number = signal.SIGINT if isinstance(error, KeyboardInterrupt) else error.number
+            threading.Timer(_AGAIN, os.kill, (os.getpid(), number)).start()
+        elif not isinstance(error, UnicodeDecodeError):
             before(given)
 
-    sys.unraisablehook = printed
+    sys.unraisablehook = handled
     try:
         yield
     finally:
@@ -158,7 +167,7 @@ def _without_pyarrows_tracebacks() -> Iterator[None]:
 def errors_as_lines() -> Iterator[None]:
     """Print each error and warning as one line on stderr, and turn errors into exit codes."""
     try:
-        with warnings.catch_warnings(), _signals_as_exceptions(), _without_pyarrows_tracebacks():
+        with warnings.catch_warnings(), _signals_as_exceptions(), _ignored_exceptions_handled():
             warnings.showwarning = lambda message, *details: say(message)
             yield
             flush_stdout()
