@@ -301,7 +301,7 @@ def test_years_above_numbers_are_names_for_every_command(tmp_path):
     rows[3, 1] = np.nan
     holes, whole = tmp_path / "holes.csv", tmp_path / "whole.csv"
     pd.DataFrame(rows, columns=range(2019, 2023)).to_csv(holes, index=False)
-    told = "the first line ('2019', '2020', '2021', '2022') is read as names; pass --no-header"
+    warning = "the first line ('2019', '2020', '2021', '2022') is read as names; pass --no-header"
     for command in (
         ("impute", holes, "-o", whole, "--epochs", "0"),
         ("fit", whole, "-o", tmp_path / "m", *FAST),
@@ -310,7 +310,7 @@ def test_years_above_numbers_are_names_for_every_command(tmp_path):
         ("report", tmp_path / "m", whole, "-o", tmp_path / "report.html"),
     ):
         result = isthmus(*command)
-        assert told in result.stderr, command
+        assert warning in result.stderr, command
     assert list(pd.read_csv(whole).columns) == ["2019", "2020", "2021", "2022"]
     assert [len(pd.read_csv(tmp_path / name)) for name in ("whole.csv", "codes.csv", "scores.csv")] == [60, 60, 60]
     assert Autoencoder.load(tmp_path / "m").feature_names_in_.tolist() == ["2019", "2020", "2021", "2022"]

@@ -213,9 +213,9 @@ print(model.transform(rows).shape)
 
 def test_a_process_that_was_forked_after_a_computation_is_told_so_and_does_not_wait():
     ended = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=100)
-    *told, last = ended.stdout.splitlines()
-    assert [line.split(": ")[:2] for line in told] == [
+    *lines, last = ended.stdout.splitlines()
+    assert [line.split(": ")[:2] for line in lines] == [
         [name, "ForkedProcessError"] for name in ("transform", "fit", "clean")
     ]
-    assert all("multiprocessing.get_context('spawn')" in line for line in told)
+    assert all("multiprocessing.get_context('spawn')" in line for line in lines)
     assert last == "(64, 1)"

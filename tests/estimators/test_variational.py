@@ -203,7 +203,7 @@ def test_pictures_with_conditions(tmp_path):
     assert model.scaler_.kind == "unit"
     codes = model.transform(table)
     without = VariationalAutoencoder(6, **settings).fit(X).transform(X)
-    # A code need not say which digit it is, where the decoder is told.
+    # A code need not say which digit it is, where the decoder reads it.
     shares = [
         LogisticRegression(max_iter=2000).fit(own[::2], y[::2]).score(own[1::2], y[1::2]) for own in (codes, without)
     ]

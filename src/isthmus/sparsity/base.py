@@ -78,7 +78,9 @@ class Sparsity(Settings):
     transposed_start : bool or "auto"
         Start the encoder as the decoder's transpose.
     bias_start : {"auto", "zeros", "mean", "geometric_median"}
-        The decoder's initial bias: zeros, or the mean or geometric median of the training rows.
+        The decoder's initial bias: zeros, or the mean or geometric median of the training rows. "auto" is the
+        geometric median for a one-layer network with linear outputs, each channel's mean for a convolutional one with
+        sigmoid outputs, and zeros otherwise.
     """
 
     _: KW_ONLY

@@ -243,5 +243,5 @@ def test_where_other_codes_have_a_scale_there_is_no_warning(rows, kind, options,
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         kind(2, penalty="contractive", hidden_layer_sizes=(6,), max_epochs=1, random_state=0, **options).fit(rows)
-    told = [str(one.message) for one in caught if str(one.message).startswith("penalty=")]
-    assert [line.endswith("; set kernel='cauchy' or weight_decay") for line in told] == [True] * doubtful
+    messages = [str(one.message) for one in caught if str(one.message).startswith("penalty=")]
+    assert [line.endswith("; set kernel='cauchy' or weight_decay") for line in messages] == [True] * doubtful

@@ -194,7 +194,7 @@ def find_decimal(rows: Sequence[Row], delimiter: str) -> tuple[str, str | None]:
 
 
 def _may_be_thousands(rows: Sequence[Row]) -> str | None:
-    """Return what to say of a column in which ``1.250`` is beside ``900``, as no program writes three decimals."""
+    """Return what to say of a column that has ``1.250`` and ``900``, as no program writes three decimals."""
     width = len(rows[0].raw)
     columns = zip(*(row.cells for row in rows if len(row.raw) == width), strict=True)
     for column in columns:

@@ -32,7 +32,7 @@ def are_names(first: Sequence[str], rows: Sequence[Sequence[str]], decimal: str)
     if not rows or len(set(numbers)) < width or any(math.isnan(number) for number in numbers):
         return False, False
     columns = [_Column([row[i] for row in rows if i < len(row)], decimal) for i in range(width)]
-    odd = all(column.is_odd(cell, decimal) for cell, column in zip(first, columns, strict=True))
+    differ = all(column.differs(cell, decimal) for cell, column in zip(first, columns, strict=True))
     below = [[number_of(cell, decimal) for cell in row[:width]] for row in rows]
     start, whole = numbers[0], all(is_integer(cell) for cell in first)
     if whole and in_steps(numbers) and (width > 1 or start == 0):
@@ -40,11 +40,11 @@ def are_names(first: Sequence[str], rows: Sequence[Sequence[str]], decimal: str)
         if integers and width > 1 and all(map(in_steps, below)):
             return False, False
         if start in (0, 1) and numbers[-1] == start + width - 1:
-            return (width > 2 or not integers) and (start == 0 or width > 3 or odd or not integers), True
-        if width > 2 or (odd and are_years(numbers)):
-            return width >= _SURE_STEPS or odd or are_years(numbers), True
+            return (width > 2 or not integers) and (start == 0 or width > 3 or differ or not integers), True
+        if width > 2 or (differ and are_years(numbers)):
+            return width >= _SURE_STEPS or differ or are_years(numbers), True
     if width >= _SURE_ORDER and in_order(numbers) and 2 * sum(map(in_order, below)) < len(below):
-        return odd, True
+        return differ, True
     if all(column.words for column in columns):
         return True, True
     other = width > 1 and whole and all(column.fractions for column in columns)
@@ -62,8 +62,8 @@ class _Column:
         self.integers = all(map(is_integer, known))
         self.fractions = bool(numbers) and not any(map(is_integer, numbers))
 
-    def is_odd(self, cell: str, decimal: str) -> bool:
-        """Whether a number is of another kind than the cells below, or out of their range."""
+    def differs(self, cell: str, decimal: str) -> bool:
+        """Whether a number is of another kind than the cells of the column, or out of their range."""
         if self.words or (self.fractions and is_integer(cell)):
             return True
         return bool(self.values) and not min(self.values) <= number_of(cell, decimal) <= max(self.values)
